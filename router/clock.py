@@ -1,0 +1,68 @@
+"""CBP's clock. Its events are posted in U.S. Eastern wall-clock time, to the minute (CAMIR R02 45-54, X12 X405-X406)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+EASTERN: Final = ZoneInfo("America/New_York")
+MILLISECONDS: Final = 1000
+MINUTE: Final = 60_000
+DAY: Final = 86_400_000
+_EPOCH: Final = datetime(1970, 1, 1)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """UTC milliseconds since 1970. A time without an offset is Eastern; of an hour that autumn repeats, the first."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=EASTERN)
+    return int(moment.timestamp() * MILLISECONDS)
+
+
+def iso(milliseconds: int) -> str:
+    """ISO 8601 in UTC: `2026-07-14T12:12:00Z`; the fraction only where there is one."""
+    moment = datetime.fromtimestamp(milliseconds / MILLISECONDS, UTC)
+    text = moment.isoformat(timespec="milliseconds" if milliseconds % MILLISECONDS else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+def posted_minute(milliseconds: int) -> int:
+    """The Eastern wall-clock minute of a moment, as minutes since 1970 on that wall clock."""
+    return milliseconds // MINUTE + _offset_minutes(milliseconds // (15 * MINUTE))
+
+
+def order_minute(posted: int) -> int:
+    """The minute by which events are ordered: of the hour that autumn repeats, its first, since nobody can tell the
+    two apart (design: within it a fixed order applies)."""
+    hour = posted - posted % 60
+    return hour if _is_repeated(hour) else posted
+
+
+def from_posted(posted: int) -> int:
+    """UTC milliseconds of an Eastern wall-clock minute; of an hour that autumn repeats, the first."""
+    return posted * MINUTE - _utc_offset_of_wall(posted - posted % 15) * MINUTE
+
+
+@lru_cache(maxsize=65536)
+def _offset_minutes(quarter_hour: int) -> int:
+    moment = datetime.fromtimestamp(quarter_hour * 900, EASTERN)
+    return _minutes(moment.utcoffset())
+
+
+@lru_cache(maxsize=65536)
+def _utc_offset_of_wall(posted: int) -> int:
+    return _minutes((_EPOCH + timedelta(minutes=posted)).replace(tzinfo=EASTERN).utcoffset())
+
+
+@lru_cache(maxsize=65536)
+def _is_repeated(hour: int) -> bool:
+    wall = _EPOCH + timedelta(minutes=hour)
+    first, second = wall.replace(tzinfo=EASTERN), wall.replace(tzinfo=EASTERN, fold=1)
+    return first.utcoffset() != second.utcoffset() and first.utcoffset() > second.utcoffset()  # type: ignore[operator]
+
+
+def _minutes(offset: timedelta | None) -> int:
+    assert offset is not None
+    return int(offset.total_seconds()) // 60

@@ -1,0 +1,151 @@
+"""The log as the rest of the router sees it.
+
+A log holds *topics* of ordered partitions. Feeds and people `append` to it and `read` it; the router asks it for
+*tasks*. A task owns partition *p* of every partitioned topic: it can `restore` its state and position, `poll` records
+and `commit` outputs, which is atomic: all outputs, state and position together, or nothing.
+
+Guarantees that every implementation gives, checked by one contract suite (`tests/log/contract.py`):
+
+* a record, once appended or committed, keeps its topic, partition and offset; offsets of a partition only grow;
+* of one partition, readers see records in offset order, and only committed ones, never part of a commit;
+* `commit` either raises and wrote nothing that anyone will ever see, or returns and everything is there; where that is
+  in doubt it raises `TaskRetry`, and the restored position tells the truth;
+* two owners of one task can't both commit: the later owner wins, the earlier gets `TaskMoved`;
+* a compacted topic keeps at least the last record of each key; an empty value (None) takes the key away.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+
+Position = Mapping[str, int]
+"""For each input topic, the next offset the task will read of its partition (of partition 0 for `snp.registry`)."""
+
+
+class Output(NamedTuple):
+    """A record to be written. The log picks the partition from the key (`partition_of`)."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Record(NamedTuple):
+    """A record that was read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes | None
+    headers: Headers
+    timestamp: int
+    """When it was written. UTC milliseconds, the log's clock."""
+
+
+class TopicSpec(NamedTuple):
+    """How a topic is to be."""
+
+    name: str
+    partitions: int
+    compacted: bool = False
+    retention_days: int | None = None
+    """None: for ever (or, if compacted, as long as the key lives)."""
+
+
+class Task(Protocol):
+    """One partition's worth of work. Used by one coroutine at a time; opened and closed by the log."""
+
+    partition: int
+
+    def restore(self, topics: Sequence[str]) -> AsyncIterator[list[Record]]:
+        """The live records of this task's partition of each compacted topic in `topics`, in batches, each topic from
+        its beginning to its end as of now. Raises `TaskMoved`, `TaskRetry`."""
+        ...
+
+    async def poll(self, position: Position, max_records: int, timeout: float) -> list[Record]:
+        """What comes next at `position`, at most `max_records`, waiting up to `timeout` seconds if there is nothing.
+
+        Of what is waiting, records come in the order of the input topics given to `Log.work`: all of an earlier topic
+        before any of a later one, each in offset order. Empty if nothing came. A topic that `position` lacks is read
+        from its beginning. Raises `TaskMoved`, `TaskRetry`.
+        """
+        ...
+
+    async def commit(self, outputs: Sequence[Output]) -> None:
+        """Write all of `outputs`, or nothing. The position is one of them: a state record like any other, which the
+        caller writes and restores, so that state and position can't come apart.
+
+        Raises `DestinationMissing` (nothing written, task still good), `TaskMoved`, `TaskRetry`, `FatalLogError`.
+        """
+        ...
+
+
+class Log(Protocol):
+    """Opened and closed by `open_log`; every method may raise `FatalLogError`."""
+
+    url: str
+
+    async def create_topics(self, specs: Iterable[TopicSpec]) -> None:
+        """Make what is missing; leave alone what is there."""
+        ...
+
+    async def topics(self) -> dict[str, int]:
+        """Every topic with its number of partitions."""
+        ...
+
+    async def append(self, outputs: Sequence[Output]) -> None:
+        """Write records outside any task, in order per partition. On return they are durable. The whole call is atomic
+        on SQLite; on Kafka only if `atomic` topics such as `snp.registry` are concerned (see `append_atomic`)."""
+        ...
+
+    async def append_atomic(self, outputs: Sequence[Output]) -> None:
+        """As `append`, but readers see all of it or nothing: an import of parties and sailings."""
+        ...
+
+    async def end_offsets(self, topic: str) -> dict[int, int]:
+        """For each partition, the offset that the next record will get (at least: transaction markers count on Kafka)."""
+        ...
+
+    def read(
+        self,
+        topics: Sequence[str],
+        *,
+        from_start: bool = True,
+        until_end: bool = False,
+        key: bytes | None = None,
+    ) -> AsyncIterator[list[Record]]:
+        """Batches of committed records of all partitions of `topics`, per partition in order, from the beginning or
+        from now, until the end as it was when the call began, or for ever. With `key`: only records of that key (the
+        log may use an index). Empty batches come now and then while nothing is new, so that a caller can look up."""
+        ...
+
+    async def work(
+        self,
+        inputs: Sequence[str],
+        run: Callable[[Task], Awaitable[None]],
+        *,
+        group: str = "snp-router",
+    ) -> None:
+        """Run `run(task)` for every task that is ours, at the same time, for as long as each is ours.
+
+        `inputs` are the input topics in reading order; all but `snp.registry` (one partition, read by every task) have
+        the same number of partitions, which is the number of tasks. `run` returns when it has nothing more to do; the
+        call returns when every `run` has returned. If `run` raises `TaskMoved` it is let go and called again should the
+        task come back; on `TaskRetry` the task is opened anew and `run` called again, after a pause that grows; any
+        other exception ends the call with it, the other tasks cancelled and closed first. On cancellation all tasks
+        are closed within a bound.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key: CRC-32 modulo the number of partitions, the same on every log and in every process."""
+    return zlib.crc32(key) % partitions

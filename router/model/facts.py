@@ -1,0 +1,39 @@
+"""What bills tell each other, through the index: never from one task's memory to another's."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+CONTAINER, MASTER, ORIGINAL = "container", "master", "original"
+
+
+class IndexFact(NamedTuple):
+    """What one bill says under one index key. Written to `snp.index`; `present` False takes it back."""
+
+    key: str
+    """`container:CSQU305438` (no check digit), `master:<bill key>` or `original:<bill key>`."""
+    bill: str
+    present: bool
+    stopped: bool = False
+    """Under a container: the bill stops the box. Under a master: the house has a hold of its own."""
+    do_not_load: bool = False
+    since: int | None = None
+    """Posted minute of the oldest hold behind `stopped` (Eastern wall clock, minutes since 1970)."""
+    sailing_id: str | None = None
+    imo_number: str | None = None
+    arrival_date: str | None = None
+
+
+class LinkFact(NamedTuple):
+    """What the index says to one bill. Written to `snp.links` under that bill's key."""
+
+    bill: str
+    key: str
+    """The index key it comes from."""
+    kind: str
+    """`BOX`, `HOUSE` or `SPLIT`."""
+    active: bool
+    do_not_load: bool = False
+    since: int | None = None
+    other_bill: str | None = None
+    """Only for `SPLIT`: the other bill. A box or house hold never names the bill behind it."""

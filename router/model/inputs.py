@@ -1,0 +1,137 @@
+"""What is fed in: dispositions, filings, snapshots, and what could not be read.
+
+Field names are those of the public input forms (README, "Our own input forms") and of `schemas/*.avsc`. Common to all:
+text is upper case and stripped, an unknown value is None and an unknown list is empty, times are UTC milliseconds since
+1970 (`*_at`), dates are `CCYY-MM-DD` text, a SCAC is 2 to 4 letters without padding, an SNP is a SCAC or `type:id`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Disposition(NamedTuple):
+    """One CBP event on a bill, or, where `bill_of_lading` is None, on a vessel (X12 V9, CAMIR R06)."""
+
+    scac: str | None
+    """Issuer of the bill. None only for a vessel event."""
+    bill_of_lading: str | None
+    """Number without the issuer's SCAC."""
+    disposition_code: str
+    """Two or three characters, upper case, as CBP sent them; not necessarily one we know."""
+    action_at: int
+    """When CBP posted it. UTC milliseconds."""
+    quantity: int | None = None
+    """Pieces this event affects; never the bill's own quantity (but for codes 55, 56 and 69)."""
+    entry_type: str | None = None
+    entry_number: str | None = None
+    container_numbers: tuple[str, ...] = ()
+    """Of a container-level event: those it concerns. Else: those named, for information."""
+    container_level: bool = False
+    other_container_numbers: tuple[str, ...] = ()
+    """Of a container-level event: containers named beside it, for information."""
+    transaction_port: str | None = None
+    """Schedule D port where the transaction happened; not the port of unlading."""
+    firms: str | None = None
+    reversal: bool = False
+    """CBP takes the quantity back (CAMIR R02 position 67 = N; a negative X402)."""
+    resent: bool = False
+    """A hold sent again because port or vessel changed (CAMIR R02 position 69 = Y): not a new hold."""
+    remarks: str | None = None
+    snps: tuple[str, ...] = ()
+    master_bill: str | None = None
+    """Bill key (padded SCAC and number) of the master this house bill is under."""
+    original_bill: str | None = None
+    """Bill key of the bill this one was split from (reference OL)."""
+    carrier_scac: str | None = None
+    """Whose manifest the bill is on (X12 M1001, CAMIR M01/R01)."""
+    imo_number: str | None = None
+    vessel_name: str | None = None
+    voyage_number: str | None = None
+    """The manifest carrier's own; CAMIR cuts it to five places."""
+    manifest_sequence_number: str | None = None
+    port_of_unlading: str | None = None
+    arrival_date: str | None = None
+    received_at: int = 0
+    """When the feed took it in. UTC milliseconds, stamped by the feed."""
+    source: str | None = None
+    """Where it came from: file, interchange, transaction, segment or record number."""
+    transmitted_at: int | None = None
+    """The transmission's own date (X12 ISA, CAMIR ACR), where it has one. UTC milliseconds."""
+    test: bool = False
+    """Sent as a test (X12 ISA15 = T)."""
+    retry_of: str | None = None
+    """Id of the dead letter that this is the mended reading of."""
+
+
+class Filing(NamedTuple):
+    """What is known of a bill from its filer. A later filing of the same bill replaces the earlier one whole."""
+
+    scac: str
+    bill_of_lading: str
+    bill_type: str | None = None
+    """CBP's code (00 regular, 28/29 master, 30 house, 12 empty; CAMIR M, N, 2) or one of the words regular, master, house, empty."""
+    snps: tuple[str, ...] = ()
+    master_bill: str | None = None
+    original_bill: str | None = None
+    carrier_scac: str | None = None
+    imo_number: str | None = None
+    vessel_name: str | None = None
+    voyage_number: str | None = None
+    manifest_sequence_number: str | None = None
+    port_of_unlading: str | None = None
+    arrival_date: str | None = None
+    manifested_quantity: int | None = None
+    container_numbers: tuple[str, ...] = ()
+    received_at: int = 0
+    source: str | None = None
+
+
+class SnapshotHold(NamedTuple):
+    code: str
+    container_number: str | None
+    quantity: int | None
+    placed_at: int | None
+
+
+class Snapshot(NamedTuple):
+    """What stood on a bill at `status_at`, for going live in the middle of things. Events posted before are in it."""
+
+    filing: Filing
+    status_at: int
+    released_quantity: int | None = None
+    release_posted_at: int | None = None
+    holds: tuple[SnapshotHold, ...] = ()
+
+
+class Confirmation(NamedTuple):
+    """An operator's word on a bill: its doubts are settled, or the unread and unknown events named no longer block."""
+
+    scac: str
+    bill_of_lading: str
+    covers: tuple[str, ...]
+    """Event ids it covers, as the operator saw them. Anything else still blocks."""
+    by: str
+    reason: str
+    received_at: int
+
+
+class DeadLetter(NamedTuple):
+    """What could not be read, whole, with the reason. With a bill it also stops that bill until it is settled."""
+
+    id: str
+    """Hash of the bytes: the same bytes again are the same dead letter."""
+    reason: str
+    source: str
+    """Where it came from: file, interchange, transaction, segment or record number, as exact as is known."""
+    format: str
+    """`x12`, `camir`, `jsonl`, `avro` or `unknown`: how to read `content` again."""
+    content: bytes
+    """All bytes (credentials masked), readable by itself: the envelope and port it stood in come before it. Above 1 MB: its head."""
+    content_size: int
+    scac: str | None = None
+    bill_of_lading: str | None = None
+    disposition_code: str | None = None
+    received_at: int = 0
+    settled: str | None = None
+    """None while it waits; `RETRIED` or `CONFIRMED` once it is settled."""

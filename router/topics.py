@@ -1,0 +1,46 @@
+"""The names of all topics, in one place, and how each is to be."""
+
+from __future__ import annotations
+
+from router.log.interface import TopicSpec
+
+DISPOSITIONS = "cbp.dispositions"
+URGENT = "cbp.urgent"
+FILINGS = "cbp.filings"
+REGISTRY = "snp.registry"
+LINKS = "snp.links"
+INDEX = "snp.index"
+INDEX_STATE = "snp.index-state"
+BILLS = "snp.bills"
+TIMELINE = "snp.timeline"
+DEAD_LETTERS = "snp.dead-letters"
+WAITING = "snp.waiting"
+FEED_STATUS = "snp.feed-status"
+PARTY_PREFIX = "snp.party."
+
+INPUTS = (REGISTRY, URGENT, INDEX, LINKS, FILINGS, DISPOSITIONS)
+"""What a task reads, in this order of what is waiting."""
+
+STATE = (BILLS, INDEX_STATE)
+"""What a task restores."""
+
+POSITION_KEY = b"\x00position:"
+"""With the partition's number appended: the reserved key in `snp.bills` that holds a task's position."""
+
+
+def topic_specs(partitions: int) -> list[TopicSpec]:
+    """Every topic but the parties' own. All partitioned topics have the same number of partitions, for good."""
+    many = [DISPOSITIONS, URGENT, FILINGS, LINKS, INDEX, TIMELINE]
+    return [
+        *(TopicSpec(name, partitions) for name in many),
+        TopicSpec(BILLS, partitions, compacted=True),
+        TopicSpec(INDEX_STATE, partitions, compacted=True),
+        TopicSpec(WAITING, partitions, compacted=True),
+        TopicSpec(DEAD_LETTERS, partitions, compacted=True),
+        TopicSpec(REGISTRY, 1, compacted=True),
+        TopicSpec(FEED_STATUS, 1),
+    ]
+
+
+def party_topic_spec(topic: str) -> TopicSpec:
+    return TopicSpec(topic, 1)
