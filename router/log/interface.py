@@ -16,9 +16,10 @@ Guarantees that every implementation gives, checked by one contract suite (`test
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -146,6 +147,14 @@ class Log(Protocol):
     async def close(self) -> None: ...
 
 
+RESERVED_KEY: Final = re.compile(rb"\x00[a-z]+:([0-9]+)")
+
+
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a key: CRC-32 modulo the number of partitions, the same on every log and in every process."""
+    """The partition of a key: CRC-32 modulo the number of partitions, the same on every log and in every process.
+
+    A reserved key (`topics.POSITION_KEY`) names its partition itself: a task's position must lie in the task's own.
+    """
+    if key[:1] == b"\x00" and (reserved := RESERVED_KEY.fullmatch(key)):
+        return int(reserved[1]) % partitions
     return zlib.crc32(key) % partitions
