@@ -1,0 +1,206 @@
+"""One connection to the file, in a thread of its own, so that the event loop stays free."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Final, NamedTuple, TypeVar
+
+from router.errors import FatalLogError, UsageError
+from router.log.sqlite.errors import translated
+
+APPLICATION_ID: Final = 0x534E5052
+"""`SNPR` in the file's header: tells our files from other programs' SQLite files."""
+
+SCHEMA_VERSION: Final = 1
+
+OWNER_ONLY: Final = 0o600
+"""The file holds what competitors ship: its owner alone reads it. SQLite's side files get the same mode."""
+
+SCHEMA: Final = f"""
+-- A topic's partition p is the place first_place + p. Topics are made, never changed or taken away.
+CREATE TABLE topics (
+    first_place INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL,
+    compacted INTEGER NOT NULL, retention_days INTEGER);
+CREATE TABLE ends (place INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL);
+-- id is the place and the offset in one number (store.py): a partition is one range of it.
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL, value BLOB, headers BLOB, timestamp INTEGER NOT NULL);
+CREATE INDEX tombstones ON records (timestamp) WHERE value IS NULL;
+-- Of compacted topics: where the last record of each key is. Those before are deleted when overtaken.
+CREATE TABLE latest (
+    place INTEGER NOT NULL, key BLOB NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (place, key)) WITHOUT ROWID;
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY, owner TEXT NOT NULL, process TEXT NOT NULL, heartbeat INTEGER NOT NULL);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+PRAGMAS: Final = (
+    "synchronous = FULL",  # What was committed survives a power cut.
+    "cache_size = -32000",  # 32 MB
+    "wal_autocheckpoint = 8000",  # 32 MB: pages written often are copied to the file once, not at every commit.
+    "journal_size_limit = 64000000",
+)
+
+T = TypeVar("T")
+
+
+class SqliteSettings(NamedTuple):
+    """What may be set of a SQLite log."""
+
+    busy_timeout_seconds: float = 5.0
+    """How long to wait for another program's write before `TaskRetry`."""
+    lookup_seconds: float = 0.02
+    """How often a tailing reader looks whether another process wrote: the greater part of its delay."""
+    lease_seconds: float = 10.0
+    """A router that gave no sign of life for so long is taken over. One whose process is gone, at once."""
+    retry_pause_seconds: float = 0.1
+    longest_retry_pause_seconds: float = 10.0
+
+
+class Connection:
+    """Jobs are run one after the other in this connection's thread. Closed by its owner."""
+
+    def __init__(self, path: str, settings: SqliteSettings) -> None:
+        self.path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._settings = settings
+        self._sqlite: sqlite3.Connection | None = None
+
+    async def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `job` in the thread. If the caller is cancelled, a job not yet begun is dropped and one that
+        runs is waited for (the busy time-out bounds it): when this returns, the job is not running.
+
+        Raises TaskRetry, FatalLogError, and whatever of ours the job raises.
+        """
+        try:
+            submitted = self._thread.submit(self._translated, job)
+        except RuntimeError as error:
+            raise UsageError(f"the log {self.path} is closed") from error
+        waiting = asyncio.wrap_future(submitted)
+        try:
+            return await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            if not submitted.cancel():
+                await _finished(waiting)
+            raise
+
+    async def close(self) -> None:
+        with suppress(RuntimeError):  # closed before
+            await asyncio.wrap_future(self._thread.submit(self._close))
+        self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        if self._sqlite is not None:
+            self._sqlite.close()
+            self._sqlite = None
+
+    def _translated(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        with translated(self.path):
+            if self._sqlite is None:
+                self._sqlite = connect(self.path, self._settings)
+            return job(self._sqlite)
+
+
+async def _finished(future: asyncio.Future[T]) -> None:
+    """Wait for the future whatever happens to the waiter; its exception counts as seen."""
+    while not future.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([future])
+    if not future.cancelled():
+        future.exception()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """All inside, or nothing."""
+    connection.execute(f"BEGIN {kind}")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def connect(path: str, settings: SqliteSettings) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=settings.busy_timeout_seconds, isolation_level=None, check_same_thread=False
+    )
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def prepare(path: str, settings: SqliteSettings) -> None:
+    """Make the file if it is not there, for its owner only; refuse one not ours or from a newer version.
+
+    Raises FatalLogError, TaskRetry.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+    except OSError as error:
+        raise FatalLogError(
+            f"{path} can't be opened ({error.strerror}). Its directory must exist, and this user must have the "
+            "right to write to the file"
+        ) from error
+    with translated(path):
+        connection = connect(path, settings)
+        try:
+            _check(connection, path, settings)
+        finally:
+            connection.close()
+
+
+def _check(connection: sqlite3.Connection, path: str, settings: SqliteSettings) -> None:
+    application, version = _header(connection)
+    if (application, version) == (0, 0) and _is_empty(connection):
+        _make(connection, settings)
+        application, version = _header(connection)
+    if application != APPLICATION_ID:
+        raise FatalLogError(
+            f"{path} is a database of another program. Name another file, or move this one away"
+        )
+    if version > SCHEMA_VERSION:
+        raise FatalLogError(
+            f"{path} was written by a newer version (format {version}; this one knows {SCHEMA_VERSION}). "
+            "Upgrade this installation"
+        )
+
+
+def _header(connection: sqlite3.Connection) -> tuple[int, int]:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return application, version
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
+
+def _make(connection: sqlite3.Connection, settings: SqliteSettings) -> None:
+    _switch_to_wal(connection, settings)
+    with transaction(connection):
+        if _is_empty(connection):  # Else another process was quicker.
+            for statement in SCHEMA.split(";\n"):
+                connection.execute(statement)
+
+
+def _switch_to_wal(connection: sqlite3.Connection, settings: SqliteSettings) -> None:
+    """SQLite does not wait for its lock here by itself: of two routers on a new file, one would fail."""
+    deadline = time.monotonic() + settings.busy_timeout_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

@@ -1,0 +1,227 @@
+"""Topics and records in the file's tables. Synchronous: everything here runs in a connection's thread.
+
+A record's id is its place (one number for topic and partition) and its offset in one integer, so that a
+partition is a range of SQLite's own row ids: found, read and appended to without an index of its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from router.clock import DAY
+from router.errors import DestinationMissing
+from router.log.interface import Headers, Output, Record, TopicSpec, partition_of
+
+OFFSET_BITS: Final = 40
+"""A million million records in a partition, eight million partitions in a file."""
+
+SWEEP_LIMIT: Final = 1000
+"""Records that one sweep deletes at most per topic or partition: a writer must not wait long for it."""
+
+TOMBSTONE_DAYS: Final = 1
+"""So long a tombstone can still be seen, by a reader that lags."""
+
+
+class Topic(NamedTuple):
+    name: str
+    first_place: int
+    partitions: int
+    compacted: bool
+    retention_days: int | None
+
+
+class Span(NamedTuple):
+    """Part of one partition: from `start` to before `end` (offsets)."""
+
+    topic: Topic
+    partition: int
+    start: int
+    end: int
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        base = (self.topic.first_place + self.partition) << OFFSET_BITS
+        return base | self.start, base | self.end
+
+
+END_OF_TIME: Final = (1 << OFFSET_BITS) - 1
+
+
+class Catalogue:
+    """The file's topics, remembered: topics are made, never changed or taken away."""
+
+    def __init__(self) -> None:
+        self._topics: dict[str, Topic] = {}
+
+    def find(self, connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, Topic]:
+        """Raises DestinationMissing, with all names that are missing."""
+        wanted = dict.fromkeys(names)
+        if wanted.keys() - self._topics.keys():
+            self.all(connection)
+        missing = tuple(name for name in wanted if name not in self._topics)
+        if missing:
+            raise DestinationMissing(missing)
+        return {name: self._topics[name] for name in wanted}
+
+    def get(self, connection: sqlite3.Connection, name: str) -> Topic | None:
+        if name not in self._topics:
+            self.all(connection)
+        return self._topics.get(name)
+
+    def all(self, connection: sqlite3.Connection) -> list[Topic]:
+        rows = connection.execute(
+            "SELECT name, first_place, partitions, compacted, retention_days FROM topics ORDER BY name"
+        ).fetchall()
+        self._topics = {row[0]: Topic._make(row) for row in rows}
+        return list(self._topics.values())
+
+
+def create_topics(connection: sqlite3.Connection, specs: Iterable[TopicSpec]) -> None:
+    """Within a transaction."""
+    for spec in specs:
+        (place,) = connection.execute("SELECT coalesce(max(place) + 1, 0) FROM ends").fetchone()
+        made = connection.execute(
+            "INSERT INTO topics VALUES (?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING",
+            (place, spec.name, spec.partitions, spec.compacted, spec.retention_days),
+        )
+        if made.rowcount:
+            places = range(place, place + spec.partitions)
+            connection.executemany("INSERT INTO ends VALUES (?, 0)", zip(places))
+
+
+def write(connection: sqlite3.Connection, topics: dict[str, Topic], outputs: Sequence[Output]) -> None:
+    """Give each output its offset and store it. Within a transaction."""
+    next_ids: dict[int, int] = {}
+    rows: dict[int, tuple[int, bytes, bytes | None, bytes | None, int]] = {}
+    latest: dict[tuple[int, bytes], int] = {}
+    timestamp = time.time_ns() // 1_000_000
+    for name, key, value, headers in outputs:
+        topic = topics[name]
+        place = topic.first_place + partition_of(key, topic.partitions)
+        identity = next_ids[place] if place in next_ids else _next_id(connection, place)
+        next_ids[place] = identity + 1
+        rows[identity] = identity, key, value, pack_headers(headers) if headers else None, timestamp
+        if topic.compacted:
+            rows.pop(latest.get((place, key), -1), None)
+            latest[place, key] = identity
+    connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows.values())
+    connection.executemany(
+        "UPDATE ends SET next_offset = ? WHERE place = ?",
+        [(identity & END_OF_TIME, place) for place, identity in next_ids.items()],
+    )
+    _compact(connection, latest)
+
+
+def _next_id(connection: sqlite3.Connection, place: int) -> int:
+    (offset,) = connection.execute("SELECT next_offset FROM ends WHERE place = ?", (place,)).fetchone()
+    return place << OFFSET_BITS | int(offset)
+
+
+def _compact(connection: sqlite3.Connection, latest: dict[tuple[int, bytes], int]) -> None:
+    """Delete what the new records overtake."""
+    connection.executemany(
+        "DELETE FROM records WHERE id = (SELECT id FROM latest WHERE place = ? AND key = ?)", latest
+    )
+    connection.executemany(
+        "INSERT INTO latest VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET id = excluded.id",
+        [(place, key, identity) for (place, key), identity in latest.items()],
+    )
+
+
+def latest_id(connection: sqlite3.Connection, topic: Topic, partition: int, key: bytes) -> int | None:
+    """Where the last record of a key of a compacted topic is; None if there is none."""
+    row = connection.execute(
+        "SELECT id FROM latest WHERE place = ? AND key = ?", (topic.first_place + partition, key)
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def end_offsets(connection: sqlite3.Connection, topic: Topic) -> dict[int, int]:
+    rows = connection.execute(
+        "SELECT place, next_offset FROM ends WHERE place >= ? AND place < ?",
+        (topic.first_place, topic.first_place + topic.partitions),
+    )
+    return {place - topic.first_place: offset for place, offset in rows}
+
+
+def read(
+    connection: sqlite3.Connection, span: Span, limit: int, *, key: bytes | None = None, live: bool = False
+) -> list[Record]:
+    """The first `limit` records of a span; only of one key; or only those that hold a value (`live`)."""
+    where, values = "", [*span.ids]
+    if key is not None and span.topic.compacted:
+        identity = latest_id(connection, span.topic, span.partition, key)
+        where, values = " AND id = ?", [*span.ids, -1 if identity is None else identity]
+    elif key is not None:
+        where, values = " AND key = ?", [*span.ids, key]  # type: ignore[list-item]
+    if live:
+        where += " AND value IS NOT NULL"
+    rows = connection.execute(
+        "SELECT id, key, value, headers, timestamp FROM records "
+        f"WHERE id >= ? AND id < ?{where} ORDER BY id LIMIT ?",
+        (*values, limit),
+    ).fetchall()
+    return _records(span.topic.name, span.partition, rows)
+
+
+def _records(name: str, partition: int, rows: list[Any]) -> list[Record]:
+    return [
+        Record(name, partition, identity & END_OF_TIME, key, value, unpack_headers(packed), timestamp)
+        for identity, key, value, packed, timestamp in rows
+    ]
+
+
+def sweep(connection: sqlite3.Connection, topics: Iterable[Topic]) -> None:
+    """Delete old tombstones and what is beyond its topic's retention: a bounded number. In a transaction."""
+    now = time.time_ns() // 1_000_000
+    for topic in topics:
+        if topic.compacted:
+            _sweep_tombstones(connection, topic, now - TOMBSTONE_DAYS * DAY)
+        elif topic.retention_days is not None:
+            for partition in range(topic.partitions):
+                _sweep_old(connection, topic, partition, now - topic.retention_days * DAY)
+
+
+def _sweep_tombstones(connection: sqlite3.Connection, topic: Topic, before: int) -> None:
+    first, last = topic.first_place << OFFSET_BITS, (topic.first_place + topic.partitions) << OFFSET_BITS
+    rows = connection.execute(
+        "SELECT id, id >> ?, key FROM records "
+        "WHERE value IS NULL AND timestamp < ? AND id >= ? AND id < ? ORDER BY timestamp LIMIT ?",
+        (OFFSET_BITS, before, first, last, SWEEP_LIMIT),
+    ).fetchall()
+    connection.executemany("DELETE FROM records WHERE id = ?", [(identity,) for identity, _, _ in rows])
+    connection.executemany(
+        "DELETE FROM latest WHERE place = ? AND key = ? AND id = ?",
+        [(place, key, identity) for identity, place, key in rows],
+    )
+
+
+def _sweep_old(connection: sqlite3.Connection, topic: Topic, partition: int, before: int) -> None:
+    first, last = Span(topic, partition, 0, END_OF_TIME).ids
+    connection.execute(
+        "DELETE FROM records WHERE timestamp < ? AND id IN "
+        "(SELECT id FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
+        (before, first, last, SWEEP_LIMIT),
+    )
+
+
+@lru_cache(maxsize=4096)
+def pack_headers(headers: Headers) -> bytes:
+    """Name and value of each header, each behind its length in four bytes. Cached, since headers repeat."""
+    parts = (part for name, value in headers for part in (name.encode(), value))
+    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+@lru_cache(maxsize=4096)
+def unpack_headers(packed: bytes | None) -> Headers:
+    parts: list[bytes] = []
+    rest = packed or b""
+    while rest:
+        size = 4 + int.from_bytes(rest[:4], "big")
+        parts.append(rest[4:size])
+        rest = rest[size:]
+    return tuple((name.decode(), value) for name, value in zip(parts[::2], parts[1::2], strict=True))
