@@ -1,0 +1,113 @@
+"""Checks of identifiers where a check exists. A failed check flags a notice; it never drops an event.
+
+Sources: SCAC and Schedule D by their shapes, containers by ISO 6346, IMO numbers by their own digit, entry
+numbers by 19 CFR 142.3a and CBP's check-digit table (equal to Luhn, with letters worth 1 to 9).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from router.model.inputs import Disposition
+
+IN_BOND_ENTRY_TYPES: Final = frozenset({"61", "62", "63"})
+"""Under these the entry-number field holds an in-bond number, which has no entry check digit."""
+
+SERIAL_WIDTH: Final = 10
+"""Owner code, category and serial of a container; the check digit is the eleventh place."""
+
+_CACHE: Final = 65_536
+_SCAC: Final = re.compile(r"[A-Z]{2,4}")
+_CONTAINER: Final = re.compile(r"[A-Z]{4}[0-9]{6,7}")
+_IMO: Final = re.compile(r"[0-9]{7}")
+_SCHEDULE_D: Final = re.compile(r"[0-9]{4}")
+_ENTRY: Final = re.compile(r"(?!000)[A-Z0-9]{3}[0-9]{8}")
+_NOT_IN_CONTAINERS: Final = re.compile(r"[^A-Z0-9]")
+_CONTAINER_VALUES: Final = tuple(value for value in range(10, 39) if value % 11)
+"""What A to Z are worth in ISO 6346: from 10 on, multiples of 11 left out."""
+_ENTRY_LETTERS: Final = {letter: (ord(letter) - ord("A")) % 9 + 1 for letter in "ABCDEFGHIJKLMNOPQR"} | {
+    letter: ord(letter) - ord("S") + 2 for letter in "STUVWXYZ"
+}
+
+
+@lru_cache(_CACHE)
+def scac_ok(scac: str) -> bool:
+    """Two to four letters. Whether anyone owns the code is the registry's to say."""
+    return _SCAC.fullmatch(scac) is not None
+
+
+@lru_cache(_CACHE)
+def container_clean(text: str) -> str | None:
+    """As carriers write it, in upper case without blanks, dashes and dots; None for nothing and for `NC`
+    (no container)."""
+    cleaned = _NOT_IN_CONTAINERS.sub("", text.upper())
+    return cleaned if cleaned not in ("", "NC") else None
+
+
+@lru_cache(_CACHE)
+def container_key(text: str) -> str:
+    """The same for a container written with and without its check digit: ten places, or the cleaned text
+    where the shape is not that of a container."""
+    cleaned = container_clean(text) or ""
+    return cleaned[:SERIAL_WIDTH] if _CONTAINER.fullmatch(cleaned) else cleaned
+
+
+@lru_cache(_CACHE)
+def container_ok(text: str) -> bool:
+    """Four letters and six digits, and, if there is an eleventh place, the right check digit."""
+    if not _CONTAINER.fullmatch(text):
+        return False
+    return len(text) == SERIAL_WIDTH or container_check_digit(text[:SERIAL_WIDTH]) == int(text[SERIAL_WIDTH])
+
+
+def container_check_digit(serial: str) -> int:
+    values = (_CONTAINER_VALUES[ord(place) - ord("A")] if place.isalpha() else int(place) for place in serial)
+    return sum(value << index for index, value in enumerate(values)) % 11 % 10
+
+
+@lru_cache(_CACHE)
+def imo_ok(number: str) -> bool:
+    if not _IMO.fullmatch(number):
+        return False
+    return sum(int(digit) * (7 - index) for index, digit in enumerate(number[:6])) % 10 == int(number[6])
+
+
+@lru_cache(_CACHE)
+def schedule_d_ok(port: str) -> bool:
+    return _SCHEDULE_D.fullmatch(port) is not None
+
+
+@lru_cache(_CACHE)
+def entry_number_ok(number: str, entry_type: str | None) -> bool:
+    """Filer, seven digits and check digit, without dashes. True for in-bond numbers, and where no entry
+    type says that this is an entry at all: CBP puts form numbers in the same field."""
+    if entry_type is None or entry_type in IN_BOND_ENTRY_TYPES:
+        return True
+    return _ENTRY.fullmatch(number) is not None and entry_check_digit(number[:10]) == int(number[10])
+
+
+def entry_check_digit(ten: str) -> int:
+    total = 0
+    for index, place in enumerate(ten):
+        value = _ENTRY_LETTERS[place] if place.isalpha() else int(place)
+        if index % 2:
+            value = value * 2 - 9 if value > 4 else value * 2
+        total += value
+    return -total % 10
+
+
+def doubtful(disposition: Disposition) -> bool:
+    """Whether any identifier of the event fails its check."""
+    event = disposition
+    scacs_ok = all(scac_ok(scac) for scac in (event.scac, event.carrier_scac) if scac is not None)
+    ports = (event.transaction_port, event.port_of_unlading)
+    return not (
+        scacs_ok
+        and (event.imo_number is None or imo_ok(event.imo_number))
+        and all(schedule_d_ok(port) for port in ports if port is not None)
+        and (event.entry_number is None or entry_number_ok(event.entry_number, event.entry_type))
+        and all(map(container_ok, event.container_numbers))
+        and all(map(container_ok, event.other_container_numbers))
+    )

@@ -1,0 +1,245 @@
+"""From the segments of one X12 350 event to a Disposition. Pure: what it needs of the envelope is handed in.
+
+An event is a *loop*: an X4 (a bill's) or V9 (the vessel's) and the K1, N9, N7 and VID segments that follow
+it, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+from router.decide.identifiers import container_clean, container_key
+from router.errors import InputError
+from router.feeds.evidence import Bill
+from router.feeds.fields import (
+    bill_readable,
+    bill_reference,
+    code_of,
+    entry_of,
+    iso_date,
+    moment,
+    plain,
+    quantity_of,
+    remarks_of,
+    scac_readable,
+)
+from router.model.bill import bill_key
+from router.model.inputs import Disposition
+
+SEGMENT_LIMIT: Final = 2_000
+"""An X4 with every element at its full length is shorter; what is longer has lost a terminator."""
+
+Value = TypeVar("Value")
+_X4_ELEMENTS: Final = 18
+_V9_ELEMENTS: Final = 14
+_M10_ELEMENTS: Final = 11
+_P4_ELEMENTS: Final = 5
+
+
+class Surroundings(NamedTuple):
+    """What an event takes from the M10 and P4 it stands under, in the order of Disposition's fields."""
+
+    carrier_scac: str | None = None
+    imo_number: str | None = None
+    vessel_name: str | None = None
+    voyage_number: str | None = None
+    manifest_sequence_number: str | None = None
+    port_of_unlading: str | None = None
+    arrival_date: str | None = None
+
+
+class Envelope(NamedTuple):
+    """What an event takes from its interchange."""
+
+    received_at: int
+    transmitted_at: int | None
+    test: bool
+
+
+class _Details:
+    """What the segments after an X4 or V9 say."""
+
+    def __init__(self) -> None:
+        self.remarks: list[str] = []
+        self.containers: list[str] = []
+        self.snps: list[str] = []
+        self.references: dict[str, str] = {}
+
+
+def surroundings(m10: str, p4: str, element: str) -> Surroundings:
+    """What can be read of an M10 and a P4 segment; either may be empty. M1004 is an IMO number only under
+    M1010 = L."""
+    manifest, port = _elements(m10, element, _M10_ELEMENTS), _elements(p4, element, _P4_ELEMENTS)
+    return Surroundings(
+        carrier_scac=plain(manifest[1]),
+        imo_number=plain(manifest[4]) if manifest[10] == "L" and manifest[4].strip("0") else None,
+        vessel_name=plain(manifest[5]),
+        voyage_number=plain(manifest[6]),
+        manifest_sequence_number=plain(manifest[7]),
+        port_of_unlading=plain(port[1]),
+        arrival_date=iso_date(port[2]),
+    )
+
+
+def port_firms(p4: str, element: str) -> str | None:
+    return plain(_elements(p4, element, _P4_ELEMENTS)[4])
+
+
+def bill_event(
+    loop: Sequence[str],
+    element: str,
+    around: Surroundings,
+    envelope: Envelope,
+    firms: str | None,
+    source: str,
+) -> Disposition:
+    """The event of an X4 loop. Raises InputError if it has no bill, code or time that can be read, or a
+    wrong quantity."""
+    x4 = _elements(loop[0], element, _X4_ELEMENTS)
+    number, scac, initial, serial = x4[1], x4[9], x4[11], x4[12]
+    if len(loop[0]) > SEGMENT_LIMIT:
+        raise InputError(f"the X4 segment is longer than {SEGMENT_LIMIT} characters")
+    if not (number and bill_readable(number)):
+        raise InputError(_absent("X401", number, "a bill number"))
+    details = _details(loop, element)
+    references = details.references
+    if x4[15]:
+        references = {**references, x4[15]: x4[16]}
+    own = container_clean(initial + serial) if serial else None
+    containers = tuple(dict.fromkeys(details.containers)) if details.containers else ()
+    quantity, negative = _checked("X402", quantity_of, x4[2])
+    entry_type, entry_number = entry_of(x4[3], x4[4] or references.get("IB", ""))
+    return Disposition(
+        scac,
+        number,
+        _checked("X407", code_of, x4[7]),
+        _posted("X405-X406", x4[5], x4[6], x4[17]),
+        quantity,
+        entry_type,
+        entry_number,
+        containers if own is None else (own,),
+        own is not None,
+        () if own is None else _others(own, containers),
+        x4[13] or None,
+        x4[14] or firms,
+        negative,
+        False,
+        remarks_of(details.remarks),
+        tuple(dict.fromkeys(details.snps)) if details.snps else (),
+        _master(references, x4[8], x4[10]),
+        bill_reference(references["OL"]) if "OL" in references else None,
+        *around,
+        envelope.received_at,
+        source,
+        envelope.transmitted_at,
+        envelope.test,
+    )
+
+
+def vessel_event(
+    loop: Sequence[str], element: str, around: Surroundings, envelope: Envelope, source: str
+) -> Disposition:
+    """The event of a V9: no bill. Raises InputError if its code or time can't be read."""
+    v9 = _elements(loop[0], element, _V9_ELEMENTS)
+    return Disposition(
+        scac=None,
+        bill_of_lading=None,
+        disposition_code=_checked("V901", code_of, v9[1]),
+        action_at=_posted("V903-V904", v9[3], v9[4], v9[13]),
+        remarks=remarks_of([v9[2], v9[12], *_details(loop, element).remarks]),
+        received_at=envelope.received_at,
+        source=source,
+        transmitted_at=envelope.transmitted_at,
+        test=envelope.test,
+        **around._asdict(),
+    )
+
+
+def readable_bill(x4_text: str, element: str, whole: bool = True) -> Bill:
+    """As much of issuer, number and code as an X4 that can't be read in full still says. Issuer and number
+    come together or not at all. If the text isn't `whole`, its last element isn't trusted."""
+    x4 = x4_text[:SEGMENT_LIMIT].upper().split(element)
+    x4 = [text.strip() for text in (x4 if whole and len(x4_text) <= SEGMENT_LIMIT else x4[:-1])]
+    x4 += [""] * (_X4_ELEMENTS - len(x4))
+    number, scac = x4[1], x4[9]
+    try:
+        code: str | None = code_of(x4[7])
+    except InputError:
+        code = None
+    return (scac, number, code) if bill_readable(number) and scac_readable(scac) else (None, None, code)
+
+
+def _elements(text: str, element: str, count: int) -> list[str]:
+    """Upper case, at least `count` of them, the segment's name first. Blanks around are stripped where
+    there are any."""
+    parts = text.upper().split(element)
+    if len(parts) < count:
+        parts += [""] * (count - len(parts))
+    return [part.strip() for part in parts] if " " in text or "\t" in text else parts
+
+
+def _details(loop: Sequence[str], element: str) -> _Details:
+    details = _Details()
+    for text in loop[1:]:
+        if len(text) > SEGMENT_LIMIT:
+            continue
+        parts = text.upper().split(element)
+        name = parts[0].strip()
+        if name == "N9" and len(parts) > 2:
+            _reference(details, parts[1].strip(), parts[2].strip())
+        elif name == "N7":
+            _container(details, parts[1:])
+        elif name == "K1":
+            details.remarks += parts[1:3]
+        elif name == "VID":
+            _container(details, parts[2:4])
+    return details
+
+
+def _reference(details: _Details, qualifier: str, value: str) -> None:
+    if qualifier == "SNP":
+        if snp := plain(value):
+            details.snps.append(snp)
+    elif value:
+        details.references.setdefault(qualifier, value)
+
+
+def _container(details: _Details, parts: list[str]) -> None:
+    """N701, N702 and the check digit of N718 if it comes apart; VID02 and VID03."""
+    initial, serial = (*parts[:2], "", "")[:2]
+    digit = parts[17].strip() if len(parts) > 17 else ""
+    if digit and len(serial.strip()) == 6:
+        serial = serial.strip() + digit
+    if container := container_clean(initial + serial):
+        details.containers.append(container)
+
+
+def _others(own: str, containers: tuple[str, ...]) -> tuple[str, ...]:
+    key = container_key(own)
+    return tuple(container for container in containers if container_key(container) != key)
+
+
+def _master(references: dict[str, str], number: str, scac: str) -> str | None:
+    """The master of a house bill: reference OB, else X408 and X410 as older releases have it."""
+    if master := references.get("OB"):
+        return bill_reference(master)
+    return bill_key(scac, number) if number and scac and scac_readable(scac) else None
+
+
+def _posted(place: str, date: str, time: str, zone: str) -> int:
+    try:
+        return moment(date, time, zone)
+    except InputError as error:
+        raise InputError(f"{place}: {error.reason}") from error
+
+
+def _checked(place: str, read: Callable[[str], Value], text: str) -> Value:
+    try:
+        return read(text)
+    except InputError as error:
+        raise InputError(f"{place}: {error.reason}") from error
+
+
+def _absent(place: str, text: str, what: str) -> str:
+    return f"{place}: {text!r} is not {what}" if text else f"{place}: {what} is missing"
