@@ -44,7 +44,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 PRAGMAS: Final = (
     "synchronous = FULL",  # What was committed survives a power cut.
     "cache_size = -32000",  # 32 MB
-    "wal_autocheckpoint = 8000",  # 32 MB: pages written often are copied to the file once, not at every commit.
+    "wal_autocheckpoint = 8000",  # 32 MB: pages written often are copied to the file once.
     "journal_size_limit = 64000000",
 )
 
@@ -148,8 +148,8 @@ def prepare(path: str, settings: SqliteSettings) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
     except OSError as error:
         raise FatalLogError(
-            f"{path} can't be opened ({error.strerror}). Its directory must exist, and this user must have the "
-            "right to write to the file"
+            f"{path} can't be opened ({error.strerror}). Its directory must exist, and this user must have "
+            "the right to write to the file"
         ) from error
     with translated(path):
         connection = connect(path, settings)

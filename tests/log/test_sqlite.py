@@ -1,0 +1,270 @@
+"""The SQLite log keeps the contract; and what is its own: the file, its owner, and what may befall it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
+from router.log.interface import Log, Output, Task, TopicSpec
+from router.log.sqlite import SqliteSettings, open_sqlite_log
+from router.log.sqlite.lease import process_lives, this_process
+from router.log.sqlite.store import Catalogue, sweep
+from router.topics import BILLS, DISPOSITIONS
+from tests.log.contract import LogContract, counted, everything, outputs, position_output, values
+
+QUICK = SqliteSettings(
+    busy_timeout_seconds=0.5, lease_seconds=1, retry_pause_seconds=0.01, longest_retry_pause_seconds=0.05
+)
+
+
+class SqliteLogs:
+    group = "contract"
+
+    def __init__(self, path: Path, stack: AsyncExitStack) -> None:
+        self.path = path
+        self._stack = stack
+
+    async def open(self) -> Log:
+        return await self._stack.enter_async_context(open_sqlite_log(str(self.path), QUICK))
+
+    async def lose(self, client: Log) -> None:
+        """Its process seems gone."""
+        with sqlite3.connect(self.path) as connection:
+            connection.execute(
+                "UPDATE leases SET process = ?", (this_process().rpartition("@")[0] + "@long ago",)
+            )
+        connection.close()
+
+
+@pytest.fixture
+async def logs(tmp_path: Path) -> AsyncIterator[SqliteLogs]:
+    async with AsyncExitStack() as stack:
+        yield SqliteLogs(tmp_path / "snp.db", stack)
+
+
+class TestSqliteLog(LogContract):
+    pass
+
+
+async def new_log(logs: SqliteLogs) -> Log:
+    log = await logs.open()
+    await log.create_topics(
+        [TopicSpec("t", 1), TopicSpec(BILLS, 1, compacted=True), TopicSpec(DISPOSITIONS, 1)]
+    )
+    return log
+
+
+class TestFile:
+    async def test_only_its_owner_can_read_the_file(self, logs: SqliteLogs) -> None:
+        log = await new_log(logs)
+        await log.append(outputs("t", 1))
+
+        for file in logs.path.parent.glob("snp.db*"):
+            assert file.stat().st_mode & 0o777 == 0o600, file
+
+    async def test_what_is_no_database_is_refused(self, logs: SqliteLogs) -> None:
+        logs.path.write_bytes(b"bill of lading, " * 1000)
+
+        with pytest.raises(FatalLogError, match="is not a SQLite database"):
+            await logs.open()
+
+    async def test_another_programs_database_is_refused_and_left_as_it_was(self, logs: SqliteLogs) -> None:
+        with sqlite3.connect(logs.path) as connection:
+            connection.execute("CREATE TABLE theirs (a)")
+        connection.close()
+        before = logs.path.read_bytes()
+
+        with pytest.raises(FatalLogError, match="another program"):
+            await logs.open()
+        assert logs.path.read_bytes() == before
+
+    async def test_a_file_from_a_newer_version_is_refused(self, logs: SqliteLogs) -> None:
+        await new_log(logs)
+        with sqlite3.connect(logs.path) as connection:
+            connection.execute("PRAGMA user_version = 99")
+        connection.close()
+
+        with pytest.raises(FatalLogError, match="newer version"):
+            await logs.open()
+
+    async def test_a_truncated_file_is_called_damaged(self, tmp_path: Path) -> None:
+        path = tmp_path / "cut.db"
+        async with open_sqlite_log(str(path), QUICK) as log:
+            await log.create_topics([TopicSpec("t", 1)])
+            await log.append([Output("t", b"k", b"x" * 1000)] * 2000)
+        os.truncate(path, path.stat().st_size // 2)
+
+        with pytest.raises(FatalLogError, match="is damaged"):
+            async with open_sqlite_log(str(path), QUICK) as log:
+                await everything(log, "t")
+
+    async def test_a_directory_that_is_not_there_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(FatalLogError, match=r"nowhere.*directory must exist"):
+            async with open_sqlite_log(str(tmp_path / "nowhere" / "snp.db")):
+                pass
+
+    async def test_a_file_locked_for_too_long_means_try_again(self, logs: SqliteLogs) -> None:
+        log = await new_log(logs)
+        other = sqlite3.connect(logs.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(TaskRetry, match="locked"):
+            await log.append(outputs("t", 1))
+        other.execute("ROLLBACK")
+        other.close()
+        await log.append(outputs("t", 1))
+
+        assert await values(log, "t") == [b"0"]
+
+    async def test_a_full_disk_is_fatal_and_nothing_is_half_written(self, logs: SqliteLogs) -> None:
+        log = await new_log(logs)
+        await log.append(outputs("t", 1))
+        # SQLite's own limit gives the error that a full disk gives.
+        await log._writer.run(lambda connection: connection.execute("PRAGMA max_page_count = 30"))  # type: ignore[attr-defined]
+
+        with pytest.raises(FatalLogError, match="full"):
+            await log.append([Output("t", b"k", b"x" * 4000)] * 100)
+
+        assert await values(log, "t") == [b"0"]
+
+    async def test_a_closed_log_says_so(self, tmp_path: Path) -> None:
+        async with open_sqlite_log(str(tmp_path / "snp.db")) as log:
+            pass
+        with pytest.raises(UsageError, match="is closed"):
+            await log.topics()
+
+
+class TestTail:
+    async def test_another_connections_record_is_seen_within_a_tenth_of_a_second(
+        self, logs: SqliteLogs
+    ) -> None:
+        log, other = await new_log(logs), await logs.open()
+        tail = other.read(["t"])
+        delays = []
+        for number in range(10):
+            waiting = asyncio.ensure_future(anext(tail))
+            await asyncio.sleep(0.03)
+            began = time.monotonic()
+            await log.append(outputs("t", 1, first=number))
+            await waiting
+            delays.append(time.monotonic() - began)
+
+        assert sorted(delays)[5] < 0.1
+
+    async def test_a_busy_topic_does_not_keep_others_from_being_read(self, logs: SqliteLogs) -> None:
+        log = await new_log(logs)
+        await log.create_topics([TopicSpec("busy", 1)])
+        await log.append(outputs("busy", 9000) + outputs("t", 1))
+        topics = [
+            {record.topic for record in batch} async for batch in log.read(["busy", "t"], until_end=True)
+        ]
+
+        assert "t" in topics[1]
+
+
+class TestLease:
+    def test_a_process_lives_until_it_is_gone(self) -> None:
+        machine, _, rest = this_process().rpartition("/")
+        pid, _, _ = rest.partition("@")
+
+        assert process_lives(this_process())
+        assert not process_lives(f"{machine}/{pid}@1")  # The number is used again.
+        assert process_lives(f"another machine/{pid}@1")  # Nothing can be known.
+
+    async def test_a_second_router_waits_for_the_first_to_stop(self, logs: SqliteLogs) -> None:
+        log, other = await new_log(logs), await logs.open()
+        working, stop, order = asyncio.Event(), asyncio.Event(), []
+
+        async def first(task: Task) -> None:
+            working.set()
+            await stop.wait()
+            order.append("first")
+
+        async def second(task: Task) -> None:
+            order.append("second")
+
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(log.work([DISPOSITIONS], first))
+            await working.wait()
+            group.create_task(other.work([DISPOSITIONS], second))
+            await asyncio.sleep(1.5)  # Longer than the lease: the first gives signs of life.
+            assert order == []
+            stop.set()
+
+        assert order == ["first", "second"]
+
+    async def test_a_router_that_gives_no_sign_of_life_is_taken_over(self, logs: SqliteLogs) -> None:
+        log = await new_log(logs)
+        with sqlite3.connect(logs.path) as connection:
+            connection.execute("INSERT INTO leases VALUES ('snp-router', 'someone', 'elsewhere/1@1', 7)")
+        connection.close()
+        ran = []
+
+        async def run(task: Task) -> None:
+            ran.append(task.partition)
+
+        began = time.monotonic()
+        async with asyncio.timeout(10):
+            await log.work([DISPOSITIONS], run)
+
+        assert ran == [0]
+        assert time.monotonic() - began >= QUICK.lease_seconds
+
+    async def test_a_position_moved_behind_a_tasks_back_fences_it(self, logs: SqliteLogs) -> None:
+        log, other = await new_log(logs), await logs.open()
+        moved = []
+
+        async def run(task: Task) -> None:
+            if moved:
+                assert await counted(task) == 5
+                return
+            await task.commit([position_output(0, count=1)])
+            await other.append([position_output(0, count=5)])
+            try:
+                await task.commit([position_output(0, count=2)])
+            except TaskMoved:
+                moved.append(True)
+                raise
+
+        async with asyncio.timeout(10):
+            await log.work([DISPOSITIONS], run)
+
+        assert moved == [True]
+
+
+class TestSweep:
+    async def test_old_tombstones_go_and_keys_written_again_stay(self, logs: SqliteLogs) -> None:
+        log = await new_log(logs)
+        await log.append([Output(BILLS, b"a", b"1"), Output(BILLS, b"b", b"1"), Output(BILLS, b"c", b"1")])
+        await log.append([Output(BILLS, b"a", None), Output(BILLS, b"b", None)])
+        await log.append([Output(BILLS, b"b", b"2")])
+
+        assert [r.key for r in await everything(log, BILLS)] == [b"c", b"a", b"b"]
+        sweep_a_week_later(logs.path)
+
+        assert [(r.key, r.value) for r in await everything(log, BILLS)] == [(b"c", b"1"), (b"b", b"2")]
+
+    async def test_what_is_beyond_its_topics_retention_goes(self, logs: SqliteLogs) -> None:
+        log = await new_log(logs)
+        await log.create_topics([TopicSpec("short", 1, retention_days=2)])
+        await log.append(outputs("short", 3) + outputs("t", 3))
+        sweep_a_week_later(logs.path)
+
+        assert [record.topic for record in await everything(log, "short", "t")] == ["t"] * 3
+        assert await log.end_offsets("short") == {0: 3}
+
+
+def sweep_a_week_later(path: Path) -> None:
+    """All that is in the file was written a week ago."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE records SET timestamp = timestamp - 7 * 86400000")
+        sweep(connection, Catalogue().all(connection))
+    connection.close()
