@@ -7,6 +7,7 @@ isn't there.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
@@ -77,6 +78,7 @@ def iso_date(date: str) -> str | None:
         return None
 
 
+@lru_cache(_CACHE)
 def code_of(text: str) -> str:
     """Any two or three letters and digits: an unknown code is not an error here, the ledger deals with it."""
     if not _CODE.fullmatch(text):
@@ -95,6 +97,8 @@ def scac_readable(text: str) -> bool:
 
 
 def bill_readable(text: str) -> bool:
+    """Up to 50 printable characters without blanks; longer than CBP's twelve is left to the checks of
+    identifiers."""
     return _BILL_NUMBER.fullmatch(text) is not None
 
 
@@ -132,9 +136,11 @@ def bill_reference(text: str) -> str | None:
 
 def plain(text: str) -> str | None:
     """Upper case, stripped, without control characters; None if nothing is left."""
-    return text.translate(_CONTROL).strip().upper() or None
+    if not text.isprintable():
+        text = text.translate(_CONTROL)
+    return text.strip().upper() or None
 
 
-def remarks_of(parts: list[str]) -> str | None:
+def remarks_of(parts: Iterable[str]) -> str | None:
     """Free text that came in pieces, joined by single blanks."""
-    return " ".join(filter(None, map(plain, parts))) or None if parts else None
+    return " ".join(filter(None, map(plain, parts))) or None

@@ -98,29 +98,28 @@ class _Reader:
     def _segments(self, texts: list[str]) -> None:
         """The hot path: nearly every segment is a bill event or a detail of one."""
         element = self._delimiters.element
-        head, details = "X4" + element, tuple(name + element for name in ("K1", "N9", "N7"))
+        head, details = "X4" + element, frozenset(name + element for name in ("K1", "N9", "N7"))
+        loop, position = self._loop, self._position
         for text in texts:
-            if not text:
-                continue
-            self._position += 1
-            if self._aside is None:
-                tag = text[:3]
-                if tag in details and self._loop:
-                    if len(self._loop) < LOOP_LIMIT:
-                        self._loop.append(text)
-                    continue
-                if tag == head:
-                    if self._loop:
-                        self._end_loop()
-                    self._loop = [text]
-                    self._loop_position = self._position
-                    continue
-            self._segment(text.strip(BLANKS))
+            position += 1
+            tag = text[:3]
+            if tag in details and loop:
+                loop.append(text)
+            elif tag == head and self._aside is None:
+                self._end_loop()
+                loop = self._loop = [text]
+                self._loop_position = self._position = position
+            else:
+                self._position = position
+                self._segment(text.strip(BLANKS))
+                loop, position = self._loop, self._position
+        self._position = position
+        del loop[LOOP_LIMIT:]
 
     def _segment(self, text: str) -> None:
         """Any segment. Of those we don't know, well-formed ones are passed over."""
         parts = [part.strip() for part in text.split(self._delimiters.element)]
-        name = parts[0].upper()
+        name = parts[0]
         if name in ("GS", "ST"):
             self._header(name, text, parts)
         elif name in LEVELS:
@@ -131,7 +130,7 @@ class _Reader:
             self._end_loop()
             self._loop, self._loop_position = [text], self._position
         elif name in _DETAILS:
-            if self._loop and len(self._loop) < LOOP_LIMIT:
+            if self._loop:
                 self._loop.append(text)
         elif name in ("M10", "P4"):
             self._surround(name, text)
@@ -199,7 +198,8 @@ class _Reader:
             self._out.append(letter)
             self._aside = None
         self._m10 = self._p4 = ""
-        self._around, self._firms = Surroundings(), None
+        self._around = Surroundings()
+        self._firms: str | None = None
         self._prefix = self._place_prefix()
 
     def _put_aside(self, reason: str, texts: list[str]) -> None:
@@ -222,9 +222,9 @@ class _Reader:
     def _end_loop(self) -> None:
         if not self._loop:
             return
-        loop, self._loop = self._loop, []
+        loop, self._loop = self._loop[:LOOP_LIMIT], []
         element, source = self._delimiters.element, f"{self._prefix}{self._loop_position}"
-        of_bill = loop[0].lstrip()[:2].upper() == "X4"
+        of_bill = loop[0][:2] == "X4"
         try:
             if of_bill:
                 event = bill_event(loop, element, self._around, self._envelope, self._firms, source)

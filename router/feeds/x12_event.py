@@ -6,8 +6,9 @@ it, in any order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeVar
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from router.decide.identifiers import container_clean, container_key
 from router.errors import InputError
@@ -30,7 +31,7 @@ from router.model.inputs import Disposition
 SEGMENT_LIMIT: Final = 2_000
 """An X4 with every element at its full length is shorter; what is longer has lost a terminator."""
 
-Value = TypeVar("Value")
+_CACHE: Final = 8_192
 _X4_ELEMENTS: Final = 18
 _V9_ELEMENTS: Final = 14
 _M10_ELEMENTS: Final = 11
@@ -57,14 +58,14 @@ class Envelope(NamedTuple):
     test: bool
 
 
-class _Details:
-    """What the segments after an X4 or V9 say."""
+class Details(NamedTuple):
+    """What the segments after an X4 or V9 say, in their order."""
 
-    def __init__(self) -> None:
-        self.remarks: list[str] = []
-        self.containers: list[str] = []
-        self.snps: list[str] = []
-        self.references: dict[str, str] = {}
+    remarks: list[str]
+    containers: list[str]
+    snps: list[str]
+    references: dict[str, str]
+    """The first value of each other qualifier."""
 
 
 def surroundings(m10: str, p4: str, element: str) -> Surroundings:
@@ -102,31 +103,30 @@ def bill_event(
         raise InputError(f"the X4 segment is longer than {SEGMENT_LIMIT} characters")
     if not (number and bill_readable(number)):
         raise InputError(_absent("X401", number, "a bill number"))
-    details = _details(loop, element)
-    references = details.references
+    remarks, containers, snps, references = _details(loop, element)
     if x4[15]:
-        references = {**references, x4[15]: x4[16]}
+        references[x4[15]] = x4[16]
     own = container_clean(initial + serial) if serial else None
-    containers = tuple(dict.fromkeys(details.containers)) if details.containers else ()
-    quantity, negative = _checked("X402", quantity_of, x4[2])
+    named = tuple(dict.fromkeys(containers)) if containers else ()
+    quantity, negative = quantity_of(x4[2])
     entry_type, entry_number = entry_of(x4[3], x4[4] or references.get("IB", ""))
     return Disposition(
         scac,
         number,
-        _checked("X407", code_of, x4[7]),
-        _posted("X405-X406", x4[5], x4[6], x4[17]),
+        code_of(x4[7]),
+        moment(x4[5], x4[6], x4[17]),
         quantity,
         entry_type,
         entry_number,
-        containers if own is None else (own,),
+        named if own is None else (own,),
         own is not None,
-        () if own is None else _others(own, containers),
+        () if own is None else _others(own, named),
         x4[13] or None,
         x4[14] or firms,
         negative,
         False,
-        remarks_of(details.remarks),
-        tuple(dict.fromkeys(details.snps)) if details.snps else (),
+        " ".join(remarks) if remarks else None,
+        tuple(dict.fromkeys(snps)) if snps else (),
         _master(references, x4[8], x4[10]),
         bill_reference(references["OL"]) if "OL" in references else None,
         *around,
@@ -145,8 +145,8 @@ def vessel_event(
     return Disposition(
         scac=None,
         bill_of_lading=None,
-        disposition_code=_checked("V901", code_of, v9[1]),
-        action_at=_posted("V903-V904", v9[3], v9[4], v9[13]),
+        disposition_code=code_of(v9[1]),
+        action_at=moment(v9[3], v9[4], v9[13]),
         remarks=remarks_of([v9[2], v9[12], *_details(loop, element).remarks]),
         received_at=envelope.received_at,
         source=source,
@@ -179,39 +179,47 @@ def _elements(text: str, element: str, count: int) -> list[str]:
     return [part.strip() for part in parts] if " " in text or "\t" in text else parts
 
 
-def _details(loop: Sequence[str], element: str) -> _Details:
-    details = _Details()
+def _details(loop: Sequence[str], element: str) -> Details:
+    details = Details([], [], [], {})
     for text in loop[1:]:
+        name = text[:2]
         if len(text) > SEGMENT_LIMIT:
             continue
-        parts = text.upper().split(element)
-        name = parts[0].strip()
-        if name == "N9" and len(parts) > 2:
-            _reference(details, parts[1].strip(), parts[2].strip())
+        if name == "N9":
+            qualifier, value = _reference(text, element)
+            if qualifier == "SNP" and value:
+                details.snps.append(value)
+            elif value:
+                details.references.setdefault(qualifier, value)
         elif name == "N7":
-            _container(details, parts[1:])
+            _add_container(details, text.upper().split(element)[1:])
         elif name == "K1":
-            details.remarks += parts[1:3]
-        elif name == "VID":
-            _container(details, parts[2:4])
+            details.remarks.extend(_remarks(text, element))
+        elif name == "VI":
+            _add_container(details, text.upper().split(element)[2:4])
     return details
 
 
-def _reference(details: _Details, qualifier: str, value: str) -> None:
-    if qualifier == "SNP":
-        if snp := plain(value):
-            details.snps.append(snp)
-    elif value:
-        details.references.setdefault(qualifier, value)
+@lru_cache(_CACHE)
+def _reference(text: str, element: str) -> tuple[str, str]:
+    """N901 and N902. The same few parties stand under thousands of bills."""
+    parts = [*text.split(element)[1:3], "", ""]
+    return plain(parts[0]) or "", plain(parts[1]) or ""
 
 
-def _container(details: _Details, parts: list[str]) -> None:
+@lru_cache(_CACHE)
+def _remarks(text: str, element: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(plain, text.split(element)[1:3])))
+
+
+def _add_container(details: Details, parts: list[str]) -> None:
     """N701, N702 and the check digit of N718 if it comes apart; VID02 and VID03."""
-    initial, serial = (*parts[:2], "", "")[:2]
-    digit = parts[17].strip() if len(parts) > 17 else ""
-    if digit and len(serial.strip()) == 6:
-        serial = serial.strip() + digit
-    if container := container_clean(initial + serial):
+    if len(parts) < 2:
+        return
+    serial = parts[1]
+    if len(parts) > 17 and len(serial.strip()) == 6:
+        serial = serial.strip() + parts[17].strip()
+    if container := container_clean(parts[0] + serial):
         details.containers.append(container)
 
 
@@ -225,20 +233,6 @@ def _master(references: dict[str, str], number: str, scac: str) -> str | None:
     if master := references.get("OB"):
         return bill_reference(master)
     return bill_key(scac, number) if number and scac and scac_readable(scac) else None
-
-
-def _posted(place: str, date: str, time: str, zone: str) -> int:
-    try:
-        return moment(date, time, zone)
-    except InputError as error:
-        raise InputError(f"{place}: {error.reason}") from error
-
-
-def _checked(place: str, read: Callable[[str], Value], text: str) -> Value:
-    try:
-        return read(text)
-    except InputError as error:
-        raise InputError(f"{place}: {error.reason}") from error
 
 
 def _absent(place: str, text: str, what: str) -> str:
