@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from router.errors import UsageError
 from router.log.interface import Log
@@ -13,21 +15,23 @@ from router.log.sqlite import SqliteSettings, open_sqlite_log
 SQLITE: Final = "sqlite:///"
 KAFKA: Final = "kafka://"
 
+Settings = TypeVar("Settings", bound=BaseModel)
+
 
 @asynccontextmanager
 async def open_log(url: str, settings: Mapping[str, object] | None = None) -> AsyncIterator[Log]:
     """The log behind `sqlite:///relative.db`, `sqlite:////absolute/path.db` or `kafka://host:port[,host:port]`.
 
-    `settings` are those of the log named (`SqliteSettings`; for Kafka see `router.log.kafka`). Raises
+    `settings` are those of the log named (`SqliteSettings`, `KafkaSettings`). Raises
     UsageError, and what opening raises: FatalLogError, TaskRetry.
     """
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
-        async with open_sqlite_log(url.removeprefix(SQLITE), _sqlite_settings(settings or {})) as sqlite_log:
+        async with open_sqlite_log(url.removeprefix(SQLITE), _checked(SqliteSettings, settings)) as sqlite_log:
             yield sqlite_log
     elif url.startswith(KAFKA) and len(url) > len(KAFKA):
-        from router.log.kafka import open_kafka_log  # Only who uses Kafka pays for loading its client.
+        from router.log.kafka import KafkaSettings, open_kafka_log  # Only who uses Kafka pays for loading its client.
 
-        async with open_kafka_log(url, settings) as kafka_log:
+        async with open_kafka_log(url, _checked(KafkaSettings, settings)) as kafka_log:
             yield kafka_log
     else:
         raise UsageError(
@@ -36,14 +40,10 @@ async def open_log(url: str, settings: Mapping[str, object] | None = None) -> As
         )
 
 
-def _sqlite_settings(given: Mapping[str, object]) -> SqliteSettings:
-    unknown = given.keys() - set(SqliteSettings._fields)
-    if unknown:
-        known = ", ".join(SqliteSettings._fields)
-        raise UsageError(f"a SQLite log has no setting {', '.join(sorted(unknown))}; it has {known}")
-    seconds: dict[str, float] = {}
-    for name, value in given.items():
-        if not isinstance(value, int | float) or value <= 0:
-            raise UsageError(f"{name} must be a number of seconds above 0, not {value!r}")
-        seconds[name] = value
-    return SqliteSettings(**seconds)
+def _checked(model: type[Settings], given: Mapping[str, object] | None) -> Settings:
+    try:
+        return model.model_validate(dict(given or {}))
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'together'}: {one['msg']}" for one in error.errors())
+        known = ", ".join(model.model_fields)
+        raise UsageError(f"the log's settings are wrong: {wrong}. There are {known}") from error

@@ -191,9 +191,7 @@ class LogContract:
 
     async def test_reading_by_key_finds_only_that_key(self, log: Log) -> None:
         for topic in (TIMELINE, BILLS):
-            await log.append(
-                [Output(topic, b"NVXA%d" % (number % 7), b"%d" % number) for number in range(70)]
-            )
+            await log.append([Output(topic, b"NVXA%d" % (number % 7), b"%d" % number) for number in range(70)])
 
         timeline = await everything(log, TIMELINE, key=b"NVXA3")
         state = await everything(log, BILLS, key=b"NVXA3")
@@ -255,9 +253,7 @@ class LogContract:
 
     # Tasks: restoring and polling
 
-    async def test_every_partition_is_a_task_and_work_ends_when_all_have_returned(
-        self, logs: Logs, log: Log
-    ) -> None:
+    async def test_every_partition_is_a_task_and_work_ends_when_all_have_returned(self, logs: Logs, log: Log) -> None:
         seen: list[int] = []
         met = asyncio.Barrier(PARTITIONS)
 
@@ -289,9 +285,7 @@ class LogContract:
         key = key_in(0)
         await log.append(outputs(DISPOSITIONS, 3, key=key))
         await log.append(outputs(URGENT, 3, key=key))
-        await log.append(
-            [Output(REGISTRY, b"party", b"0"), Output(DISPOSITIONS, key_in(1), b"another task's")]
-        )
+        await log.append([Output(REGISTRY, b"party", b"0"), Output(DISPOSITIONS, key_in(1), b"another task's")])
         polled: list[Record] = []
 
         async def run(task: Task) -> None:
@@ -388,9 +382,7 @@ class LogContract:
         await work(logs, log, first)
         await work(logs, await logs.open(), second)
 
-    async def test_missing_destinations_are_all_named_and_nothing_is_written(
-        self, logs: Logs, log: Log
-    ) -> None:
+    async def test_missing_destinations_are_all_named_and_nothing_is_written(self, logs: Logs, log: Log) -> None:
         async def run(task: Task) -> None:
             nowhere = [*outputs("snp.party.NONE", 2), *outputs("snp.party.NOTA", 1)]
             with pytest.raises(DestinationMissing) as caught:
@@ -421,9 +413,7 @@ class LogContract:
 
         assert await values(other, "snp.party.LATE") == [b"0"]
 
-    async def test_the_later_owner_wins_and_the_earlier_learns_that_the_task_moved(
-        self, logs: Logs, log: Log
-    ) -> None:
+    async def test_the_later_owner_wins_and_the_earlier_learns_that_the_task_moved(self, logs: Logs, log: Log) -> None:
         other = await logs.open()
         began, taken = asyncio.Event(), asyncio.Event()
         moved: list[int] = []
@@ -467,9 +457,7 @@ class LogContract:
 
         assert await values(log, PARTY) == [b"0", b"1", b"2", b"3"]
 
-    async def test_a_fatal_error_ends_the_work_and_cancels_the_other_tasks(
-        self, logs: Logs, log: Log
-    ) -> None:
+    async def test_a_fatal_error_ends_the_work_and_cancels_the_other_tasks(self, logs: Logs, log: Log) -> None:
         cancelled: list[int] = []
         waiting = asyncio.Semaphore(0)
 
@@ -497,9 +485,7 @@ class LogContract:
         with pytest.raises(FatalLogError, match=r"cbp\.nothing"):
             await log.work(["cbp.nothing", DISPOSITIONS], run, group=logs.group)
 
-    async def test_cancelled_work_ends_within_a_bound_and_the_next_goes_on(
-        self, logs: Logs, log: Log
-    ) -> None:
+    async def test_cancelled_work_ends_within_a_bound_and_the_next_goes_on(self, logs: Logs, log: Log) -> None:
         enough = asyncio.Event()
 
         async def run(task: Task) -> None:

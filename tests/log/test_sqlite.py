@@ -38,9 +38,7 @@ class SqliteLogs:
     async def lose(self, client: Log) -> None:
         """Its process seems gone."""
         with sqlite3.connect(self.path) as connection:
-            connection.execute(
-                "UPDATE leases SET process = ?", (this_process().rpartition("@")[0] + "@long ago",)
-            )
+            connection.execute("UPDATE leases SET process = ?", (this_process().rpartition("@")[0] + "@long ago",))
         connection.close()
 
 
@@ -56,9 +54,7 @@ class TestSqliteLog(LogContract):
 
 async def new_log(logs: SqliteLogs) -> Log:
     log = await logs.open()
-    await log.create_topics(
-        [TopicSpec("t", 1), TopicSpec(BILLS, 1, compacted=True), TopicSpec(DISPOSITIONS, 1)]
-    )
+    await log.create_topics([TopicSpec("t", 1), TopicSpec(BILLS, 1, compacted=True), TopicSpec(DISPOSITIONS, 1)])
     return log
 
 
@@ -143,9 +139,7 @@ class TestFile:
 
 
 class TestTail:
-    async def test_another_connections_record_is_seen_within_a_tenth_of_a_second(
-        self, logs: SqliteLogs
-    ) -> None:
+    async def test_another_connections_record_is_seen_within_a_tenth_of_a_second(self, logs: SqliteLogs) -> None:
         log, other = await new_log(logs), await logs.open()
         tail = other.read(["t"])
         delays = []
@@ -163,9 +157,7 @@ class TestTail:
         log = await new_log(logs)
         await log.create_topics([TopicSpec("busy", 1)])
         await log.append(outputs("busy", 9000) + outputs("t", 1))
-        topics = [
-            {record.topic for record in batch} async for batch in log.read(["busy", "t"], until_end=True)
-        ]
+        topics = [{record.topic for record in batch} async for batch in log.read(["busy", "t"], until_end=True)]
 
         assert "t" in topics[1]
 

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from router.errors import FatalLogError, UsageError
 from router.log.sqlite.errors import translated
@@ -51,17 +53,19 @@ PRAGMAS: Final = (
 T = TypeVar("T")
 
 
-class SqliteSettings(NamedTuple):
+class SqliteSettings(BaseModel):
     """What may be set of a SQLite log."""
 
-    busy_timeout_seconds: float = 5.0
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    busy_timeout_seconds: float = Field(default=5.0, gt=0)
     """How long to wait for another program's write before `TaskRetry`."""
-    lookup_seconds: float = 0.02
+    lookup_seconds: float = Field(default=0.02, gt=0)
     """How often a tailing reader looks whether another process wrote: the greater part of its delay."""
-    lease_seconds: float = 10.0
+    lease_seconds: float = Field(default=10.0, gt=0)
     """A router that gave no sign of life for so long is taken over. One whose process is gone, at once."""
-    retry_pause_seconds: float = 0.1
-    longest_retry_pause_seconds: float = 10.0
+    retry_pause_seconds: float = Field(default=0.1, gt=0)
+    longest_retry_pause_seconds: float = Field(default=10.0, gt=0)
 
 
 class Connection:
@@ -104,7 +108,7 @@ class Connection:
     def _translated(self, job: Callable[[sqlite3.Connection], T]) -> T:
         with translated(self.path):
             if self._sqlite is None:
-                self._sqlite = connect(self.path, self._settings)
+                self._sqlite = connect(self.path, self._settings.busy_timeout_seconds)
             return job(self._sqlite)
 
 
@@ -130,10 +134,8 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
         raise
 
 
-def connect(path: str, settings: SqliteSettings) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=settings.busy_timeout_seconds, isolation_level=None, check_same_thread=False
-    )
+def connect(path: str, busy_timeout_seconds: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False)
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection
@@ -152,7 +154,7 @@ def prepare(path: str, settings: SqliteSettings) -> None:
             "the right to write to the file"
         ) from error
     with translated(path):
-        connection = connect(path, settings)
+        connection = connect(path, settings.busy_timeout_seconds)
         try:
             _check(connection, path, settings)
         finally:
@@ -165,9 +167,7 @@ def _check(connection: sqlite3.Connection, path: str, settings: SqliteSettings) 
         _make(connection, settings)
         application, version = _header(connection)
     if application != APPLICATION_ID:
-        raise FatalLogError(
-            f"{path} is a database of another program. Name another file, or move this one away"
-        )
+        raise FatalLogError(f"{path} is a database of another program. Name another file, or move this one away")
     if version > SCHEMA_VERSION:
         raise FatalLogError(
             f"{path} was written by a newer version (format {version}; this one knows {SCHEMA_VERSION}). "

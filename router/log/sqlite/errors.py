@@ -12,9 +12,7 @@ from router.errors import FatalLogError, TaskRetry
 _PRIMARY: Final = 0xFF
 """The low byte of an extended result code is the primary one (https://www.sqlite.org/rescode.html)."""
 
-_DAMAGED: Final = (
-    "is damaged. Stop every router, keep the file as it is, and restore a backup; feeds may be run again"
-)
+_DAMAGED: Final = "is damaged. Stop every router, keep the file as it is, and restore a backup; feeds may be run again"
 
 _ADVICE: Final[dict[int, str]] = {
     sqlite3.SQLITE_FULL: "has no room: the disk is full. Make room and start again; nothing was half written",
@@ -38,8 +36,6 @@ def translated(path: str) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
         if code in _BUSY:
-            raise TaskRetry(
-                f"{path} is locked by another program ({error}). Nothing was written; try again"
-            ) from error
+            raise TaskRetry(f"{path} is locked by another program ({error}). Nothing was written; try again") from error
         advice = _ADVICE.get(code, "could not do what was asked. This is a fault of the router's: report it")
         raise FatalLogError(f"{path} {advice} (SQLite says: {error})") from error

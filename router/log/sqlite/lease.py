@@ -42,9 +42,7 @@ class Holder(NamedTuple):
 class Lease:
     """Takes, renews, loses, takes again. `keep` runs all the while; tasks wait for `held`."""
 
-    def __init__(
-        self, connection: Connection, catalogue: Catalogue, settings: SqliteSettings, name: str
-    ) -> None:
+    def __init__(self, connection: Connection, catalogue: Catalogue, settings: SqliteSettings, name: str) -> None:
         self.name = name
         self._connection = connection
         self._catalogue = catalogue
@@ -132,9 +130,7 @@ def check(connection: sqlite3.Connection, name: str, owner: str) -> None:
 
 
 def _holder(connection: sqlite3.Connection, name: str) -> Holder | None:
-    row = connection.execute(
-        "SELECT owner, process, heartbeat FROM leases WHERE name = ?", (name,)
-    ).fetchone()
+    row = connection.execute("SELECT owner, process, heartbeat FROM leases WHERE name = ?", (name,)).fetchone()
     return None if row is None else Holder._make(row)
 
 

@@ -142,9 +142,7 @@ class SqliteLog:
                 log.info("task let go", partition=partition, reason=str(error))
             except TaskRetry as error:
                 log.warning("task failed for now; opening it again", partition=partition, reason=str(error))
-            if (
-                time.monotonic() - began > longest
-            ):  # It went well for a while: begin with a short pause again.
+            if time.monotonic() - began > longest:  # It went well for a while: begin with a short pause again.
                 pauses = growing_pauses(first, longest)
             await asyncio.sleep(next(pauses))
 
@@ -197,9 +195,7 @@ class SqliteLog:
         return [span._replace(end=ends[span.topic][span.partition]) for span in spans]
 
 
-def _advance(
-    connection: sqlite3.Connection, spans: list[Span], key: bytes | None
-) -> tuple[list[Record], list[Span]]:
+def _advance(connection: sqlite3.Connection, spans: list[Span], key: bytes | None) -> tuple[list[Record], list[Span]]:
     """The next records of all spans, and what is left of the spans. A span that filled the batch goes to the
     back of the queue, so that a busy partition can't keep the others from being read."""
     records: list[Record] = []

@@ -123,9 +123,7 @@ def _next_id(connection: sqlite3.Connection, place: int) -> int:
 
 def _compact(connection: sqlite3.Connection, latest: dict[tuple[int, bytes], int]) -> None:
     """Delete what the new records overtake."""
-    connection.executemany(
-        "DELETE FROM records WHERE id = (SELECT id FROM latest WHERE place = ? AND key = ?)", latest
-    )
+    connection.executemany("DELETE FROM records WHERE id = (SELECT id FROM latest WHERE place = ? AND key = ?)", latest)
     connection.executemany(
         "INSERT INTO latest VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET id = excluded.id",
         [(place, key, identity) for (place, key), identity in latest.items()],
@@ -161,8 +159,7 @@ def read(
     if live:
         where += " AND value IS NOT NULL"
     rows = connection.execute(
-        "SELECT id, key, value, headers, timestamp FROM records "
-        f"WHERE id >= ? AND id < ?{where} ORDER BY id LIMIT ?",
+        f"SELECT id, key, value, headers, timestamp FROM records WHERE id >= ? AND id < ?{where} ORDER BY id LIMIT ?",
         (*values, limit),
     ).fetchall()
     return _records(span.topic.name, span.partition, rows)

@@ -17,7 +17,7 @@ class Watch:
     """
 
     def __init__(self, path: str, settings: SqliteSettings) -> None:
-        self._sqlite = connect(path, settings._replace(busy_timeout_seconds=0))  # It runs in the event loop.
+        self._sqlite = connect(path, 0)  # It must never wait: it runs in the event loop.
         self._pause = settings.lookup_seconds
         self._change = asyncio.Event()
         self._looking = asyncio.create_task(self._look())
