@@ -8,7 +8,13 @@ RECORD_LENGTH: Final = 80
 STATUS_NOTIFICATION: Final = "RC"
 
 _PLACES: Final[dict[str, dict[str, tuple[int, int]]]] = {
-    "ACR": {"participant": (4, 7), "access": (8, 13), "application": (14, 15), "date": (16, 21), "time": (22, 27)},
+    "ACR": {
+        "participant": (4, 7),
+        "access": (8, 13),
+        "application": (14, 15),
+        "date": (16, 21),
+        "time": (22, 27),
+    },
     "ZCR": {"records": (35, 39)},
     "M01": {
         "carrier": (4, 7),

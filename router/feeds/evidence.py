@@ -53,9 +53,7 @@ class Evidence:
     def content(self) -> bytes:
         return bytes(self._kept if self.size <= CONTENT_LIMIT else self._kept[:HEAD_SIZE])
 
-    def letter(
-        self, reason: str, source: str, kind: str, received_at: int, bill: Bill = NO_BILL
-    ) -> DeadLetter:
+    def letter(self, reason: str, source: str, kind: str, received_at: int, bill: Bill = NO_BILL) -> DeadLetter:
         """The dead letter for all that was added; `kind` is its format."""
         return DeadLetter(self.id, reason, source, kind, self.content, self.size, *bill, received_at)
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from router.clock import to_milliseconds
+from router.decide.identifiers import container_key
 from router.errors import InputError
 from router.model.bill import SCAC_WIDTH, bill_key
 
@@ -144,3 +145,15 @@ def plain(text: str) -> str | None:
 def remarks_of(parts: Iterable[str]) -> str | None:
     """Free text that came in pieces, joined by single blanks."""
     return " ".join(filter(None, map(plain, parts))) or None
+
+
+def other_containers(own: str, named: tuple[str, ...]) -> tuple[str, ...]:
+    """Those named beside the one that an event is about, which may be named again with or without its check
+    digit."""
+    key = container_key(own)
+    return tuple(container for container in named if container_key(container) != key)
+
+
+def absent(place: str, text: str, what: str) -> str:
+    """The reason for a value that is missing or isn't what it should be."""
+    return f"{place}: {text!r} is not {what}" if text else f"{place}: {what} is missing"

@@ -13,10 +13,10 @@ from typing import Final
 from router.errors import InputError
 from router.feeds.evidence import NO_BILL, Bill, Evidence
 from router.feeds.fields import moment_or_none, with_century
+from router.feeds.surroundings import Surroundings
 from router.feeds.x12_envelope import GROUP, INTERCHANGE, LEVELS, TRANSACTION, Envelopes
 from router.feeds.x12_event import (
     Envelope,
-    Surroundings,
     bill_event,
     port_firms,
     readable_bill,
@@ -49,9 +49,7 @@ _DETAILS: Final = ("K1", "N9", "N7", "VID")
 Event = Disposition | DeadLetter
 
 
-def read_x12(
-    chunks: Iterable[bytes], source: str, received_at: int, *, fragment: bool = False
-) -> Iterator[Event]:
+def read_x12(chunks: Iterable[bytes], source: str, received_at: int, *, fragment: bool = False) -> Iterator[Event]:
     """The events in the order of the file. Never raises for what the bytes are; memory doesn't grow with
     the file.
 
@@ -267,9 +265,7 @@ class _Reader:
         themselves."""
         context = [*self._envelopes.headers, *filter(None, (self._m10, self._p4))]
         evidence = Evidence(self._encoded([*context, *texts]))
-        self._out.append(
-            evidence.letter(reason, f"{self._prefix}{position}", FORMAT, self._received_at, bill)
-        )
+        self._out.append(evidence.letter(reason, f"{self._prefix}{position}", FORMAT, self._received_at, bill))
 
     def _encoded(self, texts: list[str]) -> bytes:
         return "".join(text + self._delimiters.terminator for text in texts if text).encode(ENCODING)

@@ -91,6 +91,4 @@ class Envelopes:
     def _abandon(self, depth: int) -> None:
         while self._stack and self._stack[-1].level.depth >= depth:
             lost = self._stack.pop()
-            self.fault(
-                f"{lost.level.name} {lost.control} has no {lost.level.trailer}: it is not whole", lost.text
-            )
+            self.fault(f"{lost.level.name} {lost.control} has no {lost.level.trailer}: it is not whole", lost.text)

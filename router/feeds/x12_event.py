@@ -10,21 +10,24 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from router.decide.identifiers import container_clean, container_key
+from router.decide.identifiers import container_clean
 from router.errors import InputError
 from router.feeds.evidence import Bill
 from router.feeds.fields import (
+    absent,
     bill_readable,
     bill_reference,
     code_of,
     entry_of,
     iso_date,
     moment,
+    other_containers,
     plain,
     quantity_of,
     remarks_of,
     scac_readable,
 )
+from router.feeds.surroundings import Details, Surroundings
 from router.model.bill import bill_key
 from router.model.inputs import Disposition
 
@@ -38,34 +41,12 @@ _M10_ELEMENTS: Final = 11
 _P4_ELEMENTS: Final = 5
 
 
-class Surroundings(NamedTuple):
-    """What an event takes from the M10 and P4 it stands under, in the order of Disposition's fields."""
-
-    carrier_scac: str | None = None
-    imo_number: str | None = None
-    vessel_name: str | None = None
-    voyage_number: str | None = None
-    manifest_sequence_number: str | None = None
-    port_of_unlading: str | None = None
-    arrival_date: str | None = None
-
-
 class Envelope(NamedTuple):
     """What an event takes from its interchange."""
 
     received_at: int
     transmitted_at: int | None
     test: bool
-
-
-class Details(NamedTuple):
-    """What the segments after an X4 or V9 say, in their order."""
-
-    remarks: list[str]
-    containers: list[str]
-    snps: list[str]
-    references: dict[str, str]
-    """The first value of each other qualifier."""
 
 
 def surroundings(m10: str, p4: str, element: str) -> Surroundings:
@@ -102,7 +83,7 @@ def bill_event(
     if len(loop[0]) > SEGMENT_LIMIT:
         raise InputError(f"the X4 segment is longer than {SEGMENT_LIMIT} characters")
     if not (number and bill_readable(number)):
-        raise InputError(_absent("X401", number, "a bill number"))
+        raise InputError(absent("X401", number, "a bill number"))
     remarks, containers, snps, references = _details(loop, element)
     if x4[15]:
         references[x4[15]] = x4[16]
@@ -120,7 +101,7 @@ def bill_event(
         entry_number,
         named if own is None else (own,),
         own is not None,
-        () if own is None else _others(own, named),
+        () if own is None else other_containers(own, named),
         x4[13] or None,
         x4[14] or firms,
         negative,
@@ -223,17 +204,8 @@ def _add_container(details: Details, parts: list[str]) -> None:
         details.containers.append(container)
 
 
-def _others(own: str, containers: tuple[str, ...]) -> tuple[str, ...]:
-    key = container_key(own)
-    return tuple(container for container in containers if container_key(container) != key)
-
-
 def _master(references: dict[str, str], number: str, scac: str) -> str | None:
     """The master of a house bill: reference OB, else X408 and X410 as older releases have it."""
     if master := references.get("OB"):
         return bill_reference(master)
     return bill_key(scac, number) if number and scac and scac_readable(scac) else None
-
-
-def _absent(place: str, text: str, what: str) -> str:
-    return f"{place}: {text!r} is not {what}" if text else f"{place}: {what} is missing"
