@@ -180,3 +180,36 @@ _NAME_OF: Final[dict[type, str]] = {
     IndexFact: "index-fact",
     LinkFact: "link-fact",
 }
+
+
+# A notice is written in two parts: what all recipients share, encoded once, and what is the recipient's own. An Avro
+# record is its fields one after the other, so the two parts joined are the whole record.
+
+NOTICE_KINDS: Final = ("hold", "change", "release")
+FIRST_OWN_FIELD: Final = "notice_id"
+
+
+@cache
+def _notice_parts() -> tuple[Any, Any]:
+    schema = _without_logical_types(raw_schema("hold"))
+    names = [field["name"] for field in schema["fields"]]
+    split = names.index(FIRST_OWN_FIELD)
+    shared = schema | {"name": "NoticeShared", "fields": schema["fields"][:split]}
+    own = schema | {"name": "NoticeOwn", "fields": schema["fields"][split:]}
+    return fastavro.parse_schema(shared), fastavro.parse_schema(own)
+
+
+def encode_shared(fields: Mapping[str, Any]) -> bytes:
+    """The part of a notice that comes first and is the same for all who may see the same."""
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, _notice_parts()[0], fields)
+    return out.getvalue()
+
+
+def encode_notice(kind: str, shared: bytes, own: Mapping[str, Any]) -> bytes:
+    """A whole notice: framing, the shared part as `encode_shared` gave it, the recipient's own part."""
+    out = io.BytesIO()
+    out.write(header(kind))
+    out.write(shared)
+    fastavro.schemaless_writer(out, _notice_parts()[1], own)
+    return out.getvalue()

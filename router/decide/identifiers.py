@@ -18,7 +18,7 @@ IN_BOND_ENTRY_TYPES: Final = frozenset({"61", "62", "63"})
 SERIAL_WIDTH: Final = 10
 """Owner code, category and serial of a container; the check digit is the eleventh place."""
 
-_CACHE: Final = 65_536
+_CACHE: Final = 8_192
 _SCAC: Final = re.compile(r"[A-Z]{2,4}")
 _CONTAINER: Final = re.compile(r"[A-Z]{4}[0-9]{6,7}")
 _IMO: Final = re.compile(r"[0-9]{7}")
@@ -38,11 +38,12 @@ def scac_ok(scac: str) -> bool:
     return _SCAC.fullmatch(scac) is not None
 
 
-@lru_cache(_CACHE)
 def container_clean(text: str) -> str | None:
     """As carriers write it, in upper case without blanks, dashes and dots; None for nothing and for `NC`
     (no container)."""
-    cleaned = _NOT_IN_CONTAINERS.sub("", text.upper())
+    cleaned = text.upper()
+    if not (cleaned.isalnum() and cleaned.isascii()):
+        cleaned = _NOT_IN_CONTAINERS.sub("", cleaned)
     return cleaned if cleaned not in ("", "NC") else None
 
 

@@ -147,6 +147,9 @@ class Log(Protocol):
     async def close(self) -> None: ...
 
 
+KEY_SEPARATOR: Final = b"\x1f"
+"""Between the two parts of a key."""
+
 RESERVED_KEY: Final = re.compile(rb"\x00[a-z]+:([0-9]+)")
 
 
@@ -154,7 +157,8 @@ def partition_of(key: bytes, partitions: int) -> int:
     """The partition of a key: CRC-32 modulo the number of partitions, the same on every log and in every process.
 
     A reserved key (`topics.POSITION_KEY`) names its partition itself: a task's position must lie in the task's own.
+    Of a key in two parts only the first counts: all that stands under one index key lies together.
     """
     if key[:1] == b"\x00" and (reserved := RESERVED_KEY.fullmatch(key)):
         return int(reserved[1]) % partitions
-    return zlib.crc32(key) % partitions
+    return zlib.crc32(key.partition(KEY_SEPARATOR)[0]) % partitions

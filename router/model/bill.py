@@ -1,4 +1,4 @@
-"""How a bill of lading is written: the issuer's SCAC padded to four places, then the number. That is its key everywhere."""
+"""How a bill of lading is written: the issuer's SCAC padded to four places, then the number. Its key everywhere."""
 
 from __future__ import annotations
 
@@ -13,3 +13,12 @@ def bill_key(scac: str, number: str) -> str:
 def split_bill_key(key: str) -> tuple[str, str]:
     """The issuer's SCAC without padding, and the number."""
     return key[:SCAC_WIDTH].rstrip(), key[SCAC_WIDTH:]
+
+
+def vessel_key(imo_number: str | None, vessel_name: str | None, carrier_scac: str | None, voyage: str | None) -> str:
+    """The key of a vessel's events on one voyage. Lower case at its start keeps it apart from every bill's key."""
+    return f"vessel:{imo_number or vessel_name or ''}:{carrier_scac or ''}:{voyage or ''}"
+
+
+def is_vessel_key(key: str) -> bool:
+    return key.startswith("vessel:")

@@ -70,7 +70,7 @@ class Filing(NamedTuple):
     scac: str
     bill_of_lading: str
     bill_type: str | None = None
-    """CBP's code (00 regular, 28/29 master, 30 house, 12 empty; CAMIR M, N, 2) or one of the words regular, master, house, empty."""
+    """CBP's code (00 regular, 28/29 master, 30 house, 12 empty; CAMIR M, N, 2) or regular, master, house, empty."""
     snps: tuple[str, ...] = ()
     master_bill: str | None = None
     original_bill: str | None = None
@@ -127,7 +127,8 @@ class DeadLetter(NamedTuple):
     format: str
     """`x12`, `camir`, `jsonl`, `avro` or `unknown`: how to read `content` again."""
     content: bytes
-    """All bytes (credentials masked), readable by itself: the envelope and port it stood in come before it. Above 1 MB: its head."""
+    """All bytes (credentials masked), readable by itself: the envelope and port it stood in come first. Above 1 MB:
+    its head."""
     content_size: int
     scac: str | None = None
     bill_of_lading: str | None = None

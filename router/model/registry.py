@@ -53,10 +53,9 @@ class Sailing(NamedTuple):
 class RegistryNote(NamedTuple):
     """A registry record that is neither party nor sailing.
 
-    `kind`: `epoch` (an import is complete: look at audiences again), `tick` (`at` is the time now, the only clock a
-    decision sees), `installation` (`detail` is the secret that keys ids, hex; the first one counts),
-    `missing` / `back` (`key` is a topic that can't / can again be written to),
-    `party-gone` / `sailing-gone` (`key` is what an import took away).
+    `kind`: `epoch` (an import is complete: look at audiences again), `tick` (`at` is the time now, the only clock
+    a decision sees), `installation` (`detail` is the secret that keys ids, hex; the first one counts), `missing`
+    and `back` (`key` is a topic that can't, or can again, be written to).
     """
 
     kind: str

@@ -1,0 +1,251 @@
+"""One bill, one record: `decide(state, record) -> Decision`. Pure: the state given is not changed.
+
+First the record is *entered* into a copy of the state; then `conclude` (router/decide/conclude.py) compares what
+follows before and after and says who is told what.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from router.clock import DAY, MINUTE, iso, posted_minute
+from router.decide.conclude import Decision, Entered, conclude
+from router.decide.identifiers import container_key, doubtful
+from router.decide.identity import content_hash, event_key, identity, keyed_id, level_containers
+from router.decide.ledger import Event
+from router.decide.notice import DISPOSITION, FILING, LINK, OPERATOR, Subject, subject_of
+from router.decide.registry import Registry
+from router.decide.rules import Rules
+from router.decide.state import BillState
+from router.decide.status import Unread
+from router.model.bill import bill_key, is_vessel_key
+from router.model.facts import LinkFact
+from router.model.inputs import Confirmation, DeadLetter, Disposition, Filing, Snapshot
+
+BillRecord = Disposition | DeadLetter | Filing | Snapshot | Confirmation | LinkFact
+
+
+class Context(NamedTuple):
+    """What a decision sees besides state and record."""
+
+    registry: Registry
+    rules: Rules
+
+
+def key_of(record: BillRecord) -> str:
+    """The bill (or vessel's voyage) that a record is about."""
+    if isinstance(record, Disposition):
+        return event_key(record)
+    if isinstance(record, LinkFact):
+        return record.bill
+    if isinstance(record, Snapshot):
+        record = record.filing
+    return bill_key(record.scac or "", record.bill_of_lading or "")
+
+
+def decide(state: BillState | None, record: BillRecord, context: Context) -> Decision:
+    """What one record does to its bill. A record that adds nothing gives a decision without outputs."""
+    if state is None:
+        if isinstance(record, LinkFact) and not record.active:
+            return Decision(None)  # the bill was forgotten meanwhile
+        if isinstance(record, Disposition) and _is_older_than_horizon(record, context.rules):
+            return _too_old(record)
+    before = state if state is not None else BillState(key_of(record))
+    entered = _ENTER[type(record)](before.copy(), record, context)
+    if entered is None:
+        return Decision(state)
+    return conclude(before, entered, context.registry, context.rules)
+
+
+def _enter_disposition(state: BillState, record: Disposition, context: Context) -> Entered | None:
+    rules, secret = context.rules, context.registry.secret
+    text = identity(record, state.key)
+    known_code = rules.codes.get(record.disposition_code) is not None
+    event_id = keyed_id(secret, text if known_code else content_hash(text))
+    posted = posted_minute(record.action_at)
+    repeated = event_id in state.unread or any(event.id == event_id for _, event in state.events)
+    facts = state.facts.copy()
+    learnt = facts.learn(record, posted)
+    state.facts = facts
+    settled = _settle_retried(state, record, secret)
+    letters: tuple[DeadLetter, ...] = ()
+    if not known_code and (not repeated or record.retry_of):
+        letters = (unknown_code_letter(record, text),)
+    if repeated:
+        if not (learnt or settled or letters):
+            return None
+        return Entered(state, FILING, repeated=True, letters=letters)
+    if known_code:
+        state.with_event(ledger_event(record, event_id, posted), rules)
+    else:
+        containers = level_containers(record)
+        container = containers[0] if containers else None
+        unread = Unread(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container)
+        state.unread = state.unread | {event_id: unread}
+    return Entered(
+        state,
+        DISPOSITION,
+        subject=subject_of(record, event_id),
+        flags=_flags(state, record, posted, rules),
+        letters=letters,
+    )
+
+
+def ledger_event(record: Disposition, event_id: str, posted: int) -> Event:
+    return Event(
+        event_id,
+        record.disposition_code,
+        posted,
+        record.quantity or None,
+        level_containers(record),
+        record.entry_type,
+        record.entry_number,
+        record.transaction_port,
+        record.reversal,
+        record.resent,
+    )
+
+
+def _settle_retried(state: BillState, record: Disposition, secret: bytes) -> bool:
+    """A mended reading ends the hold that stood in its place, in the decision that applies it."""
+    if record.retry_of is None:
+        return False
+    unread_id = keyed_id(secret, record.retry_of)
+    if unread_id not in state.unread or unread_id in state.settled:
+        return False
+    state.settled = state.settled | {unread_id}
+    return True
+
+
+def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> tuple[str, ...]:
+    late = record.received_at - record.action_at > rules.late_after_minutes * MINUTE
+    behind = state.is_behind(Event("", record.disposition_code, posted))
+    flags = (("LATE", late or behind), ("IDENTIFIER_DOUBTFUL", doubtful(record)), ("TEST", record.test))
+    return tuple(flag for flag, applies in flags if applies)
+
+
+def _enter_dead_letter(state: BillState, record: DeadLetter, context: Context) -> Entered | None:
+    """What could not be read stops its bill until it is settled: it may have been a hold."""
+    unread_id = keyed_id(context.registry.secret, record.id)
+    if unread_id in state.unread:
+        return None
+    posted = posted_minute(record.received_at)
+    unread = Unread(unread_id, "UNREADABLE", record.disposition_code, posted)
+    state.unread = state.unread | {unread_id: unread}
+    subject = Subject(unread_id, record.disposition_code, received_at=record.received_at)
+    return Entered(state, DISPOSITION, subject=subject, letters=(record,))
+
+
+def _enter_filing(state: BillState, record: Filing, context: Context) -> Entered | None:
+    filing = state.facts.filing
+    if filing is not None and (
+        record.received_at < filing.received_at
+        or record._replace(received_at=0, source=None) == filing._replace(received_at=0, source=None)
+    ):
+        return None
+    state.facts = replace(state.facts, filing=record)
+    return Entered(state, FILING)
+
+
+def _enter_snapshot(state: BillState, record: Snapshot, context: Context) -> Entered | None:
+    if state.snapshot is not None and record.status_at <= state.snapshot.status_at:
+        return None
+    holds = tuple(
+        hold._replace(container_number=hold.container_number and container_key(hold.container_number))
+        for hold in record.holds
+    )
+    state.snapshot = record._replace(holds=holds)
+    state.folded = state.fold_line = None
+    state.facts = replace(state.facts, filing=record.filing)
+    return Entered(state, OPERATOR)
+
+
+def _enter_confirmation(state: BillState, record: Confirmation, context: Context) -> Entered | None:
+    covers = set(record.covers)
+    if covers <= state.confirmed:
+        return None
+    state.confirmed = state.confirmed | covers
+    state.settled = state.settled | (covers & state.unread.keys())
+    return Entered(state, OPERATOR)
+
+
+def _enter_link(state: BillState, record: LinkFact, context: Context) -> Entered | None:
+    links = {key: link for key, link in state.links.items() if key != record.key}
+    if record.active:
+        links[record.key] = record
+    if links == state.links:
+        return None
+    state.links = links
+    return Entered(state, LINK)
+
+
+_ENTER: Final[dict[type, Callable[[BillState, Any, Context], Entered | None]]] = {
+    Disposition: _enter_disposition,
+    DeadLetter: _enter_dead_letter,
+    Filing: _enter_filing,
+    Snapshot: _enter_snapshot,
+    Confirmation: _enter_confirmation,
+    LinkFact: _enter_link,
+}
+
+
+def _is_older_than_horizon(record: Disposition, rules: Rules) -> bool:
+    """Measured against its transmission's own date, so that an old file read today isn't old by itself."""
+    if record.transmitted_at is None or is_vessel_key(event_key(record)):
+        return False
+    return record.transmitted_at - record.action_at > rules.forget_after_days * DAY
+
+
+def _too_old(record: Disposition) -> Decision:
+    reason = (
+        f"the event was posted at {iso(record.action_at)}, long before it was sent, and its bill is not known here "
+        "(any more): it may belong to a life that is over. If it counts, import the bill and retry"
+    )
+    return Decision(None, letters=(_letter(record, content_hash(disposition_json(record)), reason),))
+
+
+def unknown_code_letter(record: Disposition, identity_text: str) -> DeadLetter:
+    reason = (
+        f"disposition code {record.disposition_code} is not in the code table: it may be a hold, so the bill is "
+        "stopped. Add the code (setting `disposition_codes`) and retry, or confirm the bill"
+    )
+    return _letter(record, content_hash(identity_text), reason)
+
+
+def undecidable_letter(record: BillRecord, error: Exception) -> DeadLetter:
+    """For an event whose decision raised: an error of ours, which must not stop or clear the way for anything."""
+    reason = f"deciding on this record failed ({error!r}): an error in the router. Retry after an update"
+    if isinstance(record, Disposition):
+        return _letter(record, content_hash(disposition_json(record)), reason)
+    content = repr(record)
+    scac, number = key_of(record)[:4].rstrip(), key_of(record)[4:]
+    return DeadLetter(content_hash(content), reason, "", "unknown", content.encode(), len(content), scac, number)
+
+
+def _letter(record: Disposition, letter_id: str, reason: str) -> DeadLetter:
+    content = disposition_json(record).encode()
+    return DeadLetter(
+        letter_id,
+        reason,
+        record.source or "",
+        "jsonl",
+        content,
+        len(content),
+        record.scac,
+        record.bill_of_lading,
+        record.disposition_code,
+        record.received_at,
+    )
+
+
+def disposition_json(record: Disposition) -> str:
+    """The event as a line of our own input form, so that it can be fed in again."""
+    fields = {name: value for name, value in record._asdict().items() if value not in (None, (), False)}
+    fields.pop("retry_of", None)
+    for name in ("action_at", "received_at", "transmitted_at"):
+        if name in fields:
+            fields[name] = iso(fields[name])
+    return json.dumps(fields)

@@ -1,0 +1,65 @@
+"""What makes an event itself, whatever transmission brings it; and the ids that go out in its place.
+
+Identity is made of normalised content, never of control numbers (X12 interchanges are sent again under new ones).
+Ids are keyed hashes: who sees an id can't find withheld fields by trying values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Final
+
+from router.clock import posted_minute
+from router.decide.identifiers import container_key
+from router.model.bill import bill_key, vessel_key
+from router.model.inputs import Disposition
+
+ID_BYTES: Final = 12
+FREE_FORM: Final = "1M"
+
+
+def event_key(disposition: Disposition) -> str:
+    """The key of what the event is about: a bill, or a vessel's voyage."""
+    if disposition.scac is not None and disposition.bill_of_lading is not None:
+        return bill_key(disposition.scac, disposition.bill_of_lading)
+    return vessel_key(
+        disposition.imo_number, disposition.vessel_name, disposition.carrier_scac, disposition.voyage_number
+    )
+
+
+def level_containers(disposition: Disposition) -> tuple[str, ...]:
+    """The containers that a container-level event concerns, without check digits; empty: the whole bill."""
+    if not disposition.container_level:
+        return ()
+    return tuple(sorted({container_key(number) for number in disposition.container_numbers}))
+
+
+def identity(disposition: Disposition, key: str) -> str:
+    parts = (
+        key,
+        disposition.disposition_code,
+        str(posted_minute(disposition.action_at)),
+        ",".join(level_containers(disposition)),
+        (disposition.entry_number or "").strip("0") and (disposition.entry_number or ""),
+        str(disposition.quantity or ""),
+        disposition.transaction_port or "",
+        "R" if disposition.reversal else "",
+        (disposition.remarks or "") if disposition.disposition_code == FREE_FORM else "",
+    )
+    return "\x1f".join(parts)
+
+
+def keyed_id(secret: bytes, text: str) -> str:
+    """24 hex digits of an HMAC-SHA-256 under the installation's secret."""
+    return hmac.digest(secret, text.encode(), "sha256")[:ID_BYTES].hex()
+
+
+def notice_id(secret: bytes, bill: str, sequence: int, recipient: str) -> str:
+    """One for each decision and recipient: deciding again after a crash gives the same."""
+    return keyed_id(secret, f"notice\x1f{bill}\x1f{sequence}\x1f{recipient}")
+
+
+def content_hash(text: str) -> str:
+    """For dead letters, which only operators see: not keyed, so that the same bytes are the same everywhere."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

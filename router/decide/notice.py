@@ -1,0 +1,195 @@
+"""What a notice says: its kind, and its fields as each recipient may see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from router.clock import from_posted
+from router.decide.audience import View
+from router.decide.facts import Known
+from router.decide.ledger import Event
+from router.decide.rules import Rules
+from router.decide.state import Told
+from router.decide.status import Assessment
+from router.model.bill import is_vessel_key, split_bill_key
+from router.model.inputs import Disposition
+
+HOLD: Final = "hold"
+CHANGE: Final = "change"
+RELEASE: Final = "release"
+
+DISPOSITION: Final = "DISPOSITION"
+FILING: Final = "FILING"
+LINK: Final = "LINK"
+OPERATOR: Final = "OPERATOR"
+CATCH_UP: Final = "CATCH_UP"
+NO_LONGER_NOTIFIED: Final = "NO_LONGER_NOTIFIED"
+
+LADING: Final = "LADING"
+
+WITHHELD: Final[Mapping[View, tuple[str, ...]]] = {
+    View.FULL: (),
+    View.CARRIER: ("remarks",),
+    View.AGREEMENT: ("remarks", "entry_type", "entry_number", "master_bill"),
+}
+"""What each view doesn't show (README, "Who sees what")."""
+
+
+class Subject(NamedTuple):
+    """The event a notice is about. All None where it is about another bill's doing, or nothing in particular."""
+
+    event_id: str | None = None
+    disposition_code: str | None = None
+    quantity: int | None = None
+    entry_type: str | None = None
+    entry_number: str | None = None
+    action_at: int | None = None
+    container_numbers: tuple[str, ...] = ()
+    container_level: bool = False
+    remarks: str | None = None
+    transaction_port: str | None = None
+    firms: str | None = None
+    reversal: bool = False
+    received_at: int | None = None
+
+
+def subject_of(disposition: Disposition, event_id: str) -> Subject:
+    return Subject(
+        event_id,
+        disposition.disposition_code,
+        disposition.quantity,
+        disposition.entry_type,
+        disposition.entry_number,
+        disposition.action_at,
+        disposition.container_numbers,
+        disposition.container_level,
+        disposition.remarks,
+        disposition.transaction_port,
+        disposition.firms,
+        disposition.reversal,
+        disposition.received_at,
+    )
+
+
+def subject_of_event(event: Event | None) -> Subject:
+    """The latest event, in a status-now notice; the ledger keeps no remarks and no facility."""
+    if event is None:
+        return Subject()
+    return Subject(
+        event_id=event.id,
+        disposition_code=event.code,
+        quantity=event.quantity,
+        entry_type=event.entry_type,
+        entry_number=event.entry_number,
+        action_at=from_posted(event.posted),
+        container_numbers=event.containers,
+        container_level=bool(event.containers),
+        transaction_port=event.port,
+        reversal=event.reversal,
+    )
+
+
+def kind_of(before: Assessment | None, after: Assessment, told: Told | None, status_now: bool) -> str:
+    """Hold, Change or Release: a function of the ledger before and after and of what this recipient was last told, so
+    that who acts on the type alone is safe."""
+    believes_free = told is not None and told.deliverable
+    if after.deliverable:
+        return CHANGE if believes_free and not status_now else RELEASE
+    if believes_free or _hold_added(before, after):
+        return HOLD
+    return HOLD if (status_now or told is None) and after.stopped else CHANGE
+
+
+def _hold_added(before: Assessment | None, after: Assessment) -> bool:
+    stood = {(h.kind, h.code, h.container_number, h.id): h for h in before.holds} if before else {}
+    for hold in after.holds:
+        old = stood.get((hold.kind, hold.code, hold.container_number, hold.id))
+        if old is None or (hold.do_not_load and not old.do_not_load):
+            return True
+        more = old.quantity is not None and (hold.quantity is None or hold.quantity > old.quantity)
+        if more or (hold.placed or 0) > (old.placed or 0):
+            return True
+    return False
+
+
+def shared_fields(
+    bill: str,
+    known: Known,
+    subject: Subject,
+    after: Assessment,
+    authorises: tuple[str, ...],
+    flags: tuple[str, ...],
+    rules: Rules,
+) -> dict[str, Any]:
+    """The fields that are the same for all who see everything, in the schema's order (a notice's first part)."""
+    vessel = is_vessel_key(bill)
+    scac, number = (None, None) if vessel else split_bill_key(bill)
+    code = rules.codes.get(subject.disposition_code or "")
+    return {
+        "scac": scac,
+        "bill_of_lading": number,
+        "vessel_name": known.vessel_name,
+        "disposition_code": subject.disposition_code,
+        "voyage_number": known.voyage_number,
+        "quantity": subject.quantity,
+        "manifest_sequence_number": known.manifest_sequence_number,
+        "entry_type": subject.entry_type,
+        "imo_number": known.imo_number,
+        "entry_number": subject.entry_number,
+        "port_of_unlading": known.port_of_unlading,
+        "action_at": subject.action_at,
+        "arrival_date": known.arrival_date,
+        "container_numbers": subject.container_numbers or known.container_numbers,
+        "code_meaning": code.meaning if code else None,
+        "agency": code.agency if code else None,
+        "remarks": subject.remarks,
+        "container_level": subject.container_level,
+        "transaction_port": subject.transaction_port,
+        "firms": subject.firms,
+        "reversal": subject.reversal,
+        "carrier_scac": known.carrier_scac,
+        "master_bill": known.master_bill,
+        "original_bill": known.original_bill,
+        "received_at": subject.received_at,
+        "status": None if vessel else after.status,
+        "deliverable": None if vessel else after.deliverable,
+        "do_not_load": None if vessel else after.do_not_load,
+        "doubts": () if vessel else after.doubts,
+        "holds": [hold_fields(hold) for hold in after.holds],
+        "authorises": authorises,
+        "manifested_quantity": after.manifested_quantity,
+        "released_quantity": None if vessel else after.released_quantity,
+        "release_posted_at": None if after.release_posted is None else from_posted(after.release_posted),
+        "flags": flags,
+    }
+
+
+def farewell_fields(bill: str) -> dict[str, Any]:
+    """The last word to one who is no longer told: which bill, and nothing it had not seen."""
+    scac, number = (None, None) if is_vessel_key(bill) else split_bill_key(bill)
+    empty: dict[str, Any] = dict.fromkeys(SHARED_FIELDS)
+    lists = dict.fromkeys(("container_numbers", "doubts", "holds", "authorises", "flags"), ())
+    return empty | lists | {"scac": scac, "bill_of_lading": number, "container_level": False, "reversal": False}
+
+
+def withhold(fields: dict[str, Any], view: View) -> dict[str, Any]:
+    """The same fields as a view may show them."""
+    return fields | dict.fromkeys(WITHHELD[view]) if WITHHELD[view] else fields
+
+
+def hold_fields(hold: Any) -> dict[str, Any]:
+    """A hold as notices and `bill show` write it."""
+    return {
+        "code": hold.code,
+        "kind": hold.kind,
+        "container_number": hold.container_number,
+        "quantity": hold.quantity,
+        "placed_at": None if hold.placed is None else from_posted(hold.placed),
+        "meaning": hold.meaning,
+    }
+
+
+SHARED_FIELDS: Final = tuple(
+    shared_fields("", Known(), Subject(), Assessment("", False, False, (), (), (), None, None, None), (), (), Rules())
+)

@@ -1,0 +1,135 @@
+"""Parties and sailings as a task sees them at its place in `snp.registry`.
+
+Sailings are found by IMO number, manifest carrier and that carrier's own voyage number. CAMIR cuts voyage numbers to
+five places (M01 35-39), so also by the cut form, if exactly one sailing of that vessel around the arrival date fits.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+from router.model.registry import Line, Party, RegistryNote, Sailing
+
+CAMIR_VOYAGE_WIDTH: Final = 5
+SAME_ROTATION_DAYS: Final = 30
+"""A voyage number comes back after a year; a rotation's dates of arrival in two messages differ by days."""
+CAMIR_NAME_WIDTH: Final = 23
+
+
+class Registry:
+    """Mutable, owned by one task; everything it holds is frozen."""
+
+    def __init__(self) -> None:
+        self.parties: dict[str, Party] = {}
+        self.sailings: dict[str, Sailing] = {}
+        self.missing_topics: set[str] = set()
+        self.epoch = 0
+        self.now = 0
+        """Time of the latest tick, UTC milliseconds: the only clock a decision sees."""
+        self.secret = b""
+        self._scacs: dict[str, str] = {}
+        self._by_voyage: dict[tuple[str, str], set[str]] = {}
+        """(IMO number, carrier's party) to ids of sailings."""
+        self._vessels: dict[str, str] = {}
+
+    def apply(self, value: Party | Sailing | RegistryNote) -> None:
+        if isinstance(value, Party):
+            self._drop_party(value.scac)
+            self.parties[value.scac] = value
+            for scac in (value.scac, *value.aliases):
+                self._scacs[scac] = value.scac
+        elif isinstance(value, Sailing):
+            self._drop_sailing(value.sailing_id)
+            self.sailings[value.sailing_id] = value
+            for line in value.lines:
+                self._by_voyage.setdefault((value.imo_number, line.scac), set()).add(value.sailing_id)
+            if value.vessel_name:
+                self._vessels[value.imo_number] = value.vessel_name
+        else:
+            self._note(value)
+
+    def _note(self, note: RegistryNote) -> None:
+        if note.kind == "tick":
+            self.now = max(self.now, note.at)
+        elif note.kind == "epoch":
+            self.epoch += 1
+        elif note.kind == "installation" and not self.secret:
+            self.secret = bytes.fromhex(note.detail or "")
+        elif note.kind == "missing":
+            self.missing_topics.add(note.key)
+            self.epoch += 1
+        elif note.kind == "back":
+            self.missing_topics.discard(note.key)
+            self.epoch += 1
+
+    def _drop_party(self, scac: str) -> None:
+        old = self.parties.pop(scac, None)
+        if old is not None:
+            for name in (old.scac, *old.aliases):
+                if self._scacs.get(name) == scac:
+                    del self._scacs[name]
+
+    def _drop_sailing(self, sailing_id: str) -> None:
+        old = self.sailings.pop(sailing_id, None)
+        if old is not None:
+            for line in old.lines:
+                self._by_voyage[old.imo_number, line.scac].discard(sailing_id)
+
+    def party(self, scac: str) -> Party | None:
+        """The party behind a SCAC, which may be an alias."""
+        return self.parties.get(self._scacs.get(scac, ""))
+
+    def party_scac(self, scac: str) -> str:
+        """The SCAC of the party behind a SCAC; itself where the party isn't registered."""
+        return self._scacs.get(scac, scac)
+
+    def vessel_name(self, imo_number: str) -> str | None:
+        return self._vessels.get(imo_number)
+
+    def sailing(
+        self, imo_number: str | None, carrier: str | None, voyage: str | None, arrival_date: str | None
+    ) -> Sailing | None:
+        """The one sailing meant, or None where there is none or more than one."""
+        if imo_number is None or carrier is None or voyage is None:
+            return None
+        candidates = [
+            (self.sailings[sailing_id], line)
+            for sailing_id in sorted(self._ids(imo_number, carrier))
+            for line in self.sailings[sailing_id].lines
+            if self.party_scac(line.scac) == self.party_scac(carrier) and line.voyage_number
+        ]
+        exact = [sailing for sailing, line in candidates if line.voyage_number == voyage]
+        if exact:
+            return _around(exact, arrival_date)
+        if len(voyage) != CAMIR_VOYAGE_WIDTH:
+            return None
+        return _around([sailing for sailing, line in candidates if _cut(line) == voyage], arrival_date)
+
+    def _ids(self, imo_number: str, carrier: str) -> set[str]:
+        party = self.party(carrier)
+        names = {carrier} if party is None else {carrier, party.scac, *party.aliases}
+        return set().union(*(self._by_voyage.get((imo_number, name), set()) for name in names))
+
+
+def _cut(line: Line) -> str:
+    return (line.voyage_number or "")[:CAMIR_VOYAGE_WIDTH]
+
+
+def _around(sailings: list[Sailing], arrival_date: str | None) -> Sailing | None:
+    """The only one whose arrival is near the date; one without a date on either side counts as near."""
+    unique = {sailing.sailing_id: sailing for sailing in sailings}
+    near = [sailing for sailing in unique.values() if _near(sailing.arrival_date, arrival_date)]
+    return near[0] if len(near) == 1 else None
+
+
+def _near(one: str | None, other: str | None) -> bool:
+    if one is None or other is None:
+        return True
+    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days) <= SAME_ROTATION_DAYS
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two spellings name the same vessel: blanks and CAMIR's cut at 23 places apart."""
+    first, second = " ".join(one.upper().split()), " ".join(other.upper().split())
+    return first == second or first[:CAMIR_NAME_WIDTH].strip() == second[:CAMIR_NAME_WIDTH].strip()

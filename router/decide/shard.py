@@ -1,0 +1,326 @@
+"""A task's state in memory, and what each record does to it: `(state, record) -> (state, outputs)`, for one partition.
+
+Pure in the sense that matters: no clock, no I/O. What a transaction changed lies in an overlay until the log has it:
+`committed()` keeps it, `abandon()` forgets it, so a decision that could not be written can be made again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter, OrderedDict
+from hashlib import sha256
+from typing import Any, Final
+
+from router import codec, topics
+from router.clock import DAY
+from router.decide.bill import BillRecord, Context, decide, key_of, undecidable_letter
+from router.decide.conclude import Decision, Entered, conclude
+from router.decide.crossing import Answer, IndexEntry, enter_fact
+from router.decide.notice import CATCH_UP
+from router.decide.outputs import Origin, index_state_output, letter_output, outputs_of
+from router.decide.registry import Registry
+from router.decide.rules import Rules
+from router.decide.state import BillState, decode_state, encode_state
+from router.decide.status import OVER
+from router.errors import InputError
+from router.log.interface import Output, Record
+from router.model.facts import IndexFact
+from router.model.inputs import DeadLetter, Disposition
+from router.model.registry import Party, RegistryNote, Sailing
+
+HOT_BILLS: Final = 20_000
+"""Decoded states kept at hand; the rest lie as bytes, about a third of the memory."""
+
+
+class Shard:
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.registry = Registry()
+        self.position: dict[str, int] = {}
+        self.walk = Walk()
+        self.sweep = Walk()
+        self._bills: dict[str, bytes] = {}
+        self._hot: OrderedDict[str, BillState] = OrderedDict()
+        self._index: dict[str, dict[str, IndexEntry]] = {}
+        self._outputs: list[Output] = []
+        self._changed_bills: dict[str, BillState | None] = {}
+        self._changed_index: dict[str, dict[str, IndexEntry | None]] = {}
+        self._committed_position: dict[str, int] = {}
+        self._encoded: dict[str, bytes | None] = {}
+        self._tally: Counter[str] = Counter()
+        self.totals: Counter[str] = Counter()
+        """What committed transactions did: `events`, `repeated`, `hold`, `change`, `release`, `dead letters`."""
+
+    @property
+    def bill_count(self) -> int:
+        return len(self._bills)
+
+    # Restoring
+
+    def load(self, record: Record) -> None:
+        """Take in one record of `snp.bills` or `snp.index-state`, as restored."""
+        if record.topic == topics.BILLS:
+            self._load_bill(record)
+        elif record.value is not None:
+            datum = codec.decode(record.value)[1]
+            fact = IndexFact(**datum["fact"])
+            answer = Answer(datum["answered"], datum["answered_do_not_load"], datum["answered_since"])
+            self._index.setdefault(fact.key, {})[fact.bill] = IndexEntry(fact, answer)
+
+    def _load_bill(self, record: Record) -> None:
+        if record.key.startswith(topics.POSITION_KEY):
+            if record.value is not None:
+                self._load_position(codec.decode(record.value)[1])
+        elif record.value is None:
+            self._bills.pop(record.key.decode(), None)
+        else:
+            self._bills[record.key.decode()] = record.value
+
+    def _load_position(self, datum: codec.Datum) -> None:
+        self.position = dict(datum["offsets"])
+        self._committed_position = dict(self.position)
+        self.walk = Walk(datum["walk_epoch"], datum["walk_cursor"])
+        self.sweep = Walk(datum["sweep_day"], datum["sweep_cursor"])
+
+    def load_registry(self, record: Record) -> None:
+        """Take in a registry record from before the position: it was acted on already."""
+        if record.value is not None:
+            self.registry.apply(_registry_value(record.value))
+
+    # Deciding
+
+    def process(self, record: Record) -> None:
+        """Apply one input record; what it puts out waits for `take_outputs`. Never raises for what a record says."""
+        self.position[record.topic] = record.offset + 1
+        if record.value is None:
+            return
+        try:
+            value = codec.decode_value(record.value)
+        except InputError as error:
+            self._outputs.append(letter_output(_foreign_letter(record, str(error))))
+            return
+        if isinstance(value, Party | Sailing | RegistryNote):
+            self._registry(value)
+        elif isinstance(value, IndexFact):
+            self._index_fact(value)
+        else:
+            self._bill(value, record)
+
+    def _registry(self, value: Party | Sailing | RegistryNote) -> None:
+        self.registry.apply(value)
+        if self.registry.epoch > self.walk.goal:
+            self.walk = Walk(self.registry.epoch, "")
+        if self.registry.now // DAY > self.sweep.goal and self.sweep.cursor is None:
+            self.sweep = Walk(self.registry.now // DAY, "")
+
+    def _bill(self, value: BillRecord, record: Record) -> None:
+        key = key_of(value)
+        context = Context(self.registry, self.rules)
+        try:
+            decision = decide(self.state(key), value, context)
+            self._keep(key, decision, self._origin(record, value))
+            if isinstance(value, Disposition):
+                new = decision.entered is not None and not decision.entered.repeated
+                self._tally["events" if new else "repeated"] += 1
+        except Exception as error:  # whatever a decision raises must stop its bill, and nothing else
+            if isinstance(value, DeadLetter):
+                raise
+            letter = undecidable_letter(value, error)
+            decision = decide(self.state(key), letter, context)
+            self._keep(key, decision, self._origin(record, value))
+
+    def _keep(self, key: str, decision: Decision, origin: Origin) -> None:
+        outputs = list(outputs_of(key, decision, origin, self.rules))
+        self._outputs.extend(outputs)
+        self._tally.update(notice.kind for notice in decision.notices)
+        self._tally["dead letters"] += len(decision.letters)
+        if decision.entered is not None:
+            self._changed_bills[key] = decision.state
+
+    def _origin(self, record: Record, value: Any) -> Origin:
+        at = getattr(value, "received_at", None) or self.registry.now
+        source = getattr(value, "source", None)
+        return Origin(record.topic, record.offset, record.value, at, self.position.get(topics.REGISTRY, 0), source)
+
+    def _index_fact(self, fact: IndexFact) -> None:
+        changed, links = enter_fact(self._entries(fact.key), fact)
+        self._changed_index.setdefault(fact.key, {}).update(changed)
+        for bill, entry in changed.items():
+            kept = entry.fact if entry is not None else fact._replace(bill=bill)
+            self._outputs.append(index_state_output(kept, entry.answer if entry is not None else None))
+        self._outputs.extend(Output(topics.LINKS, link.bill.encode(), codec.encode_value(link)) for link in links)
+
+    def _entries(self, key: str) -> dict[str, IndexEntry]:
+        entries = self._index.get(key, {})
+        changed = self._changed_index.get(key)
+        if not changed:
+            return entries
+        return {bill: entry for bill, entry in (entries | changed).items() if entry is not None}
+
+    # What goes on between records
+
+    def step(self, limit: int) -> int:
+        """Look at up to `limit` bills that a change of the registry or a new day may concern; how many were looked at.
+
+        Bounded, so that a live record never waits for a walk over all bills.
+        """
+        looked = 0
+        for walk, look in ((self.walk, self._refresh), (self.sweep, self._forget)):
+            for key in walk.next(self._bills, limit - looked):
+                look(key)
+                looked += 1
+        return looked
+
+    @property
+    def is_walking(self) -> bool:
+        return self.walk.cursor is not None or self.sweep.cursor is not None
+
+    def _refresh(self, key: str) -> None:
+        """Who is new gets the status now, who has dropped out a last word. Nothing is written where nothing changed."""
+        before = self.state(key)
+        if before is None:
+            return
+        decision = conclude(before, Entered(before.copy(), CATCH_UP), self.registry, self.rules)
+        if decision.notices or decision.facts or decision.waiting_changed:
+            self._keep(key, decision, self._walk_origin())
+
+    def _forget(self, key: str) -> None:
+        state = self.state(key)
+        if state is None or not self._is_forgettable(state):
+            return
+        self._outputs.extend(
+            Output(topics.INDEX, fact.key.encode(), codec.encode_value(fact._replace(present=False)))
+            for fact in state.said.values()
+        )
+        if state.waiting:
+            self._outputs.append(Output(topics.WAITING, key.encode(), None))
+        forgotten = state.copy()
+        forgotten.sequence += 1
+        after = state.assess(self.rules)[1]
+        farewell = Decision(forgotten, Entered(forgotten, "FORGOTTEN"), after, after)
+        self._keep(key, farewell, self._walk_origin())
+        self._changed_bills[key] = None
+
+    def _is_forgettable(self, state: BillState) -> bool:
+        quiet = self.registry.now - state.touched
+        if quiet >= self.rules.forget_silent_after_days * DAY:
+            return True
+        over = state.assess(self.rules)[1].status in OVER
+        return over and quiet >= self.rules.forget_after_days * DAY
+
+    def _walk_origin(self) -> Origin:
+        offset = self.position.get(topics.REGISTRY, 0)
+        return Origin(topics.REGISTRY, offset - 1, None, self.registry.now, offset)
+
+    # The transaction
+
+    def state(self, key: str) -> BillState | None:
+        """The bill's state as of now, uncommitted changes included."""
+        if key in self._changed_bills:
+            return self._changed_bills[key]
+        state = self._hot.get(key)
+        if state is not None:
+            self._hot.move_to_end(key)
+            return state
+        value = self._bills.get(key)
+        if value is None:
+            return None
+        state = self._hot[key] = decode_state(value, self.rules)
+        if len(self._hot) > HOT_BILLS:
+            self._hot.popitem(last=False)
+        return state
+
+    def take_outputs(self, partition: int) -> list[Output]:
+        """Everything the transaction is to write: outputs in the order decided, then states, then the position."""
+        states = {key: None if state is None else encode_state(state) for key, state in self._changed_bills.items()}
+        self._encoded = states
+        outputs = [*self._outputs, *(Output(topics.BILLS, key.encode(), value) for key, value in states.items())]
+        outputs.append(Output(topics.BILLS, topics.POSITION_KEY + str(partition).encode(), self._encode_position()))
+        return outputs
+
+    def _encode_position(self) -> bytes:
+        return codec.encode(
+            "position",
+            {
+                "offsets": self.position,
+                "walk_epoch": self.walk.goal,
+                "walk_cursor": self.walk.cursor,
+                "sweep_day": self.sweep.goal,
+                "sweep_cursor": self.sweep.cursor,
+            },
+        )
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether there is anything to write besides the position."""
+        return bool(self._outputs or self._changed_bills)
+
+    def committed(self) -> None:
+        for key, value in self._encoded.items():
+            state = self._changed_bills[key]
+            if state is None or value is None:
+                self._bills.pop(key, None)
+                self._hot.pop(key, None)
+            else:
+                self._bills[key] = value
+                self._hot[key] = state
+        for index_key, changed in self._changed_index.items():
+            entries = {bill: entry for bill, entry in (self._index.get(index_key, {}) | changed).items() if entry}
+            if entries:
+                self._index[index_key] = entries
+            else:
+                self._index.pop(index_key, None)
+        self._committed_position = dict(self.position)
+        self.totals.update(self._tally)
+        self._clear()
+
+    def abandon(self) -> None:
+        """Forget what the transaction changed. The registry stays: what it was told holds whoever hears it twice."""
+        self.position = dict(self._committed_position)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._outputs = []
+        self._changed_bills = {}
+        self._changed_index = {}
+        self._encoded = {}
+        self._tally = Counter()
+
+
+class Walk:
+    """A bounded pass over all bills, in the order of their keys; its cursor is part of the position."""
+
+    def __init__(self, goal: int = 0, cursor: str | None = None) -> None:
+        self.goal = goal
+        """What it is for: the registry's epoch, or a day."""
+        self.cursor = cursor
+        """The last bill looked at; None: done."""
+        self._keys: list[str] | None = None
+
+    def next(self, bills: dict[str, bytes], limit: int) -> list[str]:
+        """The next bills to look at; bills that came meanwhile are up to date by themselves."""
+        if self.cursor is None or limit <= 0:
+            return []
+        if self._keys is None:
+            self._keys = sorted(bills)
+        start = bisect_right(self._keys, self.cursor)
+        chosen = self._keys[start : start + limit]
+        self.cursor = chosen[-1] if start + limit < len(self._keys) else None
+        if self.cursor is None:
+            self._keys = None
+        return chosen
+
+
+def _registry_value(value: bytes) -> Party | Sailing | RegistryNote:
+    decoded = codec.decode_value(value)
+    if not isinstance(decoded, Party | Sailing | RegistryNote):
+        raise InputError("a record that is no registry record stands in the registry")
+    return decoded
+
+
+def _foreign_letter(record: Record, reason: str) -> DeadLetter:
+    value = record.value or b""
+    place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+    return DeadLetter(
+        sha256(value).hexdigest()[:32], reason, place, "unknown", value, len(value), received_at=record.timestamp
+    )

@@ -1,0 +1,301 @@
+"""What a task keeps of one bill between records, and how that is written to `snp.bills`."""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from router import codec
+from router.clock import posted_minute
+from router.decide.audience import ROLES
+from router.decide.facts import Facts, Known, Learnt
+from router.decide.ledger import Account, Event, Lot, Standing, order_key, settle
+from router.decide.rules import Rules
+from router.decide.status import Assessment, Unread, assess
+from router.model.facts import IndexFact, LinkFact
+from router.model.inputs import Filing, Snapshot, SnapshotHold
+
+OrderedEvent = tuple[tuple[int, int, int, str], Event]
+
+
+class Told(NamedTuple):
+    """What a party was last told of a bill."""
+
+    kind: str
+    """`hold`, `change` or `release`."""
+    stopped: bool
+    """Whether a hold stood in it."""
+    do_not_load: bool
+    deliverable: bool
+    """Whether it was told that the bill may be delivered: it still believes so."""
+    roles: tuple[str, ...]
+    sequence: int
+    """The bill's decision it came from; with bill and party it makes the notice's id."""
+
+
+@dataclass(slots=True)
+class BillState:
+    """Mutable, but decisions work on a `copy()`: what a decision was given stays as it was."""
+
+    key: str
+    sequence: int = 0
+    """Decisions so far that told or changed something."""
+    touched: int = 0
+    """The tick at which the bill was last heard of. UTC milliseconds."""
+    facts: Facts = field(default_factory=Facts)
+    snapshot: Snapshot | None = None
+    folded: Account | None = None
+    fold_line: int | None = None
+    """Minute before which events were folded into sums."""
+    events: list[OrderedEvent] = field(default_factory=list)
+    """In the order in which they apply."""
+    unread: dict[str, Unread] = field(default_factory=dict)
+    settled: set[str] = field(default_factory=set)
+    """Unread events that were confirmed or retried: the same bytes again change nothing."""
+    confirmed: set[str] = field(default_factory=set)
+    links: dict[str, LinkFact] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
+    waiting: tuple[str, ...] = ()
+    """Reasons and parties as last written to `snp.waiting`."""
+    waiting_since: int = 0
+    said: dict[str, IndexFact] = field(default_factory=dict)
+    """What the index was last told, by index key."""
+    view: tuple[Known, Assessment] | None = field(default=None, compare=False, repr=False)
+    """What follows from all this, kept so that the next decision needn't work it out again."""
+    unseen: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    """Events that removed a hold nobody saw; known once `view` is."""
+
+    def copy(self) -> BillState:
+        return BillState(
+            self.key,
+            self.sequence,
+            self.touched,
+            self.facts,
+            self.snapshot,
+            self.folded,
+            self.fold_line,
+            self.events,
+            self.unread,
+            self.settled,
+            self.confirmed,
+            self.links,
+            self.told,
+            self.waiting,
+            self.waiting_since,
+            self.said,
+        )
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything to tell: a filing alone isn't, nor a link to a bill not known otherwise."""
+        if self.events or self.folded or self.snapshot or self.unread:
+            return True
+        return self.facts.filing is not None and bool(self.links)
+
+    def event_ids(self) -> set[str]:
+        return {event.id for _, event in self.events}
+
+    def latest(self) -> Event | None:
+        return max((event for _, event in self.events), key=lambda event: event.posted, default=None)
+
+    def with_event(self, event: Event, rules: Rules) -> None:
+        """Enter an event in its place; beyond the bound, fold the oldest into sums."""
+        self.events = self.events.copy()
+        insort(self.events, (order_key(event, rules), event), key=itemgetter(0))
+        if len(self.events) > rules.fold_after_events:
+            self._fold(rules)
+
+    def _fold(self, rules: Rules) -> None:
+        """A quarter at a time, so that a bill with thousands of events doesn't pay for it at each."""
+        count = max(1, rules.fold_after_events // 4)
+        oldest = [event for _, event in self.events[:count]]
+        self.folded = settle(self.opening(), self._counting(oldest, rules), rules, self.confirmed)
+        self.folded.unseen.clear()
+        self.fold_line = self.events[count][0][0]
+        self.events = self.events[count:]
+
+    def _counting(self, events: list[Event], rules: Rules) -> list[Event]:
+        """Those that count: nothing before a snapshot; before the fold only what places or takes back."""
+        counting = events
+        if self.snapshot is not None:
+            since = posted_minute(self.snapshot.status_at)
+            counting = [event for event in counting if event.posted >= since]
+        if self.fold_line is not None:
+            line = self.fold_line
+            counting = [event for event in counting if self._counts_behind(event, line, rules)]
+        return counting
+
+    def _counts_behind(self, event: Event, line: int, rules: Rules) -> bool:
+        minute, rank, _, _ = order_key(event, rules)
+        return minute >= line or rank == STOPPING_RANK
+
+    def is_behind(self, event: Event) -> bool:
+        """Whether an event was posted before what is already summed up."""
+        if self.snapshot is not None and event.posted < posted_minute(self.snapshot.status_at):
+            return True
+        return self.fold_line is not None and event.posted < self.fold_line
+
+    def opening(self) -> Account:
+        """What stands before the first event that is kept."""
+        if self.folded is not None:
+            return self.folded
+        if self.snapshot is not None:
+            return _account_of(self.snapshot)
+        filing = self.facts.filing
+        if filing is None:
+            return Account()
+        return Account(manifested=filing.manifested_quantity, complete=True)
+
+    def account(self, rules: Rules) -> Account:
+        events = [event for _, event in self.events]
+        account = settle(self.opening(), self._counting(events, rules), rules, self.confirmed)
+        if self.facts.filing is not None:
+            account.complete = True
+            if account.manifested is None:
+                account.manifested = self.facts.filing.manifested_quantity
+        return account
+
+    def assess(self, rules: Rules) -> tuple[Known, Assessment]:
+        """What is known of the bill and what follows from its ledger."""
+        if self.view is None:
+            known = self.facts.known()
+            standing = (one for one in self.unread.values() if one.id not in self.settled)
+            account = self.account(rules)
+            self.view = known, assess(account, known, self.links.values(), standing, rules, self.confirmed)
+            self.unseen = frozenset(account.unseen)
+        return self.view
+
+
+STOPPING_RANK = 3
+"""The rank, in `ledger.order_key`, of what places or takes back."""
+
+
+def _account_of(snapshot: Snapshot) -> Account:
+    account = Account(manifested=snapshot.filing.manifested_quantity, complete=True)
+    at = posted_minute(snapshot.status_at)
+    account.last_posted = at
+    latest = None
+    for hold in snapshot.holds:
+        placed = at if hold.placed_at is None else posted_minute(hold.placed_at)
+        account.holds[hold.code, hold.container_number] = Standing(hold.quantity, placed)
+        latest = placed if latest is None else max(latest, placed)
+    if snapshot.released_quantity:
+        posted = at if snapshot.release_posted_at is None else posted_minute(snapshot.release_posted_at)
+        stale = "snapshot" if latest is not None and latest >= posted else None
+        account.lots.append(Lot("snapshot", "1C", snapshot.released_quantity, posted, None, None, stale))
+    return account
+
+
+# To and from the record in snp.bills. Field names there are spelt out (schemas/bill-state.avsc).
+
+
+def encode_state(state: BillState) -> bytes:
+    facts = state.facts
+    return codec.encode(
+        "bill-state",
+        {
+            "key": state.key,
+            "sequence": state.sequence,
+            "touched": state.touched,
+            "filing": facts.filing._asdict() if facts.filing else None,
+            "learnt": [{"name": name, **learnt._asdict()} for name, learnt in facts.learnt.items()],
+            "snps": facts.snps,
+            "containers": facts.containers,
+            "snapshot": _snapshot_datum(state.snapshot) if state.snapshot else None,
+            "folded": _account_datum(state.folded) if state.folded else None,
+            "fold_line": state.fold_line,
+            "events": [event._asdict() for _, event in state.events],
+            "unread": [one._asdict() for one in state.unread.values()],
+            "settled": sorted(state.settled),
+            "confirmed": sorted(state.confirmed),
+            "links": [link._asdict() for link in state.links.values()],
+            "told": [_told_datum(scac, told) for scac, told in state.told.items()],
+            "waiting": state.waiting,
+            "waiting_since": state.waiting_since,
+            "said": [fact._asdict() for fact in state.said.values()],
+        },
+    )
+
+
+def decode_state(value: bytes, rules: Rules) -> BillState:
+    """Raises InputError if the value isn't a bill's state."""
+    datum = codec.decode(value)[1]
+    filing = datum["filing"]
+    facts = Facts(
+        _filing(filing) if filing else None,
+        {one.pop("name"): Learnt(**one) for one in datum["learnt"]},
+        datum["snps"],
+        datum["containers"],
+    )
+    events = [Event(**one | {"containers": tuple(one["containers"])}) for one in datum["events"]]
+    return BillState(
+        datum["key"],
+        datum["sequence"],
+        datum["touched"],
+        facts,
+        _snapshot(datum["snapshot"]) if datum["snapshot"] else None,
+        _account(datum["folded"]) if datum["folded"] else None,
+        datum["fold_line"],
+        [(order_key(event, rules), event) for event in events],
+        {one["id"]: Unread(**one) for one in datum["unread"]},
+        set(datum["settled"]),
+        set(datum["confirmed"]),
+        {one["key"]: LinkFact(**one) for one in datum["links"]},
+        {one["scac"]: _told(one) for one in datum["told"]},
+        tuple(datum["waiting"]),
+        datum["waiting_since"],
+        {one["key"]: IndexFact(**one) for one in datum["said"]},
+    )
+
+
+def _filing(datum: dict[str, Any]) -> Filing:
+    lists = {name: tuple(datum[name]) for name in ("snps", "container_numbers")}
+    return Filing(**datum | lists)
+
+
+def _snapshot_datum(snapshot: Snapshot) -> dict[str, Any]:
+    return snapshot._asdict() | {
+        "filing": snapshot.filing._asdict(),
+        "holds": [hold._asdict() for hold in snapshot.holds],
+    }
+
+
+def _snapshot(datum: dict[str, Any]) -> Snapshot:
+    holds = tuple(SnapshotHold(**hold) for hold in datum["holds"])
+    return Snapshot(**datum | {"filing": _filing(datum["filing"]), "holds": holds})
+
+
+def _account_datum(account: Account) -> dict[str, Any]:
+    return {
+        "holds": [
+            {"code": code, "container": container, **standing._asdict()}
+            for (code, container), standing in account.holds.items()
+        ],
+        "lots": [lot._asdict() for lot in account.lots],
+        "authorities": account.authorities,
+        "manifested": account.manifested,
+        "complete": account.complete,
+        "taken_back": account.taken_back,
+        "closed": account.closed,
+        "added": account.added,
+        "deleted": account.deleted,
+        "last_entry_code": account.last_entry_code,
+        "last_posted": account.last_posted,
+    }
+
+
+def _account(datum: dict[str, Any]) -> Account:
+    holds = {(one["code"], one["container"]): Standing(one["quantity"], one["placed"]) for one in datum["holds"]}
+    return Account(**datum | {"holds": holds, "lots": [Lot(**lot) for lot in datum["lots"]]})
+
+
+def _told_datum(scac: str, told: Told) -> dict[str, Any]:
+    roles = sum(1 << place for place, role in enumerate(ROLES) if role in told.roles)
+    return {"scac": scac, **told._asdict(), "roles": roles}
+
+
+def _told(datum: dict[str, Any]) -> Told:
+    roles = tuple(role for place, role in enumerate(ROLES) if datum["roles"] >> place & 1)
+    return Told(datum["kind"], datum["stopped"], datum["do_not_load"], datum["deliverable"], roles, datum["sequence"])

@@ -1,0 +1,95 @@
+"""What is written to `snp.registry` from outside: parties, sailings, the installation's secret, the first tick.
+
+An import is one atomic append that ends with an epoch note, so no task sees half of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from router import codec, topics
+from router.decide.registry import Registry
+from router.engine.worker import note_output, now_milliseconds, tick_output
+from router.log.interface import Log, Output
+from router.model.registry import Party, RegistryNote, Sailing
+
+SECRET_BYTES: Final = 32
+
+
+class Changes(NamedTuple):
+    """What an import changed, by the values' ids (SCAC, sailing id)."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+
+async def prepare(log: Log, partitions: int) -> None:
+    """Make the topics and the installation's secret where they are missing. Safe to do again and by several at once:
+    of two secrets the first one in the registry counts."""
+    await log.create_topics(topics.topic_specs(partitions))
+    registry = await read_registry(log)
+    if not registry.secret:
+        secret = secrets.token_bytes(SECRET_BYTES).hex()
+        await log.append([note_output(RegistryNote("installation", "secret", now_milliseconds(), secret))])
+
+
+async def tell_time(log: Log) -> None:
+    """A tick at start, so that no decision is made without knowing the day."""
+    await log.append([tick_output()])
+
+
+async def read_registry(log: Log) -> Registry:
+    """The registry as it is now."""
+    registry = Registry()
+    async for batch in log.read([topics.REGISTRY], until_end=True):
+        for record in batch:
+            if record.value is not None:
+                value = codec.decode_value(record.value)
+                if isinstance(value, Party | Sailing | RegistryNote):
+                    registry.apply(value)
+    return registry
+
+
+async def import_parties(log: Log, parties: Sequence[Party]) -> Changes:
+    """Register parties and make their topics; bills that waited for them are caught up by `run`."""
+    registry = await read_registry(log)
+    changes = _compare({party.scac: party for party in parties}, registry.parties)
+    await log.create_topics(topics.party_topic_spec(party.topic) for party in parties)
+    back = [party.topic for party in parties if party.topic in registry.missing_topics]
+    touched = {*changes.added, *changes.changed}
+    outputs = [_output("party", party.scac, party) for party in parties if party.scac in touched]
+    outputs += [note_output(RegistryNote("back", topic, now_milliseconds())) for topic in back]
+    await _append(log, outputs)
+    return changes
+
+
+async def import_sailings(log: Log, sailings: Sequence[Sailing]) -> Changes:
+    """Register sailings, each replaced whole; audiences are looked at again by `run`."""
+    registry = await read_registry(log)
+    changes = _compare({sailing.sailing_id: sailing for sailing in sailings}, registry.sailings)
+    touched = {*changes.added, *changes.changed}
+    await _append(
+        log,
+        [_output("sailing", sailing.sailing_id, sailing) for sailing in sailings if sailing.sailing_id in touched],
+    )
+    return changes
+
+
+def _compare(new: Mapping[str, Party | Sailing], old: Mapping[str, Party | Sailing]) -> Changes:
+    added = tuple(key for key in new if key not in old)
+    changed = tuple(key for key in new if key in old and old[key] != new[key])
+    return Changes(added, changed, tuple(key for key in new if key in old and old[key] == new[key]))
+
+
+def _output(kind: str, key: str, value: Party | Sailing) -> Output:
+    return Output(topics.REGISTRY, f"{kind}:{key}".encode(), codec.encode_value(value))
+
+
+async def _append(log: Log, outputs: Iterable[Output]) -> None:
+    written = list(outputs)
+    if written:
+        epoch = note_output(RegistryNote("epoch", "epoch", now_milliseconds()))
+        await log.append_atomic([*written, epoch])

@@ -1,0 +1,170 @@
+"""The router's loop: for each task restore, poll, decide, commit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from router import codec, topics
+from router.clock import MILLISECONDS, MINUTE
+from router.decide.rules import Rules
+from router.decide.shard import Shard
+from router.errors import DestinationMissing
+from router.log.interface import Log, Output, Record, Task
+from router.model.registry import RegistryNote
+
+YIELD_EVERY: Final = 100
+"""Records decided before other coroutines get a turn: heartbeats must not wait for a whole transaction."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSettings:
+    records_per_transaction: int = 1000
+    """With a backlog; when it is quiet, what there is is committed at once."""
+    walk_bills_per_transaction: int = 500
+    poll_seconds: float = 1.0
+    idle_seconds: float = 0.2
+    """With `until_idle`: nothing new for so long, in any task, is idle."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run did, for its summary."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    bills: int = 0
+
+
+class Worker:
+    """Routes on one log until it is cancelled, or, with `until_idle`, until nothing is left to do."""
+
+    def __init__(
+        self, log: Log, rules: Rules, settings: WorkSettings | None = None, *, until_idle: bool = False
+    ) -> None:
+        self.totals = Totals()
+        self._log = log
+        self._rules = rules
+        self._settings = settings or WorkSettings()
+        self._idle = Idle() if until_idle else None
+
+    async def run(self, group: str = "snp-router") -> Totals:
+        """Raises FatalLogError where going on makes no sense; what was committed stays."""
+        await self._log.work(topics.INPUTS, self._route, group=group)
+        return self.totals
+
+    async def _route(self, task: Task) -> None:
+        shard = await self._restore(task)
+        self.totals.bills += shard.bill_count
+        if self._idle:
+            self._idle.enter(task.partition)
+        before = Counter[str]()
+        while True:
+            records = await self._poll(task, shard)
+            if self._idle and self._idle.is_over(task.partition, busy=bool(records) or shard.is_walking):
+                return
+            if not records and not shard.is_walking and not self._tick_is_due(task, shard):
+                continue
+            bills = shard.bill_count
+            await self._transact(task, shard, records)
+            if self._idle:
+                self._idle.is_over(task.partition, busy=True)
+            self.totals.bills += shard.bill_count - bills
+            self.totals.counts.update(shard.totals - before)
+            before = Counter(shard.totals)
+
+    async def _restore(self, task: Task) -> Shard:
+        """State, position, and the registry as it was at that position."""
+        started = time.perf_counter()
+        shard = Shard(self._rules)
+        async for batch in task.restore(topics.STATE):
+            for record in batch:
+                shard.load(record)
+        known = shard.position.get(topics.REGISTRY, 0)
+        async for batch in self._log.read([topics.REGISTRY], until_end=True):
+            for record in batch:
+                if record.offset < known:
+                    shard.load_registry(record)
+        _log.info(
+            "task_restored",
+            task=task.partition,
+            bills=shard.bill_count,
+            seconds=round(time.perf_counter() - started, 3),
+        )
+        return shard
+
+    async def _poll(self, task: Task, shard: Shard) -> list[Record]:
+        timeout = self._settings.idle_seconds if self._idle else self._settings.poll_seconds
+        if shard.is_walking:
+            timeout = 0.0
+        return await task.poll(shard.position, self._settings.records_per_transaction, timeout)
+
+    async def _transact(self, task: Task, shard: Shard, records: list[Record]) -> None:
+        """Decide on the records and commit; where a destination is missing, decide again with that knowledge."""
+        while True:
+            for count, record in enumerate(records):
+                shard.process(record)
+                if count % YIELD_EVERY == YIELD_EVERY - 1:
+                    await asyncio.sleep(0)
+            shard.step(self._settings.walk_bills_per_transaction)
+            outputs = shard.take_outputs(task.partition)
+            if self._tick_is_due(task, shard):
+                outputs.append(tick_output())
+            try:
+                await task.commit(outputs)
+            except DestinationMissing as error:
+                _log.warning("destination_missing", topics=error.topics, task=task.partition)
+                shard.abandon()
+                await self._note_missing(shard, error.topics)
+                continue
+            shard.committed()
+            return
+
+    async def _note_missing(self, shard: Shard, missing: tuple[str, ...]) -> None:
+        notes = [RegistryNote("missing", topic, now_milliseconds()) for topic in missing]
+        await self._log.append([note_output(note) for note in notes])
+        for note in notes:
+            shard.registry.apply(note)
+
+    def _tick_is_due(self, task: Task, shard: Shard) -> bool:
+        """The owner of task 0 writes a tick a minute, within its own transaction: with its fence."""
+        return task.partition == 0 and now_milliseconds() - shard.registry.now >= MINUTE
+
+
+class Idle:
+    """Whether all tasks have looked and found nothing since any of them last did something."""
+
+    def __init__(self) -> None:
+        self._waiting: set[int] = set()
+        self._tasks: set[int] = set()
+
+    def enter(self, task: int) -> None:
+        self._tasks.add(task)
+        self._waiting.clear()
+
+    def is_over(self, task: int, *, busy: bool) -> bool:
+        if busy:
+            self._waiting.clear()
+        else:
+            self._waiting.add(task)
+        return self._waiting == self._tasks
+
+
+def now_milliseconds() -> int:
+    return int(time.time() * MILLISECONDS)
+
+
+def tick_output() -> Output:
+    return note_output(RegistryNote("tick", "tick", now_milliseconds()))
+
+
+def note_output(note: RegistryNote) -> Output:
+    """Under a key of its own for each kind and subject: the registry is compacted."""
+    kind = "destination" if note.kind in ("missing", "back") else note.kind
+    return Output(topics.REGISTRY, f"{kind}:{note.key}".encode(), codec.encode_value(note))
