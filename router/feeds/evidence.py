@@ -61,5 +61,9 @@ class Evidence:
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in steps that are never larger than `BLOCK_SIZE`."""
     for chunk in chunks:
+        if len(chunk) <= BLOCK_SIZE:
+            if chunk:
+                yield chunk
+            continue
         for start in range(0, len(chunk), BLOCK_SIZE):
             yield chunk[start : start + BLOCK_SIZE]

@@ -1,0 +1,108 @@
+"""How the values of our own input forms are read, the same for CSV, JSON Lines and Avro: pydantic types.
+
+Text is stripped and upper-cased where it is a code; empty is unknown; lists are arrays or text separated by
+`;`; times are ISO 8601, Eastern where they have no offset, and become UTC milliseconds.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from router.clock import to_milliseconds
+from router.decide.identifiers import container_clean
+from router.feeds.fields import bill_reference
+
+LIST_SEPARATOR: Final = ";"
+LARGEST_QUANTITY: Final = 10**15
+LATEST: Final = 253_402_300_799_000
+"""The end of the year 9999, UTC milliseconds: later moments can't be written as ISO 8601."""
+
+
+def _none_if_empty(value: Any) -> Any:
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def _listed(value: Any) -> Any:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return tuple(part for part in map(str.strip, value.split(LIST_SEPARATOR)) if part)
+    return value
+
+
+def _moment(value: Any) -> Any:
+    """ISO 8601 text, a datetime (as Avro's logical types give) or UTC milliseconds."""
+    value = _none_if_empty(value)
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not a time in ISO 8601, such as 2026-07-14T08:12") from error
+    if not isinstance(value, datetime):
+        return value
+    try:
+        return to_milliseconds(value)
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"{value!r} is out of range") from error
+
+
+def _day(value: Any) -> Any:
+    value = _none_if_empty(value)
+    if isinstance(value, datetime):
+        value = value.date()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value).isoformat()
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not a date such as 2026-07-28") from error
+    return value
+
+
+def _reference(value: Any) -> Any:
+    value = _none_if_empty(value)
+    if not isinstance(value, str):
+        return value
+    reference = bill_reference(value.upper())
+    if reference is None:
+        raise ValueError(f"{value!r} is not a bill: a SCAC of four places, then the number")
+    return reference
+
+
+def _containers(value: Any) -> Any:
+    value = _listed(value)
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        return value
+    cleaned = (container_clean(part) for part in value)
+    return tuple(dict.fromkeys(part for part in cleaned if part is not None))
+
+
+_PRINTED: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+
+Empty = BeforeValidator(_none_if_empty)
+Upper = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, max_length=2000, pattern=_PRINTED)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_PRINTED)]
+Scac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,4}$")]
+"""What can stand in a bill's key; its proper shape is checked later and only flagged."""
+RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Z]{2,4}$")]
+BillNumber = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,50}$")]
+Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Z0-9]{2,3}$")]
+
+OptionalUpper = Annotated[Upper | None, Empty]
+OptionalText = Annotated[Text | None, Empty]
+OptionalScac = Annotated[Scac | None, Empty]
+OptionalBillNumber = Annotated[BillNumber | None, Empty]
+OptionalReference = Annotated[str | None, BeforeValidator(_reference)]
+OptionalDay = Annotated[str | None, BeforeValidator(_day)]
+Moment = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
+OptionalMoment = Annotated[Annotated[int, Field(ge=0, le=LATEST)] | None, BeforeValidator(_moment)]
+OptionalQuantity = Annotated[Annotated[int, Field(ge=0, le=LARGEST_QUANTITY)] | None, Empty]
+SignedQuantity = Annotated[Annotated[int, Field(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)] | None, Empty]
+Flag = Annotated[bool, BeforeValidator(lambda value: False if _none_if_empty(value) is None else value)]
+Codes = Annotated[tuple[Upper, ...], BeforeValidator(_listed)]
+RegisteredScacs = Annotated[tuple[RegisteredScac, ...], BeforeValidator(_listed)]
+Containers = Annotated[tuple[Upper, ...], BeforeValidator(_containers)]

@@ -1,0 +1,188 @@
+"""Tables as people have them: CSV or JSON Lines, row by row, each row checked against a form.
+
+A row that can't be taken comes as an InputError that names file, row and column; the rest goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from router.errors import InputError
+from router.feeds.canonical import lines
+from router.feeds.evidence import PIECE_LIMIT, Evidence
+
+Note = Callable[[str], None]
+"""Told about what is odd but stops nothing: columns we don't know, cells that look like formulas."""
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9().\s/-]*$)")
+"""What a spreadsheet would compute. A telephone number or a signed number is none."""
+
+AnyForm = TypeVar("AnyForm", bound=BaseModel)
+
+
+class Row(NamedTuple):
+    number: int
+    """Its line in the file."""
+    values: dict[str, Any]
+
+
+def read_rows(
+    chunks: Iterable[bytes], source: str, form: type[AnyForm], note: Note | None = None
+) -> Iterator[tuple[Row, AnyForm] | tuple[Row, InputError] | InputError]:
+    """Each row with its form, or with what is wrong in it; alone, what is wrong with the file or an
+    unreadable line.
+
+    CSV needs a header; its lists are separated by `;`. A file whose first character is `{` is JSON Lines.
+    """
+    told = _Told(note, source)
+    columns = tuple(form.model_fields)
+    for row in _rows(lines(chunks), source, form, told):
+        if isinstance(row, InputError):
+            yield row
+            continue
+        told.row(row, columns)
+        try:
+            yield row, form.model_validate({name: row.values[name] for name in columns if name in row.values})
+        except ValidationError as error:
+            yield row, _problem(error, source, row.number)
+
+
+def _rows(
+    physical: Iterator[bytes | Evidence], source: str, form: type[BaseModel], told: _Told
+) -> Iterator[Row | InputError]:
+    for number, line in enumerate(physical, 1):
+        if isinstance(line, bytes) and line.removeprefix(_BYTE_ORDER_MARK).strip():
+            first = line.removeprefix(_BYTE_ORDER_MARK)
+            rest = _numbered(first, number, physical)
+            if first.lstrip().startswith(b"{"):
+                yield from _json_rows(rest, source)
+            else:
+                yield from _csv_rows(rest, source, form, told)
+            return
+
+
+def _numbered(first: bytes, number: int, rest: Iterator[bytes | Evidence]) -> Iterator[tuple[int, bytes | Evidence]]:
+    yield number, first
+    yield from enumerate(rest, number + 1)
+
+
+def _json_rows(numbered: Iterator[tuple[int, bytes | Evidence]], source: str) -> Iterator[Row | InputError]:
+    for number, line in numbered:
+        place = f"{source}: row {number}"
+        if isinstance(line, Evidence):
+            yield InputError(f"the line is longer than {PIECE_LIMIT} bytes", place=place)
+        elif line.strip():
+            try:
+                values = from_json(line)
+            except ValueError as error:
+                yield InputError(f"this is no JSON: {error}", place=place)
+                continue
+            fine = isinstance(values, dict)
+            yield Row(number, values) if fine else InputError("this is no JSON object", place=place)
+
+
+def _csv_rows(
+    numbered: Iterator[tuple[int, bytes | Evidence]], source: str, form: type[BaseModel], told: _Told
+) -> Iterator[Row | InputError]:
+    text = _Text(numbered, told)
+    reader = csv.reader(text)
+    header: list[str] | None = None
+    while True:
+        start = text.number + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            yield InputError(f"the row can't be read: {error}", place=f"{source}: row {start}")
+            continue
+        if cells is None:
+            return
+        start = max(start, text.first)
+        if header is None:
+            header = [name.strip().lower() for name in cells]
+            if problem := _header_problem(header, form, source):
+                yield problem
+                return
+        elif len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+            reason = f"{len(cells)} cells under {len(header)} columns: a comma too many, or quotes missing"
+            yield InputError(reason, place=f"{source}: row {start}")
+        elif any(cell.strip() for cell in cells):
+            yield Row(start, {name: cell.strip() or None for name, cell in zip(header, cells, strict=False)})
+
+
+def _header_problem(header: list[str], form: type[BaseModel], source: str) -> InputError | None:
+    for name in header:
+        if name and header.count(name) > 1:
+            return InputError("the column is there more than once", place=f"{source}: column {name!r}")
+    for name, field in form.model_fields.items():
+        if field.is_required() and name not in header:
+            known = ", ".join(form.model_fields)
+            return InputError(
+                f"the column is missing. The columns are: {known}; separated by commas",
+                place=f"{source}: column {name!r}",
+            )
+    return None
+
+
+class _Text:
+    """Lines of text for the CSV reader. What isn't UTF-8 is read as Latin-1, and said."""
+
+    def __init__(self, numbered: Iterator[tuple[int, bytes | Evidence]], told: _Told) -> None:
+        self._numbered, self._told = numbered, told
+        self.number = self.first = 0
+
+    def __iter__(self) -> _Text:
+        return self
+
+    def __next__(self) -> str:
+        self.number, line = next(self._numbered)
+        self.first = self.first or self.number
+        if isinstance(line, Evidence):
+            self._told.note(f"row {self.number}: longer than {PIECE_LIMIT} bytes, left out")
+            return "\n"
+        try:
+            return line.decode("utf-8") + "\n"
+        except UnicodeDecodeError:
+            self._told.note(f"row {self.number}: not UTF-8, read as Latin-1")
+            return line.decode("latin-1") + "\n"
+
+
+class _Told:
+    """Says each thing once, and not without end."""
+
+    LIMIT: Final = 1000
+
+    def __init__(self, note: Note | None, source: str) -> None:
+        self._note, self._source = note, source
+        self._said: set[str] = set()
+
+    def note(self, text: str) -> None:
+        if text not in self._said and len(self._said) < self.LIMIT:
+            self._said.add(text)
+            if self._note is not None:
+                self._note(f"{self._source}: {text}")
+
+    def row(self, row: Row, columns: tuple[str, ...]) -> None:
+        for name, value in row.values.items():
+            if name not in columns:
+                self.note(f"the column {name!r} is not one of ours: kept aside")
+            elif isinstance(value, str) and _FORMULA.match(value):
+                self.note(f"row {row.number}, column {name!r}: looks like a formula, kept as text")
+
+
+def _problem(error: ValidationError, source: str, number: int) -> InputError:
+    faults = error.errors(include_url=False, include_context=False, include_input=True)
+    column = str(faults[0]["loc"][0]) if faults[0]["loc"] else ""
+    reasons = (
+        f"{fault['loc'][0] if fault['loc'] else ''}: {fault['msg'].removeprefix('Value error, ')}"
+        f" (it says {str(fault['input'])[:80]!r})"
+        for fault in faults
+    )
+    place = f"{source}: row {number}" + (f", column {column!r}" if column else "")
+    return InputError("; ".join(reasons).removeprefix(f"{column}: "), place=place)
