@@ -3,20 +3,19 @@
 Framing: one zero byte, the schema's id as four bytes big-endian, then the Avro binary. Ids are fixed in
 `schemas/ids.json`, so they are the same on both logs and after every restart.
 
-Inside, times stay UTC milliseconds: the schemas are parsed without their logical types, which changes no byte on the wire.
+Inside, times stay UTC milliseconds: a logical type changes no byte on the wire, so ours are read and written as the
+plain numbers they are.
 """
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import fastavro
-
+from router import avro
 from router.errors import InputError
 from router.model.facts import IndexFact, LinkFact
 from router.model.inputs import Confirmation, DeadLetter, Disposition, Filing, Snapshot, SnapshotHold
@@ -54,31 +53,30 @@ def raw_schema(name: str) -> Datum:
 
 
 @cache
-def parsed_schema(name: str) -> Any:
-    """The schema as used inside: no logical types."""
-    return fastavro.parse_schema(_without_logical_types(raw_schema(name)))
-
-
-@cache
 def header(name: str) -> bytes:
     return MAGIC + schema_ids()[name].to_bytes(4, "big")
 
 
 def encode(name: str, datum: Mapping[str, Any]) -> bytes:
-    out = io.BytesIO()
-    out.write(header(name))
-    fastavro.schemaless_writer(out, parsed_schema(name), datum)
-    return out.getvalue()
+    """A framed record; fields given by name, nested records as mappings or as tuples in the schema's order."""
+    return header(name) + _encoder(name)(datum)
 
 
 def decode(value: bytes) -> tuple[str, Datum]:
-    """Schema name and fields. Raises InputError if the value isn't one of ours."""
+    """Schema name and fields, nested records as dicts. Raises InputError if the value isn't one of ours."""
     name = schema_name_of(value)
+    return name, unframe(name, value, _plain_decoder(name))
+
+
+def unframe(name: str, value: bytes, read: avro.Decode) -> Any:
+    """What `read` makes of a framed record, all of it. Raises InputError."""
     try:
-        datum = fastavro.schemaless_reader(io.BytesIO(value[HEADER_SIZE:]), parsed_schema(name), None)
-    except (EOFError, IndexError, ValueError, UnicodeDecodeError, OverflowError, TypeError) as error:
+        datum, end = read(value, HEADER_SIZE)
+    except (IndexError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(f"the value is not a whole {name} record ({error!r})") from error
-    return name, datum  # type: ignore[return-value]
+    if end != len(value):
+        raise InputError(f"the value is not a whole {name} record (it has {len(value)} bytes, the record {end})")
+    return datum
 
 
 def schema_name_of(value: bytes) -> str:
@@ -88,98 +86,61 @@ def schema_name_of(value: bytes) -> str:
     return name
 
 
-def _without_logical_types(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        kept = {key: _without_logical_types(part) for key, part in schema.items() if key not in ("logicalType", "doc")}
-        return kept["type"] if set(kept) == {"type"} else kept
-    if isinstance(schema, list):
-        return [_without_logical_types(part) for part in schema]
-    return schema
+@cache
+def _encoder(name: str) -> avro.Encode:
+    return avro.encoder(raw_schema(name))
 
 
-# Values to and from records. A NamedTuple's fields are the record's fields, so most need nothing but the names.
+@cache
+def _plain_decoder(name: str) -> avro.Decode:
+    return avro.decoder(raw_schema(name), {})
+
+
+@cache
+def _typed_decoder(name: str) -> avro.Decode:
+    return avro.decoder(raw_schema(name), BUILDS)
+
+
+# Values to and from records. A NamedTuple's fields are the record's fields, in the same order (a test says so).
 
 Value = (
     Disposition | Filing | Snapshot | Confirmation | DeadLetter | Party | Sailing | RegistryNote | IndexFact | LinkFact
 )
 
-
-def encode_value(value: Value) -> bytes:
-    """Any of our typed values, framed."""
-    if isinstance(value, Snapshot):
-        datum = value._asdict() | {
-            "filing": value.filing._asdict(),
-            "holds": [hold._asdict() for hold in value.holds],
-        }
-        return encode("snapshot", datum)
-    if isinstance(value, Sailing):
-        return encode("sailing", value._asdict() | {"lines": [line._asdict() for line in value.lines]})
-    return encode(_NAME_OF[type(value)], value._asdict())
-
-
-def decode_value(value: bytes) -> Value:
-    """The typed value behind the bytes. Raises InputError."""
-    name, datum = decode(value)
-    build = _BUILD.get(name)
-    if build is None:
-        raise InputError(f"a {name} record does not belong here")
-    return build(datum)
-
-
-def _disposition(datum: Datum) -> Disposition:
-    datum["container_numbers"] = tuple(datum["container_numbers"])
-    datum["other_container_numbers"] = tuple(datum["other_container_numbers"])
-    datum["snps"] = tuple(datum["snps"])
-    return Disposition(**datum)
-
-
-def _filing(datum: Datum) -> Filing:
-    datum["container_numbers"] = tuple(datum["container_numbers"])
-    datum["snps"] = tuple(datum["snps"])
-    return Filing(**datum)
-
-
-def _snapshot(datum: Datum) -> Snapshot:
-    datum["filing"] = _filing(datum["filing"])
-    datum["holds"] = tuple(SnapshotHold(**hold) for hold in datum["holds"])
-    return Snapshot(**datum)
-
-
-def _confirmation(datum: Datum) -> Confirmation:
-    return Confirmation(**datum | {"covers": tuple(datum["covers"])})
-
-
-def _party(datum: Datum) -> Party:
-    return Party(**datum | {"roles": tuple(datum["roles"]), "aliases": tuple(datum["aliases"])})
-
-
-def _sailing(datum: Datum) -> Sailing:
-    return Sailing(**datum | {"lines": tuple(Line(**line) for line in datum["lines"])})
-
-
-_BUILD: Final[dict[str, Callable[[Datum], Value]]] = {
-    "disposition": _disposition,
-    "filing": _filing,
-    "snapshot": _snapshot,
-    "confirmation": _confirmation,
-    "dead-letter": lambda datum: DeadLetter(**datum),
-    "party": _party,
-    "sailing": _sailing,
-    "registry-note": lambda datum: RegistryNote(**datum),
-    "index-fact": lambda datum: IndexFact(**datum),
-    "link-fact": lambda datum: LinkFact(**datum),
-}
-
-_NAME_OF: Final[dict[type, str]] = {
+NAME_OF: Final[dict[type, str]] = {
     Disposition: "disposition",
     Filing: "filing",
+    Snapshot: "snapshot",
     Confirmation: "confirmation",
     DeadLetter: "dead-letter",
     Party: "party",
+    Sailing: "sailing",
     RegistryNote: "registry-note",
     IndexFact: "index-fact",
     LinkFact: "link-fact",
 }
+
+BUILDS: Final[dict[str, avro.Build]] = {
+    kind.__name__: kind._make  # type: ignore[attr-defined]
+    for kind in (*NAME_OF, SnapshotHold, Line)
+}
+
+_VALUE_NAMES: Final = frozenset(NAME_OF.values())
+
+
+def encode_value(value: Value) -> bytes:
+    """Any of our typed values, framed."""
+    name = NAME_OF[type(value)]
+    return header(name) + _encoder(name)(value)
+
+
+def decode_value(value: bytes) -> Value:
+    """The typed value behind the bytes. Raises InputError."""
+    name = schema_name_of(value)
+    if name not in _VALUE_NAMES:
+        raise InputError(f"a {name} record does not belong here")
+    typed: Value = unframe(name, value, _typed_decoder(name))
+    return typed
 
 
 # A notice is written in two parts: what all recipients share, encoded once, and what is the recipient's own. An Avro
@@ -190,26 +151,18 @@ FIRST_OWN_FIELD: Final = "notice_id"
 
 
 @cache
-def _notice_parts() -> tuple[Any, Any]:
-    schema = _without_logical_types(raw_schema("hold"))
-    names = [field["name"] for field in schema["fields"]]
-    split = names.index(FIRST_OWN_FIELD)
-    shared = schema | {"name": "NoticeShared", "fields": schema["fields"][:split]}
-    own = schema | {"name": "NoticeOwn", "fields": schema["fields"][split:]}
-    return fastavro.parse_schema(shared), fastavro.parse_schema(own)
+def _notice_encoders() -> tuple[avro.Encode, avro.Encode]:
+    schema = raw_schema("hold")
+    split = [field["name"] for field in schema["fields"]].index(FIRST_OWN_FIELD)
+    shared, own = schema["fields"][:split], schema["fields"][split:]
+    return avro.encoder(schema | {"fields": shared}), avro.encoder(schema | {"fields": own})
 
 
 def encode_shared(fields: Mapping[str, Any]) -> bytes:
     """The part of a notice that comes first and is the same for all who may see the same."""
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, _notice_parts()[0], fields)
-    return out.getvalue()
+    return _notice_encoders()[0](fields)
 
 
 def encode_notice(kind: str, shared: bytes, own: Mapping[str, Any]) -> bytes:
     """A whole notice: framing, the shared part as `encode_shared` gave it, the recipient's own part."""
-    out = io.BytesIO()
-    out.write(header(kind))
-    out.write(shared)
-    fastavro.schemaless_writer(out, _notice_parts()[1], own)
-    return out.getvalue()
+    return header(kind) + shared + _notice_encoders()[1](own)

@@ -148,7 +148,7 @@ def index_state_output(fact: IndexFact, answer: Answer | None) -> Output:
     value = codec.encode(
         "index-state",
         {
-            "fact": fact._asdict(),
+            "fact": fact,
             "answered": answer.stopped,
             "answered_do_not_load": answer.do_not_load,
             "answered_since": answer.since,

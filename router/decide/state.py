@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass, field
+from functools import cache
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from router import codec
+from router import avro, codec
 from router.clock import posted_minute
 from router.decide.audience import ROLES
 from router.decide.facts import Facts, Known, Learnt
@@ -15,7 +16,7 @@ from router.decide.ledger import Account, Event, Lot, Standing, order_key, settl
 from router.decide.rules import Rules
 from router.decide.status import Assessment, Unread, assess
 from router.model.facts import IndexFact, LinkFact
-from router.model.inputs import Filing, Snapshot, SnapshotHold
+from router.model.inputs import Snapshot
 
 OrderedEvent = tuple[tuple[int, int, int, str], Event]
 
@@ -188,7 +189,8 @@ def _account_of(snapshot: Snapshot) -> Account:
     return account
 
 
-# To and from the record in snp.bills. Field names there are spelt out (schemas/bill-state.avsc).
+# To and from the record in snp.bills. Field names there are spelt out (schemas/bill-state.avsc); nested records are
+# tuples in the schema's order, so most go in and out as they are.
 
 
 def encode_state(state: BillState) -> bytes:
@@ -199,81 +201,67 @@ def encode_state(state: BillState) -> bytes:
             "key": state.key,
             "sequence": state.sequence,
             "touched": state.touched,
-            "filing": facts.filing._asdict() if facts.filing else None,
-            "learnt": [{"name": name, **learnt._asdict()} for name, learnt in facts.learnt.items()],
+            "filing": facts.filing,
+            "learnt": [(name, *learnt) for name, learnt in facts.learnt.items()],
             "snps": facts.snps,
             "containers": facts.containers,
-            "snapshot": _snapshot_datum(state.snapshot) if state.snapshot else None,
+            "snapshot": state.snapshot,
             "folded": _account_datum(state.folded) if state.folded else None,
             "fold_line": state.fold_line,
-            "events": [event._asdict() for _, event in state.events],
-            "unread": [one._asdict() for one in state.unread.values()],
+            "events": [event for _, event in state.events],
+            "unread": tuple(state.unread.values()),
             "settled": sorted(state.settled),
             "confirmed": sorted(state.confirmed),
-            "links": [link._asdict() for link in state.links.values()],
+            "links": tuple(state.links.values()),
             "told": [_told_datum(scac, told) for scac, told in state.told.items()],
             "waiting": state.waiting,
             "waiting_since": state.waiting_since,
-            "said": [fact._asdict() for fact in state.said.values()],
+            "said": tuple(state.said.values()),
         },
     )
 
 
+@cache
+def _decoder() -> avro.Decode:
+    builds = codec.BUILDS | {
+        "LedgerEvent": Event._make,
+        "Lot": Lot._make,
+        "Unread": Unread._make,
+        "Account": _account,
+        "Learnt": lambda values: (values[0], Learnt._make(values[1:])),
+        "HeldPieces": lambda values: ((values[0], values[1]), Standing(values[2], values[3])),
+        "Told": _told,
+    }
+    return avro.decoder(codec.raw_schema("bill-state"), builds)
+
+
 def decode_state(value: bytes, rules: Rules) -> BillState:
     """Raises InputError if the value isn't a bill's state."""
-    datum = codec.decode(value)[1]
-    filing = datum["filing"]
-    facts = Facts(
-        _filing(filing) if filing else None,
-        {one.pop("name"): Learnt(**one) for one in datum["learnt"]},
-        datum["snps"],
-        datum["containers"],
-    )
-    events = [Event(**one | {"containers": tuple(one["containers"])}) for one in datum["events"]]
+    datum = codec.unframe("bill-state", value, _decoder())
     return BillState(
         datum["key"],
         datum["sequence"],
         datum["touched"],
-        facts,
-        _snapshot(datum["snapshot"]) if datum["snapshot"] else None,
-        _account(datum["folded"]) if datum["folded"] else None,
+        Facts(datum["filing"], dict(datum["learnt"]), datum["snps"], datum["containers"]),
+        datum["snapshot"],
+        datum["folded"],
         datum["fold_line"],
-        [(order_key(event, rules), event) for event in events],
-        {one["id"]: Unread(**one) for one in datum["unread"]},
+        [(order_key(event, rules), event) for event in datum["events"]],
+        {unread.id: unread for unread in datum["unread"]},
         set(datum["settled"]),
         set(datum["confirmed"]),
-        {one["key"]: LinkFact(**one) for one in datum["links"]},
-        {one["scac"]: _told(one) for one in datum["told"]},
-        tuple(datum["waiting"]),
+        {link.key: link for link in datum["links"]},
+        dict(datum["told"]),
+        datum["waiting"],
         datum["waiting_since"],
-        {one["key"]: IndexFact(**one) for one in datum["said"]},
+        {fact.key: fact for fact in datum["said"]},
     )
-
-
-def _filing(datum: dict[str, Any]) -> Filing:
-    lists = {name: tuple(datum[name]) for name in ("snps", "container_numbers")}
-    return Filing(**datum | lists)
-
-
-def _snapshot_datum(snapshot: Snapshot) -> dict[str, Any]:
-    return snapshot._asdict() | {
-        "filing": snapshot.filing._asdict(),
-        "holds": [hold._asdict() for hold in snapshot.holds],
-    }
-
-
-def _snapshot(datum: dict[str, Any]) -> Snapshot:
-    holds = tuple(SnapshotHold(**hold) for hold in datum["holds"])
-    return Snapshot(**datum | {"filing": _filing(datum["filing"]), "holds": holds})
 
 
 def _account_datum(account: Account) -> dict[str, Any]:
     return {
-        "holds": [
-            {"code": code, "container": container, **standing._asdict()}
-            for (code, container), standing in account.holds.items()
-        ],
-        "lots": [lot._asdict() for lot in account.lots],
+        "holds": [(*key, *standing) for key, standing in account.holds.items()],
+        "lots": account.lots,
         "authorities": account.authorities,
         "manifested": account.manifested,
         "complete": account.complete,
@@ -286,16 +274,17 @@ def _account_datum(account: Account) -> dict[str, Any]:
     }
 
 
-def _account(datum: dict[str, Any]) -> Account:
-    holds = {(one["code"], one["container"]): Standing(one["quantity"], one["placed"]) for one in datum["holds"]}
-    return Account(**datum | {"holds": holds, "lots": [Lot(**lot) for lot in datum["lots"]]})
+def _account(values: list[Any]) -> Account:
+    holds, lots, *rest = values
+    return Account(dict(holds), list(lots), *rest)
 
 
-def _told_datum(scac: str, told: Told) -> dict[str, Any]:
+def _told_datum(scac: str, told: Told) -> tuple[Any, ...]:
     roles = sum(1 << place for place, role in enumerate(ROLES) if role in told.roles)
-    return {"scac": scac, **told._asdict(), "roles": roles}
+    return scac, told.kind, told.stopped, told.do_not_load, told.deliverable, roles, told.sequence
 
 
-def _told(datum: dict[str, Any]) -> Told:
-    roles = tuple(role for place, role in enumerate(ROLES) if datum["roles"] >> place & 1)
-    return Told(datum["kind"], datum["stopped"], datum["do_not_load"], datum["deliverable"], roles, datum["sequence"])
+def _told(values: list[Any]) -> tuple[str, Told]:
+    scac, kind, stopped, do_not_load, deliverable, bits, sequence = values
+    roles = tuple(role for place, role in enumerate(ROLES) if bits >> place & 1)
+    return scac, Told(kind, stopped, do_not_load, deliverable, roles, sequence)
