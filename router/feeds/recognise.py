@@ -24,11 +24,11 @@ _STEP: Final = 1 << 16
 _BLANK: Final = rb"(?:\xef\xbb\xbf)?[\s\x00]*"
 _SHAPES: Final = (
     (AVRO, re.compile(rb"Obj\x01")),
-    (X12, re.compile(_BLANK + rb"(?:ISA[^A-Za-z0-9\s]|(?:GS|ST)\*)")),
+    (X12, re.compile(_BLANK + rb"(?:ISA[^A-Za-z0-9 \t\r\n\x00]|(?:GS|ST)\*)")),
     (CAMIR, re.compile(_BLANK + rb"(?:ACR|M0[12][A-Z]|R0[1-6][A-Z0-9 ]|J01[A-Z])")),
     (JSONL, re.compile(_BLANK + rb"\{")),
 )
-_FURTHER: Final = re.compile(rb"(?:ISA([^A-Za-z0-9\s])[0-9A-Z]{2}\1|(?<![^\r\n])ACR[A-Z0-9 ]{10}RC)")
+_FURTHER: Final = re.compile(rb"(?:ISA([^A-Za-z0-9 \t\r\n\x00])[0-9A-Z]{2}\1|(?<![^\r\n])ACR[A-Z0-9 ]{10}RC)")
 """An interchange or a frame further on: a damaged beginning must not cost the rest."""
 
 Event = Disposition | DeadLetter

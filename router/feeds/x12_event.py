@@ -82,8 +82,10 @@ def bill_event(
     number, scac, initial, serial = x4[1], x4[9], x4[11], x4[12]
     if len(loop[0]) > SEGMENT_LIMIT:
         raise InputError(f"the X4 segment is longer than {SEGMENT_LIMIT} characters")
-    if not (number and bill_readable(number)):
+    if not bill_readable(number):
         raise InputError(absent("X401", number, "a bill number"))
+    if not scac_readable(scac):
+        raise InputError(absent("X409", scac, "a SCAC"))
     remarks, containers, snps, references = _details(loop, element)
     if x4[15]:
         references[x4[15]] = x4[16]

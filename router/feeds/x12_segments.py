@@ -29,7 +29,7 @@ _SEPARATOR_PLACES: Final = (3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99
 _SHAPES: Final = {9: r"\d{6}", 10: r"\d{4}", 13: r"\d{1,9}", 15: r"[A-Z]"}
 _AFTER_ISA: Final = re.compile(r"([^\w\s])([^\w ])\s*(?:GS|TA1|IEA|ISA)", re.ASCII)
 _BARE: Final = re.compile(r"(?:GS|ST)\*")
-_CANDIDATE: Final = re.compile(r"ISA[^A-Za-z0-9\s]")
+_CANDIDATE: Final = re.compile(r"ISA[^A-Za-z0-9 \t\r\n\x00]")
 
 
 class Delimiters(NamedTuple):

@@ -1,0 +1,450 @@
+"""X12 350: every event that can be read is delivered; what can't be read is put aside, with its place and
+its envelope."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from itertools import islice
+
+import pytest
+import x12 as oracle
+
+from router.clock import iso
+from router.feeds.evidence import BLOCK_SIZE, CONTENT_LIMIT, HEAD_SIZE, PIECE_LIMIT
+from router.feeds.recognise import read_dead_letter
+from router.feeds.x12 import read_x12
+from router.model.inputs import DeadLetter, Disposition
+from tests.feeds import samples
+from tests.feeds.samples import RECEIVED_AT, one_line
+
+SAMPLES = (
+    samples.X12_DO_NOT_LOAD,
+    samples.X12_HOLD_AND_RELEASE,
+    samples.X12_NOMINATION_AND_ARRIVAL,
+)
+ISA, _, AFTER_ISA = samples.X12_DO_NOT_LOAD.partition(b"~")
+X4 = b"X4*HBL000012345*120***20260714*0812*6H**NVXA****2704**OB*OCNXMB7781234*ET~"
+
+
+def read(content: bytes, **options: bool) -> list[Disposition | DeadLetter]:
+    return list(read_x12([content], "FILE", RECEIVED_AT, **options))
+
+
+def events(content: bytes) -> list[Disposition]:
+    return [event for event in read(content) if isinstance(event, Disposition)]
+
+
+def letters(content: bytes) -> list[DeadLetter]:
+    return [event for event in read(content) if isinstance(event, DeadLetter)]
+
+
+def only_event(content: bytes) -> Disposition:
+    (event,) = read(content)
+    assert isinstance(event, Disposition)
+    return event
+
+
+def only_letter(content: bytes) -> DeadLetter:
+    (letter,) = letters(content)
+    return letter
+
+
+def with_loop(*segments: bytes) -> bytes:
+    """The first sample with another X4 loop, its SE count made to fit."""
+    head, _, rest = one_line(samples.X12_DO_NOT_LOAD).partition(b"X4*")
+    loop = b"".join(segment + b"~" for segment in segments)
+    return head + loop + b"SE*%d" % (4 + len(segments)) + b"*0001~" + rest.partition(b"SE*9*0001~")[2]
+
+
+def x4(**elements: str) -> bytes:
+    """An X4 with some elements changed: `x4(e07="")` has no code."""
+    parts = X4.rstrip(b"~").decode().split("*")
+    for name, value in elements.items():
+        parts[int(name[1:])] = value
+    return "*".join(parts).encode()
+
+
+# What is read
+
+
+def test_a_do_not_load_is_read_with_everything_the_interchange_says_of_it():
+    assert only_event(samples.X12_DO_NOT_LOAD) == Disposition(
+        scac="NVXA",
+        bill_of_lading="HBL000012345",
+        disposition_code="6H",
+        action_at=1_784_031_120_000,
+        quantity=120,
+        container_numbers=("CSQU3054383",),
+        transaction_port="2704",
+        remarks="CARGO DESCRIPTION VAGUE",
+        snps=("OCNX", "SLTC"),
+        master_bill="OCNXMB7781234",
+        carrier_scac="OCNX",
+        imo_number="9074729",
+        vessel_name="OCEAN EXEMPLAR",
+        voyage_number="026E",
+        manifest_sequence_number="000001",
+        port_of_unlading="2704",
+        arrival_date="2026-07-28",
+        received_at=RECEIVED_AT,
+        source="FILE:interchange 000000101:transaction 0001:segment 4",
+        transmitted_at=1_784_052_720_000,
+        test=True,
+    )
+
+
+def test_several_events_in_several_transactions_come_in_their_order():
+    found = events(samples.X12_HOLD_AND_RELEASE)
+    assert [event.disposition_code for event in found] == ["1C", "1H", "1I", "1C"]
+    assert [iso(event.action_at) for event in found[:2]] == ["2026-07-29T02:14:00Z", "2026-07-29T10:41:00Z"]
+    assert found[0][4:7] == (120, "01", "AB100045215")
+    assert found[2].source == "FILE:interchange 000000102:transaction 0002:segment 4"
+
+
+def test_a_vessel_event_has_no_bill():
+    arrival = events(samples.X12_NOMINATION_AND_ARRIVAL)[-1]
+    assert (arrival.scac, arrival.bill_of_lading, arrival.disposition_code) == (None, None, "AAD")
+    assert (arrival.imo_number, iso(arrival.action_at)) == ("9074729", "2026-07-28T09:10:00Z")
+
+
+def test_a_file_holds_any_number_of_interchanges_with_blanks_around():
+    joined = b"\r\n \x00" + b"\r\n\r\n  ".join(SAMPLES) + b"\x1a\n"
+    assert read(joined) == [event for sample in SAMPLES for event in read(sample)]
+
+
+@pytest.mark.parametrize("line_break", [b"", b"\r\n", b"\n  ", b"\r"])
+def test_line_breaks_between_segments_change_nothing(line_break: bytes):
+    assert read(samples.X12_DO_NOT_LOAD.replace(b"\n", line_break)) == read(samples.X12_DO_NOT_LOAD)
+
+
+def test_lines_broken_after_80_characters_are_put_together():
+    flat = one_line(samples.X12_HOLD_AND_RELEASE)
+    isa, rest = flat[:106], flat[106:]
+    wrapped = isa + b"\n".join(rest[place : place + 80] for place in range(0, len(rest), 80))
+    assert read(wrapped) == read(flat)
+
+
+@pytest.mark.parametrize("delimiters", [b"|'^", b"*\n>", b"|\r:", b"\x1d\x1c\x1f", b"^~>"])
+def test_delimiters_are_those_that_the_isa_declares(delimiters: bytes):
+    element, terminator, component = (delimiters[place : place + 1] for place in range(3))
+    changed = one_line(samples.X12_HOLD_AND_RELEASE).translate(
+        bytes.maketrans(b"*~>", element + terminator + component)
+    )
+    assert read(changed) == read(samples.X12_HOLD_AND_RELEASE)
+
+
+def test_interchanges_with_different_delimiters_stand_in_one_file():
+    other = one_line(samples.X12_HOLD_AND_RELEASE).translate(bytes.maketrans(b"*~>", b"|'^"))
+    assert len(read(one_line(samples.X12_DO_NOT_LOAD) + other + one_line(samples.X12_DO_NOT_LOAD))) == 6
+    cut_short = one_line(samples.X12_DO_NOT_LOAD).partition(b"GE*")[0]
+    assert len(events(cut_short + other)) == 5
+
+
+def test_a_bare_set_is_read_with_the_usual_delimiters():
+    bare = one_line(samples.X12_DO_NOT_LOAD).partition(b"~ST*")[2].partition(b"GE*")[0]
+    event = only_event(b"ST*" + bare)
+    assert (event.disposition_code, event.transmitted_at, event.source) == (
+        "6H",
+        None,
+        "FILE:transaction 0001:segment 4",
+    )
+
+
+def test_the_details_of_a_bill_come_in_any_order():
+    changed = with_loop(X4[:-1], b"N7*CSQU*3054383", b"N9*SNP*SLTC", b"K1*VAGUE*INDEED", b"N9*SNP*OCNX", b"K1*MORE")
+    event = only_event(changed)
+    assert (event.snps, event.remarks) == (("SLTC", "OCNX"), "VAGUE INDEED MORE")
+
+
+def test_references_name_the_master_the_original_and_the_entry():
+    loop = (x4(e15="", e16=""), b"N9*OB*OCNXMB1", b"N9*OL*SLTCORIG9", b"N9*IB*123456789", b"N9*BN*BOOKING")
+    event = only_event(with_loop(*loop))
+    assert (event.master_bill, event.original_bill, event.entry_number) == ("OCNXMB1", "SLTCORIG9", "123456789")
+
+
+def test_an_older_release_names_the_master_in_x408_and_x410():
+    event = only_event(with_loop(x4(e08="MB7", e10="OCN", e15="", e16="")))
+    assert event.master_bill == "OCN MB7"
+
+
+def test_a_container_in_the_x4_makes_the_event_one_of_that_container():
+    loop = (
+        x4(e11="CSQU", e12="305438"),
+        b"N7*CSQU*3054383",
+        b"N7*MSCU*123456" + b"*" * 16 + b"6",
+        b"VID*40*TGHU*7654321",
+    )
+    event = only_event(with_loop(*loop))
+    assert event.container_level
+    assert event.container_numbers == ("CSQU305438",)
+    assert event.other_container_numbers == ("MSCU1234566", "TGHU7654321")
+
+
+def test_nc_is_no_container():
+    assert only_event(with_loop(X4[:-1], b"N7**NC")).container_numbers == ()
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment"),
+    [
+        ("ET", "2026-07-14T12:12:00Z"),
+        ("", "2026-07-14T12:12:00Z"),
+        ("ED", "2026-07-14T12:12:00Z"),
+        ("ES", "2026-07-14T13:12:00Z"),
+        ("PT", "2026-07-14T12:12:00Z"),
+    ],
+)
+def test_the_time_is_eastern_unless_the_zone_is_a_fixed_one(zone: str, moment: str):
+    assert iso(only_event(with_loop(x4(e17=zone))).action_at) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "quantity", "reversal"),
+    [("120", 120, False), ("-120", 120, True), ("0", None, False), ("", None, False), ("12.0", 12, False)],
+)
+def test_a_negative_quantity_is_taken_back(text: str, quantity: int | None, reversal: bool):
+    event = only_event(with_loop(x4(e02=text)))
+    assert (event.quantity, event.reversal) == (quantity, reversal)
+
+
+def test_an_entry_of_zeros_is_none():
+    event = only_event(with_loop(x4(e03="00", e04="000000000000000")))
+    assert (event.entry_type, event.entry_number) == (None, None)
+
+
+def test_an_imo_number_is_one_only_under_qualifier_l():
+    census = samples.X12_DO_NOT_LOAD.replace(b"000001***L~", b"000001***C~")
+    assert only_event(census).imo_number is None
+
+
+def test_lower_case_and_unknown_codes_are_delivered():
+    event = only_event(with_loop(x4(e07="zz9", e09="nvxa", e01="hbl000012345")))
+    assert event[:3] == ("NVXA", "HBL000012345", "ZZ9")
+
+
+def test_segments_we_do_not_know_are_passed_over():
+    assert only_event(with_loop(b"NM1*XX", X4[:-1], b"REF*1*2", b"N9*SNP*OCNX")).snps == ("OCNX",)
+
+
+def test_text_in_other_encodings_does_not_stop_the_reader():
+    event = only_event(with_loop(X4[:-1], b"K1*VAGUE \xe9\x07\xff"))
+    assert event.remarks is not None
+    assert event.remarks.startswith("VAGUE")
+    assert "\x07" not in event.remarks
+
+
+# What can't be read
+
+UNREADABLE = {
+    "no code": x4(e07=""),
+    "a code of four": x4(e07="ABCD"),
+    "no such day": x4(e05="20260231"),
+    "no date": x4(e05=""),
+    "no such time": x4(e06="2561"),
+    "no time": x4(e06=""),
+    "no number": x4(e02="12A"),
+    "two numbers": x4(e02="1.5"),
+}
+
+
+@pytest.mark.parametrize("segment", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_an_event_that_cannot_be_read_names_its_bill_and_can_be_read_again_by_itself(segment: bytes):
+    content = with_loop(X4[:-1], segment, b"K1*WHY", X4[:-1])
+    found = read(content)
+    assert [type(event) for event in found] == [Disposition, DeadLetter, Disposition]
+    letter = found[1]
+    assert isinstance(letter, DeadLetter)
+    assert (letter.scac, letter.bill_of_lading) == ("NVXA", "HBL000012345")
+    assert letter.source.endswith("segment 5")
+    assert letter.content.startswith(ISA + b"~GS*SO*")
+    assert letter.content.endswith(b"P4*2704*20260728~" + segment + b"~K1*WHY~")
+    assert [event.id for event in read_dead_letter(letter, RECEIVED_AT) if isinstance(event, DeadLetter)] == [letter.id]
+
+
+def test_a_dead_letter_that_can_now_be_read_says_whose_reading_it_is():
+    (letter,) = letters(with_loop(x4(e02="12A"), b"N9*SNP*OCNX"))
+    mended = letter._replace(
+        content=letter.content.replace(b"12A", b"12"), content_size=len(letter.content) - 1, settled="RETRIED"
+    )
+    (event,) = read_dead_letter(mended, RECEIVED_AT)
+    assert isinstance(event, Disposition)
+    assert (event.retry_of, event.quantity, event.port_of_unlading, event.snps) == (letter.id, 12, "2704", ("OCNX",))
+
+
+@pytest.mark.parametrize("segment", [x4(e01=""), x4(e09=""), x4(e09="NVXAB"), x4(e01="TWO WORDS"), b"X4"])
+def test_an_event_without_a_bill_is_a_dead_letter_without_a_bill(segment: bytes):
+    letter = only_letter(with_loop(segment))
+    assert (letter.scac, letter.bill_of_lading) == (None, None)
+
+
+def test_the_same_bytes_are_the_same_dead_letter():
+    content = with_loop(UNREADABLE["no code"])
+    assert only_letter(content).id == only_letter(b"\n" + content).id
+
+
+def test_a_set_of_another_kind_is_put_aside_whole():
+    other = samples.X12_HOLD_AND_RELEASE.replace(b"ST*350*0001", b"ST*355*0001")
+    assert [event.disposition_code for event in events(other)] == ["1I", "1C"]
+    letter = only_letter(other)
+    assert "'355'" in letter.reason
+    assert letter.content.startswith(b"ISA*")
+    assert letter.content.endswith(b"SE*11*0001~")
+    assert letter.source == "FILE:interchange 000000102:transaction 0001:segment 1"
+
+
+def test_an_export_set_is_never_routed_as_an_import():
+    export = with_loop(b"BA1*20*1*4*X", X4[:-1], b"K1*EXPORT")
+    assert events(export) == []
+    assert "export" in only_letter(export).reason
+    assert X4 in only_letter(export).content
+
+
+FAULTS = {
+    "SE01": (b"SE*9*", b"SE*8*", "there are 9"),
+    "SE02": (b"SE*9*0001", b"SE*9*0002", "'0002'"),
+    "GE01": (b"GE*1*", b"GE*2*", "there are 1"),
+    "GE02": (b"GE*1*101", b"GE*1*999", "'999'"),
+    "IEA01": (b"IEA*1*", b"IEA*7*", "there are 1"),
+    "IEA02": (b"IEA*1*000000101", b"IEA*1*000000102", "'000000102'"),
+    "no SE": (b"SE*9*0001~", b"", "has no SE"),
+    "no GE": (b"GE*1*101~", b"", "has no GE"),
+    "no IEA": (b"IEA*1*000000101~", b"", "has no IEA"),
+    "a group of another kind": (b"GS*SO*", b"GS*QO*", "neither SO nor AU"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_broken_envelope_is_delivered_and_the_interchange_flagged(fault: tuple[bytes, bytes, str]):
+    before, after, reason = fault
+    broken = samples.X12_DO_NOT_LOAD.replace(before, after)
+    assert events(broken) == events(samples.X12_DO_NOT_LOAD)
+    letter = only_letter(broken)
+    assert reason in letter.reason
+    assert (letter.source, letter.scac) == ("FILE:interchange 000000101", None)
+    assert list(read_dead_letter(letter, RECEIVED_AT)) == []
+
+
+@pytest.mark.parametrize("cut", range(107, len(one_line(samples.X12_DO_NOT_LOAD)) - 1, 7))
+def test_a_truncated_interchange_gives_what_is_whole_and_never_half_a_segment(cut: int):
+    found = read(one_line(samples.X12_DO_NOT_LOAD)[:cut])
+    for event in found:
+        if isinstance(event, Disposition):
+            assert event[:5] == ("NVXA", "HBL000012345", "6H", 1_784_031_120_000, 120)
+            assert set(event.snps) <= {"OCNX", "SLTC"}
+    assert isinstance(found[-1], DeadLetter)
+    assert "not whole" in found[-1].reason or "IEA02" in found[-1].reason
+
+
+def test_an_isa_with_its_blanks_trimmed_is_read():
+    trimmed = samples.X12_DO_NOT_LOAD.replace(b"OCNX           *", b"OCNX*").replace(b"*          *", b"**")
+    assert [event.disposition_code for event in events(trimmed)] == ["6H"]
+    assert letters(trimmed) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"*T*>~", b"*T*~"),
+        (b"*T*>~", b"*T~"),
+        (b"*U*00605", b"*00605"),
+        (b"*260714*", b"*2607*"),
+        (b"OCNX           *260714", b"OCNX*           *260714"),
+    ],
+)
+def test_an_isa_that_cannot_be_split_for_sure_is_put_aside_and_the_next_interchange_read(before: bytes, after: bytes):
+    broken = samples.X12_DO_NOT_LOAD.replace(before, after)
+    found = read(broken + samples.X12_HOLD_AND_RELEASE)
+    assert isinstance(found[0], DeadLetter)
+    assert found[0].content_size == len(broken.lstrip())
+    assert found[1:] == read(samples.X12_HOLD_AND_RELEASE)
+
+
+def test_garbage_between_interchanges_is_one_dead_letter():
+    garbage = bytes(range(128, 256)) * 4000
+    found = read(samples.X12_DO_NOT_LOAD + garbage + samples.X12_DO_NOT_LOAD)
+    assert [type(event) for event in found] == [Disposition, DeadLetter, Disposition]
+    assert isinstance(found[1], DeadLetter)
+    assert found[1].content_size == len(garbage)
+
+
+def test_garbage_within_an_interchange_is_put_aside_and_the_rest_read():
+    found = read(with_loop(X4[:-1], b"\x80\x81\x00\xff", X4[:-1]))
+    assert [type(event) for event in found].count(Disposition) == 2
+    assert any(isinstance(event, DeadLetter) and b"\x80\x81" in event.content for event in found)
+
+
+def test_credentials_are_never_in_clear():
+    secret = samples.X12_DO_NOT_LOAD.replace(b"ISA*00*          *00*          ", b"ISA*03*USERNAME77*01*PASSWORD99")
+    bad_event, bad_count = secret.replace(b"*120*", b"*12A*"), secret.replace(b"SE*9", b"SE*7")
+    other_set, bad_isa = secret.replace(b"ST*350", b"ST*355"), secret.replace(b"*260714*", b"*26*")
+    for content in (bad_event, bad_count, other_set, bad_isa):
+        for letter in letters(content):
+            assert b"USERNAME77" not in letter.content
+            assert b"PASSWORD99" not in letter.content
+        assert letters(content)
+
+
+# Size
+
+
+def test_an_over_long_segment_is_skipped_and_the_rest_read():
+    long = b"K1*" + b"A" * (PIECE_LIMIT + 5)
+    content = with_loop(X4[:-1], long, X4[:-1])
+    found = read(content)
+    assert [type(event) for event in found] == [Disposition, DeadLetter, Disposition]
+    assert isinstance(found[1], DeadLetter)
+    assert (found[1].content_size, len(found[1].content)) == (len(long), HEAD_SIZE)
+    assert found[1].source.endswith("transaction 0001:segment 5")
+
+
+def test_an_over_long_x4_still_stops_its_bill():
+    letter = only_letter(with_loop(X4[:-1] + b"A" * (PIECE_LIMIT + 5)))
+    assert (letter.scac, letter.bill_of_lading, letter.disposition_code) == ("NVXA", "HBL000012345", "6H")
+
+
+def test_a_set_aside_above_a_megabyte_is_kept_as_its_head():
+    letter = only_letter(with_loop(b"BA1*20", *[X4[:-1]] * 20_000))
+    assert letter.content_size > CONTENT_LIMIT
+    assert len(letter.content) == HEAD_SIZE
+
+
+def big_interchange(ports: int, bills: int) -> Iterator[bytes]:
+    """One set as large as they come: every port with its bills."""
+    isa, rest = one_line(samples.X12_DO_NOT_LOAD)[:106], one_line(samples.X12_DO_NOT_LOAD)[106:]
+    yield isa + rest.partition(b"P4*")[0]
+    for port in range(ports):
+        yield b"P4*%04d*20260728~" % (1000 + port)
+        for bill in range(bills):
+            yield x4(e01=f"H{port:02}{bill:06}", e13=f"{1000 + port}") + b"~N9*SNP*OCNX~N7*CSQU*%07d~" % bill
+    yield b"SE*%d*0001~GE*1*101~IEA*1*000000101~" % (3 + ports * (1 + 3 * bills))
+
+
+def test_the_largest_set_is_read_in_constant_memory():
+    tracemalloc.start()
+    reader = read_x12(big_interchange(20, 300), "FILE", RECEIVED_AT)
+    counted = sum(1 for _ in islice(reader, 1500))
+    tracemalloc.reset_peak()
+    early = tracemalloc.get_traced_memory()[0]
+    counted += sum(isinstance(event, Disposition) for event in reader)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert counted == 6_000
+    assert peak < early + 40 * BLOCK_SIZE
+
+
+# The oracle
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_an_independent_reader_finds_the_same_envelope(sample: bytes):
+    interchange = oracle.parse_x12_interchange(oracle.tokenize_x12(one_line(sample)))
+    inspected = oracle.inspect_x12_interchange(interchange)
+    assert set(inspected.transaction_set_codes) == {b"350"}
+    found = events(sample)
+    assert {event.source.split(":")[1] for event in found if event.source} == {
+        f"interchange {interchange.control_number.decode()}"
+    }
+    bodies = one_line(sample).count(b"~X4*") + one_line(sample).count(b"~V9*")
+    assert len(found) == bodies
+    assert letters(sample) == []
