@@ -1,0 +1,121 @@
+"""A task's inputs, in order: all that waits in an earlier topic before anything of a later one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from aiokafka import TopicPartition
+
+from router.errors import FatalLogError
+from router.log.interface import Position, Record
+from router.log.kafka.reader import CommittedReader
+
+_LOOK_SECONDS = 0.05
+
+
+class OrderedInputs:
+    """Reads ahead a bounded number of records of each input, and hands them out in the inputs' order.
+
+    The order holds for everything that was committed when `poll` was called: before a later topic's records are
+    handed out, the brokers are asked where the earlier topics end, and what is missing is awaited. That costs one
+    request for each poll that brings something.
+    """
+
+    def __init__(self, reader: CommittedReader, inputs: Sequence[TopicPartition], buffer_records: int) -> None:
+        self._reader = reader
+        self._inputs = inputs
+        self._buffer_records = buffer_records
+        self._waiting: dict[TopicPartition, deque[Record]] = {partition: deque() for partition in inputs}
+        self._begins: dict[TopicPartition, int] = {}
+        self._next: dict[TopicPartition, int] = {}
+        """For each input, the offset after the last record handed out."""
+        self._paused: set[TopicPartition] = set()
+
+    async def poll(self, position: Position, max_records: int, timeout: float) -> list[Record]:
+        """See `Task.poll`."""
+        await self._align(position)
+        deadline = asyncio.get_running_loop().time() + timeout
+        await self._fetch(0)
+        while not any(self._waiting.values()):
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return []
+            await self._fetch(left)
+        await self._complete(max_records)
+        return self._take(max_records)
+
+    async def _align(self, position: Position) -> None:
+        """Read on where the caller is: at first, and again if it does not go on where it was."""
+        if not self._next:
+            self._begins = await self._reader.beginnings(self._inputs)
+            self._next = self._wanted(position)
+            await self._check_there()
+            self._reader.assign(self._next)
+            return
+        for partition, wanted in self._wanted(position).items():
+            if wanted != self._next[partition]:
+                self._waiting[partition].clear()
+                self._next[partition] = wanted
+                self._reader.seek(partition, wanted)
+
+    def _wanted(self, position: Position) -> dict[TopicPartition, int]:
+        return {partition: position.get(partition.topic, 0) or self._begins[partition] for partition in self._inputs}
+
+    async def _check_there(self) -> None:
+        ends = await self._reader.ends(self._inputs)
+        for partition, wanted in self._next.items():
+            if not self._begins[partition] <= wanted <= ends[partition]:
+                raise FatalLogError(
+                    f"the state says that {partition.topic}-{partition.partition} was read up to offset {wanted}, but "
+                    f"it goes from {self._begins[partition]} to {ends[partition]}: records were deleted before they "
+                    "were read, or the topic was made anew. Restore the topic, or begin with new topics throughout"
+                )
+
+    async def _fetch(self, timeout: float) -> None:
+        """Take in what has come. A full input is paused, so that a backlog waits on the brokers and not here."""
+        for partition, records in (await self._reader.fetch(timeout)).items():
+            waiting = self._waiting[partition]
+            waiting.extend(records)
+            if len(waiting) >= self._buffer_records and partition not in self._paused:
+                self._paused.add(partition)
+                self._reader.pause(partition)
+
+    async def _complete(self, max_records: int) -> None:
+        """Until of each input, in order, all is here that was committed by now, or `max_records` are together."""
+        last = max(number for number, partition in enumerate(self._inputs) if self._waiting[partition])
+        if last == 0 and len(self._waiting[self._inputs[0]]) >= max_records:
+            return
+        asked = self._inputs[: last + 1]
+        ends = await self._reader.ends(asked)
+        together = 0
+        for partition in asked:
+            await self._await_up_to(partition, ends[partition], max_records - together)
+            together += len(self._waiting[partition])
+            if together >= max_records:
+                return
+
+    async def _await_up_to(self, partition: TopicPartition, end: int, wanted: int) -> None:
+        while len(self._waiting[partition]) < wanted and await self._reader.position(partition) < end:
+            self._resume(partition)
+            await self._fetch(_LOOK_SECONDS)
+
+    def _take(self, max_records: int) -> list[Record]:
+        taken: list[Record] = []
+        for partition in self._inputs:
+            waiting = self._waiting[partition]
+            while waiting and len(taken) < max_records:
+                taken.append(waiting.popleft())
+            if taken and taken[-1].topic == partition.topic:
+                self._next[partition] = taken[-1].offset + 1
+            if len(waiting) < self._buffer_records // 2:
+                self._resume(partition)
+            if len(taken) == max_records:
+                break
+        return taken
+
+    def _resume(self, partition: TopicPartition) -> None:
+        if partition in self._paused:
+            self._paused.discard(partition)
+            self._reader.resume(partition)

@@ -1,0 +1,172 @@
+"""Topics as they should be and as they are: made, compared, mended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from aiokafka import errors as kafka
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from router.errors import FatalLogError, TaskRetry
+from router.log.interface import TopicSpec
+from router.log.kafka.broker import BrokerVersions, version_findings
+from router.log.kafka.errors import step
+from router.log.kafka.finding import Finding
+from router.log.kafka.settings import KafkaSettings
+
+DAY_MS: Final = 86_400_000
+_VISIBLE_SECONDS: Final = 0.05
+_OWN_SETTING: Final = 1
+"""The source of a configuration entry that was set on the topic itself, as brokers number it."""
+_MADE: Final = (0, 36)
+"""Error codes of a topic that is there now: made, or there before."""
+
+
+class TopicAdmin:
+    """The administrative side of a log. Every method may raise TaskRetry and FatalLogError."""
+
+    def __init__(self, bootstrap: str, settings: KafkaSettings) -> None:
+        self._bootstrap = bootstrap
+        self._settings = settings
+        self._client: Any = None
+
+    async def start(self) -> None:
+        """Raises FatalLogError if no broker lets us in: at first it is most likely the address or the password."""
+        self._client = AIOKafkaAdminClient(
+            bootstrap_servers=self._bootstrap, client_id="snp-router-admin", **self._settings.connection()
+        )
+        try:
+            async with step("connecting", self._settings.start_deadline_seconds):
+                await self._client.start()
+        except TaskRetry as error:
+            raise FatalLogError(
+                f"no broker at {self._bootstrap} lets us in: is the address right and reachable, are user and password "
+                f"(sasl_*) or certificate (ssl_*) what it asks for? ({error})"
+            ) from error
+
+    async def close(self) -> None:
+        if self._client is not None:
+            async with step("closing", self._settings.close_deadline_seconds):
+                await self._client.close()
+
+    async def partition_counts(self) -> dict[str, int]:
+        """Of every topic that is ours to see; Kafka's own left out."""
+        async with self._step("asking which topics there are"):
+            described = await self._client.describe_topics()
+        return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["is_internal"]}
+
+    async def create(self, specs: Iterable[TopicSpec]) -> None:
+        """Make what is missing, and wait until every broker asked shows it."""
+        there = await self.partition_counts()
+        missing = {spec.name: self._new_topic(spec) for spec in specs if spec.name not in there}
+        if not missing:
+            return
+        async with self._step("making topics"):
+            answer = await self._client.create_topics(list(missing.values()))
+        for name, code, *text in answer.topic_errors:
+            if code not in _MADE:
+                reason = (text and text[0]) or kafka.for_code(code).__name__
+                raise FatalLogError(f"the topic {name} can't be made: {reason}")
+        async with self._step("waiting for the new topics"):
+            while not missing.keys() <= (await self.partition_counts()).keys():
+                await asyncio.sleep(_VISIBLE_SECONDS)
+
+    async def findings(self, specs: Iterable[TopicSpec]) -> list[Finding]:
+        """All that is wrong with the brokers and with these topics, the gravest first."""
+        wanted = list(specs)
+        found = await self._broker_findings()
+        counts = await self.partition_counts()
+        there = [spec for spec in wanted if spec.name in counts]
+        configurations = await self._configurations(ConfigResourceType.TOPIC, [spec.name for spec in there])
+        for spec in wanted:
+            if spec.name not in counts:
+                found.append(Finding(spec.name, "missing", "there", mendable=True))
+            else:
+                found += topic_findings(spec, counts[spec.name], configurations.get(spec.name))
+        return found
+
+    async def mend(self, specs: Iterable[TopicSpec]) -> None:
+        """Make missing topics and set compaction and retention. Other settings of the topics stay as they are."""
+        wanted = list(specs)
+        await self.create(wanted)
+        named = {finding.subject for finding in await self.findings(wanted) if finding.mendable}
+        configurations = await self._configurations(ConfigResourceType.TOPIC, sorted(named))
+        changes = [
+            ConfigResource(
+                ConfigResourceType.TOPIC, spec.name, configs=_own(configurations[spec.name]) | _topic_settings(spec)
+            )
+            for spec in wanted
+            if spec.name in named and spec.name in configurations
+        ]
+        if changes:
+            async with self._step("changing the settings of topics"):
+                answers = await self._client.alter_configs(changes)
+            for code, text, _, name in (resource for answer in answers for resource in answer.resources):
+                if code:
+                    raise FatalLogError(f"the settings of {name} can't be changed: {text or kafka.for_code(code)}")
+
+    async def _broker_findings(self) -> list[Finding]:
+        async with self._step("asking the brokers about themselves"):
+            brokers = (await self._client.describe_cluster())["brokers"]
+            versions = await BrokerVersions.asked(self._client, [broker["node_id"] for broker in brokers])
+        found = version_findings(versions, len(brokers))
+        first = str(brokers[0]["node_id"])
+        settings = (await self._configurations(ConfigResourceType.BROKER, [first])).get(first)
+        if settings is None:
+            return [*found, Finding("brokers", "we may not read their settings", "DescribeConfigs on the cluster")]
+        if settings["auto.create.topics.enable"][0] == "true":
+            found.append(Finding("auto.create.topics.enable", "true", "false: a mistyped name would make a topic"))
+        return found
+
+    async def _configurations(
+        self, kind: ConfigResourceType, names: Sequence[str]
+    ) -> dict[str, Mapping[str, tuple[str, int]]]:
+        """For each name that we may see: its settings, with where each comes from."""
+        if not names:
+            return {}
+        async with self._step("asking for settings"):
+            answers = await self._client.describe_configs([ConfigResource(kind, name) for name in names])
+        return {
+            name: {entry[0]: (entry[1], entry[3]) for entry in entries}
+            for answer in answers
+            for code, _, _, name, entries in answer.resources
+            if code == 0
+        }
+
+    def _new_topic(self, spec: TopicSpec) -> NewTopic:
+        settings = _topic_settings(spec) | {"max.message.bytes": str(self._settings.message_limit_bytes)}
+        if self._settings.minimum_in_sync_replicas is not None:
+            settings["min.insync.replicas"] = str(self._settings.minimum_in_sync_replicas)
+        return NewTopic(spec.name, spec.partitions, self._settings.replication_factor, topic_configs=settings)
+
+    def _step(self, doing: str) -> Any:
+        return step(doing, self._settings.start_deadline_seconds)
+
+
+def topic_findings(spec: TopicSpec, partitions: int, settings: Mapping[str, tuple[str, int]] | None) -> list[Finding]:
+    """Where a topic that is there differs from how it is to be."""
+    found = []
+    if partitions != spec.partitions:
+        text = "begin with a new topic: which partition a key is in can't be changed"
+        found.append(Finding(spec.name, f"{partitions} partitions", f"{spec.partitions}; {text}"))
+    if settings is None:
+        return [*found, Finding(spec.name, "we may not read its settings", "DescribeConfigs on the topic")]
+    for name, wanted in _topic_settings(spec).items():
+        if settings[name][0] != wanted:
+            found.append(Finding(spec.name, f"{name} = {settings[name][0]}", wanted, mendable=True))
+    return found
+
+
+def _topic_settings(spec: TopicSpec) -> dict[str, str]:
+    if spec.compacted:
+        return {"cleanup.policy": "compact"}
+    kept = -1 if spec.retention_days is None else spec.retention_days * DAY_MS
+    return {"cleanup.policy": "delete", "retention.ms": str(kept)}
+
+
+def _own(settings: Mapping[str, tuple[str, int]]) -> dict[str, str]:
+    """What was set on the topic itself. All of it goes along with a change, or brokers would reset it."""
+    return {name: text for name, (text, source) in settings.items() if source == _OWN_SETTING}
