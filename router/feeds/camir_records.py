@@ -19,11 +19,11 @@ BLANKS: Final = " \t\r\n\v\f\x00\x1a\xef\xbb\xbf"
 
 _NAME: Final = r"(?:ACR|ZCR|[A-Z][0-9]{2})"
 _RECORD: Final = re.compile(_NAME)
-_SEPARATED: Final = re.compile(rf"[^\r\n]{{3,{RECORD_LENGTH}}}?([*~#])[\r\n]{{0,2}}{_NAME}")
+_SEPARATED: Final = re.compile(rf"[^\r\n]{{3,{RECORD_LENGTH}}}?([*~#])[\r\n]{{0,4}}{_NAME}")
 _FRAME: Final = re.compile(r"ACR[A-Z0-9 ]{10}[A-Z]{2}")
 _FRAME_LENGTH: Final = 15
-_LOOK_AHEAD: Final = 6
-"""As far as a separator has to see to tell that a record follows: two line breaks and a name, and itself."""
+_LOOK_AHEAD: Final = 8
+"""As far as a separator has to see to tell that a record follows: line breaks and a name, and itself."""
 
 _ACCESS_CODE: Final = slice(7, 13)
 
@@ -68,7 +68,7 @@ class _Reader:
         match = _SEPARATED.match(self._raw)
         if match is not None:
             # Only before a record or at the end: in free text the same character is text.
-            self._separator = re.compile(rf"{re.escape(match[1])}(?=[\r\n]{{0,2}}(?:{_NAME}|\Z))")
+            self._separator = re.compile(rf"{re.escape(match[1])}(?=[\r\n]{{0,4}}(?:{_NAME}|\Z))")
         self._begun = True
         return True
 

@@ -1,0 +1,212 @@
+"""CAMIR status notifications: however the records are separated, the same events as in X12."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from router.feeds.camir import read_camir
+from router.feeds.recognise import read_dead_letter
+from router.feeds.x12 import read_x12
+from router.model.inputs import DeadLetter, Disposition
+from tests.feeds import samples
+from tests.feeds.samples import RECEIVED_AT, records
+
+SAMPLES = (samples.CAMIR_DO_NOT_LOAD, samples.CAMIR_REMOVED_AND_RELEASED, samples.CAMIR_ARRIVAL)
+SEPARATIONS: dict[str, Callable[[bytes], bytes]] = {
+    "nothing": lambda frame: b"".join(records(frame)),
+    "nothing, the last record cut short": lambda frame: b"".join(records(frame)).rstrip(),
+    "line breaks": lambda frame: b"\n".join(records(frame)),
+    "CRLF, blanks trimmed": lambda frame: frame.replace(b"\n", b"\r\n"),
+    "*": lambda frame: b"*".join(records(frame)),
+    "~": lambda frame: b"~".join(records(frame)) + b"~",
+    "# and line breaks": lambda frame: b"#\r\n".join(records(frame)) + b"#\r\n",
+    "~, blanks trimmed": lambda frame: frame.replace(b"\n", b"~"),
+}
+SAME_FIELDS = tuple(set(Disposition._fields) - {"source", "transmitted_at", "test", "remarks"})
+
+
+def read(content: bytes, **options: bool) -> list[Disposition | DeadLetter]:
+    return list(read_camir([content], "FILE", RECEIVED_AT, **options))
+
+
+def changed(before: bytes, after: bytes, frame: bytes = samples.CAMIR_DO_NOT_LOAD) -> bytes:
+    assert before in frame
+    return frame.replace(before, after)
+
+
+def at(position: int, text: bytes, starts: bytes, frame: bytes = samples.CAMIR_DO_NOT_LOAD) -> bytes:
+    """The frame with `text` at a position (counted from 1) of each record that begins like that."""
+    lines = [
+        record[: position - 1] + text + record[position - 1 + len(text) :] if record.startswith(starts) else record
+        for record in records(frame)
+    ]
+    return b"\n".join(lines)
+
+
+@pytest.mark.parametrize("separate", SEPARATIONS.values(), ids=SEPARATIONS.keys())
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_records_are_read_however_they_are_separated(sample: bytes, separate: Callable[[bytes], bytes]):
+    expected = read(sample)
+    assert all(isinstance(event, Disposition) for event in expected)
+    assert read(separate(sample)) == expected
+    assert len(read(separate(sample) + b"\r\n" + separate(sample))) == 2 * len(expected)
+
+
+def test_a_separator_within_free_text_is_text():
+    frame = b"#".join(records(changed(b"VAGUE", b"#1 * ~ VAGUE")))
+    (event,) = read(frame)
+    assert isinstance(event, Disposition)
+    assert event.remarks == "CARGO DESCRIPTION #1 * ~ VAGUE"
+
+
+@pytest.mark.parametrize(
+    ("x12", "camir", "pairs"),
+    [
+        (samples.X12_DO_NOT_LOAD, samples.CAMIR_DO_NOT_LOAD, [(0, 0)]),
+        (samples.X12_HOLD_AND_RELEASE, samples.CAMIR_REMOVED_AND_RELEASED, [(2, 0), (3, 1)]),
+        (samples.X12_NOMINATION_AND_ARRIVAL, samples.CAMIR_ARRIVAL, [(2, 0)]),
+    ],
+)
+def test_the_same_event_reads_the_same_in_both_formats(x12: bytes, camir: bytes, pairs: list[tuple[int, int]]):
+    theirs, ours = list(read_x12([x12], "FILE", RECEIVED_AT)), read(camir)
+    for first, second in pairs:
+        for name in SAME_FIELDS:
+            assert getattr(theirs[first], name) == getattr(ours[second], name), name
+
+
+def test_events_know_their_record_and_the_transmission_its_date():
+    first, second = read(samples.CAMIR_REMOVED_AND_RELEASED)
+    assert isinstance(first, Disposition)
+    assert isinstance(second, Disposition)
+    assert (first.source, second.source) == ("FILE:record 5", "FILE:record 10")
+    assert first.transmitted_at == 1_785_331_815_000
+
+
+def test_the_record_after_position_68_is_a_continuation_even_if_it_looks_like_a_bill():
+    frame = changed(b"R022704     ", b"R022704HBL00")
+    (event,) = read(frame)
+    assert isinstance(event, Disposition)
+    assert (event.bill_of_lading, event.firms) == ("HBL000012345", "HBL0")
+
+
+def test_without_position_68_the_next_r02_is_another_bill():
+    frame = at(68, b" ", b"R02HBL", samples.CAMIR_DO_NOT_LOAD)
+    found = read(frame)
+    assert isinstance(found[0], Disposition)
+    assert isinstance(found[1], DeadLetter)
+
+
+def test_a_continuation_that_is_missing_stops_the_bill():
+    frame = b"\n".join(record for record in samples.CAMIR_DO_NOT_LOAD.split(b"\n") if not record.startswith(b"R022704"))
+    letter = read(frame)[0]
+    assert isinstance(letter, DeadLetter)
+    assert (letter.scac, letter.bill_of_lading, letter.disposition_code) == ("NVXA", "HBL000012345", "6H")
+
+
+def test_a_container_in_the_continuation_makes_the_event_one_of_that_container():
+    frame = at(24, b"MSCU123456", b"R022704")
+    (event,) = read(frame)
+    assert isinstance(event, Disposition)
+    assert (event.container_level, event.container_numbers) == (True, ("MSCU123456",))
+    assert event.other_container_numbers == ("CSQU3054383",)
+
+
+def test_nc_is_no_container():
+    (event,) = read(changed(b"CSQU3054383", b"NC         "))
+    assert isinstance(event, Disposition)
+    assert event.container_numbers == ()
+
+
+@pytest.mark.parametrize(("position", "mark", "field"), [(67, b"N", "reversal"), (69, b"Y", "resent")])
+def test_reversals_and_resent_holds_are_marked(position: int, mark: bytes, field: str):
+    (event,) = read(at(position, mark, b"R02HBL"))
+    assert getattr(event, field) is True
+
+
+@pytest.mark.parametrize("entry", [b"00000000000000000", b"                 "])
+def test_an_entry_of_zeros_or_blanks_is_none(entry: bytes):
+    (event,) = read(at(28, entry, b"R02HBL"))
+    assert isinstance(event, Disposition)
+    assert (event.entry_type, event.entry_number) == (None, None)
+
+
+def test_remarks_are_joined_and_the_original_of_a_split_named():
+    frame = changed(b"R03CARGO", b"B04OL SLTCORIG9\nR03FIRST\nR03CARGO").replace(b"00009", b"00011")
+    (event,) = read(frame)
+    assert isinstance(event, Disposition)
+    assert (event.original_bill, event.remarks) == ("SLTCORIG9", "FIRST CARGO DESCRIPTION VAGUE")
+
+
+def test_an_unknown_record_is_passed_over_and_counted():
+    frame = changed(b"R03CARGO", b"Q77WHATEVER\nR04PAPERLESS\nR03CARGO").replace(b"00009", b"00011")
+    assert read(frame) == read(samples.CAMIR_DO_NOT_LOAD)
+
+
+def test_a_bill_without_an_issuer_is_not_guessed():
+    letter = read(changed(b"J01NVXA\n", b"").replace(b"00009", b"00008"))[0]
+    assert isinstance(letter, DeadLetter)
+    assert (letter.scac, letter.bill_of_lading) == (None, None)
+
+
+def test_another_port_takes_the_issuer_with_it():
+    again = b"R01OCNX1001OCEAN EXEMPLAR         026E\nR02HBL0000999991H0000000001                 2607140812\nZCR"
+    found = read(changed(b"ZCR", again))
+    assert [type(event) for event in found[:2]] == [Disposition, DeadLetter]
+
+
+@pytest.mark.parametrize(
+    ("position", "text"),
+    [(16, b"  "), (18, b"00000ABCDE"), (45, b"269931"), (45, b"      "), (51, b"2561"), (51, b"    ")],
+)
+def test_an_event_that_cannot_be_read_names_its_bill_and_can_be_read_again_by_itself(position: int, text: bytes):
+    (letter,) = read(at(position, text, b"R02HBL"))
+    assert isinstance(letter, DeadLetter)
+    assert (letter.scac, letter.bill_of_lading) == ("NVXA", "HBL000012345")
+    assert [line[:3] for line in letter.content.splitlines()][:6] == [b"ACR", b"M01", b"R01", b"J01", b"R02", b"R02"]
+    (again,) = read_dead_letter(letter, RECEIVED_AT)
+    assert isinstance(again, DeadLetter)
+    assert again.id == letter.id
+
+
+@pytest.mark.parametrize("application", [b"MR", b"SN", b"  "])
+def test_another_application_is_put_aside_whole(application: bytes):
+    found = read(at(14, application, b"ACR") + b"\n" + samples.CAMIR_ARRIVAL)
+    assert [type(event) for event in found] == [DeadLetter, Disposition]
+    assert isinstance(found[0], DeadLetter)
+    assert repr(application.decode().strip()) in found[0].reason
+    assert b"R05CSQU" in found[0].content
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (b"00009", b"00010", "'00010'"),
+        (b"00009", b"", "''"),
+        (b"ZCROCNX      RC                   00009", b"", "no ZCR"),
+    ],
+)
+def test_a_broken_frame_is_delivered_and_flagged(before: bytes, after: bytes, reason: str):
+    found = read(changed(before, after))
+    assert found[0] == read(samples.CAMIR_DO_NOT_LOAD)[0]
+    assert isinstance(found[1], DeadLetter)
+    assert reason in found[1].reason
+    assert list(read_dead_letter(found[1], RECEIVED_AT)) == []
+
+
+def test_garbage_is_put_aside_up_to_the_next_line_or_frame():
+    in_lines = read(changed(b"R03CARGO", b"\x80\x81 garbage\nR03CARGO"))
+    assert [type(event) for event in in_lines] == [DeadLetter, Disposition]
+    shifted = b"".join(records(samples.CAMIR_DO_NOT_LOAD)[:4]) + b"?" + b"".join(records(samples.CAMIR_ARRIVAL))
+    found = read(shifted)
+    assert isinstance(found[-1], Disposition)
+    assert found[-1].disposition_code == "AAD"
+
+
+def test_access_codes_are_never_in_clear():
+    frame = at(8, b"SECRET", b"ACR", samples.CAMIR_DO_NOT_LOAD)
+    for broken in (frame.replace(b"6H0000000120", b"6H00000001X0"), frame.replace(b"00009", b"00001")):
+        letters = [event for event in read(broken) if isinstance(event, DeadLetter)]
+        assert letters
+        assert all(b"SECRET" not in letter.content for letter in letters)
