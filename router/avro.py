@@ -121,8 +121,7 @@ def _record_encoder(schema: Schema, named: dict[str, Encode]) -> Encode:
         return join([write(value[name]) for name, write in fields])
 
     named[schema["name"]] = named[f"{schema.get('namespace', 'snp')}.{schema['name']}"] = encode
-    for field in schema["fields"]:
-        fields.append((field["name"], encoder(field["type"], named)))
+    fields.extend((field["name"], encoder(field["type"], named)) for field in schema["fields"])
     encoders.extend(write for _, write in fields)
     return encode
 

@@ -1,4 +1,4 @@
-"""CBP's clock. Its events are posted in U.S. Eastern wall-clock time, to the minute (CAMIR R02 45-54, X12 X405-X406)."""
+"""CBP's clock: its events are posted in U.S. Eastern wall-clock time, to the minute (CAMIR R02 45-54, X12 X405-06)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Who is told of a bill, in which role, by which rule; and who was considered and is not.
 
 The rules are numbered as in the README's "Who is told": 1 the filer, 2 each second notify party, 3 the line whose
-master bill it is under and the manifest carrier, 4 the lines aboard by their role and by what the agreement grants, 5 the
-parties of other bills in a stopped box (they hear of their own bill, so here they only get the role).
+master bill it is under and the manifest carrier, 4 the lines aboard by their role and by what the agreement grants,
+5 the parties of other bills in a stopped box (they hear of their own bill, so here they only get the role).
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ VIEW_OF_ROLE: Final = {
     CO_LOADER: View.AGREEMENT,
 }
 
+MOST_AUDIENCES: Final = 50_000
+"""Kept at hand; beyond, all are worked out anew. A nation's bills under way come from far fewer combinations."""
+
 ALWAYS: Final = "all"
 
 
@@ -78,7 +81,21 @@ class Audience(NamedTuple):
 
 
 def audience_of(bill: str, known: Known, in_stopped_box: bool, registry: Registry) -> Audience:
-    """Everyone who may be told of the bill at some status, by SCAC."""
+    """Everyone who may be told of the bill at some status, by SCAC. Worked out once for all bills alike, until the
+    registry changes."""
+    issuer = split_bill_key(bill)[0]
+    master_carrier = split_bill_key(known.master_bill)[0] if known.master_bill else None
+    voyage = (known.carrier_scac, known.imo_number, known.voyage_number, known.arrival_date)
+    alike = (issuer, known.snps, master_carrier, *voyage, in_stopped_box)
+    audience = registry.audiences.get(alike)
+    if audience is None:
+        if len(registry.audiences) >= MOST_AUDIENCES:
+            registry.audiences.clear()
+        audience = registry.audiences[alike] = _work_out(bill, known, in_stopped_box, registry)
+    return audience
+
+
+def _work_out(bill: str, known: Known, in_stopped_box: bool, registry: Registry) -> Audience:
     sailing = find_sailing(known, registry)
     merged: dict[str, list[Ground]] = {}
     for ground in grounds_of(bill, known, sailing, in_stopped_box, registry):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from router.decide.audience import Audience, Member, View, audience_of
 from router.decide.crossing import said_by, to_send
 from router.decide.facts import Known
-from router.decide.identity import notice_id
+from router.decide.identity import decision_id, notice_id
 from router.decide.notice import (
     CATCH_UP,
     CHANGE,
@@ -106,10 +106,11 @@ def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rul
     missed: tuple[Member, ...] = ()
     if state.has_news:
         missed = tuple(_missed(before, after, audience))
+        decision = decision_id(registry.secret, state.key, state.sequence)
         shared = Shared(known, entered.subject, after, _authorises(was, after), flags)
         notices = (
-            *_tell(before, entered, shared, was, audience, registry),
-            *_farewells(before, state, audience, registry),
+            *_tell(before, entered, shared, was, audience, decision),
+            *_farewells(before, audience, registry, decision),
         )
         state.told = _told_after(before, state, notices, after)
     facts = said_by(state, known, after, audience.sailing)
@@ -125,7 +126,7 @@ def _tell(
     shared: Shared,
     was: Assessment | None,
     audience: Audience,
-    registry: Registry,
+    decision: str,
 ) -> Iterator[Notice]:
     """Everyone entitled hears of an event, and of a change of status whatever its cause; who is new hears the status
     now, which stands for all events so far."""
@@ -140,7 +141,7 @@ def _tell(
         if not new and not everyone:
             continue
         kind = kind_of(was, after, told, status_now=new)
-        number = notice_id(registry.secret, state.key, state.sequence, member.scac)
+        number = notice_id(decision, member.scac)
         if not new:
             yield Notice(shared, member, kind, entered.cause, number)
             continue
@@ -176,7 +177,7 @@ def _missed(before: BillState, after: Assessment, audience: Audience) -> Iterato
             yield member
 
 
-def _farewells(before: BillState, state: BillState, audience: Audience, registry: Registry) -> Iterator[Notice]:
+def _farewells(before: BillState, audience: Audience, registry: Registry, decision: str) -> Iterator[Notice]:
     """One last `Change` to each who was told and has no ground any more: with nothing it had not seen."""
     for scac, told in before.told.items():
         if scac in audience.members:
@@ -185,7 +186,7 @@ def _farewells(before: BillState, state: BillState, audience: Audience, registry
         if party is None or party.status != "live" or party.topic in registry.missing_topics:
             continue
         member = Member(scac, told.roles, View.AGREEMENT, "all", None, party.topic, None)
-        number = notice_id(registry.secret, state.key, state.sequence, scac)
+        number = notice_id(decision, scac)
         yield Notice(None, member, CHANGE, NO_LONGER_NOTIFIED, number)
 
 

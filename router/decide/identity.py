@@ -55,9 +55,14 @@ def keyed_id(secret: bytes, text: str) -> str:
     return hmac.digest(secret, text.encode(), "sha256")[:ID_BYTES].hex()
 
 
-def notice_id(secret: bytes, bill: str, sequence: int, recipient: str) -> str:
-    """One for each decision and recipient: deciding again after a crash gives the same."""
-    return keyed_id(secret, f"notice\x1f{bill}\x1f{sequence}\x1f{recipient}")
+def decision_id(secret: bytes, bill: str, sequence: int) -> str:
+    """One for each decision on a bill: deciding again after a crash gives the same. With `-` and a recipient's SCAC it
+    is the id of that recipient's notice."""
+    return keyed_id(secret, f"decision\x1f{bill}\x1f{sequence}")
+
+
+def notice_id(decision: str, recipient: str) -> str:
+    return f"{decision}-{recipient}"
 
 
 def content_hash(text: str) -> str:

@@ -7,7 +7,7 @@ five places (M01 35-39), so also by the cut form, if exactly one sailing of that
 from __future__ import annotations
 
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 from router.model.registry import Line, Party, RegistryNote, Sailing
 
@@ -28,12 +28,16 @@ class Registry:
         self.now = 0
         """Time of the latest tick, UTC milliseconds: the only clock a decision sees."""
         self.secret = b""
+        self.audiences: dict[tuple[Any, ...], Any] = {}
+        """What `audience_of` worked out, until the registry changes."""
         self._scacs: dict[str, str] = {}
         self._by_voyage: dict[tuple[str, str], set[str]] = {}
         """(IMO number, carrier's party) to ids of sailings."""
         self._vessels: dict[str, str] = {}
 
     def apply(self, value: Party | Sailing | RegistryNote) -> None:
+        if not (isinstance(value, RegistryNote) and value.kind == "tick"):
+            self.audiences.clear()
         if isinstance(value, Party):
             self._drop_party(value.scac)
             self.parties[value.scac] = value
