@@ -88,9 +88,9 @@ Upper = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, m
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_PRINTED)]
 Scac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,4}$")]
 """What can stand in a bill's key; its proper shape is checked later and only flagged."""
-RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Z]{2,4}$")]
+RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z]{2,4}$")]
 BillNumber = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,50}$")]
-Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Z0-9]{2,3}$")]
+Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9]{2,3}$")]
 
 OptionalUpper = Annotated[Upper | None, Empty]
 OptionalText = Annotated[Text | None, Empty]

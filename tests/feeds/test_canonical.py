@@ -1,0 +1,174 @@
+"""Our own form: JSON Lines and Avro files."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import fastavro
+
+from router.clock import iso
+from router.feeds.canonical import read_avro, read_jsonl
+from router.feeds.evidence import PIECE_LIMIT
+from router.feeds.recognise import read_dead_letter
+from router.model.inputs import DeadLetter, Disposition
+from tests.feeds.samples import RECEIVED_AT
+
+EVENT: dict[str, Any] = {
+    "scac": "nvxa",
+    "bill_of_lading": "hbl000012345",
+    "disposition_code": "1c",
+    "action_at": "2026-07-28T22:14",
+    "quantity": 120,
+    "entry_type": "01",
+    "entry_number": "AB1-0004521-5",
+    "container_numbers": ["CSQU3054383"],
+    "snps": "OCNX; SLTC",
+    "master_bill": "OCNXMB7781234",
+    "arrival_date": "2026-07-28",
+}
+
+
+def line(**changes: Any) -> bytes:
+    return json.dumps(EVENT | changes).encode() + b"\n"
+
+
+def read(content: bytes) -> list[Disposition | DeadLetter]:
+    return list(read_jsonl([content], "FILE", RECEIVED_AT))
+
+
+def only(content: bytes) -> Disposition:
+    (event,) = read(content)
+    assert isinstance(event, Disposition), event
+    return event
+
+
+def only_letter(content: bytes) -> DeadLetter:
+    (letter,) = read(content)
+    assert isinstance(letter, DeadLetter)
+    return letter
+
+
+def test_codes_are_upper_case_times_eastern_and_lists_arrays_or_text():
+    event = only(line())
+    assert event[:3] == ("NVXA", "HBL000012345", "1C")
+    assert iso(event.action_at) == "2026-07-29T02:14:00Z"
+    assert (event.snps, event.container_numbers) == (("OCNX", "SLTC"), ("CSQU3054383",))
+    assert (event.entry_number, event.master_bill) == ("AB100045215", "OCNXMB7781234")
+    assert (event.received_at, event.transmitted_at, event.source) == (RECEIVED_AT, None, "FILE:record 1")
+
+
+def test_an_offset_is_believed():
+    assert iso(only(line(action_at="2026-07-28T22:14:00Z")).action_at) == "2026-07-28T22:14:00Z"
+
+
+def test_a_time_of_receipt_and_a_source_of_its_own_are_kept():
+    event = only(line(received_at="2026-07-29T00:00:00Z", source="DESK 4"))
+    assert iso(event.received_at) == "2026-07-29T00:00:00Z"
+    assert event.transmitted_at == event.received_at
+    assert event.source == "DESK 4"
+
+
+def test_a_vessel_event_names_a_vessel_and_no_bill():
+    event = only(line(scac=None, bill_of_lading="", imo_number="9074729", disposition_code="AAD"))
+    assert (event.scac, event.bill_of_lading, event.imo_number) == (None, None, "9074729")
+    assert "vessel" in only_letter(line(scac=None, bill_of_lading=None)).reason
+
+
+def test_zeros_and_negative_quantities_read_as_in_the_other_formats():
+    event = only(line(entry_type="00", entry_number="000", quantity=-5))
+    assert (event.entry_type, event.entry_number, event.quantity, event.reversal) == (None, None, 5, True)
+
+
+def test_fields_we_do_not_know_are_reported_once_and_kept_aside():
+    notes: list[str] = []
+    events = list(read_jsonl([line(colour="red") * 3], "FILE", RECEIVED_AT, note=notes.append))
+    assert all(isinstance(event, Disposition) for event in events)
+    assert notes == ["FILE: the field 'colour' is not one of ours: kept aside"]
+
+
+def test_a_bad_line_names_its_bill_and_the_rest_goes_on():
+    bad = line(quantity="many")
+    found = read(line() + bad + b"\n" + line())
+    assert [type(event) for event in found] == [Disposition, DeadLetter, Disposition]
+    letter = found[1]
+    assert isinstance(letter, DeadLetter)
+    assert (letter.scac, letter.bill_of_lading, letter.disposition_code) == ("NVXA", "HBL000012345", "1C")
+    assert (letter.source, letter.format, letter.content) == ("FILE:record 2", "jsonl", bad.rstrip())
+    assert letter.reason.startswith("quantity: ")
+
+
+def test_lines_that_are_no_json_or_no_utf8_or_nested_without_end_are_dead_letters():
+    for bad in (b"{", b"[1]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"scac": "\\ud800"}', b"{}"):
+        assert only_letter(bad).scac is None
+
+
+def test_an_over_long_line_is_skipped_and_the_rest_read():
+    found = read(line() + b'{"x": "' + b"A" * (2 * PIECE_LIMIT) + b'"}\n' + line())
+    assert [type(event) for event in found] == [Disposition, DeadLetter, Disposition]
+    assert isinstance(found[1], DeadLetter)
+    assert found[1].content_size == 2 * PIECE_LIMIT + 9
+
+
+def test_a_dead_letter_mended_is_read_again():
+    letter = only_letter(line(quantity="many"))
+    mended = letter.content.replace(b'"many"', b"7")
+    (event,) = read_dead_letter(letter._replace(content=mended, content_size=len(mended)), RECEIVED_AT)
+    assert isinstance(event, Disposition)
+    assert (event.quantity, event.retry_of) == (7, letter.id)
+
+
+SCHEMA = {
+    "type": "record",
+    "name": "Theirs",
+    "fields": [
+        {"name": "scac", "type": "string"},
+        {"name": "bill_of_lading", "type": "string"},
+        {"name": "disposition_code", "type": "string"},
+        {"name": "action_at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "quantity", "type": ["null", "long"]},
+        {"name": "snps", "type": {"type": "array", "items": "string"}},
+        {"name": "colour", "type": "string"},
+    ],
+}
+
+
+def avro(*codes: str) -> bytes:
+    file = io.BytesIO()
+    moment = datetime(2026, 7, 14, 12, 12, tzinfo=UTC)
+    fastavro.writer(
+        file,
+        SCHEMA,
+        [
+            {"scac": "NVXA", "bill_of_lading": "H1", "disposition_code": code, "action_at": moment, "quantity": 3}
+            | {"snps": ["OCNX"], "colour": "red"}
+            for code in codes
+        ],
+    )
+    return file.getvalue()
+
+
+def test_avro_files_of_any_schema_with_our_names_are_read():
+    notes: list[str] = []
+    content = avro("1H", "1I")
+    events = list(read_avro([content[:7], content[7:]], "FILE", RECEIVED_AT, note=notes.append))
+    assert [event.disposition_code for event in events] == ["1H", "1I"]
+    assert isinstance(events[0], Disposition)
+    assert (iso(events[0].action_at), events[0].snps) == ("2026-07-14T12:12:00Z", ("OCNX",))
+    assert len(notes) == 1
+
+
+def test_an_avro_record_that_cannot_be_taken_becomes_a_dead_letter_in_json():
+    first, second = read_avro([avro("NOT A CODE", "1H")], "FILE", RECEIVED_AT)
+    assert isinstance(first, DeadLetter)
+    assert (first.format, first.bill_of_lading) == ("jsonl", "H1")
+    assert isinstance(second, Disposition)
+
+
+def test_a_damaged_avro_file_is_one_dead_letter_whole():
+    content = avro("1H", "1I")
+    for damaged in (content[:-20], content[:60], content[:200] + b"\xff" * 60):
+        letters = [event for event in read_avro([damaged], "FILE", RECEIVED_AT) if isinstance(event, DeadLetter)]
+        assert [letter.content for letter in letters if letter.format == "avro"] == [damaged]

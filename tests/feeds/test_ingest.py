@@ -1,0 +1,47 @@
+"""Where an event goes on the log."""
+
+from __future__ import annotations
+
+from router import topics
+from router.codec import decode_value
+from router.feeds.ingest import outputs_of
+from router.model.inputs import DeadLetter, Disposition
+
+HOLD = Disposition("OCN", "MB1", "1H", 0)
+LETTER = DeadLetter("abc", "why", "FILE", "x12", b"", 0, "NVXA", "H1")
+
+
+def calm(_: Disposition) -> bool:
+    return False
+
+
+def pressing(_: Disposition) -> bool:
+    return True
+
+
+def test_a_disposition_is_keyed_by_its_bill():
+    (output,) = outputs_of(HOLD, calm)
+    assert (output.topic, output.key) == (topics.DISPOSITIONS, b"OCN MB1")
+    assert output.value is not None
+    assert decode_value(output.value) == HOLD
+
+
+def test_an_urgent_one_goes_past_the_backlog_first():
+    assert [output.topic for output in outputs_of(HOLD, pressing)] == [topics.URGENT, topics.DISPOSITIONS]
+
+
+def test_a_vessel_event_is_keyed_by_its_vessel():
+    event = Disposition(None, None, "AAD", 0, imo_number="9074729", vessel_name="OCEAN EXEMPLAR")
+    assert outputs_of(event, calm)[0].key == b"vessel:9074729"
+    assert outputs_of(event._replace(imo_number=None), calm)[0].key == b"vessel:OCEAN EXEMPLAR"
+
+
+def test_a_dead_letter_with_a_bill_stops_that_bill_at_once():
+    outputs = outputs_of(LETTER, calm)
+    assert [output.topic for output in outputs] == [topics.URGENT, topics.DISPOSITIONS]
+    assert {output.key for output in outputs} == {b"NVXAH1"}
+
+
+def test_a_dead_letter_without_a_bill_goes_to_the_operators():
+    (output,) = outputs_of(LETTER._replace(scac=None, bill_of_lading=None), calm)
+    assert (output.topic, output.key) == (topics.DEAD_LETTERS, b"abc")

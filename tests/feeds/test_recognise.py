@@ -1,0 +1,75 @@
+"""The format is told from the content."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from router.feeds.evidence import HEAD_SIZE
+from router.feeds.recognise import read_dead_letter, read_events, recognise
+from router.model.inputs import DeadLetter, Disposition
+from tests.feeds import samples
+from tests.feeds.samples import RECEIVED_AT
+from tests.feeds.test_canonical import avro, line
+
+BOM = b"\xef\xbb\xbf"
+
+
+def read(content: bytes) -> list[Disposition | DeadLetter]:
+    return list(read_events([content], "FILE", RECEIVED_AT))
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (samples.X12_DO_NOT_LOAD, "x12"),
+        (BOM + b"\r\n" + samples.X12_DO_NOT_LOAD, "x12"),
+        (b"ST*350*0001~", "x12"),
+        (samples.CAMIR_ARRIVAL, "camir"),
+        (samples.CAMIR_ARRIVAL.partition(b"\n")[2], "camir"),
+        (b"junk before\n" + samples.CAMIR_ARRIVAL, "camir"),
+        (b"junk before" + samples.X12_DO_NOT_LOAD, "x12"),
+        (BOM + line(), "jsonl"),
+        (avro("1H"), "avro"),
+        (gzip.compress(samples.X12_DO_NOT_LOAD), "unknown"),
+        (b"%PDF-1.7", "unknown"),
+        (b"ISABELLA", "unknown"),
+    ],
+)
+def test_the_content_says_what_it_is(content: bytes, name: str):
+    assert recognise(content) == name
+
+
+@pytest.mark.parametrize("content", [samples.X12_DO_NOT_LOAD, samples.CAMIR_DO_NOT_LOAD, line(), avro("1H")])
+def test_every_format_is_read_a_byte_order_mark_notwithstanding(content: bytes):
+    start = b"" if content.startswith(b"Obj") else BOM
+    (event,) = read(start + content)
+    assert isinstance(event, Disposition)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", BOM, b"\x00 \x1a"])
+def test_nothing_has_no_events(content: bytes):
+    assert read(content) == []
+
+
+def test_content_in_no_format_is_one_dead_letter_with_its_head_and_size():
+    content = b"%PDF-1.7 " + bytes(range(256)) * 8000
+    (letter,) = read(content)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.format, letter.content_size, len(letter.content)) == ("unknown", len(content), HEAD_SIZE)
+    assert "none of our formats" in letter.reason
+
+
+def test_an_interchange_behind_a_lot_of_garbage_is_not_lost():
+    found = read(b"\x81" * 50_000 + samples.X12_DO_NOT_LOAD)
+    assert [type(event) for event in found] == [DeadLetter, Disposition]
+
+
+def test_a_dead_letter_of_which_only_the_head_is_kept_asks_for_its_source():
+    (letter,) = read(b"%PDF-1.7 " + bytes(range(256)) * 8000)
+    assert isinstance(letter, DeadLetter)
+    (again,) = read_dead_letter(letter, RECEIVED_AT)
+    assert isinstance(again, DeadLetter)
+    assert again.id == letter.id
+    assert "feed in FILE again" in again.reason

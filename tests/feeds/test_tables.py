@@ -1,0 +1,207 @@
+"""Tables as people have them: what can be taken is taken, what can't is named by file, row and column."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from router.clock import iso
+from router.errors import InputError
+from router.feeds.tables import read_bills, read_filings, read_parties, read_sailings
+from router.model.inputs import Filing, Snapshot, SnapshotHold
+from router.model.registry import Line, Party, Sailing
+from tests.feeds.samples import RECEIVED_AT
+
+PARTIES = b"""scac,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group
+OCNX,"Ocean Exemplar, Inc.",carrier,live,Ana,+1 (212) 555-0100,ana@example.com,OCNY;OCNZ,
+nvxa,NVX,nvocc;Filer,,,,,,snp.NVXA.prod
+"""
+SAILINGS = b"""sailing_id,imo_number,vessel_name,arrival_date,scac,role,voyage_number,scope
+S1,9074729,Ocean Exemplar,2026-07-28,OCNX,operator,026E,
+S2,9074729,Ocean Exemplar,2026-09-28,OCNX,operator,028E,all
+S1,9074729,Ocean Exemplar,2026-07-28,SLTC,charterer,SL026,
+"""
+BILLS = b"""scac,bill_of_lading,bill_type,snps,master_bill,status_at,manifested_quantity,released_quantity,holds
+NVXA,HBL1,30,OCNX;SLTC,OCNXMB1,2026-07-01T08:00,120,,1H/CSQU3054383/60/2026-06-30T10:00;2H///
+NVXA,HBL2,House,,,2026-07-01T08:00:00Z,5,5,
+"""
+
+
+def parties(content: bytes) -> tuple[list[Party], list[str], list[str]]:
+    result = read_parties([content], "parties.csv")
+    return result.values, [str(problem) for problem in result.problems], result.notes
+
+
+def sailings(content: bytes) -> tuple[list[Sailing], list[str]]:
+    result = read_sailings([content], "sailings.csv")
+    return result.values, [str(problem) for problem in result.problems]
+
+
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf", b"\r\n"])
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n"])
+def test_a_party_sheet_is_read(start: bytes, line_break: bytes):
+    values, problems, notes = parties(start + PARTIES.replace(b"\n", line_break))
+    assert (problems, notes) == ([], [])
+    assert values[0] == Party(
+        "OCNX",
+        "Ocean Exemplar, Inc.",
+        ("carrier",),
+        "live",
+        "Ana",
+        "+1 (212) 555-0100",
+        "ana@example.com",
+        ("OCNY", "OCNZ"),
+    )
+    assert values[1] == Party("NVXA", "NVX", ("nvocc", "filer"), production_group="snp.NVXA.prod")
+
+
+def test_the_same_in_json_lines():
+    rows: list[dict[str, Any]] = [
+        {"scac": "OCNX", "aliases": ["OCNY"], "roles": ["carrier"], "status": "external"},
+        {"scac": "NVXA"},
+    ]
+    values, problems, _ = parties("\n".join(map(json.dumps, rows)).encode())
+    assert problems == []
+    assert values == [Party("OCNX", roles=("carrier",), status="external", aliases=("OCNY",)), Party("NVXA")]
+
+
+def test_a_row_that_fails_names_row_and_column_and_the_others_go_through():
+    content = PARTIES + b"TOOLONG,X,,,,,,,\nSLTC,X,,asleep,,,,,\nABCD,,,,,,,,,,,extra\nEFGH,X,,,,,,,\n"
+    values, problems, _ = parties(content)
+    assert [party.scac for party in values] == ["OCNX", "NVXA", "EFGH"]
+    assert problems[0].startswith("parties.csv: row 4, column 'scac': ")
+    assert problems[1].startswith("parties.csv: row 5, column 'status': ")
+    assert problems[2].startswith("parties.csv: row 6: 12 cells under 9 columns")
+
+
+def test_a_scac_stands_for_one_party_only():
+    rows = b"OCNY,X,,,,,,,\nSLTC,X,,,,,,OCNZ,\nnvxa,again,,,,,,,\n"
+    values, problems, _ = parties(PARTIES + rows)
+    assert [party.scac for party in values] == ["OCNX", "NVXA"]
+    assert [problem.partition(": ")[2] for problem in problems] == [
+        "row 4, column 'scac': OCNY already stands for the party OCNX",
+        "row 5, column 'aliases': OCNZ already stands for the party OCNX",
+        "row 6, column 'scac': NVXA already stands for the party NVXA",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "problem"),
+    [
+        (b"scac,name,SCAC", "parties.csv: column 'scac': the column is there more than once"),
+        (b"name,status", "parties.csv: column 'scac': the column is missing"),
+        (b"scac;name", "parties.csv: column 'scac': the column is missing"),
+    ],
+)
+def test_a_header_that_is_wrong_names_the_column(header: bytes, problem: str):
+    values, problems, _ = parties(header + b"\nOCNX,1,2\n")
+    assert values == []
+    assert len(problems) == 1
+    assert problems[0].startswith(problem)
+
+
+def test_other_columns_and_formulas_are_reported_and_stop_nothing():
+    values, problems, notes = parties(b'scac,name,colour\nOCNX,"=1+1",red\nNVXA,-5,blue\nSLTC,@you,\n')
+    assert problems == []
+    assert [party.name for party in values] == ["=1+1", "-5", "@you"]
+    assert notes == [
+        "parties.csv: row 2, column 'name': looks like a formula, kept as text",
+        "parties.csv: the column 'colour' is not one of ours: kept aside",
+        "parties.csv: row 4, column 'name': looks like a formula, kept as text",
+    ]
+
+
+def test_other_encodings_are_read_and_said():
+    values, _, notes = parties("scac,name\nOCNX,Océan\n".encode("latin-1"))
+    assert values[0].name == "Océan"
+    assert notes == ["parties.csv: row 2: not UTF-8, read as Latin-1"]
+
+
+def test_an_unclosed_quote_is_a_problem_and_what_follows_its_field_is_read_again():
+    values, problems, _ = parties(b'scac,name\nOCNX,"open\n' + b"A" * 200_000 + b"\nNVXA,X\n")
+    assert [party.scac for party in values] == ["NVXA"]
+    assert len(problems) == 1
+    assert problems[0].startswith("parties.csv: row 2: the row can't be read")
+
+
+def test_rows_of_a_sailing_are_put_together_wherever_they_stand():
+    values, problems = sailings(SAILINGS)
+    assert problems == []
+    assert values == [
+        Sailing(
+            "S1",
+            "9074729",
+            "OCEAN EXEMPLAR",
+            "2026-07-28",
+            (Line("OCNX", "operator", "026E", "holds"), Line("SLTC", "charterer", "SL026", "own")),
+        ),
+        Sailing("S2", "9074729", "OCEAN EXEMPLAR", "2026-09-28", (Line("OCNX", "operator", "028E", "all"),)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (
+            b"S1,9074729,Ocean Exemplar,2026-07-28,ABCD,operator,1,",
+            "row 5, column 'role': sailing S1 has two operators",
+        ),
+        (b"S1,9074729,Other,2026-07-28,ABCD,charterer,1,", "row 5, column 'vessel_name': "),
+        (b"S1,1234567,Ocean Exemplar,2026-07-28,ABCD,charterer,1,", "row 5, column 'imo_number': "),
+        (b"S1,9074729,Ocean Exemplar,2026-07-29,ABCD,charterer,1,", "row 5, column 'arrival_date': "),
+        (b"S1,9074729,Ocean Exemplar,2026-07-28,SLTC,charterer,OTHER,", "row 5, column 'scac': "),
+        (b"S1,9074729,Ocean Exemplar,28.7.2026,ABCD,charterer,1,", "row 5, column 'arrival_date': "),
+        (b"S1,9074729,Ocean Exemplar,2026-07-28,ABCD,passenger,1,", "row 5, column 'role': "),
+    ],
+)
+def test_a_sailing_with_a_wrong_row_is_left_out_whole(row: bytes, problem: str):
+    values, problems = sailings(SAILINGS + row + b"\n")
+    assert [sailing.sailing_id for sailing in values] == ["S2"]
+    assert problems[0].startswith(f"sailings.csv: {problem}")
+
+
+def test_the_same_row_twice_is_one_line():
+    values, problems = sailings(SAILINGS + SAILINGS.splitlines()[1] + b"\n")
+    assert problems == []
+    assert len(values[0].lines) == 2
+
+
+def test_filings_are_a_stream_of_filings_and_problems():
+    content = b"scac,bill_of_lading,bill_type,manifested_quantity,container_numbers,original_bill\n"
+    content += b"NVXA,hbl1,M,120,csqu 305438-3;NC,SLTCORIG\nNVXA,,,1,,\nNVXA,HBL3,,lots,,\n"
+    first, second, third = read_filings([content], "filings.csv", RECEIVED_AT)
+    assert first == Filing(
+        "NVXA",
+        "HBL1",
+        "M",
+        original_bill="SLTCORIG",
+        manifested_quantity=120,
+        container_numbers=("CSQU3054383",),
+        received_at=RECEIVED_AT,
+        source="filings.csv:row 2",
+    )
+    assert isinstance(second, InputError)
+    assert isinstance(third, InputError)
+    assert second.place == "filings.csv: row 3, column 'bill_of_lading'"
+    assert third.place == "filings.csv: row 4, column 'manifested_quantity'"
+
+
+def test_a_snapshot_has_its_holds():
+    first, second = read_bills([BILLS], "bills.csv", RECEIVED_AT)
+    assert isinstance(first, Snapshot)
+    assert isinstance(second, Snapshot)
+    assert iso(first.status_at) == "2026-07-01T12:00:00Z"
+    assert first.filing.snps == ("OCNX", "SLTC")
+    placed_at = first.holds[0].placed_at
+    assert placed_at is not None
+    assert iso(placed_at) == "2026-06-30T14:00:00Z"
+    assert first.holds == (SnapshotHold("1H", "CSQU3054383", 60, placed_at), SnapshotHold("2H", None, None, None))
+    assert (second.filing.bill_type, second.released_quantity, second.holds) == ("house", 5, ())
+
+
+def test_a_hold_of_another_shape_is_a_problem():
+    (problem,) = read_bills([b"scac,bill_of_lading,status_at,holds\nNVXA,H1,2026-07-01,1H/A/1/2/3\n"], "b.csv", 0)
+    assert isinstance(problem, InputError)
+    assert "code/container/quantity/placed_at" in problem.reason
