@@ -120,8 +120,7 @@ class Shard:
             decision = decide(self.state(key), value, context)
             self._keep(key, decision, self._origin(record, value))
             if isinstance(value, Disposition):
-                new = decision.entered is not None and not decision.entered.repeated
-                self._tally["events" if new else "repeated"] += 1
+                self._count(record, decision)
         except Exception as error:  # whatever a decision raises must stop its bill, and nothing else
             if isinstance(value, DeadLetter):
                 raise
@@ -136,6 +135,13 @@ class Shard:
         self._tally["dead letters"] += len(decision.letters)
         if decision.entered is not None:
             self._changed_bills[key] = decision.state
+
+    def _count(self, record: Record, decision: Decision) -> None:
+        """The second copy of an urgent event is no repetition of CBP's."""
+        if decision.entered is not None and not decision.entered.repeated:
+            self._tally["events"] += 1
+        elif not (record.topic == topics.DISPOSITIONS and record.headers):
+            self._tally["repeated"] += 1
 
     def _origin(self, record: Record, value: Any) -> Origin:
         at = getattr(value, "received_at", None) or self.registry.now

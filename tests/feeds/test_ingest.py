@@ -32,8 +32,9 @@ def test_an_urgent_one_goes_past_the_backlog_first():
 
 def test_a_vessel_event_is_keyed_by_its_vessel():
     event = Disposition(None, None, "AAD", 0, imo_number="9074729", vessel_name="OCEAN EXEMPLAR")
-    assert outputs_of(event, calm)[0].key == b"vessel:9074729"
-    assert outputs_of(event._replace(imo_number=None), calm)[0].key == b"vessel:OCEAN EXEMPLAR"
+    event = event._replace(carrier_scac="OCNX", voyage_number="026E")
+    assert outputs_of(event, calm)[0].key == b"vessel:9074729:OCNX:026E"
+    assert outputs_of(event._replace(imo_number=None), calm)[0].key == b"vessel:OCEAN EXEMPLAR:OCNX:026E"
 
 
 def test_a_dead_letter_with_a_bill_stops_that_bill_at_once():
