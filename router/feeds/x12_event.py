@@ -163,7 +163,10 @@ def _elements(text: str, element: str, count: int) -> list[str]:
 
 
 def _details(loop: Sequence[str], element: str) -> Details:
-    details = Details([], [], [], {})
+    remarks: list[str] = []
+    containers: list[str] = []
+    snps: list[str] = []
+    references: dict[str, str] = {}
     for text in loop[1:]:
         name = text[:2]
         if len(text) > SEGMENT_LIMIT:
@@ -171,16 +174,16 @@ def _details(loop: Sequence[str], element: str) -> Details:
         if name == "N9":
             qualifier, value = _reference(text, element)
             if qualifier == "SNP" and value:
-                details.snps.append(value)
+                snps.append(value)
             elif value:
-                details.references.setdefault(qualifier, value)
+                references.setdefault(qualifier, value)
         elif name == "N7":
-            _add_container(details, text.upper().split(element)[1:])
+            containers.extend(_container(text.upper().split(element)[1:]))
         elif name == "K1":
-            details.remarks.extend(_remarks(text, element))
+            remarks.extend(_remarks(text, element))
         elif name == "VI":
-            _add_container(details, text.upper().split(element)[2:4])
-    return details
+            containers.extend(_container(text.upper().split(element)[2:4]))
+    return Details(remarks, containers, snps, references)
 
 
 @lru_cache(_CACHE)
@@ -195,15 +198,15 @@ def _remarks(text: str, element: str) -> tuple[str, ...]:
     return tuple(filter(None, map(plain, text.split(element)[1:3])))
 
 
-def _add_container(details: Details, parts: list[str]) -> None:
-    """N701, N702 and the check digit of N718 if it comes apart; VID02 and VID03."""
+def _container(parts: list[str]) -> tuple[str, ...]:
+    """N701, N702 and the check digit of N718 if it comes apart; VID02 and VID03. None or one."""
     if len(parts) < 2:
-        return
+        return ()
     serial = parts[1]
     if len(parts) > 17 and len(serial.strip()) == 6:
         serial = serial.strip() + parts[17].strip()
-    if container := container_clean(parts[0] + serial):
-        details.containers.append(container)
+    container = container_clean(parts[0] + serial)
+    return (container,) if container else ()
 
 
 def _master(references: dict[str, str], number: str, scac: str) -> str | None:
