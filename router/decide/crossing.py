@@ -8,7 +8,7 @@ bill's own holds are said: a derived hold is never passed on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router.decide.facts import Known
@@ -74,31 +74,65 @@ class IndexEntry(NamedTuple):
     answer: Answer
 
 
-def enter_fact(entries: dict[str, IndexEntry], fact: IndexFact) -> tuple[dict[str, IndexEntry | None], list[LinkFact]]:
-    """What a fact changes among the entries of its key (by bill; None: gone), and what bills are to be told.
+@dataclass(slots=True)
+class IndexGroup:
+    """What all bills said under one key, and what they were answered."""
 
-    `entries` is not changed. Cost grows with the bills under the key, times those of them that stop it.
-    """
-    kind = fact.key.partition(":")[0]
-    if kind == ORIGINAL:
-        return _split(entries, fact)
-    old = entries.get(fact.bill)
-    changed: dict[str, IndexEntry | None] = {}
+    entries: dict[str, IndexEntry] = field(default_factory=dict)
+    """By bill."""
+    stopping: dict[str, IndexFact] = field(default_factory=dict)
+    """Those facts that stop something: few, so that a key with thousands of bills costs no more than one with ten."""
+
+    def copy(self) -> IndexGroup:
+        return IndexGroup(self.entries.copy(), self.stopping.copy())
+
+    def put(self, entry: IndexEntry) -> None:
+        fact = entry.fact
+        self.entries[fact.bill] = entry
+        if fact.stopped:
+            self.stopping[fact.bill] = fact
+        else:
+            self.stopping.pop(fact.bill, None)
+
+    def drop(self, bill: str) -> None:
+        self.entries.pop(bill, None)
+        self.stopping.pop(bill, None)
+
+
+def enter_fact(group: IndexGroup, fact: IndexFact) -> tuple[dict[str, IndexEntry | None], list[LinkFact]]:
+    """Enter a fact into its group: which entries that changed (by bill; None: gone), and what bills are to be told."""
+    kind, _, subject = fact.key.partition(":")
+    old = group.entries.get(fact.bill)
+    stopped_before = bool(group.stopping)
+    stopping_before = group.stopping.get(fact.bill)
     if fact.present:
-        changed[fact.bill] = IndexEntry(fact, old.answer if old else Answer())
-    elif old is not None:
-        changed[fact.bill] = None
-    now = {bill: entry for bill, entry in (entries | changed).items() if entry is not None}
-    if kind == MASTER:
-        return changed, _house(entries, now, fact)
+        group.put(IndexEntry(fact, old.answer if old else Answer()))
+    else:
+        group.drop(fact.bill)
+    changed: dict[str, IndexEntry | None] = {fact.bill: group.entries.get(fact.bill)}
+    if kind == CONTAINER:
+        concerned = [fact.bill] if stopping_before == group.stopping.get(fact.bill) else list(group.entries)
+        return changed, _answer_all(group, fact.key, concerned, changed)
+    if kind == MASTER and stopped_before != bool(group.stopping):
+        return changed, [LinkFact(subject, fact.key, "HOUSE", not stopped_before)]
+    if kind == ORIGINAL and (old is not None) != fact.present:
+        return changed, [LinkFact(subject, f"split:{fact.bill}", "SPLIT", fact.present, other_bill=fact.bill)]
+    return changed, []
+
+
+def _answer_all(group: IndexGroup, key: str, bills: list[str], changed: dict[str, IndexEntry | None]) -> list[LinkFact]:
+    """Tell each of those bills whose answer is another now."""
     links = []
-    stopping = [entry.fact for entry in now.values() if entry.fact.stopped]
-    for bill, entry in now.items():
-        answer = _answer([other for other in stopping if other.bill != bill and same_voyage(other, entry.fact)])
+    for bill in bills:
+        entry = group.entries.get(bill)
+        if entry is None:
+            continue
+        others = [other for other in group.stopping.values() if other.bill != bill and same_voyage(other, entry.fact)]
+        answer = _answer(others)
         if answer != entry.answer:
-            changed[bill] = entry._replace(answer=answer)
-            links.append(LinkFact(bill, fact.key, "BOX", answer.stopped, answer.do_not_load, answer.since))
-    return changed, links
+            changed[bill] = group.entries[bill] = entry._replace(answer=answer)
+            links.append(LinkFact(bill, key, "BOX", answer.stopped, answer.do_not_load, answer.since))
+    return links
 
 
 def _answer(stopping: list[IndexFact]) -> Answer:
@@ -114,25 +148,3 @@ def same_voyage(one: IndexFact, other: IndexFact) -> bool:
     if one.imo_number and other.imo_number and one.imo_number != other.imo_number:
         return False
     return not (one.arrival_date and other.arrival_date) or one.arrival_date == other.arrival_date
-
-
-def _split(entries: dict[str, IndexEntry], fact: IndexFact) -> tuple[dict[str, IndexEntry | None], list[LinkFact]]:
-    original = fact.key.partition(":")[2]
-    entry = IndexEntry(fact, Answer()) if fact.present else None
-    if (fact.bill in entries) == fact.present:
-        return {fact.bill: entry}, []
-    link = LinkFact(original, f"split:{fact.bill}", "SPLIT", fact.present, other_bill=fact.bill)
-    return {fact.bill: entry}, [link]
-
-
-def _house(entries: dict[str, IndexEntry], now: dict[str, IndexEntry], fact: IndexFact) -> list[LinkFact]:
-    """To the master: whether any of its houses is held, and since when."""
-    before, after = _answer(list(_held(entries.values()))), _answer(list(_held(now.values())))
-    if before == after:
-        return []
-    master = fact.key.partition(":")[2]
-    return [LinkFact(master, fact.key, "HOUSE", after.stopped, after.do_not_load, after.since)]
-
-
-def _held(entries: Iterable[IndexEntry]) -> Iterator[IndexFact]:
-    return (entry.fact for entry in entries if entry.fact.stopped)

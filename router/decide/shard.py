@@ -15,7 +15,7 @@ from router import codec, topics
 from router.clock import DAY
 from router.decide.bill import BillRecord, Context, decide, key_of, undecidable_letter
 from router.decide.conclude import Decision, Entered, conclude
-from router.decide.crossing import Answer, IndexEntry, enter_fact
+from router.decide.crossing import Answer, IndexEntry, IndexGroup, enter_fact
 from router.decide.notice import CATCH_UP
 from router.decide.outputs import Origin, index_state_output, letter_output, outputs_of
 from router.decide.registry import Registry
@@ -41,10 +41,10 @@ class Shard:
         self.sweep = Walk()
         self._bills: dict[str, bytes] = {}
         self._hot: OrderedDict[str, BillState] = OrderedDict()
-        self._index: dict[str, dict[str, IndexEntry]] = {}
+        self._index: dict[str, IndexGroup] = {}
         self._outputs: list[Output] = []
         self._changed_bills: dict[str, BillState | None] = {}
-        self._changed_index: dict[str, dict[str, IndexEntry | None]] = {}
+        self._changed_index: dict[str, IndexGroup] = {}
         self._committed_position: dict[str, int] = {}
         self._encoded: dict[str, bytes | None] = {}
         self._tally: Counter[str] = Counter()
@@ -65,7 +65,7 @@ class Shard:
             datum = codec.decode(record.value)[1]
             fact = IndexFact(**datum["fact"])
             answer = Answer(datum["answered"], datum["answered_do_not_load"], datum["answered_since"])
-            self._index.setdefault(fact.key, {})[fact.bill] = IndexEntry(fact, answer)
+            self._index.setdefault(fact.key, IndexGroup()).put(IndexEntry(fact, answer))
 
     def _load_bill(self, record: Record) -> None:
         if record.key.startswith(topics.POSITION_KEY):
@@ -149,19 +149,19 @@ class Shard:
         return Origin(record.topic, record.offset, record.value, at, self.position.get(topics.REGISTRY, 0), source)
 
     def _index_fact(self, fact: IndexFact) -> None:
-        changed, links = enter_fact(self._entries(fact.key), fact)
-        self._changed_index.setdefault(fact.key, {}).update(changed)
+        changed, links = enter_fact(self._group(fact.key), fact)
         for bill, entry in changed.items():
             kept = entry.fact if entry is not None else fact._replace(bill=bill)
             self._outputs.append(index_state_output(kept, entry.answer if entry is not None else None))
         self._outputs.extend(Output(topics.LINKS, link.bill.encode(), codec.encode_value(link)) for link in links)
 
-    def _entries(self, key: str) -> dict[str, IndexEntry]:
-        entries = self._index.get(key, {})
-        changed = self._changed_index.get(key)
-        if not changed:
-            return entries
-        return {bill: entry for bill, entry in (entries | changed).items() if entry is not None}
+    def _group(self, key: str) -> IndexGroup:
+        """The key's group, a copy that this transaction may change."""
+        group = self._changed_index.get(key)
+        if group is None:
+            old = self._index.get(key)
+            group = self._changed_index[key] = old.copy() if old is not None else IndexGroup()
+        return group
 
     # What goes on between records
 
@@ -270,10 +270,9 @@ class Shard:
             else:
                 self._bills[key] = value
                 self._hot[key] = state
-        for index_key, changed in self._changed_index.items():
-            entries = {bill: entry for bill, entry in (self._index.get(index_key, {}) | changed).items() if entry}
-            if entries:
-                self._index[index_key] = entries
+        for index_key, group in self._changed_index.items():
+            if group.entries:
+                self._index[index_key] = group
             else:
                 self._index.pop(index_key, None)
         self._committed_position = dict(self.position)
