@@ -43,8 +43,7 @@ class Frame(NamedTuple):
 
 
 def surroundings(m01: str, r01: str) -> Surroundings:
-    """What can be read of an M01 and an R01; either may be empty. The port's record has the word where both
-    speak."""
+    """What can be read of an M01 and an R01; either may be empty. The port's record has the word where both speak."""
 
     def either(name: str) -> str | None:
         return plain(field(r01, "R01", name)) or plain(field(m01, "M01", name))

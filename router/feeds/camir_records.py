@@ -29,8 +29,7 @@ _ACCESS_CODE: Final = slice(7, 13)
 
 
 def read_records(chunks: Iterable[bytes]) -> Iterator[str | Evidence]:
-    """Records in their order, each at most 80 long; what isn't one comes as evidence. Access codes are
-    masked."""
+    """Records in their order, each at most 80 long; what isn't one comes as evidence. Access codes are masked."""
     reader = _Reader()
     for block in blocks(chunks):
         yield from reader.read(block.decode(ENCODING), final=False)

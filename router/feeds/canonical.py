@@ -117,8 +117,7 @@ def read_jsonl(chunks: Iterable[bytes], source: str, received_at: int, *, note: 
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[bytes | Evidence]:
-    """Lines without their line breaks; of one that is too long only the evidence, so that memory stays the
-    same."""
+    """Lines without their line breaks; of one that is too long only the evidence, so that memory stays the same."""
     rest: list[bytes] = []
     size, skipped = 0, None
     for block in blocks(chunks):

@@ -1,5 +1,4 @@
-"""What is kept of a piece of input that can't be read: all of it if it is small, else its head, size and
-hash."""
+"""What is kept of a piece of input that can't be read: all of it if it is small, else its head, size and hash."""
 
 from __future__ import annotations
 

@@ -22,23 +22,21 @@ _CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160)))
 _DATE: Final = re.compile(r"[0-9]{8}")
 _TIME: Final = re.compile(r"[0-9]{4}(?:[0-9]{2}(?:[0-9]{1,2})?)?")
 _CODE: Final = re.compile(r"[A-Z0-9]{2,3}")
+_BILL_NUMBER_LIMIT: Final = 50
 _BILL_NUMBER: Final = re.compile(r"[!-~]{1,50}")
 _SCAC: Final = re.compile(r"[!-~]{1,4}")
 _QUANTITY: Final = re.compile(r"([+-]?)([0-9]{1,15})(?:\.0*)?")
 _SHORT_SCAC: Final = re.compile(r"([A-Z]{2,3})([0-9].*)")
 _CENTURY_PIVOT: Final = 70
-"""Two-digit years from here on are of the last century. AMS is younger than 1970, and bills die after a
-year."""
+"""Two-digit years from here on are of the last century. AMS is younger than 1970, and bills die after a year."""
 
 FIXED_ZONES: Final = {"ES": timezone(timedelta(hours=-5)), "ED": timezone(timedelta(hours=-4))}
-"""X12 zones that name standard or daylight time outright. ET, any other and none mean the Eastern wall
-clock."""
+"""X12 zones that name standard or daylight time outright. ET, any other and none mean the Eastern wall clock."""
 
 
 @lru_cache(_CACHE)
 def moment(date: str, time: str, zone: str = "") -> int:
-    """UTC milliseconds of CCYYMMDD and HHMM, HHMMSS or HHMMSSDD. Raises InputError where there is no such
-    time."""
+    """UTC milliseconds of CCYYMMDD and HHMM, HHMMSS or HHMMSSDD. Raises InputError where there is no such time."""
     if not _DATE.fullmatch(date):
         raise InputError(f"{date!r} is not a date (CCYYMMDD)" if date else "the date is missing")
     if not _TIME.fullmatch(time):
@@ -98,15 +96,14 @@ def scac_readable(text: str) -> bool:
 
 
 def bill_readable(text: str) -> bool:
-    """Up to 50 printable characters without blanks; longer than CBP's twelve is left to the checks of
-    identifiers."""
-    return _BILL_NUMBER.fullmatch(text) is not None
+    """Up to 50 printable characters without blanks; longer than CBP's twelve is left to the checks of identifiers."""
+    plain_number = text.isalnum() and text.isascii() and len(text) <= _BILL_NUMBER_LIMIT
+    return plain_number or _BILL_NUMBER.fullmatch(text) is not None
 
 
 @lru_cache(_CACHE)
 def quantity_of(text: str) -> tuple[int | None, bool]:
-    """Pieces, and whether CBP takes them back (a minus sign). Nothing and zero are None. Raises
-    InputError."""
+    """Pieces, and whether CBP takes them back (a minus sign). Nothing and zero are None. Raises InputError."""
     if not text:
         return None, False
     match = _QUANTITY.fullmatch(text)
@@ -148,8 +145,7 @@ def remarks_of(parts: Iterable[str]) -> str | None:
 
 
 def other_containers(own: str, named: tuple[str, ...]) -> tuple[str, ...]:
-    """Those named beside the one that an event is about, which may be named again with or without its check
-    digit."""
+    """Those named beside the one that an event is about, which may be named again with or without its check digit."""
     key = container_key(own)
     return tuple(container for container in named if container_key(container) != key)
 

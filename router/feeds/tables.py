@@ -22,8 +22,7 @@ Value = TypeVar("Value")
 
 
 class TableResult(NamedTuple, Generic[Value]):
-    """What a registry table says: what can be taken, what can't and why, and what is odd but stops
-    nothing."""
+    """What a registry table says: what can be taken, what can't and why, and what is odd but stops nothing."""
 
     values: list[Value]
     problems: list[InputError]

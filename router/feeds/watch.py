@@ -27,8 +27,7 @@ pause."""
 
 _UNFINISHED: Final = (".part", ".tmp", ".partial", ".filepart", ".crdownload")
 _LOOK_SECONDS: Final = 0.5
-"""Longest time between two looks at the folder, however silent the operating system is (network drives
-are)."""
+"""Longest time between two looks at the folder, however silent the operating system is (network drives are)."""
 
 
 class _Look(NamedTuple):
@@ -88,8 +87,7 @@ class WatchedFolder:
         return _move(path, self.path / DONE)
 
     def move_failed(self, path: Path, report: str) -> Path:
-        """Where it went; `report` lies beside it. The report comes first, so that no failed file is without
-        one."""
+        """Where it went; `report` lies beside it. The report comes first, so that no failed file is without one."""
         target = _free(self.path / FAILED, path.name)
         target.with_name(target.name + REPORT_SUFFIX).write_text(report, encoding="utf-8")
         return path.rename(target)

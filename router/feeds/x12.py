@@ -40,8 +40,7 @@ FORMAT: Final = "x12"
 OUR_SET: Final = "350"
 OUR_GROUPS: Final = ("SO", "AU")
 LOOP_LIMIT: Final = 10_000
-"""Most segments of one loop that are kept. X12 allows some 2,000; a loop without end must not grow in
-memory."""
+"""Most segments of one loop that are kept. X12 allows some 2,000; a loop without end must not grow in memory."""
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{1,2}")
 _DETAILS: Final = ("K1", "N9", "N7", "VID")
@@ -261,8 +260,7 @@ class _Reader:
     # Dead letters
 
     def _dead_letter(self, reason: str, texts: list[str], position: int, bill: Bill = NO_BILL) -> None:
-        """With the envelope and port that the segments stood in, so that they can be read again by
-        themselves."""
+        """With the envelope and port that the segments stood in, so that they can be read again by themselves."""
         context = [*self._envelopes.headers, *filter(None, (self._m10, self._p4))]
         evidence = Evidence(self._encoded([*context, *texts]))
         self._out.append(evidence.letter(reason, f"{self._prefix}{position}", FORMAT, self._received_at, bill))

@@ -1,5 +1,4 @@
-"""The envelopes of X12: interchange, group, transaction. Counts what is in them and notes what doesn't add
-up."""
+"""The envelopes of X12: interchange, group, transaction. Counts what is in them and notes what doesn't add up."""
 
 from __future__ import annotations
 

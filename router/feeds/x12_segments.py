@@ -51,8 +51,7 @@ class Segments(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A stretch that is no segment that can be read. `inside` an interchange it stands where a segment
-    should be."""
+    """A stretch that is no segment that can be read. `inside` an interchange it stands where a segment should be."""
 
     reason: str
     evidence: Evidence
@@ -130,8 +129,7 @@ class _Reader:
                 self._unreadable_header()
 
     def _unreadable_header(self) -> None:
-        """Pass over an ISA that can't be read, crossing out what may be credentials but nothing of a next
-        ISA."""
+        """Pass over an ISA that can't be read, crossing out what may be credentials but nothing of a next ISA."""
         another = _CANDIDATE.search(self.text, 1, HEADER_REACH)
         end = another.start() if another else HEADER_REACH
         self.text = mask_isa(self.text[:end]) + self.text[end:]
@@ -191,8 +189,7 @@ class _Reader:
 
 
 def read_header(text: str) -> _Header | None:
-    """The ISA at the beginning of `text`: by its fixed places, else by its elements if those can be told
-    for sure."""
+    """The ISA at the beginning of `text`: by its fixed places, else by its elements if those can be told for sure."""
     if len(text) < ISA_LENGTH:
         return _salvaged_header(text)
     separator = text[3]
@@ -241,8 +238,7 @@ def mask_isa(text: str) -> str:
 
 
 def _boundary(text: str, terminator: str, final: bool) -> tuple[int | None, bool]:
-    """Where the interchange ends: the place of the next ISA (False) or of a whole IEA (True), whichever is
-    first."""
+    """Where the interchange ends: the place of the next ISA (False) or of a whole IEA (True), whichever is first."""
     place = _segment_place(text, "ISA", terminator)
     limit = len(text) if place is None else place
     trailer = _segment_place(text[:limit] if place is not None else text, "IEA", terminator)
@@ -287,8 +283,7 @@ def _split(block: str, delimiters: Delimiters) -> Iterator[Token]:
 
 
 def _one_line(text: str, delimiters: Delimiters) -> str:
-    """Without line breaks, wherever they stand: some systems break after each segment, some every 80
-    characters."""
+    """Without line breaks, wherever they stand: some systems break after each segment, some every 80 characters."""
     for line_break in "\r\n":
         if line_break in text and line_break not in delimiters:
             text = text.replace(line_break, "")
