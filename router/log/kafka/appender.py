@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -12,7 +11,8 @@ from aiokafka import AIOKafkaProducer
 from router.errors import DestinationMissing, FatalLogError
 from router.log.interface import Output
 from router.log.kafka.batches import check_sizes, grouped, send_grouped
-from router.log.kafka.errors import LIBRARY_ERRORS, refused_topics, step, translate
+from router.log.kafka.ending import discard_producer
+from router.log.kafka.errors import refused_topics, step, translate
 from router.log.kafka.settings import KafkaSettings
 
 
@@ -77,6 +77,4 @@ class Appender:
     async def _discard(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(*LIBRARY_ERRORS):
-                async with asyncio.timeout(self._settings.close_deadline_seconds):
-                    await producer.stop()
+            await discard_producer(producer)

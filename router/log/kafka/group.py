@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
+from router.log.kafka.ending import end_consumer
 from router.log.kafka.errors import LIBRARY_ERRORS, step, translate
 from router.log.kafka.settings import KafkaSettings
 
@@ -129,11 +130,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                     await self._consumer.commit(offsets)
 
     async def _stop(self) -> None:
-        stopping = asyncio.ensure_future(self._consumer.stop())
-        await asyncio.wait([stopping], timeout=self._settings.close_deadline_seconds)
-        stopping.cancel()
-        with suppress(asyncio.CancelledError, *LIBRARY_ERRORS):
-            await stopping
+        await end_consumer(self._consumer, self._settings.close_deadline_seconds)
 
 
 def whole_tasks(assigned: Collection[TopicPartition], topics: Collection[str]) -> frozenset[int]:

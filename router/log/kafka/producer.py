@@ -10,28 +10,23 @@ what of its last transaction happened.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
-import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.producer import sender
 
 from router.errors import DestinationMissing, TaskRetry
 from router.log.interface import Output
 from router.log.kafka.batches import check_sizes, grouped, send_grouped
-from router.log.kafka.errors import LIBRARY_ERRORS, refused_topics, step, translate
+from router.log.kafka.ending import discard_producer
+from router.log.kafka.errors import refused_topics, step, translate
 from router.log.kafka.refused import RefusedTopics
 from router.log.kafka.settings import KafkaSettings
 
 sender.BACKOFF_OVERRIDE = 0.002
 """Seconds. A broker refuses a producer's next transaction until the last one's markers are written, a few milliseconds;
 aiokafka then waits 20 ms, which would be most of the time of a transaction in a backlog."""
-
-DISCARD_SECONDS: Final = 1.0
-
-_log = structlog.get_logger(__name__)
 
 
 class TransactionalProducer:
@@ -97,7 +92,7 @@ class TransactionalProducer:
     async def close(self) -> None:
         """Let the producer go, whatever state it is in, within two seconds or so."""
         self._retired = True
-        await _discard(self._producer)
+        await discard_producer(self._producer)
 
     async def _know(self, topics: Sequence[str]) -> None:
         """Raises DestinationMissing unless all topics exist and none has refused us lately. Asks the brokers only if
@@ -138,22 +133,3 @@ class TransactionalProducer:
             self._refused.add(refused)
             raise TaskRetry(f"{doing}: we may not write to {', '.join(sorted(refused))}") from errors[0]
         raise translate(errors, doing) from errors[0]
-
-
-async def _discard(producer: Any) -> None:
-    """Stop an aiokafka producer that may hang in `stop`: it retries for ever if a topic is gone under it."""
-    stopping = asyncio.ensure_future(producer.stop())
-    await asyncio.wait([stopping], timeout=DISCARD_SECONDS)
-    if stopping.done():
-        with contextlib.suppress(*LIBRARY_ERRORS):
-            stopping.result()
-        return
-    stopping.cancel()
-    sending = producer._sender.sender_task
-    if sending is not None:
-        sending.cancel()
-        await asyncio.wait([sending], timeout=DISCARD_SECONDS)
-    with contextlib.suppress(*LIBRARY_ERRORS):
-        async with asyncio.timeout(DISCARD_SECONDS):
-            await producer.client.close()
-    _log.info("producer discarded", transactional_id=producer._txn_manager.transactional_id)

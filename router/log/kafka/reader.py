@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,7 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from router.errors import FatalLogError
 from router.log.interface import Record
-from router.log.kafka.errors import LIBRARY_ERRORS, step
+from router.log.kafka.ending import end_consumer
+from router.log.kafka.errors import step
 from router.log.kafka.settings import KafkaSettings
 
 LONGEST_FETCH_WAIT_MS = 100
@@ -106,9 +106,7 @@ class CommittedReader:
         return step(f"{self._name}, {doing}", seconds)
 
     async def _stop(self) -> None:
-        with suppress(*LIBRARY_ERRORS):
-            async with step("closing a reader", self._settings.close_deadline_seconds):
-                await self._consumer.stop()
+        await end_consumer(self._consumer, self._settings.close_deadline_seconds)
 
 
 def _record(found: Any) -> Record:

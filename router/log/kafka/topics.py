@@ -13,6 +13,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from router.errors import FatalLogError, TaskRetry
 from router.log.interface import TopicSpec
 from router.log.kafka.broker import BrokerVersions, version_findings
+from router.log.kafka.ending import ended
 from router.log.kafka.errors import step
 from router.log.kafka.finding import Finding
 from router.log.kafka.settings import KafkaSettings
@@ -49,8 +50,7 @@ class TopicAdmin:
 
     async def close(self) -> None:
         if self._client is not None:
-            async with step("closing", self._settings.close_deadline_seconds):
-                await self._client.close()
+            await ended(self._client.close(), self._settings.close_deadline_seconds)
 
     async def partition_counts(self) -> dict[str, int]:
         """Of every topic that is ours to see; Kafka's own left out."""
@@ -71,7 +71,7 @@ class TopicAdmin:
                 reason = (text and text[0]) or kafka.for_code(code).__name__
                 raise FatalLogError(f"the topic {name} can't be made: {reason}")
         async with self._step("waiting for the new topics"):
-            while not missing.keys() <= (await self.partition_counts()).keys():
+            while not missing.keys() <= (await self.partition_counts()).keys():  # noqa: ASYNC110 - no one tells
                 await asyncio.sleep(_VISIBLE_SECONDS)
 
     async def findings(self, specs: Iterable[TopicSpec]) -> list[Finding]:

@@ -1,0 +1,85 @@
+"""A TCP proxy before a broker that makes the network fail as told. The broker must advertise the proxy's port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Self
+
+_CHUNK_BYTES = 65_536
+
+
+class Proxy:
+    """Opened by `async with`. Listens on `port` and passes everything on to `target`, both ways."""
+
+    def __init__(self, port: int, target: int) -> None:
+        self.port = port
+        self.delay_seconds = 0.0
+        """Each chunk waits so long on its way, in either direction."""
+        self._target = target
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._refusing = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.close()
+        self.cut()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    def stall(self) -> None:
+        """Connections stay, nothing passes: what a broken route looks like."""
+        self._flowing.clear()
+
+    def cut(self) -> None:
+        """Close every connection now; new ones are let through."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def refuse(self) -> None:
+        """Close every connection, and each new one at once."""
+        self._refusing = True
+        self.cut()
+
+    def heal(self) -> None:
+        self._refusing = False
+        self.delay_seconds = 0.0
+        self._flowing.set()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        for source, sink in ((reader, far_writer), (far_reader, writer)):
+            pump = asyncio.create_task(self._pump(source, sink))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        self._writers.add(sink)
+        try:
+            with contextlib.suppress(OSError):
+                while chunk := await source.read(_CHUNK_BYTES):
+                    if self.delay_seconds:
+                        await asyncio.sleep(self.delay_seconds)
+                    await self._flowing.wait()
+                    sink.write(chunk)
+                    await sink.drain()
+        finally:
+            self._writers.discard(sink)
+            sink.close()
