@@ -1,0 +1,5 @@
+"""placeholder while the rest is tried out"""
+
+
+def demo() -> None:
+    """x"""

@@ -1,0 +1,135 @@
+"""`snp-router ingest`: CBP's messages in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from router.cli.session import Format, FormatOption, Session, console, emit, interruptible, run, say, session_of
+from router.engine.ingesting import (
+    STANDARD_INPUT,
+    Intake,
+    files_in,
+    take_in,
+    take_in_watched,
+)
+from router.engine.ingesting import Progress as Told
+from router.errors import UsageError
+from router.feeds.watch import SETTLE_SECONDS, WatchedFolder
+
+LONG_BYTES = 5_000_000
+"""From here on a progress bar is worth its lines."""
+SHOWN_PROBLEMS = 10
+
+
+def ingest(
+    context: typer.Context,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE…", help="Files and folders; - is standard input, read to its end."),
+    ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Take in each file that is completed in this folder, until stopped. It is moved to done/, or, if "
+            "anything in it can't be read, to failed/ with a report beside it.",
+        ),
+    ] = None,
+    settle_seconds: Annotated[
+        float, typer.Option(min=0.0, help="With --watch: a file unchanged for so long is complete.")
+    ] = SETTLE_SECONDS,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Feed in X12 350, CAMIR, JSON Lines or Avro; the format is recognised from the content.
+
+    Example:  [bold]snp-router ingest inbox/ cbp350.x12[/bold]
+
+    What can't be read goes to the dead letters (`snp-router dead-letters list`), the readable rest goes through.
+    Feeding a file in again changes nothing.
+    """
+    session = session_of(context)
+    if (watch is None) == (not files):
+        raise UsageError("name files or folders to ingest, or a folder with --watch")
+    if watch is not None:
+        run(_watch(session, watch, settle_seconds, form))
+        return
+    paths = files_in(files or [])
+    with interruptible() if STANDARD_INPUT in paths else nullcontext():
+        _report(run(_ingest(session, paths)), form)
+
+
+async def _ingest(session: Session, paths: list[Path]) -> Intake:
+    codes = session.settings.decision_rules().codes
+    whole = Intake()
+    async with session.writing() as log:
+        with _progress(paths) as told:
+            for path in paths:
+                whole.add(await take_in(log, path, codes, told))
+    return whole
+
+
+async def _watch(session: Session, path: Path, settle_seconds: float, form: Format) -> None:
+    codes = session.settings.decision_rules().codes
+    folder = WatchedFolder(path, settle_seconds=settle_seconds)
+
+    def told(moved: Path, intake: Intake) -> None:
+        if form is Format.JSON:
+            emit({"file": str(moved)} | summary_fields(intake))
+        else:
+            console().print(f"{moved}: {summary_words(intake)}", markup=False)
+
+    async with session.writing() as log:
+        say(f"watching {path}; Ctrl-C stops")
+        await take_in_watched(log, folder, codes, told)
+
+
+@contextmanager
+def _progress(paths: list[Path]) -> Iterator[Told | None]:
+    """A bar on standard error if that is a terminal and there is much to read."""
+    total = sum(path.stat().st_size for path in paths if path != STANDARD_INPUT)
+    err = console(stderr=True)
+    if not err.is_terminal or total < LONG_BYTES:
+        yield None
+        return
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def _report(intake: Intake, form: Format) -> None:
+    if form is Format.JSON:
+        emit({"files": intake.files} | summary_fields(intake))
+        return
+    for note in intake.notes[:SHOWN_PROBLEMS]:
+        say(f"note: {note}")
+    for problem in intake.problems[:SHOWN_PROBLEMS]:
+        say(f"not read: {problem}")
+    console().print(f"{_count(intake.files, 'file')}: {summary_words(intake)}", markup=False)
+    if intake.dead_letters:
+        say("what could not be read is kept whole: `snp-router dead-letters list` (after `snp-router run`)")
+
+
+def summary_fields(intake: Intake) -> dict[str, object]:
+    return {
+        "events": intake.events,
+        "urgent": intake.urgent,
+        "dead_letters": intake.dead_letters,
+        "problems": intake.problems,
+        "notes": intake.notes,
+    }
+
+
+def summary_words(intake: Intake) -> str:
+    letters = f"{_count(intake.dead_letters, 'dead letter')}" + (" (!)" if intake.dead_letters else "")
+    return f"{_count(intake.events, 'event')}, {intake.urgent} urgent, {letters}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")

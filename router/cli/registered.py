@@ -1,0 +1,78 @@
+"""`snp-router parties` and `sailings`: what is registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import typer
+from rich.table import Table
+
+from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.codec import encode_value
+from router.decide.registry import Registry
+from router.engine.plain import plain_value
+from router.engine.registrar import read_registry
+from router.model.registry import Party, Sailing
+
+
+def parties(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """The parties that are registered.
+
+    Example:  [bold]snp-router parties[/bold]
+    """
+    registry = run(_registry(session_of(context)))
+    rows = [registry.parties[scac] for scac in sorted(registry.parties)]
+    columns = ("scac", "name", "status", "roles", "aliases", "contact", "topic")
+    _print(rows, columns, (_party_cells(party, registry) for party in rows), form)
+
+
+def sailings(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """The sailings that are registered, with the lines aboard.
+
+    Example:  [bold]snp-router sailings[/bold]
+    """
+    registry = run(_registry(session_of(context)))
+    rows = sorted(registry.sailings.values(), key=lambda sailing: (sailing.arrival_date or "", sailing.sailing_id))
+    columns = ("sailing", "vessel", "IMO", "arrives", "line", "role", "voyage", "sees")
+    _print(rows, columns, (cells for sailing in rows for cells in _sailing_cells(sailing)), form)
+
+
+def _print(
+    values: Sequence[Party | Sailing], columns: tuple[str, ...], rows: Iterable[Sequence[str]], form: Format
+) -> None:
+    if form is Format.JSON:
+        for value in values:
+            emit(plain_value(encode_value(value)))
+        return
+    if not values:
+        say("none are registered yet: `snp-router import`")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def _party_cells(party: Party, registry: Registry) -> Sequence[str]:
+    contact = " ".join(filter(None, (party.contact_name, party.contact_phone, party.contact_email)))
+    topic = party.topic + (" [red](missing)[/]" if party.topic in registry.missing_topics else "")
+    return party.scac, party.name or "", party.status, ", ".join(party.roles), ", ".join(party.aliases), contact, topic
+
+
+def _sailing_cells(sailing: Sailing) -> Iterator[Sequence[str]]:
+    head: tuple[str, ...] = (
+        sailing.sailing_id,
+        sailing.vessel_name or "",
+        sailing.imo_number,
+        sailing.arrival_date or "",
+    )
+    for line in sailing.lines:
+        yield *head, line.scac, line.role, line.voyage_number or "", line.scope
+        head = ("", "", "", "")
+
+
+async def _registry(session: Session) -> Registry:
+    async with session.reading() as log:
+        return await read_registry(log)

@@ -1,0 +1,59 @@
+"""`snp-router run`: the router itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
+from router.engine.registrar import tell_time
+from router.engine.worker import Totals, Worker
+
+COUNTED = {
+    "events": "new events",
+    "repeated": "repeated",
+    "hold": "holds",
+    "change": "changes",
+    "release": "releases",
+    "dead letters": "dead letters",
+}
+"""What the worker counts, and how its summary calls it."""
+
+
+def run_router(
+    context: typer.Context,
+    until_idle: Annotated[bool, typer.Option("--until-idle", help="Stop when nothing is left to route.")] = False,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Route what is fed in to the parties' topics, until stopped.
+
+    Example:  [bold]snp-router run --until-idle[/bold]
+
+    Stop it whenever you like: it goes on where it was, nothing is lost and nothing sent twice.
+    """
+    session = session_of(context)
+    totals = Totals()
+    try:
+        run(_route(session, totals, until_idle=until_idle))
+    finally:
+        if totals.counts or until_idle:
+            _report(totals, form)
+
+
+async def _route(session: Session, totals: Totals, *, until_idle: bool) -> None:
+    rules, work = session.settings.decision_rules(), session.settings.work_settings()
+    async with session.writing() as log:
+        await tell_time(log)
+        worker = Worker(log, rules, work, until_idle=until_idle)
+        worker.totals = totals
+        await worker.run()
+
+
+def _report(totals: Totals, form: Format) -> None:
+    if form is Format.JSON:
+        counts = {name.replace(" ", "_"): totals.counts[name] for name in COUNTED}
+        emit(counts | {"bills": totals.bills})
+    else:
+        words = ", ".join(f"{totals.counts[name]} {word}" for name, word in COUNTED.items())
+        console().print(f"routed: {words}; {totals.bills} bills on the ledger", markup=False)

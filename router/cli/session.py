@@ -1,0 +1,167 @@
+"""What all commands share: settings, the log opened and ready, output, and how a command ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import structlog
+import typer
+from rich.console import Console
+
+from router import topics
+from router.engine.plain import json_line
+from router.engine.registrar import prepare
+from router.engine.views import NotFoundError, unrouted
+from router.log.interface import Log
+from router.log.url import SQLITE, open_log
+from router.settings import Settings, load_settings
+
+PLAIN_WIDTH: Final = 120
+"""Columns where the output is no terminal."""
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+FormatOption = Annotated[
+    Format, typer.Option("--format", help="For people, or one JSON object a line and nothing else on standard output.")
+]
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Made anew each time, so that it writes to what is standard output then."""
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = PLAIN_WIDTH
+    return made
+
+
+def emit(fields: dict[str, Any]) -> None:
+    """One JSON object as one line on standard output."""
+    typer.echo(json_line(fields))
+
+
+def say(text: str) -> None:
+    """A line for the person at the keyboard, never mixed with results."""
+    console(stderr=True).print(text, markup=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Session:
+    """The global options. Settings are read when first needed, so that `--help` and `demo` need none."""
+
+    log_url: str | None = None
+    config: Path | None = None
+    verbose: bool = False
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings(self.config, log=self.log_url)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Log]:
+        """Raises NotFoundError where there is no log yet."""
+        url = self.settings.log
+        _must_exist(url)
+        async with open_log(url, self.settings.log_settings()) as log:
+            if topics.BILLS not in await log.topics():
+                raise NotFoundError(f"{url} is empty: begin with `snp-router import parties FILE`")
+            yield log
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Log]:
+        """With its topics made where they are missing."""
+        async with open_log(self.settings.log, self.settings.log_settings()) as log:
+            await prepare(log, self.settings.partitions)
+            yield log
+
+
+def _must_exist(url: str) -> None:
+    """Opening a file makes it: whoever only reads would leave an empty one behind."""
+    path = url.removeprefix(SQLITE)
+    if url.startswith(SQLITE) and not Path(path).is_file():
+        raise NotFoundError(
+            f"there is no log {path} yet: `snp-router import parties FILE` makes it, or name another with --log"
+        )
+
+
+def session_of(context: typer.Context) -> Session:
+    session = context.find_object(Session)
+    assert session is not None
+    return session
+
+
+async def hint_if_behind(log: Log) -> None:
+    """What is read may be old: some input has not been routed yet."""
+    if waiting := await unrouted(log):
+        say(f"{waiting} records are fed in but not routed yet; `snp-router run` routes them")
+
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to its end. Ctrl-C and SIGTERM cancel it; it cleans up, then KeyboardInterrupt is raised."""
+    return asyncio.run(_stoppable(work))
+
+
+async def _stoppable(work: Awaitable[T]) -> T:
+    task = asyncio.current_task()
+    assert task is not None
+    with suppress(NotImplementedError, ValueError):  # Windows; not the main thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """While standard input is read, which blocks: let Ctrl-C break in at once instead of waiting for the next line."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def configure_log_lines(level: int) -> None:
+    """Our own log lines go to standard error: for people on a terminal, else one JSON object a line."""
+    human = sys.stderr.isatty()
+    render: Callable[..., Any] = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
+            structlog.processors.format_exc_info,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+
+
+def level_of(session: Session, *, talks: bool = False) -> int:
+    """Short commands only warn; `run` shows its lines."""
+    return logging.DEBUG if session.verbose else logging.INFO if talks else logging.WARNING

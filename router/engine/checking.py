@@ -1,0 +1,55 @@
+"""What is wrong with parties and sailings as registered: it stops nothing, but somebody would not be told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from router.decide.identifiers import imo_ok
+from router.decide.registry import Registry
+from router.model.registry import Party, Sailing
+
+
+def registry_problems(registry: Registry) -> list[str]:
+    """What is registered, checked together. Each says what is wrong, where, and what follows from it."""
+    return [
+        *claims(registry.parties.values(), ()),
+        *(problem for party in registry.parties.values() for problem in _party_problems(party, registry)),
+        *(problem for sailing in registry.sailings.values() for problem in _sailing_problems(sailing, registry)),
+    ]
+
+
+def claims(parties: Iterable[Party], registered: Iterable[Party]) -> list[str]:
+    """SCACs that stand for two parties: notices of one would go to the other."""
+    owners = {code: party.scac for party in registered for code in (party.scac, *party.aliases)}
+    new = list(parties)
+    replaced = {party.scac for party in new}
+    owners = {code: owner for code, owner in owners.items() if owner not in replaced}
+    problems = []
+    for party in new:
+        for code in (party.scac, *party.aliases):
+            owner = owners.setdefault(code, party.scac)
+            if owner != party.scac:
+                problems.append(f"party {party.scac}: {code} already stands for the party {owner}")
+    return problems
+
+
+def _party_problems(party: Party, registry: Registry) -> Iterator[str]:
+    if party.status != "external" and not (party.contact_phone or party.contact_email):
+        yield f"party {party.scac}: no 24-hour contact (contact_phone or contact_email): nobody to call about a hold"
+    if party.topic in registry.missing_topics:
+        yield f"party {party.scac}: its topic {party.topic} is missing: what it should be told waits"
+
+
+def _sailing_problems(sailing: Sailing, registry: Registry) -> Iterator[str]:
+    where = f"sailing {sailing.sailing_id}"
+    for line in sailing.lines:
+        if registry.party(line.scac) is None:
+            yield f"{where}: {line.scac} is aboard but not a registered party: what it should be told waits"
+        if line.voyage_number is None:
+            yield f"{where}: {line.scac} has no voyage number: bills on its manifest will not find the sailing"
+    if not any(line.role == "operator" for line in sailing.lines):
+        yield f"{where}: no operator"
+    if not imo_ok(sailing.imo_number):
+        yield f"{where}: IMO number {sailing.imo_number} fails its check digit"
+    if sailing.arrival_date is None:
+        yield f"{where}: no arrival_date: it can't be told from a later voyage of the same number"

@@ -1,0 +1,189 @@
+"""Feeding in: files, folders, standard input and a watched folder onto the log, in constant memory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from router import topics
+from router.codec import encode_value
+from router.decide.codes import CodeTable
+from router.engine.worker import now_milliseconds
+from router.errors import InputError, UsageError
+from router.feeds.ingest import outputs_of
+from router.feeds.recognise import read_events
+from router.feeds.watch import WatchedFolder
+from router.log.interface import Log, Output
+from router.model.bill import bill_key
+from router.model.inputs import DeadLetter, Disposition, Filing, Snapshot
+
+BATCH_RECORDS: Final = 2000
+BATCH_BYTES: Final = 4_000_000
+"""A dead letter may be a megabyte: batches are bounded by size too."""
+CHUNK_BYTES: Final = 1 << 16
+KEPT_PROBLEMS: Final = 1000
+"""How many problems a summary names; all of them are in the dead letters."""
+
+STANDARD_INPUT: Final = Path("-")
+
+Progress = Callable[[int], None]
+"""Told how many bytes were read since the last call."""
+
+
+@dataclass(slots=True)
+class Intake:
+    """What was fed in. New or repeated is not for the feed to say: the ledger knows, and `run` reports it."""
+
+    files: int = 0
+    events: int = 0
+    urgent: int = 0
+    dead_letters: int = 0
+    problems: list[str] = field(default_factory=list)
+    """The first dead letters: where, and why."""
+    notes: list[str] = field(default_factory=list)
+    """What was odd but stopped nothing."""
+
+    def count(self, event: Disposition | DeadLetter, *, urgent: bool) -> None:
+        if isinstance(event, DeadLetter):
+            self.dead_letters += 1
+            if len(self.problems) < KEPT_PROBLEMS:
+                self.problems.append(f"{event.source}: {event.reason}")
+        else:
+            self.events += 1
+            self.urgent += urgent
+
+    def add(self, other: Intake) -> None:
+        self.files += other.files
+        self.events += other.events
+        self.urgent += other.urgent
+        self.dead_letters += other.dead_letters
+        self.problems = (self.problems + other.problems)[:KEPT_PROBLEMS]
+        self.notes = (self.notes + other.notes)[:KEPT_PROBLEMS]
+
+
+class Batches:
+    """Records on their way to the log; appended when enough have come together."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._outputs: list[Output] = []
+        self._bytes = 0
+
+    def add(self, outputs: Iterable[Output]) -> bool:
+        """Whether it is time to `flush`."""
+        for output in outputs:
+            self._outputs.append(output)
+            self._bytes += len(output.value or b"")
+        return len(self._outputs) >= BATCH_RECORDS or self._bytes >= BATCH_BYTES
+
+    async def flush(self) -> None:
+        if self._outputs:
+            await self._log.append(self._outputs)
+        self._outputs, self._bytes = [], 0
+
+
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """The files named, and those in the folders named, the oldest name first; `-` is standard input.
+
+    Raises UsageError for what isn't there.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path == STANDARD_INPUT or path.is_file():
+            files.append(path)
+        elif path.is_dir():
+            files.extend(sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")))
+        else:
+            raise UsageError(f"there is no file or folder {path}")
+    return files
+
+
+def chunks_of(path: Path, progress: Progress | None = None) -> Iterator[bytes]:
+    """A file's bytes, or those of standard input, step by step. Raises UsageError."""
+    try:
+        with sys.stdin.buffer if path == STANDARD_INPUT else path.open("rb") as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                if progress is not None:
+                    progress(len(chunk))
+                yield chunk
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from error
+
+
+def name_of(path: Path) -> str:
+    return "standard input" if path == STANDARD_INPUT else str(path)
+
+
+async def take_in(log: Log, path: Path, codes: CodeTable, progress: Progress | None = None) -> Intake:
+    """Feed in one file. What can't be read goes to the dead letters. Raises UsageError, LogError; done again after a
+    failure, it adds nothing that is there already."""
+    intake = Intake(files=1)
+    batches = Batches(log)
+
+    def urgent(event: Disposition) -> bool:
+        return codes.is_urgent(event.disposition_code, event.reversal)
+
+    chunks = chunks_of(path, progress)
+    for event in read_events(chunks, name_of(path), now_milliseconds(), note=intake.notes.append):
+        outputs = outputs_of(event, urgent)
+        intake.count(event, urgent=outputs[0].topic == topics.URGENT)
+        if batches.add(outputs):
+            await batches.flush()
+    await batches.flush()
+    return intake
+
+
+async def take_in_watched(
+    log: Log, folder: WatchedFolder, codes: CodeTable, told: Callable[[Path, Intake], None]
+) -> None:
+    """Feed in each file that is completed in the folder, until cancelled; `told` hears of each, with its new place.
+
+    A file goes to `failed/` if anything in it could not be read; what could be read is on the log all the same.
+    """
+    async for path in folder.files():
+        try:
+            intake = await take_in(log, path, codes)
+        except UsageError as error:
+            intake = Intake(files=1, problems=[str(error)])
+        if not path.exists():
+            continue
+        if intake.problems:
+            told(folder.move_failed(path, report_of(intake)), intake)
+        else:
+            told(folder.move_done(path), intake)
+
+
+def report_of(intake: Intake) -> str:
+    """What lies beside a failed file."""
+    head = f"events {intake.events}, urgent {intake.urgent}, dead letters {intake.dead_letters}\n"
+    more = intake.dead_letters - len(intake.problems)
+    tail = [f"and {more} more: see `snp-router dead-letters list`"] if more > 0 else []
+    return head + "".join(f"{line}\n" for line in (*intake.problems, *tail))
+
+
+@dataclass(slots=True)
+class Taken:
+    """What came of a table of filings or bills."""
+
+    count: int = 0
+    problems: list[InputError] = field(default_factory=list)
+
+
+async def take_in_filings(log: Log, values: Iterable[Filing | Snapshot | InputError]) -> Taken:
+    """Append filings or snapshots under their bills; rows that can't be read are returned, the others go in."""
+    taken = Taken()
+    batches = Batches(log)
+    for value in values:
+        if isinstance(value, InputError):
+            taken.problems.append(value)
+            continue
+        taken.count += 1
+        filing = value.filing if isinstance(value, Snapshot) else value
+        key = bill_key(filing.scac, filing.bill_of_lading).encode()
+        if batches.add([Output(topics.FILINGS, key, encode_value(value))]):
+            await batches.flush()
+    await batches.flush()
+    return taken

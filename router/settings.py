@@ -1,0 +1,153 @@
+"""All settings: one TOML file, over it the environment (`SNP_`, nested with `__`), over that the command line.
+
+`snp-router.toml` with every table, each key optional:
+
+    log = "sqlite:///snp.db"
+    partitions = 8
+
+    [rules]
+    release_after_hold = "fresh"
+
+    [work]
+    records_per_transaction = 1000
+
+    [sqlite]
+    busy_timeout_seconds = 5.0
+
+In the environment: `SNP_LOG`, `SNP_RULES__RELEASE_AFTER_HOLD`, `SNP_SQLITE__BUSY_TIMEOUT_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings.sources import TomlConfigSettingsSource
+
+from router.decide.codes import load_codes
+from router.decide.rules import FRESH, Rules
+from router.engine.worker import WorkSettings
+from router.errors import UsageError
+from router.log.sqlite import SqliteSettings
+
+CONFIG_FILE: Final = Path("snp-router.toml")
+"""Read if it is there and no other is named."""
+
+PREFIX: Final = "SNP_"
+
+_WORK: Final = WorkSettings()
+
+
+class RuleSettings(BaseModel):
+    """What decisions depend on. All workers of one installation need the same."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    release_after_hold: Literal["fresh", "standing"] = FRESH
+    """Whether a release posted before a CBP hold needs a new one after it (`fresh`) or counts again (`standing`)."""
+    history_complete_from: frozenset[str] = frozenset({"55"})
+    """Codes that show a bill's history from its beginning."""
+    fold_after_events: int = Field(default=200, ge=8)
+    forget_after_days: int = Field(default=90, ge=1)
+    forget_silent_after_days: int = Field(default=365, ge=1)
+    late_after_minutes: int = Field(default=60, ge=1)
+    disposition_codes: Path | None = None
+    """A CSV of codes that are added to the bundled table, or replace rows of it. Relative to the settings file."""
+
+    @model_validator(mode="after")
+    def _silence_outlasts_quiet(self) -> Self:
+        if self.forget_silent_after_days < self.forget_after_days:
+            raise ValueError("forget_silent_after_days must not be shorter than forget_after_days")
+        return self
+
+
+class WorkerSettings(BaseModel):
+    """How much is done at once."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    records_per_transaction: int = Field(default=_WORK.records_per_transaction, ge=1, le=100_000)
+    walk_bills_per_transaction: int = Field(default=_WORK.walk_bills_per_transaction, ge=1, le=100_000)
+    poll_seconds: float = Field(default=_WORK.poll_seconds, gt=0)
+    idle_seconds: float = Field(default=_WORK.idle_seconds, gt=0)
+
+
+class Settings(BaseSettings):
+    """Made by `load_settings`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+    toml_file: ClassVar[Path | None] = None
+
+    log: str = "sqlite:///snp.db"
+    partitions: int = Field(default=8, ge=1, le=1024)
+    """Of each partitioned topic, for good: it counts when the topics are made."""
+    rules: RuleSettings = RuleSettings()
+    work: WorkerSettings = WorkerSettings()
+    sqlite: SqliteSettings = SqliteSettings()
+    kafka: dict[str, Any] = {}
+    """As in `KafkaSettings`; checked when a Kafka log is opened, since only then its client is loaded."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file)
+
+    def log_settings(self) -> dict[str, Any]:
+        """Those of the log that `log` names, for `open_log`."""
+        return self.kafka if self.log.startswith("kafka:") else self.sqlite.model_dump()
+
+    def decision_rules(self) -> Rules:
+        """Raises UsageError where the code table can't be read."""
+        given = self.rules.model_dump()
+        extra = given.pop("disposition_codes")
+        base = self.toml_file.parent if self.toml_file else Path()
+        return Rules(codes=load_codes(base / extra if extra else None), **given)
+
+    def work_settings(self) -> WorkSettings:
+        return WorkSettings(**self.work.model_dump())
+
+
+def load_settings(config: Path | None = None, *, log: str | None = None) -> Settings:
+    """`log`, where given, goes over everything. Raises UsageError that names each wrong setting."""
+    if config is None and CONFIG_FILE.is_file():
+        config = CONFIG_FILE
+    if config is not None and not config.is_file():
+        raise UsageError(f"there is no settings file {config}")
+    where = f"{config} and the environment" if config else "the environment"
+
+    class Located(Settings):
+        toml_file: ClassVar[Path | None] = config
+
+    try:
+        return Located(log=log) if log else Located()
+    except ValidationError as error:
+        raise UsageError(f"settings ({where}): {_phrase(error)}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{config} is no TOML: {error}") from error
+    except (SettingsError, OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"settings ({where}) can't be read: {error}") from error
+
+
+def unknown_variables() -> list[str]:
+    """Names in the environment that look like ours and set nothing: most likely slips of the pen."""
+    first_parts = {name.upper() for name in Settings.model_fields} | {"CONFIG"}
+    names = (name for name in os.environ if name.startswith(PREFIX))
+    return sorted(name for name in names if name.removeprefix(PREFIX).partition("__")[0] not in first_parts)
+
+
+def _phrase(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc'])) or 'together'}: "
+        + ("there is no such setting" if fault["type"] == "extra_forbidden" else fault["msg"])
+        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+    )
