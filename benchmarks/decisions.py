@@ -1,4 +1,4 @@
-"""Decisions a second of the pure core, and where each microsecond goes. No log, no I/O: `python benchmarks/decisions.py`.
+"""Decisions a second of the pure core, and where each microsecond goes: `python benchmarks/decisions.py`.
 
 The job: a bill's life of five events (55, 69, 1H, 1I, 1C), four recipients an event, everything encoded. Figures are
 CPU time of this process; the machine's speed is its own, so compare ratios.

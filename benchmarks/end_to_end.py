@@ -1,7 +1,8 @@
 """`ingest` and `run` on SQLite, four recipients an event: `python benchmarks/end_to_end.py`.
 
 Real X12 bytes in, notices in the parties' topics out, in one process on one file. Events a second are of
-wall-clock time; CPU is this process's. The file lies in a temporary folder: a disk with slow fsync shows in `ingest` and `run` alike.
+wall-clock time; CPU is this process's. The file lies in a temporary folder: slow fsync
+shows in `ingest` and `run` alike.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ booleans, ints and longs. Tests hold it against fastavro, byte for byte.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 Schema = Any
@@ -23,7 +24,9 @@ _SMALL: Final = 8192
 _VARINT_END: Final = 0x80
 
 
+@lru_cache(maxsize=65536)
 def _varint(number: int) -> bytes:
+    """Large numbers are moments, and the same ones come again and again."""
     out = bytearray()
     while number >= _VARINT_END:
         out.append(number & 0x7F | _VARINT_END)

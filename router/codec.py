@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,19 +143,24 @@ def decode_value(value: bytes) -> Value:
     return typed
 
 
-# A notice is written in two parts: what all recipients share, encoded once, and what is the recipient's own. An Avro
-# record is its fields one after the other, so the two parts joined are the whole record.
+# A notice is written in three parts: what all recipients share, encoded once; what is this notice's own; and who the
+# recipient is, the same for thousands of bills. An Avro record is its fields one after the other, so the parts joined
+# are the whole record.
 
 NOTICE_KINDS: Final = ("hold", "change", "release")
 FIRST_OWN_FIELD: Final = "notice_id"
+FIRST_RECIPIENT_FIELD: Final = "recipient"
 
 
 @cache
-def _notice_encoders() -> tuple[avro.Encode, avro.Encode]:
+def _notice_encoders() -> tuple[avro.Encode, avro.Encode, avro.Encode]:
     schema = raw_schema("hold")
-    split = [field["name"] for field in schema["fields"]].index(FIRST_OWN_FIELD)
-    shared, own = schema["fields"][:split], schema["fields"][split:]
-    return avro.encoder(schema | {"fields": shared}), avro.encoder(schema | {"fields": own})
+    fields = schema["fields"]
+    names = [field["name"] for field in fields]
+    own, recipient = names.index(FIRST_OWN_FIELD), names.index(FIRST_RECIPIENT_FIELD)
+    parts = (fields[:own], fields[own:recipient], fields[recipient:])
+    shared, middle, last = (avro.encoder(schema | {"fields": part}) for part in parts)
+    return shared, middle, last
 
 
 def encode_shared(fields: Mapping[str, Any]) -> bytes:
@@ -163,6 +168,21 @@ def encode_shared(fields: Mapping[str, Any]) -> bytes:
     return _notice_encoders()[0](fields)
 
 
-def encode_notice(kind: str, shared: bytes, own: Mapping[str, Any]) -> bytes:
-    """A whole notice: framing, the shared part as `encode_shared` gave it, the recipient's own part."""
-    return header(kind) + shared + _notice_encoders()[1](own)
+def encode_notice(
+    kind: str,
+    shared: bytes,
+    notice_id: str,
+    event_id: str | None,
+    cause: str,
+    covers: tuple[str, ...],
+    recipient: bytes,
+) -> bytes:
+    """A whole notice: framing, the shared part as `encode_shared` gave it, what is its own, and the recipient as
+    `encode_recipient` gave it."""
+    return header(kind) + shared + _notice_encoders()[1]((notice_id, event_id, cause, covers)) + recipient
+
+
+@lru_cache(maxsize=65536)
+def encode_recipient(scac: str, roles: tuple[str, ...], voyage_number: str | None) -> bytes:
+    """The part of a notice that comes last."""
+    return _notice_encoders()[2]((scac, roles, voyage_number))

@@ -62,17 +62,17 @@ def _shared_part(key: str, shared: Shared | None, view: View, rules: Rules) -> b
 
 def _notice_output(bill: bytes, notice: Notice, shared_part: bytes) -> Output:
     member = notice.member
-    own = {
-        "notice_id": notice.notice_id,
-        "event_id": notice.shared.subject.event_id if notice.shared else None,
-        "cause": notice.cause,
-        "covers": notice.covers,
-        "recipient": member.scac,
-        "roles": member.roles,
-        "recipient_voyage_number": member.voyage_number,
-    }
+    event_id = notice.shared.subject.event_id if notice.shared else None
     assert member.topic is not None
-    value = codec.encode_notice(notice.kind, shared_part, own)
+    value = codec.encode_notice(
+        notice.kind,
+        shared_part,
+        notice.notice_id,
+        event_id,
+        notice.cause,
+        notice.covers,
+        codec.encode_recipient(member.scac, member.roles, member.voyage_number),
+    )
     return Output(member.topic, bill, value, (("kind", notice.kind.encode()),))
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from router import avro, codec
 from router.clock import posted_minute
 from router.decide.audience import ROLES
-from router.decide.facts import Facts, Known, Learnt
+from router.decide.facts import SCALARS, Facts, Known, Learnt
 from router.decide.ledger import Account, Event, Lot, Standing, order_key, settle
 from router.decide.rules import Rules
 from router.decide.status import Assessment, Unread, assess
@@ -202,7 +203,7 @@ def encode_state(state: BillState) -> bytes:
             "sequence": state.sequence,
             "touched": state.touched,
             "filing": facts.filing,
-            "learnt": [(name, *learnt) for name, learnt in facts.learnt.items()],
+            "learnt": _learnt_groups(facts.learnt),
             "snps": facts.snps,
             "containers": facts.containers,
             "snapshot": state.snapshot,
@@ -228,7 +229,7 @@ def _decoder() -> avro.Decode:
         "Lot": Lot._make,
         "Unread": Unread._make,
         "Account": _account,
-        "Learnt": lambda values: (values[0], Learnt._make(values[1:])),
+        "Learnt": _learnt,
         "HeldPieces": lambda values: ((values[0], values[1]), Standing(values[2], values[3])),
         "Told": _told,
     }
@@ -242,7 +243,7 @@ def decode_state(value: bytes, rules: Rules) -> BillState:
         datum["key"],
         datum["sequence"],
         datum["touched"],
-        Facts(datum["filing"], dict(datum["learnt"]), datum["snps"], datum["containers"]),
+        Facts(datum["filing"], dict(chain.from_iterable(datum["learnt"])), datum["snps"], datum["containers"]),
         datum["snapshot"],
         datum["folded"],
         datum["fold_line"],
@@ -279,12 +280,36 @@ def _account(values: list[Any]) -> Account:
     return Account(dict(holds), list(lots), *rest)
 
 
-def _told_datum(scac: str, told: Told) -> tuple[Any, ...]:
-    roles = sum(1 << place for place, role in enumerate(ROLES) if role in told.roles)
-    return scac, told.kind, told.stopped, told.do_not_load, told.deliverable, roles, told.sequence
+def _learnt_groups(learnt: dict[str, Learnt]) -> list[tuple[Any, ...]]:
+    """What came with one event lies together: most bills have one group."""
+    groups: dict[tuple[int, int], dict[str, str]] = {}
+    for name, (posted, received_at, value) in learnt.items():
+        groups.setdefault((posted, received_at), {})[name] = value
+    return [(*when, *(values.get(name) for name in SCALARS)) for when, values in groups.items()]
+
+
+def _learnt(values: list[Any]) -> list[tuple[str, Learnt]]:
+    posted, received_at, *scalars = values
+    named = zip(SCALARS, scalars, strict=True)
+    return [(name, Learnt(posted, received_at, value)) for name, value in named if value is not None]
+
+
+KINDS: Final = ("hold", "change", "release")
+FIRST_ROLE_BIT: Final = 5
+
+
+def _told_datum(scac: str, told: Told) -> tuple[str, int, int]:
+    word = KINDS.index(told.kind) | told.stopped << 2 | told.do_not_load << 3 | told.deliverable << 4
+    return scac, word | _role_bits(told.roles), told.sequence
+
+
+@cache
+def _role_bits(roles: tuple[str, ...]) -> int:
+    return sum(1 << FIRST_ROLE_BIT + place for place, role in enumerate(ROLES) if role in roles)
 
 
 def _told(values: list[Any]) -> tuple[str, Told]:
-    scac, kind, stopped, do_not_load, deliverable, bits, sequence = values
-    roles = tuple(role for place, role in enumerate(ROLES) if bits >> place & 1)
-    return scac, Told(kind, stopped, do_not_load, deliverable, roles, sequence)
+    scac, word, sequence = values
+    roles = tuple(role for place, role in enumerate(ROLES) if word >> FIRST_ROLE_BIT + place & 1)
+    kind = KINDS[word & 3]
+    return scac, Told(kind, bool(word & 4), bool(word & 8), bool(word & 16), roles, sequence)
