@@ -1,0 +1,131 @@
+"""Killing anything at any moment loses nothing and repeats nothing: real processes, SIGKILL, at random moments."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from router import topics
+from router.decide.rules import Rules
+from router.decide.state import decode_state
+from router.log.interface import Record
+from router.log.url import open_log
+from tests.checking.replay import check, describe
+
+CODES = ("55", "69", "6H", "6I", "1C", "1H", "1I", "1C", "ZZ", "4A", "1A", "1B", "7H", "7I", "1J")
+BILLS = 60
+KILLS = 6
+PARTIES = "scac,name,status\nOCNX,Operator,live\nSLTC,Charterer,live\nHARX,Charterer,live\nNVXA,NVOCC,live\n"
+SAILINGS = (
+    "sailing_id,imo_number,vessel_name,arrival_date,scac,role,voyage_number,scope\n"
+    "EX-026E,9074729,OCEAN EXEMPLAR,2026-07-28,OCNX,operator,026E,\n"
+    "EX-026E,9074729,OCEAN EXEMPLAR,2026-07-28,SLTC,charterer,SL26,\n"
+    "EX-026E,9074729,OCEAN EXEMPLAR,2026-07-28,HARX,charterer,H26,do-not-load\n"
+)
+
+
+@pytest.fixture
+def feed(tmp_path: Path) -> Path:
+    """One interchange; bills share containers, so that what crosses bills is at work too."""
+    (tmp_path / "parties.csv").write_text(PARTIES)
+    (tmp_path / "sailings.csv").write_text(SAILINGS)
+    path = tmp_path / "feed.x12"
+    path.write_text("".join(interchange()))
+    return path
+
+
+def interchange() -> Iterator[str]:
+    yield "ISA*00*          *00*          *ZZ*CBPTEST        *02*OCNX           *260714*1412*U*00605*000000101*0*P*>~\n"
+    yield "GS*SO*CBPTEST*OCNX*20260714*141205*101*X*006050~\n"
+    segments = ["ST*350*0001~\n", "M10*OCNX*O*PA*9074729*OCEAN EXEMPLAR*026E*000001***L~\n", "P4*2704*20260728~\n"]
+    for minute, code in enumerate(CODES):
+        for bill in range(BILLS):
+            master = f"OCNXMB{bill % 7}"
+            segments += [
+                f"X4*HBL{bill:09d}*120***20260714*08{minute:02d}*{code}**NVXA****2704**OB*{master}*ET~\n",
+                "N9*SNP*OCNX~\n",
+                "N9*SNP*SLTC~\n",
+                f"N7*CSQU*{bill % 40:06d}~\n",
+            ]
+    yield from segments
+    yield f"SE*{len(segments) + 1}*0001~\nGE*1*101~\nIEA*1*000000101~\n"
+
+
+def command(log: Path, *words: str) -> list[str]:
+    return [sys.executable, "-m", "router.cli", "--log", f"sqlite:///{log}", *words]
+
+
+def run(log: Path, *words: str) -> None:
+    subprocess.run(command(log, *words), check=True, capture_output=True, timeout=120)
+
+
+def set_up(log: Path, folder: Path) -> None:
+    run(log, "import", "parties", str(folder / "parties.csv"))
+    run(log, "import", "sailings", str(folder / "sailings.csv"))
+
+
+def kill_at_random(process: subprocess.Popen[bytes], chance: random.Random, longest: float) -> bool:
+    """Whether it was still at work when it was killed."""
+    try:
+        process.wait(timeout=chance.uniform(0.4, longest))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return True
+    return False
+
+
+async def read_all(log: Path) -> tuple[list[Record], list[Record], dict[str, str]]:
+    """The timeline, the parties' topics, and each bill's status."""
+    rules = Rules()
+    async with open_log(f"sqlite:///{log}") as opened:
+        names = [name for name in await opened.topics() if name.startswith(topics.PARTY_PREFIX)]
+        timeline = [record async for batch in opened.read([topics.TIMELINE], until_end=True) for record in batch]
+        notices = [record async for batch in opened.read(names, until_end=True) for record in batch]
+        bills = [record async for batch in opened.read([topics.BILLS], until_end=True) for record in batch]
+    statuses = {
+        record.key.decode(): decode_state(record.value, rules).assess(rules)[1].status
+        for record in bills
+        if record.value is not None and not record.key.startswith(topics.POSITION_KEY)
+    }
+    return timeline, notices, statuses
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_whatever_is_killed_each_party_gets_each_notice_once_and_in_order(feed: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    undisturbed, disturbed = feed.parent / "undisturbed.db", feed.parent / "disturbed.db"
+    set_up(undisturbed, feed.parent)
+    run(undisturbed, "ingest", str(feed))
+    run(undisturbed, "run", "--until-idle")
+
+    set_up(disturbed, feed.parent)
+    environment = os.environ | {"SNP_WORK__RECORDS_PER_TRANSACTION": "40"}  # many commits, so that kills fall into them
+    killed = 0
+    router = subprocess.Popen(command(disturbed, "run"), stderr=subprocess.DEVNULL, env=environment)
+    for _ in range(KILLS):
+        feeder = subprocess.Popen(command(disturbed, "ingest", str(feed)), stdout=subprocess.DEVNULL)
+        killed += kill_at_random(feeder, chance, 1.2)
+        killed += kill_at_random(router, chance, 1.5)
+        router = subprocess.Popen(command(disturbed, "run"), stderr=subprocess.DEVNULL, env=environment)
+    router.kill()
+    router.wait()
+    run(disturbed, "ingest", str(feed))
+    started = time.monotonic()
+    run(disturbed, "run", "--until-idle")
+
+    assert killed > KILLS, "too few processes were at work when they were killed: nothing was tried"
+    assert time.monotonic() - started < 60, "a dead router's work must be taken over at once"
+    _, _, expected = await read_all(undisturbed)
+    timeline, notices, statuses = await read_all(disturbed)
+    assert statuses == expected
+    faults = check(timeline, notices, Rules())
+    assert not faults, describe(faults[:20])
+    assert len({bill for bill in statuses if bill.startswith("NVXA")}) == BILLS
