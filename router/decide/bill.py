@@ -16,7 +16,7 @@ from router.decide.conclude import Decision, Entered, conclude
 from router.decide.identifiers import container_key, doubtful
 from router.decide.identity import content_hash, event_key, identity, keyed_id, level_containers
 from router.decide.ledger import Event
-from router.decide.notice import DISPOSITION, FILING, LINK, OPERATOR, Subject, subject_of
+from router.decide.notice import CATCH_UP, DISPOSITION, FILING, LINK, OPERATOR, Subject, subject_of
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.decide.state import BillState
@@ -82,7 +82,7 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
         state.with_event(ledger_event(record, event_id, posted), rules)
     else:
         containers = level_containers(record)
-        container = containers[0] if containers else None
+        container = containers[0] if len(containers) == 1 else None
         unread = Unread(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container)
         state.unread = state.unread | {event_id: unread}
     return Entered(
@@ -160,7 +160,7 @@ def _enter_snapshot(state: BillState, record: Snapshot, context: Context) -> Ent
     state.snapshot = record._replace(holds=holds)
     state.folded = state.fold_line = None
     state.facts = replace(state.facts, filing=record.filing)
-    return Entered(state, OPERATOR)
+    return Entered(state, CATCH_UP)
 
 
 def _enter_confirmation(state: BillState, record: Confirmation, context: Context) -> Entered | None:

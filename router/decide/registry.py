@@ -25,6 +25,7 @@ class Registry:
         self.sailings: dict[str, Sailing] = {}
         self.missing_topics: set[str] = set()
         self.epoch = 0
+        """Place in the registry behind the latest change of parties, sailings or destinations."""
         self.now = 0
         """Time of the latest tick, UTC milliseconds: the only clock a decision sees."""
         self.secret = b""
@@ -35,7 +36,8 @@ class Registry:
         """(IMO number, carrier's party) to ids of sailings."""
         self._vessels: dict[str, str] = {}
 
-    def apply(self, value: Party | Sailing | RegistryNote) -> None:
+    def apply(self, value: Party | Sailing | RegistryNote, offset: int = 0) -> None:
+        """`offset` is the record's in the registry: an epoch is a place, not a count, since compaction drops notes."""
         if not (isinstance(value, RegistryNote) and value.kind == "tick"):
             self.audiences.clear()
         if isinstance(value, Party):
@@ -51,21 +53,19 @@ class Registry:
             if value.vessel_name:
                 self._vessels[value.imo_number] = value.vessel_name
         else:
-            self._note(value)
+            self._note(value, offset)
 
-    def _note(self, note: RegistryNote) -> None:
+    def _note(self, note: RegistryNote, offset: int) -> None:
+        if note.kind in ("epoch", "missing", "back"):
+            self.epoch = max(self.epoch, offset + 1)
         if note.kind == "tick":
             self.now = max(self.now, note.at)
-        elif note.kind == "epoch":
-            self.epoch += 1
         elif note.kind == "installation" and not self.secret:
             self.secret = bytes.fromhex(note.detail or "")
         elif note.kind == "missing":
             self.missing_topics.add(note.key)
-            self.epoch += 1
         elif note.kind == "back":
             self.missing_topics.discard(note.key)
-            self.epoch += 1
 
     def _drop_party(self, scac: str) -> None:
         old = self.parties.pop(scac, None)

@@ -85,7 +85,7 @@ class Shard:
     def load_registry(self, record: Record) -> None:
         """Take in a registry record from before the position: it was acted on already."""
         if record.value is not None:
-            self.registry.apply(_registry_value(record.value))
+            self.registry.apply(_registry_value(record.value), record.offset)
 
     # Deciding
 
@@ -97,17 +97,17 @@ class Shard:
         try:
             value = codec.decode_value(record.value)
         except InputError as error:
-            self._outputs.append(letter_output(_foreign_letter(record, str(error))))
+            self._outputs.append(letter_output(foreign_letter(record, str(error))))
             return
         if isinstance(value, Party | Sailing | RegistryNote):
-            self._registry(value)
+            self._registry(value, record.offset)
         elif isinstance(value, IndexFact):
             self._index_fact(value)
         else:
             self._bill(value, record)
 
-    def _registry(self, value: Party | Sailing | RegistryNote) -> None:
-        self.registry.apply(value)
+    def _registry(self, value: Party | Sailing | RegistryNote, offset: int) -> None:
+        self.registry.apply(value, offset)
         if self.registry.epoch > self.walk.goal:
             self.walk = Walk(self.registry.epoch, "")
         if self.registry.now // DAY > self.sweep.goal and self.sweep.cursor is None:
@@ -323,7 +323,7 @@ def _registry_value(value: bytes) -> Party | Sailing | RegistryNote:
     return decoded
 
 
-def _foreign_letter(record: Record, reason: str) -> DeadLetter:
+def foreign_letter(record: Record, reason: str) -> DeadLetter:
     value = record.value or b""
     place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
     return DeadLetter(

@@ -32,8 +32,9 @@ async def prepare(log: Log, partitions: int) -> None:
     await log.create_topics(topics.topic_specs(partitions))
     registry = await read_registry(log)
     if not registry.secret:
-        secret = secrets.token_bytes(SECRET_BYTES).hex()
-        await log.append([note_output(RegistryNote("installation", "secret", now_milliseconds(), secret))])
+        # A key of its own: of two that are written at once compaction must keep both, since the first one counts.
+        note = RegistryNote("installation", secrets.token_hex(8), now_milliseconds(), secrets.token_hex(SECRET_BYTES))
+        await log.append([note_output(note)])
 
 
 async def tell_time(log: Log) -> None:

@@ -110,7 +110,7 @@ class Log(Protocol):
         ...
 
     async def end_offsets(self, topic: str) -> dict[int, int]:
-        """For each partition, the offset that the next record will get (at least: transaction markers count on Kafka)."""
+        """For each partition, the offset that the next record will get at least (on Kafka, markers count too)."""
         ...
 
     def read(
