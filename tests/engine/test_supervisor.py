@@ -1,0 +1,101 @@
+"""Workers under a supervisor: real processes that die, hang, give up and obey."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from router.engine.supervisor import SLOT, Supervisor, SupervisorSettings
+
+QUICK = SupervisorSettings(drain_seconds=1.0, first_pause_seconds=0.05, longest_pause_seconds=0.2)
+
+WORKER = """
+import os, pathlib, signal, sys, time
+folder, how = pathlib.Path(sys.argv[1]), sys.argv[2]
+def leave(*_):
+    (folder / f"left-{os.getpid()}").touch(); sys.exit(0)
+signal.signal(signal.SIGTERM, signal.SIG_IGN if how == "stubborn" else leave)
+(folder / f"started-{os.environ['SNP_WORKER_SLOT']}-{os.getpid()}").touch()
+if how == "hopeless": sys.exit(4)
+if how == "done": sys.exit(0)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "worker.py").write_text(WORKER)
+    (tmp_path / "said").mkdir()
+    return tmp_path
+
+
+def supervisor(folder: Path, how: str, workers: int = 2) -> Supervisor:
+    return Supervisor([sys.executable, str(folder / "worker.py"), str(folder / "said"), how], workers, settings=QUICK)
+
+
+def said(folder: Path, what: str) -> list[str]:
+    return sorted(path.name for path in (folder / "said").glob(f"{what}-*"))
+
+
+async def until(folder: Path, what: str, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(said(folder, what)) < count:
+            await asyncio.sleep(0.02)
+
+
+async def stop(running: asyncio.Task[int]) -> None:
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_each_slot_has_a_worker_that_knows_its_slot(folder: Path) -> None:
+    running = asyncio.create_task(supervisor(folder, "obedient", 3).run())
+    await until(folder, "started", 3)
+    assert [name.split("-")[1] for name in said(folder, "started")] == ["0", "1", "2"]
+    await stop(running)
+    assert SLOT not in os.environ
+
+
+async def test_a_worker_that_dies_is_replaced_in_its_slot(folder: Path) -> None:
+    running = asyncio.create_task(supervisor(folder, "obedient").run())
+    await until(folder, "started", 2)
+    first = said(folder, "started")[0]
+    os.kill(int(first.split("-")[2]), signal.SIGKILL)
+    await until(folder, "started", 3)
+    assert [name.split("-")[1] for name in said(folder, "started")].count(first.split("-")[1]) == 2
+    await stop(running)
+
+
+async def test_a_stop_drains_every_worker_before_it_returns(folder: Path) -> None:
+    running = asyncio.create_task(supervisor(folder, "obedient").run())
+    await until(folder, "started", 2)
+    await stop(running)
+    assert len(said(folder, "left")) == 2
+
+
+async def test_a_worker_that_does_not_leave_is_killed_after_the_bound(folder: Path) -> None:
+    running = asyncio.create_task(supervisor(folder, "stubborn").run())
+    await until(folder, "started", 2)
+    started = time.monotonic()
+    await stop(running)
+    assert time.monotonic() - started < 5
+    for name in said(folder, "started"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(name.split("-")[2]), 0)
+
+
+async def test_what_is_hopeless_ends_everything_with_its_exit_code(folder: Path) -> None:
+    assert await supervisor(folder, "hopeless").run() == 4
+    assert len(said(folder, "started")) <= 2
+
+
+async def test_workers_that_are_done_are_not_started_again(folder: Path) -> None:
+    assert await supervisor(folder, "done").run() == 0
+    assert len(said(folder, "started")) == 2
