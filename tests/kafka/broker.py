@@ -107,14 +107,14 @@ class Cluster:
 
     def __init__(self, folder: Path, size: int = 1, *, advertised: int | None = None, version: str = VERSION) -> None:
         """`advertised`: the port that clients are told of, of a proxy before the (only) node."""
-        ports = free_ports(2 * size)
-        self._client_ports, controller_ports = ports[:size], ports[size:]
+        ports = free_ports(3 * size)
+        self._client_ports, controller_ports, internal = ports[:size], ports[size : 2 * size], ports[2 * size :]
         voters = ",".join(f"{n + 1}@127.0.0.1:{port}" for n, port in enumerate(controller_ports))
         self.nodes = [
             Node(
                 n + 1,
                 folder / f"node-{n + 1}",
-                properties(n + 1, size, port, controller_ports[n], voters, advertised or port),
+                properties(n + 1, size, (port, advertised or port, internal[n], controller_ports[n]), voters),
                 version,
             )
             for n, port in enumerate(self._client_ports)
@@ -172,18 +172,23 @@ async def _answers(address: str) -> bool:
     return True
 
 
-def properties(number: int, size: int, port: int, controller: int, voters: str, advertised: int) -> dict[str, str]:
-    """The settings of one node: everything replicated to min(size, 3), and quick to notice what is dead."""
+def properties(number: int, size: int, ports: tuple[int, int, int, int], voters: str) -> dict[str, str]:
+    """The settings of one node: everything replicated to min(size, 3), and quick to notice what is dead.
+
+    `ports`: for clients, that clients are told of, for brokers among themselves (no proxy between), for controllers.
+    """
+    port, advertised, internal, controller = ports
+    client, among = "PLAINTEXT://127.0.0.1:", "INTERNAL://127.0.0.1:"
     replicas, in_sync = min(size, 3), 2 if size >= 3 else 1
     return {
         "process.roles": "broker,controller",
         "node.id": str(number),
         "controller.quorum.voters": voters,
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{advertised}",
-        "inter.broker.listener.name": "PLAINTEXT",
+        "listeners": f"{client}{port},{among}{internal},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": f"{client}{advertised},{among}{internal}",
+        "inter.broker.listener.name": "INTERNAL",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "auto.create.topics.enable": "false",
         "num.network.threads": "2",
         "num.io.threads": "4",
@@ -225,7 +230,7 @@ def _template(version: str) -> Path:
     template = CACHE / version / "formatted"
     if not template.exists():
         making = CACHE / version / f"formatting-{os.getpid()}"
-        settings = properties(1, 1, 20_001, 20_002, "1@127.0.0.1:20002", 20_001)
+        settings = properties(1, 1, (20_001, 20_001, 20_002, 20_003), "1@127.0.0.1:20003")
         Node(1, making, settings, version).format()
         with contextlib.suppress(OSError):  # another test process was first
             (making / "data").rename(template)

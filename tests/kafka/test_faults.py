@@ -98,8 +98,8 @@ class TestNetwork:
         require_java()
         (port,) = free_ports(1)
         cluster = Cluster(tmp_path, advertised=port)
-        await asyncio.to_thread(cluster.start)
         async with Proxy(port, cluster.port) as proxy:
+            await asyncio.to_thread(cluster.start)
             yield proxy
         await asyncio.to_thread(cluster.stop)
 
