@@ -94,7 +94,7 @@ async def test_the_next_producer_ends_the_transaction_that_a_dead_one_left_open(
     await producers.start()
 
     async with asyncio.timeout(2):
-        while await values(log, PARTY) != [b"0"]:  # noqa: ASYNC110
+        while await values(log, PARTY) != [b"0"]:
             await asyncio.sleep(0.02)
     await dead.stop()
 
@@ -170,7 +170,7 @@ async def test_a_commit_that_is_cancelled_leaves_no_transaction_open(log: KafkaL
     await log.append(outputs(PARTY, 1, first=999))
 
     async with asyncio.timeout(1):  # Much less than the transaction's time-out.
-        while not (found := await values(log, PARTY)):  # noqa: ASYNC110
+        while not (found := await values(log, PARTY)):
             await asyncio.sleep(0.02)
 
     assert len(found) in (1, 101)

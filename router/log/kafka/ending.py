@@ -17,13 +17,15 @@ async def end_consumer(consumer: Any, seconds: float) -> None:
 
 async def discard_producer(producer: Any) -> None:
     """Its `stop` may hang: it writes for ever to a topic that is gone."""
-    if await ended(producer.stop(), DISCARD_SECONDS):
-        return
-    sending = producer._sender.sender_task
-    if sending is not None:
-        sending.cancel()
-        await asyncio.wait([sending], timeout=DISCARD_SECONDS)
-    await ended(producer.client.close(), DISCARD_SECONDS)
+    if not await ended(producer.stop(), DISCARD_SECONDS):
+        sending = producer._sender.sender_task
+        if sending is not None:
+            sending.cancel()
+            await asyncio.wait([sending], timeout=DISCARD_SECONDS)
+        await ended(producer.client.close(), DISCARD_SECONDS)
+    outcome = producer._txn_manager.wait_for_transaction_end()
+    if outcome is not None and outcome.done() and not outcome.cancelled():
+        outcome.exception()  # we know it by other ways; unasked, asyncio would report it as lost
 
 
 async def ended(stop: Coroutine[Any, Any, Any], seconds: float) -> bool:

@@ -23,8 +23,16 @@ class OrderedInputs:
     request for each poll that brings something.
     """
 
-    def __init__(self, reader: CommittedReader, inputs: Sequence[TopicPartition], buffer_records: int) -> None:
+    def __init__(
+        self,
+        reader: CommittedReader,
+        asker: CommittedReader,
+        inputs: Sequence[TopicPartition],
+        buffer_records: int,
+    ) -> None:
+        """`asker` is for questions only: on the connection of `reader` they would wait behind a fetch under way."""
         self._reader = reader
+        self._asker = asker
         self._inputs = inputs
         self._buffer_records = buffer_records
         self._waiting: dict[TopicPartition, deque[Record]] = {partition: deque() for partition in inputs}
@@ -49,7 +57,7 @@ class OrderedInputs:
     async def _align(self, position: Position) -> None:
         """Read on where the caller is: at first, and again if it does not go on where it was."""
         if not self._next:
-            self._begins = await self._reader.beginnings(self._inputs)
+            self._begins = await self._asker.beginnings(self._inputs)
             self._next = self._wanted(position)
             await self._check_there()
             self._reader.assign(self._next)
@@ -64,7 +72,7 @@ class OrderedInputs:
         return {partition: position.get(partition.topic, 0) or self._begins[partition] for partition in self._inputs}
 
     async def _check_there(self) -> None:
-        ends = await self._reader.ends(self._inputs)
+        ends = await self._asker.ends(self._inputs)
         for partition, wanted in self._next.items():
             if not self._begins[partition] <= wanted <= ends[partition]:
                 raise FatalLogError(
@@ -88,7 +96,7 @@ class OrderedInputs:
         if last == 0 and len(self._waiting[self._inputs[0]]) >= max_records:
             return
         asked = self._inputs[: last + 1]
-        ends = await self._reader.ends(asked)
+        ends = await self._asker.ends(asked)
         together = 0
         for partition in asked:
             await self._await_up_to(partition, ends[partition], max_records - together)

@@ -135,9 +135,10 @@ class KafkaLog:
 
         def task(number: int) -> KafkaTask:
             partitions = [TopicPartition(topic, 0 if topic == REGISTRY else number) for topic in inputs]
-            return KafkaTask(group, number, partitions, self._bootstrap, self.settings, self._refused)
+            return KafkaTask(group, number, partitions, asker, self._bootstrap, self.settings, self._refused)
 
-        await Worker(run, join, task, self.settings).work()
+        async with self._reader("questions") as asker:
+            await Worker(run, join, task, self.settings).work()
 
     async def _check_inputs(self, dealt: Sequence[str], shared: Sequence[str]) -> None:
         counts = await self._admin.partition_counts()

@@ -35,6 +35,7 @@ class KafkaTask:
         group: str,
         partition: int,
         inputs: Sequence[TopicPartition],
+        asker: CommittedReader,
         bootstrap: str,
         settings: KafkaSettings,
         refused: RefusedTopics,
@@ -44,6 +45,7 @@ class KafkaTask:
         """Where the caller was when it polled last; it is in the state by then. For lag displays."""
         self._name = f"{group}-{partition}"
         self._inputs = inputs
+        self._asker = asker
         self._bootstrap = bootstrap
         self._settings = settings
         self._producer = TransactionalProducer(self._name, bootstrap, settings, refused)
@@ -58,7 +60,7 @@ class KafkaTask:
         except BaseException:
             await self._resources.aclose()
             raise
-        self._ordered = OrderedInputs(reader, self._inputs, self._settings.max_poll_buffer_records)
+        self._ordered = OrderedInputs(reader, self._asker, self._inputs, self._settings.max_poll_buffer_records)
         return self
 
     async def __aexit__(

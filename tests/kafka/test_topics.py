@@ -1,0 +1,117 @@
+"""Topics and brokers: what is wrong is said exactly, and what can be mended is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from router import topics
+from router.errors import FatalLogError
+from router.log.interface import TopicSpec
+from router.log.kafka import open_kafka_log
+from router.log.kafka.broker import BrokerVersions, version_findings, version_of
+from tests.kafka.broker import free_ports
+from tests.kafka.fixtures import QUICK, KafkaLogs, kafka, wipe
+from tests.kafka.jars import VERSION
+
+__all__ = ["kafka"]
+
+
+@pytest.fixture
+async def logs(kafka: str) -> AsyncIterator[KafkaLogs]:
+    await wipe(kafka)
+    async with AsyncExitStack() as stack:
+        yield KafkaLogs(kafka, stack)
+
+
+@pytest.mark.kafka
+class TestCheck:
+    async def test_all_our_topics_as_made_are_in_order(self, logs: KafkaLogs) -> None:
+        log = await logs.open()
+        await log.create_topics(topics.topic_specs(2))
+
+        assert await log.check(topics.topic_specs(2)) == []
+
+    async def test_each_difference_is_named_and_mended_if_no_record_is_at_stake(self, logs: KafkaLogs) -> None:
+        log = await logs.open()
+        admin = AIOKafkaAdminClient(bootstrap_servers=logs.bootstrap)
+        await admin.start()
+        kept = {"retention.ms": "3600000", "segment.bytes": "2000000"}
+        await admin.create_topics([NewTopic("state", 2, 1, topic_configs=kept), NewTopic("few", 1, 1)])
+        while not {"state", "few"} <= (await log.topics()).keys():
+            await asyncio.sleep(0.02)
+        wanted = [
+            TopicSpec("state", 2, compacted=True),
+            TopicSpec("few", 2),
+            TopicSpec("none", 1, retention_days=7),
+        ]
+
+        found = await log.check(wanted)
+        assert [(finding.subject, finding.found, finding.mendable) for finding in found] == [
+            ("state", "cleanup.policy = delete", True),
+            ("few", "1 partitions", False),
+            ("few", "retention.ms = 604800000", True),
+            ("none", "missing", True),
+        ]
+
+        await log.mend(wanted)
+        assert [finding.found for finding in await log.check(wanted)] == ["1 partitions"]
+        configuration = await log._admin._configurations(_topic(), ["state"])
+        await admin.close()
+        assert configuration["state"]["segment.bytes"][0] == "2000000"  # What others set stays.
+
+    async def test_the_brokers_version_is_recognised(self, logs: KafkaLogs) -> None:
+        log = await logs.open()
+        versions = await BrokerVersions.asked(log._admin._client, [1])
+
+        assert versions.of == {1: VERSION.rpartition(".")[0]}
+
+    async def test_more_replicas_than_brokers_is_said(self, logs: KafkaLogs) -> None:
+        log = await logs.open(replication_factor=3)
+
+        with pytest.raises(FatalLogError, match=r"snp\.party\.AAAA can't be made.*[Rr]eplication"):
+            await log.create_topics([TopicSpec("snp.party.AAAA", 1)])
+
+
+def _topic() -> object:
+    from aiokafka.admin.config_resource import ConfigResourceType
+
+    return ConfigResourceType.TOPIC
+
+
+async def test_nobody_at_the_address_is_said() -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(FatalLogError, match=f"no broker at 127.0.0.1:{port}"):
+        async with open_kafka_log(f"kafka://127.0.0.1:{port}", QUICK):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("requests", "version"),
+    [({28: 6, 35: 5, 88: 0}, "4.4"), ({35: 5, 88: 0, 76: 1}, "4.3"), ({80: 0, 26: 4}, "3.9"), ({26: 3}, None)],
+)
+def test_a_version_is_told_by_the_newest_request_it_understands(requests: dict[int, int], version: str | None) -> None:
+    assert version_of(requests) == version
+
+
+@pytest.mark.parametrize(
+    ("version", "brokers", "words"),
+    [
+        ("4.1", 1, None),
+        ("3.9", 1, None),
+        ("4.3", 3, None),
+        ("4.3", 1, "loses acknowledged transactions"),
+        ("4.4", 1, "loses acknowledged transactions"),
+        (None, 1, "older than Kafka 3.9"),
+    ],
+)
+def test_versions_that_lose_transactions_or_are_too_old_are_named(
+    version: str | None, brokers: int, words: str | None
+) -> None:
+    found = version_findings(BrokerVersions(dict.fromkeys(range(brokers), version)), brokers)
+
+    assert (words is None and found == []) or words in str(found[0])
