@@ -138,3 +138,23 @@ class TestNetwork:
         counting = await counted_through(log, 1_000_000, slow)
 
         assert counting.opened == 1
+
+
+class TestThreeBrokers:
+    async def test_one_of_three_killed_while_commits_run(self, tmp_path: Path) -> None:
+        require_java()
+        cluster = Cluster(tmp_path, 3)
+        await asyncio.to_thread(cluster.start)
+        replicated = QUICK.model_copy(update={"replication_factor": 3, "start_deadline_seconds": 30.0})
+
+        async def kill() -> None:
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(random.choice(cluster.nodes).kill)
+            await asyncio.sleep(5)
+
+        try:
+            async with open_kafka_log(f"kafka://{cluster.bootstrap}", replicated) as log:
+                await log.create_topics(TOPICS)
+                await counted_through(log, 1_000_000, kill)
+        finally:
+            await asyncio.to_thread(cluster.stop)

@@ -23,9 +23,15 @@ async def discard_producer(producer: Any) -> None:
             sending.cancel()
             await asyncio.wait([sending], timeout=DISCARD_SECONDS)
         await ended(producer.client.close(), DISCARD_SECONDS)
-    outcome = producer._txn_manager.wait_for_transaction_end()
-    if outcome is not None and outcome.done() and not outcome.cancelled():
-        outcome.exception()  # we know it by other ways; unasked, asyncio would report it as lost
+    _hear_out(producer)
+
+
+def _hear_out(producer: Any) -> None:
+    """What went wrong is known by other ways; but errors that nobody asked for asyncio would report as lost."""
+    waiting = [batch._drain_waiter for batches in producer._message_accumulator._batches.values() for batch in batches]
+    for future in [producer._txn_manager.wait_for_transaction_end(), *waiting]:
+        if future is not None and future.done() and not future.cancelled():
+            future.exception()
 
 
 async def ended(stop: Coroutine[Any, Any, Any], seconds: float) -> bool:

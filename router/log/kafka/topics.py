@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.protocol.metadata import MetadataRequest
 
 from router.errors import FatalLogError, TaskRetry
 from router.log.interface import TopicSpec
@@ -59,7 +60,7 @@ class TopicAdmin:
         return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["is_internal"]}
 
     async def create(self, specs: Iterable[TopicSpec]) -> None:
-        """Make what is missing, and wait until every broker asked shows it."""
+        """Make what is missing, and wait until every broker shows it."""
         there = await self.partition_counts()
         missing = {spec.name: self._new_topic(spec) for spec in specs if spec.name not in there}
         if not missing:
@@ -71,8 +72,16 @@ class TopicAdmin:
                 reason = (text and text[0]) or kafka.for_code(code).__name__
                 raise FatalLogError(f"the topic {name} can't be made: {reason}")
         async with self._step("waiting for the new topics"):
-            while not missing.keys() <= (await self.partition_counts()).keys():  # noqa: ASYNC110 - no one tells
+            while not await self._all_brokers_show(missing):  # noqa: ASYNC110 - no one tells
                 await asyncio.sleep(_VISIBLE_SECONDS)
+
+    async def _all_brokers_show(self, names: Iterable[str]) -> bool:
+        """Each broker learns of a new topic by itself, and clients ask any of them."""
+        for broker in (await self._client.describe_cluster())["brokers"]:
+            answer = await self._client._send_request_to_node(broker["node_id"], MetadataRequest(None))
+            if not set(names) <= {topic["topic"] for topic in answer.to_object()["topics"]}:
+                return False
+        return True
 
     async def findings(self, specs: Iterable[TopicSpec]) -> list[Finding]:
         """All that is wrong with the brokers and with these topics, the gravest first."""
