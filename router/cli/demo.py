@@ -1,5 +1,88 @@
-"""placeholder while the rest is tried out"""
+"""`snp-router demo`: the bundled story, told notice by notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from router.cli import show
+from router.cli.session import console, run
+from router.decide.rules import Rules
+from router.demo.scenario import PARTIES, STEPS, play, replace_demo_file, set_up
+from router.engine.views import bill_fields, read_bill
+from router.log.interface import Log
+from router.log.url import SQLITE, open_log
+
+SHOWN_BILL = "NVXAHBL000012345"
+CO_LOADED_BILL = "NVXBHBL000067890"
+
+NOTICE = (
+    show.Column("to", 4, lambda one: Text(one["recipient"], "bold")),
+    show.Column("notice", 7, lambda one: show.kind_text(one["kind"])),
+    show.Column("about", 17, show.bill_text),
+    show.Column("code", 4, lambda one: one["disposition_code"] or ""),
+    show.Column("status now", 19, lambda one: show.status_text(one["status"])),
+    show.Column("told as, and what it says", None, show.notice_words),
+)
 
 
-def demo() -> None:
-    """x"""
+def demo(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to make it. Only an earlier demo's file is replaced.")
+    ] = Path("snp-demo.db"),
+) -> None:
+    """A ship shared by three lines, with two NVOCCs' cargo in one box: who is told what, message by message.
+
+    Example:  [bold]snp-router demo[/bold]
+
+    Makes a log of its own, whatever --log says, and leaves it for you to try the other commands on.
+    """
+    run(_demo(file, console()))
+
+
+async def _demo(file: Path, out: Console) -> None:
+    await replace_demo_file(file)
+    out.print(Text("One ship, three lines, two NVOCCs", "bold"))
+    out.print(
+        "OCEAN EXEMPLAR is operated by OCNX; SLTC and HARX charter slots on her. NVXA and NVXB are NVOCCs who named only "
+        "SLTC as second notify party. CBP's messages come in; each party gets its own notices.\n"
+    )
+    async with open_log(SQLITE + str(file)) as log:
+        await set_up(log)
+        number = 0
+        async for step, notices in play(log):
+            number += 1
+            out.print(Text.assemble((f"{number}/{len(STEPS)} ", "dim"), (step.happens, "bold")))
+            out.print(Padding(_table(notices), (0, 0, 0, 4)))
+            out.print(Padding(Text(step.look, "italic"), (0, 0, 1, 4)))
+        await _history(log, out)
+    _next(file, out)
+
+
+def _table(notices: Iterable[show.Fields]) -> object:
+    return show.table(NOTICE, notices)
+
+
+async def _history(log: Log, out: Console) -> None:
+    bill = bill_fields(await read_bill(log, Rules(), SHOWN_BILL))
+    out.print(Text(f"The life of {SHOWN_BILL}, as kept for operators", "bold"))
+    out.print(Padding(show.timeline_table(bill["timeline"]), (0, 0, 1, 4)))
+
+
+def _next(file: Path, out: Console) -> None:
+    url = SQLITE + str(file)
+    out.print(Text(f"All this is in {file}. Try next:", "bold"))
+    for command in (
+        f"bill show {SHOWN_BILL}",
+        f"explain {CO_LOADED_BILL}",
+        f"tail --party {PARTIES[0]} --until-end",
+        f"tail --party {PARTIES[-1]} --until-end --kind hold --format json",
+        "tail --waiting --until-end",
+    ):
+        out.print(f"    snp-router --log {url} {command}", markup=False, soft_wrap=True, style="cyan")

@@ -62,8 +62,11 @@ def hold_words(hold: Fields) -> str:
 
 
 def notice_words(notice: Fields) -> str:
-    """What a reader should know besides the status: why it was sent, what stands, what is allowed, what is doubted."""
-    parts = [] if notice["cause"] == "DISPOSITION" else [notice["cause"].lower().replace("_", " ")]
+    """What a reader should know besides the status: as whom it was told, why if not of an event, what stands, what is
+    allowed, what is doubted."""
+    parts = [", ".join(notice["roles"])]
+    if notice["cause"] != "DISPOSITION":
+        parts.append("cause: " + notice["cause"])
     if notice["holds"]:
         parts.append("stands: " + ", ".join(map(hold_words, notice["holds"])))
     for name, words in (("authorises", "may: "), ("doubts", "doubt: "), ("flags", "flag: ")):
@@ -78,8 +81,7 @@ NOTICE: Final = (
     Column("bill", 17, bill_text),
     Column("code", 4, lambda one: one["disposition_code"] or ""),
     Column("status now", 19, lambda one: status_text(one["status"])),
-    Column("told as", 14, lambda one: ", ".join(one["roles"])),
-    Column("", None, notice_words),
+    Column("told as, and what it says", None, notice_words),
 )
 
 TIMELINE: Final = (

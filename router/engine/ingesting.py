@@ -117,17 +117,26 @@ def name_of(path: Path) -> str:
     return "standard input" if path == STANDARD_INPUT else str(path)
 
 
-async def take_in(log: Log, path: Path, codes: CodeTable, progress: Progress | None = None) -> Intake:
-    """Feed in one file. What can't be read goes to the dead letters. Raises UsageError, LogError; done again after a
-    failure, it adds nothing that is there already."""
+async def take_in(
+    log: Log,
+    path: Path,
+    codes: CodeTable,
+    progress: Progress | None = None,
+    *,
+    source: str | None = None,
+    received_at: int | None = None,
+) -> Intake:
+    """Feed in one file, under the name `source`, as received at a moment (now). What can't be read goes to the dead
+    letters. Raises UsageError, LogError; done again after a failure, it adds nothing that is there already."""
     intake = Intake(files=1)
     batches = Batches(log)
 
     def urgent(event: Disposition) -> bool:
         return codes.is_urgent(event.disposition_code, event.reversal)
 
+    received_at = now_milliseconds() if received_at is None else received_at
     chunks = chunks_of(path, progress)
-    for event in read_events(chunks, name_of(path), now_milliseconds(), note=intake.notes.append):
+    for event in read_events(chunks, source or name_of(path), received_at, note=intake.notes.append):
         outputs = outputs_of(event, urgent)
         intake.count(event, urgent=outputs[0].topic == topics.URGENT)
         if batches.add(outputs):
