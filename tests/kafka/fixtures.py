@@ -36,7 +36,7 @@ QUICK = KafkaSettings(
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The bootstrap address of a broker: the one in SNP_TEST_KAFKA, else one that is started here with Java, else one
-    in Docker; else the test is skipped, with the reason, and under CI=true it fails."""
+    in Docker; else the test is skipped, with the reason, and under CI=true it fails. Tests delete all its topics."""
     if address := os.environ.get("SNP_TEST_KAFKA"):
         yield address
         return

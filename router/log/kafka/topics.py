@@ -125,7 +125,10 @@ class TopicAdmin:
         first = str(brokers[0]["node_id"])
         settings = (await self._configurations(ConfigResourceType.BROKER, [first])).get(first)
         if settings is None:
-            return [*found, Finding("brokers", "we may not read their settings", "DescribeConfigs on the cluster")]
+            return [
+                *found,
+                Finding("brokers", "we may not read their settings", "readable: grant DescribeConfigs on the cluster"),
+            ]
         if settings["auto.create.topics.enable"][0] == "true":
             found.append(Finding("auto.create.topics.enable", "true", "false: a mistyped name would make a topic"))
         return found
@@ -162,7 +165,10 @@ def topic_findings(spec: TopicSpec, partitions: int, settings: Mapping[str, tupl
         text = "begin with a new topic: which partition a key is in can't be changed"
         found.append(Finding(spec.name, f"{partitions} partitions", f"{spec.partitions}; {text}"))
     if settings is None:
-        return [*found, Finding(spec.name, "we may not read its settings", "DescribeConfigs on the topic")]
+        return [
+            *found,
+            Finding(spec.name, "we may not read its settings", "readable: grant DescribeConfigs on the topic"),
+        ]
     for name, wanted in _topic_settings(spec).items():
         if settings[name][0] != wanted:
             found.append(Finding(spec.name, f"{name} = {settings[name][0]}", wanted, mendable=True))

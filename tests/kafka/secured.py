@@ -1,0 +1,97 @@
+"""A broker that asks for a password (SCRAM) and allows nothing that was not granted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from tests.kafka.broker import START_SECONDS, Node, free_ports, properties
+from tests.kafka.jars import VERSION
+
+PASSWORD = "let me in"
+_SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required"
+_PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+
+Right = tuple[ResourceType, str, AclOperation]
+
+
+class SecuredBroker:
+    """One node. The superuser is `admin`; every password is PASSWORD."""
+
+    def __init__(self, folder: Path) -> None:
+        port, internal, controller = free_ports(3)
+        settings = properties(1, 1, (port, port, internal, controller), f"1@127.0.0.1:{controller}")
+        self.bootstrap = f"127.0.0.1:{port}"
+        self._node = Node(1, folder, settings | _security(), VERSION)
+
+    def start(self) -> None:
+        self._node.format("-S", f"SCRAM-SHA-512=[name=admin,password={PASSWORD}]")
+        self._node.start()
+        self._admin = AdminClient(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "security.protocol": "SASL_PLAINTEXT",
+                "sasl.mechanism": "SCRAM-SHA-512",
+                "sasl.username": "admin",
+                "sasl.password": PASSWORD,
+                "log_level": 0,
+            }
+        )
+        self._admin.list_topics(timeout=START_SECONDS)
+
+    def stop(self) -> None:
+        self._node.kill()
+
+    def add_user(self, name: str, rights: Iterable[Right]) -> None:
+        """With rights on names that begin as given. Waits until the broker has applied them."""
+        credentials = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
+        user = UserScramCredentialUpsertion(name, credentials, PASSWORD.encode())
+        for done in self._admin.alter_user_scram_credentials([user]).values():
+            done.result(START_SECONDS)
+        bindings = [
+            AclBinding(
+                kind,
+                prefix,
+                ResourcePatternType.PREFIXED if kind != ResourceType.BROKER else ResourcePatternType.LITERAL,
+                f"User:{name}",
+                "*",
+                operation,
+                AclPermissionType.ALLOW,
+            )
+            for kind, prefix, operation in rights
+        ]
+        for done in self._admin.create_acls(bindings).values():
+            done.result(START_SECONDS)
+
+
+def _security() -> dict[str, str]:
+    return {
+        "listener.security.protocol.map": (
+            "PLAINTEXT:SASL_PLAINTEXT,INTERNAL:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT"
+        ),
+        "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+        "sasl.mechanism.controller.protocol": "PLAIN",
+        "listener.name.internal.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.plaintext.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.controller.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.internal.scram-sha-512.sasl.jaas.config": (f'{_SCRAM} username="admin" password="{PASSWORD}";'),
+        "listener.name.plaintext.scram-sha-512.sasl.jaas.config": f"{_SCRAM};",
+        "listener.name.controller.plain.sasl.jaas.config": (
+            f'{_PLAIN} username="controller" password="{PASSWORD}" user_controller="{PASSWORD}";'
+        ),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:admin;User:controller",
+        "allow.everyone.if.no.acl.found": "false",
+    }
