@@ -1,0 +1,28 @@
+"""The fault checker tells a broken router: each safeguard is taken out, and a violation is found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.test_faults import undergo
+
+BROKEN = str(Path(__file__).with_name("broken_router.py"))
+TRIES = 3
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.mark.parametrize(
+    ("safeguard", "names"),
+    [("fence", "freeze"), ("gate", "freeze kill"), ("asking", "stall cut"), ("awaiting", "broker cut stall")],
+)
+async def test_without_a_safeguard_the_checker_reports_violations(tmp_path: Path, safeguard: str, names: str) -> None:
+    for seed in range(TRIES):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        if await undergo(folder, names, seed, 15.0, (sys.executable, BROKEN, safeguard)):
+            return
+    pytest.fail(f"without {safeguard}, {TRIES} trials of {names} found nothing")

@@ -1,0 +1,65 @@
+"""What the README tells a newcomer to type works as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def block(mark: str) -> str:
+    """The code block behind a mark."""
+    found = re.search(rf"<!-- {mark} -->\n```\w+\n(.*?)```", README, re.DOTALL)
+    assert found, f"README.md has no block marked {mark}"
+    return found[1]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A place where the README's relative paths lead to its sample files and nothing else is."""
+    (tmp_path / "router").mkdir()
+    (tmp_path / "router" / "demo").symlink_to(ROOT / "router" / "demo")
+    return tmp_path
+
+
+def run(command: str, folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SNP_")} | {"PATH": path}
+    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def test_the_demo_commands_last_part_shows_the_demo(folder: Path) -> None:
+    *_, last = block("demo command").strip().split(" && ")
+    assert last == ".venv/bin/snp-router demo"
+    shown = run("snp-router demo", folder)
+    assert "OCNX" in shown
+    assert "hold" in shown.lower()
+
+
+def test_ten_minutes_from_own_files_to_notices(folder: Path) -> None:
+    shown = {command: run(command, folder) for command in block("ten minutes").strip().splitlines()}
+    tail = next(text for command, text in shown.items() if " tail " in command)
+    assert "NVXAHBL000012345" in tail or "HBL000012345" in tail
+    assert all(command.startswith("snp-router ") for command in shown)
+
+
+def test_the_library_example_runs() -> None:
+    found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert found
+    subprocess.run([sys.executable, "-c", found[1]], check=True, timeout=60)
+
+
+def test_every_file_and_folder_that_is_named_is_there() -> None:
+    for name in re.findall(r"`((?:router|schemas|docs|benchmarks|tests|deploy)/[\w/.-]*)`", README):
+        assert (ROOT / name).exists(), name
+    for target in re.findall(r"\]\(([\w/.-]+)\)", README):
+        assert (ROOT / target).exists(), target
