@@ -208,6 +208,9 @@ def properties(number: int, size: int, ports: tuple[int, int, int, int], voters:
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
         "broker.session.timeout.ms": "2000" if size == 1 else "3000",
         "broker.heartbeat.interval.ms": "400",
+        # The first entry of each new index touches a mapped file of 10 MB, tens of ms on some machines: seconds for the
+        # first transaction that reaches a hundred parties.
+        "log.index.size.max.bytes": "65536",
     }
 
 
