@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
 from router.engine.registrar import tell_time
+from router.engine.supervisor import Supervisor
 from router.engine.worker import Totals, Worker
+from router.errors import UsageError
+from router.log.url import SQLITE
 
 COUNTED = {
     "events": "new events",
@@ -24,6 +28,10 @@ COUNTED = {
 def run_router(
     context: typer.Context,
     until_idle: Annotated[bool, typer.Option("--until-idle", help="Stop when nothing is left to route.")] = False,
+    workers: Annotated[
+        int,
+        typer.Option("--workers", min=1, metavar="N", help="So many processes, each replaced when it dies. Kafka only."),
+    ] = 1,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Route what is fed in to the parties' topics, until stopped.
@@ -33,12 +41,25 @@ def run_router(
     Stop it whenever you like: it goes on where it was, nothing is lost and nothing sent twice.
     """
     session = session_of(context)
+    if workers > 1:
+        raise typer.Exit(run(_supervise(session, workers)))
     totals = Totals()
     try:
         run(_route(session, totals, until_idle=until_idle))
     finally:
         if totals.counts or until_idle:
             _report(totals, form)
+
+
+async def _supervise(session: Session, workers: int) -> int:
+    """Each worker is this same command without `--workers`, in a process of its own."""
+    if session.settings.log.startswith(SQLITE):
+        raise UsageError("SQLite has room for one router at a time: leave out --workers, or use a kafka:// log")
+    words = [argument for argument in sys.argv[1:] if not argument.startswith("--workers=")]
+    while "--workers" in words:
+        place = words.index("--workers")
+        del words[place : place + 2]
+    return await Supervisor([sys.executable, "-m", "router.cli", *words], workers).run()
 
 
 async def _route(session: Session, totals: Totals, *, until_idle: bool) -> None:

@@ -9,13 +9,18 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+import structlog
+
 from router import codec, topics
 from router.decide.registry import Registry
 from router.engine.worker import note_output, now_milliseconds, tick_output
-from router.log.interface import Log, Output
+from router.errors import FatalLogError
+from router.log.interface import Finding, Log, Output, TopicSpec
 from router.model.registry import Party, RegistryNote, Sailing
 
 SECRET_BYTES: Final = 32
+
+_log = structlog.get_logger(__name__)
 
 
 class Changes(NamedTuple):
@@ -26,15 +31,43 @@ class Changes(NamedTuple):
     unchanged: tuple[str, ...]
 
 
+async def wanted_topics(log: Log, partitions: int) -> list[TopicSpec]:
+    """The router's topics as they are to be. The number of partitions is that of the log, once it has one, and the
+    parties' topics are those of the parties registered."""
+    found = await log.topics()
+    specs = topics.topic_specs(found.get(topics.DISPOSITIONS, partitions))
+    if topics.REGISTRY not in found:
+        return specs
+    parties = (await read_registry(log)).parties.values()
+    return [*specs, *(topics.party_topic_spec(party.topic) for party in parties if party.status != "external")]
+
+
 async def prepare(log: Log, partitions: int) -> None:
-    """Make the topics and the installation's secret where they are missing. Safe to do again and by several at once:
-    of two secrets the first one in the registry counts."""
-    await log.create_topics(topics.topic_specs(partitions))
+    """See to it that the router can work: its topics, and the installation's secret, which is made where it is missing.
+
+    An embedded log gets its topics here; on another, what is wrong with them or with the brokers is all named at once,
+    in a FatalLogError. A party's missing topic is no reason not to start: its notices wait. Safe to do again and by
+    several at once: of two secrets the first one in the registry counts.
+    """
+    specs = topics.topic_specs((await log.topics()).get(topics.DISPOSITIONS, partitions))
+    if log.makes_own_topics:
+        await log.create_topics(specs)
+    else:
+        _refuse_or_warn(log, await log.check(specs))
     registry = await read_registry(log)
     if not registry.secret:
         # A key of its own: of two that are written at once compaction must keep both, since the first one counts.
         note = RegistryNote("installation", secrets.token_hex(8), now_milliseconds(), secrets.token_hex(SECRET_BYTES))
         await log.append([note_output(note)])
+
+
+def _refuse_or_warn(log: Log, findings: Sequence[Finding]) -> None:
+    grave = [str(finding) for finding in findings if finding.blocking]
+    if grave:
+        hint = "`snp-router topics check --apply` mends what can be" if any(f.mendable for f in findings) else ""
+        raise FatalLogError("\n  ".join([f"{log.url} is not as the router needs it:", *grave, hint]).rstrip())
+    for finding in findings:
+        _log.warning("log_not_verified", subject=finding.subject, found=finding.found)
 
 
 async def tell_time(log: Log) -> None:

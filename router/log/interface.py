@@ -59,6 +59,22 @@ class TopicSpec(NamedTuple):
     """None: for ever (or, if compacted, as long as the key lives)."""
 
 
+class Finding(NamedTuple):
+    """One thing of a log that is not as it has to be."""
+
+    subject: str
+    """A topic, a setting of the brokers, or the brokers."""
+    found: str
+    wanted: str
+    mendable: bool = False
+    """Can be set right without touching a record."""
+    blocking: bool = True
+    """The router must not start with it. Else it is only said: what we may not look at may well be right."""
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.found}; it has to be {self.wanted}"
+
+
 class Task(Protocol):
     """One partition's worth of work. Used by one coroutine at a time; opened and closed by the log."""
 
@@ -91,6 +107,16 @@ class Log(Protocol):
     """Opened and closed by `open_log`; every method may raise `FatalLogError`."""
 
     url: str
+    makes_own_topics: bool
+    """Whether a router makes missing topics by itself: an embedded log. Else an operator does (`topics create`)."""
+
+    async def check(self, specs: Iterable[TopicSpec]) -> list[Finding]:
+        """All that is wrong with the log, with these topics and with our rights, the gravest first."""
+        ...
+
+    async def mend(self, specs: Iterable[TopicSpec]) -> None:
+        """Set right what can be without touching a record: missing topics, compaction, retention."""
+        ...
 
     async def create_topics(self, specs: Iterable[TopicSpec]) -> None:
         """Make what is missing; leave alone what is there."""

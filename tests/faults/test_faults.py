@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from router.log.url import open_log
 from tests.checking.replay import describe
@@ -66,6 +68,22 @@ class Scene:
         self.proxy.heal()
         return "delayed everything for 1 s"
 
+    async def shrink(self, chance: random.Random) -> str:
+        """For a while a party's topic takes no record of ours: the broker refuses them, one by one."""
+        await self._limit("snp.party.HARX", 100)
+        await asyncio.sleep(chance.uniform(0.5, 2.0))
+        await self._limit("snp.party.HARX", 4_000_000)
+        return "a party's topic took nothing for a while"
+
+    async def _limit(self, topic: str, size: int) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.cluster.bootstrap)
+        await admin.start()
+        try:
+            setting = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": str(size)})
+            await admin.alter_configs([setting])
+        finally:
+            await admin.close()
+
     def faults(self, names: str) -> list[Fault]:
         known: dict[str, Fault] = {
             "kill": self.workers.kill,
@@ -76,6 +94,7 @@ class Scene:
             "cut": self.cut,
             "stall": self.stall,
             "delay": self.delay,
+            "shrink": self.shrink,
         }
         return [known[name] for name in names.split()]
 
@@ -125,8 +144,8 @@ async def undergo(folder: Path, names: str, seed: int, seconds: float, command: 
         ("freeze", 2),
         ("add leave", 3),
         ("broker", 4),
-        ("cut stall delay", 5),
-        ("kill freeze add leave cut stall delay broker", 6),
+        ("cut stall delay shrink", 5),
+        ("kill freeze add leave cut stall delay shrink broker", 6),
     ],
 )
 async def test_nothing_is_lost_doubled_reordered_or_told_to_another(tmp_path: Path, names: str, seed: int) -> None:
@@ -137,5 +156,5 @@ async def test_nothing_is_lost_doubled_reordered_or_told_to_another(tmp_path: Pa
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [11])
 async def test_the_same_for_as_long_as_asked(tmp_path: Path, seed: int) -> None:
-    faults = await undergo(tmp_path, "kill freeze add leave cut stall delay broker", seed, SECONDS)
+    faults = await undergo(tmp_path, "kill freeze add leave cut stall delay shrink broker", seed, SECONDS)
     assert not faults, describe(faults[:20])

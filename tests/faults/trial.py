@@ -67,6 +67,7 @@ class Trial:
         self.fed: list[Disposition] = []
 
     async def prepare(self) -> None:
+        await self.log.create_topics(topics.topic_specs(PARTITIONS))
         await prepare(self.log, PARTITIONS)
         await tell_time(self.log)
         await import_parties(self.log, [Party(scac) for scac in ("OCNX", "SLTC", "HARX", "NVXA")])

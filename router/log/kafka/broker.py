@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka.protocol.admin import ApiVersionRequest
 
-from router.log.kafka.finding import Finding
+from router.log.interface import Finding
 
 MARKS: Final[tuple[tuple[str, int, int], ...]] = (
     ("4.4", 28, 6),  # TxnOffsetCommit

@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager
 from aiokafka import TopicPartition
 
 from router.errors import FatalLogError, TaskMoved, TaskRetry
-from router.log.interface import Output, Record, Task, TopicSpec, partition_of
+from router.log.interface import Finding, Output, Record, Task, TopicSpec, partition_of
 from router.log.kafka.appender import Appender
-from router.log.kafka.finding import Finding
 from router.log.kafka.group import GroupMember
 from router.log.kafka.producer import TransactionalProducer
 from router.log.kafka.reader import CommittedReader
@@ -45,6 +44,8 @@ async def open_kafka_log(
 class KafkaLog:
     """See `router.log.interface.Log`. Made by `open_kafka_log`."""
 
+    makes_own_topics = False
+
     def __init__(self, url: str, settings: KafkaSettings) -> None:
         self.url = url
         self.settings = settings
@@ -69,11 +70,9 @@ class KafkaLog:
         return await self._admin.partition_counts()
 
     async def check(self, specs: Iterable[TopicSpec]) -> list[Finding]:
-        """All that is wrong with brokers, topics and our rights; empty if we can work."""
         return await self._admin.findings(specs)
 
     async def mend(self, specs: Iterable[TopicSpec]) -> None:
-        """Set right what can be without touching a record: missing topics, compaction, retention."""
         await self._admin.mend(specs)
 
     async def append(self, outputs: Sequence[Output]) -> None:

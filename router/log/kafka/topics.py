@@ -12,14 +12,14 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.protocol.metadata import MetadataRequest
 
 from router.errors import FatalLogError, TaskRetry
-from router.log.interface import TopicSpec
+from router.log.interface import Finding, TopicSpec
 from router.log.kafka.broker import BrokerVersions, version_findings
 from router.log.kafka.ending import ended
 from router.log.kafka.errors import step
-from router.log.kafka.finding import Finding
 from router.log.kafka.settings import KafkaSettings
 
 DAY_MS: Final = 86_400_000
+_GRANT: Final = "readable: grant DescribeConfigs, or see to it by hand"
 _VISIBLE_SECONDS: Final = 0.05
 _OWN_SETTING: Final = 1
 """The source of a configuration entry that was set on the topic itself, as brokers number it."""
@@ -127,7 +127,7 @@ class TopicAdmin:
         if settings is None:
             return [
                 *found,
-                Finding("brokers", "we may not read their settings", "readable: grant DescribeConfigs on the cluster"),
+                Finding("brokers", "we may not read their settings", _GRANT, blocking=False),
             ]
         if settings["auto.create.topics.enable"][0] == "true":
             found.append(Finding("auto.create.topics.enable", "true", "false: a mistyped name would make a topic"))
@@ -167,7 +167,7 @@ def topic_findings(spec: TopicSpec, partitions: int, settings: Mapping[str, tupl
     if settings is None:
         return [
             *found,
-            Finding(spec.name, "we may not read its settings", "readable: grant DescribeConfigs on the topic"),
+            Finding(spec.name, "we may not read its settings", _GRANT, blocking=False),
         ]
     for name, wanted in _topic_settings(spec).items():
         if settings[name][0] != wanted:

@@ -14,7 +14,7 @@ import structlog
 
 from router import topics as names
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError
-from router.log.interface import Output, Record, Task, TopicSpec, partition_of
+from router.log.interface import Finding, Output, Record, Task, TopicSpec, partition_of
 from router.log.retry import growing_pauses
 from router.log.sqlite import store
 from router.log.sqlite.connection import Connection, SqliteSettings, prepare, transaction
@@ -51,12 +51,27 @@ class SqliteLog:
     that a long search holds up nobody's work.
     """
 
+    makes_own_topics = True
+
     def __init__(self, path: str, settings: SqliteSettings) -> None:
         self.url = f"sqlite:///{path}"
         self._settings = settings
         self._catalogue = Catalogue()
         self._writer, self._task_reader, self._reader = (Connection(path, settings) for _ in range(3))
         self._watch = Watch(path, settings)
+
+    async def check(self, specs: Iterable[TopicSpec]) -> list[Finding]:
+        found = await self.topics()
+        findings = []
+        for spec in specs:
+            if spec.name not in found:
+                findings.append(Finding(spec.name, "missing", "there", mendable=True))
+            elif found[spec.name] != spec.partitions:
+                findings.append(Finding(spec.name, f"{found[spec.name]} partitions", f"{spec.partitions}: a new file"))
+        return findings
+
+    async def mend(self, specs: Iterable[TopicSpec]) -> None:
+        await self.create_topics(specs)
 
     async def create_topics(self, specs: Iterable[TopicSpec]) -> None:
         wanted = list(specs)
