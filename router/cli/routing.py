@@ -30,7 +30,7 @@ def run_router(
     until_idle: Annotated[bool, typer.Option("--until-idle", help="Stop when nothing is left to route.")] = False,
     workers: Annotated[
         int,
-        typer.Option("--workers", min=1, metavar="N", help="So many processes, each replaced when it dies. Kafka only."),
+        typer.Option("--workers", min=1, metavar="N", help="So many processes, each replaced if it dies. Kafka only."),
     ] = 1,
     form: FormatOption = Format.TABLE,
 ) -> None:

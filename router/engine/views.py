@@ -14,14 +14,13 @@ from router.decide.rules import Rules
 from router.decide.state import BillState, Told, decode_state
 from router.decide.status import Assessment
 from router.engine.plain import plain
+from router.engine.progress import unrouted
 from router.engine.registrar import read_registry
 from router.errors import UsageError
 from router.log.interface import Log
 from router.model.bill import SCAC_WIDTH, bill_key, split_bill_key
 from router.model.inputs import DeadLetter
 from router.model.registry import Party
-
-FED_IN: Final = (topics.URGENT, topics.FILINGS, topics.DISPOSITIONS)
 
 
 class NotFoundError(UsageError):
@@ -92,27 +91,6 @@ async def _timeline(log: Log, key: str) -> tuple[codec.Datum, ...]:
     async for batch in log.read([topics.TIMELINE], until_end=True, key=key.encode()):
         entries.extend(codec.decode(record.value)[1] for record in batch if record.value is not None)
     return tuple(entries)
-
-
-async def unrouted(log: Log) -> int:
-    """How many records that were fed in no run has routed yet. Looks at positions only, so it costs little."""
-    waiting = 0
-    ends = {topic: await log.end_offsets(topic) for topic in FED_IN}
-    for partition in ends[topics.DISPOSITIONS]:
-        position = await _position(log, partition)
-        for topic in FED_IN:
-            waiting += max(0, ends[topic].get(partition, 0) - position.get(topic, 0))
-    return waiting
-
-
-async def _position(log: Log, partition: int) -> dict[str, int]:
-    key = topics.POSITION_KEY + str(partition).encode()
-    offsets: dict[str, int] = {}
-    async for batch in log.read([topics.BILLS], until_end=True, key=key):
-        for record in batch:
-            if record.value is not None:
-                offsets = codec.decode(record.value)[1]["offsets"]
-    return offsets
 
 
 # A bill as JSON

@@ -15,6 +15,7 @@ from router import codec, topics
 from router.clock import MILLISECONDS, MINUTE
 from router.decide.rules import Rules
 from router.decide.shard import Shard
+from router.engine.progress import unrouted
 from router.errors import DestinationMissing
 from router.log.interface import Log, Output, Record, Task
 from router.model.registry import RegistryNote
@@ -73,7 +74,9 @@ class Worker:
         while True:
             records = await self._poll(task, shard)
             if self._idle and self._idle.is_over(task.partition, busy=bool(records) or shard.is_walking):
-                return
+                if await self._nothing_is_left():
+                    return
+                continue
             if not records and not shard.is_walking and not self._tick_is_due(task, shard):
                 continue
             bills = shard.bill_count
@@ -131,6 +134,12 @@ class Worker:
             shard.committed()
             return
 
+    async def _nothing_is_left(self) -> bool:
+        """Also in tasks that are not ours (yet): a router that died keeps its own for as long as its session lasts."""
+        assert self._idle is not None
+        partitions = len(await self._log.end_offsets(topics.DISPOSITIONS))
+        return self._idle.tasks == partitions or await unrouted(self._log) == 0
+
     async def _note_missing(self, shard: Shard, missing: tuple[str, ...]) -> None:
         notes = [RegistryNote("missing", topic, now_milliseconds()) for topic in missing]
         await self._log.append([note_output(note) for note in notes])
@@ -148,6 +157,11 @@ class Idle:
     def __init__(self) -> None:
         self._waiting: set[int] = set()
         self._tasks: set[int] = set()
+
+    @property
+    def tasks(self) -> int:
+        """How many are ours."""
+        return len(self._tasks)
 
     def enter(self, task: int) -> None:
         self._tasks.add(task)
