@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from router.cli import show
@@ -50,8 +51,8 @@ async def _demo(file: Path, out: Console) -> None:
     await replace_demo_file(file)
     out.print(Text("One ship, three lines, two NVOCCs", "bold"))
     out.print(
-        "OCEAN EXEMPLAR is operated by OCNX; SLTC and HARX charter slots on her. NVXA and NVXB are NVOCCs who named only "
-        "SLTC as second notify party. CBP's messages come in; each party gets its own notices.\n"
+        "OCEAN EXEMPLAR is operated by OCNX; SLTC and HARX charter slots on her. NVXA and NVXB are NVOCCs who named "
+        "only SLTC as second notify party. CBP's messages come in; each party gets its own notices.\n"
     )
     async with open_log(SQLITE + str(file)) as log:
         await set_up(log)
@@ -65,7 +66,7 @@ async def _demo(file: Path, out: Console) -> None:
     _next(file, out)
 
 
-def _table(notices: Iterable[show.Fields]) -> object:
+def _table(notices: Iterable[show.Fields]) -> Table:
     return show.table(NOTICE, notices)
 
 

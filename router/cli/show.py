@@ -172,7 +172,7 @@ def _status_lines(bill: Fields) -> Text:
         confirm = f"  (confirm with --event {hold['id']})" if "id" in hold else ""
         since = moment(hold["placed_at"])
         lines.append(f"hold   {hold_words(hold)}, since {since}{pieces}: {hold['meaning'] or ''}{confirm}")
-    if bill["released_quantity"] is not None or bill["release_posted_at"]:
+    if bill["release_posted_at"]:
         of, posted = bill["manifested_quantity"], moment(bill["release_posted_at"])
         lines.append(f"release  {_known(bill['released_quantity'])} of {_known(of)} pieces, posted {posted}")
     else:

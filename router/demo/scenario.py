@@ -86,12 +86,21 @@ STEPS: Final = (
 
 async def replace_demo_file(path: Path) -> None:
     """Make room for a new demo at `path`. Raises UsageError if what is there is no demo's file."""
-    if not path.exists():
+    if _is_free(path):
         return
-    if not path.is_file() or path.stat().st_size == 0 or not await _is_demo(path):
+    if not _has_content(path) or not await _is_demo(path):
         raise UsageError(f"{path} is there and was not made by the demo: it is left alone. Name another file")
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _is_free(path: Path) -> bool:
+    return not path.exists()
+
+
+def _has_content(path: Path) -> bool:
+    """Opening an empty file as a log would make it one."""
+    return path.is_file() and path.stat().st_size > 0
 
 
 async def _is_demo(path: Path) -> bool:

@@ -1,0 +1,164 @@
+"""How commands end: exit codes, errors in one line, Ctrl-C; live following; the watched folder; check and settings."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from router.cli.main import global_options_first
+from router.demo.scenario import FILES
+from tests.cli.conftest import BILL, WAIT_SECONDS, Command
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("parties",), 3, "there is no log snp.db yet"),
+        (("ingest", "missing.x12"), 2, "no file or folder missing.x12"),
+        (("ingest",), 2, "--watch"),
+        (("tail",), 2, "--party"),
+        (("--log", "postgres://x", "parties"), 2, "names no log"),
+        (("--config", "missing.toml", "parties"), 2, "missing.toml"),
+        (("bill", "show", "X"), 2, "NVXAHBL000012345"),
+        (("import", "parties", "--log", "sqlite:///no/such/folder.db", FILES / "parties.csv"), 4, "can't be opened"),
+        (("nonsense",), 2, "nonsense"),
+    ],
+)
+def test_each_error_is_one_message_and_a_documented_code(
+    command: Command, arguments: tuple[object, ...], code: int, says: str
+) -> None:
+    done = command(*arguments, code=code)
+    assert says in done.stderr
+    assert done.stdout == ""
+
+
+def test_what_is_not_there_is_said_with_what_there_is(routed: Command) -> None:
+    assert "HARX, NVXA" in routed("tail", "--party", "ZZZZ", code=3).stderr
+    assert "NOWHERE of NVXA" in routed("bill", "show", "NVXANOWHERE", code=3).stderr
+    routed("dead-letters", "show", "ffff", code=3)
+
+
+def test_a_reader_is_told_that_routing_is_behind(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12")
+    assert "snp-router run" in command("bill", "show", BILL, code=3).stderr
+    command("run", "--until-idle")
+    assert command("bill", "show", BILL).stderr == ""
+    command("ingest", FILES / "2-do-not-load.camir")
+    assert "not routed yet" in command("bill", "show", BILL, "--format", "json").stderr
+
+
+def test_a_live_tail_sees_what_another_process_routes_and_ctrl_c_ends_both(command: Command) -> None:
+    command.set_up()
+    run = command.start("run")
+    tail = command.start("tail", "--party", "NVXB", "--from-start", "--format", "json")
+    command("ingest", FILES / "1-on-file.x12", FILES / "2-do-not-load.camir")
+    assert tail.stdout is not None
+    notices = [json.loads(tail.stdout.readline()) for _ in range(2)]
+    assert [notice["kind"] for notice in notices] == ["change", "hold"]
+    for process in (tail, run):
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=WAIT_SECONDS)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+
+
+def test_ctrl_c_breaks_in_while_standard_input_is_awaited(command: Command) -> None:
+    command.set_up()
+    ingest = command.start("ingest", "-")
+    assert ingest.stdin is not None
+    ingest.stdin.write("\n" * 1_000_000)  # more than a pipe holds: when this is written, it is reading
+    ingest.stdin.flush()
+    ingest.send_signal(signal.SIGINT)
+    assert ingest.wait(timeout=WAIT_SECONDS) == 130
+
+
+def test_a_watched_folder_is_emptied_into_done_and_failed(command: Command) -> None:
+    command.set_up()
+    inbox = command.folder / "inbox"
+    inbox.mkdir()
+    watch = command.start("ingest", "--watch", "inbox", "--settle-seconds", "0.1", "--format", "json")
+    (inbox / "good.x12").write_text((FILES / "1-on-file.x12").read_text())
+    (inbox / "bad.jsonl").write_text("{}\n")
+    wait_for(lambda: (inbox / "done" / "good.x12").exists() and (inbox / "failed" / "bad.jsonl").exists())
+    assert "dead letters 1" in (inbox / "failed" / "bad.jsonl.report.txt").read_text()
+    watch.send_signal(signal.SIGTERM)
+    out, _ = watch.communicate(timeout=WAIT_SECONDS)
+    assert watch.returncode == 130
+    by_file = {Path(one["file"]).name: one["events"] for one in map(json.loads, out.splitlines())}
+    assert by_file == {"good.x12": 3, "bad.jsonl": 0}
+
+
+def test_check_finds_nothing_wrong_with_the_demo_s_tables(command: Command) -> None:
+    files = ("--parties", FILES / "parties.csv", "--sailings", FILES / "sailings.csv")
+    assert "nothing wrong" in command("check", *files).stdout
+
+
+def test_check_says_what_is_wrong_and_where(command: Command) -> None:
+    parties = command.write("parties.csv", "scac,contact_email\nOCNX,\n")
+    rows = "sailing_id,imo_number,scac,role,voyage_number\nS1,9074728,OCNX,operator,\nS1,9074728,SLTC,charterer,X1\n"
+    sailings = command.write("sailings.csv", rows)
+    command.environment["SNP_LGO"] = "x"
+    (checked,) = command.json("check", "--parties", parties, "--sailings", sailings, code=1)
+    for expected in (
+        "SNP_LGO",
+        "party OCNX: no 24-hour contact",
+        "SLTC is aboard but not",
+        "check digit",
+        "OCNX has no",
+    ):
+        assert any(expected in problem for problem in checked["problems"]), expected
+
+
+def test_settings_come_from_the_file_then_the_environment_then_the_options(command: Command) -> None:
+    command.write("snp-router.toml", 'log = "sqlite:///file.db"\npartitions = 2\n')
+    command("import", "parties", FILES / "parties.csv")
+    command.environment["SNP_LOG"] = "sqlite:///environment.db"
+    command("import", "parties", FILES / "parties.csv")
+    command("import", "parties", FILES / "parties.csv", "--log", "sqlite:///option.db")
+    assert sorted(path.name for path in command.folder.glob("*.db")) == ["environment.db", "file.db", "option.db"]
+
+
+def test_wrong_settings_are_named(command: Command) -> None:
+    command.write("snp-router.toml", "partitions = 0\n[rules]\nlate = 3\n")
+    errors = command("check", code=2).stderr
+    assert "partitions" in errors
+    assert "rules.late: there is no such setting" in errors
+
+
+def test_global_options_may_stand_anywhere() -> None:
+    assert global_options_first(["run", "--log", "x", "--until-idle"]) == ["--log", "x", "run", "--until-idle"]
+    assert global_options_first(["run", "--log=x"]) == ["--log=x", "run"]
+    assert global_options_first(["ingest", "--", "--log"]) == ["ingest", "--", "--log"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["demo", "import parties", "import sailings", "import filings", "import bills", "ingest", "run", "tail",
+     "bill show", "bill confirm", "explain", "dead-letters list", "dead-letters show", "dead-letters retry",
+     "parties", "sailings", "check"],
+)  # fmt: skip
+def test_every_command_s_help_has_an_example(words: str) -> None:
+    from typer.testing import CliRunner
+
+    from router.cli.main import app
+
+    shown = CliRunner().invoke(app, [*words.split(), "--help"])
+    assert shown.exit_code == 0
+    assert f"Example:  snp-router {words}" in " ".join(shown.output.split("\n"))
+
+
+def test_the_exit_codes_are_in_the_help(command: Command) -> None:
+    assert "Exit codes" in command("--help").stdout
