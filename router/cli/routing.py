@@ -74,7 +74,7 @@ async def _route(session: Session, totals: Totals, *, until_idle: bool) -> None:
 def _report(totals: Totals, form: Format) -> None:
     if form is Format.JSON:
         counts = {name.replace(" ", "_"): totals.counts[name] for name in COUNTED}
-        emit(counts | {"bills": totals.bills})
+        emit(counts | {"bills": sum(totals.bills.values())})
     else:
         words = ", ".join(f"{totals.counts[name]} {word}" for name, word in COUNTED.items())
-        console().print(f"routed: {words}; {totals.bills} bills on the ledger", markup=False)
+        console().print(f"routed: {words}; {sum(totals.bills.values())} bills on the ledger", markup=False)

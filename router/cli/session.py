@@ -21,8 +21,9 @@ from rich.console import Console
 
 from router import topics
 from router.engine.plain import json_line
+from router.engine.progress import unrouted
 from router.engine.registrar import prepare
-from router.engine.views import NotFoundError, unrouted
+from router.engine.views import NotFoundError
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
 from router.settings import Settings, load_settings

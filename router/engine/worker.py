@@ -44,7 +44,8 @@ class Totals:
     """What a run did, for its summary."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    bills: int = 0
+    bills: dict[int, int] = field(default_factory=dict)
+    """On the ledger, by task."""
 
 
 class Worker:
@@ -67,23 +68,29 @@ class Worker:
 
     async def _route(self, task: Task) -> None:
         shard = await self._restore(task)
-        self.totals.bills += shard.bill_count
+        self.totals.bills[task.partition] = shard.bill_count
         if self._idle:
             self._idle.enter(task.partition)
+        try:
+            await self._keep_routing(task, shard)
+        finally:
+            if self._idle:
+                self._idle.leave(task.partition)
+
+    async def _keep_routing(self, task: Task, shard: Shard) -> None:
         before = Counter[str]()
         while True:
             records = await self._poll(task, shard)
             if self._idle and self._idle.is_over(task.partition, busy=bool(records) or shard.is_walking):
-                if await self._nothing_is_left():
+                if await self._nothing_is_left(self._idle):
                     return
                 continue
             if not records and not shard.is_walking and not self._tick_is_due(task, shard):
                 continue
-            bills = shard.bill_count
             await self._transact(task, shard, records)
             if self._idle:
                 self._idle.is_over(task.partition, busy=True)
-            self.totals.bills += shard.bill_count - bills
+            self.totals.bills[task.partition] = shard.bill_count
             self.totals.counts.update(shard.totals - before)
             before = Counter(shard.totals)
 
@@ -134,11 +141,12 @@ class Worker:
             shard.committed()
             return
 
-    async def _nothing_is_left(self) -> bool:
+    async def _nothing_is_left(self, idle: Idle) -> bool:
         """Also in tasks that are not ours (yet): a router that died keeps its own for as long as its session lasts."""
-        assert self._idle is not None
-        partitions = len(await self._log.end_offsets(topics.DISPOSITIONS))
-        return self._idle.tasks == partitions or await unrouted(self._log) == 0
+        if not idle.everywhere:
+            partitions = len(await self._log.end_offsets(topics.DISPOSITIONS))
+            idle.everywhere = idle.tasks == partitions or await unrouted(self._log) == 0
+        return idle.everywhere
 
     async def _note_missing(self, shard: Shard, missing: tuple[str, ...]) -> None:
         notes = [RegistryNote("missing", topic, now_milliseconds()) for topic in missing]
@@ -155,6 +163,8 @@ class Idle:
     """Whether all tasks have looked and found nothing since any of them last did something."""
 
     def __init__(self) -> None:
+        self.everywhere = False
+        """It is known that nothing is left in other routers' tasks either."""
         self._waiting: set[int] = set()
         self._tasks: set[int] = set()
 
@@ -166,6 +176,10 @@ class Idle:
     def enter(self, task: int) -> None:
         self._tasks.add(task)
         self._waiting.clear()
+
+    def leave(self, task: int) -> None:
+        self._tasks.discard(task)
+        self._waiting.discard(task)
 
     def is_over(self, task: int, *, busy: bool) -> bool:
         if busy:
