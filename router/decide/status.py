@@ -180,10 +180,12 @@ def _release(account: Account, known: Known, confirmed: Collection[str]) -> tupl
         unsure = [lot for lot in lots if lot.id not in confirmed]
         if unsure and (manifested is None or any(lot.quantity is None for lot in unsure)):
             doubts.append(QUANTITY_UNKNOWN)
-        if not _covers([lot for lot in lots if not _is_stale(lot, confirmed)], lots, manifested):
-            doubts.append(RELEASE_PREDATES_HOLD)
-        if not _covers([lot for lot in lots if _at_place(lot, known, confirmed)], lots, manifested):
-            doubts.append(PORT_DIFFERS)
+        stale = {lot.id for lot in lots if _is_stale(lot, confirmed)}
+        elsewhere = {lot.id for lot in lots if not _at_place(lot, known, confirmed)}
+        # Only what is free of every doubt can make up for the rest: one lot fresh and another at the place is neither.
+        if not _covers([lot for lot in lots if lot.id not in stale | elsewhere], lots, manifested):
+            doubts += [RELEASE_PREDATES_HOLD] if stale else []
+            doubts += [PORT_DIFFERS] if elsewhere else []
     if not account.complete and not settled:
         doubts.append(HISTORY_INCOMPLETE)
     enough = manifested is None or any(lot.quantity is None for lot in lots) or _sum(lots) >= manifested
