@@ -66,11 +66,12 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
     known_code = rules.codes.get(record.disposition_code) is not None
     event_id = keyed_id(secret, text if known_code else content_hash(text))
     posted = posted_minute(record.action_at)
-    repeated = event_id in state.unread or any(event.id == event_id for _, event in state.events)
+    repeated = event_id in state.unread or event_id in state.event_ids()
     facts = state.facts.copy()
     learnt = facts.learn(record, posted)
     state.facts = facts
-    settled = _settle_retried(state, record, secret)
+    learnt |= repeated and not record.resent and state.is_no_resending(event_id)
+    settled = _settle_retried(state, record, event_id, secret)
     letters: tuple[DeadLetter, ...] = ()
     if not known_code and (not repeated or record.retry_of):
         letters = (unknown_code_letter(record, text),)
@@ -109,12 +110,13 @@ def ledger_event(record: Disposition, event_id: str, posted: int) -> Event:
     )
 
 
-def _settle_retried(state: BillState, record: Disposition, secret: bytes) -> bool:
-    """A mended reading ends the hold that stood in its place, in the decision that applies it."""
+def _settle_retried(state: BillState, record: Disposition, event_id: str, secret: bytes) -> bool:
+    """A mended reading ends the hold that stood in its place, in the decision that applies it. One that is still what
+    it was, an unknown code, ends nothing."""
     if record.retry_of is None:
         return False
     unread_id = keyed_id(secret, record.retry_of)
-    if unread_id not in state.unread or unread_id in state.settled:
+    if unread_id == event_id or unread_id not in state.unread or unread_id in state.settled:
         return False
     state.settled = state.settled | {unread_id}
     return True
@@ -157,8 +159,7 @@ def _enter_snapshot(state: BillState, record: Snapshot, context: Context) -> Ent
         hold._replace(container_number=hold.container_number and container_key(hold.container_number))
         for hold in record.holds
     )
-    state.snapshot = record._replace(holds=holds)
-    state.folded = state.fold_line = None
+    state.begin_from(record._replace(holds=holds), context.rules)
     state.facts = replace(state.facts, filing=record.filing)
     return Entered(state, CATCH_UP)
 

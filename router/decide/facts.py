@@ -85,7 +85,8 @@ class Facts:
         return Facts(self.filing, dict(self.learnt), dict(self.snps), dict(self.containers))
 
     def learn(self, disposition: Disposition, posted: int) -> bool:
-        """Merge what a disposition carries; whether that added or changed anything that is known."""
+        """Merge what a disposition carries; whether that changed anything. Hearing the same again later counts: it
+        may now be newer than the filing."""
         changed = False
         received_at = disposition.received_at
         for name in SCALARS:
@@ -95,7 +96,7 @@ class Facts:
                 new = Learnt(posted, received_at, value)
                 if old is None or new > old:
                     self.learnt[name] = new
-                    changed = changed or old is None or old.value != value
+                    changed = True
         changed |= _name(self.snps, disposition.snps, received_at)
         changed |= _name(self.containers, disposition.container_numbers, received_at)
         changed |= _name(self.containers, disposition.other_container_numbers, received_at)
@@ -126,7 +127,7 @@ def _name(register: dict[str, int], names: Iterable[str], received_at: int) -> b
         old = register.get(name)
         if old is None or old < received_at:
             register[name] = received_at
-            changed = changed or old is None
+            changed = True
     return changed
 
 

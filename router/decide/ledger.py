@@ -20,6 +20,9 @@ ADDED: Final = "55"
 DELETED: Final = "54"
 QUANTITY_CODES: Final = frozenset({"55", "56", "69"})
 """The only codes whose quantity is the bill's own."""
+TAKING_BACK: Final = 3
+PLACING: Final = 4
+"""Ranks within one minute (`order_key`): what stops comes last, and a block outlives a take-back of its minute."""
 OVERRIDE: Final = "4A"
 EXAM_CODES: Final = frozenset({"1A", "1B"})
 
@@ -118,14 +121,16 @@ def _rank(event: Event, rules: Rules) -> int:
     if event.code == ADDED:
         return 0
     code = rules.codes.get(event.code)
-    if code is None or event.code == DELETED:
-        return 3
-    if code.effect in (Effect.PLACE, Effect.REVOKE):
-        return 3
+    if code is None or code.effect is Effect.REVOKE or event.code == DELETED:
+        return TAKING_BACK
+    if code.effect is Effect.PLACE:
+        return PLACING
     if code.effect is Effect.BLOCK:
-        return 1 if event.reversal else 3
-    if code.effect in (Effect.LIFT, Effect.RELEASE, Effect.MOVE):
-        return 3 if event.reversal else 1
+        return 1 if event.reversal else PLACING
+    if code.effect is Effect.LIFT:
+        return PLACING if event.reversal else 1
+    if code.effect in (Effect.RELEASE, Effect.MOVE):
+        return TAKING_BACK if event.reversal else 1
     return 1 if event.code in rules.codes.ends else 2
 
 
@@ -172,7 +177,7 @@ def _apply(account: Account, event: Event, code: Code, rules: Rules, confirmed: 
         account.closed = code.closes == "yes"
     if not event.reversal and (event.code in EXAM_CODES or effect is Effect.RELEASE):
         account.last_entry_code = event.code
-    account.last_posted = event.posted
+    account.last_posted = max(event.posted, account.last_posted or event.posted)
 
 
 def _begin(account: Account, event: Event, rules: Rules) -> None:

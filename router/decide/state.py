@@ -10,11 +10,11 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from router import avro, codec
-from router.clock import posted_minute
+from router.clock import order_minute, posted_minute
 from router.decide.audience import ROLES
 from router.decide.facts import SCALARS, Facts, Known, Learnt
-from router.decide.ledger import Account, Event, Lot, Standing, order_key, settle
-from router.decide.rules import Rules
+from router.decide.ledger import QUANTITY_CODES, TAKING_BACK, Account, Event, Lot, Standing, order_key, settle
+from router.decide.rules import STANDING, Rules
 from router.decide.status import Assessment, Unread, assess
 from router.model.facts import IndexFact, LinkFact
 from router.model.inputs import Snapshot
@@ -43,7 +43,8 @@ class BillState:
 
     key: str
     sequence: int = 0
-    """Decisions so far that told or changed something."""
+    """Number of the latest decision that told or changed something. The first follows the minute in which the bill was
+    first heard of: so no number, and with it no notice's id, comes back when a bill does that was forgotten."""
     touched: int = 0
     """The tick at which the bill was last heard of. UTC milliseconds."""
     facts: Facts = field(default_factory=Facts)
@@ -92,7 +93,7 @@ class BillState:
     @property
     def has_news(self) -> bool:
         """Whether there is anything to tell: a filing alone isn't, nor a link to a bill not known otherwise."""
-        if self.events or self.folded or self.snapshot or self.unread:
+        if self.events or self.folded or self.snapshot or self.unread or self.told:
             return True
         return self.facts.filing is not None and bool(self.links)
 
@@ -109,14 +110,31 @@ class BillState:
         if len(self.events) > rules.fold_after_events:
             self._fold(rules)
 
+    def is_no_resending(self, event_id: str) -> bool:
+        """Take note that an event known as sent again came as a first sending, too: which one came first must not
+        matter."""
+        corrected = [(key, event._replace(resent=event.resent and event.id != event_id)) for key, event in self.events]
+        changed = corrected != self.events
+        self.events = corrected
+        return changed
+
     def _fold(self, rules: Rules) -> None:
         """A quarter at a time, so that a bill with thousands of events doesn't pay for it at each."""
-        count = max(1, rules.fold_after_events // 4)
-        oldest = [event for _, event in self.events[:count]]
-        self.folded = settle(self.opening(), self._counting(oldest, rules), rules, self.confirmed)
+        last = self.events[max(1, rules.fold_after_events // 4) - 1][0][0]
+        oldest = [event for key, event in self.events if key[0] <= last]
+        counting = self._counting(oldest, rules)
+        known_quantity = self._is_counted(counting)
+        self.folded = settle(self.opening(rules), counting, rules, self.confirmed)
         self.folded.unseen.clear()
-        self.fold_line = self.events[count][0][0]
-        self.events = self.events[count:]
+        if not known_quantity:
+            self.folded.manifested = None  # only filed, so a later filing has the say
+        self.fold_line = max(last + 1, self.fold_line or 0)  # no minute is split: its fingerprints are gone
+        self.events = self.events[len(oldest) :]
+
+    def _is_counted(self, events: list[Event]) -> bool:
+        """Whether an event that is folded now or was before gave the bill's quantity."""
+        before = self.folded is not None and self.folded.manifested is not None
+        return before or any(event.code in QUANTITY_CODES and event.quantity is not None for event in events)
 
     def _counting(self, events: list[Event], rules: Rules) -> list[Event]:
         """Those that count: nothing before a snapshot; before the fold only what places or takes back."""
@@ -131,32 +149,42 @@ class BillState:
 
     def _counts_behind(self, event: Event, line: int, rules: Rules) -> bool:
         minute, rank, _, _ = order_key(event, rules)
-        return minute >= line or rank == STOPPING_RANK
+        return minute >= line or rank >= TAKING_BACK
 
     def is_behind(self, event: Event) -> bool:
         """Whether an event was posted before what is already summed up."""
         if self.snapshot is not None and event.posted < posted_minute(self.snapshot.status_at):
             return True
-        return self.fold_line is not None and event.posted < self.fold_line
+        return self.fold_line is not None and order_minute(event.posted) < self.fold_line
 
-    def opening(self) -> Account:
+    def begin_from(self, snapshot: Snapshot, rules: Rules) -> None:
+        """Take a snapshot as what stood at its time. What was folded since stays, and the snapshot's holds beside it:
+        whether they were removed since, nobody can tell."""
+        self.snapshot = snapshot
+        if self.folded is not None and self.fold_line is not None:
+            if self.fold_line > posted_minute(snapshot.status_at):
+                self.folded = self.folded.copy()
+                self.folded.holds = _account_of(snapshot, rules).holds | self.folded.holds
+            else:
+                self.folded = self.fold_line = None
+
+    def opening(self, rules: Rules) -> Account:
         """What stands before the first event that is kept."""
         if self.folded is not None:
-            return self.folded
-        if self.snapshot is not None:
-            return _account_of(self.snapshot)
-        filing = self.facts.filing
-        if filing is None:
-            return Account()
-        return Account(manifested=filing.manifested_quantity, complete=True)
-
-    def account(self, rules: Rules) -> Account:
-        events = [event for _, event in self.events]
-        account = settle(self.opening(), self._counting(events, rules), rules, self.confirmed)
+            account = self.folded.copy()
+        else:
+            account = _account_of(self.snapshot, rules) if self.snapshot is not None else Account()
         if self.facts.filing is not None:
             account.complete = True
             if account.manifested is None:
                 account.manifested = self.facts.filing.manifested_quantity
+        return account
+
+    def account(self, rules: Rules) -> Account:
+        events = [event for _, event in self.events]
+        account = settle(self.opening(rules), self._counting(events, rules), rules, self.confirmed)
+        if account.manifested is None and self.facts.filing is not None:
+            account.manifested = self.facts.filing.manifested_quantity  # a 55 began a life and said no quantity
         return account
 
     def assess(self, rules: Rules) -> tuple[Known, Assessment]:
@@ -165,17 +193,15 @@ class BillState:
             known = self.facts.known()
             standing = (one for one in self.unread.values() if one.id not in self.settled)
             account = self.account(rules)
-            self.view = known, assess(account, known, self.links.values(), standing, rules, self.confirmed)
+            confirmed = self.confirmed - self.unread.keys()
+            self.view = known, assess(account, known, self.links.values(), standing, rules, confirmed)
             self.unseen = frozenset(account.unseen)
         return self.view
 
 
-STOPPING_RANK = 3
-"""The rank, in `ledger.order_key`, of what places or takes back."""
-
-
-def _account_of(snapshot: Snapshot) -> Account:
-    account = Account(manifested=snapshot.filing.manifested_quantity, complete=True)
+def _account_of(snapshot: Snapshot, rules: Rules) -> Account:
+    """Its quantity is its filing's, or a later filing's."""
+    account = Account(complete=True)
     at = posted_minute(snapshot.status_at)
     account.last_posted = at
     latest = None
@@ -185,7 +211,8 @@ def _account_of(snapshot: Snapshot) -> Account:
         latest = placed if latest is None else max(latest, placed)
     if snapshot.released_quantity:
         posted = at if snapshot.release_posted_at is None else posted_minute(snapshot.release_posted_at)
-        stale = "snapshot" if latest is not None and latest >= posted else None
+        predates = rules.release_after_hold != STANDING and latest is not None and latest >= posted
+        stale = "snapshot" if predates else None
         account.lots.append(Lot("snapshot", "1C", snapshot.released_quantity, posted, None, None, stale))
     return account
 
