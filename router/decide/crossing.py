@@ -13,10 +13,14 @@ from typing import Final, NamedTuple
 
 from router.decide.facts import Known
 from router.decide.identifiers import container_key
+from router.decide.registry import near
 from router.decide.state import BillState
 from router.decide.status import Assessment, StandingHold
 from router.model.facts import CONTAINER, MASTER, ORIGINAL, IndexFact, LinkFact
 from router.model.registry import Sailing
+
+SAME_ARRIVAL_DAYS: Final = 7
+"""Dates of one arrival, as two bills give them, differ by days; the same box on the same ship again, by weeks."""
 
 DERIVED: Final = frozenset({"BOX", "HOUSE"})
 
@@ -112,7 +116,8 @@ def enter_fact(group: IndexGroup, fact: IndexFact) -> tuple[dict[str, IndexEntry
     changed: dict[str, IndexEntry | None] = {fact.bill: group.entries.get(fact.bill)}
     if kind == CONTAINER:
         concerned = [fact.bill] if stopping_before == group.stopping.get(fact.bill) else list(group.entries)
-        return changed, _answer_all(group, fact.key, concerned, changed)
+        left = [LinkFact(fact.bill, fact.key, "BOX", False)] if not fact.present and old and old.answer.stopped else []
+        return changed, [*left, *_answer_all(group, fact.key, concerned, changed)]
     if kind == MASTER and stopped_before != bool(group.stopping):
         return changed, [LinkFact(subject, fact.key, "HOUSE", not stopped_before)]
     if kind == ORIGINAL and (old is not None) != fact.present:
@@ -147,4 +152,4 @@ def same_voyage(one: IndexFact, other: IndexFact) -> bool:
         return one.sailing_id == other.sailing_id
     if one.imo_number and other.imo_number and one.imo_number != other.imo_number:
         return False
-    return not (one.arrival_date and other.arrival_date) or one.arrival_date == other.arrival_date
+    return near(one.arrival_date, other.arrival_date, SAME_ARRIVAL_DAYS)

@@ -123,14 +123,15 @@ def _cut(line: Line) -> str:
 def _around(sailings: list[Sailing], arrival_date: str | None) -> Sailing | None:
     """The only one whose arrival is near the date; one without a date on either side counts as near."""
     unique = {sailing.sailing_id: sailing for sailing in sailings}
-    near = [sailing for sailing in unique.values() if _near(sailing.arrival_date, arrival_date)]
-    return near[0] if len(near) == 1 else None
+    fitting = [sailing for sailing in unique.values() if near(sailing.arrival_date, arrival_date, SAME_ROTATION_DAYS)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
-def _near(one: str | None, other: str | None) -> bool:
+def near(one: str | None, other: str | None, days: int) -> bool:
+    """Whether two dates are at most so many days apart; an unknown one is near."""
     if one is None or other is None:
         return True
-    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days) <= SAME_ROTATION_DAYS
+    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days) <= days
 
 
 def same_name(one: str, other: str) -> bool:
