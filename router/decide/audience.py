@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from router.decide.facts import Known
 from router.decide.registry import Registry
-from router.model.bill import split_bill_key
+from router.model.bill import is_vessel_key, split_bill_key
 from router.model.registry import Sailing
 
 FILER: Final = "FILER"
@@ -112,6 +112,8 @@ def grounds_of(
     bill: str, known: Known, sailing: Sailing | None, in_stopped_box: bool, registry: Registry
 ) -> list[Ground]:
     """Every reason to tell or not to tell somebody, in the order of the rules; `explain` shows them as they are."""
+    if is_vessel_key(bill):
+        return _vessel_grounds(sailing, registry)
     name = registry.party_scac
     issuer = split_bill_key(bill)[0]
     grounds = [Ground(name(issuer), FILER, "1: issuer of the bill", ALWAYS)]
@@ -134,6 +136,15 @@ def grounds_of(
             Ground(scac, CO_LOADER, "5: its bill is in a stopped container", ALWAYS) for scac in sorted(told)
         )
     return grounds
+
+
+def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]:
+    """What happens to the vessel concerns every line aboard, whatever it was granted of others' bills."""
+    if sailing is None:
+        return []
+    aboard = f"4: aboard {sailing.sailing_id}, an event of the vessel"
+    role_of = {"operator": OPERATOR, "charterer": CHARTERER}
+    return [Ground(registry.party_scac(line.scac), role_of[line.role], aboard, ALWAYS) for line in sailing.lines]
 
 
 def _aboard(sailing: Sailing, known: Known, issuer: str, registry: Registry) -> list[Ground]:
