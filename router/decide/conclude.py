@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from router.clock import MINUTE
 from router.decide.audience import Audience, Member, View, audience_of
 from router.decide.crossing import said_by, to_send
 from router.decide.facts import Known
@@ -97,7 +98,7 @@ def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rul
     was = before.assess(rules)[1] if before.has_news else None
     state.view = None
     known, after = state.assess(rules)
-    state.sequence += 1
+    state.sequence = (state.sequence or registry.now // MINUTE) + 1
     state.touched = max(state.touched, registry.now)
     in_box = any(link.kind == "BOX" for link in state.links.values())
     audience = audience_of(state.key, known, in_box, registry)
@@ -116,7 +117,7 @@ def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rul
     facts = said_by(state, known, after, audience.sailing)
     changed_facts = to_send(state.said, facts)
     state.said = facts
-    waits, waiting_changed = _waits(before, state, known, after, audience, missed, registry)
+    waits, waiting_changed = _waits(before, state, known, was, after, audience, missed, registry)
     return Decision(state, entered, was, after, flags, notices, changed_facts, entered.letters, waits, waiting_changed)
 
 
@@ -140,7 +141,7 @@ def _tell(
         new = was is not None and _is_new(member, before, was)
         if not new and not everyone:
             continue
-        kind = kind_of(was, after, told, status_now=new)
+        kind = CHANGE if is_vessel_key(state.key) else kind_of(was, after, told, status_now=new)
         number = notice_id(decision, member.scac)
         if not new:
             yield Notice(shared, member, kind, entered.cause, number)
@@ -148,7 +149,7 @@ def _tell(
         if status_now is None:
             subject = shared.subject if entered.subject.event_id else subject_of_event(state.latest())
             status_now = shared._replace(subject=subject, authorises=after.authorises)
-        yield Notice(status_now, member, kind, CATCH_UP, number, tuple(sorted(state.event_ids())))
+        yield Notice(status_now, member, kind, CATCH_UP, number, _covered(state))
 
 
 def _entitled(member: Member, told: Told | None, after: Assessment) -> bool:
@@ -164,9 +165,14 @@ def _entitled(member: Member, told: Told | None, after: Assessment) -> bool:
 
 def _is_new(member: Member, before: BillState, was: Assessment) -> bool:
     """Whether a member missed something that was said before: it gets the status now instead."""
-    if not _entitled(member, None, was):
-        return False
-    return member.scac not in before.told or any(entry.partition(":")[2] == member.scac for entry in before.waiting)
+    if any(entry.partition(":")[2] == member.scac for entry in before.waiting):
+        return True
+    return member.scac not in before.told and _entitled(member, None, was)
+
+
+def _covered(state: BillState) -> tuple[str, ...]:
+    """What a status-now notice stands for: all events so far, those that could not be read too."""
+    return tuple(sorted(state.event_ids() | state.unread.keys()))
 
 
 def _missed(before: BillState, after: Assessment, audience: Audience) -> Iterator[Member]:
@@ -234,6 +240,7 @@ def _waits(
     before: BillState,
     state: BillState,
     known: Known,
+    was: Assessment | None,
     after: Assessment,
     audience: Audience,
     missed: tuple[Member, ...],
@@ -248,7 +255,7 @@ def _waits(
             reasons.append("NO_SNP")
     reasons.extend(f"{member.why_not}:{member.scac}" for member in missed)
     state.waiting = (*reasons, *(("DO_NOT_LOAD",) if reasons and after.do_not_load else ()))
-    if state.waiting == before.waiting:
+    if state.waiting == before.waiting and not (reasons and was and was.status != after.status):
         return None, False
     if not reasons:
         state.waiting_since = 0
