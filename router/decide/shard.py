@@ -24,9 +24,12 @@ from router.decide.state import BillState, decode_state, encode_state
 from router.decide.status import OVER
 from router.errors import InputError
 from router.log.interface import Output, Record
+from router.model.bill import is_vessel_key, split_bill_key
 from router.model.facts import IndexFact
 from router.model.inputs import DeadLetter, Disposition
 from router.model.registry import Party, RegistryNote, Sailing
+
+KEYED_BY_BILL: Final = frozenset({topics.URGENT, topics.LINKS, topics.FILINGS, topics.DISPOSITIONS})
 
 HOT_BILLS: Final = 20_000
 """Decoded states kept at hand; the rest lie as bytes, about a third of the memory."""
@@ -46,6 +49,7 @@ class Shard:
         self._changed_bills: dict[str, BillState | None] = {}
         self._changed_index: dict[str, IndexGroup] = {}
         self._committed_position: dict[str, int] = {}
+        self._committed_walks = (self.walk.place, self.sweep.place)
         self._encoded: dict[str, bytes | None] = {}
         self._tally: Counter[str] = Counter()
         self.totals: Counter[str] = Counter()
@@ -78,9 +82,9 @@ class Shard:
 
     def _load_position(self, datum: codec.Datum) -> None:
         self.position = dict(datum["offsets"])
-        self._committed_position = dict(self.position)
         self.walk = Walk(datum["walk_epoch"], datum["walk_cursor"])
         self.sweep = Walk(datum["sweep_day"], datum["sweep_cursor"])
+        self._mark_committed()
 
     def load_registry(self, record: Record) -> None:
         """Take in a registry record from before the position: it was acted on already."""
@@ -97,8 +101,7 @@ class Shard:
         try:
             value = codec.decode_value(record.value)
         except InputError as error:
-            self._outputs.append(letter_output(foreign_letter(record, str(error))))
-            return
+            value = foreign_letter(record, str(error))
         if isinstance(value, Party | Sailing | RegistryNote):
             self._registry(value, record.offset)
         elif isinstance(value, IndexFact):
@@ -114,6 +117,9 @@ class Shard:
             self.sweep = Walk(self.registry.now // DAY, "")
 
     def _bill(self, value: BillRecord, record: Record) -> None:
+        if isinstance(value, DeadLetter) and not _names_a_bill(value):
+            self._outputs.append(letter_output(value))
+            return
         key = key_of(value)
         context = Context(self.registry, self.rules)
         try:
@@ -124,9 +130,7 @@ class Shard:
         except Exception as error:  # whatever a decision raises must stop its bill, and nothing else
             if isinstance(value, DeadLetter):
                 raise
-            letter = undecidable_letter(value, error)
-            decision = decide(self.state(key), letter, context)
-            self._keep(key, decision, self._origin(record, value))
+            self._bill(undecidable_letter(value, error), record)
 
     def _keep(self, key: str, decision: Decision, origin: Origin) -> None:
         outputs = list(outputs_of(key, decision, origin, self.rules))
@@ -208,7 +212,7 @@ class Shard:
         self._changed_bills[key] = None
 
     def _is_forgettable(self, state: BillState) -> bool:
-        quiet = self.registry.now - state.touched
+        quiet = self.registry.now - state.touched if state.touched else 0  # 0: from before the first tick of all
         if quiet >= self.rules.forget_silent_after_days * DAY:
             return True
         over = state.assess(self.rules)[1].status in OVER
@@ -275,13 +279,18 @@ class Shard:
                 self._index[index_key] = group
             else:
                 self._index.pop(index_key, None)
-        self._committed_position = dict(self.position)
+        self._mark_committed()
         self.totals.update(self._tally)
         self._clear()
+
+    def _mark_committed(self) -> None:
+        self._committed_position = dict(self.position)
+        self._committed_walks = (self.walk.place, self.sweep.place)
 
     def abandon(self) -> None:
         """Forget what the transaction changed. The registry stays: what it was told holds whoever hears it twice."""
         self.position = dict(self._committed_position)
+        self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)
         self._clear()
 
     def _clear(self) -> None:
@@ -301,6 +310,10 @@ class Walk:
         self.cursor = cursor
         """The last bill looked at; None: done."""
         self._keys: list[str] | None = None
+
+    @property
+    def place(self) -> tuple[int, str | None]:
+        return self.goal, self.cursor
 
     def next(self, bills: dict[str, bytes], limit: int) -> list[str]:
         """The next bills to look at; bills that came meanwhile are up to date by themselves."""
@@ -324,8 +337,15 @@ def _registry_value(value: bytes) -> Party | Sailing | RegistryNote:
 
 
 def foreign_letter(record: Record, reason: str) -> DeadLetter:
+    """For what is no record of ours. Its key may still name a bill: that bill it stops, for it may have been a hold."""
     value = record.value or b""
     place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
-    return DeadLetter(
-        sha256(value).hexdigest()[:32], reason, place, "unknown", value, len(value), received_at=record.timestamp
-    )
+    letter_id = sha256(value).hexdigest()[:32]
+    key = record.key.decode(errors="replace") if record.topic in KEYED_BY_BILL else ""
+    scac, number = (None, None) if is_vessel_key(key) else split_bill_key(key)
+    whole = (letter_id, reason, place, "unknown", value, len(value))
+    return DeadLetter(*whole, scac or None, number or None, received_at=record.timestamp)
+
+
+def _names_a_bill(letter: DeadLetter) -> bool:
+    return letter.scac is not None and letter.bill_of_lading is not None
