@@ -20,6 +20,7 @@ In the environment: `SNP_LOG`, `SNP_RULES__RELEASE_AFTER_HOLD`, `SNP_SQLITE__BUS
 from __future__ import annotations
 
 import os
+import socket
 import tomllib
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
@@ -30,6 +31,7 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 
 from router.decide.codes import load_codes
 from router.decide.rules import FRESH, Rules
+from router.engine.supervisor import SLOT
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
 from router.log.sqlite import SqliteSettings
@@ -103,8 +105,15 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file)
 
     def log_settings(self) -> dict[str, Any]:
-        """Those of the log that `log` names, for `open_log`."""
-        return self.kafka if self.log.startswith("kafka:") else self.sqlite.model_dump()
+        """Those of the log that `log` names, for `open_log`.
+
+        A worker under a supervisor has a place of its own in Kafka's group, by machine and slot: replaced within the
+        session's time-out, it finds its tasks again and no other worker is disturbed.
+        """
+        if not self.log.startswith("kafka:"):
+            return self.sqlite.model_dump()
+        slot = os.environ.get(SLOT)
+        return {"group_instance_id": f"{socket.gethostname()}-{slot}"} | self.kafka if slot else self.kafka
 
     def decision_rules(self) -> Rules:
         """Raises UsageError where the code table can't be read."""
