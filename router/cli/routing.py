@@ -46,9 +46,11 @@ def run_router(
     totals = Totals()
     try:
         run(_route(session, totals, until_idle=until_idle))
-    finally:
-        if totals.counts or until_idle:
+    except BaseException:
+        if totals.counts:
             _report(totals, form)
+        raise
+    _report(totals, form)
 
 
 async def _supervise(session: Session, workers: int) -> int:
