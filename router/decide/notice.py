@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple
 from router.clock import from_posted
 from router.decide.audience import View
 from router.decide.facts import Known
+from router.decide.identifiers import container_key
 from router.decide.ledger import Event
 from router.decide.rules import Rules
 from router.decide.state import Told
-from router.decide.status import Assessment
+from router.decide.status import Assessment, StandingHold
 from router.model.bill import is_vessel_key, split_bill_key
 from router.model.inputs import Disposition
 
@@ -156,7 +157,7 @@ def shared_fields(
         "deliverable": None if vessel else after.deliverable,
         "do_not_load": None if vessel else after.do_not_load,
         "doubts": () if vessel else after.doubts,
-        "holds": [hold_fields(hold) for hold in after.holds],
+        "holds": [hold_fields(hold, known) for hold in after.holds],
         "authorises": authorises,
         "manifested_quantity": after.manifested_quantity,
         "released_quantity": None if vessel else after.released_quantity,
@@ -178,12 +179,16 @@ def withhold(fields: dict[str, Any], view: View) -> dict[str, Any]:
     return fields | dict.fromkeys(WITHHELD[view]) if WITHHELD[view] else fields
 
 
-def hold_fields(hold: Any) -> dict[str, Any]:
-    """A hold as notices and `bill show` write it."""
+def hold_fields(hold: StandingHold, known: Known) -> dict[str, Any]:
+    """A hold as notices and `bill show` write it; its container as it is written on the bill, with its check digit."""
+    container = hold.container_number
+    if container is not None:
+        as_written = (number for number in known.container_numbers if container_key(number) == container)
+        container = next(as_written, container)
     return {
         "code": hold.code,
         "kind": hold.kind,
-        "container_number": hold.container_number,
+        "container_number": container,
         "quantity": hold.quantity,
         "placed_at": None if hold.placed is None else from_posted(hold.placed),
         "meaning": hold.meaning,

@@ -101,7 +101,7 @@ def bill_fields(view: BillView) -> dict[str, Any]:
     scac, number = split_bill_key(view.key)
     return (
         {"scac": scac, "bill_of_lading": number}
-        | status_fields(view.after)
+        | status_fields(view.after, view.known)
         | {"flags": list(view.timeline[-1]["flags"]) if view.timeline else []}
         | {name: _listed(value) for name, value in view.known._asdict().items()}
         | {
@@ -114,14 +114,14 @@ def bill_fields(view: BillView) -> dict[str, Any]:
     )
 
 
-def status_fields(after: Assessment) -> dict[str, Any]:
+def status_fields(after: Assessment, known: Known) -> dict[str, Any]:
     """The status group of a notice; holds that an operator may confirm have an `id`."""
     datum = {
         "status": after.status,
         "deliverable": after.deliverable,
         "do_not_load": after.do_not_load,
         "doubts": list(after.doubts),
-        "holds": [hold_fields(hold) for hold in after.holds],
+        "holds": [hold_fields(hold, known) for hold in after.holds],
         "authorises": list(after.authorises),
         "manifested_quantity": after.manifested_quantity,
         "released_quantity": after.released_quantity,
