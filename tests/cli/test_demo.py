@@ -10,7 +10,7 @@ from tests.cli.conftest import BILL, CO_LOADED, Command
 
 def test_the_demo_tells_its_story_and_leaves_a_log_to_try_the_commands_on(command: Command) -> None:
     began = time.monotonic()
-    shown = command("demo").stdout
+    shown = command.process("demo").stdout
     assert time.monotonic() - began < 10
     assert all(step.happens in shown for step in STEPS)
     assert "LATE" not in shown

@@ -39,7 +39,7 @@ def wait_for(true: Callable[[], bool]) -> None:
 def test_each_error_is_one_message_and_a_documented_code(
     command: Command, arguments: tuple[object, ...], code: int, says: str
 ) -> None:
-    done = command(*arguments, code=code)
+    done = command.process(*arguments, code=code)
     assert says in done.stderr
     assert done.stdout == ""
 
@@ -79,7 +79,7 @@ def test_ctrl_c_breaks_in_while_standard_input_is_awaited(command: Command) -> N
     command.set_up()
     ingest = command.start("ingest", "-")
     assert ingest.stdin is not None
-    ingest.stdin.write("\n" * 1_000_000)  # more than a pipe holds: when this is written, it is reading
+    ingest.stdin.write("{}\n" * 100_000)  # more than a pipe holds: when this is written, it is reading
     ingest.stdin.flush()
     ingest.send_signal(signal.SIGINT)
     assert ingest.wait(timeout=WAIT_SECONDS) == 130
@@ -161,4 +161,4 @@ def test_every_command_s_help_has_an_example(words: str) -> None:
 
 
 def test_the_exit_codes_are_in_the_help(command: Command) -> None:
-    assert "Exit codes" in command("--help").stdout
+    assert "Exit codes" in command.process("--help").stdout

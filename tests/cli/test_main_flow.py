@@ -39,9 +39,9 @@ def test_no_party_can_take_over_the_scac_of_another(command: Command) -> None:
 def test_what_is_fed_in_is_summed_up_and_routing_says_what_was_new(command: Command) -> None:
     command.set_up()
     files = sorted(FILES.glob("[1-9]-*"))
-    (taken,) = command.json("ingest", *files)
+    taken = json.loads(command.process("ingest", *files, "--format", "json").stdout)
     assert (taken["files"], taken["events"], taken["urgent"], taken["dead_letters"]) == (7, 14, 3, 0)
-    (routed,) = command.json("run", "--until-idle")
+    routed = json.loads(command.process("run", "--until-idle", "--format", "json").stdout)
     assert (routed["events"], routed["dead_letters"]) == (14, 0)
     command("ingest", *files)
     (again,) = command.json("run", "--until-idle")
