@@ -12,13 +12,14 @@ MILLISECONDS: Final = 1000
 MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 _EPOCH: Final = datetime(1970, 1, 1)
+_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_milliseconds(moment: datetime) -> int:
     """UTC milliseconds since 1970. A time without an offset is Eastern; of an hour that autumn repeats, the first."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=EASTERN)
-    return int(moment.timestamp() * MILLISECONDS)
+    return (moment - _START) // timedelta(milliseconds=1)
 
 
 def iso(milliseconds: int) -> str:
