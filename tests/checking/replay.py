@@ -1,0 +1,174 @@
+"""Compares what parties got with a replay of `snp.timeline`: the proof behind "once, in order, never to anyone else".
+
+`check` reads nothing and judges everything: give it all records of `snp.timeline` and of every party's topic, from any
+log, in any order of partitions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from router import codec
+from router.decide.bill import BillRecord, Context, decide, undecidable_letter
+from router.decide.registry import Registry
+from router.decide.rules import Rules
+from router.decide.shard import foreign_letter
+from router.decide.state import BillState
+from router.errors import InputError
+from router.log.interface import Record
+from router.model.inputs import Confirmation
+from router.model.registry import party_topic
+
+FORGOTTEN = "FORGOTTEN"
+
+
+def check(timeline: Sequence[Record], party_records: Sequence[Record], rules: Rules) -> list[str]:
+    """Every violation, in words; empty if there is none.
+
+    * each notice in a party's topic is named by exactly one entry of the timeline, for that party, bill and kind, and
+      is there once; each notice that is named is there;
+    * per bill and party, notices are in the order decided, and a bill's decisions are numbered one after the other;
+    * deciding anew on each entry's input gives the status that the entry says.
+    """
+    entries = [Entry(*_decoded(record)) for record in sorted(timeline, key=lambda one: (one.partition, one.offset))]
+    lives: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        lives[entry.bill].append(entry)
+    return [
+        *_notices_differ(entries, party_records),
+        *(fault for bill in lives.values() for fault in (*_numbers_differ(bill), *_statuses_differ(bill, rules))),
+    ]
+
+
+class Entry(NamedTuple):
+    record: Record
+    fields: dict[str, Any]
+
+    @property
+    def bill(self) -> str:
+        bill: str = self.fields["bill"]
+        return bill
+
+    def __str__(self) -> str:
+        return f"{self.bill}, decision {self.fields['sequence']} ({self.fields['cause']})"
+
+
+class Named(NamedTuple):
+    """A notice as the timeline names it."""
+
+    place: int
+    """Of its entry; entries of one bill are in one partition, in the order decided."""
+    entry: Entry
+    recipient: str
+    kind: str
+
+
+def _notices_differ(entries: list[Entry], party_records: Sequence[Record]) -> Iterator[str]:
+    named: dict[str, Named] = {}
+    for place, entry in enumerate(entries):
+        for told in entry.fields["told"]:
+            if told["notice_id"] in named:
+                yield f"{entry}: notice {told['notice_id']} is named twice"
+            named[told["notice_id"]] = Named(place, entry, told["recipient"], told["kind"])
+    seen: Counter[str] = Counter()
+    last: dict[tuple[str, bytes], int] = {}
+    for record in sorted(party_records, key=lambda one: (one.topic, one.partition, one.offset)):
+        where = f"{record.topic}, offset {record.offset}"
+        kind, fields = _decoded_notice(record)
+        notice = named.get(fields.get("notice_id", ""))
+        if notice is None:
+            yield f"{where}: a notice that no entry of the timeline names"
+            continue
+        seen[fields["notice_id"]] += 1
+        if seen[fields["notice_id"]] > 1:
+            yield f"{where}: doubled, {notice.entry}"
+            continue
+        yield from _misplaced(record, where, kind, fields, notice)
+        if last.get((record.topic, record.key), -1) > notice.place:
+            yield f"{where}: {notice.entry} comes after a later decision on the bill"
+        last[record.topic, record.key] = notice.place
+    for number, notice in named.items():
+        if not seen[number]:
+            yield f"{notice.entry}: the {notice.kind} for {notice.recipient} is missing from its topic"
+
+
+def _misplaced(record: Record, where: str, kind: str, fields: dict[str, Any], notice: Named) -> Iterator[str]:
+    if record.topic != party_topic(notice.recipient) or fields["recipient"] != notice.recipient:
+        yield f"{where}: {notice.entry} is for {notice.recipient}"
+    if record.key.decode() != notice.entry.bill:
+        yield f"{where}: its key is not that of the bill, {notice.entry}"
+    if kind != notice.kind or dict(record.headers).get("kind") != kind.encode():
+        yield f"{where}: a {kind} where {notice.entry} says {notice.kind}"
+
+
+def _numbers_differ(life: list[Entry]) -> Iterator[str]:
+    for before, entry in pairwise(life):
+        forgotten = before.fields["cause"] == FORGOTTEN
+        step = entry.fields["sequence"] - before.fields["sequence"]
+        if step != 1 and not (forgotten and step > 0):
+            yield f"{entry}: the decision before it in the history is number {before.fields['sequence']}"
+
+
+def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
+    """Decides anew, without knowing parties and sailings: they bear on who is told, not on the status."""
+    context = Context(Registry(), rules)
+    state: BillState | None = None
+    ids: dict[str, str] = {}
+    """Of events: as in the timeline, to what the replay (which has no secret) makes of them."""
+    for entry in life:
+        fields = entry.fields
+        if fields["cause"] == FORGOTTEN:
+            state, ids = None, {}
+            continue
+        if fields["input"] is not None:
+            record = _renamed(_input(entry), ids)
+            try:
+                decision = decide(state, record, context)
+            except Exception as error:  # noqa: BLE001 - as the router does: what raises must stop its bill
+                decision = decide(state, undecidable_letter(record, error), context)
+            state = decision.state
+            if decision.entered is None:
+                yield f"{entry}: decided anew, its input changes nothing"
+            elif fields["event_id"] is not None:
+                ids[fields["event_id"]] = decision.entered.subject.event_id or ""
+        status = state.assess(rules)[1].status if state is not None else None
+        if status != fields["status"]:
+            yield f"{entry}: its status is {fields['status']}, decided anew it is {status}"
+
+
+def _input(entry: Entry) -> BillRecord:
+    """The record decided on. What can't be decoded is what the router made of it: a dead letter."""
+    value = entry.fields["input"]
+    try:
+        return codec.decode_value(value)  # type: ignore[return-value]
+    except InputError as error:
+        source = entry.record._replace(
+            topic=entry.fields["input_topic"], offset=entry.fields["input_offset"], key=entry.bill.encode(), value=value
+        )
+        return foreign_letter(source, str(error))
+
+
+def _renamed(record: BillRecord, ids: dict[str, str]) -> BillRecord:
+    if not isinstance(record, Confirmation):
+        return record
+    return record._replace(covers=tuple(ids.get(covered, covered) for covered in record.covers))
+
+
+def _decoded(record: Record) -> tuple[Record, dict[str, Any]]:
+    assert record.value is not None
+    return record, codec.decode(record.value)[1]
+
+
+def _decoded_notice(record: Record) -> tuple[str, dict[str, Any]]:
+    try:
+        return codec.decode(record.value or b"")
+    except InputError as error:
+        return "unreadable", {"error": str(error)}
+
+
+def describe(faults: Iterable[str]) -> str:
+    """For an assertion's message."""
+    return "\n".join(faults)

@@ -1,0 +1,143 @@
+"""The checker finds what is planted, and nothing where nothing is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from router import codec, topics
+from router.log.interface import Record
+from router.model.inputs import Confirmation
+from tests.checking.harness import Harness, decoded
+from tests.checking.replay import check
+from tests.checking.samples import (
+    HOUSE,
+    MASTER,
+    OTHER_HOUSE,
+    PARTIES,
+    START,
+    dead_letter,
+    event,
+    filing,
+    on_container,
+    sailing,
+)
+
+
+class History(NamedTuple):
+    timeline: list[Record]
+    notices: list[Record]
+
+    def faults(self) -> list[str]:
+        return check(self.timeline, self.notices, Harness().rules)
+
+
+def story() -> Harness:
+    """Every kind of input and of outcome, over several bills."""
+    harness = Harness(2, now=START)
+    harness.roster(*PARTIES, sailing())
+    for value in (
+        *(filing(bill, master_bill=MASTER) for bill in (HOUSE, OTHER_HOUSE)),
+        *(event("1C", 1, bill=bill) for bill in (HOUSE, OTHER_HOUSE)),
+        *(on_container("1H", 2), dead_letter(), event("Z?", 3), event("1C", 1, snps=("THRD",))),
+    ):
+        harness.feed(value)
+        harness.pump()
+    state = harness.state(HOUSE)
+    assert state is not None
+    harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.unread), "me", "seen", START))
+    harness.feed_bytes(topics.DISPOSITIONS, MASTER.encode(), b"garbage")
+    harness.roster(sailing(lines=()))
+    harness.pump()
+    return harness
+
+
+@pytest.fixture
+def history() -> History:
+    harness = story()
+    return History(harness.records(topics.TIMELINE), harness.party_records())
+
+
+def test_nothing_is_wrong_with_what_the_router_wrote(history: History) -> None:
+    assert history.faults() == []
+    assert len(history.notices) > 20
+
+
+Plant = Callable[[History], None]
+
+
+def doubled(history: History) -> None:
+    last = history.notices[-1]
+    history.notices.append(last._replace(offset=last.offset + 1))
+
+
+def missing(history: History) -> None:
+    del history.notices[3]
+
+
+def to_another(history: History) -> None:
+    history.notices[0] = history.notices[0]._replace(topic="snp.party.ZZZZ")
+
+
+def invented(history: History) -> None:
+    notice = decoded(history.notices[0])
+    kind = notice.pop("kind")
+    value = codec.encode(kind, notice | {"notice_id": "nobody-named-me"})
+    history.notices.append(history.notices[0]._replace(value=value, offset=10**6))
+
+
+def not_a_notice(history: History) -> None:
+    history.notices.append(history.notices[0]._replace(value=b"garbage", offset=10**6))
+
+
+def out_of_order(history: History) -> None:
+    first, second = [place for place, one in enumerate(history.notices) if one.key == HOUSE.encode()][:2]
+    one, other = history.notices[first], history.notices[second]
+    assert one.topic == other.topic
+    history.notices[first] = other._replace(offset=one.offset)
+    history.notices[second] = one._replace(offset=other.offset)
+
+
+def of_another_kind(history: History) -> None:
+    place = next(place for place, one in enumerate(history.notices) if decoded(one)["kind"] == "hold")
+    notice = decoded(history.notices[place])
+    notice.pop("kind")
+    history.notices[place] = history.notices[place]._replace(value=codec.encode("release", notice))
+
+
+def under_another_bill(history: History) -> None:
+    history.notices[0] = history.notices[0]._replace(key=b"NVXAOTHER")
+
+
+def another_status(history: History) -> None:
+    place = next(place for place, one in enumerate(history.timeline) if decoded(one)["status"] == "HELD")
+    entry = decoded(history.timeline[place]) | {"status": "RELEASED"}
+    entry.pop("kind")
+    history.timeline[place] = history.timeline[place]._replace(value=codec.encode("timeline-entry", entry))
+
+
+def an_entry_lost(history: History) -> None:
+    of_one = [one for one in history.timeline if one.key == HOUSE.encode()]
+    history.timeline.remove(of_one[1])
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (doubled, "doubled"),
+        (missing, "is missing from its topic"),
+        (to_another, "is for "),
+        (invented, "no entry of the timeline names"),
+        (not_a_notice, "no entry of the timeline names"),
+        (out_of_order, "comes after a later decision"),
+        (of_another_kind, "a release where"),
+        (under_another_bill, "its key is not that of the bill"),
+        (another_status, "decided anew it is HELD"),
+        (an_entry_lost, "the decision before it in the history is number"),
+    ],
+)
+def test_what_is_planted_is_found(history: History, plant: Plant, words: str) -> None:
+    plant(history)
+    assert any(words in fault for fault in history.faults()), history.faults()

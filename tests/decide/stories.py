@@ -1,0 +1,190 @@
+"""Random stories for property-based tests: what is fed in, who is registered when, and what happens to the tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from router.clock import MINUTE, to_milliseconds
+from router.decide.codes import Effect, load_codes
+from router.model.inputs import Disposition, Filing
+from router.model.registry import SCOPES, Line, Party, RegistryNote, Sailing, party_topic
+from tests.checking.harness import Fed, Harness, Registered
+from tests.checking.samples import ABOARD, BOX, HOUSE, IMO, MASTER, OTHER_BOX, OTHER_HOUSE, START, at, dead_letter
+
+CODES: Final = load_codes()
+REGULAR: Final = "SLTCREG000055555"
+SPLIT: Final = "NVXAHBL000012999"
+BILLS: Final = (HOUSE, OTHER_HOUSE, MASTER, REGULAR, SPLIT)
+SCACS: Final = ("OCNX", "SLTC", "THRD", "NVXA", "NVXB")
+SECRET_REMARKS: Final = "REMARKS-NOT-FOR-ALL"
+SECRET_ENTRY: Final = "ENT99"
+OTHER_IMO: Final = "9321483"
+AUTUMN: Final = to_milliseconds(datetime(2026, 11, 1, 0, 30))
+"""Half an hour before the hour that autumn repeats."""
+
+_STATE_CHANGING: Final = sorted(
+    code.code for code in CODES.codes.values() if code.effect not in (Effect.INFO, Effect.ALERT, Effect.VESSEL)
+)
+_PLAIN: Final = sorted(code.code for code in CODES.codes.values() if code.effect in (Effect.INFO, Effect.ALERT))
+_COMMON: Final = (
+    "1C",
+    "1C",
+    "1C",
+    "1H",
+    "1I",
+    "6H",
+    "6I",
+    "55",
+    "55",
+    "69",
+    "4A",
+    "4E",
+    "1A",
+    "1B",
+    "54",
+    "56",
+    "1J",
+    "1Z",
+)
+
+codes = st.one_of(st.sampled_from(_COMMON), st.sampled_from(_COMMON), st.sampled_from(_STATE_CHANGING))
+any_code = st.one_of(codes, codes, st.sampled_from(_PLAIN), st.just("Z?"))
+quantities = st.sampled_from((None, 40, 60, 100, 100, 100, 250))
+moments = st.one_of(st.integers(0, 12).map(at), st.integers(0, 200).map(lambda minute: AUTUMN + minute * MINUTE))
+
+_VOYAGES: Final = (
+    {},
+    ABOARD,
+    ABOARD,
+    ABOARD | {"carrier_scac": "SLTC", "voyage_number": "X26"},
+    ABOARD | {"imo_number": OTHER_IMO, "vessel_name": "OTHER", "voyage_number": "900W", "arrival_date": "2026-09-01"},
+)
+
+
+@st.composite
+def dispositions(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Disposition:
+    bill = draw(st.sampled_from(bills))
+    boxes = draw(st.sampled_from(((), (), (BOX,), (OTHER_BOX,), (BOX, OTHER_BOX), (BOX[:10],))))
+    posted = draw(moments)
+    return Disposition(
+        bill[:4],
+        bill[4:],
+        draw(any_code),
+        posted,
+        draw(quantities),
+        entry_type=draw(st.sampled_from((None, "01"))),
+        entry_number=draw(st.sampled_from((None, "0000000", f"{SECRET_ENTRY}AAA", f"{SECRET_ENTRY}BBB"))),
+        container_numbers=boxes,
+        container_level=bool(boxes) and draw(st.booleans()),
+        transaction_port=draw(st.sampled_from((None, "2704", "2709", "1303"))),
+        reversal=draw(st.sampled_from((False,) * 7 + (True,))),
+        resent=draw(st.sampled_from((False,) * 7 + (True,))),
+        remarks=draw(st.sampled_from((None, f"{SECRET_REMARKS} {bill[:4]}"))),
+        snps=draw(st.sampled_from(((), ("OCNX",), ("2:SLTC",), ("OCNX", "SLTC"), ("17:270412345",)))),
+        master_bill=draw(st.sampled_from((None, MASTER))) if bill.startswith("NVX") else None,
+        original_bill=draw(st.sampled_from((None, HOUSE))) if bill == SPLIT else None,
+        received_at=posted + draw(st.integers(0, 5)) * MINUTE,
+        **draw(st.sampled_from(_VOYAGES)),
+    )
+
+
+@st.composite
+def filings(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Filing:
+    bill = draw(st.sampled_from(bills))
+    return Filing(
+        bill[:4],
+        bill[4:],
+        bill_type=draw(st.sampled_from((None, "30", "00", "12"))),
+        snps=draw(st.sampled_from(((), ("OCNX",), ("SLTC",)))),
+        master_bill=draw(st.sampled_from((None, MASTER))) if bill.startswith("NVX") else None,
+        manifested_quantity=draw(st.sampled_from((None, 100, 150))),
+        container_numbers=draw(st.sampled_from(((), (BOX,), (OTHER_BOX,)))),
+        received_at=START + draw(st.integers(0, 10**6)),
+        **draw(st.sampled_from(_VOYAGES)),
+    )
+
+
+dead_letters = st.builds(dead_letter, st.sampled_from("abc"), st.sampled_from(BILLS), st.integers(0, 9))
+fed: st.SearchStrategy[Fed] = st.one_of(dispositions(), dispositions(), dispositions(), filings(), dead_letters)
+
+
+@st.composite
+def parties(draw: st.DrawFn) -> Party:
+    scac = draw(st.sampled_from(SCACS))
+    return Party(scac, status=draw(st.sampled_from(("live", "live", "live", "suspended", "certifying", "external"))))
+
+
+@st.composite
+def sailings(draw: st.DrawFn) -> Sailing:
+    scopes = st.sampled_from(SCOPES)
+    lines = [Line("OCNX", "operator", "026E", draw(scopes))]
+    for scac, voyage in (("SLTC", "X26"), ("THRD", "T26")):
+        if draw(st.booleans()):
+            lines.append(Line(scac, "charterer", voyage, draw(scopes)))
+    return Sailing("S1", IMO, "OCEAN EXEMPLAR", "2026-07-28", tuple(lines))
+
+
+notes = st.builds(
+    RegistryNote,
+    st.sampled_from(("missing", "back")),
+    st.sampled_from([party_topic(scac) for scac in SCACS]),
+    st.just(0),
+)
+
+
+@dataclass
+class Story:
+    """`steps` are fed in order; after each, the random generator says what the tasks do."""
+
+    steps: list[Fed | Registered]
+    random: Random
+
+
+@st.composite
+def stories(draw: st.DrawFn, roster: bool = True) -> Story:
+    kinds = [fed, fed, fed, fed]
+    steps: list[Any] = [*map(Party, SCACS), draw(sailings())]
+    if roster:
+        kinds += [parties(), sailings(), notes]  # type: ignore[list-item]
+    steps += draw(st.lists(st.one_of(*kinds), min_size=1, max_size=25))
+    return Story(steps, draw(st.randoms(use_true_random=False)))
+
+
+def tell(harness: Harness, step: Fed | Registered) -> None:
+    if isinstance(step, Party | Sailing):
+        harness.roster(step)
+    elif isinstance(step, RegistryNote):
+        harness.register(step)
+    else:
+        harness.feed(step)
+
+
+def live_through(story: Story, harness: Harness, trouble: bool = True) -> None:
+    """Feed the story in, with tasks lagging, abandoning transactions and being restarted as it comes; then let all
+    settle."""
+    random = story.random
+    for step in story.steps:
+        tell(harness, step)
+        if trouble:
+            disturb(harness, random)
+    harness.pump(random)
+
+
+def disturb(harness: Harness, random: Random) -> None:
+    partition = random.randrange(harness.partitions)
+    match random.randrange(6):
+        case 0 | 1:
+            harness.transact(partition, random.randint(1, 5), random.randint(0, 2))
+        case 2:
+            harness.pump(random)
+        case 3:
+            harness.abandon(partition, random.randint(1, 5), random.randint(0, 2))
+        case 4:
+            harness.restart(partition)
+        case _:
+            pass

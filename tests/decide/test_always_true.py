@@ -1,0 +1,228 @@
+"""What must always hold, whatever comes in whatever order: the promises of the README's guarantees, put to random
+stories of several bills, boxes, masters and sailings, with the roster changing and tasks stumbling in between."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from router import topics
+from router.decide.audience import ALWAYS, audience_of
+from router.decide.status import RELEASED
+from router.log.interface import Output
+from router.model.inputs import DeadLetter, Disposition, Filing
+from router.model.registry import Sailing
+from tests.checking.harness import Harness, decoded
+from tests.checking.replay import check, describe
+from tests.checking.samples import START
+from tests.decide import stories
+from tests.decide.stories import BILLS, SCACS, Story, live_through, tell
+
+usual = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def new_harness(partitions: int = 2) -> Harness:
+    return Harness(partitions, now=START)
+
+
+@usual
+@given(stories.stories())
+def test_no_release_while_a_hold_stands_or_for_less_than_the_whole_bill(story: Story) -> None:
+    harness = new_harness()
+    live_through(story, harness)
+    for record in harness.party_records():
+        notice = decoded(record)
+        assert notice["deliverable"] in (notice["status"] == RELEASED, None)
+        if notice["kind"] == "release":
+            assert notice["deliverable"]
+            assert not notice["holds"]
+            assert not notice["doubts"]
+            assert notice["manifested_quantity"] is not None
+            assert notice["released_quantity"] == notice["manifested_quantity"]
+
+
+@usual
+@given(stories.stories(roster=False), st.randoms(use_true_random=False))
+def test_the_same_inputs_in_any_order_and_repetition_end_in_the_same_status(story: Story, random: Random) -> None:
+    first, second = new_harness(), new_harness(3)
+    live_through(story, first)
+    shuffled = [*story.steps, *random.choices(story.steps, k=5)]
+    random.shuffle(shuffled)
+    live_through(Story(shuffled, random), second)
+    assert second.statuses(BILLS) == first.statuses(BILLS)
+
+
+@usual
+@given(stories.stories())
+def test_topics_are_what_the_timeline_says_once_and_in_order(story: Story) -> None:
+    harness = new_harness()
+    live_through(story, harness)
+    faults = check(harness.records(topics.TIMELINE), harness.party_records(), harness.rules)
+    assert not faults, describe(faults)
+
+
+@usual
+@given(stories.stories())
+def test_nobody_unentitled_gets_anything_and_nobody_sees_what_is_withheld(story: Story) -> None:
+    harness = new_harness()
+    live_through(story, harness)
+    named = Named(story)
+    for record in harness.party_records():
+        notice = decoded(record)
+        scac, bill = record.topic.removeprefix(topics.PARTY_PREFIX), record.key.decode()
+        assert notice["recipient"] == scac
+        assert notice["roles"]
+        for role in notice["roles"]:
+            assert scac in named.entitled(bill, role), f"{scac} is no {role} of {bill}"
+        assert record.value is not None
+        text = record.value.decode("latin-1")
+        if not {"FILER", "SNP"} & set(notice["roles"]):
+            assert stories.SECRET_REMARKS not in text
+            if "MASTER_CARRIER" not in notice["roles"]:
+                assert stories.SECRET_ENTRY not in text
+                assert notice["master_bill"] is None
+        others = {other[4:] for other in BILLS if other != bill} - {notice["master_bill"], notice["original_bill"]}
+        spoken = text.replace(notice["master_bill"] or "-", "").replace(notice["original_bill"] or "-", "")
+        assert not any(number in spoken for number in others), "a notice names another bill"
+
+
+class Named:
+    """Who was ever named for which bill in a story: nobody else may ever hear of it."""
+
+    def __init__(self, story: Story) -> None:
+        self.roles: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        aboard = [line for step in story.steps if isinstance(step, Sailing) for line in step.lines]
+        for bill in BILLS:
+            self.roles[bill, "FILER"] = {bill[:4]}
+            self.roles[bill, "CHARTERER"] = {line.scac for line in aboard if line.role == "charterer"}
+            self.roles[bill, "OPERATOR"] = {line.scac for line in aboard if line.role == "operator"}
+        for step in story.steps:
+            if isinstance(step, Disposition | Filing):
+                bill = f"{step.scac}{step.bill_of_lading}"
+                self.roles[bill, "SNP"] |= {snp.removeprefix("2:") for snp in step.snps}
+                carriers = {step.carrier_scac, (step.master_bill or "")[:4]} - {None, ""}
+                self.roles[bill, "MASTER_CARRIER"] |= carriers  # type: ignore[arg-type]
+
+    def entitled(self, bill: str, role: str) -> set[str]:
+        if role == "CO_LOADER":
+            return self.roles[bill, "FILER"] | self.roles[bill, "SNP"]
+        return self.roles[bill, role]
+
+
+@usual
+@given(stories.stories())
+def test_every_event_reaches_every_party_resolved_for_it_or_the_bill_waits_visibly(story: Story) -> None:
+    harness = new_harness()
+    live_through(story, harness)
+    accepted: defaultdict[str, set[str]] = defaultdict(set)
+    for entry in map(decoded, harness.records(topics.TIMELINE)):
+        if entry["event_id"] and not entry["repeated"]:
+            accepted[entry["bill"]].add(entry["event_id"])
+    waiting = harness.latest(topics.WAITING)
+    for bill in filter(harness.state, BILLS):
+        state = harness.state(bill)
+        assert state is not None
+        registry = harness.shards[0].registry
+        known, _ = state.assess(harness.rules)
+        in_box = any(link.kind == "BOX" for link in state.links.values())
+        for member in audience_of(bill, known, in_box, registry).members.values():
+            if member.when != ALWAYS or member.why_not == "EXTERNAL" or not state.has_news:
+                continue
+            if member.topic is None:
+                assert member.scac in waiting[bill]["parties"]
+            else:
+                heard = {id for one in harness.notices(member.scac, bill) for id in (one["event_id"], *one["covers"])}
+                assert accepted[bill] <= heard, f"{member.scac} missed something"
+
+
+@usual
+@given(stories.stories())
+def test_who_acts_on_the_type_alone_never_believes_that_a_held_bill_may_be_delivered(story: Story) -> None:
+    harness = new_harness()
+    for step in story.steps:
+        tell(harness, step)
+        stories.disturb(harness, story.random)
+        if story.random.randrange(4) == 0:
+            harness.pump(story.random)
+            assert_beliefs(harness)
+    harness.pump(story.random)
+    assert_beliefs(harness)
+
+
+def assert_beliefs(harness: Harness) -> None:
+    """`Release`: deliver. `Hold`: don't. `Change`: as before. Of a party that can't be reached the bill waits."""
+    registry = harness.shards[0].registry
+    for scac in SCACS:
+        party = registry.parties.get(scac)
+        if party is None:
+            continue
+        believed: dict[str, bool] = {}
+        for record in harness.records(party.topic):
+            notice = decoded(record)
+            bill = record.key.decode()
+            if notice["cause"] == "NO_LONGER_NOTIFIED":
+                believed.pop(bill, None)
+            elif notice["kind"] != "change":
+                believed[bill] = notice["kind"] == "release"
+        for bill, free in believed.items():
+            if free and harness.status(bill) != RELEASED:
+                assert party.status != "live" or party.topic in registry.missing_topics
+                assert party.status == "external" or scac in harness.latest(topics.WAITING)[bill]["parties"]
+
+
+@usual
+@given(stories.stories(roster=False))
+def test_nothing_unreadable_or_unknown_clears_the_way_for_what_follows(story: Story) -> None:
+    harness = new_harness()
+    live_through(story, harness)
+    unknown = {(one.scac, one.bill_of_lading) for one in story.steps if isinstance(one, DeadLetter)}
+    known = harness.rules.codes
+    unknown |= {
+        (one.scac, one.bill_of_lading)
+        for one in story.steps
+        if isinstance(one, Disposition) and known.get(one.disposition_code) is None
+    }
+    for scac, number in unknown:
+        assert harness.status(f"{scac}{number}") in ("HELD", "DO_NOT_LOAD")
+    assert len(harness.latest(topics.DEAD_LETTERS)) > 0 or not unknown
+
+
+@usual
+@given(stories.stories())
+def test_a_restart_at_any_moment_changes_nothing(story: Story) -> None:
+    """A shard restored from what it wrote decides as the one that was never stopped."""
+    steady, restarted = new_harness(), new_harness()
+    seed = story.random.random()
+    for harness in (steady, restarted):
+        random = Random(seed)
+        for step in story.steps:
+            tell(harness, step)
+            partition = random.randrange(2)
+            harness.transact(partition, random.randint(1, 4))
+            if harness is restarted:
+                harness.restart(partition)
+        harness.pump()
+    for place, records in steady.log.items():
+        assert restarted.log[place] == records, place
+
+
+@usual
+@given(stories.stories())
+def test_a_transaction_that_is_thrown_away_and_made_again_gives_the_same(story: Story) -> None:
+    harness = new_harness()
+    for step in story.steps:
+        tell(harness, step)
+        partition = story.random.randrange(2)
+        portion = (story.random.randint(1, 4), story.random.randint(0, 2))
+        thrown_away = harness.abandon(partition, *portion)
+        again = harness.abandon(partition, *portion)
+        assert without_position(again) == without_position(thrown_away)
+        harness.transact(partition, *portion)
+
+
+def without_position(outputs: list[Output]) -> list[Output]:
+    """A walk begun anew may see bills that came meanwhile: then its cursor differs, and nothing else."""
+    return [output for output in outputs if not output.key.startswith(topics.POSITION_KEY)]
