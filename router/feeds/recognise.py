@@ -38,7 +38,7 @@ def read_events(chunks: Iterable[bytes], source: str, received_at: int, *, note:
     """The events of a file in any of our formats, as they come. Never raises for what the bytes are; what
     is in none of the formats is one dead letter. Empty input has no events."""
     head, rest = _beginning(iter(chunks))
-    if not head.strip(BLANKS):
+    if not head:
         return iter(())
     return _reader(recognise(head), note)(_steps(chain((head,), rest)), source, received_at)
 
@@ -96,9 +96,10 @@ def _read_unknown(chunks: Iterable[bytes], source: str, received_at: int) -> Ite
 
 
 def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Enough of the first bytes. Chunks of nothing but blanks before them are skipped, however many they are."""
     head = b""
     while len(head) < HEAD and (chunk := next(chunks, None)) is not None:
-        head += chunk
+        head = head + chunk if head or chunk.strip(BLANKS) else b""
     return head, chunks
 
 

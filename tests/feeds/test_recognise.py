@@ -73,3 +73,10 @@ def test_a_dead_letter_of_which_only_the_head_is_kept_asks_for_its_source():
     assert isinstance(again, DeadLetter)
     assert again.id == letter.id
     assert "feed in FILE again" in again.reason
+
+
+def test_however_many_blanks_come_first_what_follows_is_read() -> None:
+    """Padding of whole disk blocks in front of a file must not make it count as empty."""
+    padded = [b" " * 70_000, b"\n" * 70_000, samples.X12_DO_NOT_LOAD]
+    events = list(read_events(padded, "FILE", RECEIVED_AT))
+    assert [type(event) for event in events] == [Disposition]

@@ -17,7 +17,8 @@ class Watch:
     """
 
     def __init__(self, path: str, settings: SqliteSettings) -> None:
-        self._sqlite = connect(path, 0)  # It must never wait: it runs in the event loop.
+        self._sqlite = connect(path, settings.busy_timeout_seconds)
+        self._sqlite.execute("PRAGMA busy_timeout = 0")  # From now on it must never wait: it runs in the event loop.
         self._pause = settings.lookup_seconds
         self._change = asyncio.Event()
         self._looking = asyncio.create_task(self._look())
