@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -29,6 +31,7 @@ MEASUREMENTS = ("backlog", "latency", "takeover", "restore")
 def main() -> None:
     arguments = parsed()
     quiet()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # or the broker would outlive us
     output = console()
     with tempfile.TemporaryDirectory() as folder, broker(Path(folder)) as address:
         scene = Scene(address, Path(folder))
