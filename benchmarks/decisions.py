@@ -20,7 +20,8 @@ from router.decide.identity import event_key
 from router.decide.outputs import Origin, outputs_of
 from router.decide.rules import Rules
 from router.decide.shard import Shard
-from router.decide.state import BillState, decode_state, encode_state
+from router.decide.state import BillState
+from router.decide.stored import decode_state, encode_state
 from router.log.interface import Record
 from router.model.inputs import Disposition
 from router.model.registry import Line, Party, RegistryNote, Sailing

@@ -6,7 +6,6 @@ Pure in the sense that matters: no clock, no I/O. What a transaction changed lie
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter, OrderedDict
 from hashlib import sha256
 from typing import Any, Final
@@ -20,8 +19,10 @@ from router.decide.notice import CATCH_UP
 from router.decide.outputs import Origin, index_state_output, letter_output, outputs_of
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.decide.state import BillState, decode_state, encode_state
+from router.decide.state import BillState
 from router.decide.status import OVER
+from router.decide.stored import decode_state, encode_state
+from router.decide.walk import Walk
 from router.errors import InputError
 from router.log.interface import Output, Record
 from router.model.bill import is_vessel_key, split_bill_key
@@ -299,34 +300,6 @@ class Shard:
         self._changed_index = {}
         self._encoded = {}
         self._tally = Counter()
-
-
-class Walk:
-    """A bounded pass over all bills, in the order of their keys; its cursor is part of the position."""
-
-    def __init__(self, goal: int = 0, cursor: str | None = None) -> None:
-        self.goal = goal
-        """What it is for: the registry's epoch, or a day."""
-        self.cursor = cursor
-        """The last bill looked at; None: done."""
-        self._keys: list[str] | None = None
-
-    @property
-    def place(self) -> tuple[int, str | None]:
-        return self.goal, self.cursor
-
-    def next(self, bills: dict[str, bytes], limit: int) -> list[str]:
-        """The next bills to look at; bills that came meanwhile are up to date by themselves."""
-        if self.cursor is None or limit <= 0:
-            return []
-        if self._keys is None:
-            self._keys = sorted(bills)
-        start = bisect_right(self._keys, self.cursor)
-        chosen = self._keys[start : start + limit]
-        self.cursor = chosen[-1] if start + limit < len(self._keys) else None
-        if self.cursor is None:
-            self._keys = None
-        return chosen
 
 
 def _registry_value(value: bytes) -> Party | Sailing | RegistryNote:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import chain
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
-from router import avro, codec
 from router.clock import order_minute, posted_minute
-from router.decide.audience import ROLES
-from router.decide.facts import SCALARS, Facts, Known, Learnt
+from router.decide.facts import Facts, Known
 from router.decide.ledger import QUANTITY_CODES, TAKING_BACK, Account, Event, Lot, Standing, order_key, settle
 from router.decide.rules import STANDING, Rules
 from router.decide.status import Assessment, Unread, assess
@@ -215,128 +211,3 @@ def _account_of(snapshot: Snapshot, rules: Rules) -> Account:
         stale = "snapshot" if predates else None
         account.lots.append(Lot("snapshot", "1C", snapshot.released_quantity, posted, None, None, stale))
     return account
-
-
-# To and from the record in snp.bills. Field names there are spelt out (schemas/bill-state.avsc); nested records are
-# tuples in the schema's order, so most go in and out as they are.
-
-
-def encode_state(state: BillState) -> bytes:
-    facts = state.facts
-    return codec.encode(
-        "bill-state",
-        {
-            "key": state.key,
-            "sequence": state.sequence,
-            "touched": state.touched,
-            "filing": facts.filing,
-            "learnt": _learnt_groups(facts.learnt),
-            "snps": facts.snps,
-            "containers": facts.containers,
-            "snapshot": state.snapshot,
-            "folded": _account_datum(state.folded) if state.folded else None,
-            "fold_line": state.fold_line,
-            "events": [event for _, event in state.events],
-            "unread": tuple(state.unread.values()),
-            "settled": sorted(state.settled),
-            "confirmed": sorted(state.confirmed),
-            "links": tuple(state.links.values()),
-            "told": [_told_datum(scac, told) for scac, told in state.told.items()],
-            "waiting": state.waiting,
-            "waiting_since": state.waiting_since,
-            "said": tuple(state.said.values()),
-        },
-    )
-
-
-@cache
-def _decoder() -> avro.Decode:
-    builds = codec.BUILDS | {
-        "LedgerEvent": Event._make,
-        "Lot": Lot._make,
-        "Unread": Unread._make,
-        "Account": _account,
-        "Learnt": _learnt,
-        "HeldPieces": lambda values: ((values[0], values[1]), Standing(values[2], values[3])),
-        "Told": _told,
-    }
-    return avro.decoder(codec.raw_schema("bill-state"), builds)
-
-
-def decode_state(value: bytes, rules: Rules) -> BillState:
-    """Raises InputError if the value isn't a bill's state."""
-    datum = codec.unframe("bill-state", value, _decoder())
-    return BillState(
-        datum["key"],
-        datum["sequence"],
-        datum["touched"],
-        Facts(datum["filing"], dict(chain.from_iterable(datum["learnt"])), datum["snps"], datum["containers"]),
-        datum["snapshot"],
-        datum["folded"],
-        datum["fold_line"],
-        [(order_key(event, rules), event) for event in datum["events"]],
-        {unread.id: unread for unread in datum["unread"]},
-        set(datum["settled"]),
-        set(datum["confirmed"]),
-        {link.key: link for link in datum["links"]},
-        dict(datum["told"]),
-        datum["waiting"],
-        datum["waiting_since"],
-        {fact.key: fact for fact in datum["said"]},
-    )
-
-
-def _account_datum(account: Account) -> dict[str, Any]:
-    return {
-        "holds": [(*key, *standing) for key, standing in account.holds.items()],
-        "lots": account.lots,
-        "authorities": account.authorities,
-        "manifested": account.manifested,
-        "complete": account.complete,
-        "taken_back": account.taken_back,
-        "closed": account.closed,
-        "added": account.added,
-        "deleted": account.deleted,
-        "last_entry_code": account.last_entry_code,
-        "last_posted": account.last_posted,
-    }
-
-
-def _account(values: list[Any]) -> Account:
-    holds, lots, *rest = values
-    return Account(dict(holds), list(lots), *rest)
-
-
-def _learnt_groups(learnt: dict[str, Learnt]) -> list[tuple[Any, ...]]:
-    """What came with one event lies together: most bills have one group."""
-    groups: dict[tuple[int, int], dict[str, str]] = {}
-    for name, (posted, received_at, value) in learnt.items():
-        groups.setdefault((posted, received_at), {})[name] = value
-    return [(*when, *(values.get(name) for name in SCALARS)) for when, values in groups.items()]
-
-
-def _learnt(values: list[Any]) -> list[tuple[str, Learnt]]:
-    posted, received_at, *scalars = values
-    named = zip(SCALARS, scalars, strict=True)
-    return [(name, Learnt(posted, received_at, value)) for name, value in named if value is not None]
-
-
-KINDS: Final = ("hold", "change", "release")
-FIRST_ROLE_BIT: Final = 5
-
-
-def _told_datum(scac: str, told: Told) -> tuple[str, int, int]:
-    word = KINDS.index(told.kind) | told.stopped << 2 | told.do_not_load << 3 | told.deliverable << 4
-    return scac, word | _role_bits(told.roles), told.sequence
-
-
-@cache
-def _role_bits(roles: tuple[str, ...]) -> int:
-    return sum(1 << FIRST_ROLE_BIT + place for place, role in enumerate(ROLES) if role in roles)
-
-
-def _told(values: list[Any]) -> tuple[str, Told]:
-    scac, word, sequence = values
-    roles = tuple(role for place, role in enumerate(ROLES) if word >> FIRST_ROLE_BIT + place & 1)
-    kind = KINDS[word & 3]
-    return scac, Told(kind, bool(word & 4), bool(word & 8), bool(word & 16), roles, sequence)

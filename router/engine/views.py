@@ -11,8 +11,9 @@ from router.decide.facts import Known
 from router.decide.notice import hold_fields
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.decide.state import BillState, Told, decode_state
+from router.decide.state import BillState, Told
 from router.decide.status import Assessment
+from router.decide.stored import decode_state
 from router.engine.plain import plain
 from router.engine.progress import unrouted
 from router.engine.registrar import read_registry

@@ -14,7 +14,7 @@ import pytest
 
 from router import topics
 from router.decide.rules import Rules
-from router.decide.state import decode_state
+from router.decide.stored import decode_state
 from router.log.interface import Record
 from router.log.url import open_log
 from tests.checking.replay import check, describe
