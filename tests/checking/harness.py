@@ -108,9 +108,6 @@ class Harness:
         state = self.state(key)
         return state.assess(self.rules)[1].status if state is not None else None
 
-    def statuses(self, keys: Iterable[str]) -> dict[str, Any]:
-        return {key: self.status(key) for key in keys}
-
     def notices(self, scac: str, key: str | None = None) -> list[dict[str, Any]]:
         """A party's notices, decoded, with their `kind`; of one bill, if `key` is given."""
         records = self.records(f"{topics.PARTY_PREFIX}{scac}")
