@@ -75,6 +75,7 @@ class WorkerSettings(BaseModel):
     records_per_transaction: int = Field(default=_WORK.records_per_transaction, ge=1, le=100_000)
     walk_bills_per_transaction: int = Field(default=_WORK.walk_bills_per_transaction, ge=1, le=100_000)
     poll_seconds: float = Field(default=_WORK.poll_seconds, gt=0)
+    index_gather_seconds: float = Field(default=_WORK.index_gather_seconds, ge=0, le=5)
     idle_seconds: float = Field(default=_WORK.idle_seconds, gt=0)
 
 

@@ -148,19 +148,29 @@ def configure_log_lines(level: int) -> None:
     """Our own log lines go to standard error: for people on a terminal, else one JSON object a line."""
     human = sys.stderr.isatty()
     render: Callable[..., Any] = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer()
+    before_rendering: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
+        structlog.processors.format_exc_info,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
-            structlog.processors.format_exc_info,
-            render,
-        ],
+        processors=[*before_rendering, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+    _configure_libraries(level, before_rendering, render)
+
+
+def _configure_libraries(level: int, before_rendering: list[Any], render: Callable[..., Any]) -> None:
+    """Lines of libraries look like ours. What aiokafka calls errors are attempts that it repeats by itself, or faults
+    that it raises too and that we report in our own words: only --verbose shows them."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=before_rendering)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.ERROR, force=True)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR if level <= logging.DEBUG else logging.CRITICAL)
 
 
 def level_of(session: Session, *, talks: bool = False) -> int:

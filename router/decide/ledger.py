@@ -89,6 +89,8 @@ class Account:
     last_posted: int | None = None
     unseen: set[str] = field(default_factory=set)
     """Removals whose hold was never seen."""
+    quantity_minute: int | None = None
+    """Of the event that gave `manifested`. Only while events are applied: no minute is ever split by a fold."""
 
     def copy(self) -> Account:
         return Account(
@@ -152,7 +154,7 @@ def _apply(account: Account, event: Event, code: Code, rules: Rules, confirmed: 
     if event.code in rules.history_complete_from:
         account.complete = True
     if event.code in QUANTITY_CODES and event.quantity is not None:
-        account.manifested = event.quantity
+        _set_quantity(account, event.quantity, order_minute(event.posted))
     effect = code.effect
     if effect is Effect.PLACE or (effect is Effect.LIFT and event.reversal):
         placed = (event.code,) if effect is Effect.PLACE else tuple(code.pair)
@@ -178,6 +180,13 @@ def _apply(account: Account, event: Event, code: Code, rules: Rules, confirmed: 
     if not event.reversal and (event.code in EXAM_CODES or effect is Effect.RELEASE):
         account.last_entry_code = event.code
     account.last_posted = max(event.posted, account.last_posted or event.posted)
+
+
+def _set_quantity(account: Account, quantity: int, minute: int) -> None:
+    """The latest counts; of two in one minute the larger, of which less is released."""
+    same_minute = account.quantity_minute == minute and account.manifested is not None
+    account.manifested = max(quantity, account.manifested or 0) if same_minute else quantity
+    account.quantity_minute = minute
 
 
 def _begin(account: Account, event: Event, rules: Rules) -> None:
@@ -268,12 +277,13 @@ def _release(account: Account, event: Event, code: Code, rules: Rules, confirmed
         if event.code in EXAM_CODES:  # the exam that 1B ended is demanded again, as by 4A
             _place(account, event, ("1A",), rules, confirmed)
         return
-    account.taken_back = False
-    _subtract(account, event, rules.codes.ends.get(event.code, frozenset()))
     if code.effect is Effect.MOVE:
-        if code.authority:
+        if code.authority and not event.containers:  # for one container it authorises nothing for the bill
+            account.taken_back = False
             account.authorities[event.code] = event.posted
         return
+    account.taken_back = False
+    _subtract(account, event, rules.codes.ends.get(event.code, frozenset()))
     account.lots.append(Lot(event.id, event.code, event.quantity, event.posted, event.entry_number, event.port))
 
 

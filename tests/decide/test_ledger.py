@@ -135,6 +135,19 @@ def test_the_latest_55_56_or_69_gives_the_quantity(code: str) -> None:
     assert OneBill(filing(), event(code, 1, 120)).now.manifested_quantity == 120
 
 
+def test_of_two_quantities_in_one_minute_the_larger_counts_whichever_came_first() -> None:
+    events = [event("55", 0, 100), event("56", 0, 90), event("1C", 1, 90)]
+    for order in permutations(events):
+        assert OneBill(*order).status == PARTIALLY_RELEASED
+
+
+def test_an_authority_for_one_container_is_none_for_the_bill() -> None:
+    one = bill(on_container("1W", 1))
+    assert (one.status, one.now.authorises) == (ON_FILE, ())
+    one.enter(event("1W", 2))
+    assert one.now.authorises == ("PERMIT_TO_TRANSFER",)
+
+
 def test_without_one_the_filing_does_and_a_later_filing_replaces_it() -> None:
     one = OneBill(event("1C", 1), filing())
     assert one.status == RELEASED

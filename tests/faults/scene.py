@@ -13,10 +13,14 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from router.log.url import open_log
 from tests.faults.trial import Fault, History, Trial
+from tests.faults.workers import QUICK as QUICK_WORKERS
 from tests.faults.workers import ROUTER, Workers
 from tests.kafka.broker import Cluster, free_ports
 from tests.kafka.fixtures import QUICK, require_java
 from tests.kafka.proxy import Proxy
+
+END_TRANSACTION = 26
+COMMIT_DEADLINE_SECONDS = float(QUICK_WORKERS["SNP_KAFKA__COMMIT_DEADLINE_SECONDS"])
 
 
 class Scene:
@@ -56,6 +60,19 @@ class Scene:
         self.proxy.heal()
         return "delayed everything for 1 s"
 
+    async def lose_answer(self, chance: random.Random) -> str:
+        """During a commit: the broker commits, and the worker doesn't hear of it before it gives up."""
+        assert self.proxy is not None
+        self.proxy.lose_answer_to(END_TRANSACTION)
+        try:
+            await asyncio.wait_for(self.proxy.lost_answer.wait(), 5)
+            await asyncio.sleep(COMMIT_DEADLINE_SECONDS + 1)
+        except TimeoutError:
+            return "nobody committed anything"
+        finally:
+            self.proxy.heal()
+        return "lost the answer to a commit"
+
     async def shrink(self, chance: random.Random) -> str:
         """For a while a party's topic takes no record of ours: the broker refuses them, one by one."""
         await self._limit("snp.party.HARX", 100)
@@ -82,6 +99,7 @@ class Scene:
             "cut": self.cut,
             "stall": self.stall,
             "delay": self.delay,
+            "answer": self.lose_answer,
             "shrink": self.shrink,
         }
         return [known[name] for name in names.split()]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kafka
 
 @pytest.mark.parametrize(
     ("safeguard", "names"),
-    [("fence", "freeze"), ("gate", "freeze kill"), ("asking", "stall cut"), ("awaiting", "shrink")],
+    [("fence", "freeze"), ("gate", "freeze kill"), ("asking", "answer"), ("awaiting", "shrink")],
 )
 async def test_without_a_safeguard_the_checker_reports_violations(tmp_path: Path, safeguard: str, names: str) -> None:
     for seed in range(TRIES):

@@ -23,7 +23,7 @@ SECONDS = float(os.environ.get("SNP_FAULT_SECONDS", "10"))
 GROUP = "snp-router"
 SESSION_SECONDS = 2.5
 """After this the group has noticed that all workers are dead, and deals every task to us."""
-EVERYTHING = "kill freeze add leave cut stall delay shrink broker"
+EVERYTHING = "kill freeze add leave cut stall delay answer shrink broker"
 
 
 async def undergo(
@@ -54,7 +54,7 @@ async def undergo(
         ("freeze", 2),
         ("add leave", 3),
         ("broker", 4),
-        ("cut stall delay shrink", 5),
+        ("cut stall delay shrink answer", 5),
         (EVERYTHING, 6),
     ],
 )

@@ -17,10 +17,15 @@ class Proxy:
         self.port = port
         self.delay_seconds = 0.0
         """Each chunk waits so long on its way, in either direction."""
+        self.lost_answer = asyncio.Event()
+        """Set once `lose_answer_to` has met its request."""
         self._target = target
+        self._unanswered: bytes | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._refusing = False
+        self._requests: set[asyncio.StreamReader] = set()
+        """Where requests come from, in contrast to answers."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -41,6 +46,12 @@ class Proxy:
         """Connections stay, nothing passes: what a broken route looks like."""
         self._flowing.clear()
 
+    def lose_answer_to(self, request: int) -> None:
+        """Let the next request of this kind (Kafka's number for it) through, and nothing after it, in either direction:
+        the broker does what it was asked, and nobody hears of it."""
+        self.lost_answer.clear()
+        self._unanswered = request.to_bytes(2, "big")
+
     def cut(self) -> None:
         """Close every connection now; new ones are let through."""
         for writer in self._writers:
@@ -53,6 +64,7 @@ class Proxy:
 
     def heal(self) -> None:
         self._refusing = False
+        self._unanswered = None
         self.delay_seconds = 0.0
         self._flowing.set()
 
@@ -65,6 +77,7 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
+        self._requests.add(reader)
         for source, sink in ((reader, far_writer), (far_reader, writer)):
             pump = asyncio.create_task(self._pump(source, sink))
             self._pumps.add(pump)
@@ -80,6 +93,12 @@ class Proxy:
                     await self._flowing.wait()
                     sink.write(chunk)
                     await sink.drain()
+                    # A request begins with its length, four bytes, and its kind; clients write each at once.
+                    if self._unanswered is not None and chunk[4:6] == self._unanswered and source in self._requests:
+                        self.stall()
+                        self._unanswered = None
+                        self.lost_answer.set()
         finally:
             self._writers.discard(sink)
+            self._requests.discard(source)
             sink.close()
