@@ -38,9 +38,10 @@ class KafkaSettings(BaseModel):
     transaction_timeout_ms: int = Field(15_000, ge=1_000)
     """After this, and up to 10 s more, the brokers end a transaction whose owner is gone and has no successor."""
 
-    session_timeout_ms: int = Field(10_000, ge=500)
-    """A worker that died is noticed after this."""
-    heartbeat_interval_ms: int = Field(3_000, ge=100)
+    session_timeout_ms: int = Field(6_000, ge=500)
+    """A worker that died is noticed after this: so long a do-not-load of its tasks waits. The least that brokers allow
+    unless they are told otherwise."""
+    heartbeat_interval_ms: int = Field(1_500, ge=100)
     rebalance_timeout_ms: int = Field(20_000, ge=1_000)
     """How long the others wait for a member to join again."""
     group_instance_id: str | None = None
