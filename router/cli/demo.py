@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -76,6 +78,14 @@ async def _history(log: Log, out: Console) -> None:
     out.print(Padding(show.timeline_table(bill["timeline"]), (0, 0, 1, 4)))
 
 
+def _as_typed() -> str:
+    """What to type to get this command again: its name, or its path where it is not on the shell's."""
+    if shutil.which("snp-router"):
+        return "snp-router"
+    typed = Path(sys.argv[0])
+    return str(typed.relative_to(Path.cwd()) if typed.is_relative_to(Path.cwd()) else typed)
+
+
 def _next(file: Path, out: Console) -> None:
     url = SQLITE + str(file)
     out.print(Text(f"All this is in {file}. Try next:", "bold"))
@@ -86,4 +96,4 @@ def _next(file: Path, out: Console) -> None:
         f"tail --party {PARTIES[-1]} --until-end --kind hold --format json",
         "tail --waiting --until-end",
     ):
-        out.print(f"    snp-router --log {url} {command}", markup=False, soft_wrap=True, style="cyan")
+        out.print(f"    {_as_typed()} --log {url} {command}", markup=False, soft_wrap=True, style="cyan")
