@@ -17,6 +17,8 @@ from router.log.interface import Output
 from router.log.kafka.producer import TransactionalProducer
 from router.log.kafka.task import KafkaTask
 
+SLOW_RESTORE_SECONDS = 4
+
 
 def without_fence() -> None:
     """Each producer under an id of its own: nobody fences anybody."""
@@ -29,7 +31,8 @@ def without_fence() -> None:
 
 
 def without_gate() -> None:
-    """State and position are read first, and the producer is started when there is something to write."""
+    """State and position are read first, and the producer is started when there is something to write: some seconds
+    later, as after the restore of a large task. A former owner that wakes up meanwhile can still commit."""
     start, commit = TransactionalProducer.start, TransactionalProducer.commit
 
     async def later(self: TransactionalProducer) -> None:
@@ -37,6 +40,7 @@ def without_gate() -> None:
 
     async def start_and_commit(self: TransactionalProducer, outputs: Sequence[Output]) -> None:
         if not self.started:  # type: ignore[attr-defined]
+            await asyncio.sleep(SLOW_RESTORE_SECONDS)
             await start(self)
             self.started = True  # type: ignore[attr-defined]
         await commit(self, outputs)

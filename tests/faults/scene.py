@@ -93,6 +93,7 @@ class Scene:
         known: dict[str, Fault] = {
             "kill": self.workers.kill,
             "freeze": self.workers.freeze,
+            "zombie": self.workers.make_zombie,
             "add": self.workers.add,
             "leave": self.workers.send_away,
             "broker": self.kill_broker,

@@ -56,8 +56,13 @@ class Workers:
 
     async def freeze(self, chance: random.Random) -> str:
         """SIGSTOP one for longer than the group waits, so that it wakes up as a zombie, or for shorter."""
-        victim = chance.choice(self._processes)
-        seconds = chance.choice((0.5, 3.0, 7.0))
+        return await self._freeze(chance.choice(self._processes), chance.choice((0.5, 3.0, 7.0)))
+
+    async def make_zombie(self, chance: random.Random) -> str:
+        """SIGSTOP one until its tasks have just moved."""
+        return await self._freeze(chance.choice(self._processes), 3.0)
+
+    async def _freeze(self, victim: subprocess.Popen[bytes], seconds: float) -> str:
         victim.send_signal(signal.SIGSTOP)
         self._frozen = victim
         await asyncio.sleep(seconds)
