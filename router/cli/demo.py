@@ -22,6 +22,7 @@ from router.engine.views import bill_fields, read_bill
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
 
+COMMAND = "snp-router"
 SHOWN_BILL = "NVXAHBL000012345"
 CO_LOADED_BILL = "NVXBHBL000067890"
 
@@ -80,9 +81,9 @@ async def _history(log: Log, out: Console) -> None:
 
 def _as_typed() -> str:
     """What to type to get this command again: its name, or its path where it is not on the shell's."""
-    if shutil.which("snp-router"):
-        return "snp-router"
     typed = Path(sys.argv[0])
+    if typed.name != COMMAND or shutil.which(COMMAND):
+        return COMMAND
     return str(typed.relative_to(Path.cwd()) if typed.is_relative_to(Path.cwd()) else typed)
 
 
