@@ -261,11 +261,6 @@ class Shard:
             },
         )
 
-    @property
-    def has_outputs(self) -> bool:
-        """Whether there is anything to write besides the position."""
-        return bool(self._outputs or self._changed_bills)
-
     def committed(self) -> None:
         for key, value in self._encoded.items():
             state = self._changed_bills[key]
