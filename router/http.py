@@ -1,0 +1,71 @@
+"""Serving HTTP inside our own loop: one way for health and figures, schemas and the console."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from router.errors import UsageError
+
+MOST_CONNECTIONS: Final = 1000
+"""Beyond, a request is answered with 503: what is open costs memory."""
+
+KEEP_ALIVE_SECONDS: Final = 30
+DRAIN_SECONDS: Final = 2
+MOST_PORT: Final = 65535
+
+
+class _Server(uvicorn.Server):
+    """Signals are the command's business (`router.cli.session.run`), not the server's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
+    """Serve `app` at `listen` (`host:port`; port 0: any free one) while the block runs. Gives the address, `host:port`.
+
+    Raises UsageError where the address is none, or is taken.
+    """
+    host, port = address_of(listen)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    try:
+        listener = config.bind_socket()
+    except (OSError, SystemExit) as error:  # uvicorn ends the process where an address is taken
+        raise UsageError(f"{listen} can't be listened on: it is taken, or no address of this machine") from error
+    listener.listen()  # who connects before the first turn of the loop waits instead of being refused
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]), name=f"serving {listen}")
+    bound = listener.getsockname()
+    try:
+        yield f"{bound[0]}:{bound[1]}"
+    finally:
+        server.should_exit = True
+        await asyncio.shield(asyncio.wait([task], timeout=2 * DRAIN_SECONDS))
+        listener.close()
+
+
+def address_of(listen: str) -> tuple[str, int]:
+    """Raises UsageError."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > MOST_PORT:
+        raise UsageError(f"{listen!r} is no address to listen on: write host:port, as 127.0.0.1:9464")
+    return host.strip("[]"), int(port)

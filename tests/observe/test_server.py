@@ -1,0 +1,126 @@
+"""A running router's `/metrics`, `/live` and `/ready`, asked over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from router.errors import UsageError
+from router.http import serving
+from router.observe.health import RESTORING, ROUTING, STUCK_SECONDS, Health
+from router.observe.metrics import Metrics
+from router.observe.server import status_app
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+async def address(metrics: Metrics, health: Health) -> AsyncIterator[str]:
+    async with serving(status_app(metrics, health), "127.0.0.1:0") as address:
+        yield address
+
+
+async def get(address: str, path: str) -> tuple[int, bytes]:
+    def ask() -> tuple[int, bytes]:
+        try:
+            with urlopen(f"http://{address}{path}", timeout=5) as answer:
+                return answer.status, answer.read()
+        except HTTPError as error:
+            return error.code, error.read()
+
+    return await asyncio.to_thread(ask)
+
+
+async def figures(address: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    _, body = await get(address, "/metrics")
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+
+
+async def test_what_transactions_did_is_counted(address: str, metrics: Metrics) -> None:
+    metrics.counted({"events": 3, "repeated": 1, "hold": 2, "dead letters": 1})
+    metrics.counted({"events": 1, "release": 4})
+    metrics.transaction("committed", 0.02)
+    metrics.transaction("retried")
+    shown = await figures(address)
+    assert shown["snp_events_total", (("outcome", "new"),)] == 4
+    assert shown["snp_events_total", (("outcome", "repeated"),)] == 1
+    assert shown["snp_notices_total", (("kind", "hold"),)] == 2
+    assert shown["snp_notices_total", (("kind", "change"),)] == 0, "a series begins at zero"
+    assert shown["snp_notices_total", (("kind", "release"),)] == 4
+    assert shown["snp_dead_letters_total", ()] == 1
+    assert shown["snp_transactions_total", (("outcome", "retried"),)] == 1
+    assert shown["snp_transaction_duration_seconds_count", ()] == 1
+
+
+async def test_latency_is_from_arrival_to_commit(address: str, metrics: Metrics) -> None:
+    metrics.latencies([1_000, 1_000, 61_500], now=62_000)
+    shown = await figures(address)
+    assert shown["snp_end_to_end_latency_seconds_count", ()] == 3
+    assert shown["snp_end_to_end_latency_seconds_sum", ()] == 61 + 61 + 0.5
+
+
+async def test_a_task_that_went_elsewhere_shows_nothing_here(address: str, metrics: Metrics) -> None:
+    metrics.restored(3, 1.5)
+    metrics.bills(3, 70)
+    metrics.lag(3, "cbp.dispositions", 12)
+    assert (await figures(address))["snp_task_lag_records", (("task", "3"), ("topic", "cbp.dispositions"))] == 12
+    metrics.let_go(3, ["cbp.dispositions", "cbp.urgent"])
+    assert not [name for name, labels in await figures(address) if ("task", "3") in labels]
+
+
+async def test_a_router_without_tasks_lives_and_is_not_ready(address: str, health: Health) -> None:
+    assert (await get(address, "/live"))[0] == 200
+    status, body = await get(address, "/ready")
+    assert status == 503
+    assert "no task is assigned" in json.loads(body)["reasons"][0]
+
+
+async def test_it_is_ready_once_every_task_routes(address: str, health: Health) -> None:
+    health.at(0, ROUTING)
+    health.at(1, RESTORING)
+    status, body = await get(address, "/ready")
+    assert (status, json.loads(body)["reasons"]) == (503, ["task 1 is restoring its state"])
+    health.at(1, ROUTING)
+    assert await get(address, "/ready") == (200, b'{"ready":true,"reasons":[]}')
+
+
+async def test_a_loop_that_hangs_is_not_live_but_one_that_restores_is(
+    address: str, health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health.at(0, RESTORING)
+    health.at(1, ROUTING)
+    now = time.monotonic()
+    monkeypatch.setattr("router.observe.health.time.monotonic", lambda: now + STUCK_SECONDS + 1)
+    status, body = await get(address, "/live")
+    assert status == 503
+    assert [reason[:6] for reason in json.loads(body)["reasons"]] == ["task 1"]
+
+
+async def test_an_address_that_is_taken_or_none_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="taken"):
+        async with serving(status_app(Metrics(), Health()), f"127.0.0.1:{taken.getsockname()[1]}"):
+            pass
+    for wrong in ("9464", "localhost", "localhost:99999", ":80"):
+        with pytest.raises(UsageError, match="host:port"):
+            async with serving(status_app(Metrics(), Health()), wrong):
+                pass
