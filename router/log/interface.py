@@ -26,6 +26,9 @@ Headers = tuple[tuple[str, bytes], ...]
 Position = Mapping[str, int]
 """For each input topic, the next offset the task will read of its partition (of partition 0 for `snp.registry`)."""
 
+Place = tuple[str, int]
+"""A topic and one of its partitions."""
+
 
 class Output(NamedTuple):
     """A record to be written. The log picks the partition from the key (`partition_of`)."""
@@ -146,10 +149,12 @@ class Log(Protocol):
         from_start: bool = True,
         until_end: bool = False,
         key: bytes | None = None,
+        begin: Mapping[Place, int] | None = None,
     ) -> AsyncIterator[list[Record]]:
         """Batches of committed records of all partitions of `topics`, per partition in order, from the beginning or
         from now, until the end as it was when the call began, or for ever. With `key`: only records of that key (the
-        log may use an index). Empty batches come now and then while nothing is new, so that a caller can look up."""
+        log may use an index). With `begin`: of the partitions in it, from those offsets on (from the first that is left
+        where that one is gone). Empty batches come now and then while nothing is new, so that a caller can look up."""
         ...
 
     async def work(

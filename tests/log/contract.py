@@ -215,6 +215,21 @@ class LogContract:
 
         assert seen == [b"5", b"6"]
 
+    async def test_a_reader_begins_where_it_left_off(self, log: Log) -> None:
+        await log.append(outputs(PARTY, 10))
+        await log.append(outputs(OTHER_PARTY, 3))
+        records = [record async for batch in log.read([PARTY], until_end=True) for record in batch]
+        left_off = {(PARTY, 0): records[6].offset + 1}
+
+        reading = log.read([PARTY, OTHER_PARTY], until_end=True, begin=left_off)
+        rest = [record async for batch in reading for record in batch]
+        from_now = log.read([PARTY, OTHER_PARTY], until_end=True, from_start=False, begin=left_off)
+        only_there = [record async for batch in from_now for record in batch]
+
+        assert [record.value for record in rest if record.topic == PARTY] == [b"7", b"8", b"9"]
+        assert [record.value for record in rest if record.topic == OTHER_PARTY] == [b"0", b"1", b"2"]
+        assert [record.value for record in only_there] == [b"7", b"8", b"9"]
+
     async def test_reading_until_the_end_ends_although_more_is_written(self, logs: Logs, log: Log) -> None:
         await log.append(outputs(PARTY, 100))
         reading = log.read([PARTY, OTHER_PARTY], until_end=True)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from aiokafka import TopicPartition
 
 from router.errors import FatalLogError, TaskMoved, TaskRetry
-from router.log.interface import Finding, Output, Record, Task, TopicSpec, partition_of
+from router.log.interface import Finding, Output, Place, Record, Task, TopicSpec, partition_of
 from router.log.kafka.appender import Appender
 from router.log.kafka.group import GroupMember
 from router.log.kafka.producer import TransactionalProducer
@@ -106,13 +106,17 @@ class KafkaLog:
         from_start: bool = True,
         until_end: bool = False,
         key: bytes | None = None,
+        begin: Mapping[Place, int] | None = None,
     ) -> AsyncIterator[list[Record]]:
         async with self._reader("read") as reader:
             partitions = await reader.existing(topics)
             if key is not None:
                 partitions = _of_key(partitions, key)
             ends = await reader.ends(partitions)
-            begins = await reader.beginnings(partitions) if from_start else ends
+            begins = await reader.beginnings(partitions) if from_start or begin else ends
+            if begin:
+                otherwise = begins if from_start else ends
+                begins = {at: max(begins[at], begin.get((at.topic, at.partition), otherwise[at])) for at in partitions}
             batches = scan(reader, begins, ends) if until_end else _follow(reader, begins)
             async for records in batches:
                 yield records if key is None else [record for record in records if record.key == key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final
@@ -14,7 +14,7 @@ import structlog
 
 from router import topics as names
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError
-from router.log.interface import Finding, Output, Record, Task, TopicSpec, partition_of
+from router.log.interface import Finding, Output, Place, Record, Task, TopicSpec, partition_of
 from router.log.retry import growing_pauses
 from router.log.sqlite import store
 from router.log.sqlite.connection import Connection, SqliteSettings, prepare, transaction
@@ -110,10 +110,13 @@ class SqliteLog:
         from_start: bool = True,
         until_end: bool = False,
         key: bytes | None = None,
+        begin: Mapping[Place, int] | None = None,
     ) -> AsyncIterator[list[Record]]:
         spans = await self._reader_spans(topics, key)
         if from_start:
             spans = [span._replace(start=0) for span in spans]
+        if begin:
+            spans = [span._replace(start=begin.get((span.topic.name, span.partition), span.start)) for span in spans]
         while True:
             changed = self._watch.next_change()
             if not until_end:
