@@ -86,19 +86,48 @@ def schema_name_of(value: bytes) -> str:
     return name
 
 
+VARIED: Final = frozenset(
+    {
+        "bill",
+        "bill_of_lading",
+        "confirmed",
+        "container",
+        "container_number",
+        "container_numbers",
+        "containers",
+        "covers",
+        "entry_number",
+        "event_id",
+        "holds",
+        "id",
+        "key",
+        "notice_id",
+        "other_bill",
+        "other_container_numbers",
+        "reason",
+        "remarks",
+        "retry_of",
+        "settled",
+        "source",
+        "stale_by",
+    }
+)
+"""Fields that hardly ever have the same value twice: remembering how they are written would be in vain."""
+
+
 @cache
 def _encoder(name: str) -> avro.Encode:
-    return avro.encoder(raw_schema(name))
+    return avro.encoder(raw_schema(name), VARIED)
 
 
 @cache
 def _plain_decoder(name: str) -> avro.Decode:
-    return avro.decoder(raw_schema(name), {})
+    return avro.decoder(raw_schema(name), {}, VARIED)
 
 
 @cache
 def _typed_decoder(name: str) -> avro.Decode:
-    return avro.decoder(raw_schema(name), BUILDS)
+    return avro.decoder(raw_schema(name), BUILDS, VARIED)
 
 
 # Values to and from records. A NamedTuple's fields are the record's fields, in the same order (a test says so).
@@ -120,10 +149,7 @@ NAME_OF: Final[dict[type, str]] = {
     LinkFact: "link-fact",
 }
 
-BUILDS: Final[dict[str, avro.Build]] = {
-    kind.__name__: kind._make  # type: ignore[attr-defined]
-    for kind in (*NAME_OF, SnapshotHold, Line)
-}
+BUILDS: Final[dict[str, avro.Builder]] = {kind.__name__: kind for kind in (*NAME_OF, SnapshotHold, Line)}
 
 _VALUE_NAMES: Final = frozenset(NAME_OF.values())
 
@@ -159,7 +185,7 @@ def _notice_encoders() -> tuple[avro.Encode, avro.Encode, avro.Encode]:
     names = [field["name"] for field in fields]
     own, recipient = names.index(FIRST_OWN_FIELD), names.index(FIRST_RECIPIENT_FIELD)
     parts = (fields[:own], fields[own:recipient], fields[recipient:])
-    shared, middle, last = (avro.encoder(schema | {"fields": part}) for part in parts)
+    shared, middle, last = (avro.encoder(schema | {"fields": part}, VARIED) for part in parts)
     return shared, middle, last
 
 

@@ -46,16 +46,16 @@ def encode_state(state: BillState) -> bytes:
 
 @cache
 def _decoder() -> avro.Decode:
-    builds = codec.BUILDS | {
-        "LedgerEvent": Event._make,
-        "Lot": Lot._make,
-        "Unread": Unread._make,
+    builds: dict[str, avro.Builder] = codec.BUILDS | {
+        "LedgerEvent": Event,
+        "Lot": Lot,
+        "Unread": Unread,
         "Account": _account,
         "Learnt": _learnt,
         "HeldPieces": lambda values: ((values[0], values[1]), Standing(values[2], values[3])),
         "Told": _told,
     }
-    return avro.decoder(codec.raw_schema("bill-state"), builds)
+    return avro.decoder(codec.raw_schema("bill-state"), builds, codec.VARIED)
 
 
 def decode_state(value: bytes, rules: Rules) -> BillState:
@@ -97,7 +97,7 @@ def _account_datum(account: Account) -> dict[str, Any]:
     }
 
 
-def _account(values: list[Any]) -> Account:
+def _account(values: tuple[Any, ...]) -> Account:
     holds, lots, *rest = values
     return Account(dict(holds), list(lots), *rest)
 
@@ -110,7 +110,7 @@ def _learnt_groups(learnt: dict[str, Learnt]) -> list[tuple[Any, ...]]:
     return [(*when, *(values.get(name) for name in SCALARS)) for when, values in groups.items()]
 
 
-def _learnt(values: list[Any]) -> list[tuple[str, Learnt]]:
+def _learnt(values: tuple[Any, ...]) -> list[tuple[str, Learnt]]:
     posted, received_at, *scalars = values
     named = zip(SCALARS, scalars, strict=True)
     return [(name, Learnt(posted, received_at, value)) for name, value in named if value is not None]
@@ -130,7 +130,7 @@ def _role_bits(roles: tuple[str, ...]) -> int:
     return sum(1 << FIRST_ROLE_BIT + place for place, role in enumerate(ROLES) if role in roles)
 
 
-def _told(values: list[Any]) -> tuple[str, Told]:
+def _told(values: tuple[Any, ...]) -> tuple[str, Told]:
     scac, word, sequence = values
     roles = tuple(role for place, role in enumerate(ROLES) if word >> FIRST_ROLE_BIT + place & 1)
     kind = KINDS[word & 3]
