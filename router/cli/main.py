@@ -9,7 +9,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from router.cli import bill, check, dead_letters, demo, imports, ingest, registered, routing, tail, topics
+from router.cli import (
+    bill,
+    check,
+    contacts,
+    dead_letters,
+    demo,
+    imports,
+    ingest,
+    registered,
+    routing,
+    tail,
+    topics,
+    waiting,
+)
 from router.cli.exit_codes import EPILOG, exit_code_of
 from router.cli.session import Session, configure_log_lines, level_of, say
 from router.errors import RouterError
@@ -91,6 +104,8 @@ app.command("explain")(bill.explain_bill)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("parties")(registered.parties)
 app.command("sailings")(registered.sailings)
+app.add_typer(waiting.app, name="waiting")
+app.command("contacts")(contacts.list_contacts)
 app.command("check")(check.check)
 app.add_typer(topics.app, name="topics")
 

@@ -33,7 +33,7 @@ def sailings(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
     """
     registry = run(_registry(session_of(context)))
     rows = sorted(registry.sailings.values(), key=lambda sailing: (sailing.arrival_date or "", sailing.sailing_id))
-    columns = ("sailing", "vessel", "IMO", "arrives", "line", "role", "voyage", "sees")
+    columns = ("sailing", "vessel", "IMO", "arrives", "ports", "line", "role", "voyage", "sees")
     _print(rows, columns, (cells for sailing in rows for cells in _sailing_cells(sailing)), form)
 
 
@@ -67,10 +67,11 @@ def _sailing_cells(sailing: Sailing) -> Iterator[Sequence[str]]:
         sailing.vessel_name or "",
         sailing.imo_number,
         sailing.arrival_date or "",
+        ", ".join(sailing.ports),
     )
     for line in sailing.lines:
         yield *head, line.scac, line.role, line.voyage_number or "", line.scope
-        head = ("", "", "", "")
+        head = ("",) * len(head)
 
 
 async def _registry(session: Session) -> Registry:

@@ -92,6 +92,9 @@ RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_uppe
 BillNumber = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,50}$")]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9]{2,3}$")]
 
+Port = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{4}$")]
+"""Schedule D."""
+
 OptionalUpper = Annotated[Upper | None, Empty]
 OptionalText = Annotated[Text | None, Empty]
 OptionalScac = Annotated[Scac | None, Empty]
@@ -106,3 +109,4 @@ Flag = Annotated[bool, BeforeValidator(lambda value: False if _none_if_empty(val
 Codes = Annotated[tuple[Upper, ...], BeforeValidator(_listed)]
 RegisteredScacs = Annotated[tuple[RegisteredScac, ...], BeforeValidator(_listed)]
 Containers = Annotated[tuple[Upper, ...], BeforeValidator(_containers)]
+Ports = Annotated[tuple[Port, ...], BeforeValidator(_listed)]

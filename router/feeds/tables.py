@@ -84,6 +84,7 @@ class LineForm(BaseModel):
     imo_number: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{7}$")]
     vessel_name: forms.OptionalUpper = None
     arrival_date: forms.OptionalDay = None
+    ports: forms.Ports = ()
     scac: forms.RegisteredScac
     role: Annotated[Literal["operator", "charterer"], BeforeValidator(_lower)]
     voyage_number: forms.OptionalUpper = None
@@ -227,7 +228,7 @@ def _sailing_problem(rows: list[tuple[Row, LineForm]], source: str) -> InputErro
     lines: dict[str, LineForm] = {}
     for row, form in rows:
         place = f"{source}: row {row.number}, column "
-        for column in ("imo_number", "vessel_name", "arrival_date"):
+        for column in ("imo_number", "vessel_name", "arrival_date", "ports"):
             said, before = getattr(form, column), getattr(first, column)
             if said != before:
                 reason = f"sailing {form.sailing_id}: {said!r} here, {before!r} in row {rows[0][0].number}"
@@ -247,7 +248,7 @@ def _sailing(rows: list[tuple[Row, LineForm]]) -> Sailing:
         Line(form.scac, form.role, form.voyage_number, form.scope or DEFAULT_SCOPE[form.role])
         for form in forms_by_scac.values()
     )
-    return Sailing(first.sailing_id, first.imo_number, first.vessel_name, first.arrival_date, lines)
+    return Sailing(first.sailing_id, first.imo_number, first.vessel_name, first.arrival_date, lines, first.ports)
 
 
 def _filing(form: FilingForm, source: str, received_at: int) -> Filing:

@@ -48,6 +48,8 @@ class Sailing(NamedTuple):
     vessel_name: str | None
     arrival_date: str | None
     lines: tuple[Line, ...]
+    ports: tuple[str, ...] = ()
+    """U.S. ports it calls at, Schedule D; empty: not known. Says whom a port may call, decides nothing."""
 
 
 class RegistryNote(NamedTuple):

@@ -148,7 +148,7 @@ def test_global_options_may_stand_anywhere() -> None:
     "words",
     ["demo", "import parties", "import sailings", "import filings", "import bills", "ingest", "run", "tail",
      "bill show", "bill confirm", "explain", "dead-letters list", "dead-letters show", "dead-letters retry",
-     "parties", "sailings", "check"],
+     "parties", "sailings", "check", "waiting list", "contacts"],
 )  # fmt: skip
 def test_every_command_s_help_has_an_example(words: str) -> None:
     from typer.testing import CliRunner

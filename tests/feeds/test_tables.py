@@ -141,6 +141,18 @@ def test_rows_of_a_sailing_are_put_together_wherever_they_stand():
     ]
 
 
+def test_a_sailing_may_say_where_it_calls():
+    rows = (
+        b"sailing_id,imo_number,scac,role,ports\nS1,9074729,OCNX,operator,2704;2811\nS1,9074729,SLTC,charterer,2704\n"
+    )
+    values, problems = sailings(rows)
+    assert values == []
+    assert problems[0].startswith("sailings.csv: row 3, column 'ports': ")
+    (sailing,), _ = sailings(rows.replace(b"charterer,2704\n", b"charterer,2704;2811\n"))
+    assert sailing.ports == ("2704", "2811")
+    assert "column 'ports'" in sailings(rows.replace(b"2704\n", b"Los Angeles\n"))[1][0]
+
+
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
