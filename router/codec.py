@@ -17,9 +17,30 @@ from typing import Any, Final
 
 from router import avro
 from router.errors import InputError
-from router.model.facts import IndexFact, LinkFact
-from router.model.inputs import Confirmation, DeadLetter, Disposition, Filing, Snapshot, SnapshotHold
-from router.model.registry import Line, Party, RegistryNote, Sailing
+from router.model.facts import Handover, IndexFact, LinkFact, TakenOver
+from router.model.inputs import (
+    Confirmation,
+    DeadLetter,
+    Disposition,
+    Filing,
+    ManualEvent,
+    PaperBill,
+    PaperMatch,
+    Snapshot,
+    SnapshotHold,
+)
+from router.model.registry import (
+    Heard,
+    LateTally,
+    Line,
+    Outage,
+    Party,
+    RegistryNote,
+    RegistryValue,
+    Request,
+    RequestDone,
+    Sailing,
+)
 
 MAGIC: Final = b"\x00"
 HEADER_SIZE: Final = 5
@@ -132,9 +153,8 @@ def _typed_decoder(name: str) -> avro.Decode:
 
 # Values to and from records. A NamedTuple's fields are the record's fields, in the same order (a test says so).
 
-Value = (
-    Disposition | Filing | Snapshot | Confirmation | DeadLetter | Party | Sailing | RegistryNote | IndexFact | LinkFact
-)
+FedValue = Disposition | Filing | Snapshot | Confirmation | DeadLetter | ManualEvent | PaperBill | PaperMatch
+Value = FedValue | RegistryValue | IndexFact | LinkFact | Handover | TakenOver
 
 NAME_OF: Final[dict[type, str]] = {
     Disposition: "disposition",
@@ -147,6 +167,16 @@ NAME_OF: Final[dict[type, str]] = {
     RegistryNote: "registry-note",
     IndexFact: "index-fact",
     LinkFact: "link-fact",
+    ManualEvent: "manual-event",
+    PaperBill: "paper-bill",
+    PaperMatch: "paper-match",
+    Handover: "handover",
+    TakenOver: "taken-over",
+    Outage: "outage",
+    Heard: "heard",
+    LateTally: "late-tally",
+    Request: "request",
+    RequestDone: "request-done",
 }
 
 BUILDS: Final[dict[str, avro.Builder]] = {kind.__name__: kind for kind in (*NAME_OF, SnapshotHold, Line)}

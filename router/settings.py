@@ -57,6 +57,12 @@ class RuleSettings(BaseModel):
     forget_after_days: int = Field(default=90, ge=1)
     forget_silent_after_days: int = Field(default=365, ge=1)
     late_after_minutes: int = Field(default=60, ge=1)
+    manual_match_hours: int = Field(default=24, ge=1, le=24 * 14)
+    """A hold or release relayed by hand is the electronic one that CBP posted so long before or after, at most."""
+    recovery_quiet_minutes: int = Field(default=30, ge=1)
+    """After an outage nothing late has to come for so long until it is over."""
+    resync_over_days: int = Field(default=14, ge=0)
+    """A resync leaves out bills that are over and were last heard of so long ago."""
     disposition_codes: Path | None = None
     """A CSV of codes that are added to the bundled table, or replace rows of it. Relative to the settings file."""
 

@@ -25,11 +25,33 @@ from router.codec import (
     raw_schema,
 )
 from router.errors import InputError
-from router.model.facts import IndexFact, LinkFact
-from router.model.inputs import Confirmation, DeadLetter, Disposition, Filing, Snapshot, SnapshotHold
-from router.model.registry import Line, Party, RegistryNote, Sailing
+from router.model.facts import Handover, IndexFact, LinkFact, TakenOver
+from router.model.inputs import (
+    Confirmation,
+    DeadLetter,
+    Disposition,
+    Filing,
+    ManualEvent,
+    PaperBill,
+    PaperMatch,
+    Snapshot,
+    SnapshotHold,
+)
+from router.model.registry import (
+    Heard,
+    LateTally,
+    Line,
+    Outage,
+    Party,
+    RegistryNote,
+    Request,
+    RequestDone,
+    Sailing,
+    registry_key,
+)
 
 NAMES = sorted(codec.schema_ids())
+SAID = ManualEvent("NVXA", "B1", "m1", "PLACE", 5, "me", "phone", "6H", source="CBP, Los Angeles", received_at=6)
 VALUES = (
     Disposition("NVXA", "B1", "1H", 1_784_030_400_000, 40, container_numbers=("CSQU3054383",), snps=("OCNX", "17:1")),
     Disposition(None, None, "DV", 0),
@@ -42,6 +64,16 @@ VALUES = (
     RegistryNote("tick", "tick", 1),
     IndexFact("container:X", "NVXAB1", True, since=-1),
     LinkFact("NVXAB1", "container:X", "BOX", False),
+    SAID,
+    PaperBill(Filing("NVXA", "B1", snps=("OCNX",)), 5, "CBPF1302", "me"),
+    PaperMatch("NVXA", "B1", "NVXAB2", "me", 7),
+    Handover("NVXAB2", "NVXAB1", (SAID,), ("a",), ("OCNX",)),
+    TakenOver("NVXAB1", "NVXAB2", ("m1",), ("SLTC",)),
+    Outage("o1", "DECLARED", 5, port="2704", until=9),
+    Heard("x12", None, 5),
+    LateTally("o1", "r1", 3, 1, 0, 4, 9),
+    Request("q1", "RESYNC", "OCNX", "me", 5),
+    RequestDone("q1", 0, 8, 9),
 )
 
 
@@ -85,6 +117,13 @@ def test_a_values_fields_are_the_records_in_the_same_order(kind: Any) -> None:
     if kind in (SnapshotHold, Line):
         schema = next(field["type"]["items"] for field in schema["fields"] if field["name"] in ("holds", "lines"))
     assert tuple(field["name"] for field in schema["fields"]) == kind._fields
+
+
+def test_what_lies_in_the_registry_lies_under_keys_of_its_own() -> None:
+    keys = [registry_key(value) for value in VALUES if isinstance(value, codec.RegistryValue)]
+    assert len(set(keys)) == len(keys) == 8
+    assert registry_key(Heard("x12", "2704", 5)) not in keys
+    assert registry_key(Heard("x12", None, 6)) in keys
 
 
 def test_values_are_framed_as_confluents_are() -> None:

@@ -26,3 +26,10 @@ class Rules:
     """Any bill that is silent for so long is forgotten."""
     late_after_minutes: int = 60
     """An event taken in so long after CBP posted it is flagged LATE."""
+    manual_match_hours: int = 24
+    """A hold or release relayed by hand and an electronic one of the same code and scope are the same one, if CBP
+    posted it so long before or after it was said, at most."""
+    recovery_quiet_minutes: int = 30
+    """After an outage: nothing late came for so long, so all that was to come has come."""
+    resync_over_days: int = 14
+    """A resync leaves out bills that are over and were last heard of so long ago."""

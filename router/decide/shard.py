@@ -108,7 +108,7 @@ class Shard:
         elif isinstance(value, IndexFact):
             self._index_fact(value)
         else:
-            self._bill(value, record)
+            self._bill(value, record)  # type: ignore[arg-type]
 
     def _registry(self, value: Party | Sailing | RegistryNote, offset: int) -> None:
         self.registry.apply(value, offset)

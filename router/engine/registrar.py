@@ -16,7 +16,7 @@ from router.decide.registry import Registry
 from router.engine.worker import note_output, now_milliseconds, tick_output
 from router.errors import FatalLogError
 from router.log.interface import Finding, Log, Output, TopicSpec
-from router.model.registry import Party, RegistryNote, Sailing
+from router.model.registry import Party, RegistryNote, Sailing, registry_key
 
 SECRET_BYTES: Final = 32
 
@@ -94,7 +94,7 @@ async def import_parties(log: Log, parties: Sequence[Party]) -> Changes:
     await log.create_topics(topics.party_topic_spec(party.topic) for party in parties)
     back = [party.topic for party in parties if party.topic in registry.missing_topics]
     touched = {*changes.added, *changes.changed}
-    outputs = [_output("party", party.scac, party) for party in parties if party.scac in touched]
+    outputs = [_output(party) for party in parties if party.scac in touched]
     outputs += [note_output(RegistryNote("back", topic, now_milliseconds())) for topic in back]
     await _append(log, outputs)
     return changes
@@ -107,7 +107,7 @@ async def import_sailings(log: Log, sailings: Sequence[Sailing]) -> Changes:
     touched = {*changes.added, *changes.changed}
     await _append(
         log,
-        [_output("sailing", sailing.sailing_id, sailing) for sailing in sailings if sailing.sailing_id in touched],
+        [_output(sailing) for sailing in sailings if sailing.sailing_id in touched],
     )
     return changes
 
@@ -118,8 +118,8 @@ def _compare(new: Mapping[str, Party | Sailing], old: Mapping[str, Party | Saili
     return Changes(added, changed, tuple(key for key in new if key in old and old[key] == new[key]))
 
 
-def _output(kind: str, key: str, value: Party | Sailing) -> Output:
-    return Output(topics.REGISTRY, f"{kind}:{key}".encode(), codec.encode_value(value))
+def _output(value: Party | Sailing) -> Output:
+    return Output(topics.REGISTRY, registry_key(value), codec.encode_value(value))
 
 
 async def _append(log: Log, outputs: Iterable[Output]) -> None:

@@ -18,7 +18,7 @@ from router.decide.shard import Shard
 from router.engine.progress import unrouted
 from router.errors import DestinationMissing
 from router.log.interface import Log, Output, Record, Task
-from router.model.registry import RegistryNote
+from router.model.registry import RegistryNote, registry_key
 
 YIELD_EVERY: Final = 100
 """Records decided before other coroutines get a turn: heartbeats must not wait for a whole transaction."""
@@ -207,6 +207,4 @@ def tick_output() -> Output:
 
 
 def note_output(note: RegistryNote) -> Output:
-    """Under a key of its own for each kind and subject: the registry is compacted."""
-    kind = "destination" if note.kind in ("missing", "back") else note.kind
-    return Output(topics.REGISTRY, f"{kind}:{note.key}".encode(), codec.encode_value(note))
+    return Output(topics.REGISTRY, registry_key(note), codec.encode_value(note))

@@ -1,8 +1,11 @@
-"""What bills tell each other, through the index: never from one task's memory to another's."""
+"""What bills tell each other, through the index: never from one task's memory to another's; and what a paper bill
+hands over to the one it was filed as."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from router.model.inputs import ManualEvent
 
 CONTAINER, MASTER, ORIGINAL = "container", "master", "original"
 
@@ -37,3 +40,30 @@ class LinkFact(NamedTuple):
     since: int | None = None
     other_bill: str | None = None
     """Only for `SPLIT`: the other bill. A box or house hold never names the bill behind it."""
+
+
+class Handover(NamedTuple):
+    """What a paper bill hands over to the bill it was filed as, under another number. Written by the paper bill's task
+    to `snp.links` under the electronic bill's key."""
+
+    bill: str
+    """The electronic bill."""
+    paper_bill: str
+    manual: tuple[ManualEvent, ...]
+    """What was said by hand under the paper number; it stands there until it is taken over."""
+    covers: tuple[str, ...]
+    """Event ids that were told under the paper number."""
+    told: tuple[str, ...]
+    """Parties that were told under it."""
+
+
+class TakenOver(NamedTuple):
+    """The answer: the electronic bill has it all. Written to `snp.links` under the paper bill's key."""
+
+    bill: str
+    """The paper bill."""
+    electronic_bill: str
+    manual: tuple[str, ...]
+    """Ids of the words it took over: they stand there now."""
+    groundless: tuple[str, ...]
+    """Parties that were told under the paper number and have no ground under the new one."""

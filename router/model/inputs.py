@@ -1,4 +1,5 @@
-"""What is fed in: dispositions, filings, snapshots, and what could not be read.
+"""What is fed in: dispositions, filings, snapshots, what people relay by hand or take on paper, and what could not be
+read.
 
 Field names are those of the public input forms (README, "Our own input forms") and of `schemas/*.avsc`. Common to all:
 text is upper case and stripped, an unknown value is None and an unknown list is empty, times are UTC milliseconds since
@@ -114,6 +115,71 @@ class Confirmation(NamedTuple):
     by: str
     reason: str
     received_at: int
+
+
+PLACE, LIFT, RELEASE = "PLACE", "LIFT", "RELEASE"
+PHONE, EMAIL, PAPER = "phone", "e-mail", "paper"
+MANUAL_RELEASE_CODE = "1C"
+"""What a release relayed by hand is, where no code is given."""
+
+
+class ManualEvent(NamedTuple):
+    """What CBP said by phone, by e-mail or on paper, entered by an operator. Topic cbp.dispositions, under the bill's
+    key; a PLACE goes to cbp.urgent as well.
+
+    It ends and releases only what was placed by hand: no word of it ever beats a hold that CBP sent electronically.
+    """
+
+    scac: str
+    bill_of_lading: str
+    id: str
+    """Made once, at entry: the same id again is the same word."""
+    action: str
+    """`PLACE`, `LIFT` or `RELEASE`."""
+    said_at: int
+    """When CBP said so; what is said at the same moment: lifts and releases first, placements last."""
+    by: str
+    """Our operator."""
+    channel: str
+    """`phone`, `e-mail` or `paper`."""
+    disposition_code: str | None = None
+    """PLACE: the hold's. LIFT: the hold's or its removal's; None: every manual hold in its scope. RELEASE: None
+    is 1C."""
+    container_number: str | None = None
+    """Its scope, exactly: that container, or (None) the whole bill."""
+    quantity: int | None = None
+    """Pieces; None: all."""
+    source: str | None = None
+    """Who at CBP said so."""
+    ticket: str | None = None
+    received_at: int = 0
+
+
+class PaperBill(NamedTuple):
+    """A bill that CBP has only on paper. Topic cbp.filings. It counts as a filing until the electronic one comes."""
+
+    filing: Filing
+    delivered_at: int
+    """Time stamp of delivery to CBP: the 24 hours run from here."""
+    form: str
+    """`CBPF1302` or `EMAIL`."""
+    by: str
+    """Our operator."""
+    ticket: str | None = None
+    received_at: int = 0
+
+
+class PaperMatch(NamedTuple):
+    """An operator's word that a paper bill is the one filed under another number. Topic cbp.filings, under the paper
+    bill's key. The first one on a bill counts."""
+
+    scac: str
+    bill_of_lading: str
+    """Number of the paper bill, without its issuer's SCAC."""
+    electronic_bill: str
+    """Bill key (padded SCAC and number) under which it was filed."""
+    by: str
+    received_at: int = 0
 
 
 class DeadLetter(NamedTuple):

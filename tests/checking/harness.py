@@ -8,26 +8,26 @@ the test says.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from random import Random
 from typing import Any, Final
 
 from router import codec, topics
-from router.codec import encode_value
+from router.codec import FedValue, encode_value
 from router.decide.bill import key_of
 from router.decide.rules import Rules
 from router.decide.shard import Shard
 from router.decide.state import BillState
 from router.feeds.ingest import outputs_of
 from router.log.interface import Output, Record, partition_of
-from router.model.inputs import Confirmation, DeadLetter, Disposition, Filing, Snapshot
-from router.model.registry import Party, RegistryNote, Sailing
+from router.model.inputs import DeadLetter, Disposition, ManualEvent
+from router.model.registry import Party, RegistryNote, RegistryValue, Sailing, registry_key
 
 SECRET: Final = "00" * 32
 ENDLESS: Final = 100_000
 
-Fed = Disposition | DeadLetter | Filing | Snapshot | Confirmation
-Registered = Party | Sailing | RegistryNote
+Fed = FedValue
+Registered = RegistryValue
 
 
 class Harness:
@@ -44,7 +44,7 @@ class Harness:
 
     def register(self, *values: Registered) -> None:
         """Registry records as they are, without an epoch."""
-        self._append(Output(topics.REGISTRY, _registry_key(value), encode_value(value)) for value in values)
+        self._append(Output(topics.REGISTRY, registry_key(value), encode_value(value)) for value in values)
 
     def roster(self, *values: Party | Sailing) -> None:
         """An import of parties and sailings: what they are, then one epoch."""
@@ -56,7 +56,7 @@ class Harness:
     def feed(self, *values: Fed) -> None:
         """As the feeds would: urgent events twice, filings and what people say where filings go."""
         for value in values:
-            if isinstance(value, Disposition | DeadLetter):
+            if isinstance(value, Disposition | DeadLetter | ManualEvent):
                 self._append(
                     outputs_of(value, lambda one: self.rules.codes.is_urgent(one.disposition_code, one.reversal))
                 )
@@ -170,20 +170,9 @@ def decoded(record: Record) -> dict[str, Any]:
 
 
 def _is_single(topic: str) -> bool:
-    return topic == topics.REGISTRY or topic.startswith(topics.PARTY_PREFIX)
+    return topic in (topics.REGISTRY, topics.FEED_STATUS) or topic.startswith(topics.PARTY_PREFIX)
 
 
 def _compacted(records: list[Record]) -> list[Record]:
     last = {record.key: record.offset for record in records}
     return [record for record in records if last[record.key] == record.offset and record.value is not None]
-
-
-_KEY_OF: Final[dict[type, Callable[[Any], str]]] = {
-    Party: lambda party: f"party:{party.scac}",
-    Sailing: lambda sailing: f"sailing:{sailing.sailing_id}",
-    RegistryNote: lambda note: f"{'destination' if note.kind in ('missing', 'back') else note.kind}:{note.key}",
-}
-
-
-def _registry_key(value: Registered) -> bytes:
-    return _KEY_OF[type(value)](value).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from router import topics
 from router.codec import decode_value
 from router.feeds.ingest import outputs_of
-from router.model.inputs import DeadLetter, Disposition
+from router.model.inputs import DeadLetter, Disposition, ManualEvent
 
 HOLD = Disposition("OCN", "MB1", "1H", 0)
 LETTER = DeadLetter("abc", "why", "FILE", "x12", b"", 0, "NVXA", "H1")
@@ -46,3 +46,11 @@ def test_a_dead_letter_with_a_bill_stops_that_bill_at_once():
 def test_a_dead_letter_without_a_bill_goes_to_the_operators():
     (output,) = outputs_of(LETTER._replace(scac=None, bill_of_lading=None), calm)
     assert (output.topic, output.key) == (topics.DEAD_LETTERS, b"abc")
+
+
+def test_a_hold_relayed_by_hand_goes_past_the_backlog_and_nothing_else_said_by_hand_does():
+    said = ManualEvent("OCN", "MB1", "m1", "PLACE", 0, "me", "phone", "6H")
+    assert [output.topic for output in outputs_of(said, calm)] == [topics.URGENT, topics.DISPOSITIONS]
+    for action in ("LIFT", "RELEASE"):
+        (output,) = outputs_of(said._replace(action=action), pressing)
+        assert (output.topic, output.key) == (topics.DISPOSITIONS, b"OCN MB1")
