@@ -17,6 +17,7 @@ DEAD_LETTERS = "snp.dead-letters"
 WAITING = "snp.waiting"
 FEED_STATUS = "snp.feed-status"
 PARTY_PREFIX = "snp.party."
+REQUEST_PREFIX = "snp.request."
 
 INPUTS = (REGISTRY, URGENT, INDEX, LINKS, FILINGS, DISPOSITIONS)
 """What a task reads, in this order of what is waiting."""

@@ -27,6 +27,16 @@ class Party(NamedTuple):
     def topic(self) -> str:
         return party_topic(self.scac)
 
+    @property
+    def user(self) -> str:
+        """The name it logs in with."""
+        return f"snp.{self.scac}"
+
+    @property
+    def group_prefix(self) -> str:
+        """What its consumer groups are named with. The dot at the end keeps `snp.NVX` out of those of `snp.NVXA`."""
+        return f"{self.user}."
+
 
 class Line(NamedTuple):
     """One line aboard a sailing."""

@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from router.log.kafka import KafkaLog, KafkaSettings, open_kafka_log
 from tests.kafka.broker import START_SECONDS, Cluster, free_ports, wait_until_ready
 from tests.kafka.jars import VERSION, Unavailable, jars
+from tests.kafka.secured import SecuredBroker
 
 QUICK = KafkaSettings(
     replication_factor=1,
@@ -49,6 +50,17 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     cluster.start()
     yield cluster.bootstrap
     cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
+    """A broker that asks for a password and allows nothing that was not granted, shared by all tests: a module that
+    uses it wipes it first. Needs Java."""
+    require_java()
+    broker = SecuredBroker(tmp_path_factory.mktemp("secured"))
+    broker.start()
+    yield broker
+    broker.stop()
 
 
 def require_java() -> None:

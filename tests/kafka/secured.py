@@ -7,6 +7,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -14,6 +15,7 @@ from confluent_kafka.admin import (
     ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 
@@ -25,6 +27,9 @@ _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required"
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 Right = tuple[ResourceType, str, AclOperation]
+_ANY_RIGHT = AclBindingFilter(
+    ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+)
 
 
 class SecuredBroker:
@@ -53,6 +58,20 @@ class SecuredBroker:
 
     def stop(self) -> None:
         self._node.kill()
+
+    def wipe(self) -> None:
+        """Leave nothing of a test before: topics, rights, users but the superuser."""
+        names = [name for name in self._admin.list_topics(timeout=START_SECONDS).topics if not name.startswith("__")]
+        if names:
+            for done in self._admin.delete_topics(names).values():
+                done.result(START_SECONDS)
+        for done in self._admin.delete_acls([_ANY_RIGHT]).values():
+            done.result(START_SECONDS)
+        there = self._admin.describe_user_scram_credentials().result(START_SECONDS)
+        gone = [UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_512) for name in there if name != "admin"]
+        if gone:
+            for done in self._admin.alter_user_scram_credentials(gone).values():
+                done.result(START_SECONDS)
 
     def add_user(self, name: str, rights: Iterable[Right]) -> None:
         """With rights on names that begin as given. Waits until the broker has applied them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from confluent_kafka.admin import AclOperation, ResourceType
@@ -12,9 +12,11 @@ from router.errors import DestinationMissing, FatalLogError
 from router.log.interface import Task, TopicSpec
 from router.log.kafka import KafkaLog, open_kafka_log
 from router.topics import BILLS, DISPOSITIONS
-from tests.kafka.fixtures import QUICK, require_java
+from tests.kafka.fixtures import QUICK, secured
 from tests.kafka.secured import PASSWORD, Right, SecuredBroker
 from tests.log.contract import PARTY, counted, outputs, position_output, values
+
+__all__ = ["secured"]
 
 pytestmark = pytest.mark.kafka
 
@@ -33,14 +35,11 @@ WORKS: list[Right] = [
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    require_java()
-    broker = SecuredBroker(tmp_path_factory.mktemp("secured"))
-    broker.start()
-    broker.add_user("router", WORKS)
-    broker.add_user("reader", WORKS[:1])
-    yield broker
-    broker.stop()
+def broker(secured: SecuredBroker) -> SecuredBroker:
+    secured.wipe()
+    secured.add_user("router", WORKS)
+    secured.add_user("reader", WORKS[:1])
+    return secured
 
 
 def opened(broker: SecuredBroker, user: str, password: str = PASSWORD):  # type: ignore[no-untyped-def]
