@@ -157,6 +157,11 @@ class Log(Protocol):
         where that one is gone). Empty batches come now and then while nothing is new, so that a caller can look up."""
         ...
 
+    async def committed(self, group: str, topics: Sequence[str]) -> dict[str, int] | None:
+        """What a consumer group has read: for each of `topics` (of one partition) the next offset it will read. Topics
+        of which it never committed anything are left out. None: this log keeps no consumer groups."""
+        ...
+
     async def work(
         self,
         inputs: Sequence[str],

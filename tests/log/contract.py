@@ -230,6 +230,26 @@ class LogContract:
         assert [record.value for record in rest if record.topic == OTHER_PARTY] == [b"0", b"1", b"2"]
         assert [record.value for record in only_there] == [b"7", b"8", b"9"]
 
+    async def test_two_groups_work_beside_each_other(self, logs: Logs, log: Log) -> None:
+        """The second writes no position of its own, and that of the first moves meanwhile."""
+
+        async def moves(task: Task) -> None:
+            await task.commit([position_output(0, count=1)])
+
+        async def stays(task: Task) -> None:
+            await task.commit(outputs(OTHER_PARTY, 1))
+            await work(logs, log, moves)
+            await task.commit(outputs(OTHER_PARTY, 1, first=1))
+
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await log.work([PARTY], stays, group=f"{logs.group}-beside")
+
+        assert await values(log, OTHER_PARTY) == [b"0", b"1"]
+
+    async def test_a_group_that_never_committed_has_read_nothing(self, logs: Logs, log: Log) -> None:
+        await log.append(outputs(PARTY, 1))
+        assert not await log.committed(f"{logs.group}-idle", [PARTY])
+
     async def test_reading_until_the_end_ends_although_more_is_written(self, logs: Logs, log: Log) -> None:
         await log.append(outputs(PARTY, 100))
         reading = log.read([PARTY, OTHER_PARTY], until_end=True)

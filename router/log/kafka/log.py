@@ -121,6 +121,9 @@ class KafkaLog:
             async for records in batches:
                 yield records if key is None else [record for record in records if record.key == key]
 
+    async def committed(self, group: str, topics: Sequence[str]) -> dict[str, int]:
+        return await self._admin.committed(group, topics)
+
     async def work(
         self,
         inputs: Sequence[str],

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from aiokafka import TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -58,6 +59,15 @@ class TopicAdmin:
         async with self._step("asking which topics there are"):
             described = await self._client.describe_topics()
         return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["is_internal"]}
+
+    async def committed(self, group: str, topics: Iterable[str]) -> dict[str, int]:
+        """Of each topic's only partition the offset that the group committed last, if it ever did."""
+        partitions = [TopicPartition(topic, 0) for topic in topics]
+        if not partitions:
+            return {}
+        async with self._step(f"asking what the group {group} has read"):
+            found = await self._client.list_consumer_group_offsets(group, partitions=partitions)
+        return {at.topic: place.offset for at, place in found.items() if place.offset >= 0}
 
     async def create(self, specs: Iterable[TopicSpec]) -> None:
         """Make what is missing, and wait until every broker shows it."""

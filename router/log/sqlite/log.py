@@ -131,6 +131,9 @@ class SqliteLog:
             elif not await _happens(changed, LOOK_UP_SECONDS):
                 yield []
 
+    async def committed(self, group: str, topics: Sequence[str]) -> None:
+        return None
+
     async def work(self, inputs: Sequence[str], run: Run, *, group: str = "snp-router") -> None:
         partitions = await self._partitions_of(inputs)
         lease = Lease(self._writer, self._catalogue, self._settings, group)

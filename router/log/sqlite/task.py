@@ -22,7 +22,8 @@ RESTORE_BATCH: Final = 5000
 
 
 class SqliteTask:
-    """See `router.log.interface.Task`. It is fenced by the lease and by where its last position record is."""
+    """See `router.log.interface.Task`. It is fenced by the lease and, where it moves its position, by where its last
+    position record is: other groups on the file have none."""
 
     def __init__(
         self, partition: int, inputs: Sequence[str], lease: Lease, owner: str,
@@ -78,11 +79,12 @@ class SqliteTask:
     def _commit(self, connection: sqlite3.Connection, outputs: Sequence[Output]) -> None:
         with transaction(connection):
             leases.check(connection, self._lease.name, self._owner)
-            if self._find_position(connection) != self._position_id:
+            moves = any(output.key == self._position_key for output in outputs)
+            if moves and self._find_position(connection) != self._position_id:
                 raise TaskMoved(f"the position of task {self.partition} was moved by another router")
             destinations = self._catalogue.find(connection, (output.topic for output in outputs))
             write(connection, destinations, outputs)
-            position_id = self._find_position(connection)
+            position_id = self._find_position(connection) if moves else self._position_id
         self._position_id = position_id
 
     def _find_position(self, connection: sqlite3.Connection) -> int | None:

@@ -1,0 +1,28 @@
+"""What a consumer group has read, as any stock consumer commits it."""
+
+from __future__ import annotations
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from router.log.interface import TopicSpec
+from router.log.kafka import open_kafka_log
+from tests.kafka.fixtures import QUICK, kafka, wipe
+from tests.log.contract import OTHER_PARTY, PARTY, outputs
+
+__all__ = ["kafka"]
+
+pytestmark = pytest.mark.kafka
+
+
+async def test_what_a_group_has_read_is_the_offset_it_committed(kafka: str) -> None:
+    await wipe(kafka)
+    async with open_kafka_log(f"kafka://{kafka}", QUICK) as log:
+        await log.create_topics([TopicSpec(PARTY, 1), TopicSpec(OTHER_PARTY, 1)])
+        await log.append(outputs(PARTY, 5))
+        consumer = AIOKafkaConsumer(bootstrap_servers=kafka, group_id="AAAA.production", enable_auto_commit=False)
+        await consumer.start()
+        consumer.assign([TopicPartition(PARTY, 0)])
+        await consumer.commit({TopicPartition(PARTY, 0): 3})
+        await consumer.stop()
+        assert await log.committed("AAAA.production", [PARTY, OTHER_PARTY]) == {PARTY: 3}
