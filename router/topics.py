@@ -25,6 +25,9 @@ INPUTS = (REGISTRY, URGENT, INDEX, LINKS, FILINGS, DISPOSITIONS)
 STATE = (BILLS, INDEX_STATE)
 """What a task restores."""
 
+REQUEST_DAYS = 7
+"""A party's own requests are of the day; what became of them stands in the registry."""
+
 POSITION_KEY = b"\x00position:"
 """With the partition's number appended: the reserved key in `snp.bills` that holds a task's position."""
 
@@ -45,3 +48,9 @@ def topic_specs(partitions: int) -> list[TopicSpec]:
 
 def party_topic_spec(topic: str) -> TopicSpec:
     return TopicSpec(topic, 1)
+
+
+def party_topic_specs(scac: str) -> list[TopicSpec]:
+    """A party's own: what it is told, and what it asks for."""
+    requests = TopicSpec(REQUEST_PREFIX + scac, 1, retention_days=REQUEST_DAYS)
+    return [party_topic_spec(PARTY_PREFIX + scac), requests]

@@ -39,7 +39,10 @@ async def wanted_topics(log: Log, partitions: int) -> list[TopicSpec]:
     if topics.REGISTRY not in found:
         return specs
     parties = (await read_registry(log)).parties.values()
-    return [*specs, *(topics.party_topic_spec(party.topic) for party in parties if party.status != "external")]
+    for party in parties:
+        if party.status != "external":
+            specs += topics.party_topic_specs(party.scac)
+    return specs
 
 
 async def prepare(log: Log, partitions: int) -> None:
@@ -91,7 +94,7 @@ async def import_parties(log: Log, parties: Sequence[Party]) -> Changes:
     """Register parties and make their topics; bills that waited for them are caught up by `run`."""
     registry = await read_registry(log)
     changes = _compare({party.scac: party for party in parties}, registry.parties)
-    await log.create_topics(topics.party_topic_spec(party.topic) for party in parties)
+    await log.create_topics(spec for party in parties for spec in topics.party_topic_specs(party.scac))
     back = [party.topic for party in parties if party.topic in registry.missing_topics]
     touched = {*changes.added, *changes.changed}
     outputs = [_output(party) for party in parties if party.scac in touched]
