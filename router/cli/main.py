@@ -18,6 +18,7 @@ from router.cli import (
     imports,
     ingest,
     registered,
+    registry,
     routing,
     tail,
     topics,
@@ -108,6 +109,7 @@ app.add_typer(waiting.app, name="waiting")
 app.command("contacts")(contacts.list_contacts)
 app.command("check")(check.check)
 app.add_typer(topics.app, name="topics")
+app.add_typer(registry.app, name="registry")
 
 
 def main() -> None:

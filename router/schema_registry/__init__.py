@@ -1,0 +1,1 @@
+"""The schemas that parties need, and the read-only part of the Confluent Schema Registry API that serves them."""
