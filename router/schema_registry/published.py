@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from router.codec import raw_schema, schema_ids
 
-PUBLISHED_RECORDS: Final = frozenset({"Hold", "Change", "Release", "FeedStatus"})
+PUBLISHED_RECORDS: Final = frozenset({"Hold", "Change", "Release", "FeedStatus", "Request"})
 """What a party reads or writes. All other records are the router's own affair."""
 
 
