@@ -10,7 +10,7 @@ plain numbers they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -78,8 +78,8 @@ def header(name: str) -> bytes:
     return MAGIC + schema_ids()[name].to_bytes(4, "big")
 
 
-def encode(name: str, datum: Mapping[str, Any]) -> bytes:
-    """A framed record; fields given by name, nested records as mappings or as tuples in the schema's order."""
+def encode(name: str, datum: Mapping[str, Any] | tuple[Any, ...]) -> bytes:
+    """A framed record; it and the records in it are given as mappings, or as tuples in the schema's order."""
     return header(name) + _encoder(name)(datum)
 
 
@@ -206,22 +206,49 @@ def decode_value(value: bytes) -> Value:
 NOTICE_KINDS: Final = ("hold", "change", "release")
 FIRST_OWN_FIELD: Final = "notice_id"
 FIRST_RECIPIENT_FIELD: Final = "recipient"
+_NULL: Final = b"\x00"
 
 
 @cache
-def _notice_encoders() -> tuple[avro.Encode, avro.Encode, avro.Encode]:
-    schema = raw_schema("hold")
-    fields = schema["fields"]
+def _shared_encoder() -> avro.EncodeFields:
+    return avro.fields_encoder(_part("hold", None, FIRST_OWN_FIELD), VARIED)
+
+
+@cache
+def _own_encoder() -> avro.Encode:
+    return avro.encoder(_part("hold", FIRST_OWN_FIELD, FIRST_RECIPIENT_FIELD), VARIED)
+
+
+@cache
+def _recipient_encoder() -> avro.Encode:
+    return avro.encoder(_part("hold", FIRST_RECIPIENT_FIELD, None), VARIED)
+
+
+@cache
+def shared_names() -> tuple[str, ...]:
+    """The fields that come first in a notice."""
+    return tuple(field["name"] for field in _part("hold", None, FIRST_OWN_FIELD)["fields"])
+
+
+def _part(name: str, first: str | None, end: str | None) -> Datum:
+    """A schema with the fields from `first` on and before `end` only."""
+    fields = raw_schema(name)["fields"]
     names = [field["name"] for field in fields]
-    own, recipient = names.index(FIRST_OWN_FIELD), names.index(FIRST_RECIPIENT_FIELD)
-    parts = (fields[:own], fields[own:recipient], fields[recipient:])
-    shared, middle, last = (avro.encoder(schema | {"fields": part}, VARIED) for part in parts)
-    return shared, middle, last
+    return raw_schema(name) | {"fields": fields[first and names.index(first) : end and names.index(end)]}
 
 
-def encode_shared(fields: Mapping[str, Any]) -> bytes:
-    """The part of a notice that comes first and is the same for all who may see the same."""
-    return _notice_encoders()[0](fields)
+def encode_shared(fields: Mapping[str, Any] | tuple[Any, ...]) -> list[bytes]:
+    """The part of a notice that comes first and is the same for all recipients, field by field."""
+    return _shared_encoder()(fields)
+
+
+def join_shared(parts: list[bytes], withheld: Iterable[int] = ()) -> bytes:
+    """The same in one piece, with nulls in the places that are withheld."""
+    if withheld:
+        parts = parts.copy()
+        for place in withheld:
+            parts[place] = _NULL
+    return b"".join(parts)
 
 
 def encode_notice(
@@ -233,12 +260,12 @@ def encode_notice(
     covers: tuple[str, ...],
     recipient: bytes,
 ) -> bytes:
-    """A whole notice: framing, the shared part as `encode_shared` gave it, what is its own, and the recipient as
+    """A whole notice: framing, the shared part as `join_shared` gave it, what is its own, and the recipient as
     `encode_recipient` gave it."""
-    return header(kind) + shared + _notice_encoders()[1]((notice_id, event_id, cause, covers)) + recipient
+    return header(kind) + shared + _own_encoder()((notice_id, event_id, cause, covers)) + recipient
 
 
 @lru_cache(maxsize=65536)
 def encode_recipient(scac: str, roles: tuple[str, ...], voyage_number: str | None) -> bytes:
     """The part of a notice that comes last."""
-    return _notice_encoders()[2]((scac, roles, voyage_number))
+    return _recipient_encoder()((scac, roles, voyage_number))

@@ -22,6 +22,7 @@ from router.codec import (
     encode_recipient,
     encode_shared,
     encode_value,
+    join_shared,
     raw_schema,
 )
 from router.errors import InputError
@@ -136,7 +137,7 @@ def test_a_notice_written_in_two_parts_is_one_whole_record(kind: str) -> None:
     fields: dict[str, Any] = datum  # type: ignore[assignment]
     own = [fields[name] for name in ("notice_id", "event_id", "cause", "covers")]
     recipient = encode_recipient(fields["recipient"], tuple(fields["roles"]), fields["recipient_voyage_number"])
-    assert encode_notice(kind, encode_shared(fields), *own, recipient) == encode(kind, fields)
+    assert encode_notice(kind, join_shared(encode_shared(fields)), *own, recipient) == encode(kind, fields)
 
 
 def test_a_notices_own_fields_come_last() -> None:

@@ -27,6 +27,8 @@ ROLES: Final = (FILER, SNP, OPERATOR, CHARTERER, MASTER_CARRIER, CO_LOADER)
 class View(IntEnum):
     """What a role may see of a notice; one party with several roles sees the most."""
 
+    __hash__ = int.__hash__  # an enum's own is written in Python, and costs as much as what is looked up with it
+
     FULL = 0
     CARRIER = 1
     """All but remarks."""

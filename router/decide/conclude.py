@@ -90,6 +90,8 @@ class Decision(NamedTuple):
     letters: tuple[DeadLetter, ...] = ()
     waits: Waits | None = None
     waiting_changed: bool = False
+    id: str = ""
+    """What its notices' ids begin with; empty where there is nothing to tell."""
 
 
 def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rules) -> Decision:
@@ -105,6 +107,7 @@ def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rul
     flags = _flags(entered, state, known, audience, registry)
     notices: tuple[Notice, ...] = ()
     missed: tuple[Member, ...] = ()
+    decision = ""
     if state.has_news:
         missed = tuple(_missed(before, after, audience))
         decision = decision_id(registry.secret, state.key, state.sequence)
@@ -118,7 +121,9 @@ def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rul
     changed_facts = to_send(state.said, facts)
     state.said = facts
     waits, waiting_changed = _waits(before, state, known, was, after, audience, missed, registry)
-    return Decision(state, entered, was, after, flags, notices, changed_facts, entered.letters, waits, waiting_changed)
+    return Decision(
+        state, entered, was, after, flags, notices, changed_facts, entered.letters, waits, waiting_changed, decision
+    )
 
 
 def _tell(

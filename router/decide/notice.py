@@ -118,65 +118,54 @@ def shared_fields(
     bill: str,
     known: Known,
     subject: Subject,
-    after: Assessment,
+    after: Assessment | None,
     authorises: tuple[str, ...],
     flags: tuple[str, ...],
     rules: Rules,
-) -> dict[str, Any]:
-    """The fields that are the same for all who see everything, in the schema's order (a notice's first part)."""
+) -> tuple[Any, ...]:
+    """The fields that are the same for all who see everything, in the schema's order (a notice's first part). Without
+    `after`: the last word to one who is no longer told, which says nothing of a status."""
     vessel = is_vessel_key(bill)
     scac, number = (None, None) if vessel else split_bill_key(bill)
     code = rules.codes.get(subject.disposition_code or "")
-    return {
-        "scac": scac,
-        "bill_of_lading": number,
-        "vessel_name": known.vessel_name,
-        "disposition_code": subject.disposition_code,
-        "voyage_number": known.voyage_number,
-        "quantity": subject.quantity,
-        "manifest_sequence_number": known.manifest_sequence_number,
-        "entry_type": subject.entry_type,
-        "imo_number": known.imo_number,
-        "entry_number": subject.entry_number,
-        "port_of_unlading": known.port_of_unlading,
-        "action_at": subject.action_at,
-        "arrival_date": known.arrival_date,
-        "container_numbers": subject.container_numbers or known.container_numbers,
-        "code_meaning": code.meaning if code else None,
-        "agency": code.agency if code else None,
-        "remarks": subject.remarks,
-        "container_level": subject.container_level,
-        "transaction_port": subject.transaction_port,
-        "firms": subject.firms,
-        "reversal": subject.reversal,
-        "carrier_scac": known.carrier_scac,
-        "master_bill": known.master_bill,
-        "original_bill": known.original_bill,
-        "received_at": subject.received_at,
-        "status": None if vessel else after.status,
-        "deliverable": None if vessel else after.deliverable,
-        "do_not_load": None if vessel else after.do_not_load,
-        "doubts": () if vessel else after.doubts,
-        "holds": [hold_fields(hold, known) for hold in after.holds],
-        "authorises": authorises,
-        "manifested_quantity": after.manifested_quantity,
-        "released_quantity": None if vessel else after.released_quantity,
-        "release_posted_at": None if after.release_posted is None else from_posted(after.release_posted),
-        "flags": flags,
-    }
-
-
-def farewell_fields(bill: str) -> dict[str, Any]:
-    """The last word to one who is no longer told: which bill, and nothing it had not seen."""
-    scac, number = (None, None) if is_vessel_key(bill) else split_bill_key(bill)
-    empty: dict[str, Any] = dict.fromkeys(SHARED_FIELDS)
-    lists = dict.fromkeys(("container_numbers", "doubts", "holds", "authorises", "flags"), ())
-    return empty | lists | {"scac": scac, "bill_of_lading": number, "container_level": False, "reversal": False}
-
-
-def withhold(fields: dict[str, Any], view: View) -> dict[str, Any]:
-    """The same fields as a view may show them."""
-    return fields | dict.fromkeys(WITHHELD[view]) if WITHHELD[view] else fields
+    status = None if vessel else after
+    return (
+        scac,
+        number,
+        known.vessel_name,
+        subject.disposition_code,
+        known.voyage_number,
+        subject.quantity,
+        known.manifest_sequence_number,
+        subject.entry_type,
+        known.imo_number,
+        subject.entry_number,
+        known.port_of_unlading,
+        subject.action_at,
+        known.arrival_date,
+        subject.container_numbers or known.container_numbers,
+        code.meaning if code else None,
+        code.agency if code else None,
+        subject.remarks,
+        subject.container_level,
+        subject.transaction_port,
+        subject.firms,
+        subject.reversal,
+        known.carrier_scac,
+        known.master_bill,
+        known.original_bill,
+        subject.received_at,
+        status.status if status else None,
+        status.deliverable if status else None,
+        status.do_not_load if status else None,
+        status.doubts if status else (),
+        [hold_fields(hold, known) for hold in after.holds] if after else (),
+        authorises,
+        after.manifested_quantity if after else None,
+        status.released_quantity if status else None,
+        None if after is None or after.release_posted is None else from_posted(after.release_posted),
+        flags,
+    )
 
 
 def hold_fields(hold: StandingHold, known: Known) -> dict[str, Any]:
@@ -193,8 +182,3 @@ def hold_fields(hold: StandingHold, known: Known) -> dict[str, Any]:
         "placed_at": None if hold.placed is None else from_posted(hold.placed),
         "meaning": hold.meaning,
     }
-
-
-SHARED_FIELDS: Final = tuple(
-    shared_fields("", Known(), Subject(), Assessment("", False, False, (), (), (), None, None, None), (), (), Rules())
-)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 from router import codec, topics
 from router.decide.audience import View
 from router.decide.conclude import Decision, Notice, Shared, Waits
 from router.decide.crossing import Answer
-from router.decide.notice import farewell_fields, shared_fields, withhold
+from router.decide.facts import Known
+from router.decide.notice import WITHHELD, Subject, shared_fields
 from router.decide.rules import Rules
-from router.decide.status import Assessment
+from router.decide.status import StandingHold
 from router.log.interface import KEY_SEPARATOR, Output
 from router.model.bill import split_bill_key
 from router.model.facts import IndexFact
 from router.model.inputs import DeadLetter
+
+KIND_HEADERS: Final = {kind: (("kind", kind.encode()),) for kind in codec.NOTICE_KINDS}
+"""So that a consumer can filter without decoding."""
 
 
 class Origin(NamedTuple):
@@ -33,12 +38,8 @@ class Origin(NamedTuple):
 def outputs_of(key: str, decision: Decision, origin: Origin, rules: Rules) -> Iterator[Output]:
     """Notices first, in their order; then what else the decision said. The state is written once a transaction."""
     bill = key.encode()
-    shared_parts: dict[tuple[int, View], bytes] = {}
-    for notice in decision.notices:
-        part = (id(notice.shared), notice.member.view)
-        if part not in shared_parts:
-            shared_parts[part] = _shared_part(key, notice.shared, notice.member.view, rules)
-        yield _notice_output(bill, notice, shared_parts[part])
+    if decision.notices:
+        yield from _notice_outputs(key, bill, decision.notices, rules)
     for fact in decision.facts:
         yield Output(topics.INDEX, fact.key.encode(), codec.encode_value(fact))
     for letter in decision.letters:
@@ -53,27 +54,42 @@ def letter_output(letter: DeadLetter) -> Output:
     return Output(topics.DEAD_LETTERS, letter.id.encode(), codec.encode_value(letter))
 
 
-def _shared_part(key: str, shared: Shared | None, view: View, rules: Rules) -> bytes:
+def _notice_outputs(key: str, bill: bytes, notices: Iterable[Notice], rules: Rules) -> Iterator[Output]:
+    """What notices share is encoded once, and put together once for each view."""
+    fields: dict[int, list[bytes]] = {}
+    parts: dict[tuple[int, View], bytes] = {}
+    for notice in notices:
+        shared, member = notice.shared, notice.member
+        assert member.topic is not None
+        part = parts.get((id(shared), member.view))
+        if part is None:
+            if id(shared) not in fields:
+                fields[id(shared)] = codec.encode_shared(_shared_fields(key, shared, rules))
+            part = codec.join_shared(fields[id(shared)], _withheld_places()[member.view])
+            parts[id(shared), member.view] = part
+        value = codec.encode_notice(
+            notice.kind,
+            part,
+            notice.notice_id,
+            shared.subject.event_id if shared else None,
+            notice.cause,
+            notice.covers,
+            codec.encode_recipient(member.scac, member.roles, member.voyage_number),
+        )
+        yield Output(member.topic, bill, value, KIND_HEADERS[notice.kind])
+
+
+def _shared_fields(key: str, shared: Shared | None, rules: Rules) -> tuple[Any, ...]:
     if shared is None:
-        return codec.encode_shared(farewell_fields(key))
-    fields = shared_fields(key, shared.known, shared.subject, shared.after, shared.authorises, shared.flags, rules)
-    return codec.encode_shared(withhold(fields, view))
+        return shared_fields(key, Known(), Subject(), None, (), (), rules)
+    return shared_fields(key, shared.known, shared.subject, shared.after, shared.authorises, shared.flags, rules)
 
 
-def _notice_output(bill: bytes, notice: Notice, shared_part: bytes) -> Output:
-    member = notice.member
-    event_id = notice.shared.subject.event_id if notice.shared else None
-    assert member.topic is not None
-    value = codec.encode_notice(
-        notice.kind,
-        shared_part,
-        notice.notice_id,
-        event_id,
-        notice.cause,
-        notice.covers,
-        codec.encode_recipient(member.scac, member.roles, member.voyage_number),
-    )
-    return Output(member.topic, bill, value, (("kind", notice.kind.encode()),))
+@cache
+def _withheld_places() -> tuple[tuple[int, ...], ...]:
+    """Of what each view doesn't show, the places in a notice's shared part."""
+    names = codec.shared_names()
+    return tuple(tuple(names.index(name) for name in WITHHELD[view]) for view in View)
 
 
 def _waiting(key: str, waits: Waits) -> bytes:
@@ -93,52 +109,42 @@ def _waiting(key: str, waits: Waits) -> bytes:
 
 
 def _timeline(key: str, decision: Decision, origin: Origin) -> bytes:
-    entered, state = decision.entered, decision.state
+    """In the schema's order."""
+    entered, state, after = decision.entered, decision.state, decision.after
     assert entered is not None
     assert state is not None
     subject = entered.subject
     return codec.encode(
         "timeline-entry",
-        {
-            "bill": key,
-            "sequence": state.sequence,
-            "input_topic": origin.topic,
-            "input_offset": origin.offset,
-            "input": origin.value,
-            "at": origin.at,
-            "cause": entered.cause,
-            "event_id": subject.event_id,
-            "disposition_code": subject.disposition_code,
-            "action_at": subject.action_at,
-            "source": origin.source,
-            "remarks": subject.remarks,
-            "repeated": entered.repeated,
-            "status_before": decision.before.status if decision.before else None,
-            "status": decision.after.status if decision.after else "",
-            "flags": decision.flags,
-            "holds": _holds(decision.after),
-            "registry_offset": origin.registry_offset,
-            "told": [
-                {
-                    "recipient": notice.member.scac,
-                    "kind": notice.kind,
-                    "notice_id": notice.notice_id,
-                    "cause": notice.cause,
-                    "roles": notice.member.roles,
-                }
-                for notice in decision.notices
-            ],
-            "waiting": [reason for reason in state.waiting if ":" in reason],
-        },
+        (
+            key,
+            state.sequence,
+            origin.topic,
+            origin.offset,
+            origin.value,
+            origin.at,
+            entered.cause,
+            subject.event_id,
+            subject.disposition_code,
+            subject.action_at,
+            origin.source,
+            subject.remarks,
+            entered.repeated,
+            decision.before.status if decision.before else None,
+            after.status if after else "",
+            decision.flags,
+            [_hold_words(hold) for hold in after.holds] if after else (),
+            origin.registry_offset,
+            decision.id,
+            [(told.member.scac, told.kind, told.cause, told.member.roles) for told in decision.notices],
+            [reason for reason in state.waiting if ":" in reason],
+        ),
     )
 
 
-def _holds(after: Assessment | None) -> list[str]:
-    holds = after.holds if after else ()
-    return [
-        f"{hold.kind}:{hold.code or ''}:{hold.container_number or ''}:{'' if hold.quantity is None else hold.quantity}"
-        for hold in holds
-    ]
+def _hold_words(hold: StandingHold) -> str:
+    quantity = "" if hold.quantity is None else hold.quantity
+    return f"{hold.kind}:{hold.code or ''}:{hold.container_number or ''}:{quantity}"
 
 
 def index_state_output(fact: IndexFact, answer: Answer | None) -> Output:

@@ -8,6 +8,7 @@ from router import codec, topics
 from router.clock import from_posted, iso
 from router.decide.audience import Audience, Member, audience_of, grounds_of
 from router.decide.facts import Known
+from router.decide.identity import notice_id
 from router.decide.notice import hold_fields
 from router.decide.registry import Registry
 from router.decide.rules import Rules
@@ -137,13 +138,13 @@ def status_fields(after: Assessment, known: Known) -> dict[str, Any]:
 
 def told_fields(view: BillView, scac: str, told: Told) -> dict[str, Any]:
     """A party that was told, and the last it heard."""
-    at, notice_id = _last_telling(view, scac)
+    at, last_id = _last_telling(view, scac)
     return {
         "recipient": scac,
         "roles": list(told.roles),
         "last_notice": {
             "kind": told.kind,
-            "notice_id": notice_id,
+            "notice_id": last_id,
             "at": at,
             "do_not_load": told.do_not_load,
             "deliverable": told.deliverable,
@@ -156,7 +157,7 @@ def _last_telling(view: BillView, scac: str) -> tuple[str | None, str | None]:
     for entry in reversed(view.timeline):
         for telling in entry["told"]:
             if telling["recipient"] == scac:
-                return iso(entry["at"]), telling["notice_id"]
+                return iso(entry["at"]), notice_id(entry["decision_id"], scac)
     return None, None
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from router import codec
 from router.decide.bill import BillRecord, Context, decide, undecidable_letter
+from router.decide.identity import notice_id
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.decide.shard import foreign_letter
@@ -70,9 +71,10 @@ def _notices_differ(entries: list[Entry], party_records: Sequence[Record]) -> It
     named: dict[str, Named] = {}
     for place, entry in enumerate(entries):
         for told in entry.fields["told"]:
-            if told["notice_id"] in named:
-                yield f"{entry}: notice {told['notice_id']} is named twice"
-            named[told["notice_id"]] = Named(place, entry, told["recipient"], told["kind"])
+            number = notice_id(entry.fields["decision_id"], told["recipient"])
+            if number in named:
+                yield f"{entry}: notice {number} is named twice"
+            named[number] = Named(place, entry, told["recipient"], told["kind"])
     seen: Counter[str] = Counter()
     last: dict[tuple[str, bytes], int] = {}
     for record in sorted(party_records, key=lambda one: (one.topic, one.partition, one.offset)):
