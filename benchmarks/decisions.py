@@ -84,7 +84,7 @@ def as_record(offset: int, disposition: Disposition) -> Record:
 
 
 def new_shard() -> Shard:
-    shard = Shard(Rules())
+    shard = Shard(Rules(), 0)
     lines = (
         Line("OCNX", "operator", "026E", "holds"),
         Line("SLTC", "charterer", "SL26", "own"),
@@ -107,7 +107,7 @@ def route(records: list[Record]) -> tuple[float, Shard]:
     for start in range(0, len(records), TRANSACTION):
         for record in records[start : start + TRANSACTION]:
             shard.process(record)
-        shard.take_outputs(0)
+        shard.take_outputs()
         shard.committed()
     return time.process_time() - started, shard
 

@@ -64,7 +64,7 @@ async def one_run(scene: Scene, number: int) -> dict[str, float]:
 
 def states(bills: int) -> Iterator[Output]:
     """Lives of five events, decided once for each fleet; then the same states under other bills' keys."""
-    shard = Shard(Rules())
+    shard = Shard(Rules(), 0)
     registered = [
         RegistryNote("installation", "secret", 0, "00" * 32),
         RegistryNote("tick", "tick", disposition(0, LIFE[0], 0).action_at),
@@ -78,7 +78,7 @@ def states(bills: int) -> Iterator[Output]:
             shard.process(as_record(bill * len(LIFE) + minute, disposition(bill, code, minute)))
     decided = [
         output
-        for output in shard.take_outputs(0)
+        for output in shard.take_outputs()
         if output.topic == topics.BILLS and not output.key.startswith(topics.POSITION_KEY)
     ]
     for number in range(bills):
@@ -90,7 +90,7 @@ def states(bills: int) -> Iterator[Output]:
 
 
 async def restore_once(address: str, number: int) -> None:
-    shard = Shard(Rules())
+    shard = Shard(Rules(), 0)
     done: dict[str, float] = {}
 
     async def run(task: Task) -> None:

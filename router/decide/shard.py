@@ -37,8 +37,9 @@ HOT_BILLS: Final = 20_000
 
 
 class Shard:
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, partition: int) -> None:
         self.rules = rules
+        self.partition = partition
         self.registry = Registry()
         self.position: dict[str, int] = {}
         self.walk = Walk()
@@ -241,12 +242,13 @@ class Shard:
             self._hot.popitem(last=False)
         return state
 
-    def take_outputs(self, partition: int) -> list[Output]:
+    def take_outputs(self) -> list[Output]:
         """Everything the transaction is to write: outputs in the order decided, then states, then the position."""
         states = {key: None if state is None else encode_state(state) for key, state in self._changed_bills.items()}
         self._encoded = states
         outputs = [*self._outputs, *(Output(topics.BILLS, key.encode(), value) for key, value in states.items())]
-        outputs.append(Output(topics.BILLS, topics.POSITION_KEY + str(partition).encode(), self._encode_position()))
+        position_key = topics.POSITION_KEY + str(self.partition).encode()
+        outputs.append(Output(topics.BILLS, position_key, self._encode_position()))
         return outputs
 
     def _encode_position(self) -> bytes:

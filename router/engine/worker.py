@@ -100,7 +100,7 @@ class Worker:
     async def _restore(self, task: Task) -> Shard:
         """State, position, and the registry as it was at that position."""
         started = time.perf_counter()
-        shard = Shard(self._rules)
+        shard = Shard(self._rules, task.partition)
         async for batch in task.restore(topics.STATE):
             for record in batch:
                 shard.load(record)
@@ -137,7 +137,7 @@ class Worker:
                 if count % YIELD_EVERY == YIELD_EVERY - 1:
                     await asyncio.sleep(0)
             shard.step(self._settings.walk_bills_per_transaction)
-            outputs = shard.take_outputs(task.partition)
+            outputs = shard.take_outputs()
             if self._tick_is_due(task, shard):
                 outputs.append(tick_output())
             try:

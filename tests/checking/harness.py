@@ -35,7 +35,7 @@ class Harness:
         self.partitions = partitions
         self.rules = rules or Rules()
         self.log: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
-        self.shards = [Shard(self.rules) for _ in range(partitions)]
+        self.shards = [Shard(self.rules, partition) for partition in range(partitions)]
         self.register(RegistryNote("installation", "secret", now, SECRET))
         if now:
             self.tick(now)
@@ -90,7 +90,7 @@ class Harness:
     def restart(self, partition: int) -> None:
         """A new shard from what the old one wrote, as after a crash. Compacted topics keep the last of each
         key."""
-        shard = self.shards[partition] = Shard(self.rules)
+        shard = self.shards[partition] = Shard(self.rules, partition)
         for topic in topics.STATE:
             for record in _compacted(self.log[topic, partition]):
                 shard.load(record)
@@ -138,7 +138,7 @@ class Harness:
         for record in polled:
             shard.process(record)
         looked = shard.step(walk)
-        return shard.take_outputs(partition), len(polled) + looked
+        return shard.take_outputs(), len(polled) + looked
 
     def _commit(self, partition: int, outputs: list[Output], done: int) -> int:
         self._append(outputs)
