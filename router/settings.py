@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from pydantic_settings.sources import TomlConfigSettingsSource
 
+from router.console.settings import ConsoleSettings
 from router.decide.codes import load_codes
 from router.decide.rules import FRESH, Rules
 from router.engine.supervisor import SLOT
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     rules: RuleSettings = RuleSettings()
     work: WorkerSettings = WorkerSettings()
     sqlite: SqliteSettings = SqliteSettings()
+    console: ConsoleSettings = ConsoleSettings()
     kafka: dict[str, Any] = {}
     """As in `KafkaSettings`; checked when a Kafka log is opened, since only then its client is loaded."""
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from router.cli import (
     bill,
     check,
+    console,
     contacts,
     dead_letters,
     demo,
@@ -110,6 +111,7 @@ app.command("contacts")(contacts.list_contacts)
 app.command("check")(check.check)
 app.add_typer(topics.app, name="topics")
 app.add_typer(registry.app, name="registry")
+app.add_typer(console.app, name="console")
 
 
 def main() -> None:

@@ -1,0 +1,72 @@
+"""What an operator does by hand: each needs the role and the form's own token, and ends where it began."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from router.console.access import csrf_ok
+from router.console.page import desk_of, session_of
+from router.engine.settling import confirm, retry
+from router.engine.views import read_dead_letter
+from router.errors import UsageError
+
+LONGEST_FIELD: Final = 200_000
+"""Characters; a corrected dead letter is the longest."""
+
+Fields = Mapping[str, str]
+Act = Callable[[Request, Fields], Awaitable[str]]
+"""Does what is asked; gives the page to go to then."""
+
+
+def _action(act: Act) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        session = session_of(request)
+        if not session.user.may_act:
+            raise HTTPException(HTTPStatus.FORBIDDEN, "a viewer reads; this needs an operator")
+        given = await request.form(max_files=0, max_fields=30)
+        fields = {name: str(value).strip() for name, value in given.items()}
+        if not csrf_ok(session, fields.get("csrf", "")):
+            raise HTTPException(HTTPStatus.FORBIDDEN, "the form is too old, or was sent from another page: reload it")
+        if any(len(value) > LONGEST_FIELD for value in fields.values()):
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"a field has at most {LONGEST_FIELD} characters")
+        return RedirectResponse(await act(request, fields), HTTPStatus.SEE_OTHER)
+
+    return answer
+
+
+async def _retry(request: Request, fields: Fields) -> str:
+    """Read a dead letter again, or what was put in its place."""
+    desk = desk_of(request)
+    letter = await read_dead_letter(desk.log, request.path_params["letter"])
+    corrected = fields.get("corrected", "")
+    tried = await retry(desk.log, desk.rules, letter, corrected.encode() if corrected else None)
+    if tried.problem is not None:
+        raise UsageError(f"it still can't be read: {tried.problem}")
+    return "/dead-letters"
+
+
+async def _confirm(request: Request, fields: Fields) -> str:
+    """Settle a bill's doubts."""
+    desk, key = desk_of(request), request.path_params["bill"]
+    reason = _needed(fields, "reason")
+    await confirm(desk.log, desk.rules, key, by=session_of(request).user.name, reason=reason)
+    return f"/bills/{key}"
+
+
+def _needed(fields: Fields, name: str) -> str:
+    if not fields.get(name):
+        raise UsageError(f"{name.replace('_', ' ')} is missing")
+    return fields[name]
+
+
+ROUTES: Final[list[Any]] = [
+    Route("/dead-letters/{letter}/retry", _action(_retry), methods=["POST"]),
+    Route("/bills/{bill}/confirm", _action(_confirm), methods=["POST"]),
+]

@@ -1,0 +1,40 @@
+"""What the console's pages work with: the log, the index made from it, who watches, and who may."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from router.console.access import Access
+from router.console.follower import Follower
+from router.console.index import Index
+from router.console.live import Hub
+from router.decide.audience import audience_of
+from router.decide.registry import Registry
+from router.decide.rules import Rules
+from router.decide.stored import decode_state
+from router.engine.views import BillView, NotFoundError, is_in_stopped_box
+from router.log.interface import Log
+
+
+@dataclass(frozen=True)
+class Desk:
+    log: Log
+    rules: Rules
+    index: Index
+    hub: Hub
+    follower: Follower
+    access: Access
+
+    @property
+    def registry(self) -> Registry:
+        return self.follower.registry
+
+    async def bill(self, key: str) -> BillView:
+        """All that is known of a bill, as of the index. Raises NotFoundError."""
+        value = await self.index.state(key)
+        if value is None:
+            raise NotFoundError(f"nothing is known of bill {key}")
+        state = decode_state(value, self.rules)
+        known, after = state.assess(self.rules)
+        audience = audience_of(key, known, is_in_stopped_box(state), self.registry)
+        return BillView(key, state, known, after, self.registry, audience, tuple(await self.index.history(key)))

@@ -1,0 +1,84 @@
+"""From the log into the index, and from there to everyone who watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+
+from router import codec, topics
+from router.console.index import FOLLOWED, Index
+from router.console.live import Hub
+from router.decide.registry import Registry
+from router.errors import LogError
+from router.log.interface import Log, Record
+from router.log.retry import growing_pauses
+from router.model.registry import RegistryValue
+
+BATCH: Final = 2000
+"""Records entered at once: readers of the index wait for no more than that."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Runs until it is cancelled. A log that can't be reached for a while is tried again; the pages stay."""
+
+    def __init__(self, log: Log, index: Index, hub: Hub) -> None:
+        self.registry = Registry()
+        self.caught_up = asyncio.Event()
+        """Set once all that was on the log at the start is in the index."""
+        self.trouble: str | None = None
+        """Why nothing comes in at the moment."""
+        self._log, self._index, self._hub = log, index, hub
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep(self._follow_registry), name="console: registry")
+            group.create_task(self._keep(self._follow_bills), name="console: bills")
+
+    async def _keep(self, follow: object) -> None:
+        pauses = growing_pauses(0.5, 30)
+        while True:
+            try:
+                await follow()  # type: ignore[operator]
+            except LogError as error:
+                self.trouble = str(error)
+                pause = next(pauses)
+                _log.warning("console_cut_off", reason=str(error), again_in_seconds=pause)
+                await asyncio.sleep(pause)
+
+    async def _follow_registry(self) -> None:
+        registry = Registry()
+        async for batch in self._log.read([topics.REGISTRY]):
+            for record in batch:
+                value = codec.decode_value(record.value) if record.value is not None else None
+                if isinstance(value, RegistryValue):
+                    registry.apply(value, record.offset)
+            self.registry = registry
+
+    async def _follow_bills(self) -> None:
+        progress = await self._index.progress()
+        ends = {
+            (topic, partition): end
+            for topic in FOLLOWED
+            for partition, end in (await self._log.end_offsets(topic)).items()
+        }
+        if any(offset > ends.get(place, 0) for place, offset in progress.items()):
+            _log.warning("console_index_begun_anew", reason="the log is another one than before")
+            await self._index.begin_anew()
+            progress = {}
+        async for batch in self._log.read(FOLLOWED, begin=progress):
+            self.trouble = None
+            for records in _parts(batch):
+                entries = await self._index.take(records)
+                if self.caught_up.is_set():
+                    self._hub.tell(entries)
+            if not batch:  # nothing more is waiting
+                self.caught_up.set()
+
+
+def _parts(records: list[Record]) -> Iterable[list[Record]]:
+    return (records[start : start + BATCH] for start in range(0, len(records), BATCH))

@@ -1,0 +1,297 @@
+"""What the console shows, in an SQLite file of its own beside the log: made from the topics, and made again at will.
+
+It holds the last state of each bill, the history, what waits and what could not be read, and the words by which a bill
+is searched. How far it has read each partition stands in the same transaction, so a cut copy goes on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from router import codec, topics
+from router.decide.rules import Rules
+from router.decide.stored import decode_state
+from router.log.interface import Place, Record
+from router.log.sqlite import SqliteSettings
+from router.log.sqlite.connection import OWNER_ONLY, Connection, transaction
+from router.model.bill import is_vessel_key
+from router.model.inputs import DeadLetter
+
+VERSION: Final = 1
+"""Of the tables below: a file of another one is thrown away and made anew."""
+
+FOLLOWED: Final = (topics.BILLS, topics.TIMELINE, topics.WAITING, topics.DEAD_LETTERS)
+
+SCHEMA: Final = """
+CREATE TABLE progress (
+    topic TEXT, partition INTEGER, next_offset INTEGER, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
+CREATE TABLE bills (
+    bill TEXT PRIMARY KEY, status TEXT, do_not_load INTEGER, imo_number TEXT, vessel_name TEXT, voyage_number TEXT,
+    port TEXT, carrier_scac TEXT, arrival_date TEXT, state BLOB) WITHOUT ROWID;
+CREATE INDEX bills_by_vessel ON bills (imo_number, status);
+CREATE TABLE words (word TEXT, kind TEXT, bill TEXT, PRIMARY KEY (word, kind, bill)) WITHOUT ROWID;
+CREATE INDEX words_by_bill ON words (bill);
+CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIMARY KEY (bill, sequence)) WITHOUT ROWID;
+CREATE INDEX timeline_by_time ON timeline (at);
+CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, value BLOB) WITHOUT ROWID;
+CREATE TABLE letters (id TEXT PRIMARY KEY, received_at INTEGER, settled TEXT, value BLOB) WITHOUT ROWID;
+"""
+
+MOST_FOUND: Final = 200
+"""Bills one page lists; who needs more narrows the search."""
+
+
+class Entry(NamedTuple):
+    """One decision of the history, with what is known of its bill now."""
+
+    fields: codec.Datum
+    """As in `schemas/timeline-entry.avsc`."""
+    vessel_name: str | None
+    port: str | None
+
+
+class Found(NamedTuple):
+    """A bill in a list."""
+
+    bill: str
+    status: str
+    vessel_name: str | None
+    voyage_number: str | None
+    port: str | None
+    by: str = ""
+    """What it was found by: `bill`, `container`, `entry`, `vessel` or `master bill`."""
+
+
+class Index:
+    """Opened by `open`, closed by its owner. Every method may raise our log errors (a full disk, a broken file)."""
+
+    def __init__(self, path: Path, rules: Rules) -> None:
+        self._rules = rules
+        settings = SqliteSettings()
+        self._writer = Connection(str(path), settings)
+        self._reader = Connection(str(path), settings)
+        self._path = path
+
+    async def open(self) -> None:
+        """Make the file, for its owner only, or take up the one there is."""
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+        if await self._writer.run(_version) != VERSION:
+            await self.begin_anew()
+
+    async def begin_anew(self) -> None:
+        """Throw away all that is in it."""
+        await self._writer.run(_make)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._reader.close()
+
+    # Writing
+
+    async def progress(self) -> dict[Place, int]:
+        rows = await self._all("SELECT topic, partition, next_offset FROM progress")
+        return {(topic, partition): offset for topic, partition, offset in rows}
+
+    async def take(self, records: Sequence[Record]) -> list[Entry]:
+        """Enter records and how far they reach; what they add to the history, in their order."""
+        return await self._writer.run(lambda connection: self._take(connection, records))
+
+    def _take(self, connection: sqlite3.Connection, records: Sequence[Record]) -> list[Entry]:
+        entries: list[codec.Datum] = []
+        with transaction(connection):
+            for record in records:
+                if record.topic == topics.BILLS:
+                    self._bill(connection, record)
+                elif record.topic == topics.TIMELINE:
+                    entries.extend(_history(connection, record))
+                elif record.topic == topics.WAITING:
+                    _waiting(connection, record)
+                elif record.topic == topics.DEAD_LETTERS:
+                    _letter(connection, record)
+            reached = {(record.topic, record.partition): record.offset + 1 for record in records}
+            connection.executemany(
+                "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)",
+                [(*place, offset) for place, offset in reached.items()],
+            )
+            return [_with_bill(connection, entry) for entry in entries]
+
+    def _bill(self, connection: sqlite3.Connection, record: Record) -> None:
+        if record.key.startswith(topics.POSITION_KEY):
+            return
+        bill = record.key.decode()
+        connection.execute("DELETE FROM words WHERE bill = ?", (bill,))
+        if record.value is None:
+            connection.execute("DELETE FROM bills WHERE bill = ?", (bill,))
+            return
+        state = decode_state(record.value, self._rules)
+        known, after = state.assess(self._rules)
+        voyage = (known.imo_number, known.vessel_name, known.voyage_number)
+        row = (
+            bill,
+            after.status,
+            after.do_not_load,
+            *voyage,
+            known.port_of_unlading,
+            known.carrier_scac,
+            known.arrival_date,
+        )
+        connection.execute("INSERT OR REPLACE INTO bills VALUES (?,?,?,?,?,?,?,?,?,?)", (*row, record.value))
+        entries = {event.entry_number for _, event in state.events if event.entry_number}
+        words = [
+            *(("bill", word) for word in _bill_words(bill)),
+            *(("container", number) for number in known.container_numbers),
+            *(("entry", number) for number in entries),
+            *(("vessel", name.upper()) for name in (known.vessel_name, known.imo_number) if name),
+            *(("master bill", master) for master in [known.master_bill] if master),
+        ]
+        connection.executemany(
+            "INSERT OR IGNORE INTO words VALUES (?, ?, ?)", [(word, kind, bill) for kind, word in words]
+        )
+
+    # Reading
+
+    async def recent(self, count: int) -> list[Entry]:
+        """The latest of the history, the newest first."""
+        return await self._reader.run(lambda connection: _recent(connection, count))
+
+    async def state(self, bill: str) -> bytes | None:
+        rows = await self._all("SELECT state FROM bills WHERE bill = ?", bill)
+        return rows[0][0] if rows else None
+
+    async def history(self, bill: str) -> list[codec.Datum]:
+        rows = await self._all("SELECT value FROM timeline WHERE bill = ? ORDER BY sequence", bill)
+        return [codec.decode(value)[1] for (value,) in rows]
+
+    async def aboard(self, imo_number: str) -> list[tuple[Found, str | None, str | None]]:
+        """Every bill that names the vessel, do-not-loads on top, with its carrier and date of arrival."""
+        rows = await self._all(
+            "SELECT bill, status, vessel_name, voyage_number, port, carrier_scac, arrival_date FROM bills"
+            " WHERE imo_number = ? ORDER BY do_not_load DESC, status, bill",
+            imo_number,
+        )
+        return [(Found(*row[:5]), row[5], row[6]) for row in rows if not is_vessel_key(row[0])]
+
+    async def statuses(self) -> dict[str, int]:
+        return dict(await self._all("SELECT status, count(*) FROM bills GROUP BY status"))
+
+    async def stopped(self) -> list[Found]:
+        """Bills with a do-not-load."""
+        rows = await self._all(
+            "SELECT bill, status, vessel_name, voyage_number, port FROM bills WHERE status = 'DO_NOT_LOAD'"
+            f" ORDER BY bill LIMIT {MOST_FOUND}"
+        )
+        return [Found(*row) for row in rows]
+
+    async def search(self, text: str) -> list[Found]:
+        """Bills whose number, container, entry, vessel or master begins so, exact ones first."""
+        word = text.strip().upper()
+        if not word:
+            return []
+        rows = await self._all(
+            "SELECT DISTINCT bills.bill, status, vessel_name, voyage_number, port, kind"
+            " FROM words JOIN bills USING (bill) WHERE word >= ? AND word < ?"
+            f" ORDER BY word != ?, bills.bill LIMIT {MOST_FOUND}",
+            word,
+            word + "\U0010ffff",
+            word,
+        )
+        unique = {row[0]: Found(*row) for row in reversed(rows)}
+        return [unique[bill] for bill in dict.fromkeys(row[0] for row in rows)]
+
+    async def waiting(self) -> list[codec.Datum]:
+        """Do-not-loads on top, then the oldest first."""
+        rows = await self._all("SELECT value FROM waiting ORDER BY do_not_load DESC, since, bill")
+        return [codec.decode(value)[1] for (value,) in rows]
+
+    async def letters(self) -> list[DeadLetter]:
+        """Those that wait to be settled, the newest first."""
+        rows = await self._all(
+            f"SELECT value FROM letters WHERE settled IS NULL ORDER BY received_at DESC LIMIT {MOST_FOUND}"
+        )
+        return [_dead_letter(value) for (value,) in rows]
+
+    async def letter(self, letter_id: str) -> DeadLetter | None:
+        rows = await self._all("SELECT value FROM letters WHERE id = ?", letter_id)
+        return _dead_letter(rows[0][0]) if rows else None
+
+    async def counts(self) -> dict[str, int]:
+        """How many bills there are, how many wait, and how many letters are open."""
+        (row,) = await self._all(
+            "SELECT (SELECT count(*) FROM waiting), (SELECT count(*) FROM waiting WHERE do_not_load),"
+            " (SELECT count(*) FROM letters WHERE settled IS NULL)"
+        )
+        return dict(zip(("waiting", "waiting_do_not_load", "letters"), row, strict=True))
+
+    async def _all(self, query: str, *values: Any) -> list[Any]:
+        return await self._reader.run(lambda connection: connection.execute(query, values).fetchall())
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = OFF")  # what a power cut takes away is read from the log again
+    with transaction(connection):
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            connection.execute(f"DROP TABLE {name}")
+        for statement in SCHEMA.strip().split(";\n"):
+            connection.execute(statement.rstrip(";"))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _bill_words(bill: str) -> Iterator[str]:
+    """The key as it is, and the number alone."""
+    yield bill
+    if not is_vessel_key(bill):
+        yield bill[4:]
+
+
+def _history(connection: sqlite3.Connection, record: Record) -> Iterator[codec.Datum]:
+    if record.value is None:
+        return
+    entry = codec.decode(record.value)[1]
+    connection.execute(
+        "INSERT OR REPLACE INTO timeline VALUES (?, ?, ?, ?)",
+        (entry["bill"], entry["sequence"], entry["at"], record.value),
+    )
+    yield entry
+
+
+def _with_bill(connection: sqlite3.Connection, entry: codec.Datum) -> Entry:
+    row = connection.execute("SELECT vessel_name, port FROM bills WHERE bill = ?", (entry["bill"],)).fetchone()
+    return Entry(entry, *(row or (None, None)))
+
+
+def _recent(connection: sqlite3.Connection, count: int) -> list[Entry]:
+    rows = connection.execute("SELECT value FROM timeline ORDER BY at DESC LIMIT ?", (count,)).fetchall()
+    return [_with_bill(connection, codec.decode(value)[1]) for (value,) in rows]
+
+
+def _waiting(connection: sqlite3.Connection, record: Record) -> None:
+    bill = record.key.decode()
+    if record.value is None:
+        connection.execute("DELETE FROM waiting WHERE bill = ?", (bill,))
+        return
+    fields = codec.decode(record.value)[1]
+    row = (bill, fields["do_not_load"], fields["since"], record.value)
+    connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)", row)
+
+
+def _letter(connection: sqlite3.Connection, record: Record) -> None:
+    if record.value is not None:
+        letter = _dead_letter(record.value)
+        row = (letter.id, letter.received_at, letter.settled, record.value)
+        connection.execute("INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?)", row)
+
+
+def _dead_letter(value: bytes) -> DeadLetter:
+    letter = codec.decode_value(value)
+    assert isinstance(letter, DeadLetter)
+    return letter

@@ -1,0 +1,58 @@
+"""Making pages from templates."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from router.console.access import Session
+from router.console.desk import Desk
+from router.console.shown import STATUSES, moment
+
+_TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.globals["moment"] = moment
+_TEMPLATES.globals["STATUSES"] = STATUSES
+
+
+def desk_of(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+def session_of(request: Request) -> Session:
+    """Of one who got past the gate."""
+    session: Session = request.scope["state"]["session"]
+    return session
+
+
+def rendered(template: str, **values: Any) -> str:
+    return _TEMPLATES.get_template(template).render(**values)
+
+
+def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
+    desk = desk_of(request)
+    session = request.scope.get("state", {}).get("session")
+    shared = {
+        "user": session.user if session else None,
+        "csrf": session.csrf if session else "",
+        "path": request.url.path,
+        "trouble": desk.follower.trouble,
+        "catching_up": not desk.follower.caught_up.is_set(),
+        "outages": (),
+    }
+    return HTMLResponse(rendered(template, **shared, **values), status)
+
+
+def problem(request: Request, status: HTTPStatus, text: str) -> Response:
+    return page(request, "problem.html", status, title=status.phrase, text=text)
