@@ -15,7 +15,7 @@ from router.decide.registry import Registry
 from router.errors import LogError
 from router.log.interface import Log, Record
 from router.log.retry import growing_pauses
-from router.model.registry import RegistryValue
+from router.model.registry import Party, RegistryNote, Sailing
 
 BATCH: Final = 2000
 """Records entered at once: readers of the index wait for no more than that."""
@@ -55,7 +55,7 @@ class Follower:
         async for batch in self._log.read([topics.REGISTRY]):
             for record in batch:
                 value = codec.decode_value(record.value) if record.value is not None else None
-                if isinstance(value, RegistryValue):
+                if isinstance(value, Party | Sailing | RegistryNote):
                     registry.apply(value, record.offset)
             self.registry = registry
 
