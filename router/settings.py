@@ -36,6 +36,7 @@ from router.engine.supervisor import SLOT
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
 from router.log.sqlite import SqliteSettings
+from router.provision.settings import ProvisionSettings
 
 CONFIG_FILE: Final = Path("snp-router.toml")
 """Read if it is there and no other is named."""
@@ -101,6 +102,7 @@ class Settings(BaseSettings):
     console: ConsoleSettings = ConsoleSettings()
     kafka: dict[str, Any] = {}
     """As in `KafkaSettings`; checked when a Kafka log is opened, since only then its client is loaded."""
+    provision: ProvisionSettings = ProvisionSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -18,6 +18,7 @@ from router.cli import (
     demo,
     imports,
     ingest,
+    provision,
     registered,
     registry,
     routing,
@@ -112,6 +113,7 @@ app.command("check")(check.check)
 app.add_typer(topics.app, name="topics")
 app.add_typer(registry.app, name="registry")
 app.add_typer(console.app, name="console")
+app.add_typer(provision.app, name="provision")
 
 
 def main() -> None:

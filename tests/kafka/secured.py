@@ -68,10 +68,28 @@ class SecuredBroker:
         for done in self._admin.delete_acls([_ANY_RIGHT]).values():
             done.result(START_SECONDS)
         there = self._admin.describe_user_scram_credentials().result(START_SECONDS)
-        gone = [UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_512) for name in there if name != "admin"]
-        if gone:
-            for done in self._admin.alter_user_scram_credentials(gone).values():
-                done.result(START_SECONDS)
+        if gone := there.keys() - {"admin"}:
+            self.remove_users(*gone)
+
+    def remove_users(self, *names: str) -> None:
+        """With all their rights."""
+        rights = [
+            AclBindingFilter(
+                ResourceType.ANY,
+                None,
+                ResourcePatternType.ANY,
+                f"User:{name}",
+                None,
+                AclOperation.ANY,
+                AclPermissionType.ANY,
+            )
+            for name in names
+        ]
+        for done in self._admin.delete_acls(rights).values():
+            done.result(START_SECONDS)
+        gone = [UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_512) for name in names]
+        for done in self._admin.alter_user_scram_credentials(gone).values():
+            done.result(START_SECONDS)
 
     def add_user(self, name: str, rights: Iterable[Right]) -> None:
         """With rights on names that begin as given. Waits until the broker has applied them."""

@@ -1,0 +1,75 @@
+"""A secured broker on which the commands themselves have made topics, users and rights: as in production, only quick.
+
+Use it for whatever concerns a party's access: `scene = Provisioned(secured, tmp_path)`, with the fixture `secured`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from router.log.kafka import KafkaSettings
+from tests.cli.conftest import Command
+from tests.kafka.fixtures import QUICK
+from tests.kafka.secured import PASSWORD, SecuredBroker
+
+PARTIES = """\
+scac,name,status,contact_phone,production_group
+OCNX,Ocean Exemplar Line,live,+1-555-0100,snp.OCNX.gate
+SLTC,Slot Carriers,live,+1-555-0110,snp.SLTC.gate
+"""
+PARTITIONS = 2
+
+
+class Provisioned:
+    """`passwords` by user; `admin` is the superuser's command line."""
+
+    def __init__(self, broker: SecuredBroker, folder: Path, parties: str = PARTIES) -> None:
+        broker.wipe()
+        self.url = f"kafka://{broker.bootstrap}"
+        self.bootstrap = broker.bootstrap
+        self.passwords = {"admin": PASSWORD}
+        self._folder = folder
+        self.admin = self.command("admin")
+        self.admin("topics", "create")
+        self.register(parties)
+        self.apply()
+
+    def register(self, parties: str) -> None:
+        (self._folder / "parties.csv").write_text(parties)
+        self.admin("import", "parties", "parties.csv")
+
+    def apply(self) -> None:
+        self.admin("provision", "apply", "--password-file", "passwords.jsonl")
+        for line in (self._folder / "passwords.jsonl").read_text().splitlines():
+            entry = json.loads(line)
+            self.passwords[entry["user"]] = entry["password"]
+
+    def command(self, user: str) -> Command:
+        """`snp-router` as that user."""
+        command = Command(self._folder)
+        command.environment |= {
+            "SNP_LOG": self.url,
+            "SNP_PARTITIONS": str(PARTITIONS),
+            "SNP_KAFKA__REPLICATION_FACTOR": "1",
+            "SNP_KAFKA__SASL_USERNAME": user,
+            "SNP_KAFKA__SASL_PASSWORD": self.passwords[user],
+        }
+        return command
+
+    def settings(self, user: str) -> KafkaSettings:
+        """For our own log, as that user."""
+        given = QUICK.model_dump() | {"sasl_username": user, "sasl_password": self.passwords[user]}
+        return KafkaSettings.model_validate(given)
+
+    def stock(self, user: str) -> dict[str, Any]:
+        """For a client of confluent-kafka, as that user."""
+        return {
+            "bootstrap.servers": self.bootstrap,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": user,
+            "sasl.password": self.passwords[user],
+            "log_level": 0,
+        }
