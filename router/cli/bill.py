@@ -54,7 +54,8 @@ def confirm_bill(
     if form is Format.JSON:
         emit({key: list(value) for key, value in confirmed._asdict().items()})
         return
-    settled = ", ".join((*confirmed.doubts, *(f"{kind} hold" for kind in confirmed.holds)))
+    contradictions = ("what contradicts CBP",) if confirmed.contradictions else ()
+    settled = ", ".join((*confirmed.doubts, *(f"{kind} hold" for kind in confirmed.holds), *contradictions))
     console().print(f"confirmed: {settled}; {len(confirmed.covers)} events covered", markup=False)
     if confirmed.letters:
         console().print(f"dead letters settled: {', '.join(confirmed.letters)}", markup=False)

@@ -14,18 +14,29 @@ from typing import Any, Final, NamedTuple
 from router.clock import DAY, MINUTE, iso, posted_minute
 from router.decide.conclude import Decision, Entered, conclude
 from router.decide.identifiers import container_key, doubtful
-from router.decide.identity import content_hash, event_key, identity, keyed_id, level_containers
+from router.decide.identity import content_hash, event_key, identity, keyed_id, level_containers, manual_id
 from router.decide.ledger import Event
-from router.decide.notice import CATCH_UP, DISPOSITION, FILING, LINK, OPERATOR, Subject, subject_of
+from router.decide.manual import ACTIONS, Word
+from router.decide.notice import (
+    CATCH_UP,
+    DISPOSITION,
+    FILING,
+    LINK,
+    OPERATOR,
+    Subject,
+    subject_of,
+    subject_of_word,
+)
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.decide.state import BillState
 from router.decide.status import Unread
+from router.errors import InputError
 from router.model.bill import bill_key, is_vessel_key
 from router.model.facts import LinkFact
-from router.model.inputs import Confirmation, DeadLetter, Disposition, Filing, Snapshot
+from router.model.inputs import Confirmation, DeadLetter, Disposition, Filing, ManualEvent, Snapshot
 
-BillRecord = Disposition | DeadLetter | Filing | Snapshot | Confirmation | LinkFact
+BillRecord = Disposition | DeadLetter | Filing | Snapshot | Confirmation | LinkFact | ManualEvent
 
 
 class Context(NamedTuple):
@@ -173,6 +184,18 @@ def _enter_confirmation(state: BillState, record: Confirmation, context: Context
     return Entered(state, OPERATOR)
 
 
+def _enter_manual(state: BillState, record: ManualEvent, context: Context) -> Entered | None:
+    """Under an id of its own: whatever CBP sends electronically is another event, which may confirm this one."""
+    if record.action not in ACTIONS:
+        raise InputError(f"{record.action!r} is none of {', '.join(ACTIONS)}")
+    word = Word(manual_id(context.registry.secret, record), record)
+    if word.id in state.words:
+        return None
+    state.with_word(word)
+    late = record.received_at - record.said_at > context.rules.late_after_minutes * MINUTE
+    return Entered(state, OPERATOR, subject=subject_of_word(word), flags=("MANUAL", *(("LATE",) if late else ())))
+
+
 def _enter_link(state: BillState, record: LinkFact, context: Context) -> Entered | None:
     links = {key: link for key, link in state.links.items() if key != record.key}
     if record.active:
@@ -190,6 +213,7 @@ _ENTER: Final[dict[type, Callable[[BillState, Any, Context], Entered | None]]] =
     Snapshot: _enter_snapshot,
     Confirmation: _enter_confirmation,
     LinkFact: _enter_link,
+    ManualEvent: _enter_manual,
 }
 
 

@@ -6,22 +6,23 @@ Kept in one place so that every cause (an event, a filing, a link, an operator, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from router.clock import MINUTE
 from router.decide.audience import Audience, Member, View, audience_of
 from router.decide.crossing import said_by, to_send
 from router.decide.facts import Known
 from router.decide.identity import decision_id, notice_id
+from router.decide.manual import ByHand
 from router.decide.notice import (
     CATCH_UP,
     CHANGE,
-    DISPOSITION,
     LADING,
     NO_LONGER_NOTIFIED,
     Subject,
     kind_of,
     subject_of_event,
+    subject_of_word,
 )
 from router.decide.registry import Registry, same_name
 from router.decide.rules import Rules
@@ -30,6 +31,9 @@ from router.decide.status import Assessment
 from router.model.bill import is_vessel_key, split_bill_key
 from router.model.facts import IndexFact
 from router.model.inputs import DeadLetter
+
+CONTRADICTION: Final = "CONTRADICTION"
+"""Flag, and reason to wait: what was said by hand and what CBP sent disagree. Meanwhile what holds stands."""
 
 
 class Entered(NamedTuple):
@@ -137,7 +141,7 @@ def _tell(
     """Everyone entitled hears of an event, and of a change of status whatever its cause; who is new hears the status
     now, which stands for all events so far."""
     state, after = entered.state, shared.after
-    everyone = entered.cause == DISPOSITION or after != was
+    everyone = entered.subject.event_id is not None or after != was
     status_now: Shared | None = None
     for member in audience.members.values():
         told = before.told.get(member.scac)
@@ -152,9 +156,18 @@ def _tell(
             yield Notice(shared, member, kind, entered.cause, number)
             continue
         if status_now is None:
-            subject = shared.subject if entered.subject.event_id else subject_of_event(state.latest())
+            subject = shared.subject if entered.subject.event_id else _latest(state)
             status_now = shared._replace(subject=subject, authorises=after.authorises)
         yield Notice(status_now, member, kind, CATCH_UP, number, _covered(state))
+
+
+def _latest(state: BillState) -> Subject:
+    """What a status-now notice names as the event: the last that CBP posted or somebody said."""
+    event = state.latest()
+    word = max(state.words.values(), key=lambda word: word.order, default=None)
+    if word is None or (event is not None and event.posted > word.posted):
+        return subject_of_event(event)
+    return subject_of_word(word)
 
 
 def _entitled(member: Member, told: Told | None, after: Assessment) -> bool:
@@ -176,8 +189,8 @@ def _is_new(member: Member, before: BillState, was: Assessment) -> bool:
 
 
 def _covered(state: BillState) -> tuple[str, ...]:
-    """What a status-now notice stands for: all events so far, those that could not be read too."""
-    return tuple(sorted(state.event_ids() | state.unread.keys()))
+    """What a status-now notice stands for: all events so far, those that could not be read and words too."""
+    return tuple(sorted(state.event_ids() | state.unread.keys() | state.words.keys()))
 
 
 def _missed(before: BillState, after: Assessment, audience: Audience) -> Iterator[Member]:
@@ -234,7 +247,14 @@ def _flags(entered: Entered, state: BillState, known: Known, audience: Audience,
         ("NO_SNP", _lacks_snp(state.key, known)),
         ("VESSEL_MISMATCH", mismatch),
     )
-    return (*entered.flags, *(flag for flag, applies in found if applies))
+    flags = (*entered.flags, *(flag for flag, applies in found if applies))
+    return flags if state.by_hand is None else tuple(dict.fromkeys((*flags, *flags_by_hand(state.by_hand))))
+
+
+def flags_by_hand(by_hand: ByHand) -> tuple[str, ...]:
+    """MANUAL also on whatever says that a bill is released, as long as that rests on a word alone."""
+    flags = (("MANUAL", by_hand.releases), (CONTRADICTION, bool(by_hand.contradictions)))
+    return tuple(flag for flag, applies in flags if applies)
 
 
 def _lacks_snp(key: str, known: Known) -> bool:
@@ -258,6 +278,8 @@ def _waits(
             reasons.append("NO_SAILING")
         if _lacks_snp(state.key, known):
             reasons.append("NO_SNP")
+    if state.by_hand is not None and state.by_hand.contradictions:
+        reasons.append(CONTRADICTION)
     reasons.extend(f"{member.why_not}:{member.scac}" for member in missed)
     state.waiting = (*reasons, *(("DO_NOT_LOAD",) if reasons and after.do_not_load else ()))
     if state.waiting == before.waiting and not (reasons and was and was.status != after.status):

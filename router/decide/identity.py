@@ -14,7 +14,7 @@ from typing import Final
 from router.clock import posted_minute
 from router.decide.identifiers import container_key
 from router.model.bill import bill_key, vessel_key
-from router.model.inputs import Disposition
+from router.model.inputs import Disposition, ManualEvent
 
 ID_BYTES: Final = 12
 FREE_FORM: Final = "1M"
@@ -63,6 +63,11 @@ def _keyed(secret: bytes) -> hmac.HMAC:
     """Keyed once and copied: the one-shot call lets go of the interpreter's lock each time, which costs more than the
     hash."""
     return hmac.new(secret, digestmod="sha256")
+
+
+def manual_id(secret: bytes, said: ManualEvent) -> str:
+    """The same under whatever bill the word comes to stand."""
+    return keyed_id(secret, f"manual\x1f{said.id}")
 
 
 def decision_id(secret: bytes, bill: str, sequence: int) -> str:

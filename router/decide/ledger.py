@@ -140,12 +140,17 @@ def settle(base: Account, events: Iterable[Event], rules: Rules, confirmed: Coll
     """Apply events, already in `order_key` order, to a copy of `base`. Unknown codes are not applied here: what they
     may have meant stands beside the account as a hold of its own."""
     account = base.copy()
+    apply_events(account, events, rules, confirmed)
+    return account
+
+
+def apply_events(account: Account, events: Iterable[Event], rules: Rules, confirmed: Collection[str]) -> None:
+    """As `settle`, to `account` itself."""
     get = rules.codes.get
     for event in events:
         code = get(event.code)
         if code is not None:
             _apply(account, event, code, rules, confirmed)
-    return account
 
 
 def _apply(account: Account, event: Event, code: Code, rules: Rules, confirmed: Collection[str]) -> None:

@@ -10,9 +10,10 @@ from router.decide.audience import View
 from router.decide.facts import Known
 from router.decide.identifiers import container_key
 from router.decide.ledger import Event
+from router.decide.manual import Word
 from router.decide.rules import Rules
 from router.decide.state import Told
-from router.decide.status import Assessment, StandingHold
+from router.decide.status import CBP_HOLD, MANUAL_HOLD, Assessment, StandingHold
 from router.model.bill import is_vessel_key, split_bill_key
 from router.model.inputs import Disposition
 
@@ -28,6 +29,8 @@ CATCH_UP: Final = "CATCH_UP"
 NO_LONGER_NOTIFIED: Final = "NO_LONGER_NOTIFIED"
 
 LADING: Final = "LADING"
+
+HoldScope = tuple[str | None, str | None]
 
 WITHHELD: Final[Mapping[View, tuple[str, ...]]] = {
     View.FULL: (),
@@ -91,6 +94,20 @@ def subject_of_event(event: Event | None) -> Subject:
     )
 
 
+def subject_of_word(word: Word) -> Subject:
+    """What was said by hand: never by whom, nor by whom it was entered."""
+    said = word.said
+    return Subject(
+        event_id=word.id,
+        disposition_code=word.code,
+        quantity=said.quantity,
+        action_at=said.said_at,
+        container_numbers=(said.container_number,) if said.container_number else (),
+        container_level=said.container_number is not None,
+        received_at=said.received_at,
+    )
+
+
 def kind_of(before: Assessment | None, after: Assessment, told: Told | None, status_now: bool) -> str:
     """Hold, Change or Release: a function of the ledger before and after and of what this recipient was last told, so
     that who acts on the type alone is safe."""
@@ -104,14 +121,25 @@ def kind_of(before: Assessment | None, after: Assessment, told: Told | None, sta
 
 def _hold_added(before: Assessment | None, after: Assessment) -> bool:
     stood = {(h.kind, h.code, h.container_number, h.id): h for h in before.holds} if before else {}
+    relayed = _confirmed(before, after) if before else {}
     for hold in after.holds:
         old = stood.get((hold.kind, hold.code, hold.container_number, hold.id))
+        confirms = old is None and hold.kind == CBP_HOLD
+        if confirms:
+            old = relayed.get((hold.code, hold.container_number))
         if old is None or (hold.do_not_load and not old.do_not_load):
             return True
         more = old.quantity is not None and (hold.quantity is None or hold.quantity > old.quantity)
-        if more or (hold.placed or 0) > (old.placed or 0):
+        if more or (not confirms and (hold.placed or 0) > (old.placed or 0)):
             return True
     return False
+
+
+def _confirmed(before: Assessment, after: Assessment) -> dict[HoldScope, StandingHold]:
+    """Holds by hand that stand no longer: where CBP's own stands instead, nothing was added."""
+    left = {hold.id for hold in after.holds if hold.kind == MANUAL_HOLD}
+    gone = (hold for hold in before.holds if hold.kind == MANUAL_HOLD and hold.id not in left)
+    return {(hold.code, hold.container_number): hold for hold in gone}
 
 
 def shared_fields(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from router.clock import order_minute, posted_minute
 from router.decide.facts import Facts, Known
 from router.decide.ledger import QUANTITY_CODES, TAKING_BACK, Account, Event, Lot, Standing, order_key, settle
+from router.decide.manual import ByHand, Word, confirmations, release_minute, settle_with_releases, what_follows
+from router.decide.offline import Offline
 from router.decide.rules import STANDING, Rules
 from router.decide.status import Assessment, Unread, assess
 from router.model.facts import IndexFact, LinkFact
-from router.model.inputs import Snapshot
+from router.model.inputs import RELEASE, Snapshot
 
 OrderedEvent = tuple[tuple[int, int, int, str], Event]
 
@@ -31,6 +33,9 @@ class Told(NamedTuple):
     roles: tuple[str, ...]
     sequence: int
     """The bill's decision it came from; with bill and party it makes the notice's id."""
+
+
+_NO_WORDS: Final[dict[str, Word]] = {}
 
 
 @dataclass(slots=True)
@@ -61,10 +66,13 @@ class BillState:
     waiting_since: int = 0
     said: dict[str, IndexFact] = field(default_factory=dict)
     """What the index was last told, by index key."""
+    offline: Offline | None = None
     view: tuple[Known, Assessment] | None = field(default=None, compare=False, repr=False)
     """What follows from all this, kept so that the next decision needn't work it out again."""
     unseen: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
     """Events that removed a hold nobody saw; known once `view` is."""
+    by_hand: ByHand | None = field(default=None, compare=False, repr=False)
+    """What follows from the words; known once `view` is. None: there are none."""
 
     def copy(self) -> BillState:
         return BillState(
@@ -84,14 +92,23 @@ class BillState:
             self.waiting,
             self.waiting_since,
             self.said,
+            self.offline,
         )
 
     @property
     def has_news(self) -> bool:
         """Whether there is anything to tell: a filing alone isn't, nor a link to a bill not known otherwise."""
-        if self.events or self.folded or self.snapshot or self.unread or self.told:
+        if self.events or self.folded or self.snapshot or self.unread or self.told or self.words:
             return True
         return self.facts.filing is not None and bool(self.links)
+
+    @property
+    def words(self) -> dict[str, Word]:
+        """What was said by hand, by event id."""
+        return self.offline.words if self.offline is not None else _NO_WORDS
+
+    def with_word(self, word: Word) -> None:
+        self.offline = (self.offline or Offline({}))._replace(words=self.words | {word.id: word})
 
     def event_ids(self) -> set[str]:
         return {event.id for _, event in self.events}
@@ -120,12 +137,50 @@ class BillState:
         oldest = [event for key, event in self.events if key[0] <= last]
         counting = self._counting(oldest, rules)
         known_quantity = self._is_counted(counting)
-        self.folded = settle(self.opening(rules), counting, rules, self.confirmed)
+        opening = self.opening(rules)
+        releases = self._fold_words(opening, oldest, last, rules)
+        self.folded = settle_with_releases(opening, counting, releases, rules, self.confirmed)
         self.folded.unseen.clear()
         if not known_quantity:
             self.folded.manifested = None  # only filed, so a later filing has the say
         self.fold_line = max(last + 1, self.fold_line or 0)  # no minute is split: its fingerprints are gone
         self.events = self.events[len(oldest) :]
+
+    def _fold_words(self, opening: Account, oldest: list[Event], last: int, rules: Rules) -> list[Word]:
+        """Which words turned out to be which events must be remembered when those go, and releases by hand before the
+        fold line go with them; these are returned."""
+        if not self.words:
+            return []
+        found = self._confirmations(opening, rules)
+        going = {event.id for event in oldest}
+        releases = [word for word in self._open_releases(found, rules) if release_minute(word, rules) <= last]
+        folded = {word.id for word in releases}
+        for word in self.words.values():
+            event = found.get(word.id)
+            confirmed_by = event if event in going else word.confirmed_by
+            self.with_word(word._replace(confirmed_by=confirmed_by, folded=word.folded or word.id in folded))
+        return releases
+
+    def _confirmations(self, opening: Account, rules: Rules) -> dict[str, str]:
+        """And of the sums a release by hand goes that CBP has confirmed since: it counts once."""
+        found = confirmations(self.words.values(), (event for _, event in self.events), rules)
+        opening.lots = [lot for lot in opening.lots if lot.id not in found]
+        return found
+
+    def _open_releases(self, found: dict[str, str], rules: Rules) -> list[Word]:
+        """Releases by hand that are to be applied among the events kept: CBP has not confirmed them, and they are not
+        from before what is summed up."""
+        line = self.fold_line or 0
+        if self.snapshot is not None:
+            line = max(line, posted_minute(self.snapshot.status_at))
+        return [
+            word
+            for word in self.words.values()
+            if word.said.action == RELEASE
+            and word.id not in found
+            and not word.folded
+            and release_minute(word, rules) >= line
+        ]
 
     def _is_counted(self, events: list[Event]) -> bool:
         """Whether an event that is folded now or was before gave the bill's quantity."""
@@ -177,8 +232,16 @@ class BillState:
         return account
 
     def account(self, rules: Rules) -> Account:
-        events = [event for _, event in self.events]
-        account = settle(self.opening(rules), self._counting(events, rules), rules, self.confirmed)
+        events = self._counting([event for _, event in self.events], rules)
+        if self.words:
+            opening = self.opening(rules)
+            found = self._confirmations(opening, rules)
+            releases = self._open_releases(found, rules)
+            account = settle_with_releases(opening, events, releases, rules, self.confirmed)
+            self.by_hand = what_follows(self.words.values(), found, account, events, rules, self.confirmed)
+        else:
+            account = settle(self.opening(rules), events, rules, self.confirmed)
+            self.by_hand = None
         if account.manifested is None and self.facts.filing is not None:
             account.manifested = self.facts.filing.manifested_quantity  # a 55 began a life and said no quantity
         return account
@@ -190,7 +253,8 @@ class BillState:
             standing = (one for one in self.unread.values() if one.id not in self.settled)
             account = self.account(rules)
             confirmed = self.confirmed - self.unread.keys()
-            self.view = known, assess(account, known, self.links.values(), standing, rules, confirmed)
+            held = self.by_hand.holds if self.by_hand is not None else ()
+            self.view = known, assess(account, known, self.links.values(), standing, rules, confirmed, held)
             self.unseen = frozenset(account.unseen)
         return self.view
 

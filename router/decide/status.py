@@ -29,6 +29,10 @@ QUANTITY_UNKNOWN: Final = "QUANTITY_UNKNOWN"
 HISTORY_INCOMPLETE: Final = "HISTORY_INCOMPLETE"
 PORT_DIFFERS: Final = "PORT_DIFFERS"
 
+CBP_HOLD: Final = "CBP"
+MANUAL_HOLD: Final = "MANUAL"
+"""Kinds of hold, of those that are named in several places."""
+
 IN_BOND: Final = "IN_BOND_MOVEMENT"
 EXAM: Final = "EXAM_TRANSFER"
 TERMINAL: Final = "TERMINAL_EXIT"
@@ -51,7 +55,8 @@ class StandingHold(NamedTuple):
     do_not_load: bool = False
     at_destination: bool = False
     id: str | None = None
-    """Of what could not be read or is unknown: its event id, by which an operator may confirm it."""
+    """Of what could not be read or is unknown: its event id, by which an operator may confirm it. Of a hold by hand:
+    the id of the word."""
 
 
 class Unread(NamedTuple):
@@ -90,8 +95,9 @@ def assess(
     unread: Iterable[Unread],
     rules: Rules,
     confirmed: Collection[str],
+    by_hand: tuple[StandingHold, ...] = (),
 ) -> Assessment:
-    holds = (*_own_holds(account, rules), *_unread_holds(unread), *_derived_holds(links))
+    holds = (*_own_holds(account, rules), *by_hand, *_unread_holds(unread), *_derived_holds(links))
     do_not_load = any(hold.do_not_load for hold in holds)
     doubts, enough = _release(account, known, confirmed)
     authorities = _authorities(account, known, holds, rules)
@@ -141,7 +147,7 @@ def _own_holds(account: Account, rules: Rules) -> Iterable[StandingHold]:
     for (code, container), standing in account.holds.items():
         known = rules.codes.get(code)
         yield StandingHold(
-            "CBP",
+            CBP_HOLD,
             code,
             container,
             standing.quantity,

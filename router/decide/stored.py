@@ -11,6 +11,8 @@ from router import avro, codec
 from router.decide.audience import ROLES
 from router.decide.facts import SCALARS, Facts, Learnt
 from router.decide.ledger import Account, Event, Lot, Standing, order_key
+from router.decide.manual import Word
+from router.decide.offline import Offline, Paper
 from router.decide.rules import Rules
 from router.decide.state import BillState, Told
 from router.decide.status import Unread
@@ -40,6 +42,7 @@ def encode_state(state: BillState) -> bytes:
             "waiting": state.waiting,
             "waiting_since": state.waiting_since,
             "said": tuple(state.said.values()),
+            "offline": _offline_datum(state.offline) if state.offline is not None else None,
         },
     )
 
@@ -54,6 +57,9 @@ def _decoder() -> avro.Decode:
         "Learnt": _learnt,
         "HeldPieces": lambda values: ((values[0], values[1]), Standing(values[2], values[3])),
         "Told": _told,
+        "Word": Word,
+        "Paper": Paper,
+        "Offline": _offline,
     }
     return avro.decoder(codec.raw_schema("bill-state"), builds, codec.VARIED)
 
@@ -78,6 +84,7 @@ def decode_state(value: bytes, rules: Rules) -> BillState:
         datum["waiting"],
         datum["waiting_since"],
         {fact.key: fact for fact in datum["said"]},
+        datum["offline"],
     )
 
 
@@ -100,6 +107,15 @@ def _account_datum(account: Account) -> dict[str, Any]:
 def _account(values: tuple[Any, ...]) -> Account:
     holds, lots, *rest = values
     return Account(dict(holds), list(lots), *rest)
+
+
+def _offline_datum(offline: Offline) -> tuple[Any, ...]:
+    return tuple(offline.words.values()), offline.paper, offline.replaces
+
+
+def _offline(values: tuple[Any, ...]) -> Offline:
+    words, paper, replaces = values
+    return Offline({word.id: word for word in words}, paper, replaces)
 
 
 def _learnt_groups(learnt: dict[str, Learnt]) -> list[tuple[Any, ...]]:

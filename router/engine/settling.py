@@ -11,6 +11,7 @@ from router.decide.identity import keyed_id
 from router.decide.outputs import letter_output
 from router.decide.rules import Rules
 from router.decide.state import BillState
+from router.decide.status import MANUAL_HOLD
 from router.engine.registrar import read_registry
 from router.engine.views import NotFoundError, read_dead_letter, read_dead_letters, read_state
 from router.engine.worker import now_milliseconds
@@ -35,6 +36,8 @@ class Confirmed(NamedTuple):
     """Kinds of the unread and unknown holds it ends."""
     letters: tuple[str, ...]
     """Ids of the dead letters it settles."""
+    contradictions: tuple[str, ...]
+    """Between what was said by hand and what CBP sent: ids of what it settles."""
 
 
 async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, events: Sequence[str] = ()) -> Confirmed:
@@ -44,11 +47,12 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
     """
     state = await read_state(log, rules, key)
     after = state.assess(rules)[1]
-    unread = {hold.id: hold for hold in after.holds if hold.id is not None}
-    if not after.doubts and not unread:
+    unread = {hold.id: hold for hold in after.holds if hold.id is not None and hold.kind != MANUAL_HOLD}
+    contradictions = state.by_hand.contradictions if state.by_hand is not None else ()
+    if not after.doubts and not unread and not contradictions:
         raise UsageError(
-            f"there is nothing to settle on {key}: its status is {after.status}, without doubts, and no hold on it "
-            "stands for an event that can't be read or is unknown"
+            f"there is nothing to settle on {key}: its status is {after.status}, without doubts or contradictions, and "
+            "no hold on it stands for an event that can't be read or is unknown"
         )
     known = coverable(state, rules)
     if unknown := [event for event in events if event not in known]:
@@ -61,14 +65,15 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
     outputs += [letter_output(letter._replace(settled=CONFIRMED)) for letter in letters]
     await log.append_atomic(outputs)
     ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
-    return Confirmed(covers, after.doubts, ended, tuple(letter.id for letter in letters))
+    disputed = tuple(event for event in contradictions if event in covers)
+    return Confirmed(covers, after.doubts, ended, tuple(letter.id for letter in letters), disputed)
 
 
 def coverable(state: BillState, rules: Rules) -> set[str]:
-    """The ids an operator's word may cover: events, unread ones, and what is left of events folded away."""
+    """The ids an operator's word may cover: events, words, unread ones, and what is left of events folded away."""
     lots = state.account(rules).lots
     folded = {lot.id for lot in lots} | {lot.stale_by for lot in lots if lot.stale_by is not None}
-    return state.event_ids() | (state.unread.keys() - state.settled) | folded
+    return state.event_ids() | state.words.keys() | (state.unread.keys() - state.settled) | folded
 
 
 async def _letters_of(log: Log, covers: Iterable[str]) -> list[DeadLetter]:
