@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.console.desk import Client, Installation, Unavailable, chromium, demo_into, in_ci
+
+
+@pytest.fixture(scope="session")
+def demo_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return demo_into(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def installation(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """Shared by a module's tests."""
+    folder = tmp_path_factory.mktemp("installation")
+    shutil.copy(demo_log, folder / "snp.db")
+    made = Installation(folder)
+    made.add_users()
+    made.start_console()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def client(installation: Installation) -> Client:
+    return Client(installation.address)
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Browser]:
+    """A real browser, shared. Where there is none the test is skipped, with the reason, and under CI=true it fails."""
+    try:
+        executable = chromium()
+    except Unavailable as reason:
+        (pytest.fail if in_ci() else pytest.skip)(str(reason))
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(chrome: Browser, installation: Installation) -> Iterator[Page]:
+    """A window of its own, with no cookies; what the browser itself finds wrong fails the test."""
+    context = chrome.new_context(base_url=installation.address, viewport={"width": 1300, "height": 900})
+    context.set_default_timeout(20_000)
+    opened = context.new_page()
+    complaints: list[str] = []
+    opened.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    yield opened
+    context.close()
+    assert complaints == []

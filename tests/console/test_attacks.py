@@ -1,0 +1,222 @@
+"""What one does who means harm, or is not meant to be here: none of it works."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import requests
+
+from tests.console.desk import OPERATOR, PASSWORD, VIEWER, Client, Installation
+
+BILL = "NVXAHBL000012345"
+EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
+
+PAGES = ("/", f"/bills/{BILL}", "/search?q=x", "/sailings", "/parties", "/parties/SLTC", "/waiting", "/dead-letters")
+ACTIONS = (f"/bills/{BILL}/confirm", "/dead-letters/abc/retry")
+
+
+# Not logged in
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/live-notices", "/nothing-here"])
+def test_who_is_not_logged_in_sees_only_the_log_in(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login")
+    assert "NVXA" not in answer.text
+
+
+@pytest.mark.parametrize("path", ACTIONS)
+def test_who_is_not_logged_in_does_nothing(client: Client, path: str) -> None:
+    assert client.post(path, {"reason": "x"}).status_code == 401
+
+
+def test_a_wrong_password_and_an_unknown_name_look_the_same(client: Client) -> None:
+    wrong, unknown = client.log_in(OPERATOR, "wrong"), client.log_in("nobody-such", "wrong")
+    assert (wrong.status_code, unknown.status_code) == (401, 401)
+    assert wrong.text == unknown.text
+
+
+def test_guessing_is_slowed_down(client: Client) -> None:
+    answers = [client.log_in("mallory", f"guess {number}").status_code for number in range(8)]
+    assert answers[:5] == [401] * 5
+    assert set(answers[5:]) == {429}
+    assert client.log_in(VIEWER).status_code == 303, "others are not locked out"
+
+
+def test_a_log_in_sent_from_another_site_is_refused(client: Client) -> None:
+    fields = {"name": OPERATOR, "password": PASSWORD}
+    assert client.post("/login", fields, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
+# Sessions
+
+
+def test_a_session_is_never_one_that_was_brought_along(client: Client) -> None:
+    client.session.cookies.set("snp_console", "fixed-by-an-attacker")
+    answer = client.log_in()
+    assert answer.cookies["snp_console"] != "fixed-by-an-attacker"
+    attacker = Client(client.address)
+    attacker.session.cookies.set("snp_console", "fixed-by-an-attacker")
+    assert attacker.get("/").status_code == 303
+
+
+def test_the_cookie_is_kept_from_scripts_and_other_sites(client: Client) -> None:
+    cookie = client.log_in().headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+
+
+def test_after_logging_out_the_old_cookie_is_worth_nothing(client: Client) -> None:
+    client.log_in()
+    cookies = dict(client.session.cookies)
+    client.post("/logout", {"csrf": client.csrf()})
+    stolen = Client(client.address)
+    stolen.session.cookies.update(cookies)
+    assert stolen.get("/").status_code == 303
+
+
+def test_a_proxys_headers_from_anywhere_else_are_not_believed(client: Client) -> None:
+    headers = {"X-Forwarded-User": "root", "X-Forwarded-Role": "operator"}
+    assert client.get("/", headers=headers).status_code == 303
+
+
+def test_who_is_taken_out_is_out_with_the_next_page(installation: Installation) -> None:
+    installation.command("console", "user", "add", "temp", stdin=f"{PASSWORD}\n")
+    client = Client(installation.address)
+    client.log_in("temp")
+    assert client.get("/").status_code == 200
+    installation.command("console", "user", "remove", "temp")
+    assert client.get("/").status_code == 303
+
+
+# Acting without the right
+
+
+@pytest.mark.parametrize("path", ACTIONS)
+def test_a_viewer_calling_an_operators_action_is_refused(client: Client, path: str) -> None:
+    client.log_in(VIEWER)
+    answer = client.post(path, {"csrf": client.csrf(), "reason": "because"})
+    assert answer.status_code == 403
+    assert "operator" in answer.text
+
+
+def test_a_viewers_pages_offer_nothing_to_act_on(client: Client) -> None:
+    client.log_in(VIEWER)
+    for path in PAGES:
+        assert 'class="act"' not in client.get(path).text
+
+
+@pytest.mark.parametrize("path", ACTIONS)
+@pytest.mark.parametrize("token", ["", "guessed"])
+def test_a_form_without_its_own_token_is_refused(client: Client, path: str, token: str) -> None:
+    client.log_in()
+    answer = client.post(path, {"csrf": token, "reason": "because"})
+    assert answer.status_code == 403
+    assert "another page" in answer.text
+
+
+def test_another_sessions_token_is_no_good(client: Client, installation: Installation) -> None:
+    client.log_in()
+    other = Client(installation.address)
+    other.log_in(VIEWER)
+    assert client.post(ACTIONS[0], {"csrf": other.csrf(), "reason": "because"}).status_code == 403
+
+
+# Odd addresses and sizes
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../access.py",
+        "/static/%2e%2e/access.py",
+        "/static/..%2f..%2fsettings.py",
+        "/static//etc/passwd",
+        "/bills/../../etc/passwd",
+        "/bills/%00",
+        "/dead-letters/..%2f..%2f",
+        "/sailings/%F0%9F%9A%A2",
+        "/parties/%3Cscript%3E",
+    ],
+)
+def test_tricks_with_paths_find_nothing(client: Client, path: str) -> None:
+    client.log_in()
+    prepared = requests.Request("GET", client.address).prepare()
+    prepared.url = client.address + path  # as it stands: requests would tidy it up
+    prepared.headers["cookie"] = "; ".join(f"{name}={value}" for name, value in client.session.cookies.items())
+    answer = requests.Session().send(prepared, allow_redirects=False, timeout=10)
+    assert answer.status_code in (303, 404)
+    assert "argon2" not in answer.text
+    assert "root:" not in answer.text
+
+
+def test_oversized_requests_are_refused_before_they_are_read(client: Client) -> None:
+    client.log_in()
+    csrf = client.csrf()
+    assert client.get("/search?q=" + "x" * 5_000).status_code == 414
+    assert client.get("/bills/" + "x" * 5_000).status_code == 414
+    assert client.post(ACTIONS[0], {"csrf": csrf, "reason": "x" * 1_000_000}).status_code == 413
+    assert client.post(ACTIONS[0], {"csrf": csrf} | {f"f{n}": "" for n in range(100)}).status_code in (400, 413)
+
+
+def test_a_search_of_any_letters_is_only_a_search(client: Client) -> None:
+    client.log_in()
+    for text in ("' OR 1=1 --", "%", "_", "\\", "\x00", "Ω漢字", "*"):
+        answer = client.get("/search", params={"q": text})
+        assert answer.status_code == 200
+        assert BILL not in answer.text.replace(text, "")
+
+
+# What CBP, carriers and parties write
+
+
+def test_markup_in_any_text_shows_as_text(installation: Installation) -> None:
+    """Every field of ours that a page shows, filled with markup by whoever feeds it in."""
+    event = {
+        "scac": "NVXA",
+        "bill_of_lading": "EVIL1",
+        "disposition_code": "6H",
+        "action_at": "2026-07-14T12:12:00Z",
+        "quantity": 1,
+        "vessel_name": EVIL,
+        "voyage_number": EVIL,
+        "entry_number": EVIL,
+        "remarks": EVIL,
+        "firms": EVIL,
+        "container_numbers": [EVIL],
+        "manifest_sequence_number": EVIL,
+        "snps": ["SLTC"],
+    }
+    (installation.folder / "evil.jsonl").write_text(json.dumps(event) + "\n" + EVIL + "\n")
+    subprocess_code = installation.start("ingest", "evil.jsonl").wait(30)
+    assert subprocess_code in (0, 1)
+    installation.command("run", "--until-idle")
+    client = Client(installation.address)
+    client.log_in()
+    letters = re.findall(r"/dead-letters/[0-9a-f]+", client.get("/dead-letters").text)
+    pages = ["/", "/bills/NVXAEVIL1", "/search?q=EVIL1", "/waiting", "/dead-letters", *letters]
+    shown = {path: client.get(path).text for path in pages}
+    for path, text in shown.items():
+        assert "<img" not in text.lower(), path
+        assert text.lower().count("<script") == 1, path  # our own, in the head
+    assert "&lt;script&gt;" in shown["/bills/NVXAEVIL1"].lower(), "it is shown, as text"
+
+
+def test_every_answer_is_shielded(client: Client) -> None:
+    answers = [
+        client.get("/login"),
+        client.get("/"),
+        client.get("/static/console.css"),
+        client.get("/search?q=" + "x" * 5_000),
+    ]
+    client.log_in()
+    answers += [client.get("/"), client.get("/bills/none")]
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert "server" not in answer.headers

@@ -1,0 +1,126 @@
+"""A duty officer's night, in a real browser against a running router."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.console.desk import OPERATOR, PASSWORD, VIEWER, Installation
+
+BILL = "NVXAHBL000012345"
+PAGES = ("/", f"/bills/{BILL}", "/search?q=NVXA", "/sailings", "/parties", "/parties/SLTC", "/waiting", "/dead-letters")
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def routed(installation: Installation) -> Installation:
+    """With a router at work."""
+    installation.start("run")
+    return installation
+
+
+def log_in(page: Page, name: str = OPERATOR) -> None:
+    page.goto("/login")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Notices", exact=True)).to_be_visible()
+
+
+def ingest(installation: Installation, name: str, *events: dict[str, object]) -> None:
+    (installation.folder / name).write_text("".join(f"{json.dumps(event)}\n" for event in events))
+    installation.command("ingest", name)
+
+
+def hold(bill: str, posted: str, **more: object) -> dict[str, object]:
+    number = {"scac": bill[:4], "bill_of_lading": bill[4:]}
+    return number | {"disposition_code": "6H", "action_at": posted, "quantity": 1, "snps": ["SLTC"]} | more
+
+
+def test_a_hold_arrives_on_the_open_page(page: Page, routed: Installation) -> None:
+    log_in(page)
+    ingest(routed, "hold.jsonl", hold("NVXALIVE01", "2026-07-30T12:00:00Z", port_of_unlading="2704"))
+    row = page.locator("#notices tr", has_text="NVXALIVE01")
+    expect(row).to_contain_text("DO NOT LOAD")
+    expect(row).to_contain_text("HOLD SLTC")
+
+
+def test_a_filter_lets_only_its_own_through(page: Page, routed: Installation) -> None:
+    log_in(page)
+    page.goto("/?party=HARX")
+    ingest(routed, "others.jsonl", hold("NVXALIVE02", "2026-07-30T12:10:00Z"))
+    ingest(routed, "its.jsonl", hold("HARXLIVE03", "2026-07-30T12:11:00Z", snps=["HARX"]))
+    expect(page.locator("#notices")).to_contain_text("HARXLIVE03")
+    expect(page.locator("#notices")).not_to_contain_text("NVXALIVE02")
+
+
+def test_search_finds_a_bill_by_its_container(page: Page, routed: Installation) -> None:
+    log_in(page)
+    page.get_by_label("Bill, container, entry, vessel").fill("CSQU3054383")
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name=BILL).click()
+    main = page.locator("main")
+    expect(main).to_contain_text("RELEASED")
+    expect(main).to_contain_text("May be delivered.")
+    expect(main).to_contain_text("issuer of the bill")
+    expect(main).to_contain_text("posted 2026-07-14 12:12Z 07-14 05:12 PDT")  # UTC, and the clock at the port
+
+
+def test_a_sailing_shows_its_bills_by_status(page: Page, routed: Installation) -> None:
+    log_in(page)
+    page.get_by_role("link", name="Sailings").click()
+    page.get_by_role("link", name="EXEMPLAR-026E").click()
+    expect(page.get_by_role("img")).to_have_attribute("aria-label", "Bills by status: 1 held, 1 on file, 2 released")
+    expect(page.locator("table").last).to_contain_text("OCNX")
+
+
+def test_a_dead_letter_is_mended_and_its_bill_is_free_again(page: Page, routed: Installation) -> None:
+    log_in(page)
+    unknown = hold("NVXALIVE04", "2026-07-30T12:20:00Z", disposition_code="0?")
+    ingest(routed, "unknown.jsonl", unknown)
+    expect(page.locator("#notices")).to_contain_text("NVXALIVE04")
+    page.get_by_role("link", name="Dead letters", exact=True).click()
+    page.locator("tr", has_text="NVXALIVE04").get_by_role("link").first.click()
+    expect(page.locator("pre mark")).to_contain_text("0?")
+    page.get_by_label("Corrected").fill(json.dumps(unknown | {"disposition_code": "1A"}))
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("heading", name="Dead letters")).to_be_visible()
+    page.goto("/bills/NVXALIVE04")
+    page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => !t.includes('UNKNOWN_CODE'))")
+
+
+def test_a_viewer_sees_the_same_and_can_do_nothing(page: Page, routed: Installation) -> None:
+    log_in(page, VIEWER)
+    page.goto(f"/bills/{BILL}")
+    expect(page.locator("main")).to_contain_text("RELEASED")
+    assert page.locator("main form[method=post]").count() == 0
+
+
+def test_without_a_mouse(page: Page, routed: Installation) -> None:
+    """From the top of any page the keyboard reaches the content in one step."""
+    log_in(page)
+    page.keyboard.press("Tab")
+    assert page.locator(":focus").inner_text() == "To the content"
+    page.keyboard.press("Enter")
+    assert page.locator(":focus").get_attribute("id") == "main"
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1300, 390])
+def test_the_pages_are_accessible(page: Page, routed: Installation, dark: bool, width: int) -> None:
+    """As axe sees it (WCAG 2 A and AA, and best practices), light and dark, on a desk and on a phone."""
+    page.emulate_media(color_scheme="dark" if dark else "light")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/login")
+    found = Axe().run(page).response["violations"]
+    log_in(page)
+    for path in PAGES:
+        page.goto(path)
+        found += Axe().run(page).response["violations"]
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, f"{path} has to be scrolled sideways"
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
