@@ -1,0 +1,60 @@
+"""The kit on one SQLite file, as people try it out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from router import topics
+from router.client import notices
+from router.codec import decode_value
+from router.errors import UsageError
+from router.log.interface import Log, TopicSpec
+from router.log.url import open_log
+from router.model.registry import Request
+from tests.client.samples import PARTY, TOPIC, outputs
+
+PATIENCE_SECONDS = 20
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
+        await opened.create_topics([TopicSpec(TOPIC, 1), TopicSpec(topics.REGISTRY, 1, compacted=True)])
+        yield opened
+
+
+async def test_each_run_begins_at_the_beginning_and_then_waits_for_more(log: Log) -> None:
+    await log.append(outputs(5))
+    for run in (1, 2):
+        seen: list[str] = []
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            async for notice in notices(log.url, party=PARTY.lower(), group="not used here"):
+                seen.append(notice.notice_id)
+                if len(seen) == 5 * run:
+                    await log.append(outputs(5))
+                if len(seen) == 5 * run + 5:
+                    break
+        assert seen == [f"{number:08x}" for number in range(5)] * (run + 1)
+
+
+async def test_a_resync_lands_in_the_registry_where_the_router_looks(log: Log) -> None:
+    asked = await notices(log.url, party=PARTY).resync()
+    batches = [batch async for batch in log.read([topics.REGISTRY], until_end=True)]
+    (record,) = (record for batch in batches for record in batch)
+    assert record.value is not None
+    request = decode_value(record.value)
+    assert isinstance(request, Request)
+    assert (request.id, request.scac) == (asked, PARTY)
+
+
+async def test_a_file_or_a_party_that_is_not_there_is_said(log: Log, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no file"):
+        notices(f"sqlite:///{tmp_path}/other.db", party=PARTY)
+    with pytest.raises(UsageError, match=r"no topic snp\.party\.NOPE"):
+        async for _ in notices(log.url, party="NOPE"):
+            pass
+    assert [path.name for path in tmp_path.glob("other*")] == []
