@@ -1,4 +1,4 @@
-"""Decisions a second of the pure core, and where each microsecond goes: `python benchmarks/decisions.py`.
+"""Decisions a second of the pure core, and where each microsecond goes: `python -m benchmarks.decisions`.
 
 The job: a bill's life of five events (55, 69, 1H, 1I, 1C), four recipients an event, everything encoded. Figures are
 CPU time of this process; the machine's speed is its own, so compare ratios.
@@ -35,7 +35,10 @@ TRANSACTION: Final = 1000
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
     arguments = parser.parse_args()
+    if arguments.toy:
+        arguments.events = 500
     records = [as_record(number, event) for number, event in enumerate(events(arguments.events // len(LIFE)))]
     seconds, shard = route(records)
     console = Console()

@@ -1,24 +1,30 @@
-"""`ingest` and `run` on SQLite, four recipients an event: `python benchmarks/end_to_end.py`.
+"""`ingest` and `run` on SQLite, four recipients an event: `python -m benchmarks.end_to_end`.
 
-Real X12 bytes in, notices in the parties' topics out, in one process on one file. Events a second are of
-wall-clock time; CPU is this process's. The file lies in a temporary folder: slow fsync
-shows in `ingest` and `run` alike.
+Real X12 bytes in, notices in the parties' topics out, in one process on one file; beside it, in interleaved rounds, a
+bare loop that only copies: it decodes each event with fastavro and writes four notices and a status to a table, in
+transactions of a thousand events. Events a second are of wall-clock time; CPU is this process's. The files lie in a
+temporary folder: slow fsync shows everywhere.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
-from typing import Final
+from statistics import median
+from typing import Final, NamedTuple, TypeVar
 
-import structlog
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.cargo import LIFE, TRANSACTION, quiet
+from benchmarks.kafka.contender import Copier
+from benchmarks.kafka.scene import feed
+from router import codec
 from router.decide.rules import Rules
 from router.engine.ingesting import take_in
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
@@ -26,42 +32,93 @@ from router.engine.worker import Worker
 from router.log.url import open_log
 from router.model.registry import Line, Party, Sailing
 
-LIFE: Final = ("55", "69", "1H", "1I", "1C")
+PARTITIONS: Final = 4
+
+T = TypeVar("T")
+
+
+class Step(NamedTuple):
+    events_a_second: float
+    cpu_microseconds: float
+    """An event's."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--partitions", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
     arguments = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    asyncio.run(measure(arguments.events, arguments.partitions))
+    if arguments.toy:
+        arguments.events, arguments.rounds = 500, 1
+    quiet()
+    runs: dict[str, list[Step]] = {"ingest": [], "run": [], "bare copy loop": []}
+    for _ in range(arguments.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, step in asyncio.run(routed(arguments.events, folder)).items():
+                runs[name].append(step)
+            runs["bare copy loop"].append(copied(arguments.events, folder))
+    Console().print(table(runs, arguments.events))
 
 
-async def measure(count: int, partitions: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "feed.x12"
-        path.write_bytes("".join(interchange(count // len(LIFE))).encode())
-        async with open_log(f"sqlite:///{folder}/bench.db") as log:
-            await prepare(log, partitions)
-            await tell_time(log)
-            await import_parties(log, [Party(scac) for scac in ("OCNX", "SLTC", "HARX", "NVXA")])
-            await import_sailings(log, [sailing()])
-            rules = Rules()
-            table = Table("step", "events/s", "CPU µs/event", title=f"{count:,} events, {path.stat().st_size:,} bytes")
-            fed = await timed(table, "ingest", count, take_in(log, path, rules.codes))
-            worker = Worker(log, rules, until_idle=True)
-            totals = await timed(table, "run", count, worker.run())
-            Console().print(table)
-            Console().print(f"fed in {fed.events:,}, routed {totals.counts['events']:,}: {dict(totals.counts)}")
+async def routed(count: int, folder: str) -> dict[str, Step]:
+    path = Path(folder) / "feed.x12"
+    path.write_bytes("".join(interchange(count // len(LIFE))).encode())
+    async with open_log(f"sqlite:///{folder}/bench.db") as log:
+        await prepare(log, PARTITIONS)
+        await tell_time(log)
+        await import_parties(log, [Party(scac) for scac in ("OCNX", "SLTC", "HARX", "NVXA")])
+        await import_sailings(log, [sailing()])
+        rules = Rules()
+        fed, ingest = await timed(count, take_in(log, path, rules.codes))
+        totals, run = await timed(count, Worker(log, rules, until_idle=True).run())
+    if (fed.events, totals.counts["events"]) != (count, count):
+        raise SystemExit(f"fed in {fed.events}, routed {totals.counts['events']} of {count} events")
+    return {"ingest": ingest, "run": run}
 
 
-async def timed(table: Table, name: str, count: int, step):  # type: ignore[no-untyped-def]
+async def timed(count: int, doing: Awaitable[T]) -> tuple[T, Step]:
     wall, cpu = time.perf_counter(), time.process_time()
-    result = await step
+    result = await doing
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    table.add_row(name, f"{count / wall:,.0f}", f"{cpu / count * 1e6:.0f}")
-    return result
+    return result, Step(count / wall, cpu / count * 1e6)
+
+
+def copied(count: int, folder: str) -> Step:
+    events = [codec.encode_value(event) for event in feed(count)]
+    connection = sqlite3.connect(f"{folder}/bare.db", isolation_level=None)
+    for statement in (
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        "CREATE TABLE records (id INTEGER PRIMARY KEY, topic TEXT, value BLOB)",
+    ):
+        connection.execute(statement)
+    copier = Copier()
+    wall, cpu = time.perf_counter(), time.process_time()
+    for start in range(0, len(events), TRANSACTION):
+        rows: list[tuple[str, bytes]] = []
+        for value in events[start : start + TRANSACTION]:
+            notices, status = copier.copies(value)
+            rows += [*notices, ("status", status)]
+        connection.execute("BEGIN IMMEDIATE")
+        connection.executemany("INSERT INTO records (topic, value) VALUES (?, ?)", rows)
+        connection.execute("COMMIT")
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    connection.close()
+    return Step(count / wall, cpu / count * 1e6)
+
+
+def table(runs: dict[str, list[Step]], count: int) -> Table:
+    rounds = len(runs["run"])
+    made = Table(
+        *("step", "events/s", "range", "CPU µs/event"),
+        title=f"SQLite, {count:,} events, four recipients; medians of {rounds} rounds",
+    )
+    for name, steps in runs.items():
+        speeds = sorted(step.events_a_second for step in steps)
+        cpu = median(step.cpu_microseconds for step in steps)
+        made.add_row(name, f"{median(speeds):,.0f}", f"{speeds[0]:,.0f}–{speeds[-1]:,.0f}", f"{cpu:.0f}")
+    return made
 
 
 def sailing() -> Sailing:

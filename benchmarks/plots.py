@@ -1,0 +1,56 @@
+"""Pictures of what was measured, as SVG for `docs/`. Needs matplotlib."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import matplotlib as mpl
+
+mpl.use("svg")
+mpl.rcParams.update(
+    {
+        "svg.hashsalt": "snp-router",  # the same picture for the same figures
+        "svg.fonttype": "none",  # text stays text
+        "font.size": 9,
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+)
+
+import matplotlib.pyplot as plt  # noqa: E402 - what is set above must be set before
+
+if TYPE_CHECKING:
+    from benchmarks.shape import Point
+
+PANELS: Final[Mapping[str, tuple[str, ...]]] = {
+    "recipients": ("an event",),
+    "bills known": ("of a bill not at hand", "of new bills"),
+    "events of a bill": ("the last event, of many bills", "all events, of one bill"),
+    "bills in a container": ("each comes in", "one is stopped: a bill told", "each of the others is stopped"),
+}
+"""Direction and the series drawn of it. Where parties are more, a table says it as well."""
+
+
+def draw_shape(points: Sequence[Point], path: Path) -> None:
+    """A panel for each direction, its size on a logarithmic axis. Cost begins at zero: flat looks flat."""
+    figure, axes = plt.subplots(2, 2, figsize=(9, 6.5), layout="constrained")
+    for panel, (direction, series) in zip(axes.flat, PANELS.items(), strict=True):
+        for name in series:
+            ours = sorted(
+                (one.size, one.microseconds) for one in points if (one.direction, one.series) == (direction, name)
+            )
+            panel.plot(*zip(*ours, strict=True) if ours else ((), ()), marker="o", markersize=3, label=name)
+        panel.set_xscale("log")
+        panel.set_ylim(bottom=0)
+        panel.set(xlabel=direction, ylabel="CPU µs an event")
+        panel.legend(fontsize=8, frameon=False)
+    save(figure, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)

@@ -1,0 +1,227 @@
+"""Where each microsecond of one event goes, in the real loop: `python -m benchmarks.stages [--log kafka]`.
+
+The router routes a backlog of lives of many bills, four recipients an event, while its stack is looked at every few
+milliseconds of CPU time. Each look counts for the stage of the innermost function that the table below names; so the
+rows add up to the whole, and no timer stands between the stages. The run's CPU is measured without being looked at.
+`--log kafka` starts a broker, or uses the one at SNP_TEST_KAFKA, whose `cbp.` and `snp.` topics are DELETED.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from statistics import median
+from types import CodeType, FrameType
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.kafka.brokers import broker
+from benchmarks.kafka.scene import FLEET, SCACS, Feeder, Scene, feed, quiet
+from router import codec
+from router.decide import audience, bill, conclude, crossing, facts, identity, outputs, registry, shard, state, stored
+from router.decide.rules import Rules
+from router.engine import worker
+from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.log.interface import Log
+from router.log.kafka import batches
+from router.log.url import open_log
+from router.model.registry import Party
+
+LOOK_SECONDS: Final = 0.001
+"""Of CPU time; the system's clock makes it 4 ms where it ticks 250 times a second."""
+
+STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
+    ("decode the event", (codec.decode_value,)),
+    ("ledger: find and read", (shard.Shard.state, stored.decode_state)),
+    ("decide: what is known of the bill", (facts.Facts.learn, facts.Facts.known)),
+    ("decide: holds, releases, status", (state.BillState.with_event, state.BillState.assess)),
+    ("decide: identities", (identity.identity, identity.keyed_id, identity.notice_id, identity.decision_id)),
+    ("decide: what the index hears", (crossing.said_by, crossing.to_send, crossing.enter_fact)),
+    ("decide: the rest", (bill.decide, conclude.conclude)),
+    ("audience", (audience.audience_of,)),
+    ("encode notices, facts, history", (shard.Shard._keep, outputs.outputs_of)),
+    ("ledger: encode and keep", (shard.Shard.take_outputs, shard.Shard.committed, stored.encode_state)),
+    ("registry", (shard.Shard._registry, registry.Registry.apply)),
+    ("rest of the task", (shard.Shard.process, shard.Shard.step, worker.Worker._transact, worker.Worker._poll)),
+    ("batch", (batches.grouped, batches.send_grouped, batches.check_sizes)),
+)
+"""Stage and the functions that it begins with."""
+
+PLACES: Final = (
+    ("/router/log/sqlite/task.py", "_poll", "client: read"),
+    ("/router/log/sqlite/store.py", "read", "client: read"),
+    ("/router/log/sqlite/", "", "client: write and commit"),
+    ("/router/log/kafka/batches.py", "", "batch"),
+    ("/aiokafka/producer/message_accumulator.py", "append", "batch"),
+    ("/aiokafka/record/", "", "client: records of Kafka"),
+    ("/aiokafka/consumer/", "", "client: read"),
+    ("/router/log/kafka/reader.py", "", "client: read"),
+    ("/router/log/kafka/inputs.py", "", "client: read"),
+    ("/aiokafka/producer/", "", "client: write and commit"),
+    ("/aiokafka/", "", "client: connections"),
+    ("/asyncio/", "", "event loop"),
+    ("/selectors.py", "", "event loop"),
+)
+"""For what no stage begins: part of a file's path, the function if it matters, and the stage."""
+
+WAITING: Final = ("/selectors.py", "/concurrent/futures/", "/threading.py", "/queue.py")
+"""Innermost frames of a thread that has nothing to do."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--log", choices=("sqlite", "kafka"), default="sqlite")
+    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
+    arguments = parser.parse_args()
+    if arguments.toy:
+        arguments.events, arguments.rounds = 1_000, 1
+    quiet()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # or the broker would outlive us
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.log == "kafka":
+            with broker(Path(folder)) as address:
+                table = asyncio.run(measure(Backlog(Scene(address, Path(folder))), arguments))
+        else:
+            table = asyncio.run(measure(Backlog(Path(folder)), arguments))
+    Console().print(table)
+
+
+class Backlog:
+    """The same events, to be routed as often as one likes."""
+
+    def __init__(self, where: Scene | Path) -> None:
+        self._where = where
+        self._files = 0
+
+    @asynccontextmanager
+    async def fed(self, events: int) -> AsyncIterator[Log]:
+        if isinstance(self._where, Scene):
+            async with self._where.log() as log:
+                await self._where.begin(log)
+                await Feeder(log).append_all(feed(events))
+                yield log
+            return
+        self._files += 1
+        async with open_log(f"sqlite:///{self._where}/{self._files}.db") as log:
+            await prepare(log, 4)
+            await tell_time(log)
+            await import_parties(log, [Party(scac) for scac in SCACS])
+            await import_sailings(log, [one.sailing for one in FLEET])
+            await Feeder(log).append_all(feed(events))
+            yield log
+
+
+async def measure(backlog: Backlog, arguments: argparse.Namespace) -> Table:
+    plain, looked_at, looks = [], [], Looks()
+    for number in range(arguments.rounds):
+        plain.append(await one_run(backlog, arguments.events, f"plain-{number}"))
+        with looks:
+            looked_at.append(await one_run(backlog, arguments.events, f"looked-at-{number}", looks))
+    return table(arguments, median(plain), median(looked_at), looks.found)
+
+
+async def one_run(backlog: Backlog, events: int, group: str, looks: Looks | None = None) -> float:
+    """CPU µs an event."""
+    async with backlog.fed(events) as log:
+        routing = worker.Worker(log, Rules(), until_idle=True)
+        started = time.process_time()
+        if looks:
+            looks.begin()
+        totals = await routing.run(group)
+        if looks:
+            looks.end()
+        taken = time.process_time() - started
+    if totals.counts["events"] != events:
+        raise SystemExit(f"routed {totals.counts['events']} of {events} events")
+    return taken / events * 1e6
+
+
+class Looks:
+    """Counts what this process is at, by looks at equal distances of CPU time. As a context: the signal is ours."""
+
+    def __init__(self) -> None:
+        self.found: Counter[str] = Counter()
+        self._stage_of = {_code(function): stage for stage, functions in STAGES for function in functions}
+        self._of_place: dict[CodeType, str | None] = {}
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGPROF, self._look)
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        signal.signal(signal.SIGPROF, self._before)
+
+    def begin(self) -> None:
+        signal.setitimer(signal.ITIMER_PROF, LOOK_SECONDS, LOOK_SECONDS)
+
+    def end(self) -> None:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _look(self, number: int, frame: FrameType | None) -> None:
+        if frame is not None and _is_waiting(frame):
+            frame = self._working_thread() or frame
+        self.found[self._stage(frame)] += 1
+
+    def _working_thread(self) -> FrameType | None:
+        """The main thread waits, so the time is another's: that of the log's, where it is not waiting as well."""
+        own = threading.main_thread().ident
+        frames = [frame for thread, frame in sys._current_frames().items() if thread != own]
+        return next((frame for frame in frames if not _is_waiting(frame)), None)
+
+    def _stage(self, frame: FrameType | None) -> str:
+        while frame is not None:
+            code = frame.f_code
+            stage = self._stage_of.get(code) or self._place(code)
+            if stage is not None:
+                return stage
+            frame = frame.f_back
+        return "elsewhere"
+
+    def _place(self, code: CodeType) -> str | None:
+        if code not in self._of_place:
+            path = code.co_filename
+            fits = (stage for part, name, stage in PLACES if part in path and name in ("", code.co_name))
+            self._of_place[code] = next(fits, None)
+        return self._of_place[code]
+
+
+def _code(function: Callable[..., object]) -> CodeType:
+    code: CodeType = getattr(function, "__wrapped__", function).__code__  # type: ignore[attr-defined]
+    return code
+
+
+def _is_waiting(frame: FrameType) -> bool:
+    return any(part in frame.f_code.co_filename for part in WAITING)
+
+
+def table(arguments: argparse.Namespace, plain: float, looked_at: float, found: Counter[str]) -> Table:
+    made = Table(
+        *("stage", "µs", "%"),
+        title=f"CPU of one event, {arguments.events:,} events on {arguments.log}; medians of {arguments.rounds} rounds",
+        caption=f"{found.total():,} looks; being looked at costs {looked_at - plain:+.0f} µs, which are not counted",
+    )
+    order = [stage for stage, _ in STAGES]
+    order += [stage for stage in dict.fromkeys(stage for *_, stage in PLACES) if stage not in order]
+    for stage in [*order, "elsewhere"]:
+        if found[stage]:
+            share = found[stage] / found.total()
+            made.add_row(stage, f"{share * plain:.1f}", f"{share * 100:.0f}")
+    made.add_row("[bold]all[/]", f"[bold]{plain:.1f}[/]", "100")
+    return made
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Each benchmark runs, at toy size: that it works and prints its tables. Its figures mean nothing then."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.kafka.fixtures import kafka  # noqa: F401 - a fixture
+
+TOP = Path(__file__).parents[1]
+
+
+def run(*arguments: str, **environment: str) -> str:
+    """What the benchmark printed."""
+    command = [sys.executable, "-m", *arguments, "--toy"]
+    done = subprocess.run(
+        command, cwd=TOP, env=os.environ | environment, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "row"),
+    [
+        ("benchmarks.decisions", "decide"),
+        ("benchmarks.parse", "X12 350"),
+        ("benchmarks.end_to_end", "ingest"),
+        ("benchmarks.stages", "decode the event"),
+        ("benchmarks.state", "snp.index-state"),
+    ],
+)
+def test_a_benchmark_prints_its_table(benchmark: str, row: str) -> None:
+    assert row in run(benchmark)
+
+
+def test_costs_are_drawn(tmp_path: Path) -> None:
+    picture = tmp_path / "shape.svg"
+    assert "bills known" in run("benchmarks.shape", "--plot", str(picture))
+    assert picture.read_text().count("<svg") == 1
+
+
+@pytest.mark.kafka
+def test_a_benchmark_runs_on_a_broker(kafka: str) -> None:  # noqa: F811
+    assert "client: read" in run("benchmarks.stages", "--log", "kafka", SNP_TEST_KAFKA=kafka)
+
+
+@pytest.mark.kafka
+def test_the_benchmarks_on_kafka_print_their_tables(kafka: str) -> None:  # noqa: F811
+    printed = run(
+        "benchmarks.kafka", "--only", "backlog", "--only", "latency", "--only", "restore", SNP_TEST_KAFKA=kafka
+    )
+    assert "snp-router" in printed
+    assert "p99.9" in printed
