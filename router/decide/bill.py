@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from router import codec
 from router.clock import DAY, MINUTE, iso, posted_minute
-from router.decide.conclude import Decision, Entered, conclude
+from router.decide.conclude import Decision, conclude
+from router.decide.entered import Entered
 from router.decide.identifiers import container_key, doubtful
 from router.decide.identity import content_hash, event_key, identity, keyed_id, level_containers, manual_id
 from router.decide.ledger import Event
@@ -27,16 +29,32 @@ from router.decide.notice import (
     subject_of,
     subject_of_word,
 )
+from router.decide.paper import (
+    enter_handover,
+    enter_paper_bill,
+    enter_paper_match,
+    enter_taken_over,
+    reissue,
+)
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.decide.state import BillState
 from router.decide.status import Unread
 from router.errors import InputError
 from router.model.bill import bill_key, is_vessel_key
-from router.model.facts import LinkFact
-from router.model.inputs import Confirmation, DeadLetter, Disposition, Filing, ManualEvent, Snapshot
+from router.model.facts import Handover, LinkFact, TakenOver
+from router.model.inputs import (
+    Confirmation,
+    DeadLetter,
+    Disposition,
+    Filing,
+    ManualEvent,
+    PaperBill,
+    PaperMatch,
+    Snapshot,
+)
 
-BillRecord = Disposition | DeadLetter | Filing | Snapshot | Confirmation | LinkFact | ManualEvent
+BillRecord = codec.FedValue | LinkFact | Handover | TakenOver
 
 
 class Context(NamedTuple):
@@ -50,9 +68,9 @@ def key_of(record: BillRecord) -> str:
     """The bill (or vessel's voyage) that a record is about."""
     if isinstance(record, Disposition):
         return event_key(record)
-    if isinstance(record, LinkFact):
+    if isinstance(record, LinkFact | Handover | TakenOver):
         return record.bill
-    if isinstance(record, Snapshot):
+    if isinstance(record, Snapshot | PaperBill):
         record = record.filing
     return bill_key(record.scac or "", record.bill_of_lading or "")
 
@@ -154,13 +172,18 @@ def _enter_dead_letter(state: BillState, record: DeadLetter, context: Context) -
 
 def _enter_filing(state: BillState, record: Filing, context: Context) -> Entered | None:
     filing = state.facts.filing
-    if filing is not None and (
-        record.received_at < filing.received_at
-        or record._replace(received_at=0, source=None) == filing._replace(received_at=0, source=None)
+    on_paper = state.offline is not None and state.offline.is_on_paper
+    if (
+        not on_paper
+        and filing is not None
+        and (
+            record.received_at < filing.received_at
+            or record._replace(received_at=0, source=None) == filing._replace(received_at=0, source=None)
+        )
     ):
         return None
     state.facts = replace(state.facts, filing=record)
-    return Entered(state, FILING)
+    return reissue(state) if on_paper else Entered(state, FILING)
 
 
 def _enter_snapshot(state: BillState, record: Snapshot, context: Context) -> Entered | None:
@@ -214,6 +237,10 @@ _ENTER: Final[dict[type, Callable[[BillState, Any, Context], Entered | None]]] =
     Confirmation: _enter_confirmation,
     LinkFact: _enter_link,
     ManualEvent: _enter_manual,
+    PaperBill: enter_paper_bill,
+    PaperMatch: enter_paper_match,
+    Handover: enter_handover,
+    TakenOver: enter_taken_over,
 }
 
 

@@ -5,46 +5,38 @@ Kept in one place so that every cause (an event, a filing, a link, an operator, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 from router.clock import MINUTE
 from router.decide.audience import Audience, Member, View, audience_of
 from router.decide.crossing import said_by, to_send
+from router.decide.entered import Entered
 from router.decide.facts import Known
 from router.decide.identity import decision_id, notice_id
 from router.decide.manual import ByHand
 from router.decide.notice import (
     CATCH_UP,
     CHANGE,
+    DISPOSITION,
     LADING,
     NO_LONGER_NOTIFIED,
+    RESYNC,
     Subject,
     kind_of,
     subject_of_event,
     subject_of_word,
 )
+from router.decide.offline import Offline
+from router.decide.paper import REISSUED, handovers, taken_over
 from router.decide.registry import Registry, same_name
 from router.decide.rules import Rules
 from router.decide.state import BillState, Told
 from router.decide.status import Assessment
-from router.model.bill import is_vessel_key, split_bill_key
-from router.model.facts import IndexFact
+from router.decide.waits import CONTRADICTION, Waits, lacks_snp, waits_of
+from router.model.bill import is_vessel_key
+from router.model.facts import Handover, IndexFact, TakenOver
 from router.model.inputs import DeadLetter
-
-CONTRADICTION: Final = "CONTRADICTION"
-"""Flag, and reason to wait: what was said by hand and what CBP sent disagree. Meanwhile what holds stands."""
-
-
-class Entered(NamedTuple):
-    """A bill's state with a record entered, and what that was."""
-
-    state: BillState
-    cause: str
-    subject: Subject = Subject()
-    flags: tuple[str, ...] = ()
-    repeated: bool = False
-    letters: tuple[DeadLetter, ...] = ()
 
 
 class Shared(NamedTuple):
@@ -69,16 +61,6 @@ class Notice(NamedTuple):
     covers: tuple[str, ...] = ()
 
 
-class Waits(NamedTuple):
-    """That a bill is incomplete: what is missing, and who could not be told."""
-
-    reasons: tuple[str, ...]
-    parties: tuple[str, ...]
-    status: str
-    do_not_load: bool
-    since: int
-
-
 class Decision(NamedTuple):
     """What a record did. The order of `notices` is the order in which they go out."""
 
@@ -91,6 +73,7 @@ class Decision(NamedTuple):
     flags: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     facts: tuple[IndexFact, ...] = ()
+    links: tuple[Handover | TakenOver, ...] = ()
     letters: tuple[DeadLetter, ...] = ()
     waits: Waits | None = None
     waiting_changed: bool = False
@@ -105,29 +88,54 @@ def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rul
     state.view = None
     known, after = state.assess(rules)
     state.sequence = (state.sequence or registry.now // MINUTE) + 1
-    state.touched = max(state.touched, registry.now)
+    if entered.cause != RESYNC:  # nothing was heard of the bill
+        state.touched = max(state.touched, registry.now)
     in_box = any(link.kind == "BOX" for link in state.links.values())
     audience = audience_of(state.key, known, in_box, registry)
     flags = _flags(entered, state, known, audience, registry)
     notices: tuple[Notice, ...] = ()
     missed: tuple[Member, ...] = ()
     decision = ""
+    quiet = state.offline is not None and state.offline.is_superseded
     if state.has_news:
-        missed = tuple(_missed(before, after, audience))
         decision = decision_id(registry.secret, state.key, state.sequence)
         shared = Shared(known, entered.subject, after, _authorises(was, after), flags)
-        notices = (
-            *_tell(before, entered, shared, was, audience, decision),
-            *_farewells(before, audience, registry, decision),
-        )
+        if quiet:
+            notices = tuple(_tell_superseded(before, entered, shared, was, audience, registry, decision))
+        else:
+            missed = tuple(_missed(before, entered, after, audience))
+            notices = (
+                *_tell(before, entered, shared, was, audience, decision),
+                *_farewells(before, before.told.keys() - audience.members.keys(), registry, decision),
+            )
         state.told = _told_after(before, state, notices, after)
     facts = said_by(state, known, after, audience.sailing)
+    if quiet and not any(fact.stopped for fact in facts.values()):
+        facts = {}  # the same cargo is in its boxes under its new number
     changed_facts = to_send(state.said, facts)
     state.said = facts
-    waits, waiting_changed = _waits(before, state, known, was, after, audience, missed, registry)
+    waits, waiting_changed = waits_of(before, state, known, was, after, audience, missed, registry)
+    links = _links(before, entered, audience) if state.offline is not None else ()
     return Decision(
-        state, entered, was, after, flags, notices, changed_facts, entered.letters, waits, waiting_changed, decision
+        state,
+        entered,
+        was,
+        after,
+        flags,
+        notices,
+        changed_facts,
+        links,
+        entered.letters,
+        waits,
+        waiting_changed,
+        decision,
     )
+
+
+def _links(before: BillState, entered: Entered, audience: Audience) -> tuple[Handover | TakenOver, ...]:
+    """Between a paper bill and the one it was filed as."""
+    answer = (taken_over(entered.handover, audience),) if entered.handover is not None else ()
+    return (*answer, *handovers(before, entered.state, _covered(before)))
 
 
 def _tell(
@@ -138,19 +146,22 @@ def _tell(
     audience: Audience,
     decision: str,
 ) -> Iterator[Notice]:
-    """Everyone entitled hears of an event, and of a change of status whatever its cause; who is new hears the status
-    now, which stands for all events so far."""
+    """Everyone entitled hears of an event, and of a change of status whatever its cause; who is new, and who is to be
+    told again, hears the status now, which stands for all events so far."""
     state, after = entered.state, shared.after
-    everyone = entered.subject.event_id is not None or after != was
+    everyone = entered.subject.event_id is not None or entered.all_again or after != was
     status_now: Shared | None = None
     for member in audience.members.values():
         told = before.told.get(member.scac)
-        if member.topic is None or not _entitled(member, told, after):
+        again = member.scac in entered.again
+        if member.topic is None or not (again or _entitled(member, told, after)):
             continue
-        new = was is not None and _is_new(member, before, was)
+        again = again or entered.all_again
+        new = again or (was is not None and _is_new(member, before, was))
         if not new and not everyone:
             continue
-        kind = CHANGE if is_vessel_key(state.key) else kind_of(was, after, told, status_now=new)
+        free = (told is not None and told.deliverable) or member.scac in entered.told_free
+        kind = CHANGE if is_vessel_key(state.key) else kind_of(was, after, told, free, status_now=new)
         number = notice_id(decision, member.scac)
         if not new:
             yield Notice(shared, member, kind, entered.cause, number)
@@ -158,7 +169,27 @@ def _tell(
         if status_now is None:
             subject = shared.subject if entered.subject.event_id else _latest(state)
             status_now = shared._replace(subject=subject, authorises=after.authorises)
-        yield Notice(status_now, member, kind, CATCH_UP, number, _covered(state))
+        yield Notice(status_now, member, kind, entered.cause if again else CATCH_UP, number, _covers(entered))
+
+
+def _tell_superseded(
+    before: BillState,
+    entered: Entered,
+    shared: Shared,
+    was: Assessment | None,
+    audience: Audience,
+    registry: Registry,
+    decision: str,
+) -> Iterator[Notice]:
+    """Under a number that another has replaced only what CBP itself still sends under it is told; and those whom the
+    other no longer tells hear that once."""
+    if entered.cause == DISPOSITION:
+        for member in audience.members.values():
+            told = before.told.get(member.scac)
+            if member.topic is not None and _entitled(member, told, shared.after):
+                kind = kind_of(was, shared.after, told, told is not None and told.deliverable, status_now=False)
+                yield Notice(shared, member, kind, entered.cause, notice_id(decision, member.scac))
+    yield from _farewells(before, entered.groundless, registry, decision)
 
 
 def _latest(state: BillState) -> Subject:
@@ -193,18 +224,24 @@ def _covered(state: BillState) -> tuple[str, ...]:
     return tuple(sorted(state.event_ids() | state.unread.keys() | state.words.keys()))
 
 
-def _missed(before: BillState, after: Assessment, audience: Audience) -> Iterator[Member]:
+def _covers(entered: Entered) -> tuple[str, ...]:
+    covers = _covered(entered.state)
+    return covers if entered.handover is None else tuple(sorted({*covers, *entered.handover.covers}))
+
+
+def _missed(before: BillState, entered: Entered, after: Assessment, audience: Audience) -> Iterator[Member]:
     """Those who should be told and can't be: they wait, visibly."""
     for member in audience.members.values():
         told = before.told.get(member.scac)
-        if member.topic is None and member.why_not != "EXTERNAL" and _entitled(member, told, after):
+        waits = member.topic is None and member.why_not != "EXTERNAL"
+        if waits and (member.scac in entered.again or _entitled(member, told, after)):
             yield member
 
 
-def _farewells(before: BillState, audience: Audience, registry: Registry, decision: str) -> Iterator[Notice]:
+def _farewells(before: BillState, gone: Collection[str], registry: Registry, decision: str) -> Iterator[Notice]:
     """One last `Change` to each who was told and has no ground any more: with nothing it had not seen."""
     for scac, told in before.told.items():
-        if scac in audience.members:
+        if scac not in gone:
             continue
         party = registry.parties.get(scac)
         if party is None or party.status != "live" or party.topic in registry.missing_topics:
@@ -244,50 +281,22 @@ def _flags(entered: Entered, state: BillState, known: Known, audience: Audience,
     found = (
         ("HOLD_UNSEEN", entered.subject.event_id in state.unseen),
         ("SAILING_UNKNOWN", audience.sailing is None),
-        ("NO_SNP", _lacks_snp(state.key, known)),
+        ("NO_SNP", lacks_snp(state.key, known)),
         ("VESSEL_MISMATCH", mismatch),
     )
     flags = (*entered.flags, *(flag for flag, applies in found if applies))
-    return flags if state.by_hand is None else tuple(dict.fromkeys((*flags, *flags_by_hand(state.by_hand))))
+    return (
+        flags
+        if state.offline is None
+        else tuple(dict.fromkeys((*flags, *_offline_flags(state.offline, state.by_hand))))
+    )
 
 
-def flags_by_hand(by_hand: ByHand) -> tuple[str, ...]:
+def _offline_flags(offline: Offline, by_hand: ByHand | None) -> Iterator[str]:
     """MANUAL also on whatever says that a bill is released, as long as that rests on a word alone."""
-    flags = (("MANUAL", by_hand.releases), (CONTRADICTION, bool(by_hand.contradictions)))
-    return tuple(flag for flag, applies in flags if applies)
-
-
-def _lacks_snp(key: str, known: Known) -> bool:
-    return not is_vessel_key(key) and not known.snps and known.needs_snp(split_bill_key(key)[0])
-
-
-def _waits(
-    before: BillState,
-    state: BillState,
-    known: Known,
-    was: Assessment | None,
-    after: Assessment,
-    audience: Audience,
-    missed: tuple[Member, ...],
-    registry: Registry,
-) -> tuple[Waits | None, bool]:
-    """What keeps the bill incomplete. Nobody waits for a bill of which there is nothing to tell."""
-    reasons = []
-    if state.has_news:
-        if audience.sailing is None:
-            reasons.append("NO_SAILING")
-        if _lacks_snp(state.key, known):
-            reasons.append("NO_SNP")
-    if state.by_hand is not None and state.by_hand.contradictions:
-        reasons.append(CONTRADICTION)
-    reasons.extend(f"{member.why_not}:{member.scac}" for member in missed)
-    state.waiting = (*reasons, *(("DO_NOT_LOAD",) if reasons and after.do_not_load else ()))
-    if state.waiting == before.waiting and not (reasons and was and was.status != after.status):
-        return None, False
-    if not reasons:
-        state.waiting_since = 0
-        return None, True
-    state.waiting_since = before.waiting_since or registry.now
-    kinds = tuple(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
-    parties = tuple(member.scac for member in missed)
-    return Waits(kinds, parties, after.status, after.do_not_load, state.waiting_since), True
+    if by_hand is not None and by_hand.releases:
+        yield "MANUAL"
+    if by_hand is not None and by_hand.contradictions:
+        yield CONTRADICTION
+    if offline.is_superseded:
+        yield REISSUED

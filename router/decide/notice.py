@@ -26,6 +26,8 @@ FILING: Final = "FILING"
 LINK: Final = "LINK"
 OPERATOR: Final = "OPERATOR"
 CATCH_UP: Final = "CATCH_UP"
+RESYNC: Final = "RESYNC"
+REISSUE: Final = "REISSUE"
 NO_LONGER_NOTIFIED: Final = "NO_LONGER_NOTIFIED"
 
 LADING: Final = "LADING"
@@ -108,10 +110,11 @@ def subject_of_word(word: Word) -> Subject:
     )
 
 
-def kind_of(before: Assessment | None, after: Assessment, told: Told | None, status_now: bool) -> str:
+def kind_of(
+    before: Assessment | None, after: Assessment, told: Told | None, believes_free: bool, *, status_now: bool
+) -> str:
     """Hold, Change or Release: a function of the ledger before and after and of what this recipient was last told, so
     that who acts on the type alone is safe."""
-    believes_free = told is not None and told.deliverable
     if after.deliverable:
         return CHANGE if believes_free and not status_now else RELEASE
     if believes_free or _hold_added(before, after):

@@ -19,8 +19,6 @@ class Paper(NamedTuple):
     """The electronic filing came, under the same number."""
     filed_as: str | None = None
     """The bill it was filed as, under another number: this one is superseded."""
-    taken_over: bool = False
-    """That bill has all that was said by hand."""
 
 
 class Offline(NamedTuple):
@@ -31,6 +29,11 @@ class Offline(NamedTuple):
     paper: Paper | None = None
     replaces: tuple[str, ...] = ()
     """Paper bills that were filed as this one, and whose words it took over."""
+
+    @property
+    def is_on_paper(self) -> bool:
+        """Nobody has filed it electronically, that we know of."""
+        return self.paper is not None and not self.paper.electronic and self.paper.filed_as is None
 
     @property
     def is_superseded(self) -> bool:

@@ -8,12 +8,13 @@ from typing import Any, Final, NamedTuple
 
 from router import codec, topics
 from router.decide.audience import View
-from router.decide.conclude import Decision, Notice, Shared, Waits
+from router.decide.conclude import Decision, Notice, Shared
 from router.decide.crossing import Answer
 from router.decide.facts import Known
 from router.decide.notice import WITHHELD, Subject, shared_fields
 from router.decide.rules import Rules
 from router.decide.status import StandingHold
+from router.decide.waits import Waits
 from router.log.interface import KEY_SEPARATOR, Output
 from router.model.bill import split_bill_key
 from router.model.facts import IndexFact
@@ -42,6 +43,8 @@ def outputs_of(key: str, decision: Decision, origin: Origin, rules: Rules) -> It
         yield from _notice_outputs(key, bill, decision.notices, rules)
     for fact in decision.facts:
         yield Output(topics.INDEX, fact.key.encode(), codec.encode_value(fact))
+    for link in decision.links:
+        yield Output(topics.LINKS, link.bill.encode(), codec.encode_value(link))
     for letter in decision.letters:
         yield letter_output(letter)
     if decision.waiting_changed:

@@ -13,8 +13,9 @@ from typing import Any, Final
 from router import codec, topics
 from router.clock import DAY
 from router.decide.bill import BillRecord, Context, decide, key_of, undecidable_letter
-from router.decide.conclude import Decision, Entered, conclude
+from router.decide.conclude import Decision, conclude
 from router.decide.crossing import Answer, IndexEntry, IndexGroup, enter_fact
+from router.decide.entered import Entered
 from router.decide.notice import CATCH_UP
 from router.decide.outputs import Origin, index_state_output, letter_output, outputs_of
 from router.decide.registry import Registry

@@ -55,6 +55,8 @@ class Handover(NamedTuple):
     """Event ids that were told under the paper number."""
     told: tuple[str, ...]
     """Parties that were told under it."""
+    told_free: tuple[str, ...] = ()
+    """Those among them who believe that it may be delivered."""
 
 
 class TakenOver(NamedTuple):

@@ -1,0 +1,31 @@
+"""A record entered in a bill's state, before what follows from it is worked out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from router.decide.notice import Subject
+from router.decide.state import BillState
+from router.model.facts import Handover
+from router.model.inputs import DeadLetter
+
+
+class Entered(NamedTuple):
+    """A bill's state with a record entered, and what that was."""
+
+    state: BillState
+    cause: str
+    subject: Subject = Subject()
+    flags: tuple[str, ...] = ()
+    repeated: bool = False
+    letters: tuple[DeadLetter, ...] = ()
+    again: frozenset[str] = frozenset()
+    """Parties that are told the status now, with this cause, whatever they were told."""
+    all_again: bool = False
+    """The same for everybody whose grounds hold."""
+    told_free: frozenset[str] = frozenset()
+    """Parties that believe, from the bill's former number, that it may be delivered."""
+    handover: Handover | None = None
+    """What a paper bill handed over here; its `covers` are covered too."""
+    groundless: frozenset[str] = frozenset()
+    """Parties that were told of a superseded bill and have no ground under its new number."""

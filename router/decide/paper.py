@@ -1,0 +1,114 @@
+"""Bills taken on paper: until the electronic filing comes they are like any other; then all that was said of them is
+said again under the electronic identifiers, once.
+
+Under the same number that is this bill's own doing. Under another number (an operator says so) the paper bill hands
+over to that bill, goes quiet, and keeps what stands on it until the other has answered that it has it: so no box is let
+go in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from router.decide.audience import Audience
+from router.decide.identity import manual_id
+from router.decide.manual import Word
+from router.decide.notice import FILING, OPERATOR, REISSUE, subject_of_word
+from router.decide.offline import Offline, Paper
+from router.decide.state import BillState
+from router.model.facts import Handover, TakenOver
+from router.model.inputs import Filing, PaperBill, PaperMatch
+
+if TYPE_CHECKING:
+    from router.decide.bill import Context
+
+from router.decide.entered import Entered
+
+REISSUED = "REISSUED"
+
+
+def enter_paper_bill(state: BillState, record: PaperBill, context: Context) -> Entered | None:
+    """It counts as a filing. What was filed electronically is never taken for paper any more; a later record corrects
+    an earlier one."""
+    filing = record.filing._replace(received_at=record.received_at)
+    known, offline = state.facts.filing, state.offline or Offline({})
+    paper = Paper(record.delivered_at, record.form, record.by, record.ticket)
+    if known is not None:
+        same = paper == offline.paper and filing._replace(received_at=0, source=None) == _content(known)
+        if same or not offline.is_on_paper or record.received_at < known.received_at:
+            return None
+    state.facts = replace(state.facts, filing=filing)
+    state.offline = offline._replace(paper=paper)
+    return Entered(state, FILING)
+
+
+def _content(filing: Filing) -> Filing:
+    return filing._replace(received_at=0, source=None)
+
+
+def reissue(state: BillState) -> Entered:
+    """The electronic filing came under the paper bill's own number."""
+    assert state.offline is not None
+    assert state.offline.paper is not None
+    state.offline = state.offline._replace(paper=state.offline.paper._replace(electronic=True))
+    return Entered(state, REISSUE, flags=(REISSUED,), again=frozenset(state.told))
+
+
+def enter_paper_match(state: BillState, record: PaperMatch, context: Context) -> Entered | None:
+    """The first one counts, and only of a bill that is on paper."""
+    offline = state.offline
+    if offline is None or not offline.is_on_paper or record.electronic_bill == state.key:
+        return None
+    assert offline.paper is not None
+    state.offline = offline._replace(paper=offline.paper._replace(filed_as=record.electronic_bill))
+    return Entered(state, REISSUE, flags=(REISSUED,))
+
+
+def handovers(before: BillState, state: BillState, covers: tuple[str, ...]) -> tuple[Handover, ...]:
+    """What a superseded bill has to hand over: everything when it is superseded, later what is said of it since."""
+    offline = state.offline
+    if offline is None or offline.paper is None or offline.paper.filed_as is None:
+        return ()
+    first = before.offline is None or not before.offline.is_superseded
+    words = tuple(word.said for word in state.words.values() if first or word.id not in before.words)
+    if not first and not words:
+        return ()
+    free = tuple(scac for scac, told in state.told.items() if told.deliverable)
+    told = tuple(state.told)
+    return (Handover(offline.paper.filed_as, state.key, words, covers if told else (), told, free),)
+
+
+def enter_handover(state: BillState, record: Handover, context: Context) -> Entered | None:
+    """Everyone is told the status now, once: who is told of this bill, and who was told under the old number. What is
+    said under the old number after that comes as any word does."""
+    offline = state.offline or Offline({})
+    words = [Word(manual_id(context.registry.secret, said), said) for said in record.manual]
+    words = [word for word in words if word.id not in offline.words]
+    known = record.paper_bill in offline.replaces
+    if known and not words:
+        return None
+    replaces = offline.replaces if known else (*offline.replaces, record.paper_bill)
+    state.offline = offline._replace(words=offline.words | {word.id: word for word in words}, replaces=replaces)
+    if known:
+        return Entered(state, OPERATOR, subject_of_word(words[-1]), ("MANUAL",), handover=record)
+    again, free = frozenset(record.told), frozenset(record.told_free)
+    return Entered(state, REISSUE, flags=(REISSUED,), again=again, all_again=True, told_free=free, handover=record)
+
+
+def taken_over(handover: Handover, audience: Audience) -> TakenOver:
+    groundless = tuple(scac for scac in handover.told if scac not in audience.members)
+    return TakenOver(handover.paper_bill, handover.bill, tuple(said.id for said in handover.manual), groundless)
+
+
+def enter_taken_over(state: BillState, record: TakenOver, context: Context) -> Entered | None:
+    """What was handed over stands there now, so here no longer."""
+    if state.offline is None:
+        return None
+    taken = set(record.manual)
+    words = {number: word for number, word in state.words.items() if word.said.id not in taken}
+    groundless = frozenset(record.groundless) & state.told.keys()
+    if words == state.words and not groundless:
+        return None
+    state.offline = state.offline._replace(words=words)
+    return Entered(state, REISSUE, groundless=groundless)
