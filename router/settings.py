@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     rules: RuleSettings = RuleSettings()
     work: WorkerSettings = WorkerSettings()
     sqlite: SqliteSettings = SqliteSettings()
+    status_listen: str | None = None
+    """`host:port` where a running router answers `/metrics`, `/live` and `/ready`. A worker's slot is added to the
+    port."""
     console: ConsoleSettings = ConsoleSettings()
     kafka: dict[str, Any] = {}
     """As in `KafkaSettings`; checked when a Kafka log is opened, since only then its client is loaded."""

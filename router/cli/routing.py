@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
+import structlog
 import typer
 
 from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
 from router.engine.registrar import tell_time
-from router.engine.supervisor import Supervisor
+from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
+from router.http import address_of, serving
+from router.log.interface import Log
 from router.log.url import SQLITE
+from router.observe.server import status_app
+from router.observe.watching import keep_watching
+
+_log = structlog.get_logger(__name__)
 
 COUNTED = {
     "events": "new events",
@@ -32,6 +43,10 @@ def run_router(
         int,
         typer.Option("--workers", min=1, metavar="N", help="So many processes, each replaced if it dies. Kafka only."),
     ] = 1,
+    status_listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Answer /metrics, /live, /ready there; workers from that port on."),
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Route what is fed in to the parties' topics, until stopped.
@@ -45,7 +60,7 @@ def run_router(
         raise typer.Exit(run(_supervise(session, workers)))
     totals = Totals()
     try:
-        run(_route(session, totals, until_idle=until_idle))
+        run(_route(session, totals, status_listen, until_idle=until_idle))
     except BaseException:
         if totals.counts:
             _report(totals, form)
@@ -64,13 +79,32 @@ async def _supervise(session: Session, workers: int) -> int:
     return await Supervisor([sys.executable, "-m", "router.cli", *words], workers).run()
 
 
-async def _route(session: Session, totals: Totals, *, until_idle: bool) -> None:
+async def _route(session: Session, totals: Totals, listen: str | None, *, until_idle: bool) -> None:
     rules, work = session.settings.decision_rules(), session.settings.work_settings()
     async with session.writing() as log:
         await tell_time(log)
         worker = Worker(log, rules, work, until_idle=until_idle)
         worker.totals = totals
-        await worker.run()
+        async with _showing(worker, log, listen or session.settings.status_listen):
+            await worker.run()
+
+
+@asynccontextmanager
+async def _showing(worker: Worker, log: Log, listen: str | None) -> AsyncIterator[None]:
+    """Figures and health, while the worker runs, where they are asked for."""
+    if listen is None:
+        yield
+        return
+    host, port = address_of(listen)
+    slot = int(os.environ.get(SLOT, 0))
+    async with serving(status_app(worker.metrics, worker.health), f"{host}:{port + slot if port else 0}") as address:
+        _log.info("status_served", address=address)
+        watching = asyncio.create_task(keep_watching(log, worker.shards, worker.metrics), name="watching lag")
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
 
 
 def _report(totals: Totals, form: Format) -> None:

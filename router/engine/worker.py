@@ -16,9 +16,13 @@ from router.clock import MILLISECONDS, MINUTE
 from router.decide.rules import Rules
 from router.decide.shard import Shard
 from router.engine.progress import unrouted
-from router.errors import DestinationMissing
+from router.errors import DestinationMissing, TaskMoved, TaskRetry
 from router.log.interface import Log, Output, Record, Task
 from router.model.registry import RegistryNote, registry_key
+from router.observe.health import RESTORING, ROUTING, Health
+from router.observe.metrics import COMMITTED, DESTINATION_MISSING, MOVED, RETRIED, Metrics
+
+EVENTS: Final = frozenset({topics.URGENT, topics.DISPOSITIONS})
 
 YIELD_EVERY: Final = 100
 """Records decided before other coroutines get a turn: heartbeats must not wait for a whole transaction."""
@@ -58,6 +62,10 @@ class Worker:
         self, log: Log, rules: Rules, settings: WorkSettings | None = None, *, until_idle: bool = False
     ) -> None:
         self.totals = Totals()
+        self.metrics = Metrics()
+        self.health = Health()
+        self.shards: dict[int, Shard] = {}
+        """By task: those that are ours and restored. For looking at only."""
         self._log = log
         self._rules = rules
         self._settings = settings or WorkSettings()
@@ -70,19 +78,30 @@ class Worker:
         return self.totals
 
     async def _route(self, task: Task) -> None:
-        shard = await self._restore(task)
-        self.totals.bills[task.partition] = shard.bill_count
-        if self._idle:
-            self._idle.enter(task.partition)
+        self.health.at(task.partition, RESTORING)
         try:
+            shard = self.shards[task.partition] = await self._restore(task)
+            self.totals.bills[task.partition] = shard.bill_count
+            if self._idle:
+                self._idle.enter(task.partition)
             await self._keep_routing(task, shard)
+        except TaskMoved:
+            self.metrics.transaction(MOVED)
+            raise
+        except TaskRetry:
+            self.metrics.transaction(RETRIED)
+            raise
         finally:
             if self._idle:
                 self._idle.leave(task.partition)
+            self.shards.pop(task.partition, None)
+            self.health.let_go(task.partition)
+            self.metrics.let_go(task.partition, topics.INPUTS)
 
     async def _keep_routing(self, task: Task, shard: Shard) -> None:
         before = Counter[str]()
         while True:
+            self.health.at(task.partition, ROUTING)
             records = await self._poll(task, shard)
             if self._idle and self._idle.is_over(task.partition, busy=bool(records) or shard.is_walking):
                 if await self._nothing_is_left(self._idle):
@@ -93,9 +112,12 @@ class Worker:
             await self._transact(task, shard, records)
             if self._idle:
                 self._idle.is_over(task.partition, busy=True)
-            self.totals.bills[task.partition] = shard.bill_count
-            self.totals.counts.update(shard.totals - before)
+            done = shard.totals - before
             before = Counter(shard.totals)
+            self.totals.bills[task.partition] = shard.bill_count
+            self.totals.counts.update(done)
+            self.metrics.counted(done)
+            self.metrics.bills(task.partition, shard.bill_count)
 
     async def _restore(self, task: Task) -> Shard:
         """State, position, and the registry as it was at that position."""
@@ -109,12 +131,10 @@ class Worker:
             for record in batch:
                 if record.offset < known:
                     shard.load_registry(record)
-        _log.info(
-            "task_restored",
-            task=task.partition,
-            bills=shard.bill_count,
-            seconds=round(time.perf_counter() - started, 3),
-        )
+        seconds = time.perf_counter() - started
+        self.metrics.restored(task.partition, seconds)
+        self.metrics.bills(task.partition, shard.bill_count)
+        _log.info("task_restored", task=task.partition, bills=shard.bill_count, seconds=round(seconds, 3))
         return shard
 
     async def _poll(self, task: Task, shard: Shard) -> list[Record]:
@@ -132,6 +152,7 @@ class Worker:
     async def _transact(self, task: Task, shard: Shard, records: list[Record]) -> None:
         """Decide on the records and commit; where a destination is missing, decide again with that knowledge."""
         while True:
+            started = time.perf_counter()
             for count, record in enumerate(records):
                 shard.process(record)
                 if count % YIELD_EVERY == YIELD_EVERY - 1:
@@ -144,10 +165,15 @@ class Worker:
                 await task.commit(outputs)
             except DestinationMissing as error:
                 _log.warning("destination_missing", topics=error.topics, task=task.partition)
+                self.metrics.transaction(DESTINATION_MISSING)
                 shard.abandon()
                 await self._note_missing(shard, error.topics)
                 continue
             shard.committed()
+            self.metrics.transaction(COMMITTED, time.perf_counter() - started)
+            self.metrics.latencies(
+                (record.timestamp for record in records if record.topic in EVENTS), now_milliseconds()
+            )
             return
 
     async def _nothing_is_left(self, idle: Idle) -> bool:

@@ -7,17 +7,24 @@ import json
 import socket
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from router.decide.rules import Rules
+from router.demo.scenario import FILES, set_up
+from router.engine.ingesting import take_in
+from router.engine.worker import Worker
 from router.errors import UsageError
 from router.http import serving
+from router.log.url import open_log
 from router.observe.health import RESTORING, ROUTING, STUCK_SECONDS, Health
 from router.observe.metrics import Metrics
 from router.observe.server import status_app
+from router.observe.watching import look
 
 
 @pytest.fixture
@@ -124,3 +131,22 @@ async def test_an_address_that_is_taken_or_none_says_so() -> None:
         with pytest.raises(UsageError, match="host:port"):
             async with serving(status_app(Metrics(), Health()), wrong):
                 pass
+
+
+async def test_a_real_router_shows_what_it_does(tmp_path: Path) -> None:
+    """From the demo's first file to the figures, on a real log."""
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await set_up(log)
+        worker = Worker(log, Rules(), until_idle=True)
+        await take_in(log, FILES / "1-on-file.x12", Rules().codes)
+        await worker.run()
+        await look(log, worker.shards, worker.metrics)
+        async with serving(status_app(worker.metrics, worker.health), "127.0.0.1:0") as address:
+            shown = await figures(address)
+            status, _ = await get(address, "/ready")
+    assert shown["snp_events_total", (("outcome", "new"),)] > 0
+    assert shown["snp_notices_total", (("kind", "change"),)] > 0
+    assert shown["snp_transactions_total", (("outcome", "committed"),)] > 0
+    latencies = shown["snp_end_to_end_latency_seconds_count", ()]
+    assert latencies >= shown["snp_events_total", (("outcome", "new"),)]
+    assert status == 503, "it has ended: it routes nothing any more"
