@@ -96,8 +96,8 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
     event_id = keyed_id(secret, text if known_code else content_hash(text))
     posted = posted_minute(record.action_at)
     repeated = event_id in state.unread or event_id in state.event_ids()
-    facts = state.facts.copy()
-    learnt = facts.learn(record, posted)
+    facts = state.facts.learn(record, posted)
+    learnt = facts is not state.facts
     state.facts = facts
     learnt |= repeated and not record.resent and state.is_no_resending(event_id)
     settled = _settle_retried(state, record, event_id, secret)

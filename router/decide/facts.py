@@ -7,9 +7,9 @@ last. A list is what the filing says, where it says anything, and what events na
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from router.model.inputs import Disposition, Filing
 
@@ -25,18 +25,28 @@ SCALARS: Final = (
     "arrival_date",
 )
 
+NEVER: Final = -1
+
 _HOUSE: Final = frozenset({"30", "N", "HOUSE"})
 _NO_HOUSE: Final = frozenset({"00", "01", "10", "11", "12", "28", "29", "M", "2", "REGULAR", "MASTER", "EMPTY"})
 _EMPTY: Final = frozenset({"12", "2", "EMPTY"})
 _SIMPLE: Final = frozenset({"00", "01", "REGULAR"})
 
 
+Scalars = tuple[str | None, ...]
+"""Values of `SCALARS`, in that order."""
+_NONE: Final[Scalars] = (None,) * len(SCALARS)
+IN_DISPOSITION: Final = slice(Disposition._fields.index(SCALARS[0]), Disposition._fields.index(SCALARS[-1]) + 1)
+IN_FILING: Final = slice(Filing._fields.index(SCALARS[0]), Filing._fields.index(SCALARS[-1]) + 1)
+"""Where they lie, next to each other and in that order."""
+
+
 class Learnt(NamedTuple):
-    """What an event said of one scalar."""
+    """What events posted and received at one time said of the scalars, as far as nothing later did."""
 
     posted: int
     received_at: int
-    value: str
+    scalars: Scalars
 
 
 class Known(NamedTuple):
@@ -73,65 +83,84 @@ class Known(NamedTuple):
         return kind not in _NO_HOUSE and (self.master_bill is not None or self.carrier_scac != issuer)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     filing: Filing | None = None
-    learnt: dict[str, Learnt] = field(default_factory=dict)
-    snps: dict[str, int] = field(default_factory=dict)
+    learnt: tuple[Learnt, ...] = ()
+    """Each scalar in one of them at most; most bills have one."""
+    snps: Mapping[str, int] = field(default_factory=dict)
     """Named by events, to when they last were (received_at)."""
-    containers: dict[str, int] = field(default_factory=dict)
+    containers: Mapping[str, int] = field(default_factory=dict)
 
-    def copy(self) -> Facts:
-        return Facts(self.filing, dict(self.learnt), dict(self.snps), dict(self.containers))
-
-    def learn(self, disposition: Disposition, posted: int) -> bool:
-        """Merge what a disposition carries; whether that changed anything. Hearing the same again later counts: it
-        may now be newer than the filing."""
-        changed = False
+    def learn(self, disposition: Disposition, posted: int) -> Facts:
+        """With what a disposition carries; the same object if that adds nothing. Hearing the same again later counts:
+        it may now be newer than the filing."""
         received_at = disposition.received_at
-        for name in SCALARS:
-            value = getattr(disposition, name)
-            if value is not None:
-                old = self.learnt.get(name)
-                new = Learnt(posted, received_at, value)
-                if old is None or new > old:
-                    self.learnt[name] = new
-                    changed = True
-        changed |= _name(self.snps, disposition.snps, received_at)
-        changed |= _name(self.containers, disposition.container_numbers, received_at)
-        changed |= _name(self.containers, disposition.other_container_numbers, received_at)
-        return changed
+        learnt = _latest(self.learnt, Learnt(posted, received_at, cast("Scalars", disposition[IN_DISPOSITION])))
+        snps = _named(self.snps, disposition.snps, received_at)
+        containers = _named(self.containers, disposition.container_numbers, received_at)
+        containers = _named(containers, disposition.other_container_numbers, received_at)
+        if learnt is self.learnt and snps is self.snps and containers is self.containers:
+            return self
+        return Facts(self.filing, learnt, snps, containers)
 
     def known(self) -> Known:
         filing = self.filing
         if filing is None:
-            scalars = {name: learnt.value for name, learnt in self.learnt.items()}
-            return Known(snps=tuple(self.snps), container_numbers=tuple(self.containers), **scalars)
+            scalars = _merged_scalars(self.learnt, _NONE, NEVER)
+            return Known._make((None, tuple(self.snps), *scalars, tuple(self.containers)))
         since = filing.received_at
-        scalars = {
-            name: learnt.value
-            for name, learnt in self.learnt.items()
-            if learnt.received_at >= since or getattr(filing, name) is None
-        }
-        return Known(
-            bill_type=filing.bill_type,
-            snps=_merged(filing.snps, self.snps, since),
-            container_numbers=_merged(filing.container_numbers, self.containers, since),
-            **{name: scalars.get(name, getattr(filing, name)) for name in SCALARS},
-        )
+        scalars = _merged_scalars(self.learnt, cast("Scalars", filing[IN_FILING]), since)
+        snps = _merged(filing.snps, self.snps, since)
+        containers = _merged(filing.container_numbers, self.containers, since)
+        return Known._make((filing.bill_type, snps, *scalars, containers))
 
 
-def _name(register: dict[str, int], names: Iterable[str], received_at: int) -> bool:
-    changed = False
-    for name in names:
-        old = register.get(name)
-        if old is None or old < received_at:
-            register[name] = received_at
-            changed = True
-    return changed
+def _latest(learnt: tuple[Learnt, ...], said: Learnt) -> tuple[Learnt, ...]:
+    """Of each scalar what was posted last, then received last, then is the greatest."""
+    if said.scalars == _NONE:
+        return learnt
+    if not learnt:
+        return (said,)
+    old = learnt[0]
+    if len(learnt) == 1 and (old.scalars == said.scalars or None not in said.scalars) and old[:2] < said[:2]:
+        return (said,)  # as most often: it replaces all that was known
+    return _merged_learnt(learnt, said)
 
 
-def _merged(filed: tuple[str, ...], named: dict[str, int], since: int) -> tuple[str, ...]:
+def _merged_learnt(learnt: tuple[Learnt, ...], said: Learnt) -> tuple[Learnt, ...]:
+    winners: list[tuple[int, int, str] | None] = [None] * len(SCALARS)
+    for posted, received_at, scalars in (*learnt, said):
+        for place, value in enumerate(scalars):
+            winner = winners[place]
+            if value is not None and (winner is None or (posted, received_at, value) > winner):
+                winners[place] = posted, received_at, value
+    times = dict.fromkeys(winner[:2] for winner in winners if winner is not None)
+    merged = tuple(
+        Learnt(*time, tuple(winner[2] if winner is not None and winner[:2] == time else None for winner in winners))
+        for time in times
+    )
+    return learnt if set(merged) == set(learnt) else merged
+
+
+def _merged_scalars(learnt: tuple[Learnt, ...], filed: Scalars, since: int) -> Scalars:
+    """What events said since the filing, or where it says nothing."""
+    if filed is _NONE and len(learnt) == 1:
+        return learnt[0].scalars
+    merged = list(filed)
+    for _, received_at, scalars in learnt:
+        for place, value in enumerate(scalars):
+            if value is not None and (received_at >= since or filed[place] is None):
+                merged[place] = value
+    return tuple(merged)
+
+
+def _named(register: Mapping[str, int], names: tuple[str, ...], received_at: int) -> Mapping[str, int]:
+    news = [name for name in names if register.get(name, NEVER) < received_at]
+    return {**register, **dict.fromkeys(news, received_at)} if news else register
+
+
+def _merged(filed: tuple[str, ...], named: Mapping[str, int], since: int) -> tuple[str, ...]:
     if not filed:
         return tuple(named)
     later = (name for name, received_at in named.items() if received_at >= since)

@@ -105,6 +105,8 @@ class Account:
             self.deleted,
             self.last_entry_code,
             self.last_posted,
+            set(self.unseen),
+            self.quantity_minute,
         )
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from operator import itemgetter
+from operator import is_, itemgetter
 from typing import Final, NamedTuple
 
 from router.clock import order_minute, posted_minute
@@ -38,6 +39,16 @@ class Told(NamedTuple):
 _NO_WORDS: Final[dict[str, Word]] = {}
 
 
+class Settled(NamedTuple):
+    """The account of a bill's events so far, kept so that the next event needn't bring all others with it."""
+
+    given: tuple[object, ...]
+    """What it rests on besides events: the account holds only as long as these are the same objects."""
+    events: int
+    last: Event
+    account: Account
+
+
 @dataclass(slots=True)
 class BillState:
     """Mutable, but decisions work on a `copy()`: what a decision was given stays as it was."""
@@ -69,10 +80,13 @@ class BillState:
     offline: Offline | None = None
     view: tuple[Known, Assessment] | None = field(default=None, compare=False, repr=False)
     """What follows from all this, kept so that the next decision needn't work it out again."""
-    unseen: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    unseen: Collection[str] = field(default=frozenset(), compare=False, repr=False)
     """Events that removed a hold nobody saw; known once `view` is."""
     by_hand: ByHand | None = field(default=None, compare=False, repr=False)
     """What follows from the words; known once `view` is. None: there are none."""
+    settled_account: Settled | None = field(default=None, compare=False, repr=False)
+    saying: tuple[object, ...] | None = field(default=None, compare=False, repr=False)
+    """What `said` follows from; None where that isn't known any more."""
 
     def copy(self) -> BillState:
         return BillState(
@@ -93,6 +107,8 @@ class BillState:
             self.waiting_since,
             self.said,
             self.offline,
+            settled_account=self.settled_account,
+            saying=self.saying,
         )
 
     @property
@@ -118,8 +134,12 @@ class BillState:
 
     def with_event(self, event: Event, rules: Rules) -> None:
         """Enter an event in its place; beyond the bound, fold the oldest into sums."""
+        ordered = (order_key(event, rules), event)
         self.events = self.events.copy()
-        insort(self.events, (order_key(event, rules), event), key=itemgetter(0))
+        if not self.events or self.events[-1][0] < ordered[0]:
+            self.events.append(ordered)
+        else:
+            insort(self.events, ordered, key=itemgetter(0))
         if len(self.events) > rules.fold_after_events:
             self._fold(rules)
 
@@ -128,7 +148,7 @@ class BillState:
         matter."""
         corrected = [(key, event._replace(resent=event.resent and event.id != event_id)) for key, event in self.events]
         changed = corrected != self.events
-        self.events = corrected
+        self.events, self.settled_account = corrected, None
         return changed
 
     def _fold(self, rules: Rules) -> None:
@@ -141,6 +161,7 @@ class BillState:
         releases = self._fold_words(opening, oldest, last, rules)
         self.folded = settle_with_releases(opening, counting, releases, rules, self.confirmed)
         self.folded.unseen.clear()
+        self.folded.quantity_minute = None  # no minute is split by a fold
         if not known_quantity:
             self.folded.manifested = None  # only filed, so a later filing has the say
         self.fold_line = max(last + 1, self.fold_line or 0)  # no minute is split: its fingerprints are gone
@@ -232,18 +253,32 @@ class BillState:
         return account
 
     def account(self, rules: Rules) -> Account:
-        events = self._counting([event for _, event in self.events], rules)
         if self.words:
+            events = self._counting([event for _, event in self.events], rules)
             opening = self.opening(rules)
             found = self._confirmations(opening, rules)
             releases = self._open_releases(found, rules)
             account = settle_with_releases(opening, events, releases, rules, self.confirmed)
             self.by_hand = what_follows(self.words.values(), found, account, events, rules, self.confirmed)
         else:
-            account = settle(self.opening(rules), events, rules, self.confirmed)
+            account = self._settled(rules)
             self.by_hand = None
         if account.manifested is None and self.facts.filing is not None:
+            account = account.copy()
             account.manifested = self.facts.filing.manifested_quantity  # a 55 began a life and said no quantity
+        return account
+
+    def _settled(self, rules: Rules) -> Account:
+        """Events that come after all others are applied to the account that is kept: else a bill with many events
+        would pay for all of them at each."""
+        given = (self.snapshot, self.folded, self.facts.filing, self.confirmed)
+        kept, events = self.settled_account, self.events
+        if kept is not None and all(map(is_, kept.given, given)) and events[kept.events - 1][1] is kept.last:
+            base, news = kept.account, events[kept.events :]
+        else:
+            base, news = self.opening(rules), events
+        account = settle(base, self._counting([event for _, event in news], rules), rules, self.confirmed)
+        self.settled_account = Settled(given, len(events), events[-1][1], account) if events else None
         return account
 
     def assess(self, rules: Rules) -> tuple[Known, Assessment]:
@@ -255,7 +290,7 @@ class BillState:
             confirmed = self.confirmed - self.unread.keys()
             held = self.by_hand.holds if self.by_hand is not None else ()
             self.view = known, assess(account, known, self.links.values(), standing, rules, confirmed, held)
-            self.unseen = frozenset(account.unseen)
+            self.unseen = account.unseen
         return self.view
 
 

@@ -4,12 +4,11 @@ records are tuples in the schema's order, so most go in and out as they are."""
 from __future__ import annotations
 
 from functools import cache
-from itertools import chain
 from typing import Any, Final
 
 from router import avro, codec
 from router.decide.audience import ROLES
-from router.decide.facts import SCALARS, Facts, Learnt
+from router.decide.facts import Facts, Learnt
 from router.decide.ledger import Account, Event, Lot, Standing, order_key
 from router.decide.manual import Word
 from router.decide.offline import Offline, Paper
@@ -27,7 +26,7 @@ def encode_state(state: BillState) -> bytes:
             "sequence": state.sequence,
             "touched": state.touched,
             "filing": facts.filing,
-            "learnt": _learnt_groups(facts.learnt),
+            "learnt": [(posted, received_at, *scalars) for posted, received_at, scalars in facts.learnt],
             "snps": facts.snps,
             "containers": facts.containers,
             "snapshot": state.snapshot,
@@ -54,7 +53,7 @@ def _decoder() -> avro.Decode:
         "Lot": Lot,
         "Unread": Unread,
         "Account": _account,
-        "Learnt": _learnt,
+        "Learnt": lambda values: Learnt(values[0], values[1], values[2:]),
         "HeldPieces": lambda values: ((values[0], values[1]), Standing(values[2], values[3])),
         "Told": _told,
         "Word": Word,
@@ -71,7 +70,7 @@ def decode_state(value: bytes, rules: Rules) -> BillState:
         datum["key"],
         datum["sequence"],
         datum["touched"],
-        Facts(datum["filing"], dict(chain.from_iterable(datum["learnt"])), datum["snps"], datum["containers"]),
+        Facts(datum["filing"], datum["learnt"], datum["snps"], datum["containers"]),
         datum["snapshot"],
         datum["folded"],
         datum["fold_line"],
@@ -116,20 +115,6 @@ def _offline_datum(offline: Offline) -> tuple[Any, ...]:
 def _offline(values: tuple[Any, ...]) -> Offline:
     words, paper, replaces = values
     return Offline({word.id: word for word in words}, paper, replaces)
-
-
-def _learnt_groups(learnt: dict[str, Learnt]) -> list[tuple[Any, ...]]:
-    """What came with one event lies together: most bills have one group."""
-    groups: dict[tuple[int, int], dict[str, str]] = {}
-    for name, (posted, received_at, value) in learnt.items():
-        groups.setdefault((posted, received_at), {})[name] = value
-    return [(*when, *(values.get(name) for name in SCALARS)) for when, values in groups.items()]
-
-
-def _learnt(values: tuple[Any, ...]) -> list[tuple[str, Learnt]]:
-    posted, received_at, *scalars = values
-    named = zip(SCALARS, scalars, strict=True)
-    return [(name, Learnt(posted, received_at, value)) for name, value in named if value is not None]
 
 
 KINDS: Final = ("hold", "change", "release")

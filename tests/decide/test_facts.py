@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from router.decide.facts import Known
+from router.decide.facts import IN_DISPOSITION, IN_FILING, SCALARS, Known
 from router.model.inputs import Disposition, Filing
 from tests.checking.samples import BOX, OTHER_BOX, at, event, filing
 from tests.decide.one_bill import OneBill
@@ -74,3 +74,7 @@ def test_who_needs_a_second_notify_party() -> None:
     assert Known(carrier_scac="OCNX").needs_snp("NVXA")
     assert not Known(carrier_scac="OCNX").needs_snp("OCNX")
     assert not Known(bill_type="28", carrier_scac="SLTC").needs_snp("OCNX")
+
+
+def test_scalars_lie_together_and_in_one_order_wherever_they_come_from() -> None:
+    assert Disposition._fields[IN_DISPOSITION] == Filing._fields[IN_FILING] == Known._fields[2:-1] == SCALARS
