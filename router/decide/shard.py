@@ -13,6 +13,7 @@ from typing import Any, Final
 from router import codec, topics
 from router.clock import DAY
 from router.decide.bill import BillRecord, Context, decide, key_of, undecidable_letter
+from router.decide.certification import CERTIFYING, begins, sample_outputs
 from router.decide.conclude import Decision, conclude
 from router.decide.crossing import Answer, IndexEntry, IndexGroup, enter_fact
 from router.decide.entered import Entered
@@ -45,6 +46,8 @@ class Shard:
         self.position: dict[str, int] = {}
         self.walk = Walk()
         self.sweep = Walk()
+        self.certifying: frozenset[str] = frozenset()
+        """Parties that were sent their samples and are not live yet. Known to task 0, which sends them."""
         self._bills: dict[str, bytes] = {}
         self._hot: OrderedDict[str, BillState] = OrderedDict()
         self._index: dict[str, IndexGroup] = {}
@@ -53,6 +56,7 @@ class Shard:
         self._changed_index: dict[str, IndexGroup] = {}
         self._committed_position: dict[str, int] = {}
         self._committed_walks = (self.walk.place, self.sweep.place)
+        self._committed_certifying = self.certifying
         self._encoded: dict[str, bytes | None] = {}
         self._tally: Counter[str] = Counter()
         self.totals: Counter[str] = Counter()
@@ -87,6 +91,7 @@ class Shard:
         self.position = dict(datum["offsets"])
         self.walk = Walk(datum["walk_epoch"], datum["walk_cursor"])
         self.sweep = Walk(datum["sweep_day"], datum["sweep_cursor"])
+        self.certifying = frozenset(datum["certifying"])
         self._mark_committed()
 
     def load_registry(self, record: Record) -> None:
@@ -118,6 +123,16 @@ class Shard:
             self.walk = Walk(self.registry.epoch, "")
         if self.registry.now // DAY > self.sweep.goal and self.sweep.cursor is None:
             self.sweep = Walk(self.registry.now // DAY, "")
+        if self.partition == 0:
+            self._certify(value, offset)
+
+    def _certify(self, value: object, offset: int) -> None:
+        """A party that becomes `certifying` gets its samples, once."""
+        if (party := begins(self.certifying, value, self.registry)) is not None:
+            self._outputs.extend(output for _, output in sample_outputs(party.scac, offset))
+        if isinstance(value, Party):
+            others = self.certifying - {value.scac}
+            self.certifying = others | {value.scac} if value.status == CERTIFYING else others
 
     def _bill(self, value: BillRecord, record: Record) -> None:
         if isinstance(value, DeadLetter) and not _names_a_bill(value):
@@ -261,6 +276,7 @@ class Shard:
                 "walk_cursor": self.walk.cursor,
                 "sweep_day": self.sweep.goal,
                 "sweep_cursor": self.sweep.cursor,
+                "certifying": sorted(self.certifying),
             },
         )
 
@@ -285,11 +301,13 @@ class Shard:
     def _mark_committed(self) -> None:
         self._committed_position = dict(self.position)
         self._committed_walks = (self.walk.place, self.sweep.place)
+        self._committed_certifying = self.certifying
 
     def abandon(self) -> None:
         """Forget what the transaction changed. The registry stays: what it was told holds whoever hears it twice."""
         self.position = dict(self._committed_position)
         self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)
+        self.certifying = self._committed_certifying
         self._clear()
 
     def _clear(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from router import codec, topics
 from router.codec import FedValue, encode_value
 from router.decide.bill import key_of
+from router.decide.certification import SAMPLE_PREFIX
 from router.decide.rules import Rules
 from router.decide.shard import Shard
 from router.decide.state import BillState
@@ -121,8 +122,10 @@ class Harness:
         return [record for partition in range(self.partitions) for record in self.log[topic, partition]]
 
     def party_records(self) -> list[Record]:
+        """All that parties were sent in earnest: no samples."""
         names = sorted(name for name, _ in self.log if name.startswith(topics.PARTY_PREFIX))
-        return [record for name in dict.fromkeys(names) for record in self.log[name, 0]]
+        records = (record for name in dict.fromkeys(names) for record in self.log[name, 0])
+        return [record for record in records if not decoded(record)["notice_id"].startswith(SAMPLE_PREFIX)]
 
     def latest(self, topic: str) -> dict[str, dict[str, Any]]:
         """A compacted topic as it stands: key to decoded value."""
