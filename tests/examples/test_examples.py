@@ -1,0 +1,198 @@
+"""The example projects as an integrator meets them: a broker with passwords and rights, provisioned by the commands an
+operator types, and the same ten thousand notices read by each to the same values."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from router.clock import iso, to_milliseconds
+from router.codec import raw_schema
+from router.engine.plain import plain
+from router.log.kafka import open_kafka_log
+from tests.cli.conftest import COMMAND, Command, environment
+from tests.client.samples import PARTY, notices, outputs
+from tests.kafka.fixtures import QUICK, secured
+from tests.kafka.secured import PASSWORD, SecuredBroker
+
+__all__ = ["secured"]
+
+pytestmark = pytest.mark.kafka
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+COUNT = 10_000
+BATCH = 1_000
+COLOUR = re.compile(r"\x1b\[\d*m")
+"""Some builds of Maven end with it, whatever they are told."""
+PATIENCE_SECONDS = 300
+UNLIMITED = {
+    "SNP_PROVISION__PARTY_READ_BYTES_PER_SECOND": "1000000000",
+    "SNP_PROVISION__PARTY_REQUEST_PERCENT": "10000",
+}
+
+
+class Site(NamedTuple):
+    """What an integrator is told."""
+
+    bootstrap: str
+    registry: str
+    password_file: Path
+
+
+@pytest.fixture(scope="module")
+def site(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    secured.wipe()
+    folder = tmp_path_factory.mktemp("site")
+    passwords = provisioned(secured, folder)
+    asyncio.run(write(secured.bootstrap, passwords["snp-router"]))
+    password_file = folder / "password"
+    password_file.write_text(passwords[f"snp.{PARTY}"] + "\n")
+    server = subprocess.Popen(
+        [*COMMAND, "registry", "serve", "--listen", "127.0.0.1:0"],
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stderr
+    said = server.stderr.readline()
+    found = re.search(r"http://\S+", said)
+    assert found, said
+    yield Site(secured.bootstrap, found[0], password_file)
+    server.terminate()
+    server.wait()
+
+
+def provisioned(broker: SecuredBroker, folder: Path) -> dict[str, str]:
+    """As the operator does it; users' passwords."""
+    command = Command(folder)
+    command.environment |= UNLIMITED | {
+        "SNP_LOG": f"kafka://{broker.bootstrap}",
+        "SNP_PARTITIONS": "1",
+        "SNP_KAFKA__SASL_USERNAME": "admin",
+        "SNP_KAFKA__SASL_PASSWORD": PASSWORD,
+        "SNP_KAFKA__REPLICATION_FACTOR": "1",
+    }
+    command("topics", "create")
+    command("import", "parties", command.write("parties.csv", f"scac,name\n{PARTY},Slot Line\nOCNX,Ocean\n"))
+    command("provision", "apply", "--password-file", "passwords.jsonl")
+    lines = (folder / "passwords.jsonl").read_text().splitlines()
+    return {line["user"]: line["password"] for line in map(json.loads, lines)}
+
+
+async def write(bootstrap: str, password: str) -> None:
+    """As the router: in transactions, one of which it takes back."""
+    settings = QUICK.model_copy(update={"sasl_username": "snp-router", "sasl_password": password})
+    settings = type(QUICK).model_validate(settings.model_dump())
+    written = outputs(COUNT)
+    async with open_kafka_log(f"kafka://{bootstrap}", settings) as log:
+        await log.append_atomic(written[:BATCH])
+        await take_back(bootstrap, settings.connection())
+        for start in range(BATCH, COUNT, BATCH):
+            await log.append_atomic(written[start : start + BATCH])
+
+
+async def take_back(bootstrap: str, connection: dict[str, Any]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id="snp-router-append-test", **connection)
+    await producer.start()
+    await producer.begin_transaction()
+    for output in outputs(10, seed=1):
+        await producer.send_and_wait(output.topic, output.value, output.key, headers=list(output.headers))
+    await producer.abort_transaction()
+    await producer.stop()
+
+
+def read_by(command: list[str], folder: Path) -> list[dict[str, Any]]:
+    """What the example prints, normalised."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(EXAMPLES.parent)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    lines = (COLOUR.sub("", line) for line in done.stdout.splitlines())
+    return [normalised(json.loads(line)) for line in lines if line]
+
+
+MOMENTS = [field["name"] for field in raw_schema("hold")["fields"] if field["name"].endswith("_at")]
+
+
+def normalised(line: dict[str, Any]) -> dict[str, Any]:
+    """Moments as our own JSON writes them; languages differ in the digits of a second."""
+    notice = line["notice"]
+    holds = [hold | {"placed_at": moment(hold["placed_at"])} for hold in notice["holds"]]
+    moments = {name: moment(notice[name]) for name in MOMENTS}
+    return {"kind": line["type"].lower()} | notice | moments | {"holds": holds}
+
+
+def moment(text: str | None) -> str | None:
+    return None if text is None else iso(to_milliseconds(datetime.fromisoformat(text)))
+
+
+def expected() -> list[dict[str, Any]]:
+    return [{"kind": kind} | plain(kind, fields) for kind, fields in notices(COUNT)]
+
+
+def python_kit(site: Site, folder: Path) -> list[str]:
+    script = str(EXAMPLES / "python-kit" / "read_notices.py")
+    options = ["--group", f"snp.{PARTY}.kit", "--password-file", str(site.password_file), "--number", str(COUNT)]
+    return [sys.executable, script, f"kafka://{site.bootstrap}", PARTY, *options]
+
+
+def python_confluent(site: Site, folder: Path) -> list[str]:
+    script = str(EXAMPLES / "python-confluent" / "read_notices.py")
+    options = ["--group", f"snp.{PARTY}.confluent", "--registry", site.registry, "--number", str(COUNT)]
+    return [sys.executable, script, site.bootstrap, PARTY, *options, "--password-file", str(site.password_file)]
+
+
+def java(site: Site, folder: Path) -> list[str]:
+    maven = shutil.which("mvn")
+    if maven is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("the Java example needs Maven (mvn)")
+        pytest.skip("the Java example needs Maven (mvn)")
+    given = (EXAMPLES / "java" / "consumer.properties").read_text()
+    password = site.password_file.read_text().strip()
+    changes = {
+        "broker-1:9092": site.bootstrap,
+        "security.protocol=SASL_SSL": "security.protocol=SASL_PLAINTEXT",
+        'password="..."': f'password="{password}"',
+        "group.id=snp.SLTC.desk": f"group.id=snp.{PARTY}.java",
+        "http://schemas:8081": site.registry,
+    }
+    for old, new in changes.items():
+        assert old in given, old
+        given = given.replace(old, new)
+    (folder / "consumer.properties").write_text(given)
+    arguments = f"{folder / 'consumer.properties'} {PARTY} {COUNT}"
+    pom = str(EXAMPLES / "java" / "pom.xml")
+    return [maven, "-q", "-B", "-f", pom, "compile", "exec:java", f"-Dexec.args={arguments}"]
+
+
+@pytest.mark.parametrize("example", [python_kit, python_confluent, java], ids=lambda example: example.__name__)
+def test_every_example_reads_the_same_notices_to_the_same_values(example: Any, site: Site, tmp_path: Path) -> None:
+    read, wanted = read_by(example(site, tmp_path), tmp_path), expected()
+    assert [notice["notice_id"] for notice in read] == [notice["notice_id"] for notice in wanted]
+    assert read == wanted
+
+
+def test_the_kits_example_reads_a_demos_file_without_any_broker(tmp_path: Path) -> None:
+    Command(tmp_path)("demo")
+    script = str(EXAMPLES / "python-kit" / "read_notices.py")
+    read = read_by([sys.executable, script, "sqlite:///snp-demo.db", "NVXA", "--number", "3"], tmp_path)
+    tail = Command(tmp_path).json("--log", "sqlite:///snp-demo.db", "tail", "--party", "NVXA", "--until-end")
+    assert read == tail[:3]
