@@ -80,6 +80,8 @@ class Member(NamedTuple):
 class Audience(NamedTuple):
     members: dict[str, Member]
     sailing: Sailing | None
+    unreached: tuple[Member, ...]
+    """Those whom nothing can be sent to, and who wait for it: all without a topic but the external."""
 
 
 def audience_of(bill: str, known: Known, in_stopped_box: bool, registry: Registry) -> Audience:
@@ -103,7 +105,9 @@ def _work_out(bill: str, known: Known, in_stopped_box: bool, registry: Registry)
     for ground in grounds_of(bill, known, sailing, in_stopped_box, registry):
         if ground.when != "never":
             merged.setdefault(ground.scac, []).append(ground)
-    return Audience({scac: _member(scac, grounds, sailing, registry) for scac, grounds in merged.items()}, sailing)
+    members = {scac: _member(scac, grounds, sailing, registry) for scac, grounds in merged.items()}
+    unreached = tuple(one for one in members.values() if one.topic is None and one.why_not != "EXTERNAL")
+    return Audience(members, sailing, unreached)
 
 
 def find_sailing(known: Known, registry: Registry) -> Sailing | None:

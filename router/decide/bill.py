@@ -153,7 +153,7 @@ def _settle_retried(state: BillState, record: Disposition, event_id: str, secret
 
 def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> tuple[str, ...]:
     late = record.received_at - record.action_at > rules.late_after_minutes * MINUTE
-    behind = state.is_behind(Event("", record.disposition_code, posted))
+    behind = state.is_behind(posted)
     flags = (("LATE", late or behind), ("IDENTIFIER_DOUBTFUL", doubtful(record)), ("TEST", record.test))
     return tuple(flag for flag, applies in flags if applies)
 

@@ -23,6 +23,7 @@ from router.decide.notice import (
     NO_LONGER_NOTIFIED,
     RESYNC,
     Subject,
+    hold_added,
     kind_of,
     subject_of_event,
     subject_of_word,
@@ -109,11 +110,7 @@ def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rul
                 *_farewells(before, before.told.keys() - audience.members.keys(), registry, decision),
             )
         state.told = _told_after(before, state, notices, after)
-    facts = said_by(state, known, after, audience.sailing)
-    if quiet and not any(fact.stopped for fact in facts.values()):
-        facts = {}  # the same cargo is in its boxes under its new number
-    changed_facts = to_send(state.said, facts)
-    state.said = facts
+    changed_facts = _say(before, state, known, after, audience, quiet=quiet)
     waits, waiting_changed = waits_of(before, state, known, was, after, audience, missed, registry)
     links = _links(before, entered, audience) if state.offline is not None else ()
     return Decision(
@@ -130,6 +127,21 @@ def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rul
         waiting_changed,
         decision,
     )
+
+
+def _say(
+    before: BillState, state: BillState, known: Known, after: Assessment, audience: Audience, *, quiet: bool
+) -> tuple[IndexFact, ...]:
+    """What the index is to hear: nothing, where what the bill says follows from the same as before."""
+    state.saying = (known, after.holds, audience.sailing, quiet)
+    if before.saying == state.saying:
+        return ()
+    facts = said_by(state, known, after, audience.sailing)
+    if quiet and not any(fact.stopped for fact in facts.values()):
+        facts = {}  # the same cargo is in its boxes under its new number
+    changed = to_send(state.said, facts)
+    state.said = facts
+    return changed
 
 
 def _links(before: BillState, entered: Entered, audience: Audience) -> tuple[Handover | TakenOver, ...]:
@@ -151,6 +163,8 @@ def _tell(
     state, after = entered.state, shared.after
     everyone = entered.subject.event_id is not None or entered.all_again or after != was
     status_now: Shared | None = None
+    vessel = is_vessel_key(state.key)
+    added = hold_added(was, after)
     for member in audience.members.values():
         told = before.told.get(member.scac)
         again = member.scac in entered.again
@@ -161,7 +175,7 @@ def _tell(
         if not new and not everyone:
             continue
         free = (told is not None and told.deliverable) or member.scac in entered.told_free
-        kind = CHANGE if is_vessel_key(state.key) else kind_of(was, after, told, free, status_now=new)
+        kind = CHANGE if vessel else kind_of(after, told, free, added=added, status_now=new)
         number = notice_id(decision, member.scac)
         if not new:
             yield Notice(shared, member, kind, entered.cause, number)
@@ -184,10 +198,12 @@ def _tell_superseded(
     """Under a number that another has replaced only what CBP itself still sends under it is told; and those whom the
     other no longer tells hear that once."""
     if entered.cause == DISPOSITION:
+        added = hold_added(was, shared.after)
         for member in audience.members.values():
             told = before.told.get(member.scac)
             if member.topic is not None and _entitled(member, told, shared.after):
-                kind = kind_of(was, shared.after, told, told is not None and told.deliverable, status_now=False)
+                free = told is not None and told.deliverable
+                kind = kind_of(shared.after, told, free, added=added, status_now=False)
                 yield Notice(shared, member, kind, entered.cause, notice_id(decision, member.scac))
     yield from _farewells(before, entered.groundless, registry, decision)
 
@@ -214,7 +230,7 @@ def _entitled(member: Member, told: Told | None, after: Assessment) -> bool:
 
 def _is_new(member: Member, before: BillState, was: Assessment) -> bool:
     """Whether a member missed something that was said before: it gets the status now instead."""
-    if any(entry.partition(":")[2] == member.scac for entry in before.waiting):
+    if before.waiting and any(entry.partition(":")[2] == member.scac for entry in before.waiting):
         return True
     return member.scac not in before.told and _entitled(member, None, was)
 
@@ -231,10 +247,8 @@ def _covers(entered: Entered) -> tuple[str, ...]:
 
 def _missed(before: BillState, entered: Entered, after: Assessment, audience: Audience) -> Iterator[Member]:
     """Those who should be told and can't be: they wait, visibly."""
-    for member in audience.members.values():
-        told = before.told.get(member.scac)
-        waits = member.topic is None and member.why_not != "EXTERNAL"
-        if waits and (member.scac in entered.again or _entitled(member, told, after)):
+    for member in audience.unreached:
+        if member.scac in entered.again or _entitled(member, before.told.get(member.scac), after):
             yield member
 
 
@@ -278,18 +292,19 @@ def _authorises(was: Assessment | None, after: Assessment) -> tuple[str, ...]:
 def _flags(entered: Entered, state: BillState, known: Known, audience: Audience, registry: Registry) -> tuple[str, ...]:
     vessel_name = registry.vessel_name(known.imo_number) if known.imo_number else None
     mismatch = bool(vessel_name and known.vessel_name and not same_name(vessel_name, known.vessel_name))
-    found = (
-        ("HOLD_UNSEEN", entered.subject.event_id in state.unseen),
-        ("SAILING_UNKNOWN", audience.sailing is None),
-        ("NO_SNP", lacks_snp(state.key, known)),
-        ("VESSEL_MISMATCH", mismatch),
-    )
-    flags = (*entered.flags, *(flag for flag, applies in found if applies))
-    return (
-        flags
-        if state.offline is None
-        else tuple(dict.fromkeys((*flags, *_offline_flags(state.offline, state.by_hand))))
-    )
+    flags = [*entered.flags]
+    if entered.subject.event_id in state.unseen:
+        flags.append("HOLD_UNSEEN")
+    if audience.sailing is None:
+        flags.append("SAILING_UNKNOWN")
+    if lacks_snp(state.key, known):
+        flags.append("NO_SNP")
+    if mismatch:
+        flags.append("VESSEL_MISMATCH")
+    if state.offline is not None:
+        flags.extend(_offline_flags(state.offline, state.by_hand))
+        return tuple(dict.fromkeys(flags))
+    return tuple(flags)
 
 
 def _offline_flags(offline: Offline, by_hand: ByHand | None) -> Iterator[str]:

@@ -102,13 +102,21 @@ def entry_check_digit(ten: str) -> int:
 def doubtful(disposition: Disposition) -> bool:
     """Whether any identifier of the event fails its check."""
     event = disposition
-    scacs_ok = all(scac_ok(scac) for scac in (event.scac, event.carrier_scac) if scac is not None)
-    ports = (event.transaction_port, event.port_of_unlading)
     return not (
-        scacs_ok
-        and (event.imo_number is None or imo_ok(event.imo_number))
-        and all(schedule_d_ok(port) for port in ports if port is not None)
+        _shipment_ok(event.scac, event.carrier_scac, event.imo_number, event.transaction_port, event.port_of_unlading)
         and (event.entry_number is None or entry_number_ok(event.entry_number, event.entry_type))
         and all(map(container_ok, event.container_numbers))
         and all(map(container_ok, event.other_container_numbers))
+    )
+
+
+@lru_cache(_CACHE)
+def _shipment_ok(
+    scac: str | None, carrier: str | None, imo_number: str | None, acted_at: str | None, unlading: str | None
+) -> bool:
+    """What thousands of bills have in common."""
+    return (
+        all(scac_ok(one) for one in (scac, carrier) if one is not None)
+        and (imo_number is None or imo_ok(imo_number))
+        and all(schedule_d_ok(port) for port in (acted_at, unlading) if port is not None)
     )

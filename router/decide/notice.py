@@ -110,19 +110,20 @@ def subject_of_word(word: Word) -> Subject:
     )
 
 
-def kind_of(
-    before: Assessment | None, after: Assessment, told: Told | None, believes_free: bool, *, status_now: bool
-) -> str:
-    """Hold, Change or Release: a function of the ledger before and after and of what this recipient was last told, so
-    that who acts on the type alone is safe."""
+def kind_of(after: Assessment, told: Told | None, believes_free: bool, *, added: bool, status_now: bool) -> str:
+    """Hold, Change or Release: a function of the ledger before and after (`added` is what `hold_added` says of them)
+    and of what this recipient was last told, so that who acts on the type alone is safe."""
     if after.deliverable:
         return CHANGE if believes_free and not status_now else RELEASE
-    if believes_free or _hold_added(before, after):
+    if believes_free or added:
         return HOLD
     return HOLD if (status_now or told is None) and after.stopped else CHANGE
 
 
-def _hold_added(before: Assessment | None, after: Assessment) -> bool:
+def hold_added(before: Assessment | None, after: Assessment) -> bool:
+    """Whether a hold or block stands that did not, or stands for more."""
+    if not after.holds:
+        return False
     stood = {(h.kind, h.code, h.container_number, h.id): h for h in before.holds} if before else {}
     relayed = _confirmed(before, after) if before else {}
     for hold in after.holds:

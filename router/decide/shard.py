@@ -153,8 +153,10 @@ class Shard:
     def _keep(self, key: str, decision: Decision, origin: Origin) -> None:
         outputs = list(outputs_of(key, decision, origin, self.rules))
         self._outputs.extend(outputs)
-        self._tally.update(notice.kind for notice in decision.notices)
-        self._tally["dead letters"] += len(decision.letters)
+        for notice in decision.notices:
+            self._tally[notice.kind] += 1
+        if decision.letters:
+            self._tally["dead letters"] += len(decision.letters)
         if decision.entered is not None:
             self._changed_bills[key] = decision.state
 

@@ -223,11 +223,11 @@ class BillState:
         minute, rank, _, _ = order_key(event, rules)
         return minute >= line or rank >= TAKING_BACK
 
-    def is_behind(self, event: Event) -> bool:
-        """Whether an event was posted before what is already summed up."""
-        if self.snapshot is not None and event.posted < posted_minute(self.snapshot.status_at):
+    def is_behind(self, posted: int) -> bool:
+        """Whether that is before what is already summed up."""
+        if self.snapshot is not None and posted < posted_minute(self.snapshot.status_at):
             return True
-        return self.fold_line is not None and order_minute(event.posted) < self.fold_line
+        return self.fold_line is not None and order_minute(posted) < self.fold_line
 
     def begin_from(self, snapshot: Snapshot, rules: Rules) -> None:
         """Take a snapshot as what stood at its time. What was folded since stays, and the snapshot's holds beside it:

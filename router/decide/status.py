@@ -113,7 +113,7 @@ def assess(
         authorities,
         account.manifested,
         _released_quantity(account),
-        max((lot.posted for lot in account.lots), default=None),
+        max([lot.posted for lot in account.lots], default=None),
     )
 
 
@@ -128,19 +128,19 @@ def _status(
 ) -> str:
     """The first that applies."""
     released = bool(account.lots)
-    closed = account.closed or (known.is_empty and any(lot.code == "1C" for lot in account.lots))
-    cases = (
-        (do_not_load, DO_NOT_LOAD),
-        (bool(holds), HELD),
-        (account.is_deleted, DELETED),
-        (closed, CLOSED),
-        (released and enough and not doubts, RELEASED),
-        (released and enough, RELEASE_UNCONFIRMED),
-        (released, PARTIALLY_RELEASED),
-        (bool(authorities), MOVEMENT_AUTHORISED),
-        (account.taken_back, NOT_RELEASED),
-    )
-    return next((status for applies, status in cases if applies), ON_FILE)
+    if holds:
+        return DO_NOT_LOAD if do_not_load else HELD
+    if account.is_deleted:
+        return DELETED
+    if account.closed or (released and known.is_empty and any(lot.code == "1C" for lot in account.lots)):
+        return CLOSED
+    if released and enough:
+        return RELEASE_UNCONFIRMED if doubts else RELEASED
+    if released:
+        return PARTIALLY_RELEASED
+    if authorities:
+        return MOVEMENT_AUTHORISED
+    return NOT_RELEASED if account.taken_back else ON_FILE
 
 
 def _own_holds(account: Account, rules: Rules) -> Iterable[StandingHold]:
@@ -180,7 +180,6 @@ def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
 def _release(account: Account, known: Known, confirmed: Collection[str]) -> tuple[tuple[str, ...], bool]:
     """The doubts there are, and whether what was released is enough for the whole bill if they are settled."""
     lots, manifested = account.lots, account.manifested
-    settled = bool(confirmed)
     doubts = []
     if lots:
         unsure = [lot for lot in lots if lot.id not in confirmed]
@@ -192,7 +191,7 @@ def _release(account: Account, known: Known, confirmed: Collection[str]) -> tupl
         if not _covers([lot for lot in lots if lot.id not in stale | elsewhere], lots, manifested):
             doubts += [RELEASE_PREDATES_HOLD] if stale else []
             doubts += [PORT_DIFFERS] if elsewhere else []
-    if not account.complete and not settled:
+    if not account.complete and not confirmed:
         doubts.append(HISTORY_INCOMPLETE)
     enough = manifested is None or any(lot.quantity is None for lot in lots) or _sum(lots) >= manifested
     return tuple(doubts), enough
@@ -218,7 +217,7 @@ def _at_place(lot: Lot, known: Known, confirmed: Collection[str]) -> bool:
 
 
 def _sum(lots: Iterable[Lot]) -> int:
-    return sum(lot.quantity or 0 for lot in lots)
+    return sum([lot.quantity or 0 for lot in lots])
 
 
 def _released_quantity(account: Account) -> int | None:
@@ -234,6 +233,8 @@ def _authorities(account: Account, known: Known, holds: tuple[StandingHold, ...]
     A hold at the in-bond destination doesn't stop the move there (1J); an exam transfer is allowed although a hold
     stands (1X); 1Z is a master's, never a simple bill's. CAMIR V19 appendix D; CBP's house-bill FAQ.
     """
+    if not account.authorities:
+        return ()
     here = any(not hold.at_destination for hold in holds)
     allowed = []
     for code in account.authorities:

@@ -18,31 +18,32 @@ from router.decide.status import Unread
 
 
 def encode_state(state: BillState) -> bytes:
+    """In the schema's order."""
     facts = state.facts
     return codec.encode(
         "bill-state",
-        {
-            "key": state.key,
-            "sequence": state.sequence,
-            "touched": state.touched,
-            "filing": facts.filing,
-            "learnt": [(posted, received_at, *scalars) for posted, received_at, scalars in facts.learnt],
-            "snps": facts.snps,
-            "containers": facts.containers,
-            "snapshot": state.snapshot,
-            "folded": _account_datum(state.folded) if state.folded else None,
-            "fold_line": state.fold_line,
-            "events": [event for _, event in state.events],
-            "unread": tuple(state.unread.values()),
-            "settled": sorted(state.settled),
-            "confirmed": sorted(state.confirmed),
-            "links": tuple(state.links.values()),
-            "told": [_told_datum(scac, told) for scac, told in state.told.items()],
-            "waiting": state.waiting,
-            "waiting_since": state.waiting_since,
-            "said": tuple(state.said.values()),
-            "offline": _offline_datum(state.offline) if state.offline is not None else None,
-        },
+        (
+            state.key,
+            state.sequence,
+            state.touched,
+            facts.filing,
+            [(posted, received_at, *scalars) for posted, received_at, scalars in facts.learnt],
+            facts.snps,
+            facts.containers,
+            state.snapshot,
+            _account_datum(state.folded) if state.folded else None,
+            state.fold_line,
+            [event for _, event in state.events],
+            state.unread.values(),
+            sorted(state.settled),
+            sorted(state.confirmed),
+            state.links.values(),
+            [_told_datum(scac, told) for scac, told in state.told.items()],
+            state.waiting,
+            state.waiting_since,
+            state.said.values(),
+            _offline_datum(state.offline) if state.offline is not None else None,
+        ),
     )
 
 
