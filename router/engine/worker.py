@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,8 +25,12 @@ from router.observe.metrics import COMMITTED, DESTINATION_MISSING, MOVED, RETRIE
 
 EVENTS: Final = frozenset({topics.URGENT, topics.DISPOSITIONS})
 
-YIELD_EVERY: Final = 100
-"""Records decided before other coroutines get a turn: heartbeats must not wait for a whole transaction."""
+SLICE_RECORDS: Final = 10
+"""Records decided, or bills walked, before other coroutines get a turn: an open transaction holds back its readers, and
+needs some twenty turns to be committed."""
+
+SMALL_RECORDS: Final = 50
+"""A task with more than so many to decide waits for its turn; one with fewer never waits behind a backlog."""
 
 COLLECTOR_THRESHOLDS: Final = (100_000, 20, 100)
 """The ledger is millions of long-lived values without cycles: looking through them often costs a fifth of the speed."""
@@ -70,6 +75,8 @@ class Worker:
         self._rules = rules
         self._settings = settings or WorkSettings()
         self._idle = Idle() if until_idle else None
+        self._turn = asyncio.Lock()
+        """Of tasks with a backlog one decides while others commit: did all decide at once, all would commit late."""
 
     async def run(self, group: str = "snp-router") -> Totals:
         """Raises FatalLogError where going on makes no sense; what was committed stays."""
@@ -152,13 +159,9 @@ class Worker:
     async def _transact(self, task: Task, shard: Shard, records: list[Record]) -> None:
         """Decide on the records and commit; where a destination is missing, decide again with that knowledge."""
         while True:
-            started = time.perf_counter()
-            for count, record in enumerate(records):
-                shard.process(record)
-                if count % YIELD_EVERY == YIELD_EVERY - 1:
-                    await asyncio.sleep(0)
-            shard.step(self._settings.walk_bills_per_transaction)
-            outputs = shard.take_outputs()
+            async with self._turn if len(records) > SMALL_RECORDS or shard.is_walking else nullcontext():
+                started = time.perf_counter()
+                outputs = await self._decide(shard, records)
             if self._tick_is_due(task, shard):
                 outputs.append(tick_output())
             try:
@@ -175,6 +178,19 @@ class Worker:
                 (record.timestamp for record in records if record.topic in EVENTS), now_milliseconds()
             )
             return
+
+    async def _decide(self, shard: Shard, records: list[Record]) -> list[Output]:
+        """In slices, so that commits under way and heartbeats get their turn."""
+        for first in range(0, len(records), SLICE_RECORDS):
+            for record in records[first : first + SLICE_RECORDS]:
+                shard.process(record)
+            await asyncio.sleep(0)
+        left = self._settings.walk_bills_per_transaction
+        while shard.is_walking and left > 0:
+            shard.step(min(SLICE_RECORDS, left))
+            left -= SLICE_RECORDS
+            await asyncio.sleep(0)
+        return shard.take_outputs()
 
     async def _nothing_is_left(self, idle: Idle) -> bool:
         """Also in tasks that are not ours (yet): a router that died keeps its own for as long as its session lasts."""

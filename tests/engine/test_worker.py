@@ -1,0 +1,48 @@
+"""The loop: who goes first when there is much to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from router import codec, topics
+from router.decide.rules import Rules
+from router.engine.registrar import prepare
+from router.engine.worker import Worker, WorkSettings
+from router.log.interface import Log, Output, partition_of
+from router.log.url import open_log
+from router.model.inputs import Disposition
+
+PARTITIONS = 4
+
+
+def holds(amounts: dict[int, int]) -> list[Output]:
+    """So many holds for each partition, each of a bill of its own."""
+    made, missing, number = list[Output](), Counter(amounts), 0
+    while missing.total():
+        event = Disposition("NVXA", f"HBL{number}", "1H", action_at=1_784_031_120_000, quantity=1)
+        key = f"NVXAHBL{number}".encode()
+        if missing[partition := partition_of(key, PARTITIONS)] > 0:
+            missing[partition] -= 1
+            made.append(Output(topics.DISPOSITIONS, key, codec.encode_value(event)))
+        number += 1
+    return made
+
+
+async def first_written(log: Log, topic: str) -> dict[int, int]:
+    """When each partition's first record was written."""
+    found: dict[int, int] = {}
+    async for batch in log.read([topic], until_end=True):
+        for record in batch:
+            found.setdefault(record.partition, record.timestamp)
+    return found
+
+
+async def test_a_task_with_little_to_do_does_not_wait_for_those_with_a_backlog(tmp_path: Path) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, PARTITIONS)
+        await log.append(holds({0: 400, 1: 400, 2: 400, 3: 5}))
+        totals = await Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True).run()
+        assert totals.counts["events"] == 1205
+        written = await first_written(log, topics.TIMELINE)
+        assert written[3] < sorted(written[number] for number in (0, 1, 2))[1]
