@@ -8,6 +8,7 @@ bill's own holds are said: a derived hold is never passed on.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -78,6 +79,10 @@ class IndexEntry(NamedTuple):
     answer: Answer
 
 
+Where = tuple[str | None, str | None, str | None]
+"""What tells one ship's voyage from another: sailing, IMO number, arrival date."""
+
+
 @dataclass(slots=True)
 class IndexGroup:
     """What all bills said under one key, and what they were answered."""
@@ -85,22 +90,51 @@ class IndexGroup:
     entries: dict[str, IndexEntry] = field(default_factory=dict)
     """By bill."""
     stopping: dict[str, IndexFact] = field(default_factory=dict)
-    """Those facts that stop something: few, so that a key with thousands of bills costs no more than one with ten."""
+    """Those facts that stop something."""
+    deciding: dict[Where, tuple[IndexFact, ...]] = field(default_factory=dict)
+    """Of those that stop, by where they are, the few that decide what the others are told: so that a key with thousands
+    of bills, all stopped, costs no more than one with ten."""
 
     def copy(self) -> IndexGroup:
-        return IndexGroup(self.entries.copy(), self.stopping.copy())
+        return IndexGroup(self.entries.copy(), self.stopping.copy(), self.deciding.copy())
 
     def put(self, entry: IndexEntry) -> None:
         fact = entry.fact
         self.entries[fact.bill] = entry
+        if self.stopping.get(fact.bill) == (fact if fact.stopped else None):
+            return
+        self._lets_go(fact.bill)
         if fact.stopped:
             self.stopping[fact.bill] = fact
-        else:
-            self.stopping.pop(fact.bill, None)
+            self.deciding[_where(fact)] = _deciding((*self.deciding.get(_where(fact), ()), fact))
 
     def drop(self, bill: str) -> None:
         self.entries.pop(bill, None)
-        self.stopping.pop(bill, None)
+        self._lets_go(bill)
+
+    def _lets_go(self, bill: str) -> None:
+        fact = self.stopping.pop(bill, None)
+        if fact is None or fact not in self.deciding[where := _where(fact)]:
+            return
+        if alike := [other for other in self.stopping.values() if _where(other) == where]:
+            self.deciding[where] = _deciding(alike)
+        else:
+            del self.deciding[where]
+
+
+def _where(fact: IndexFact) -> Where:
+    return fact.sailing_id, fact.imo_number, fact.arrival_date
+
+
+def _deciding(facts: Iterable[IndexFact]) -> tuple[IndexFact, ...]:
+    """The two oldest, and the two oldest do-not-loads: whichever bill is asked about, one of each is another's."""
+    ordered = sorted(facts, key=_age)
+    do_not_load = [fact for fact in ordered if fact.do_not_load]
+    return tuple(dict.fromkeys((*ordered[:2], *do_not_load[:2])))
+
+
+def _age(fact: IndexFact) -> tuple[bool, int, str]:
+    return fact.since is None, fact.since or 0, fact.bill
 
 
 def enter_fact(group: IndexGroup, fact: IndexFact) -> tuple[dict[str, IndexEntry | None], list[LinkFact]]:
@@ -108,14 +142,14 @@ def enter_fact(group: IndexGroup, fact: IndexFact) -> tuple[dict[str, IndexEntry
     kind, _, subject = fact.key.partition(":")
     old = group.entries.get(fact.bill)
     stopped_before = bool(group.stopping)
-    stopping_before = group.stopping.get(fact.bill)
+    deciding_before = group.deciding.copy()
     if fact.present:
         group.put(IndexEntry(fact, old.answer if old else Answer()))
     else:
         group.drop(fact.bill)
     changed: dict[str, IndexEntry | None] = {fact.bill: group.entries.get(fact.bill)}
     if kind == CONTAINER:
-        concerned = [fact.bill] if stopping_before == group.stopping.get(fact.bill) else list(group.entries)
+        concerned = [fact.bill] if deciding_before == group.deciding else list(group.entries)
         left = [LinkFact(fact.bill, fact.key, "BOX", False)] if not fact.present and old and old.answer.stopped else []
         return changed, [*left, *_answer_all(group, fact.key, concerned, changed)]
     if kind == MASTER and stopped_before != bool(group.stopping):
@@ -132,7 +166,8 @@ def _answer_all(group: IndexGroup, key: str, bills: list[str], changed: dict[str
         entry = group.entries.get(bill)
         if entry is None:
             continue
-        others = [other for other in group.stopping.values() if other.bill != bill and same_voyage(other, entry.fact)]
+        alike = (facts for facts in group.deciding.values() if same_voyage(facts[0], entry.fact))
+        others = [other for facts in alike for other in facts if other.bill != bill]
         answer = _answer(others)
         if answer != entry.answer:
             changed[bill] = group.entries[bill] = entry._replace(answer=answer)

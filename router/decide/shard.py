@@ -15,8 +15,8 @@ from router.clock import DAY
 from router.decide.bill import BillRecord, Context, decide, key_of, undecidable_letter
 from router.decide.certification import CERTIFYING, begins, sample_outputs
 from router.decide.conclude import Decision, conclude
-from router.decide.crossing import Answer, IndexEntry, IndexGroup, enter_fact
 from router.decide.entered import Entered
+from router.decide.index import Index
 from router.decide.notice import CATCH_UP
 from router.decide.outputs import Origin, index_state_output, letter_output, outputs_of
 from router.decide.registry import Registry
@@ -50,10 +50,9 @@ class Shard:
         """Parties that were sent their samples and are not live yet. Known to task 0, which sends them."""
         self._bills: dict[str, bytes] = {}
         self._hot: OrderedDict[str, BillState] = OrderedDict()
-        self._index: dict[str, IndexGroup] = {}
+        self._index = Index()
         self._outputs: list[Output] = []
         self._changed_bills: dict[str, BillState | None] = {}
-        self._changed_index: dict[str, IndexGroup] = {}
         self._committed_position: dict[str, int] = {}
         self._committed_walks = (self.walk.place, self.sweep.place)
         self._committed_certifying = self.certifying
@@ -72,11 +71,8 @@ class Shard:
         """Take in one record of `snp.bills` or `snp.index-state`, as restored."""
         if record.topic == topics.BILLS:
             self._load_bill(record)
-        elif record.value is not None:
-            datum = codec.decode(record.value)[1]
-            fact = IndexFact(**datum["fact"])
-            answer = Answer(datum["answered"], datum["answered_do_not_load"], datum["answered_since"])
-            self._index.setdefault(fact.key, IndexGroup()).put(IndexEntry(fact, answer))
+        else:
+            self._index.load(record)
 
     def _load_bill(self, record: Record) -> None:
         if record.key.startswith(topics.POSITION_KEY):
@@ -173,19 +169,11 @@ class Shard:
         return Origin(record.topic, record.offset, record.value, at, self.position.get(topics.REGISTRY, 0), source)
 
     def _index_fact(self, fact: IndexFact) -> None:
-        changed, links = enter_fact(self._group(fact.key), fact)
+        changed, links = self._index.enter(fact)
         for bill, entry in changed.items():
             kept = entry.fact if entry is not None else fact._replace(bill=bill)
             self._outputs.append(index_state_output(kept, entry.answer if entry is not None else None))
         self._outputs.extend(Output(topics.LINKS, link.bill.encode(), codec.encode_value(link)) for link in links)
-
-    def _group(self, key: str) -> IndexGroup:
-        """The key's group, a copy that this transaction may change."""
-        group = self._changed_index.get(key)
-        if group is None:
-            old = self._index.get(key)
-            group = self._changed_index[key] = old.copy() if old is not None else IndexGroup()
-        return group
 
     # What goes on between records
 
@@ -291,11 +279,7 @@ class Shard:
             else:
                 self._bills[key] = value
                 self._hot[key] = state
-        for index_key, group in self._changed_index.items():
-            if group.entries:
-                self._index[index_key] = group
-            else:
-                self._index.pop(index_key, None)
+        self._index.committed()
         self._mark_committed()
         self.totals.update(self._tally)
         self._clear()
@@ -310,12 +294,12 @@ class Shard:
         self.position = dict(self._committed_position)
         self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)
         self.certifying = self._committed_certifying
+        self._index.abandon()
         self._clear()
 
     def _clear(self) -> None:
         self._outputs = []
         self._changed_bills = {}
-        self._changed_index = {}
         self._encoded = {}
         self._tally = Counter()
 
