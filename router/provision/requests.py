@@ -63,12 +63,13 @@ class DescribeUserScramCredentialsRequest_v0(RequestStruct):  # type: ignore[mis
 
 
 class DescribeUserScramCredentialsRequest(Request[DescribeUserScramCredentialsRequest_v0]):  # type: ignore[misc]
-    """Of all users. Brokers show mechanism and iterations, never what a password could be guessed from."""
+    """Of all users: an empty list means that. So does None, but a broker that has to refuse it fails (4.1.1) and never
+    answers. Brokers show mechanism and iterations, never what a password could be guessed from."""
 
     API_KEY = 50
 
     def build(self, struct: Any) -> Any:
-        return struct(None, NO_TAGS)
+        return struct([], NO_TAGS)
 
 
 class AlterUserScramCredentialsResponse_v0(Response):  # type: ignore[misc]

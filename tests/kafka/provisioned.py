@@ -9,6 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.api import Request
+from aiokafka.protocol.fetch import FetchRequest
+
 from router.log.kafka import KafkaSettings
 from tests.cli.conftest import Command
 from tests.kafka.fixtures import QUICK
@@ -20,6 +24,7 @@ OCNX,Ocean Exemplar Line,live,+1-555-0100,snp.OCNX.gate
 SLTC,Slot Carriers,live,+1-555-0110,snp.SLTC.gate
 """
 PARTITIONS = 2
+MUCH = 1 << 20
 
 
 class Provisioned:
@@ -73,3 +78,24 @@ class Provisioned:
             "sasl.password": self.passwords[user],
             "log_level": 0,
         }
+
+
+async def asked(bootstrap: str, settings: KafkaSettings, request: Request[Any], *, patience_seconds: float = 20) -> Any:
+    """The broker's answer to one bare request. Stock clients do not even send some that they expect to be refused."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **settings.connection())
+    client._client._request_timeout_ms = int(patience_seconds * 1000)
+    try:
+        await client.start()
+        return await client._send_request_to_node(1, request)
+    finally:
+        await client.close()
+
+
+async def fetched(
+    bootstrap: str, settings: KafkaSettings, topic: str, *, wait_seconds: float = 0, offset: int = 0
+) -> tuple[int, bytes]:
+    """Of partition 0: Kafka's error code, and the records as they are. The request may wait at the broker for some."""
+    request = FetchRequest(int(wait_seconds * 1000), 1, MUCH, 1, [(topic, [(0, offset, MUCH)])])
+    answer = await asked(bootstrap, settings, request, patience_seconds=wait_seconds + 20)
+    ((_, (partition,)),) = answer.topics
+    return partition[1], partition[-1] or b""

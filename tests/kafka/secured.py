@@ -23,6 +23,7 @@ from tests.kafka.broker import START_SECONDS, Node, free_ports, properties
 from tests.kafka.jars import VERSION
 
 PASSWORD = "let me in"
+SESSION_SECONDS = 3
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required"
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
@@ -39,6 +40,8 @@ class SecuredBroker:
         port, internal, controller = free_ports(3)
         settings = properties(1, 1, (port, port, internal, controller), f"1@127.0.0.1:{controller}")
         self.bootstrap = f"127.0.0.1:{port}"
+        self.short_sessions = f"127.0.0.1:{internal}"
+        """The same broker, where a session has to authenticate again after SESSION_SECONDS."""
         self._node = Node(1, folder, settings | _security(), VERSION)
 
     def start(self) -> None:
@@ -129,6 +132,7 @@ def _security() -> dict[str, str]:
             f'{_PLAIN} username="controller" password="{PASSWORD}" user_controller="{PASSWORD}";'
         ),
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "listener.name.internal.scram-sha-512.connections.max.reauth.ms": str(SESSION_SECONDS * 1000),
         "super.users": "User:admin;User:controller",
         "allow.everyone.if.no.acl.found": "false",
     }

@@ -1,0 +1,141 @@
+"""That the rights granted are enough for the work, and what becomes of a session when they are taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from confluent_kafka import Consumer, KafkaError
+from confluent_kafka.admin import AclOperation, ResourceType
+
+from router.errors import TaskRetry
+from router.log.kafka import open_kafka_log
+from router.provision.admin import AccessAdmin
+from tests.kafka.fixtures import secured
+from tests.kafka.provisioned import Provisioned, fetched
+from tests.kafka.secured import SESSION_SECONDS, SecuredBroker
+from tests.log.contract import outputs
+
+__all__ = ["secured"]
+
+pytestmark = pytest.mark.kafka
+
+BILL = "OCNXB1"
+PATIENCE_SECONDS = 20
+
+
+def event(code: str, minute: int) -> str:
+    fields = {"scac": "OCNX", "bill_of_lading": "B1", "disposition_code": code, "quantity": 5, "snps": ["SLTC"]}
+    return json.dumps(fields | {"action_at": f"2026-07-14T10:{minute:02}"}) + "\n"
+
+
+@pytest.fixture
+def scene(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Provisioned:
+    return Provisioned(secured, tmp_path_factory.mktemp("in-use"))
+
+
+def test_each_of_our_users_does_its_work_with_what_it_may_and_without_a_complaint(scene: Provisioned) -> None:
+    feed, router, operator = (scene.command(user) for user in ("snp-feed", "snp-router", "snp-operator"))
+
+    router("run", "--until-idle")
+    done = [
+        feed("ingest", "-", stdin=event("1H", 1) + event("6H", 2).replace("07-14", "02-31")),
+        router("run", "--until-idle"),
+        operator("bill", "show", BILL),
+        operator("explain", BILL),
+        operator("dead-letters", "list"),
+        operator("parties"),
+        operator("tail", "--party", "SLTC", "--until-end"),
+        operator("topics", "check"),
+        operator("import", "parties", "-", stdin="scac,status\nNVXB,certifying\n"),
+    ]
+    assert [run.stderr for run in done if "error" in run.stderr or "not_verified" in run.stderr] == []
+    (letter,) = operator.json("dead-letters", "list")
+    (scene.admin.folder / "right.jsonl").write_text(event("6H", 2))
+    operator("dead-letters", "retry", letter["id"], "--with", "right.jsonl")
+    router("run", "--until-idle")
+    (bill,) = operator.json("bill", "show", BILL)
+    assert bill["status"] == "DO_NOT_LOAD"
+
+    with_notices = Consumer(scene.stock("snp.SLTC") | {"group.id": "snp.SLTC.gate", "auto.offset.reset": "earliest"})
+    with_notices.subscribe(["snp.party.SLTC"])
+    notice = None
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while notice is None and time.monotonic() < deadline:
+        notice = with_notices.poll(0.5)
+    assert notice is not None
+    assert not notice.error()
+    assert notice.key() == BILL.encode()
+    with_notices.close()
+
+
+def test_a_party_that_is_cut_off_while_it_reads_is_refused_in_the_session_that_it_has(scene: Provisioned) -> None:
+    consumer = Consumer(scene.stock("snp.SLTC") | {"group.id": "snp.SLTC.gate", "fetch.wait.max.ms": 50})
+    consumer.subscribe(["snp.party.SLTC"])
+    assert not [message for message in consumer.consume(10, 3) if message.error()]
+
+    scene.admin("provision", "revoke", "SLTC")
+
+    refused = KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED
+    seen = []
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not seen and time.monotonic() < deadline:
+        seen = [message.error().code() for message in consumer.consume(1, 0.5) if message.error()]
+    assert seen
+    assert seen[0] in refused
+    consumer.close()
+
+
+async def test_a_fetch_that_waits_at_the_broker_when_its_party_is_cut_off_is_still_answered(
+    scene: Provisioned,
+) -> None:
+    """Kafka asks for the right when a fetch comes in, not when it is answered. That is why `revoke` suspends the party
+    too: the router then writes nothing more that such a fetch could bring."""
+    party, admin = scene.settings("snp.SLTC"), scene.settings("admin")
+    waiting = asyncio.create_task(fetched(scene.bootstrap, party, "snp.party.SLTC", wait_seconds=PATIENCE_SECONDS))
+    await asyncio.sleep(1.5)
+
+    await asyncio.to_thread(scene.admin.process, "provision", "revoke", "SLTC")
+    assert not waiting.done()
+    async with open_kafka_log(scene.url, admin) as log:
+        await log.append(outputs("snp.party.SLTC", 1))
+
+    code, records = await waiting
+    assert (code, bool(records)) == (0, True)
+    with pytest.raises(KafkaConnectionError):
+        await fetched(scene.bootstrap, party, "snp.party.SLTC")
+
+
+async def test_after_its_session_s_time_a_user_that_is_gone_is_refused_whatever_its_rights(
+    scene: Provisioned, secured: SecuredBroker
+) -> None:
+    """`connections.max.reauth.ms`: without it a session outlives its user for as long as it likes."""
+    secured.add_user("lingering", [(ResourceType.TOPIC, "snp.feed-status", AclOperation.READ)])
+    scene.passwords["lingering"] = scene.passwords["admin"]
+    stock = scene.stock("lingering") | {"group.id": "x", "bootstrap.servers": secured.short_sessions}
+    failures: list[KafkaError] = []
+    consumer = Consumer(stock | {"error_cb": failures.append})
+    consumer.list_topics(timeout=PATIENCE_SECONDS)
+    async with AccessAdmin.opened(scene.bootstrap, scene.settings("admin")) as admin:
+        await admin.remove_users(["lingering"])
+
+    deadline = time.monotonic() + SESSION_SECONDS + PATIENCE_SECONDS
+    while not failures and time.monotonic() < deadline:
+        consumer.poll(0.2)
+    assert KafkaError._AUTHENTICATION in [failure.code() for failure in failures]
+    consumer.close()
+
+
+async def test_our_own_clients_lose_one_request_when_their_session_s_time_is_over_and_come_back(
+    scene: Provisioned, secured: SecuredBroker
+) -> None:
+    """aiokafka does not authenticate again: so the router's listener is better without `connections.max.reauth.ms`."""
+    async with open_kafka_log(f"kafka://{secured.short_sessions}", scene.settings("admin")) as log:
+        await log.topics()
+        await asyncio.sleep(SESSION_SECONDS + 0.5)
+        with pytest.raises(TaskRetry, match="closed"):
+            await log.topics()
+        assert "snp.party.SLTC" in await log.topics()
