@@ -106,6 +106,8 @@ class Settings(BaseSettings):
     kafka: dict[str, Any] = {}
     """As in `KafkaSettings`; checked when a Kafka log is opened, since only then its client is loaded."""
     provision: ProvisionSettings = ProvisionSettings()
+    schema_registry_url: str | None = Field(default=None, pattern=r"^https?://")
+    """Where parties ask for schemas: named in what they are handed (`asyncapi`)."""
 
     @classmethod
     def settings_customise_sources(

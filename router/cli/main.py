@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from router.cli import (
+    asyncapi,
     bill,
     check,
     console,
@@ -112,6 +113,7 @@ app.command("contacts")(contacts.list_contacts)
 app.command("check")(check.check)
 app.add_typer(topics.app, name="topics")
 app.add_typer(registry.app, name="registry")
+app.command("asyncapi")(asyncapi.asyncapi)
 app.add_typer(console.app, name="console")
 app.add_typer(provision.app, name="provision")
 
