@@ -16,6 +16,8 @@ TIMELINE = "snp.timeline"
 DEAD_LETTERS = "snp.dead-letters"
 WAITING = "snp.waiting"
 FEED_STATUS = "snp.feed-status"
+ALERTS = "snp.alerts"
+WEBHOOKS = "snp.webhooks"
 PARTY_PREFIX = "snp.party."
 REQUEST_PREFIX = "snp.request."
 
@@ -43,6 +45,8 @@ def topic_specs(partitions: int) -> list[TopicSpec]:
         TopicSpec(DEAD_LETTERS, partitions, compacted=True),
         TopicSpec(REGISTRY, 1, compacted=True),
         TopicSpec(FEED_STATUS, 1),
+        TopicSpec(ALERTS, 1, compacted=True),
+        TopicSpec(WEBHOOKS, 1, compacted=True),
     ]
 
 

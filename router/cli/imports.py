@@ -34,7 +34,7 @@ def parties(context: typer.Context, files: Files, form: FormatOption = Format.TA
     Example:  [bold]snp-router import parties parties.csv[/bold]
 
     Columns: scac, name, roles, status (certifying, live, suspended, external), contact_name, contact_phone,
-    contact_email, aliases (separated by ;), production_group. Only scac is needed.
+    contact_email, aliases (separated by ;), production_group, webhook_url. Only scac is needed.
     """
     result = _table(files, read_parties)
 

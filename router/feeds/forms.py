@@ -95,6 +95,11 @@ Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pa
 Port = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{4}$")]
 """Schedule D."""
 
+_URL: Final = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"
+"""Without user and password: a secret has no place in the registry."""
+
+Url = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_URL)]
+OptionalUrl = Annotated[Url | None, Empty]
 OptionalUpper = Annotated[Upper | None, Empty]
 OptionalText = Annotated[Text | None, Empty]
 OptionalScac = Annotated[Scac | None, Empty]

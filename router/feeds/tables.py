@@ -75,6 +75,7 @@ class PartyForm(BaseModel):
     contact_email: forms.OptionalText = None
     aliases: forms.RegisteredScacs = ()
     production_group: forms.OptionalText = None
+    webhook_url: forms.OptionalUrl = None
 
 
 class LineForm(BaseModel):

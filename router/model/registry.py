@@ -22,6 +22,9 @@ class Party(NamedTuple):
     contact_email: str | None = None
     aliases: tuple[str, ...] = ()
     production_group: str | None = None
+    """The consumer group whose committed offsets show what it has read."""
+    webhook_url: str | None = None
+    """Where its notices go if it has no Kafka."""
 
     @property
     def topic(self) -> str:
