@@ -19,12 +19,14 @@ from router.cli import (
     demo,
     imports,
     ingest,
+    party,
     provision,
     registered,
     registry,
     routing,
     tail,
     topics,
+    unread,
     waiting,
 )
 from router.cli.exit_codes import EPILOG, exit_code_of
@@ -108,6 +110,9 @@ app.command("explain")(bill.explain_bill)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("parties")(registered.parties)
 app.command("sailings")(registered.sailings)
+app.add_typer(party.app, name="party")
+app.command("certify")(party.certify)
+app.command("unread")(unread.unread)
 app.add_typer(waiting.app, name="waiting")
 app.command("contacts")(contacts.list_contacts)
 app.command("check")(check.check)

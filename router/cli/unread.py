@@ -1,0 +1,111 @@
+"""`snp-router unread`: what stops cargo and has not been read by whom it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from router.cli.exit_codes import ExitCode
+from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.clock import MINUTE, iso
+from router.engine.alerts import Alert, Raised, alert_for, settle_alerts
+from router.engine.receipts import DO_NOT_LOAD, HELD, NOT_DELIVERABLE, Stop, Unread, read_unread, sentence
+from router.engine.registrar import read_registry
+from router.engine.worker import now_milliseconds
+
+PREFIX: Final = "unread:"
+
+
+def unread(
+    context: typer.Context,
+    threshold_minutes: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Only what is unread for N minutes or more: say whom to call, raise or end the alarm on snp.alerts, "
+            "and end with 1 if there is any.",
+        ),
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Do-not-loads and holds that their parties have not read, how many and how old.
+
+    Example:  [bold]snp-router unread --threshold-minutes 10[/bold]
+
+    What a party has read is what its production group committed, or what its webhook took. What is over by a later
+    notice, read or not, is not listed.
+    """
+    now = now_milliseconds()
+    found = run(_look(session_of(context), threshold_minutes, now))
+    overdue = [(one, stop) for one in found for stop in _overdue(one, threshold_minutes or 0, now)]
+    if form is Format.JSON:
+        for one in found:
+            emit(_fields(one, [stop for other, stop in overdue if other is one], now))
+    else:
+        _print(found, now)
+        for one, stop in overdue if threshold_minutes is not None else ():
+            console().print(sentence(one.party, stop, now), markup=False, soft_wrap=True)
+        for one in found:
+            if one.receipt.unknown:
+                say(f"{one.party.scac}: nobody can tell what it has read: {one.receipt.unknown}")
+    if threshold_minutes is not None and overdue:
+        raise typer.Exit(ExitCode.PROBLEMS)
+
+
+async def _look(session: Session, threshold_minutes: int | None, now: int) -> list[Unread]:
+    async with session.reading() as log:
+        found = await read_unread(log, await read_registry(log))
+        if threshold_minutes is not None:
+            alerts = [_alert(one, stop, now) for one in found for stop in _overdue(one, threshold_minutes, now)]
+            _say_changes(await settle_alerts(log, PREFIX, alerts, now))
+        return found
+
+
+def _alert(one: Unread, stop: Stop, now: int) -> Alert:
+    id = f"{PREFIX}{one.party.scac}:{stop.bill}"
+    alert = alert_for(one.party, id, stop.kind, stop.since, now, sentence(one.party, stop, now))
+    return alert._replace(bill=stop.bill, notice_id=stop.notice_id)
+
+
+def _say_changes(raised: Raised) -> None:
+    if raised.new or raised.ended:
+        say(f"alarms: {len(raised.new)} raised, {len(raised.ended)} ended")
+
+
+def _overdue(one: Unread, minutes: int, now: int) -> Iterator[Stop]:
+    """The gravest first, then the oldest."""
+    order = (DO_NOT_LOAD, HELD, NOT_DELIVERABLE)
+    stops = sorted(one.stops.values(), key=lambda stop: (order.index(stop.kind), stop.since))
+    return (stop for stop in stops if now - stop.since >= minutes * MINUTE)
+
+
+def _print(found: Sequence[Unread], now: int) -> None:
+    behind = [one for one in found if one.notices]
+    if not behind:
+        console().print("everything that can be followed has been read")
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("party", "do-not-loads", "holds", "no longer deliverable", "oldest", "notices in all", "call"):
+        table.add_column(name, overflow="fold")
+    for one in behind:
+        oldest = f"{(now - one.oldest) // MINUTE} min" if one.oldest is not None else ""
+        counts = (str(one.count(kind) or "") for kind in (DO_NOT_LOAD, HELD, NOT_DELIVERABLE))
+        table.add_row(one.party.scac, *counts, oldest, str(one.notices), one.party.contact_phone or "")
+    console().print(table)
+
+
+def _fields(one: Unread, stops: Sequence[Stop], now: int) -> dict[str, Any]:
+    return {
+        "party": one.party.scac,
+        "unread_notices": None if one.receipt.unknown else one.notices,
+        "unknown": one.receipt.unknown,
+        "stops": [
+            {"bill": stop.bill, "kind": stop.kind, "since": iso(stop.since), "notice_id": stop.notice_id,
+             "minutes": (now - stop.since) // MINUTE, "text": sentence(one.party, stop, now)}
+            for stop in stops
+        ],
+    }  # fmt: skip
