@@ -24,6 +24,7 @@ mpl.rcParams.update(
 import matplotlib.pyplot as plt  # noqa: E402 - what is set above must be set before
 
 if TYPE_CHECKING:
+    from benchmarks.latency import Waits
     from benchmarks.shape import Point
 
 PANELS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -48,6 +49,19 @@ def draw_shape(points: Sequence[Point], path: Path) -> None:
         panel.set_ylim(bottom=0)
         panel.set(xlabel=direction, ylabel="CPU µs an event")
         panel.legend(fontsize=8, frameon=False)
+    save(figure, path)
+
+
+def draw_latency(found: Mapping[str, Sequence[Waits]], path: Path) -> None:
+    """A pair of lines for each log, both axes logarithmic."""
+    figure, panel = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    for color, (log, waits) in zip(("C0", "C1"), found.items(), strict=False):
+        rates = [one.fed for one in waits]
+        panel.plot(rates, [one.p50 for one in waits], color + "o-", markersize=3, label=f"{log}, half of the notices")
+        panel.plot(rates, [one.p99 for one in waits], color + "o--", markersize=3, label=f"{log}, 99 of 100")
+    panel.axhline(50, color="grey", linewidth=0.8)
+    panel.set(xscale="log", yscale="log", xlabel="events a second", ylabel="ms from event to notice")
+    panel.legend(fontsize=8, frameon=False)
     save(figure, path)
 
 

@@ -44,9 +44,18 @@ def test_costs_are_drawn(tmp_path: Path) -> None:
     assert picture.read_text().count("<svg") == 1
 
 
+def test_the_latency_curve_is_drawn(tmp_path: Path) -> None:
+    picture = tmp_path / "latency.svg"
+    assert "p99 ms" in run("benchmarks.latency", "--plot", str(picture))
+    assert picture.read_text().count("<svg") == 1
+
+
 @pytest.mark.kafka
-def test_a_benchmark_runs_on_a_broker(kafka: str) -> None:  # noqa: F811
-    assert "client: read" in run("benchmarks.stages", "--log", "kafka", SNP_TEST_KAFKA=kafka)
+@pytest.mark.parametrize(
+    ("benchmark", "row"), [("benchmarks.stages", "client: read"), ("benchmarks.latency", "p99 ms")]
+)
+def test_a_benchmark_runs_on_a_broker(kafka: str, benchmark: str, row: str) -> None:  # noqa: F811
+    assert row in run(benchmark, "--log", "kafka", SNP_TEST_KAFKA=kafka)
 
 
 @pytest.mark.kafka
