@@ -144,7 +144,7 @@ class Bench:
 
     def __init__(self, trade: Trade, written: Callable[[list[Output]], object] = len) -> None:
         """`written` is shown what each transaction writes."""
-        self.shard = Shard(Rules(), 0)
+        self.shard = Shard(Rules(), 0, 1)
         self._written = written
         self.outputs = 0
         """Written in all."""

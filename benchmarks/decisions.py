@@ -87,7 +87,7 @@ def as_record(offset: int, disposition: Disposition) -> Record:
 
 
 def new_shard() -> Shard:
-    shard = Shard(Rules(), 0)
+    shard = Shard(Rules(), 0, 1)
     lines = (
         Line("OCNX", "operator", "026E", "holds"),
         Line("SLTC", "charterer", "SL26", "own"),

@@ -138,7 +138,7 @@ async def restore(bills: int) -> dict[str, float]:
     done: dict[str, float] = {}
 
     async def run(task: Task) -> None:
-        shard = Shard(Rules(), 0)
+        shard = Shard(Rules(), 0, 1)
         wall, cpu, records = time.perf_counter(), time.process_time(), 0
         async for batch in task.restore(topics.STATE):
             records += len(batch)

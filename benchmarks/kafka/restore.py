@@ -64,7 +64,7 @@ async def one_run(scene: Scene, number: int) -> dict[str, float]:
 
 def states(bills: int) -> Iterator[Output]:
     """Lives of five events, decided once for each fleet; then the same states under other bills' keys."""
-    shard = Shard(Rules(), 0)
+    shard = Shard(Rules(), 0, 1)
     registered = [
         RegistryNote("installation", "secret", 0, "00" * 32),
         RegistryNote("tick", "tick", disposition(0, LIFE[0], 0).action_at),
@@ -90,7 +90,7 @@ def states(bills: int) -> Iterator[Output]:
 
 
 async def restore_once(address: str, number: int) -> None:
-    shard = Shard(Rules(), 0)
+    shard = Shard(Rules(), 0, 1)
     done: dict[str, float] = {}
 
     async def run(task: Task) -> None:

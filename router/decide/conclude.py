@@ -29,12 +29,13 @@ from router.decide.notice import (
     subject_of_word,
 )
 from router.decide.offline import Offline
+from router.decide.outages import is_behind
 from router.decide.paper import REISSUED, handovers, taken_over
 from router.decide.registry import Registry, same_name
 from router.decide.rules import Rules
 from router.decide.state import BillState, Told
 from router.decide.status import Assessment
-from router.decide.waits import CONTRADICTION, Waits, lacks_snp, waits_of
+from router.decide.waits import CONTRADICTION, FEED_BEHIND, Waits, lacks_snp, waits_of
 from router.model.bill import is_vessel_key
 from router.model.facts import Handover, IndexFact, TakenOver
 from router.model.inputs import DeadLetter
@@ -228,6 +229,11 @@ def _entitled(member: Member, told: Told | None, after: Assessment) -> bool:
     return after.do_not_load or (told is not None and told.do_not_load)
 
 
+def is_told_now(member: Member, told: Told | None, after: Assessment) -> bool:
+    """Whether the member was told of the bill, or would be if it were new to it."""
+    return told is not None or _entitled(member, None, after)
+
+
 def _is_new(member: Member, before: BillState, was: Assessment) -> bool:
     """Whether a member missed something that was said before: it gets the status now instead."""
     if before.waiting and any(entry.partition(":")[2] == member.scac for entry in before.waiting):
@@ -301,6 +307,8 @@ def _flags(entered: Entered, state: BillState, known: Known, audience: Audience,
         flags.append("NO_SNP")
     if mismatch:
         flags.append("VESSEL_MISMATCH")
+    if registry.outages and is_behind(registry.outages, known, registry.party_scac):
+        flags.append(FEED_BEHIND)
     if state.offline is not None:
         flags.extend(_offline_flags(state.offline, state.by_hand))
         return tuple(dict.fromkeys(flags))

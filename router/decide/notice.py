@@ -14,7 +14,7 @@ from router.decide.manual import Word
 from router.decide.rules import Rules
 from router.decide.state import Told
 from router.decide.status import CBP_HOLD, MANUAL_HOLD, Assessment, StandingHold
-from router.model.bill import is_vessel_key, split_bill_key
+from router.model.bill import concerns_a_bill, split_bill_key
 from router.model.inputs import Disposition
 
 HOLD: Final = "hold"
@@ -157,10 +157,10 @@ def shared_fields(
 ) -> tuple[Any, ...]:
     """The fields that are the same for all who see everything, in the schema's order (a notice's first part). Without
     `after`: the last word to one who is no longer told, which says nothing of a status."""
-    vessel = is_vessel_key(bill)
-    scac, number = (None, None) if vessel else split_bill_key(bill)
+    concerned = concerns_a_bill(bill)
+    scac, number = split_bill_key(bill) if concerned else (None, None)
     code = rules.codes.get(subject.disposition_code or "")
-    status = None if vessel else after
+    status = after if concerned else None
     return (
         scac,
         number,

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
-from router.model.registry import Line, Party, RegistryNote, Sailing
+from router.decide.outages import Outages, counted, entered
+from router.model.registry import LateTally, Line, Outage, Party, RegistryNote, Sailing
 
 CAMIR_VOYAGE_WIDTH: Final = 5
 SAME_ROTATION_DAYS: Final = 30
@@ -29,6 +30,8 @@ class Registry:
         self.now = 0
         """Time of the latest tick, UTC milliseconds: the only clock a decision sees."""
         self.secret = b""
+        self.outages: Outages = {}
+        """Those that last, and those a feed recovers from."""
         self.audiences: dict[tuple[Any, ...], Any] = {}
         """What `audience_of` worked out, until the registry changes."""
         self._scacs: dict[str, str] = {}
@@ -36,8 +39,14 @@ class Registry:
         """(IMO number, carrier's party) to ids of sailings."""
         self._vessels: dict[str, str] = {}
 
-    def apply(self, value: Party | Sailing | RegistryNote, offset: int = 0) -> None:
+    def apply(self, value: Party | Sailing | RegistryNote | Outage | LateTally, offset: int = 0) -> None:
         """`offset` is the record's in the registry: an epoch is a place, not a count, since compaction drops notes."""
+        if isinstance(value, Outage):
+            self.outages = entered(self.outages, value)
+            return
+        if isinstance(value, LateTally):
+            self.outages = counted(self.outages, value)
+            return
         if not (isinstance(value, RegistryNote) and value.kind == "tick"):
             self.audiences.clear()
         if isinstance(value, Party):

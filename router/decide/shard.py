@@ -12,14 +12,17 @@ from typing import Any, Final
 
 from router import codec, topics
 from router.clock import DAY
+from router.decide.announcing import decision_on, feed_status
 from router.decide.bill import BillRecord, Context, decide, key_of, undecidable_letter
 from router.decide.certification import CERTIFYING, begins, sample_outputs
 from router.decide.conclude import Decision, conclude
 from router.decide.entered import Entered
 from router.decide.index import Index
 from router.decide.notice import CATCH_UP
+from router.decide.outages import Outages, announcements, still_watched, watched_of
 from router.decide.outputs import Origin, index_state_output, letter_output, outputs_of
 from router.decide.registry import Registry
+from router.decide.resync import Resyncs, resync, running_of
 from router.decide.rules import Rules
 from router.decide.state import BillState
 from router.decide.status import OVER
@@ -30,16 +33,19 @@ from router.log.interface import Output, Record
 from router.model.bill import is_vessel_key, split_bill_key
 from router.model.facts import IndexFact
 from router.model.inputs import DeadLetter, Disposition
-from router.model.registry import Party, RegistryNote, Sailing
+from router.model.registry import Heard, Party, RegistryNote, RegistryValue, Request, RequestDone, Sailing
 
 KEYED_BY_BILL: Final = frozenset({topics.URGENT, topics.LINKS, topics.FILINGS, topics.DISPOSITIONS})
+
+TICK: Final = "tick"
 
 HOT_BILLS: Final = 20_000
 """Decoded states kept at hand; the rest lie as bytes, about a third of the memory."""
 
 
 class Shard:
-    def __init__(self, rules: Rules, partition: int) -> None:
+    def __init__(self, rules: Rules, partition: int, tasks: int) -> None:
+        """`tasks`: how many there are."""
         self.rules = rules
         self.partition = partition
         self.registry = Registry()
@@ -48,6 +54,7 @@ class Shard:
         self.sweep = Walk()
         self.certifying: frozenset[str] = frozenset()
         """Parties that were sent their samples and are not live yet. Known to task 0, which sends them."""
+        self.resyncs = Resyncs(partition, tasks)
         self._bills: dict[str, bytes] = {}
         self._hot: OrderedDict[str, BillState] = OrderedDict()
         self._index = Index()
@@ -56,6 +63,7 @@ class Shard:
         self._committed_position: dict[str, int] = {}
         self._committed_walks = (self.walk.place, self.sweep.place)
         self._committed_certifying = self.certifying
+        self._committed_standing = (self.registry.outages, self.resyncs.running)
         self._encoded: dict[str, bytes | None] = {}
         self._tally: Counter[str] = Counter()
         self.totals: Counter[str] = Counter()
@@ -88,12 +96,16 @@ class Shard:
         self.walk = Walk(datum["walk_epoch"], datum["walk_cursor"])
         self.sweep = Walk(datum["sweep_day"], datum["sweep_cursor"])
         self.certifying = frozenset(datum["certifying"])
+        self.registry.outages = {one["outage"]["id"]: watched_of(one) for one in datum["outages"]}
+        self.resyncs.restore(tuple(running_of(one) for one in datum["resyncs"]))
         self._mark_committed()
 
     def load_registry(self, record: Record) -> None:
-        """Take in a registry record from before the position: it was acted on already."""
-        if record.value is not None:
-            self.registry.apply(_registry_value(record.value), record.offset)
+        """Take in a registry record from before the position: it was acted on already. Outages and requests are in the
+        position itself."""
+        value = _registry_value(record.value) if record.value is not None else None
+        if isinstance(value, Party | Sailing | RegistryNote):
+            self.registry.apply(value, record.offset)
 
     # Deciding
 
@@ -101,26 +113,41 @@ class Shard:
         """Apply one input record; what it puts out waits for `take_outputs`. Never raises for what a record says."""
         self.position[record.topic] = record.offset + 1
         if record.value is None:
+            if record.topic == topics.REGISTRY:
+                self.resyncs.forget(record.key)
             return
         try:
             value = codec.decode_value(record.value)
         except InputError as error:
             value = foreign_letter(record, str(error))
-        if isinstance(value, Party | Sailing | RegistryNote):
-            self._registry(value, record.offset)
+        if isinstance(value, RegistryValue):
+            self._registry(value, record)
         elif isinstance(value, IndexFact):
             self._index_fact(value)
         else:
-            self._bill(value, record)  # type: ignore[arg-type]
+            self._bill(value, record)
 
-    def _registry(self, value: Party | Sailing | RegistryNote, offset: int) -> None:
-        self.registry.apply(value, offset)
+    def _registry(self, value: RegistryValue, record: Record) -> None:
+        if isinstance(value, Request):
+            self._outputs.extend(self.resyncs.ask(value, self.registry))
+        elif isinstance(value, RequestDone):
+            self._outputs.extend(self.resyncs.hear(value))
+        elif not isinstance(value, Heard):
+            before = self.registry.outages
+            self.registry.apply(value, record.offset)
+            if isinstance(value, RegistryNote) and value.kind == TICK:
+                self.registry.outages = still_watched(before, self.registry.now, self.rules)
+            if self.partition == 0 and self.registry.outages is not before:
+                self._announce(before, record)
+            if self.partition == 0:
+                self._certify(value, record.offset)
+            self._begin_walks()
+
+    def _begin_walks(self) -> None:
         if self.registry.epoch > self.walk.goal:
             self.walk = Walk(self.registry.epoch, "")
         if self.registry.now // DAY > self.sweep.goal and self.sweep.cursor is None:
             self.sweep = Walk(self.registry.now // DAY, "")
-        if self.partition == 0:
-            self._certify(value, offset)
 
     def _certify(self, value: object, offset: int) -> None:
         """A party that becomes `certifying` gets its samples, once."""
@@ -129,6 +156,15 @@ class Shard:
         if isinstance(value, Party):
             others = self.certifying - {value.scac}
             self.certifying = others | {value.scac} if value.status == CERTIFYING else others
+
+    def _announce(self, before: Outages, record: Record) -> None:
+        for announcement in announcements(before, self.registry.outages):
+            if announcement.watched.outage.carrier is None:
+                self._outputs.append(feed_status(announcement, self.registry.now))
+            decision = decision_on(announcement, self.registry)
+            assert decision.state is not None
+            self._outputs.extend(outputs_of(decision.state.key, decision, self._origin(record, None), self.rules))
+            self._tally.update(notice.kind for notice in decision.notices)
 
     def _bill(self, value: BillRecord, record: Record) -> None:
         if isinstance(value, DeadLetter) and not _names_a_bill(value):
@@ -187,11 +223,18 @@ class Shard:
             for key in walk.next(self._bills, limit - looked):
                 look(key)
                 looked += 1
+        while self.resyncs.is_walking and looked < limit:
+            scac, keys, done = self.resyncs.next(self._bills, limit - looked, self.registry.now)
+            for key in keys:
+                self._resync(key, scac)
+            looked += len(keys)
+            if done is not None:
+                self._outputs.append(done)
         return looked
 
     @property
     def is_walking(self) -> bool:
-        return self.walk.cursor is not None or self.sweep.cursor is not None
+        return self.walk.cursor is not None or self.sweep.cursor is not None or self.resyncs.is_walking
 
     def _refresh(self, key: str) -> None:
         """Who is new gets the status now, who has dropped out a last word. Nothing is written where nothing changed."""
@@ -200,6 +243,12 @@ class Shard:
             return
         decision = conclude(before, Entered(before.copy(), CATCH_UP), self.registry, self.rules)
         if decision.notices or decision.facts or decision.waiting_changed:
+            self._keep(key, decision, self._walk_origin())
+
+    def _resync(self, key: str, scac: str) -> None:
+        before = self.state(key)
+        decision = resync(before, scac, self.registry, self.rules) if before is not None else None
+        if decision is not None:
             self._keep(key, decision, self._walk_origin())
 
     def _forget(self, key: str) -> None:
@@ -267,6 +316,8 @@ class Shard:
                 "sweep_day": self.sweep.goal,
                 "sweep_cursor": self.sweep.cursor,
                 "certifying": sorted(self.certifying),
+                "outages": tuple(self.registry.outages.values()),
+                "resyncs": self.resyncs.running,
             },
         )
 
@@ -288,10 +339,14 @@ class Shard:
         self._committed_position = dict(self.position)
         self._committed_walks = (self.walk.place, self.sweep.place)
         self._committed_certifying = self.certifying
+        self._committed_standing = (self.registry.outages, self.resyncs.running)
 
     def abandon(self) -> None:
-        """Forget what the transaction changed. The registry stays: what it was told holds whoever hears it twice."""
+        """Forget what the transaction changed. Of the registry parties and sailings stay: what it was told of them
+        holds whoever hears it twice."""
         self.position = dict(self._committed_position)
+        self.registry.outages, running = self._committed_standing
+        self.resyncs.restore(running)
         self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)
         self.certifying = self._committed_certifying
         self._index.abandon()
@@ -304,9 +359,9 @@ class Shard:
         self._tally = Counter()
 
 
-def _registry_value(value: bytes) -> Party | Sailing | RegistryNote:
+def _registry_value(value: bytes) -> RegistryValue:
     decoded = codec.decode_value(value)
-    if not isinstance(decoded, Party | Sailing | RegistryNote):
+    if not isinstance(decoded, RegistryValue):
         raise InputError("a record that is no registry record stands in the registry")
     return decoded
 

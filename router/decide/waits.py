@@ -14,6 +14,9 @@ from router.model.bill import is_vessel_key, split_bill_key
 CONTRADICTION: Final = "CONTRADICTION"
 """Flag, and reason to wait: what was said by hand and what CBP sent disagree. Meanwhile what holds stands."""
 
+FEED_BEHIND: Final = "FEED_BEHIND"
+"""Flag: an outage covers the bill, so no news of it is no clearance."""
+
 
 class Waits(NamedTuple):
     """That a bill is incomplete: what is missing, and who could not be told."""

@@ -129,7 +129,8 @@ class Worker:
     async def _restore(self, task: Task) -> Shard:
         """State, position, and the registry as it was at that position."""
         started = time.perf_counter()
-        shard = Shard(self._rules, task.partition)
+        tasks = len(await self._log.end_offsets(topics.DISPOSITIONS))
+        shard = Shard(self._rules, task.partition, tasks)
         async for batch in task.restore(topics.STATE):
             for record in batch:
                 shard.load(record)

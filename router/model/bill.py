@@ -22,3 +22,13 @@ def vessel_key(imo_number: str | None, vessel_name: str | None, carrier_scac: st
 
 def is_vessel_key(key: str) -> bool:
     return key.startswith("vessel:")
+
+
+def outage_key(outage_id: str) -> str:
+    """The key of what is said of an outage."""
+    return f"outage:{outage_id}"
+
+
+def concerns_a_bill(key: str) -> bool:
+    """Whether a key is a bill's: those of vessels and outages begin in lower case."""
+    return not key[:1].islower()

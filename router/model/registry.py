@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from router.model.bill import outage_key
+
 PARTY_STATUSES = ("certifying", "live", "suspended", "external")
 LINE_ROLES = ("operator", "charterer")
 SCOPES = ("own", "do-not-load", "holds", "all")
@@ -174,7 +176,7 @@ def registry_key(value: RegistryValue) -> bytes:
         case RegistryNote():
             key = f"{'destination' if value.kind in ('missing', 'back') else value.kind}:{value.key}"
         case Outage():
-            key = f"outage:{value.id}"
+            key = outage_key(value.id)
         case Heard():
             key = f"heard:{value.feed}:{value.port or ''}"
         case LateTally():

@@ -36,7 +36,7 @@ class Harness:
         self.partitions = partitions
         self.rules = rules or Rules()
         self.log: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
-        self.shards = [Shard(self.rules, partition) for partition in range(partitions)]
+        self.shards = [Shard(self.rules, partition, partitions) for partition in range(partitions)]
         self.register(RegistryNote("installation", "secret", now, SECRET))
         if now:
             self.tick(now)
@@ -91,7 +91,7 @@ class Harness:
     def restart(self, partition: int) -> None:
         """A new shard from what the old one wrote, as after a crash. Compacted topics keep the last of each
         key."""
-        shard = self.shards[partition] = Shard(self.rules, partition)
+        shard = self.shards[partition] = Shard(self.rules, partition, self.partitions)
         for topic in topics.STATE:
             for record in _compacted(self.log[topic, partition]):
                 shard.load(record)

@@ -14,14 +14,16 @@ from typing import Any, NamedTuple
 from router import codec
 from router.decide.bill import BillRecord, Context, decide, undecidable_letter
 from router.decide.identity import notice_id
+from router.decide.outages import Outages, announcements, entered, still_watched
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.decide.shard import foreign_letter
 from router.decide.state import BillState
 from router.errors import InputError
 from router.log.interface import Record
+from router.model.bill import concerns_a_bill, is_vessel_key
 from router.model.inputs import Confirmation
-from router.model.registry import party_topic
+from router.model.registry import Outage, RegistryNote, party_topic
 
 FORGOTTEN = "FORGOTTEN"
 
@@ -114,8 +116,27 @@ def _numbers_differ(life: list[Entry]) -> Iterator[str]:
             yield f"{entry}: the decision before it in the history is number {before.fields['sequence']}"
 
 
+def _announcements_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
+    """Announces an outage anew. Of what came late the history has no record: only that it can't be over too early."""
+    outages: Outages = {}
+    for entry in life:
+        value = codec.decode_value(entry.fields["input"])
+        after = outages
+        if isinstance(value, Outage):
+            after = entered(outages, value)
+        elif isinstance(value, RegistryNote):
+            after = still_watched(outages, value.at, rules)
+        said = [announcement.state for announcement in announcements(outages, after)]
+        if said != [entry.fields["status"]]:
+            yield f"{entry}: it announces {entry.fields['status']}, decided anew {said}"
+        outages = after
+
+
 def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
     """Decides anew, without knowing parties and sailings: they bear on who is told, not on the status."""
+    if not concerns_a_bill(life[0].bill) and not is_vessel_key(life[0].bill):
+        yield from _announcements_differ(life, rules)
+        return
     context = Context(Registry(), rules)
     state: BillState | None = None
     ids: dict[str, str] = {}

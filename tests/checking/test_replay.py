@@ -9,7 +9,8 @@ import pytest
 
 from router import codec, topics
 from router.log.interface import Record
-from router.model.inputs import Confirmation
+from router.model.inputs import Confirmation, ManualEvent, PaperBill, PaperMatch
+from router.model.registry import Outage, Request
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check
 from tests.checking.samples import (
@@ -18,12 +19,15 @@ from tests.checking.samples import (
     OTHER_HOUSE,
     PARTIES,
     START,
+    at,
     dead_letter,
     event,
     filing,
     on_container,
     sailing,
 )
+
+PAPER = "NVXBPAPER0000001"
 
 
 class History(NamedTuple):
@@ -49,9 +53,26 @@ def story() -> Harness:
     assert state is not None
     harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.unread), "me", "seen", START))
     harness.feed_bytes(topics.DISPOSITIONS, MASTER.encode(), b"garbage")
+    _days_of_outage(harness)
     harness.roster(sailing(lines=()))
     harness.pump()
     return harness
+
+
+def _days_of_outage(harness: Harness) -> None:
+    """Words by hand, a bill on paper that is filed under another number, announcements and a resync."""
+    outage = Outage("o1", "DECLARED", START, carrier="SLTC")
+    harness.register(outage)
+    for value in (
+        PaperBill(filing(PAPER), at(10), "CBPF1302", "me", received_at=at(10)),
+        ManualEvent(PAPER[:4], PAPER[4:], "m1", "PLACE", at(20), "me", "phone", "6H", received_at=at(20)),
+        PaperMatch(PAPER[:4], PAPER[4:], OTHER_HOUSE, "me", at(30)),
+        event("6H", 25, bill=OTHER_HOUSE),
+    ):
+        harness.feed(value)
+        harness.pump()
+    harness.register(outage._replace(ended_at=at(40)), Request("q1", "RESYNC", "NVXB", "me", at(50)))
+    harness.tick(at(100))
 
 
 @pytest.fixture
@@ -63,6 +84,9 @@ def history() -> History:
 def test_nothing_is_wrong_with_what_the_router_wrote(history: History) -> None:
     assert history.faults() == []
     assert len(history.notices) > 20
+    causes = {decoded(notice)["cause"] for notice in history.notices}
+    assert causes >= {"OPERATOR", "REISSUE", "RESYNC", "LINK", "CATCH_UP", "NO_LONGER_NOTIFIED"}
+    assert {"DOWN", "RECOVERING", "RECOVERED"} <= {decoded(entry)["status"] for entry in history.timeline}
 
 
 Plant = Callable[[History], None]
@@ -118,6 +142,13 @@ def another_status(history: History) -> None:
     history.timeline[place] = history.timeline[place]._replace(value=codec.encode("timeline-entry", entry))
 
 
+def announced_too_early(history: History) -> None:
+    place = next(place for place, one in enumerate(history.timeline) if decoded(one)["status"] == "RECOVERING")
+    entry = decoded(history.timeline[place]) | {"status": "RECOVERED"}
+    entry.pop("kind")
+    history.timeline[place] = history.timeline[place]._replace(value=codec.encode("timeline-entry", entry))
+
+
 def an_entry_lost(history: History) -> None:
     of_one = [one for one in history.timeline if one.key == HOUSE.encode()]
     history.timeline.remove(of_one[1])
@@ -135,6 +166,7 @@ def an_entry_lost(history: History) -> None:
         (of_another_kind, "a release where"),
         (under_another_bill, "its key is not that of the bill"),
         (another_status, "decided anew it is HELD"),
+        (announced_too_early, "it announces RECOVERED, decided anew ['RECOVERING']"),
         (an_entry_lost, "the decision before it in the history is number"),
     ],
 )
