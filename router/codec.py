@@ -44,6 +44,7 @@ from router.model.registry import (
 
 MAGIC: Final = b"\x00"
 HEADER_SIZE: Final = 5
+FIRST_ID: Final = 1_000_000_000
 
 Datum = dict[str, Any]
 
@@ -56,14 +57,26 @@ def schema_directory() -> Path:
 
 @cache
 def schema_ids() -> dict[str, int]:
-    """Schema name (the file's) to id."""
+    """Schema name (the file's) to id, our own. At least FIRST_ID, so that no external registry's is the same."""
     ids: dict[str, int] = json.loads((schema_directory() / "ids.json").read_text())
     return ids
 
 
+_published: dict[str, int] = {}
+
+
+def publish_under(ids: Mapping[str, int]) -> None:
+    """From now on, in this process, what parties read is written with these ids, those of an external registry (schema
+    name to id). All else keeps ours, and both are read: ours begin where no registry gets to by counting."""
+    _published.clear()
+    _published.update(ids)
+    header.cache_clear()
+    schema_names.cache_clear()
+
+
 @cache
 def schema_names() -> dict[int, str]:
-    return {number: name for name, number in schema_ids().items()}
+    return {number: name for ids in (schema_ids(), _published) for name, number in ids.items()}
 
 
 @cache
@@ -75,7 +88,7 @@ def raw_schema(name: str) -> Datum:
 
 @cache
 def header(name: str) -> bytes:
-    return MAGIC + schema_ids()[name].to_bytes(4, "big")
+    return MAGIC + (_published.get(name) or schema_ids()[name]).to_bytes(4, "big")
 
 
 def encode(name: str, datum: Mapping[str, Any] | tuple[Any, ...]) -> bytes:

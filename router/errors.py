@@ -50,3 +50,16 @@ class DestinationMissing(LogError):
             "the topic is there"
         )
         self.topics = topics
+
+
+class RegistryError(RouterError):
+    """An external schema registry does not answer (`status` is None), or not with what was asked for."""
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
+    @property
+    def is_an_answer(self) -> bool:
+        """It said no. Otherwise asking again may help."""
+        return self.status is not None and self.status < 500

@@ -37,6 +37,7 @@ from router.engine.worker import WorkSettings
 from router.errors import UsageError
 from router.log.sqlite import SqliteSettings
 from router.provision.settings import ProvisionSettings
+from router.schema_registry.settings import RegistrySettings
 
 CONFIG_FILE: Final = Path("snp-router.toml")
 """Read if it is there and no other is named."""
@@ -106,6 +107,8 @@ class Settings(BaseSettings):
     kafka: dict[str, Any] = {}
     """As in `KafkaSettings`; checked when a Kafka log is opened, since only then its client is loaded."""
     provision: ProvisionSettings = ProvisionSettings()
+    registry: RegistrySettings = RegistrySettings()
+    """Of schemas, where it is not our own."""
     schema_registry_url: str | None = Field(default=None, pattern=r"^https?://")
     """Where parties ask for schemas: named in what they are handed (`asyncapi`)."""
 

@@ -128,7 +128,22 @@ def test_what_lies_in_the_registry_lies_under_keys_of_its_own() -> None:
 
 
 def test_values_are_framed_as_confluents_are() -> None:
-    assert encode_value(VALUES[0])[:5] == b"\x00\x00\x00\x00\x01"
+    assert encode_value(VALUES[0])[:5] == b"\x00" + (codec.FIRST_ID + 1).to_bytes(4, "big")
+
+
+def test_what_parties_read_is_written_with_an_external_registry_s_ids_and_both_are_read() -> None:
+    (datum,) = generate_many(fastavro.parse_schema(plain(raw_schema("hold"))), 1)
+    fields: dict[str, Any] = datum  # type: ignore[assignment]
+    ours = encode("hold", fields)
+    codec.publish_under({"hold": 1, "change": 2, "release": 3})
+    try:
+        theirs = encode("hold", fields)
+        assert theirs == b"\x00\x00\x00\x00\x01" + ours[5:]
+        assert codec.schema_name_of(theirs) == codec.schema_name_of(ours) == "hold"
+        assert encode_value(VALUES[0])[:5] == b"\x00" + (codec.FIRST_ID + 1).to_bytes(4, "big")
+    finally:
+        codec.publish_under({})
+    assert encode("hold", fields) == ours
 
 
 @pytest.mark.parametrize("kind", NOTICE_KINDS)

@@ -15,7 +15,7 @@ import fastavro
 import pytest
 from fastavro.utils import generate_many
 
-from router.codec import NOTICE_KINDS, raw_schema, schema_directory, schema_ids
+from router.codec import FIRST_ID, NOTICE_KINDS, raw_schema, schema_directory, schema_ids
 
 ACCEPTED = Path(__file__).parent / "schemas"
 NAMES = sorted(path.stem for path in schema_directory().glob("*.avsc"))
@@ -98,6 +98,7 @@ def test_every_record_and_every_field_says_what_it_means(name: str) -> None:
 def test_every_schema_has_one_id_of_its_own_that_never_changes() -> None:
     assert sorted(schema_ids()) == NAMES
     assert len(set(schema_ids().values())) == len(NAMES)
+    assert all(FIRST_ID <= number < 2**31 for number in schema_ids().values())
     before = json.loads((ACCEPTED / "ids.json").read_text())
     assert {name: schema_ids().get(name) for name in before} == before
 

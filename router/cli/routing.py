@@ -22,6 +22,7 @@ from router.log.interface import Log
 from router.log.url import SQLITE
 from router.observe.server import status_app
 from router.observe.watching import keep_watching
+from router.schema_registry.external import publish_under_external_ids
 
 _log = structlog.get_logger(__name__)
 
@@ -81,6 +82,7 @@ async def _supervise(session: Session, workers: int) -> int:
 
 async def _route(session: Session, totals: Totals, listen: str | None, *, until_idle: bool) -> None:
     rules, work = session.settings.decision_rules(), session.settings.work_settings()
+    await publish_under_external_ids(session.settings.registry)
     async with session.writing() as log:
         await tell_time(log)
         worker = Worker(log, rules, work, until_idle=until_idle)

@@ -26,6 +26,7 @@ from router.engine.registrar import prepare
 from router.engine.views import NotFoundError
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
+from router.schema_registry.external import publish_under_external_ids
 from router.settings import Settings, load_settings
 
 PLAIN_WIDTH: Final = 120
@@ -80,6 +81,7 @@ class Session:
         async with open_log(url, self.settings.log_settings()) as log:
             if topics.BILLS not in await log.topics():
                 raise NotFoundError(f"{url} is empty: begin with `snp-router import parties FILE`")
+            await publish_under_external_ids(self.settings.registry)
             yield log
 
     @asynccontextmanager

@@ -24,7 +24,7 @@ class Unavailable(Exception):
 @cache
 def jars(version: str = VERSION) -> Path:
     """The folder with the jars of `version`, downloaded on first use. Raises Unavailable."""
-    _require_java()
+    check_java()
     folder = CACHE / version / "libs"
     if (folder / ".complete").exists():
         return folder
@@ -64,7 +64,8 @@ def _logging(version: str) -> list[str]:
 
 
 @cache
-def _require_java() -> None:
+def check_java() -> None:
+    """Raises Unavailable where Java is missing or too old."""
     executable = shutil.which("java")
     if executable is None:
         raise Unavailable("there is no Java on the path")
