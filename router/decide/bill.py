@@ -220,11 +220,13 @@ def _enter_manual(state: BillState, record: ManualEvent, context: Context) -> En
 
 
 def _enter_link(state: BillState, record: LinkFact, context: Context) -> Entered | None:
-    links = {key: link for key, link in state.links.items() if key != record.key}
+    known = state.links.get(record.key)
+    if known == record if record.active else known is None:
+        return None
+    links = state.links.copy()
+    links.pop(record.key, None)
     if record.active:
         links[record.key] = record
-    if links == state.links:
-        return None
     state.links = links
     return Entered(state, LINK)
 

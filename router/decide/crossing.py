@@ -32,9 +32,14 @@ def said_by(state: BillState, known: Known, after: Assessment, sailing: Sailing 
     where = (sailing.sailing_id if sailing else None, known.imo_number, known.arrival_date)
     containers = {container_key(number) for number in known.container_numbers}
     containers |= {hold.container_number for hold in own if hold.container_number}
+    in_every = [hold for hold in own if hold.container_number is None and hold.do_not_load]
+    in_one: dict[str, list[StandingHold]] = {}
+    for hold in own:
+        if hold.container_number is not None:
+            in_one.setdefault(hold.container_number, []).append(hold)
     facts = {}
     for container in sorted(containers):
-        stopping = [hold for hold in own if _stops_box(hold, container)]
+        stopping = in_every + in_one.get(container, [])
         facts[f"{CONTAINER}:{container}"] = _fact(f"{CONTAINER}:{container}", state.key, stopping, where)
     if known.master_bill:
         key = f"{MASTER}:{known.master_bill}"
@@ -43,12 +48,6 @@ def said_by(state: BillState, known: Known, after: Assessment, sailing: Sailing 
         key = f"{ORIGINAL}:{known.original_bill}"
         facts[key] = _fact(key, state.key, [], (None, None, None))
     return facts
-
-
-def _stops_box(hold: StandingHold, container: str) -> bool:
-    if hold.container_number is not None:
-        return hold.container_number == container
-    return hold.do_not_load
 
 
 def _fact(

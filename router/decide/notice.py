@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from router.clock import from_posted
@@ -204,8 +205,7 @@ def hold_fields(hold: StandingHold, known: Known) -> dict[str, Any]:
     """A hold as notices and `bill show` write it; its container as it is written on the bill, with its check digit."""
     container = hold.container_number
     if container is not None:
-        as_written = (number for number in known.container_numbers if container_key(number) == container)
-        container = next(as_written, container)
+        container = _as_written(known.container_numbers).get(container, container)
     return {
         "code": hold.code,
         "kind": hold.kind,
@@ -214,3 +214,9 @@ def hold_fields(hold: StandingHold, known: Known) -> dict[str, Any]:
         "placed_at": None if hold.placed is None else from_posted(hold.placed),
         "meaning": hold.meaning,
     }
+
+
+@lru_cache(1024)
+def _as_written(numbers: tuple[str, ...]) -> dict[str, str]:
+    """By what they are without check digit; of two spellings the first."""
+    return {container_key(number): number for number in reversed(numbers)}

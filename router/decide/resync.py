@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from router import codec, topics
 from router.clock import DAY
 from router.decide.audience import audience_of
+from router.decide.bills import Bills
 from router.decide.conclude import Decision, conclude, is_told_now
 from router.decide.entered import Entered
 from router.decide.notice import RESYNC
@@ -100,7 +101,7 @@ class Resyncs:
         """The request under that key of the registry was taken away."""
         self.running = tuple(one for one in self.running if registry_key(one.request) != key)
 
-    def next(self, bills: dict[str, bytes], limit: int, now: int) -> tuple[str, list[str], Output | None]:
+    def next(self, bills: Bills, limit: int, now: int) -> tuple[str, list[str], Output | None]:
         """Whom to resync, on which bills; and what is to be said once it is all."""
         one = next((one for one in self.running if one.cursor is not None), None)
         if one is None or limit <= 0:

@@ -14,6 +14,7 @@ from router import codec, topics
 from router.clock import DAY
 from router.decide.announcing import decision_on, feed_status
 from router.decide.bill import BillRecord, Context, decide, key_of, undecidable_letter
+from router.decide.bills import Bills
 from router.decide.certification import CERTIFYING, begins, sample_outputs
 from router.decide.conclude import Decision, conclude
 from router.decide.entered import Entered
@@ -55,7 +56,7 @@ class Shard:
         self.certifying: frozenset[str] = frozenset()
         """Parties that were sent their samples and are not live yet. Known to task 0, which sends them."""
         self.resyncs = Resyncs(partition, tasks)
-        self._bills: dict[str, bytes] = {}
+        self._bills = Bills()
         self._hot: OrderedDict[str, BillState] = OrderedDict()
         self._index = Index()
         self._outputs: list[Output] = []
@@ -87,7 +88,7 @@ class Shard:
             if record.value is not None:
                 self._load_position(codec.decode(record.value)[1])
         elif record.value is None:
-            self._bills.pop(record.key.decode(), None)
+            self._bills.drop(record.key.decode())
         else:
             self._bills[record.key.decode()] = record.value
 
@@ -325,7 +326,7 @@ class Shard:
         for key, value in self._encoded.items():
             state = self._changed_bills[key]
             if state is None or value is None:
-                self._bills.pop(key, None)
+                self._bills.drop(key)
                 self._hot.pop(key, None)
             else:
                 self._bills[key] = value
