@@ -1,0 +1,150 @@
+"""What `deploy/` holds, looked at by the tools made for it: nothing here starts a container."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft201909Validator
+
+from router.console.figures import DeskFigures
+from router.observe.metrics import Metrics
+from router.settings import load_settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+TOP = DEPLOY.parent
+
+
+def tool(name: str) -> str:
+    """Where a tool is. Where it isn't, the test is skipped, with the reason, and under CI=true it fails."""
+    beside_python = Path(sys.executable).parent / name
+    found = str(beside_python) if beside_python.exists() else shutil.which(name)
+    if found is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"there is no {name} here")
+    return found
+
+
+def accepts(*words: str, cwd: Path = DEPLOY) -> None:
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return loaded
+
+
+# Prometheus and Grafana
+
+
+def test_prometheus_takes_its_settings_and_the_alert_rules() -> None:
+    accepts(tool("promtool"), "check", "config", "prometheus.yml", cwd=DEPLOY / "prometheus")
+
+
+def test_alerts_fire_when_they_should_and_only_then() -> None:
+    accepts(tool("promtool"), "test", "rules", "alerts.test.yml", cwd=DEPLOY / "prometheus")
+
+
+def test_alerts_and_the_dashboard_name_only_figures_there_are() -> None:
+    there = {
+        name + suffix
+        for registry in (Metrics().registry, DeskFigures().registry)
+        for family in registry.collect()
+        for name in [family.name]
+        for suffix in ("", "_total", "_bucket", "_sum", "_count")
+    }
+    text = (DEPLOY / "prometheus/alerts.yml").read_text()
+    text += "".join(path.read_text() for path in (DEPLOY / "grafana/dashboards").glob("*.json"))
+    named = set(re.findall(r"\bsnp_[a-z_]+", text))
+    assert named
+    assert named - there == set()
+
+
+def test_every_alert_has_its_place_in_the_runbook() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
+    alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    headings = set(re.findall(r"^### (Snp\w+)", (TOP / "docs/runbook.md").read_text(), re.MULTILINE))
+    assert alerts == headings
+
+
+def test_the_dashboard_is_one_that_grafana_reads() -> None:
+    dashboard = json.loads((DEPLOY / "grafana/dashboards/snp-router.json").read_text())
+    places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
+    assert len(set(places)) == len(places)
+    assert all(x + w <= 24 for x, _, w, _ in places)
+    assert all(panel["targets"] and panel["title"] for panel in dashboard["panels"])
+
+
+# Containers
+
+
+def test_the_compose_file_follows_its_specification() -> None:
+    specification = json.loads(Path(__file__).with_name("compose-spec.json").read_text())
+    assert [error.message for error in Draft201909Validator(specification).iter_errors(compose())] == []
+
+
+def test_no_part_of_ours_runs_as_root_or_writes_where_it_should_not() -> None:
+    ours = {name: part for name, part in compose()["services"].items() if part["image"] == "snp-router"}
+    assert set(ours) == {"provision", "router", "feed", "console", "registry"}
+    for name, part in ours.items():
+        assert part["read_only"], name
+        assert part["cap_drop"] == ["ALL"], name
+    assert "\nUSER 10001\n" in (DEPLOY / "Dockerfile").read_text()
+
+
+def test_the_settings_in_the_compose_file_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A slip of the pen in a variable's name would be found only on the day it is needed."""
+    monkeypatch.chdir(tmp_path)
+    for name, part in compose()["services"].items():
+        given = {key: value for key, value in part.get("environment", {}).items() if key.startswith("SNP_")}
+        given.pop("SNP_HEALTH_PORT", None)  # the image's own
+        with monkeypatch.context() as environment:
+            for key, value in given.items():
+                environment.setenv(key, value)
+            if given:
+                assert load_settings().log.startswith("kafka://"), name
+
+
+def test_commands_in_the_compose_file_and_the_units_are_commands() -> None:
+    units = [path.read_text() for path in (DEPLOY / "systemd").glob("*.service")]
+    lines = [re.search(r"^ExecStart=\S+ --config \S+ (.+)$", text, re.MULTILINE) for text in units]
+    commands = [line[1].split() for line in lines if line]
+    commands += [
+        part["command"] for part in compose()["services"].values() if "entrypoint" not in part and "command" in part
+    ]
+    assert len(commands) == 6
+    for words in commands:
+        options = [word for word in words if word.startswith("--")]
+        names = [word for word in words[:2] if re.fullmatch("[a-z-]+", word) and not word.startswith("-")]
+        shown = subprocess.run(
+            [sys.executable, "-m", "router.cli", *names, "--help"], capture_output=True, text=True, check=True, cwd=TOP
+        ).stdout
+        for option in options:
+            assert option in shown, words
+
+
+def test_the_image_is_made_as_its_linter_likes_it() -> None:
+    accepts(tool("hadolint"), "Dockerfile")
+
+
+# systemd
+
+
+def test_the_units_are_units(tmp_path: Path) -> None:
+    """As systemd reads them, with a program that is there in place of ours."""
+    for unit in (DEPLOY / "systemd").glob("*.service"):
+        text = (
+            unit.read_text()
+            .replace("/opt/snp-router/bin/snp-router", "/bin/true")
+            .replace("User=snp-router", "User=root")
+        )
+        (tmp_path / unit.name).write_text(text.replace("Group=snp-router", "Group=root"))
+    accepts(tool("systemd-analyze"), "verify", *map(str, tmp_path.iterdir()))
