@@ -27,16 +27,19 @@ def serve(
     listen: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Setting console.listen; by default 127.0.0.1:8080.")
     ] = None,
+    status_listen: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Answer /metrics, /live and /ready there, without log-in.")
+    ] = None,
 ) -> None:
     """Serve the pages until stopped.
 
     Example:  [bold]snp-router console user add alice --role operator && snp-router console[/bold]
     """
     if context.invoked_subcommand is None:
-        run(_serve(session_of(context), listen))
+        run(_serve(session_of(context), listen, status_listen))
 
 
-async def _serve(session: Session, listen: str | None) -> None:
+async def _serve(session: Session, listen: str | None, status_listen: str | None) -> None:
     from router.console.serve import serve_console  # a web server is loaded only by who needs one
 
     settings = session.settings.console
@@ -44,7 +47,9 @@ async def _serve(session: Session, listen: str | None) -> None:
         raise UsageError("nobody may log in yet: `snp-router console user add NAME --role operator`")
     async with (
         session.reading() as log,
-        serve_console(log, session.settings.decision_rules(), settings, listen or settings.listen) as address,
+        serve_console(
+            log, session.settings.decision_rules(), settings, listen or settings.listen, status_listen
+        ) as address,
     ):
         say(f"the console is at http://{address}/ until you stop it")
         await asyncio.Event().wait()

@@ -99,7 +99,9 @@ async def _showing(worker: Worker, log: Log, listen: str | None) -> AsyncIterato
         return
     host, port = address_of(listen)
     slot = int(os.environ.get(SLOT, 0))
-    async with serving(status_app(worker.metrics, worker.health), f"{host}:{port + slot if port else 0}") as address:
+    async with serving(
+        status_app(worker.metrics.registry, worker.health), f"{host}:{port + slot if port else 0}"
+    ) as address:
         _log.info("status_served", address=address)
         watching = asyncio.create_task(keep_watching(log, worker.shards, worker.metrics), name="watching lag")
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from router.console.access import Access
 from router.console.follower import Follower
@@ -12,8 +12,17 @@ from router.decide.audience import audience_of
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.decide.stored import decode_state
+from router.engine.receipts import Unread
 from router.engine.views import BillView, NotFoundError, is_in_stopped_box
 from router.log.interface import Log
+
+
+@dataclass
+class Watched:
+    """What was last asked for (`router/console/watching.py`)."""
+
+    unread: list[Unread] = field(default_factory=list)
+    """Of each live party; first who has left something unread for longest."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,7 @@ class Desk:
     hub: Hub
     follower: Follower
     access: Access
+    watched: Watched = field(default_factory=Watched)
 
     @property
     def registry(self) -> Registry:

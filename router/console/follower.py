@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Final
 
 import structlog
@@ -34,16 +34,24 @@ class Follower:
         """Why nothing comes in at the moment."""
         self._log, self._index, self._hub = log, index, hub
 
+    def hanging(self) -> list[str]:
+        """The console hangs nowhere: what fails is tried again."""
+        return []
+
+    def unready(self) -> list[str]:
+        reasons = [] if self.caught_up.is_set() else ["the index is still being made"]
+        return reasons if self.trouble is None else [*reasons, self.trouble]
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep(self._follow_registry), name="console: registry")
             group.create_task(self._keep(self._follow_bills), name="console: bills")
 
-    async def _keep(self, follow: object) -> None:
+    async def _keep(self, follow: Callable[[], Awaitable[None]]) -> None:
         pauses = growing_pauses(0.5, 30)
         while True:
             try:
-                await follow()  # type: ignore[operator]
+                await follow()
             except LogError as error:
                 self.trouble = str(error)
                 pause = next(pauses)
@@ -70,14 +78,17 @@ class Follower:
             _log.warning("console_index_begun_anew", reason="the log is another one than before")
             await self._index.begin_anew()
             progress = {}
-        async for batch in self._log.read(FOLLOWED, begin=progress):
+        await self._take(self._log.read(FOLLOWED, begin=progress, until_end=True))
+        self.caught_up.set()
+        await self._take(self._log.read(FOLLOWED, begin=await self._index.progress()))
+
+    async def _take(self, batches: AsyncIterator[list[Record]]) -> None:
+        async for batch in batches:
             self.trouble = None
             for records in _parts(batch):
                 entries = await self._index.take(records)
                 if self.caught_up.is_set():
                     self._hub.tell(entries)
-            if not batch:  # nothing more is waiting
-                self.caught_up.set()
 
 
 def _parts(records: list[Record]) -> Iterable[list[Record]]:

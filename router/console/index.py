@@ -33,6 +33,8 @@ CREATE TABLE bills (
     bill TEXT PRIMARY KEY, status TEXT, do_not_load INTEGER, imo_number TEXT, vessel_name TEXT, voyage_number TEXT,
     port TEXT, carrier_scac TEXT, arrival_date TEXT, state BLOB) WITHOUT ROWID;
 CREATE INDEX bills_by_vessel ON bills (imo_number, status);
+CREATE INDEX stopped_bills ON bills (bill) WHERE do_not_load;
+CREATE TABLE statuses (status TEXT PRIMARY KEY, bills INTEGER) WITHOUT ROWID;
 CREATE TABLE words (word TEXT, kind TEXT, bill TEXT, PRIMARY KEY (word, kind, bill)) WITHOUT ROWID;
 CREATE INDEX words_by_bill ON words (bill);
 CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIMARY KEY (bill, sequence)) WITHOUT ROWID;
@@ -123,9 +125,10 @@ class Index:
         if record.key.startswith(topics.POSITION_KEY):
             return
         bill = record.key.decode()
-        connection.execute("DELETE FROM words WHERE bill = ?", (bill,))
+        for (status,) in connection.execute("DELETE FROM bills WHERE bill = ? RETURNING status", (bill,)).fetchall():
+            connection.execute("UPDATE statuses SET bills = bills - 1 WHERE status = ?", (status,))
+            connection.execute("DELETE FROM words WHERE bill = ?", (bill,))
         if record.value is None:
-            connection.execute("DELETE FROM bills WHERE bill = ?", (bill,))
             return
         state = decode_state(record.value, self._rules)
         known, after = state.assess(self._rules)
@@ -139,7 +142,10 @@ class Index:
             known.carrier_scac,
             known.arrival_date,
         )
-        connection.execute("INSERT OR REPLACE INTO bills VALUES (?,?,?,?,?,?,?,?,?,?)", (*row, record.value))
+        connection.execute("INSERT INTO bills VALUES (?,?,?,?,?,?,?,?,?,?)", (*row, record.value))
+        connection.execute(
+            "INSERT INTO statuses VALUES (?, 1) ON CONFLICT (status) DO UPDATE SET bills = bills + 1", (after.status,)
+        )
         entries = {event.entry_number for _, event in state.events if event.entry_number}
         words = [
             *(("bill", word) for word in _bill_words(bill)),
@@ -176,12 +182,13 @@ class Index:
         return [(Found(*row[:5]), row[5], row[6]) for row in rows if not is_vessel_key(row[0])]
 
     async def statuses(self) -> dict[str, int]:
-        return dict(await self._all("SELECT status, count(*) FROM bills GROUP BY status"))
+        """How many bills there are of each. Kept, not counted: there may be millions."""
+        return dict(await self._all("SELECT status, bills FROM statuses WHERE bills > 0"))
 
     async def stopped(self) -> list[Found]:
         """Bills with a do-not-load."""
         rows = await self._all(
-            "SELECT bill, status, vessel_name, voyage_number, port FROM bills WHERE status = 'DO_NOT_LOAD'"
+            "SELECT bill, status, vessel_name, voyage_number, port FROM bills WHERE do_not_load"
             f" ORDER BY bill LIMIT {MOST_FOUND}"
         )
         return [Found(*row) for row in rows]
@@ -219,7 +226,7 @@ class Index:
         return _dead_letter(rows[0][0]) if rows else None
 
     async def counts(self) -> dict[str, int]:
-        """How many bills there are, how many wait, and how many letters are open."""
+        """How many bills wait, how many of them must not be loaded, and how many letters are open."""
         (row,) = await self._all(
             "SELECT (SELECT count(*) FROM waiting), (SELECT count(*) FROM waiting WHERE do_not_load),"
             " (SELECT count(*) FROM letters WHERE settled IS NULL)"

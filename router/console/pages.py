@@ -18,7 +18,9 @@ from router.console.live import Filter
 from router.console.page import desk_of, page, rendered
 from router.console.shown import bars, pieces
 from router.decide.registry import Registry
+from router.engine.receipts import sentence
 from router.engine.views import bill_fields, explain
+from router.engine.worker import now_milliseconds
 from router.model.registry import Sailing
 
 RECENT: Final = 50
@@ -33,8 +35,15 @@ async def stream(request: Request) -> Response:
     statuses = await desk.index.statuses()
     return page(
         request, "stream.html", entries=recent, wanted=wanted, counts=counts, stopped=stopped, statuses=statuses,
-        query=request.url.query,
+        query=request.url.query, unread=_unread_sentences(request),
     )  # fmt: skip
+
+
+def _unread_sentences(request: Request) -> list[str]:
+    """Whom to call, about what."""
+    now = now_milliseconds()
+    desk = desk_of(request)
+    return [sentence(one.party, stop, now) for one in desk.watched.unread for stop in one.do_not_loads][:RECENT]
 
 
 async def live(request: Request) -> Response:
@@ -121,7 +130,8 @@ async def party(request: Request) -> Response:
     found = desk.registry.party(request.path_params["scac"].upper())
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such party")
-    return page(request, "party.html", party=found)
+    unread = next((one for one in desk.watched.unread if one.party.scac == found.scac), None)
+    return page(request, "party.html", party=found, unread=unread)
 
 
 async def waiting(request: Request) -> Response:

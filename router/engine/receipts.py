@@ -69,6 +69,10 @@ class Unread:
         return sum(stop.kind == kind for stop in self.stops.values())
 
     @property
+    def do_not_loads(self) -> list[Stop]:
+        return [stop for stop in self.stops.values() if stop.kind == DO_NOT_LOAD]
+
+    @property
     def oldest(self) -> int | None:
         return min((stop.since for stop in self.stops.values()), default=None)
 

@@ -52,7 +52,6 @@ class Metrics:
         )
         self._restore = self._gauge("snp_task_restore_seconds", "What the latest restoring of a task took.", "task")
         self._bills = self._gauge("snp_open_bills", "Bills on a task's ledger.", "task")
-        self._silence = self._gauge("snp_feed_silence_seconds", "Since a feed was last heard.", "feed", "port")
         self._start_at_zero()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -103,9 +102,6 @@ class Metrics:
             _forget(gauge, str(task))
         for topic in topics:
             _forget(self._lag, str(task), topic)
-
-    def silence(self, feed: str, port: str | None, seconds: float) -> None:
-        self._silence.labels(feed, port or "").set(seconds)
 
 
 class Latencies(Collector):

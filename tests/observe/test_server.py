@@ -39,7 +39,7 @@ def health() -> Health:
 
 @pytest.fixture
 async def address(metrics: Metrics, health: Health) -> AsyncIterator[str]:
-    async with serving(status_app(metrics, health), "127.0.0.1:0") as address:
+    async with serving(status_app(metrics.registry, health), "127.0.0.1:0") as address:
         yield address
 
 
@@ -125,11 +125,11 @@ async def test_a_loop_that_hangs_is_not_live_but_one_that_restores_is(
 
 async def test_an_address_that_is_taken_or_none_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="taken"):
-        async with serving(status_app(Metrics(), Health()), f"127.0.0.1:{taken.getsockname()[1]}"):
+        async with serving(status_app(Metrics().registry, Health()), f"127.0.0.1:{taken.getsockname()[1]}"):
             pass
     for wrong in ("9464", "localhost", "localhost:99999", ":80"):
         with pytest.raises(UsageError, match="host:port"):
-            async with serving(status_app(Metrics(), Health()), wrong):
+            async with serving(status_app(Metrics().registry, Health()), wrong):
                 pass
 
 
@@ -141,7 +141,7 @@ async def test_a_real_router_shows_what_it_does(tmp_path: Path) -> None:
         await take_in(log, FILES / "1-on-file.x12", Rules().codes)
         await worker.run()
         await look(log, worker.shards, worker.metrics)
-        async with serving(status_app(worker.metrics, worker.health), "127.0.0.1:0") as address:
+        async with serving(status_app(worker.metrics.registry, worker.health), "127.0.0.1:0") as address:
             shown = await figures(address)
             status, _ = await get(address, "/ready")
     assert shown["snp_events_total", (("outcome", "new"),)] > 0

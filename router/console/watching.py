@@ -1,0 +1,47 @@
+"""What the desk has to ask for now and then: who has not read what, and the figures that follow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from router.clock import MILLISECONDS
+from router.console.desk import Desk
+from router.console.figures import DeskFigures
+from router.engine.receipts import read_unread
+from router.engine.worker import now_milliseconds
+from router.errors import LogError
+
+EVERY_SECONDS: Final = 15.0
+"""A do-not-load is called unread after minutes; sooner, most are just being read."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def keep_watching(desk: Desk, figures: DeskFigures) -> None:
+    """Until cancelled. While the log can't be asked, what was known stays."""
+    while True:
+        try:
+            desk.watched.unread = await read_unread(desk.log, desk.registry)
+            await show(desk, figures)
+        except LogError as error:
+            _log.warning("console_cut_off", reason=str(error), again_in_seconds=EVERY_SECONDS)
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+async def show(desk: Desk, figures: DeskFigures) -> None:
+    """Set all figures anew."""
+    counts, now = await desk.index.counts(), now_milliseconds()
+    stopped = counts["waiting_do_not_load"]
+    figures.waiting.labels("true").set(stopped)
+    figures.waiting.labels("false").set(counts["waiting"] - stopped)
+    figures.letters.set(counts["letters"])
+    figures.unread.clear()
+    figures.unread_age.clear()
+    for unread in desk.watched.unread:
+        stops = unread.do_not_loads
+        oldest = min((stop.since for stop in stops), default=now)
+        figures.unread.labels(unread.party.scac).set(len(stops))
+        figures.unread_age.labels(unread.party.scac).set(max(0, now - oldest) / MILLISECONDS)
