@@ -39,10 +39,10 @@ def parties(context: typer.Context, files: Files, form: FormatOption = Format.TA
     result = _table(files, read_parties)
 
     async def work(log: Log) -> Changes:
-        registered = (await read_registry(log)).parties.values()
+        registered = (await read_registry(log)).parties
         wanted = {party.scac: party for party in result.values}
         for party in list(wanted.values()):
-            others = [other for other in (*registered, *wanted.values()) if other.scac != party.scac]
+            others = [other for other in {**registered, **wanted}.values() if other.scac != party.scac]
             if problems := _claims(party, others):
                 result.problems.extend(problems)
                 del wanted[party.scac]

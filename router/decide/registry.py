@@ -52,8 +52,12 @@ class Registry:
         if isinstance(value, Party):
             self._drop_party(value.scac)
             self.parties[value.scac] = value
-            for scac in (value.scac, *value.aliases):
+            for scac in value.aliases:
                 self._scacs[scac] = value.scac
+            if value.status == "external":  # its SCAC may have gone to another party, whichever of the two came first
+                self._scacs.setdefault(value.scac, value.scac)
+            else:
+                self._scacs[value.scac] = value.scac
         elif isinstance(value, Sailing):
             self._drop_sailing(value.sailing_id)
             self.sailings[value.sailing_id] = value
@@ -82,6 +86,8 @@ class Registry:
             for name in (old.scac, *old.aliases):
                 if self._scacs.get(name) == scac:
                     del self._scacs[name]
+                    if name in self.parties:  # given back
+                        self._scacs[name] = name
 
     def _drop_sailing(self, sailing_id: str) -> None:
         old = self.sailings.pop(sailing_id, None)

@@ -19,23 +19,30 @@ def registry_problems(registry: Registry) -> list[str]:
 
 
 def claims(parties: Iterable[Party], registered: Iterable[Party]) -> list[str]:
-    """SCACs that stand for two parties: notices of one would go to the other."""
-    owners = {code: party.scac for party in registered for code in (party.scac, *party.aliases)}
+    """SCACs that stand for two parties: notices of one would go to the other. A party that is external has given its
+    own up, so that another may take it over."""
+    owners = {code: party.scac for party in registered for code in _scacs(party)}
     new = list(parties)
     replaced = {party.scac for party in new}
     owners = {code: owner for code, owner in owners.items() if owner not in replaced}
     problems = []
     for party in new:
-        for code in (party.scac, *party.aliases):
+        for code in _scacs(party):
             owner = owners.setdefault(code, party.scac)
             if owner != party.scac:
                 problems.append(f"party {party.scac}: {code} already stands for the party {owner}")
     return problems
 
 
+def _scacs(party: Party) -> tuple[str, ...]:
+    return party.aliases if party.status == "external" else (party.scac, *party.aliases)
+
+
 def _party_problems(party: Party, registry: Registry) -> Iterator[str]:
     if party.status != "external" and not (party.contact_phone or party.contact_email):
         yield f"party {party.scac}: no 24-hour contact (contact_phone or contact_email): nobody to call about a hold"
+    if party.production_group and not party.production_group.startswith(party.group_prefix):
+        yield f"party {party.scac}: production_group {party.production_group} does not begin with {party.group_prefix}"
     if party.topic in registry.missing_topics:
         yield f"party {party.scac}: its topic {party.topic} is missing: what it should be told waits"
 

@@ -125,18 +125,21 @@ class SnapshotForm(FilingForm):
 
 
 def read_parties(chunks: Iterable[bytes], source: str) -> TableResult[Party]:
-    """One party a row. No SCAC, alias or not, may stand for two parties: the later row is refused."""
+    """One party a row. No SCAC, alias or not, may stand for two parties: the later row is refused. A party that is
+    external gives its own up."""
     result: TableResult[Party] = TableResult([], [], [])
     owners: dict[str, str] = {}
+    seen: set[str] = set()
     for row, form in _good_rows(chunks, source, PartyForm, result):
-        codes = (form.scac, *form.aliases)
+        codes = form.aliases if form.status == "external" else (form.scac, *form.aliases)
         taken = [code for code in codes if owners.get(code, form.scac) != form.scac]
-        if form.scac in owners or taken:
+        if form.scac in seen or taken:
             code = taken[0] if taken else form.scac
-            reason = f"{code} already stands for the party {owners[code]}"
+            reason = f"{code} already stands for the party {owners.get(code, code)}"
             column = "aliases" if taken and code != form.scac else "scac"
             result.problems.append(InputError(reason, place=f"{source}: row {row.number}, column {column!r}"))
             continue
+        seen.add(form.scac)
         owners.update(dict.fromkeys(codes, form.scac))
         aliases = tuple(code for code in dict.fromkeys(form.aliases) if code != form.scac)
         result.values.append(Party(**form.model_dump() | {"aliases": aliases}))

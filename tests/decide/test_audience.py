@@ -88,6 +88,14 @@ def test_an_alias_is_its_party() -> None:
     assert "NVXA" not in found
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_scac_of_an_external_party_may_stand_for_another_whichever_was_registered_first(order: int) -> None:
+    registry = registry_of(*[Party("BIGX", aliases=("NVXA",)), Party("NVXA", status="external")][::order])
+    assert [*audience(Known(), registry=registry).members] == ["BIGX"]
+    registry.apply(Party("BIGX"))
+    assert audience(Known(), registry=registry).members["NVXA"].why_not == "EXTERNAL"
+
+
 def test_each_line_has_its_own_voyage_number() -> None:
     found = audience(LOADED._replace(snps=("SLTC",))).members
     assert (found["OCNX"].voyage_number, found["SLTC"].voyage_number) == ("026E", "X26")
