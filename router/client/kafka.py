@@ -18,8 +18,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from router.errors import FatalLogError, LogError, TaskRetry
-from router.log.interface import Output
-from router.log.kafka.appender import Appender
 from router.log.kafka.ending import end_consumer
 from router.log.kafka.errors import step
 from router.log.kafka.settings import KafkaSettings, bootstrap_of
@@ -61,23 +59,25 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         """What is to be committed in this deal."""
         self._committed_at = 0.0
         self._deal = 0
-        self._dealt = asyncio.Event()
-        """Not set while the group deals its partitions out anew."""
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
-            client_id=group,
-            group_id=group,
-            session_timeout_ms=settings.session_timeout_ms,
-            heartbeat_interval_ms=settings.heartbeat_interval_ms,
-            rebalance_timeout_ms=settings.rebalance_timeout_ms,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            **settings.connection(),
-        )
+        self._is_dealt = False
+        """Not while the group deals its partitions out anew. What comes meanwhile is cleared away when it has."""
+        self._group = group
+        self._consumer: Any = None
 
     async def open(self) -> None:
         """Raises FatalLogError where no broker lets us in, or the topic is not there for us."""
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            client_id=self._group,
+            group_id=self._group,
+            session_timeout_ms=self._settings.session_timeout_ms,
+            heartbeat_interval_ms=self._settings.heartbeat_interval_ms,
+            rebalance_timeout_ms=self._settings.rebalance_timeout_ms,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            **self._settings.connection(),
+        )
         try:
             async with step(f"connecting to {self._bootstrap}", self._settings.start_deadline_seconds):
                 await self._consumer.start()
@@ -95,6 +95,8 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def close(self) -> None:
         """Commit what is due and leave the group. Raises nothing: what is not committed comes again."""
+        if self._consumer is None:
+            return
         with suppress(LogError):
             await self._commit()
         await end_consumer(self._consumer, self._settings.close_deadline_seconds)
@@ -121,8 +123,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _next_waiting(self) -> Dealt | None:
         if self._due and (not self._waiting or time.monotonic() - self._committed_at >= COMMIT_SECONDS):
             await self._commit()
-        await self._dealt.wait()
-        while self._waiting:
+        while self._waiting and self._is_dealt:
             found = self._waiting.popleft()
             if found.offset >= self._ran.get(found.partition, 0):
                 return found
@@ -151,7 +152,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """The last moment at which a commit of ours counts. A body that runs now is not in it."""
-        self._dealt.clear()
+        self._is_dealt = False
         self._waiting.clear()
         with suppress(LogError):
             await self._commit()
@@ -161,13 +162,4 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
         self._deal += 1
         self._waiting.clear()
         self._due.clear()
-        self._dealt.set()
-
-
-async def write_once(url: str, settings: KafkaSettings, output: Output) -> None:
-    """Append one record with a producer of its own. Raises DestinationMissing, TaskRetry, FatalLogError."""
-    appender = Appender(bootstrap_of(url), settings)
-    try:
-        await appender.append([output])
-    finally:
-        await appender.close()
+        self._is_dealt = True

@@ -13,10 +13,10 @@ from router.client.decoding import NoticeDecoder
 from router.client.source import Source
 from router.client.values import Notice
 from router.codec import encode_value
-from router.errors import InputError, UsageError
+from router.errors import DestinationMissing, FatalLogError, InputError, UsageError
 from router.log.interface import Output
 from router.log.url import KAFKA, SQLITE, open_log
-from router.model.registry import RESYNC, Party, Request, registry_key
+from router.model.registry import RESYNC, Party, Request
 
 
 def notices(
@@ -64,7 +64,11 @@ class Notices:
 
     async def __aenter__(self) -> Self:
         """With `async with`, leaving the block without an error counts the notice in hand as handled too."""
-        await self._source.open()
+        try:
+            await self._source.open()
+        except BaseException:
+            await self._source.close()
+            raise
         self._is_open = True
         return self
 
@@ -75,21 +79,17 @@ class Notices:
             self._source.handled(self._in_hand)
         await self._source.close()
 
-    async def resync(self) -> str:
-        """Ask for the status now of all the party's open bills: they come as notices with cause `RESYNC`. Returns the
-        request's id; one who asks twice while it runs gets it once. Raises LogError where it could not be asked for."""
-        request = Request(secrets.token_hex(16), RESYNC, self._party.scac, self._party.scac, int(time.time() * 1000))
-        value = encode_value(request)
-        if self._url.startswith(KAFKA):
-            from router.client.kafka import write_once
-            from router.log.kafka.settings import kafka_settings
-
-            output = Output(topics.REQUEST_PREFIX + self._party.scac, request.id.encode(), value)
-            await write_once(self._url, kafka_settings(self._kafka), output)
-        else:
-            async with open_log(self._url) as log:
-                await log.append([Output(topics.REGISTRY, registry_key(request), value)])
-        return request.id
+    async def resync(self) -> None:
+        """Ask for the status now of all the party's open bills: they come as notices with cause `RESYNC`. Who asks
+        again too soon is not heard. Raises LogError where it could not be asked for."""
+        scac = self._party.scac
+        request = Request(secrets.token_hex(16), RESYNC, scac, scac, int(time.time() * 1000))
+        topic = topics.REQUEST_PREFIX + scac
+        async with open_log(self._url, self._kafka) as log:
+            try:
+                await log.append([Output(topic, scac.encode(), encode_value(request))])
+            except DestinationMissing as error:
+                raise FatalLogError(f"there is no topic {topic} for this user: ask the router's operator") from error
 
     async def _forever(self, *, own: bool) -> AsyncIterator[Notice]:
         """`own`: nobody else opens and closes us."""

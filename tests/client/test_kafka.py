@@ -276,11 +276,16 @@ def test_what_can_not_be_right_is_refused_at_once() -> None:
 
 async def test_a_resync_is_asked_for_on_the_partys_own_topic(log: KafkaLog, group: str) -> None:
     before = int(time.time() * 1000)
-    asked = await stream(log, group).resync()
+    await stream(log, group).resync()
     batches = [batch async for batch in log.read([REQUESTS], until_end=True)]
     (record,) = (record for batch in batches for record in batch)
     assert record.value is not None
     request = decode_value(record.value)
     assert isinstance(request, Request)
-    assert (request.id, request.kind, request.scac, request.started_at) == (asked, RESYNC, PARTY, None)
+    assert (request.kind, request.scac, request.started_at) == (RESYNC, PARTY, None)
     assert before <= request.at <= time.time() * 1000
+
+
+async def test_a_party_without_a_topic_to_ask_on_is_told_so(log: KafkaLog) -> None:
+    with pytest.raises(FatalLogError, match=r"snp\.request\.NOPE"):
+        await notices(log.url, party="NOPE", group="snp.NOPE.desk", **SHORT_SESSION).resync()

@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from router import topics
 from router.client import notices
 from router.codec import decode_value
 from router.errors import UsageError
 from router.log.interface import Log, TopicSpec
 from router.log.url import open_log
-from router.model.registry import Request
+from router.model.registry import RESYNC, Request
 from tests.client.samples import PARTY, TOPIC, outputs
 
+REQUESTS = f"snp.request.{PARTY}"
 PATIENCE_SECONDS = 20
 
 
 @pytest.fixture
 async def log(tmp_path: Path) -> AsyncIterator[Log]:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
-        await opened.create_topics([TopicSpec(TOPIC, 1), TopicSpec(topics.REGISTRY, 1, compacted=True)])
+        await opened.create_topics([TopicSpec(TOPIC, 1), TopicSpec(REQUESTS, 1)])
         yield opened
 
 
@@ -41,14 +41,14 @@ async def test_each_run_begins_at_the_beginning_and_then_waits_for_more(log: Log
         assert seen == [f"{number:08x}" for number in range(5)] * (run + 1)
 
 
-async def test_a_resync_lands_in_the_registry_where_the_router_looks(log: Log) -> None:
-    asked = await notices(log.url, party=PARTY).resync()
-    batches = [batch async for batch in log.read([topics.REGISTRY], until_end=True)]
+async def test_a_resync_is_asked_for_on_the_partys_own_topic(log: Log) -> None:
+    await notices(log.url, party=PARTY).resync()
+    batches = [batch async for batch in log.read([REQUESTS], until_end=True)]
     (record,) = (record for batch in batches for record in batch)
     assert record.value is not None
     request = decode_value(record.value)
     assert isinstance(request, Request)
-    assert (request.id, request.scac) == (asked, PARTY)
+    assert (request.kind, request.scac) == (RESYNC, PARTY)
 
 
 def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:

@@ -17,11 +17,19 @@ from typing import Any, NamedTuple
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from confluent_kafka import KafkaError, Producer
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
+from router import client
+from router.client import Notices
 from router.clock import iso, to_milliseconds
-from router.codec import raw_schema
+from router.codec import decode_value, raw_schema
 from router.engine.plain import plain
+from router.errors import FatalLogError
 from router.log.kafka import open_kafka_log
+from router.model.registry import RESYNC, Request
 from tests.cli.conftest import COMMAND, Command, environment
 from tests.client.samples import PARTY, notices, outputs
 from tests.kafka.fixtures import QUICK, secured
@@ -188,6 +196,79 @@ def test_every_example_reads_the_same_notices_to_the_same_values(example: Any, s
     read, wanted = read_by(example(site, tmp_path), tmp_path), expected()
     assert [notice["notice_id"] for notice in read] == [notice["notice_id"] for notice in wanted]
     assert read == wanted
+
+
+def test_a_party_asks_for_a_resync_with_the_kit_and_with_a_stock_serializer(site: Site) -> None:
+    """With a party's own rights, on its own topic; on another's neither can."""
+    asyncio.run(kit_of(site).resync())
+    assert ask(site, PARTY) is None
+    assert ask(site, "OCNX") == "TOPIC_AUTHORIZATION_FAILED"
+    with pytest.raises(FatalLogError, match=r"snp\.request\.OCNX"):
+        asyncio.run(kit_of(site, "OCNX").resync())
+    requests = asyncio.run(asked_by(site))
+    assert [(request.kind, request.scac) for request in requests] == [(RESYNC, PARTY), (RESYNC, PARTY)]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"party": "OCNX"}, r"no topic snp\.party\.OCNX, or this user may not read it"),
+        ({"group": "snp.OCNX.desk"}, "may not read in this consumer group"),
+        ({"sasl_username": "snp.OCNX"}, "look at address, user and password"),
+    ],
+)
+def test_what_is_not_the_partys_own_is_refused_in_words(site: Site, changed: dict[str, str], said: str) -> None:
+    async def read_one() -> None:
+        async with kit_of(site, **changed) as stream:
+            async for _ in stream:
+                break
+
+    with pytest.raises(FatalLogError, match=said) as caught:
+        asyncio.run(asyncio.wait_for(read_one(), 30))
+    assert site.password_file.read_text().strip() not in str(caught.value)
+
+
+def kit_of(site: Site, party: str = PARTY, **changed: Any) -> Notices:
+    own = {"group": f"snp.{PARTY}.kit", "sasl_username": f"snp.{PARTY}", "sasl_password_file": site.password_file}
+    return client.notices(f"kafka://{site.bootstrap}", party=party, **own | changed)
+
+
+def ask(site: Site, party: str) -> str | None:
+    """As docs/for-integrators.md has it; the error's name, if the broker refuses."""
+    outcomes: list[KafkaError | None] = []
+    serialize = AvroSerializer(
+        SchemaRegistryClient({"url": site.registry}),
+        conf={
+            "auto.register.schemas": False,
+            "use.latest.version": True,
+            "subject.name.strategy": lambda context, record: "snp.Request",
+        },
+    )
+    producer = Producer(
+        {
+            "bootstrap.servers": site.bootstrap,
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": f"snp.{PARTY}",
+            "sasl.password": site.password_file.read_text().strip(),
+            "log_level": 0,
+        }
+    )
+    topic = f"snp.request.{party}"
+    request = {"id": "1", "kind": "RESYNC", "scac": party, "by": party, "at": 1_784_031_120_000}
+    value = serialize(request, SerializationContext(topic, MessageField.VALUE))
+    producer.produce(topic, value, on_delivery=lambda error, _: outcomes.append(error))
+    producer.flush(PATIENCE_SECONDS)
+    (outcome,) = outcomes
+    return outcome.name() if outcome else None
+
+
+async def asked_by(site: Site) -> list[Request]:
+    settings = {"sasl_username": "admin", "sasl_password": PASSWORD}
+    async with open_kafka_log(f"kafka://{site.bootstrap}", settings) as log:
+        batches = [batch async for batch in log.read([f"snp.request.{PARTY}"], until_end=True)]
+    values = [decode_value(record.value or b"") for batch in batches for record in batch]
+    return [value for value in values if isinstance(value, Request)]
 
 
 def test_the_kits_example_reads_a_demos_file_without_any_broker(tmp_path: Path) -> None:
