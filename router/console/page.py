@@ -49,7 +49,7 @@ def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **
         "path": request.url.path,
         "trouble": desk.follower.trouble,
         "catching_up": not desk.follower.caught_up.is_set(),
-        "outages": (),
+        "outages": [outage for outage in desk.follower.outages.values() if outage.ended_at is None],
     }
     return HTMLResponse(rendered(template, **shared, **values), status)
 

@@ -138,6 +138,14 @@ async def waiting(request: Request) -> Response:
     return page(request, "waiting.html", waiting=await desk_of(request).index.waiting())
 
 
+async def feeds(request: Request) -> Response:
+    """When each feed was last heard, and every outage there was, the latest first."""
+    follower = desk_of(request).follower
+    heard = sorted(follower.heard.values(), key=lambda one: (one.feed, one.port or ""))
+    history = sorted(follower.outages.values(), key=lambda one: one.began_at, reverse=True)
+    return page(request, "feeds.html", heard=heard, history=history, now=now_milliseconds())
+
+
 async def letters(request: Request) -> Response:
     return page(request, "letters.html", letters=await desk_of(request).index.letters())
 
@@ -159,6 +167,7 @@ ROUTES: Final[list[Any]] = [
     Route("/sailings/{sailing}", sailing),
     Route("/parties", parties),
     Route("/parties/{scac}", party),
+    Route("/feeds", feeds),
     Route("/waiting", waiting),
     Route("/dead-letters", letters),
     Route("/dead-letters/{letter}", letter),

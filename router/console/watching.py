@@ -9,7 +9,7 @@ import structlog
 
 from router.clock import MILLISECONDS
 from router.console.desk import Desk
-from router.console.figures import DeskFigures
+from router.console.figures import OUTAGE_KINDS, DeskFigures
 from router.engine.receipts import read_unread
 from router.engine.worker import now_milliseconds
 from router.errors import LogError
@@ -38,6 +38,12 @@ async def show(desk: Desk, figures: DeskFigures) -> None:
     figures.waiting.labels("true").set(stopped)
     figures.waiting.labels("false").set(counts["waiting"] - stopped)
     figures.letters.set(counts["letters"])
+    for kind in OUTAGE_KINDS:
+        figures.outages.labels(kind).set(
+            sum(one.kind == kind and one.ended_at is None for one in desk.follower.outages.values())
+        )
+    for heard in desk.follower.heard.values():
+        figures.silence.labels(heard.feed, heard.port or "").set(max(0, now - heard.at) / MILLISECONDS)
     figures.unread.clear()
     figures.unread_age.clear()
     for unread in desk.watched.unread:
