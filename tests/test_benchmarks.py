@@ -32,6 +32,8 @@ def run(*arguments: str, **environment: str) -> str:
         ("benchmarks.end_to_end", "ingest"),
         ("benchmarks.stages", "decode the event"),
         ("benchmarks.state", "snp.index-state"),
+        ("benchmarks.console", "no console"),
+        ("benchmarks.console_opening", "a sailing"),
     ],
 )
 def test_a_benchmark_prints_its_table(benchmark: str, row: str) -> None:

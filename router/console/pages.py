@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from router.console.index import Found
+from router.console.index import MOST_FOUND, Found
 from router.console.live import Filter
 from router.console.page import desk_of, page, rendered
 from router.console.shown import bars, pieces
@@ -111,7 +111,8 @@ async def sailing(request: Request) -> Response:
         if _is_aboard(found, one, carrier, arrival, desk.registry)
     ]
     counts = Counter(one.status for one in aboard)
-    return page(request, "sailing.html", sailing=found, aboard=aboard, bars=bars(counts))
+    more = max(0, len(aboard) - MOST_FOUND)
+    return page(request, "sailing.html", sailing=found, aboard=aboard[:MOST_FOUND], more=more, bars=bars(counts))
 
 
 def _is_aboard(sailing: Sailing, bill: Found, carrier: str | None, arrival: str | None, registry: Registry) -> bool:

@@ -1,0 +1,117 @@
+"""How soon the console of a large installation opens: `python -m benchmarks.console_opening`.
+
+A log with many bills (default 1,000,000) is written; the console makes its index of it once and is then started several
+times. Shown: bills a second while the index is made, its size, and the seconds from the start of the process to its
+first page and for pages after that; medians of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.cargo import LIFE, Bench, Trade, quiet
+from benchmarks.console import console
+from router import topics
+from router.console.index import Index
+from router.decide.rules import Rules
+from router.decide.stored import decode_state, encode_state
+from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.log.interface import Output
+from router.log.url import open_log
+
+TRADE: Final = Trade()
+BATCH: Final = 20_000
+PAGES: Final = {
+    "first page, from the start of the process": None,
+    "notices": "/",
+    "a bill": "/bills/{bill}",
+    "search by container": "/search?q=CSAU0012",
+    "a sailing": "/sailings/{sailing}",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bills", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
+    arguments = parser.parse_args()
+    if arguments.toy:
+        arguments.bills, arguments.rounds = 1_000, 1
+    quiet()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        asyncio.run(write_log(folder, arguments.bills))
+        rate, size = asyncio.run(make_index(folder, arguments.bills))
+        seconds = opened(folder, arguments.rounds)
+    made = Table("page", "seconds", title=f"{arguments.bills:,} bills; the index: {rate:,.0f} bills/s, {size:,.0f} MB")
+    for page, taken in seconds.items():
+        made.add_row(page, f"{median(taken):.3f}")
+    Console().print(made)
+
+
+async def write_log(folder: Path, bills: int) -> None:
+    """Real states of bills that went through a life, each written many times under other numbers."""
+    written: list[Output] = []
+    bench = Bench(TRADE, written.extend)
+    bench.route(bench.records(TRADE.lives(range(1000), LIFE)))
+    rules = Rules()
+    latest = {
+        output.key: output.value for output in written if output.topic == topics.BILLS and output.key[:1] != b"\0"
+    }
+    states = [decode_state(value, rules) for value in latest.values() if value is not None]
+    async with open_log(f"sqlite:///{folder}/snp.db") as log:
+        await prepare(log, 4)
+        await tell_time(log)
+        await import_parties(log, TRADE.registered)
+        await import_sailings(log, TRADE.sailings)
+        for start in range(0, bills, BATCH):
+            outputs = []
+            for number in range(start, min(start + BATCH, bills)):
+                state = states[number % len(states)].copy()
+                state.key = f"{state.key[:4]}HBL{number:09d}"
+                outputs.append(Output(topics.BILLS, state.key.encode(), encode_state(state)))
+            await log.append(outputs)
+
+
+async def make_index(folder: Path, bills: int) -> tuple[float, float]:
+    """Bills a second, and megabytes."""
+    index = Index(folder / "snp-console.db", Rules())
+    await index.open()
+    started = time.perf_counter()
+    async with open_log(f"sqlite:///{folder}/snp.db") as log:
+        async for batch in log.read([topics.BILLS], until_end=True):
+            await index.take(batch)
+    taken = time.perf_counter() - started
+    await index.close()
+    return bills / taken, (folder / "snp-console.db").stat().st_size / 1e6
+
+
+def opened(folder: Path, rounds: int) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in PAGES}
+    places = {"bill": "AAAAHBL000000000", "sailing": TRADE.sailings[0].sailing_id}
+    for _ in range(rounds):
+        started = time.perf_counter()
+        with console(folder) as watched:
+            session = requests.Session()
+            session.headers["cookie"] = watched.log_in()
+            for name, path in PAGES.items():
+                page = f"http://{watched.address}" + (path or "/").format(**places)
+                asked = time.perf_counter()
+                session.get(page, timeout=60).raise_for_status()
+                seconds[name].append(time.perf_counter() - (started if path is None else asked))
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
