@@ -40,6 +40,7 @@ __all__ = ["secured"]
 pytestmark = pytest.mark.kafka
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PAGE = EXAMPLES.parent / "docs" / "for-integrators.md"
 COUNT = 10_000
 BATCH = 1_000
 COLOUR = re.compile(r"\x1b\[\d*m")
@@ -126,7 +127,7 @@ def read_by(command: list[str], folder: Path) -> list[dict[str, Any]]:
     done = subprocess.run(
         command,
         cwd=folder,
-        env=environment() | {"PYTHONPATH": str(EXAMPLES.parent)},
+        env=with_package(),
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
@@ -269,6 +270,37 @@ async def asked_by(site: Site) -> list[Request]:
         batches = [batch async for batch in log.read([f"snp.request.{PARTY}"], until_end=True)]
     values = [decode_value(record.value or b"") for batch in batches for record in batch]
     return [value for value in values if isinstance(value, Request)]
+
+
+def test_the_program_on_the_integrators_page_runs_as_it_stands(site: Site, tmp_path: Path) -> None:
+    found = re.search(r"<!-- kit -->\n```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found
+    program = found[1]
+    for old, new in (
+        ("broker-1:9092", site.bootstrap),
+        ('        ssl_cafile="ca.pem",\n', ""),
+        ("snp.SLTC.desk", "snp.SLTC.page"),
+    ):
+        assert old in program, old
+        program = program.replace(old, new)
+    shutil.copy(site.password_file, tmp_path / "password")
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=with_package()
+    )
+    assert process.stdout
+    said = [process.stdout.readline() for _ in range(100)]
+    process.kill()
+    process.communicate()
+    words = {"Hold": "stop", "Release": "may go", "Change": "changed"}
+    kinds = [words[kind.capitalize()] for kind, _ in notices(100)]
+    # Some sample values have line breaks: each notice begins a line all the same.
+    begun = [word for line in said for word in words.values() if line.startswith(word)]
+    assert begun == kinds[: len(begun)]
+    assert len(begun) > 10
+
+
+def with_package() -> dict[str, str]:
+    return environment() | {"PYTHONPATH": str(EXAMPLES.parent)}
 
 
 def test_the_kits_example_reads_a_demos_file_without_any_broker(tmp_path: Path) -> None:
