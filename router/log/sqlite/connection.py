@@ -50,6 +50,10 @@ PRAGMAS: Final = (
     "journal_size_limit = 64000000",
 )
 
+LOCK_LOOK_SECONDS: Final = 0.001
+"""So often we look whether another process has given the write lock back. SQLite by itself looks ever more seldom, at
+last each 100 ms: beside a busy feed that was most of a notice's delay."""
+
 T = TypeVar("T")
 
 
@@ -60,7 +64,7 @@ class SqliteSettings(BaseModel):
 
     busy_timeout_seconds: float = Field(default=5.0, gt=0)
     """How long to wait for another program's write before `TaskRetry`."""
-    lookup_seconds: float = Field(default=0.02, gt=0)
+    lookup_seconds: float = Field(default=0.005, gt=0)
     """How often a tailing reader looks whether another process wrote: the greater part of its delay."""
     lease_seconds: float = Field(default=10.0, gt=0)
     """A router that gave no sign of life for so long is taken over. One whose process is gone, at once."""
@@ -124,7 +128,7 @@ async def _finished(future: asyncio.Future[T]) -> None:
 @contextmanager
 def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
     """All inside, or nothing."""
-    connection.execute(f"BEGIN {kind}")
+    _begin(connection, kind)
     try:
         yield
         connection.execute("COMMIT")
@@ -132,6 +136,27 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
         with suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
+
+
+def _begin(connection: sqlite3.Connection, kind: str) -> None:
+    (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    deadline = time.monotonic() + patience_ms / 1000
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute(f"BEGIN {kind}")
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(LOCK_LOOK_SECONDS)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def connect(path: str, busy_timeout_seconds: float) -> sqlite3.Connection:
@@ -201,6 +226,6 @@ def _switch_to_wal(connection: sqlite3.Connection, settings: SqliteSettings) -> 
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            if not _is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
