@@ -38,6 +38,7 @@ from router.errors import UsageError
 from router.log.sqlite import SqliteSettings
 from router.provision.settings import ProvisionSettings
 from router.schema_registry.settings import RegistrySettings
+from router.webhooks.settings import WebhookSettings
 
 CONFIG_FILE: Final = Path("snp-router.toml")
 """Read if it is there and no other is named."""
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     rules: RuleSettings = RuleSettings()
     work: WorkerSettings = WorkerSettings()
     sqlite: SqliteSettings = SqliteSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     status_listen: str | None = None
     """`host:port` where a running router answers `/metrics`, `/live` and `/ready`. A worker's slot is added to the
     port."""
@@ -140,6 +142,9 @@ class Settings(BaseSettings):
         extra = given.pop("disposition_codes")
         base = self.toml_file.parent if self.toml_file else Path()
         return Rules(codes=load_codes(base / extra if extra else None), **given)
+
+    def webhook_settings(self) -> WebhookSettings:
+        return self.webhooks.beside(self.toml_file.parent if self.toml_file else Path())
 
     def work_settings(self) -> WorkSettings:
         return WorkSettings(**self.work.model_dump())

@@ -28,6 +28,7 @@ from router.cli import (
     topics,
     unread,
     waiting,
+    webhooks,
 )
 from router.cli.exit_codes import EPILOG, exit_code_of
 from router.cli.session import Session, configure_log_lines, level_of, say
@@ -112,6 +113,7 @@ app.command("parties")(registered.parties)
 app.command("sailings")(registered.sailings)
 app.add_typer(party.app, name="party")
 app.command("certify")(party.certify)
+app.add_typer(webhooks.app, name="webhooks")
 app.command("unread")(unread.unread)
 app.add_typer(waiting.app, name="waiting")
 app.command("contacts")(contacts.list_contacts)

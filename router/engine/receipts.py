@@ -34,13 +34,17 @@ class Receipt(NamedTuple):
     """How far a party's reader is."""
 
     next_offset: int = 0
-    beyond: frozenset[int] = frozenset()
-    """Offsets from there on that were read all the same."""
+    open: frozenset[int] = frozenset()
+    """Offsets before that which were not read."""
     unknown: str | None = None
     """Why nobody can tell; then the rest says nothing."""
 
     def has_read(self, offset: int) -> bool:
-        return self.unknown is None and (offset < self.next_offset or offset in self.beyond)
+        return self.unknown is None and offset < self.next_offset and offset not in self.open
+
+    @property
+    def begin(self) -> int:
+        return min((*self.open, self.next_offset))
 
 
 class Stop(NamedTuple):
@@ -120,7 +124,7 @@ async def read_unread(log: Log, registry: Registry) -> list[Unread]:
     found = {party.topic: Unread(party, receipts[party.scac]) for party in parties}
     known = {topic: one.receipt for topic, one in found.items() if one.receipt.unknown is None}
     if known:
-        begin = {(topic, 0): receipt.next_offset for topic, receipt in known.items()}
+        begin = {(topic, 0): receipt.begin for topic, receipt in known.items()}
         async for batch in log.read(sorted(known), until_end=True, begin=begin):
             for record in batch:
                 found[record.topic].take_in(record)
@@ -137,7 +141,7 @@ async def read_receipts(log: Log, parties: Iterable[Party]) -> dict[str, Receipt
 async def _receipt(log: Log, party: Party, webhook: WebhookState | None) -> Receipt:
     if party.webhook_url is not None:
         delivered = webhook or WebhookState(party.scac)
-        return Receipt(delivered.delivered_to, frozenset(delivered.delivered_beyond))
+        return Receipt(delivered.taken_to, frozenset(delivered.open))
     if party.production_group is None:
         return Receipt(unknown="it declares neither a production_group nor a webhook_url")
     committed = await log.committed(party.production_group, [party.topic])

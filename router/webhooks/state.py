@@ -27,8 +27,8 @@ class WebhookState(NamedTuple):
     """As in `schemas/webhook-state.avsc`."""
 
     scac: str
-    delivered_to: int = 0
-    delivered_beyond: tuple[int, ...] = ()
+    taken_to: int = 0
+    open: tuple[int, ...] = ()
     delivered_at: int | None = None
     delivered_notice: str | None = None
     paused: bool = False
@@ -40,6 +40,11 @@ class WebhookState(NamedTuple):
     refused: tuple[Refusal, ...] = ()
     set_aside: tuple[str, ...] = ()
     order_at: int = 0
+
+    @property
+    def begin(self) -> int:
+        """The offset from which its topic is read on."""
+        return min((*self.open, self.taken_to))
 
 
 class WebhookOrder(NamedTuple):
@@ -73,7 +78,7 @@ class Known(NamedTuple):
             if name == "webhook-order":
                 self.orders[fields["scac"]] = WebhookOrder(**fields)
             elif name == "webhook-state":
-                lists = {key: tuple(fields[key]) for key in ("delivered_beyond", "set_aside")}
+                lists = {key: tuple(fields[key]) for key in ("open", "set_aside")}
                 refused = tuple(Refusal(**one) for one in fields["refused"])
                 self.states[fields["scac"]] = WebhookState(**fields | lists | {"refused": refused})
 

@@ -1,0 +1,168 @@
+"""What is under way to one party: which notice may be tried when. Pure: the time and the luck are told to it.
+
+Within a bill (or a vessel's voyage) one after the other, in the topic's order; bills beside each other. An endpoint
+that is down is asked by one notice at a time, after pauses that grow; a notice that is refused holds up its bill alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from router.clock import DAY, MILLISECONDS
+from router.log.interface import Record
+from router.webhooks.sender import DELIVERED, DOWN, GONE, Outcome
+from router.webhooks.settings import WebhookSettings
+from router.webhooks.state import Refusal, WebhookState
+
+WINDOW: Final = 100
+"""Notices of a party in memory at once."""
+SHOWN_SET_ASIDE: Final = 20
+MOST_DOUBLINGS: Final = 30
+
+
+@dataclass(slots=True)
+class Pending:
+    record: Record
+    notice_id: str
+    refused_since: int | None = None
+    attempts: int = 0
+    error: str = ""
+    not_before: int = 0
+    in_flight: bool = False
+
+
+class Lanes:
+    def __init__(self, state: WebhookState, settings: WebhookSettings, luck: Callable[[], float]) -> None:
+        """`luck` gives numbers from 0 to 1: pauses vary, so that not all parties are tried at the same moment."""
+        self._state = state
+        self._settings = settings
+        self._luck = luck
+        self._lanes: dict[bytes, deque[Pending]] = {}
+        self._count = 0
+        self._in_flight = 0
+        self._not_before = 0
+        self._owed = set(state.open)
+        """Offsets not delivered when we were last here, and not read again yet."""
+        self._refused = {refusal.offset: refusal for refusal in state.refused}
+
+    @property
+    def is_full(self) -> bool:
+        return self._count >= WINDOW
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._state.paused or self._state.disabled is not None
+
+    @property
+    def state(self) -> WebhookState:
+        pending = [one for lane in self._lanes.values() for one in lane]
+        refused = [_refusal(one) for one in pending if one.refused_since is not None]
+        return self._state._replace(
+            open=tuple(sorted({*self._owed, *(one.record.offset for one in pending)})),
+            refused=tuple(sorted([*self._refused.values(), *refused])),
+        )
+
+    def add(self, record: Record, notice_id: str) -> None:
+        """In the topic's order. What was delivered before is passed over."""
+        self._owed = {offset for offset in self._owed if offset >= record.offset}  # what retention took is gone
+        if record.offset < self._state.taken_to and record.offset not in self._owed:
+            return
+        self._owed.discard(record.offset)
+        pending = Pending(record, notice_id)
+        known = self._refused.pop(record.offset, None)
+        if known is not None:
+            pending.refused_since, pending.attempts, pending.error = known.since, known.attempts, known.error
+        self._lanes.setdefault(record.key, deque()).append(pending)
+        self._count += 1
+        self._state = self._state._replace(taken_to=max(self._state.taken_to, record.offset + 1))
+
+    def next(self, now: int) -> Pending | None:
+        """One that may be tried now; it counts as in flight until `settle`."""
+        most = 1 if self._state.failing_since is not None else self._settings.concurrent_posts
+        if self.is_stopped or self._in_flight >= most or now < self._not_before:
+            return None
+        for head in self._heads():
+            if head.not_before <= now:
+                head.in_flight = True
+                self._in_flight += 1
+                return head
+        return None
+
+    def wake_at(self) -> int | None:
+        """When there may be something to try again; None: not by the passing of time."""
+        times = [head.not_before for head in self._heads()]
+        return max(min(times), self._not_before) if times and not self.is_stopped else None
+
+    def _heads(self) -> Iterator[Pending]:
+        return (lane[0] for lane in self._lanes.values() if not lane[0].in_flight)
+
+    def settle(self, pending: Pending, outcome: Outcome, now: int) -> None:
+        pending.in_flight = False
+        self._in_flight -= 1
+        if outcome.kind == DELIVERED:
+            self._done(pending)
+            self._state = self._state._replace(
+                failing_since=None, attempts=0, delivered_at=now, delivered_notice=pending.notice_id
+            )
+            return
+        self._state = self._state._replace(last_error=outcome.detail, last_error_at=now)
+        if outcome.kind == GONE:
+            self._state = self._state._replace(disabled=f"it {outcome.detail}: gone for good")
+        elif outcome.kind == DOWN:
+            self._down(outcome, now)
+        else:
+            self._refuse(pending, outcome, now)
+
+    def _down(self, outcome: Outcome, now: int) -> None:
+        state = self._state
+        since = now if state.failing_since is None else state.failing_since
+        attempts = state.attempts + 1
+        self._state = state._replace(failing_since=since, attempts=attempts)
+        self._not_before = now + max(self._pause(attempts), int((outcome.retry_after or 0) * MILLISECONDS))
+        if now - since > self._settings.give_up_days * DAY:
+            reason = f"nothing was delivered for {self._settings.give_up_days:g} days; the last: {outcome.detail}"
+            self._state = self._state._replace(disabled=reason)
+
+    def _refuse(self, pending: Pending, outcome: Outcome, now: int) -> None:
+        """The endpoint lives: only this bill waits."""
+        self._state = self._state._replace(failing_since=None, attempts=0)
+        pending.attempts += 1
+        pending.error = outcome.detail
+        if pending.refused_since is None:
+            pending.refused_since = now
+        pending.not_before = now + self._pause(pending.attempts)
+        if now - pending.refused_since > self._settings.give_up_days * DAY:
+            self._done(pending)
+            set_aside = (pending.notice_id, *self._state.set_aside)[:SHOWN_SET_ASIDE]
+            self._state = self._state._replace(set_aside=set_aside)
+
+    def _done(self, pending: Pending) -> None:
+        lane = self._lanes[pending.record.key]
+        lane.popleft()
+        self._count -= 1
+        if not lane:
+            del self._lanes[pending.record.key]
+
+    def _pause(self, attempts: int) -> int:
+        """Milliseconds: doubling, and of that between a half and the whole."""
+        longest, first = self._settings.longest_pause_seconds, self._settings.first_pause_seconds
+        pause = min(longest, first * 2 ** min(attempts - 1, MOST_DOUBLINGS))
+        return int(pause * (0.5 + self._luck() / 2) * MILLISECONDS)
+
+    def obey(self, *, paused: bool, order_at: int) -> None:
+        """An operator's word. Going on also takes up what was given up, at once."""
+        self._state = self._state._replace(paused=paused, order_at=order_at)
+        if not paused:
+            self._state = self._state._replace(disabled=None, failing_since=None, attempts=0)
+            self._not_before = 0
+            for head in self._heads():
+                head.not_before = 0
+
+
+def _refusal(one: Pending) -> Refusal:
+    assert one.refused_since is not None
+    bill = one.record.key.decode()
+    return Refusal(one.record.offset, one.notice_id, bill, one.refused_since, one.attempts, one.error)

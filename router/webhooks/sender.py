@@ -1,0 +1,150 @@
+"""One attempt to post one notice, and what came of it.
+
+The address is checked where the socket is made, for the very address that is connected to: whatever a name resolves to
+then, and however it was written, nothing but the public internet and what is allowed is ever spoken to.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from router.errors import UsageError
+from router.webhooks.settings import WebhookSettings
+
+DELIVERED, REFUSED, DOWN, GONE = "DELIVERED", "REFUSED", "DOWN", "GONE"
+"""Taken; answered, but not this notice; nobody there, or not now; 410, for good."""
+
+NOT_NOW: Final = frozenset({408, 425, 429})
+ANSWER_BYTES: Final = 4096
+"""Of an answer no more is read."""
+SHOWN_CHARACTERS: Final = 200
+LONGEST_WISH_SECONDS: Final = 3600.0
+"""A `Retry-After` beyond is not granted."""
+NAT64: Final = ip_network("64:ff9b::/96")
+AGENT: Final = "snp-router (webhooks)"
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class Outcome(NamedTuple):
+    kind: str
+    detail: str = ""
+    retry_after: float | None = None
+
+
+class Sender:
+    """Made by `open_sender`."""
+
+    def __init__(self, session: aiohttp.ClientSession, settings: WebhookSettings) -> None:
+        self._session = session
+        self._settings = settings
+
+    async def post(self, url: str, body: str, headers: dict[str, str]) -> Outcome:
+        """Never raises for what the other side does."""
+        if urlsplit(url).scheme != "https" and not self._settings.allow_http:
+            return Outcome(DOWN, "only https is allowed (setting webhooks.allow_http)")
+        sent = headers | {"content-type": "application/json", "user-agent": AGENT}
+        try:
+            async with self._session.post(url, data=body.encode(), headers=sent, allow_redirects=False) as response:
+                return await _outcome_of(response)
+        except TimeoutError:
+            return Outcome(DOWN, f"no answer within {self._settings.attempt_seconds:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Outcome(DOWN, _phrase(error))
+
+
+@asynccontextmanager
+async def open_sender(settings: WebhookSettings) -> AsyncIterator[Sender]:
+    """Raises UsageError where the authorities' file can't be used. No proxy, no cookie, no redirect, no unpacking."""
+    connector = aiohttp.TCPConnector(
+        ssl=_trust(settings),
+        socket_factory=guarded_socket(settings.allowed_networks),
+        limit=0,  # each party has a limit of its own, so that none waits for another's connections
+        keepalive_timeout=30,
+    )
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=settings.attempt_seconds),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=("accept-encoding",),
+    ) as session:
+        yield Sender(session, settings)
+
+
+def _trust(settings: WebhookSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if settings.ca_file is not None:
+        try:
+            context.load_verify_locations(settings.ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            raise UsageError(f"webhooks.ca_file {settings.ca_file} can't be used: {error}") from error
+    return context
+
+
+def guarded_socket(allowed: Sequence[Network]) -> Any:
+    def make(address_info: Any) -> socket.socket:
+        family, kind, protocol, _, address = address_info
+        if not is_allowed(ip_address(str(address[0]).partition("%")[0]), allowed):
+            raise OSError(errno.EACCES, f"{address[0]} is not a public address (setting webhooks.allowed_networks)")
+        return socket.socket(family, kind, protocol)
+
+    return make
+
+
+def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
+    """Public, or in a network that is allowed. An IPv4 address inside an IPv6 one counts as what it is."""
+    if any(address in network for network in allowed):
+        return True
+    if isinstance(address, IPv6Address) and (inner := _inner(address)) is not None:
+        return is_allowed(inner, allowed)
+    return address.is_global and not address.is_multicast
+
+
+def _inner(address: IPv6Address) -> IPv4Address | None:
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+
+
+async def _outcome_of(response: aiohttp.ClientResponse) -> Outcome:
+    status = response.status
+    if 200 <= status < 300:
+        return Outcome(DELIVERED)
+    answer = _readable(await response.content.read(ANSWER_BYTES))
+    detail = f"answered {status}" + (f": {answer}" if answer else "")
+    if status == 410:
+        return Outcome(GONE, detail)
+    if 300 <= status < 400:
+        return Outcome(DOWN, f"answered {status}: redirects are not followed")
+    if status >= 500 or status in NOT_NOW:
+        return Outcome(DOWN, detail, _wish(response.headers.get("retry-after", "")))
+    return Outcome(REFUSED, detail)
+
+
+def _wish(retry_after: str) -> float | None:
+    return min(float(retry_after), LONGEST_WISH_SECONDS) if retry_after.isdecimal() and len(retry_after) < 9 else None
+
+
+def _readable(answer: bytes) -> str:
+    text = answer.decode(errors="replace")
+    return "".join(char for char in text if char.isprintable())[:SHOWN_CHARACTERS]
+
+
+def _phrase(error: Exception) -> str:
+    """What went wrong, without the URL, which may hold a token."""
+    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
+    if cause is None and isinstance(error, aiohttp.InvalidURL):
+        return "its webhook_url is no URL"
+    return f"{type(cause or error).__name__}: {getattr(cause, 'strerror', None) or cause or error}"[:SHOWN_CHARACTERS]
