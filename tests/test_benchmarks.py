@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.fixtures import kafka  # noqa: F401 - a fixture
+from tests.kafka.fixtures import kafka, require_java  # noqa: F401 - a fixture
 
 TOP = Path(__file__).parents[1]
 
@@ -67,3 +67,9 @@ def test_the_benchmarks_on_kafka_print_their_tables(kafka: str) -> None:  # noqa
     )
     assert "snp-router" in printed
     assert "p99.9" in printed
+
+
+@pytest.mark.kafka
+def test_a_noisy_party_is_measured() -> None:
+    require_java()
+    assert "without limits" in run("benchmarks.noisy_party")

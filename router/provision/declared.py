@@ -11,12 +11,12 @@ from router.provision.rights import Entity, Quota, Right, user_principal
 from router.provision.settings import PARTY_USERS, ProvisionSettings
 
 ROUTER_GROUP: Final = "snp-router"
+WEBHOOK_GROUP: Final = "snp-router-webhooks"
 OWN_TRANSACTIONS: Final = "snp-router-"
 """Ids of tasks are `<group>-<partition>`; of single appends `snp-router-append-` and a random part."""
 APPENDS: Final = "snp-router-append-"
 OURS: Final = ("snp.", "cbp.")
 """All our topics begin so."""
-ALERTS: Final = "snp.alerts"
 
 WITH_ACCESS: Final = frozenset({"certifying", "live"})
 """A party that is suspended keeps its topic and all that is in it; one that is external never had any."""
@@ -34,6 +34,7 @@ def declare(parties: Iterable[Party], settings: ProvisionSettings) -> Declared:
     rights = {right for party in with_access for right in party_rights(party)}
     rights.update(router_rights(settings.router_user))
     rights.update(right for user in settings.feed_users for right in feed_rights(user))
+    rights.update(right for user in settings.webhook_users for right in webhook_rights(user))
     rights.update(right for user in settings.operator_users for right in operator_rights(user))
     return Declared(
         users=settings.services | {party.user for party in with_access},
@@ -70,9 +71,20 @@ def feed_rights(user: str) -> Iterator[Right]:
     yield Right(who, "Write", "topic", "cbp.", prefixed=True)
     yield Right(who, "Write", "topic", topics.DEAD_LETTERS)
     yield Right(who, "Read", "topic", topics.REGISTRY)
-    for spec in topics.topic_specs(1):
-        yield Right(who, "Describe", "topic", spec.name)
+    yield from _may_see_our_topics(who)
     yield from _may_look_at_settings(who)
+
+
+def webhook_rights(user: str) -> Iterator[Right]:
+    """What parties without Kafka are told goes out, and how far it is, is written."""
+    who = user_principal(user)
+    yield Right(who, "Read", "topic", topics.PARTY_PREFIX, prefixed=True)
+    for name in (topics.REGISTRY, topics.WEBHOOKS):
+        yield Right(who, "Read", "topic", name)
+    yield Right(who, "Write", "topic", topics.WEBHOOKS)
+    yield Right(who, "Read", "group", WEBHOOK_GROUP)
+    yield Right(who, "Write", "transactional id", f"{WEBHOOK_GROUP}-", prefixed=True)
+    yield from _may_see_our_topics(who)
 
 
 def operator_rights(user: str) -> Iterator[Right]:
@@ -82,12 +94,18 @@ def operator_rights(user: str) -> Iterator[Right]:
         yield Right(who, "Read", "topic", prefix, prefixed=True)
     yield Right(who, "Describe", "group", "snp", prefixed=True)
     yield Right(who, "Write", "topic", "cbp.", prefixed=True)
-    for name in (topics.REGISTRY, topics.DEAD_LETTERS, ALERTS):
+    for name in (topics.REGISTRY, topics.DEAD_LETTERS, topics.ALERTS, topics.WEBHOOKS):
         yield Right(who, "Write", "topic", name)
     for prefix in (topics.PARTY_PREFIX, topics.REQUEST_PREFIX):
         yield Right(who, "Create", "topic", prefix, prefixed=True)
     yield Right(who, "Write", "transactional id", APPENDS, prefixed=True)
     yield from _may_look_at_settings(who)
+
+
+def _may_see_our_topics(who: str) -> Iterator[Right]:
+    """That they are there; not the parties' own, whose names say who they are."""
+    for spec in topics.topic_specs(1):
+        yield Right(who, "Describe", "topic", spec.name)
 
 
 def _may_look_at_settings(who: str) -> Iterator[Right]:

@@ -19,6 +19,8 @@ class ProvisionSettings(BaseModel):
     router_user: str = "snp-router"
     feed_users: tuple[str, ...] = ("snp-feed",)
     """They run `ingest`."""
+    webhook_users: tuple[str, ...] = ("snp-webhooks",)
+    """They run `webhooks`: they read what every party is told."""
     operator_users: tuple[str, ...] = ("snp-operator",)
     """They read everything, and write what the commands of operators write."""
     other_users: tuple[str, ...] = ()
@@ -31,7 +33,7 @@ class ProvisionSettings(BaseModel):
 
     @model_validator(mode="after")
     def _one_user_one_duty(self) -> Self:
-        named = Counter([self.router_user, *self.feed_users, *self.operator_users, *self.other_users])
+        named = Counter([*self._services, *self.other_users])
         if twice := [name for name, count in named.items() if count > 1]:
             raise ValueError(f"{', '.join(twice)}: named twice; each user has one duty, and rights that go with it")
         if wrong := [name for name in named if name.startswith(PARTY_USERS) or not name]:
@@ -41,7 +43,11 @@ class ProvisionSettings(BaseModel):
     @property
     def services(self) -> frozenset[str]:
         """Our own users."""
-        return frozenset({self.router_user, *self.feed_users, *self.operator_users})
+        return frozenset(self._services)
+
+    @property
+    def _services(self) -> tuple[str, ...]:
+        return self.router_user, *self.feed_users, *self.webhook_users, *self.operator_users
 
     def party_quota(self) -> dict[str, float]:
         return {

@@ -319,10 +319,12 @@ def test_only_the_router_has_transactional_ids(scene: Provisioned) -> None:
     assert allowed(transact, client, "payroll") == set()
 
 
-@pytest.mark.parametrize("user", [*(f"snp.{party}" for party in PARTIES), ROUTER, "snp-feed", "snp-operator"])
+@pytest.mark.parametrize(
+    "user", [*(f"snp.{party}" for party in PARTIES), ROUTER, "snp-feed", "snp-webhooks", "snp-operator"]
+)
 def test_nobody_but_the_superuser_changes_the_cluster(scene: Provisioned, user: str) -> None:
     client = Client(scene, user)
-    seen = {"see broker settings"} if not user.startswith("snp.") else set()
+    seen = {"see broker settings"} if user in (ROUTER, "snp-feed", "snp-operator") else set()
     assert allowed(CLUSTER_OPERATIONS, client) == seen
 
 

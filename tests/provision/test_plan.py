@@ -45,7 +45,7 @@ class TestDeclared:
         assert [(right.resource, right.name) for right in prefixed] == [("group", "snp.NVX.")]
 
     def test_only_parties_that_certify_or_are_live_have_access(self) -> None:
-        services = {"snp-router", "snp-feed", "snp-operator"}
+        services = {"snp-router", "snp-feed", "snp-webhooks", "snp-operator"}
         assert DECLARED.users == {"snp.NVX", "snp.NVXA"} | services
         assert {entity.user for entity in DECLARED.quotas} == {"snp.NVX", "snp.NVXA"}
 
@@ -77,6 +77,7 @@ class TestPlan:
             Right("User:snp.NVX", "Write", "topic", "payroll"),
             Right("User:snp.OLDX", "Read", "topic", "snp.party.OLDX"),
             Right("User:snp-feed", "Read", "topic", "snp.party.", prefixed=True),
+            Right("User:snp-webhooks", "Write", "topic", "snp.party.NVX"),
             Right("User:stranger", "Read", "topic", "snp.bills"),
             Right("User:stranger", "Read", "group", "snp.NVX.", prefixed=True),
             Right("User:stranger", "Write", "transactional id", "snp-router-0"),
