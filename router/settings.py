@@ -111,8 +111,6 @@ class Settings(BaseSettings):
     provision: ProvisionSettings = ProvisionSettings()
     registry: RegistrySettings = RegistrySettings()
     """Of schemas, where it is not our own."""
-    schema_registry_url: str | None = Field(default=None, pattern=r"^https?://")
-    """Where parties ask for schemas: named in what they are handed (`asyncapi`)."""
 
     @classmethod
     def settings_customise_sources(

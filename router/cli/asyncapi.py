@@ -21,7 +21,8 @@ def asyncapi(context: typer.Context) -> None:
 
     Example:  [bold]snp-router asyncapi > asyncapi.json[/bold]
 
-    Made from the schemas and the settings: brokers (--log), how parties log in, and `schema_registry_url`.
+    Made from the schemas and the settings: brokers (--log), how parties log in, where they find schemas
+    (`registry.public_url`).
     """
     typer.echo(json.dumps(asyncapi_document(_brokers(session_of(context).settings)), indent=2, ensure_ascii=False))
 
@@ -33,5 +34,6 @@ def _brokers(settings: Settings) -> Brokers | None:
 
     kafka = kafka_settings(settings.kafka)
     security = SECURITY[kafka.sasl_mechanism] if kafka.sasl_username else "X509" if kafka.ssl_certfile else None
+    registry = settings.registry
     addresses = tuple(bootstrap_of(settings.log).split(","))
-    return Brokers(addresses, kafka.ssl_cafile is not None, security, settings.schema_registry_url)
+    return Brokers(addresses, kafka.ssl_cafile is not None, security, registry.public_url or registry.url)

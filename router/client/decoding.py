@@ -21,8 +21,8 @@ _KIND_OF: Final = {codec.raw_schema(kind)["name"]: kind for kind in codec.NOTICE
 
 
 class NoticeDecoder:
-    """Schemas are those that came with this kit. The schema of a newer router is asked for at `registry_url`, once, and
-    read as ours: what it adds is left out."""
+    """Schemas are those that came with this kit. That of a newer router, or one with an external registry's id, is
+    asked for at `registry_url`, once, and read as ours: what it adds is left out."""
 
     def __init__(self, registry_url: str | None = None) -> None:
         if registry_url is not None and not registry_url.startswith(("http://", "https://")):
@@ -57,7 +57,8 @@ class NoticeDecoder:
         """The kind of notice and the schema with that id, ready to read with."""
         if self._url is None:
             raise InputError(
-                f"its schema, {number}, is newer than this kit: install the current one, or give registry_url"
+                f"its schema, {number}, is not one of this kit's: the router is newer, or its ids are those of another "
+                "registry. Give registry_url"
             )
         answer = await asyncio.to_thread(_fetch, f"{self._url}/schemas/ids/{number}")
         try:

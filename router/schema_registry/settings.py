@@ -15,6 +15,8 @@ class RegistrySettings(BaseModel):
 
     url: str | None = None
     """Where a Confluent Schema Registry API is served; for Apicurio with `/apis/ccompat/v7` at its end."""
+    public_url: str | None = None
+    """Where parties find schemas, if not at `url`: that of `snp-router registry serve`, for one. For `asyncapi`."""
     username: str | None = None
     password_file: Path | None = None
     """Read at start, without the newline at its end."""
@@ -26,8 +28,8 @@ class RegistrySettings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.url is not None and not self.url.startswith(("http://", "https://")):
-            raise ValueError("url must begin with http:// or https://")
+        if any(url is not None and not url.startswith(("http://", "https://")) for url in (self.url, self.public_url)):
+            raise ValueError("url and public_url must begin with http:// or https://")
         if (self.username is None) != (self.password_file is None):
             raise ValueError("username and password_file belong together")
         return self

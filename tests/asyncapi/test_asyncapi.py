@@ -25,7 +25,7 @@ ON_KAFKA = {
     "SNP_KAFKA__SASL_USERNAME": "snp-router",
     "SNP_KAFKA__SASL_PASSWORD": "not to be seen",
     "SNP_KAFKA__SSL_CAFILE": "/etc/ca.pem",
-    "SNP_SCHEMA_REGISTRY_URL": "https://schemas.example:8081",
+    "SNP_REGISTRY__PUBLIC_URL": "https://schemas.example:8081",
 }
 
 
@@ -88,7 +88,7 @@ def test_servers_and_the_way_to_log_in_are_the_settings(command: Command) -> Non
     for server in document["servers"].values():
         assert server["protocol"] == "kafka-secure"
         assert server["security"] == [{"$ref": "#/components/securitySchemes/login"}]
-        assert server["bindings"]["kafka"]["schemaRegistryUrl"] == ON_KAFKA["SNP_SCHEMA_REGISTRY_URL"]
+        assert server["bindings"]["kafka"]["schemaRegistryUrl"] == ON_KAFKA["SNP_REGISTRY__PUBLIC_URL"]
     assert document["components"]["securitySchemes"] == {"login": {"type": "scramSha512"}}
     assert "not to be seen" not in json.dumps(document)
 

@@ -70,7 +70,7 @@ async def test_its_notices_are_read_as_those_we_know(registry: str, asked: list[
 
 async def test_without_a_registry_it_says_what_to_do() -> None:
     (_, datum), *_ = notices(1)
-    with pytest.raises(InputError, match="newer than this kit"):
+    with pytest.raises(InputError, match="Give registry_url"):
         await NoticeDecoder().notice(newer_value(datum))
 
 
