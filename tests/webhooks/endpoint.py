@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -101,3 +101,11 @@ def quick(folder: Path, **changes: Any) -> WebhookSettings:
         "longest_pause_seconds": 0.2,
     }
     return WebhookSettings(**given | changes)  # type: ignore[arg-type]
+
+
+def ids(posts: Sequence[Post]) -> list[str]:
+    return [post.id for post in posts]
+
+
+def delivered(count: int) -> Any:
+    return lambda endpoint: len(endpoint.taken) >= count

@@ -7,106 +7,41 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 from aiohttp import web
 
-from router import codec
 from router.engine.alerts import read_alerts
 from router.engine.plain import plain_value
 from router.engine.receipts import read_receipts
-from router.engine.registrar import import_parties, prepare, read_registry
-from router.engine.worker import now_milliseconds
-from router.log.interface import Log, Output
+from router.engine.registrar import prepare, read_registry
 from router.log.url import open_log
 from router.model.registry import Party
 from router.webhooks.secrets import add_secret, finish_rotation
 from router.webhooks.settings import WebhookSettings
-from router.webhooks.state import WebhookOrder, WebhookState, order_output, read_webhooks
-from router.webhooks.worker import Webhooks
-from tests.webhooks.endpoint import Endpoint, Post, quick, serving
-
-PATIENCE_SECONDS = 20
-FIELDS = [field["name"] for field in codec.raw_schema("hold")["fields"]]
-
-
-def notices(scac: str, bills: Sequence[str], first: int = 0) -> list[Output]:
-    """One hold a bill, in this order, with ids that count."""
-    lists = dict.fromkeys(("container_numbers", "doubts", "holds", "authorises", "flags", "covers"), ())
-    outputs = []
-    for number, bill in enumerate(bills, first):
-        fields: dict[str, Any] = dict.fromkeys(FIELDS) | lists | {"container_level": False, "reversal": False}
-        own = {"notice_id": f"{scac}-{number}", "event_id": None, "cause": "DISPOSITION"}
-        recipient = {"recipient": scac, "roles": ("FILER",), "recipient_voyage_number": None}
-        value = codec.encode("hold", fields | {"scac": "NVXA", "bill_of_lading": bill} | own | recipient)
-        outputs.append(Output(Party(scac).topic, f"NVXA{bill}".encode(), value, (("kind", b"hold"),)))
-    return outputs
-
-
-class Scene:
-    def __init__(self, log: Log, folder: Path, authority: trustme.CA) -> None:
-        self.log = log
-        self.folder = folder
-        self.authority = authority
-
-    async def party(self, scac: str, endpoint: Endpoint, status: str = "live") -> str:
-        """Registered, with a secret, which is returned."""
-        await import_parties(self.log, [Party(scac, status=status, webhook_url=endpoint.url)])
-        return add_secret(self.folder / "secrets", scac)
-
-    async def write(self, scac: str, *bills: str, first: int = 0) -> None:
-        await self.log.append(notices(scac, bills, first))
-
-    async def order(self, scac: str, *, paused: bool = False, replay_from: int | None = None) -> None:
-        await self.log.append([order_output(WebhookOrder(scac, paused, replay_from, now_milliseconds()))])
-
-    @asynccontextmanager
-    async def running(self, **changes: Any) -> AsyncIterator[None]:
-        task = asyncio.create_task(Webhooks(self.log, quick(self.folder, **changes)).run())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raise error
-
-    async def state(self, scac: str) -> WebhookState:
-        return (await read_webhooks(self.log)).states[scac]
-
-    async def until_state(self, scac: str, is_so: Any) -> WebhookState:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                known = (await read_webhooks(self.log)).states.get(scac)
-                if known is not None and is_so(known):
-                    return known
-                await asyncio.sleep(0.05)
+from tests.webhooks.endpoint import Endpoint, delivered, ids, quick, serving
+from tests.webhooks.scene import PATIENCE_SECONDS, Scene, notices
 
 
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         await prepare(log, 1)
-        yield Scene(log, tmp_path, trustme.CA())
+        yield Scene(log, tmp_path)
 
 
 @pytest.fixture
-async def endpoint(scene: Scene) -> AsyncIterator[Endpoint]:
-    async with serving(scene.folder, scene.authority) as made:
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+async def endpoint(scene: Scene, authority: trustme.CA) -> AsyncIterator[Endpoint]:
+    async with serving(scene.folder, authority) as made:
         yield made
-
-
-def ids(posts: Sequence[Post]) -> list[str]:
-    return [post.id for post in posts]
-
-
-def delivered(count: int) -> Any:
-    return lambda endpoint: len(endpoint.taken) >= count
 
 
 async def test_a_notice_arrives_signed_and_as_the_schema_has_it(scene: Scene, endpoint: Endpoint) -> None:
@@ -137,8 +72,10 @@ async def test_each_bill_comes_in_its_order_and_none_twice_at_once(scene: Scene,
     assert set(endpoint.most_at_once.values()) == {1}
 
 
-async def test_a_party_that_does_not_answer_holds_up_nobody_else(scene: Scene, endpoint: Endpoint) -> None:
-    async with serving(scene.folder, scene.authority) as dead:
+async def test_a_party_that_does_not_answer_holds_up_nobody_else(
+    scene: Scene, endpoint: Endpoint, authority: trustme.CA
+) -> None:
+    async with serving(scene.folder, authority) as dead:
         dead.answer = lambda post: web.Response(status=500)
         await scene.party("DEAD", dead)
         await scene.party("NVXA", endpoint)
