@@ -114,7 +114,7 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
         containers = level_containers(record)
         container = containers[0] if len(containers) == 1 else None
         unread = Unread(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container)
-        state.unread = state.unread | {event_id: unread}
+        state.with_unread(unread, rules)
     return Entered(
         state,
         DISPOSITION,
@@ -165,7 +165,7 @@ def _enter_dead_letter(state: BillState, record: DeadLetter, context: Context) -
         return None
     posted = posted_minute(record.received_at)
     unread = Unread(unread_id, "UNREADABLE", record.disposition_code, posted)
-    state.unread = state.unread | {unread_id: unread}
+    state.with_unread(unread, context.rules)
     subject = Subject(unread_id, record.disposition_code, received_at=record.received_at)
     return Entered(state, DISPOSITION, subject=subject, letters=(record,))
 
@@ -202,8 +202,7 @@ def _enter_confirmation(state: BillState, record: Confirmation, context: Context
     covers = set(record.covers)
     if covers <= state.confirmed:
         return None
-    state.confirmed = state.confirmed | covers
-    state.settled = state.settled | (covers & state.unread.keys())
+    state.with_confirmed(covers, context.rules)
     return Entered(state, OPERATOR)
 
 

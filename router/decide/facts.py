@@ -26,6 +26,9 @@ SCALARS: Final = (
 )
 
 NEVER: Final = -1
+MOST_NAMED: Final = 1000
+"""Second notify parties, and containers, that events may add to a bill; beyond, those named longest ago go. No bill has
+as many: it keeps a mistaken feed from making one without end."""
 
 _HOUSE: Final = frozenset({"30", "N", "HOUSE"})
 _NO_HOUSE: Final = frozenset({"00", "01", "10", "11", "12", "28", "29", "M", "2", "REGULAR", "MASTER", "EMPTY"})
@@ -157,7 +160,13 @@ def _merged_scalars(learnt: tuple[Learnt, ...], filed: Scalars, since: int) -> S
 
 def _named(register: Mapping[str, int], names: tuple[str, ...], received_at: int) -> Mapping[str, int]:
     news = [name for name in names if register.get(name, NEVER) < received_at]
-    return {**register, **dict.fromkeys(news, received_at)} if news else register
+    if not news:
+        return register
+    named = {**register, **dict.fromkeys(news, received_at)}
+    if len(named) > MOST_NAMED:
+        latest = set(sorted(named, key=lambda name: (named[name], name))[-MOST_NAMED:])
+        named = {name: when for name, when in named.items() if name in latest}
+    return named
 
 
 def _merged(filed: tuple[str, ...], named: Mapping[str, int], since: int) -> tuple[str, ...]:

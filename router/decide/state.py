@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from operator import is_, itemgetter
 from typing import Final, NamedTuple
@@ -35,6 +35,11 @@ class Told(NamedTuple):
     sequence: int
     """The bill's decision it came from; with bill and party it makes the notice's id."""
 
+
+MOST_CONFIRMED: Final = 1000
+"""Ids kept of what operators have confirmed, before those are dropped that nothing on the bill bears any more."""
+OLDER: Final = "older:"
+"""Begins the id of what stands for several unread events. No keyed id has a colon."""
 
 _NO_WORDS: Final[dict[str, Word]] = {}
 
@@ -125,6 +130,33 @@ class BillState:
 
     def with_word(self, word: Word) -> None:
         self.offline = (self.offline or Offline({}))._replace(words=self.words | {word.id: word})
+
+    def with_unread(self, one: Unread, rules: Rules) -> None:
+        """Enter an event that stops the bill because nobody can say what it does. Beyond the bound those that are
+        settled are forgotten, then the oldest half becomes one: under an id that tells how many it stands for and since
+        when, so that an operator's word on fewer doesn't end it."""
+        self.unread = self.unread | {one.id: one}
+        if len(self.unread) <= rules.fold_after_events:
+            return
+        standing = sorted((one for one in self.unread.values() if one.id not in self.settled), key=_age)
+        if len(standing) > rules.fold_after_events:
+            half = len(standing) // 2
+            standing = [_folded_unread(standing[:half]), *standing[half:]]
+        self.unread = {one.id: one for one in standing}
+        self.settled = self.settled & self.unread.keys()
+
+    def with_confirmed(self, covers: Set[str], rules: Rules) -> None:
+        """Enter an operator's word. Beyond the bound, what nothing on the bill is known by any more is forgotten."""
+        self.confirmed = self.confirmed | covers
+        if len(self.confirmed) > MOST_CONFIRMED:
+            self.confirmed = (self.confirmed & self.coverable(rules)) | covers
+        self.settled = self.settled | (covers & self.unread.keys())
+
+    def coverable(self, rules: Rules) -> set[str]:
+        """The ids an operator's word may cover: events, words, unread ones, and what is left of events folded away."""
+        lots = self.account(rules).lots
+        folded = {lot.id for lot in lots} | {lot.stale_by for lot in lots if lot.stale_by is not None}
+        return self.event_ids() | self.words.keys() | (self.unread.keys() - self.settled) | folded
 
     def event_ids(self) -> set[str]:
         return {event.id for _, event in self.events}
@@ -292,6 +324,16 @@ class BillState:
             self.view = known, assess(account, known, self.links.values(), standing, rules, confirmed, held)
             self.unseen = account.unseen
         return self.view
+
+
+def _age(one: Unread) -> tuple[int, str]:
+    return one.placed, one.id
+
+
+def _folded_unread(oldest: list[Unread]) -> Unread:
+    number = sum(int(one.id.split(":")[1]) if one.id.startswith(OLDER) else 1 for one in oldest)
+    placed = oldest[-1].placed
+    return Unread(f"{OLDER}{number}:{placed}", "UNREADABLE", None, placed)
 
 
 def _account_of(snapshot: Snapshot, rules: Rules) -> Account:

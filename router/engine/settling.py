@@ -10,7 +10,6 @@ from router.codec import encode_value
 from router.decide.identity import keyed_id
 from router.decide.outputs import letter_output
 from router.decide.rules import Rules
-from router.decide.state import BillState
 from router.decide.status import MANUAL_HOLD
 from router.engine.registrar import read_registry
 from router.engine.views import NotFoundError, read_dead_letter, read_dead_letters, read_state
@@ -54,7 +53,7 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
             f"there is nothing to settle on {key}: its status is {after.status}, without doubts or contradictions, and "
             "no hold on it stands for an event that can't be read or is unknown"
         )
-    known = coverable(state, rules)
+    known = state.coverable(rules)
     if unknown := [event for event in events if event not in known]:
         raise NotFoundError(f"{key} has no event {', '.join(unknown)}: see `snp-router bill show`")
     covers = tuple(sorted(set(events) or known))
@@ -67,13 +66,6 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
     ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
     disputed = tuple(event for event in contradictions if event in covers)
     return Confirmed(covers, after.doubts, ended, tuple(letter.id for letter in letters), disputed)
-
-
-def coverable(state: BillState, rules: Rules) -> set[str]:
-    """The ids an operator's word may cover: events, words, unread ones, and what is left of events folded away."""
-    lots = state.account(rules).lots
-    folded = {lot.id for lot in lots} | {lot.stale_by for lot in lots if lot.stale_by is not None}
-    return state.event_ids() | state.words.keys() | (state.unread.keys() - state.settled) | folded
 
 
 async def _letters_of(log: Log, covers: Iterable[str]) -> list[DeadLetter]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from router.decide.facts import IN_DISPOSITION, IN_FILING, SCALARS, Known
+from router.clock import posted_minute
+from router.decide.facts import IN_DISPOSITION, IN_FILING, MOST_NAMED, SCALARS, Facts, Known
 from router.model.inputs import Disposition, Filing
 from tests.checking.samples import BOX, OTHER_BOX, at, event, filing
 from tests.decide.one_bill import OneBill
@@ -78,3 +79,13 @@ def test_who_needs_a_second_notify_party() -> None:
 
 def test_scalars_lie_together_and_in_one_order_wherever_they_come_from() -> None:
     assert Disposition._fields[IN_DISPOSITION] == Filing._fields[IN_FILING] == Known._fields[2:-1] == SCALARS
+
+
+def test_events_can_not_make_a_bill_name_containers_without_end_and_the_latest_stay_in_any_order() -> None:
+    named = [says(minute, container_numbers=(f"CSQU{minute:06d}",)) for minute in range(MOST_NAMED + 200)]
+    kept = {one.container_numbers[0] for one in named[200:]}
+    for order in (named, named[::-1]):
+        facts = Facts()
+        for one in order:
+            facts = facts.learn(one, posted_minute(one.action_at))
+        assert set(facts.known().container_numbers) == kept

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.decide.rules import Rules
+from router.decide.state import MOST_CONFIRMED
 from router.decide.stored import decode_state, encode_state
 from router.model.inputs import Disposition
-from tests.checking.samples import BOX, event, filing
+from tests.checking.samples import BOX, dead_letter, event, filing
 from tests.decide.one_bill import OneBill
 
 RULES = Rules(fold_after_events=8)
@@ -45,3 +46,29 @@ def test_the_account_that_is_kept_is_the_one_that_all_events_give(steps: list[Di
             assert anew == one.state
             assert anew.account(RULES) == one.account
             assert anew.assess(RULES) == one.state.assess(RULES)
+
+
+def test_what_can_not_be_read_stays_few_and_ends_only_by_a_word_on_all_of_it() -> None:
+    one = OneBill(event("55"), rules=RULES)
+    for number in range(30):
+        one.enter(dead_letter(str(number), minute=number))
+    assert one.state is not None
+    early = one.state.coverable(RULES)
+    for number in range(30, 40):
+        one.enter(dead_letter(str(number), minute=number))
+    assert len(one.state.unread) <= RULES.fold_after_events
+    one.confirm(*early)
+    assert one.status == "HELD"
+    one.confirm(*one.state.coverable(RULES))
+    assert one.status == "ON_FILE"
+    one.enter(*(dead_letter(str(number), minute=number) for number in range(40, 80)))
+    assert one.status == "HELD"
+    assert len(one.state.unread) <= RULES.fold_after_events
+
+
+def test_words_on_events_long_gone_are_forgotten() -> None:
+    one = OneBill(event("55"), rules=RULES)
+    for number in range(5):
+        one.confirm(*(f"{number}-{place}" for place in range(400)))
+    assert one.state is not None
+    assert len(one.state.confirmed) <= MOST_CONFIRMED

@@ -13,7 +13,7 @@ from router.decide.rules import Rules
 from router.demo.scenario import FILES, play, set_up
 from router.engine.ingesting import take_in
 from router.engine.plain import plain, plain_value
-from router.engine.settling import confirm, coverable, retry
+from router.engine.settling import confirm, retry
 from router.engine.views import (
     NotFoundError,
     bill_fields,
@@ -127,7 +127,7 @@ async def test_a_word_of_an_operator_covers_all_that_is_on_the_bill_now(log: Log
         await route(log, FILES / name)
     state = await read_state(log, RULES, BILL)
     confirmed = await confirm(log, RULES, BILL, by="J. Doe", reason="by phone")
-    assert set(confirmed.covers) == coverable(state, RULES) == state.event_ids()
+    assert set(confirmed.covers) == state.coverable(RULES) == state.event_ids()
     await Worker(log, RULES, QUICK, until_idle=True).run()
     after = (await read_state(log, RULES, BILL)).assess(RULES)[1]
     assert (after.status, after.doubts) == ("HELD", ())
