@@ -17,6 +17,7 @@ DEAD_LETTERS = "snp.dead-letters"
 WAITING = "snp.waiting"
 FEED_STATUS = "snp.feed-status"
 ALERTS = "snp.alerts"
+AUDIT = "snp.audit"
 WEBHOOKS = "snp.webhooks"
 PARTY_PREFIX = "snp.party."
 REQUEST_PREFIX = "snp.request."
@@ -46,6 +47,7 @@ def topic_specs(partitions: int) -> list[TopicSpec]:
         TopicSpec(REGISTRY, 1, compacted=True),
         TopicSpec(FEED_STATUS, 1),
         TopicSpec(ALERTS, 1, compacted=True),
+        TopicSpec(AUDIT, 1),
         TopicSpec(WEBHOOKS, 1, compacted=True),
     ]
 

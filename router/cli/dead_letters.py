@@ -10,6 +10,7 @@ import typer
 from router.cli import show
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
+from router.engine.audit import machine_user
 from router.engine.ingesting import chunks_of
 from router.engine.plain import plain, readable
 from router.engine.settling import Retried, retry
@@ -124,7 +125,7 @@ async def _retry(session: Session, ids: list[str], corrected: bytes | None) -> l
             if letter.settled is not None:
                 results.append(Retried(letter, 0, f"it is settled already ({letter.settled})"))
             else:
-                results.append(await retry(log, rules, letter, corrected))
+                results.append(await retry(log, rules, letter, corrected, by=machine_user()))
         return results
 
 

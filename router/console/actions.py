@@ -46,7 +46,8 @@ async def _retry(request: Request, fields: Fields) -> str:
     desk = desk_of(request)
     letter = await read_dead_letter(desk.log, request.path_params["letter"])
     corrected = fields.get("corrected", "")
-    tried = await retry(desk.log, desk.rules, letter, corrected.encode() if corrected else None)
+    by = session_of(request).user.name
+    tried = await retry(desk.log, desk.rules, letter, corrected.encode() if corrected else None, by=by)
     if tried.problem is not None:
         raise UsageError(f"it still can't be read: {tried.problem}")
     return "/dead-letters"

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from router import codec, topics
 from router.decide.rules import Rules
 from router.decide.stored import decode_state
+from router.engine.audit import Deed
 from router.log.interface import Place, Record
 from router.log.sqlite import SqliteSettings
 from router.log.sqlite.connection import OWNER_ONLY, Connection, transaction
@@ -24,7 +25,7 @@ from router.model.inputs import DeadLetter
 VERSION: Final = 1
 """Of the tables below: a file of another one is thrown away and made anew."""
 
-FOLLOWED: Final = (topics.BILLS, topics.TIMELINE, topics.WAITING, topics.DEAD_LETTERS)
+FOLLOWED: Final = (topics.BILLS, topics.TIMELINE, topics.WAITING, topics.DEAD_LETTERS, topics.AUDIT)
 
 SCHEMA: Final = """
 CREATE TABLE progress (
@@ -40,6 +41,7 @@ CREATE INDEX words_by_bill ON words (bill);
 CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIMARY KEY (bill, sequence)) WITHOUT ROWID;
 CREATE INDEX timeline_by_time ON timeline (at);
 CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, value BLOB) WITHOUT ROWID;
+CREATE TABLE deeds (place INTEGER PRIMARY KEY, value BLOB);
 CREATE TABLE letters (id TEXT PRIMARY KEY, received_at INTEGER, settled TEXT, value BLOB) WITHOUT ROWID;
 """
 
@@ -114,6 +116,8 @@ class Index:
                     _waiting(connection, record)
                 elif record.topic == topics.DEAD_LETTERS:
                     _letter(connection, record)
+                elif record.topic == topics.AUDIT:
+                    connection.execute("INSERT OR REPLACE INTO deeds VALUES (?, ?)", (record.offset, record.value))
             reached = {(record.topic, record.partition): record.offset + 1 for record in records}
             connection.executemany(
                 "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)",
@@ -220,6 +224,11 @@ class Index:
             f"SELECT value FROM letters WHERE settled IS NULL ORDER BY received_at DESC LIMIT {MOST_FOUND}"
         )
         return [_dead_letter(value) for (value,) in rows]
+
+    async def deeds(self) -> list[Deed]:
+        """What people did by hand, the latest first."""
+        rows = await self._all(f"SELECT value FROM deeds ORDER BY place DESC LIMIT {MOST_FOUND}")
+        return [Deed(**codec.decode(value)[1]) for (value,) in rows]
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
         rows = await self._all("SELECT value FROM letters WHERE id = ?", letter_id)

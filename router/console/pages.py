@@ -147,6 +147,11 @@ async def feeds(request: Request) -> Response:
     return page(request, "feeds.html", heard=heard, history=history, now=now_milliseconds())
 
 
+async def audit(request: Request) -> Response:
+    """What people did by hand, the latest first."""
+    return page(request, "audit.html", deeds=await desk_of(request).index.deeds())
+
+
 async def letters(request: Request) -> Response:
     return page(request, "letters.html", letters=await desk_of(request).index.letters())
 
@@ -170,6 +175,7 @@ ROUTES: Final[list[Any]] = [
     Route("/parties/{scac}", party),
     Route("/feeds", feeds),
     Route("/waiting", waiting),
+    Route("/audit", audit),
     Route("/dead-letters", letters),
     Route("/dead-letters/{letter}", letter),
 ]

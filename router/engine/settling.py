@@ -11,6 +11,7 @@ from router.decide.identity import keyed_id
 from router.decide.outputs import letter_output
 from router.decide.rules import Rules
 from router.decide.status import MANUAL_HOLD
+from router.engine.audit import Deed, deed_output
 from router.engine.registrar import read_registry
 from router.engine.views import NotFoundError, read_dead_letter, read_dead_letters, read_state
 from router.engine.worker import now_milliseconds
@@ -62,7 +63,8 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
     letters = await _letters_of(log, covers)
     outputs = [Output(topics.DISPOSITIONS, key.encode(), encode_value(word))]
     outputs += [letter_output(letter._replace(settled=CONFIRMED)) for letter in letters]
-    await log.append_atomic(outputs)
+    deed = Deed(word.received_at, by, "bill confirm", key, f"{reason} (covers {len(covers)} events)")
+    await log.append_atomic([*outputs, deed_output(deed)])
     ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
     disputed = tuple(event for event in contradictions if event in covers)
     return Confirmed(covers, after.doubts, ended, tuple(letter.id for letter in letters), disputed)
@@ -82,7 +84,7 @@ class Retried(NamedTuple):
     """Why it can't be read even now; then nothing was written."""
 
 
-async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | None = None) -> Retried:
+async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | None = None, *, by: str) -> Retried:
     """Read a dead letter again, or `corrected` in its place. What comes of it and that the letter is settled are
     written together; if anything still can't be read, nothing is."""
     now = now_milliseconds()
@@ -96,7 +98,9 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     problem = _problem(letter, read, events, rules)
     if problem is None:
         outputs = [output for event in events for output in outputs_of(event, lambda event: _urgent(event, rules))]
-        await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED))])
+        detail = "as it was" if corrected is None else f"corrected, {len(corrected)} bytes"
+        deed = Deed(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
+        await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED)), deed_output(deed)])
     return Retried(letter, len(events), problem)
 
 

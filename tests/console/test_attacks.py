@@ -13,7 +13,18 @@ from tests.console.desk import OPERATOR, PASSWORD, VIEWER, Client, Installation
 BILL = "NVXAHBL000012345"
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 
-PAGES = ("/", f"/bills/{BILL}", "/search?q=x", "/sailings", "/parties", "/parties/SLTC", "/waiting", "/dead-letters")
+PAGES = (
+    "/",
+    f"/bills/{BILL}",
+    "/search?q=x",
+    "/sailings",
+    "/parties",
+    "/parties/SLTC",
+    "/feeds",
+    "/waiting",
+    "/dead-letters",
+    "/audit",
+)
 ACTIONS = (f"/bills/{BILL}/confirm", "/dead-letters/abc/retry")
 
 

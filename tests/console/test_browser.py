@@ -11,7 +11,18 @@ from playwright.sync_api import Page, expect
 from tests.console.desk import OPERATOR, PASSWORD, VIEWER, Installation
 
 BILL = "NVXAHBL000012345"
-PAGES = ("/", f"/bills/{BILL}", "/search?q=NVXA", "/sailings", "/parties", "/parties/SLTC", "/waiting", "/dead-letters")
+PAGES = (
+    "/",
+    f"/bills/{BILL}",
+    "/search?q=NVXA",
+    "/sailings",
+    "/parties",
+    "/parties/SLTC",
+    "/feeds",
+    "/waiting",
+    "/dead-letters",
+    "/audit",
+)
 
 expect.set_options(timeout=20_000)
 
@@ -89,6 +100,8 @@ def test_a_dead_letter_is_mended_and_its_bill_is_free_again(page: Page, routed: 
     page.get_by_label("Corrected").fill(json.dumps(unknown | {"disposition_code": "1A"}))
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_role("heading", name="Dead letters")).to_be_visible()
+    page.get_by_role("link", name="Audit").click()
+    expect(page.get_by_role("row", name="alice dead-letters retry")).to_be_visible()
     page.goto("/bills/NVXALIVE04")
     page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => !t.includes('UNKNOWN_CODE'))")
 

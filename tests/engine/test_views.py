@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from router import codec
+from router import codec, topics
 from router.clock import iso
 from router.decide.rules import Rules
 from router.demo.scenario import FILES, play, set_up
@@ -116,10 +116,18 @@ async def test_a_retry_that_would_leave_its_bill_stopped_is_refused(log: Log, tm
     await route(log, tmp_path / "a.jsonl")
     (letter,) = [await read_dead_letter(log, one.id) for one in await read_dead_letters(log)]
     other = b'{"scac":"NVXA","bill_of_lading":"OTHER","disposition_code":"1C","action_at":"2026-07-14T08:12"}'
-    assert "no event in it is of the bill" in ((await retry(log, RULES, letter, other)).problem or "")
-    assert "no event" in ((await retry(log, RULES, letter, b"")).problem or "")
-    assert (await retry(log, RULES, letter)).problem
+    assert "no event in it is of the bill" in ((await retry(log, RULES, letter, other, by="J. Doe")).problem or "")
+    assert "no event" in ((await retry(log, RULES, letter, b"", by="J. Doe")).problem or "")
+    assert (await retry(log, RULES, letter, by="J. Doe")).problem
     assert (await read_dead_letter(log, letter.id)).settled is None
+    assert await deeds(log) == [], "what was refused was not done"
+
+
+async def deeds(log: Log) -> list[tuple[str, str, str, str]]:
+    """What the audit topic holds."""
+    batches = log.read([topics.AUDIT], until_end=True)
+    found = [codec.decode(record.value)[1] async for batch in batches for record in batch if record.value]
+    return [(one["by"], one["action"], one["subject"], one["detail"]) for one in found]
 
 
 async def test_a_word_of_an_operator_covers_all_that_is_on_the_bill_now(log: Log) -> None:
@@ -127,6 +135,9 @@ async def test_a_word_of_an_operator_covers_all_that_is_on_the_bill_now(log: Log
         await route(log, FILES / name)
     state = await read_state(log, RULES, BILL)
     confirmed = await confirm(log, RULES, BILL, by="J. Doe", reason="by phone")
+    ((by, action, subject, detail),) = await deeds(log)
+    assert (by, action, subject) == ("J. Doe", "bill confirm", BILL)
+    assert detail.startswith("by phone")
     assert set(confirmed.covers) == state.coverable(RULES) == state.event_ids()
     await Worker(log, RULES, QUICK, until_idle=True).run()
     after = (await read_state(log, RULES, BILL)).assess(RULES)[1]
