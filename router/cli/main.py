@@ -19,6 +19,7 @@ from router.cli import (
     demo,
     imports,
     ingest,
+    move,
     party,
     provision,
     registered,
@@ -109,6 +110,7 @@ app.command("tail")(tail.tail)
 app.add_typer(bill.app, name="bill")
 app.command("explain")(bill.explain_bill)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command("move")(move.move)
 app.command("parties")(registered.parties)
 app.command("sailings")(registered.sailings)
 app.add_typer(party.app, name="party")

@@ -77,7 +77,7 @@ class Session:
     async def reading(self) -> AsyncIterator[Log]:
         """Raises NotFoundError where there is no log yet."""
         url = self.settings.log
-        _must_exist(url)
+        must_exist(url)
         async with open_log(url, self.settings.log_settings()) as log:
             if topics.BILLS not in await log.topics():
                 raise NotFoundError(f"{url} is empty: begin with `snp-router import parties FILE`")
@@ -92,7 +92,7 @@ class Session:
             yield log
 
 
-def _must_exist(url: str) -> None:
+def must_exist(url: str) -> None:
     """Opening a file makes it: whoever only reads would leave an empty one behind."""
     path = url.removeprefix(SQLITE)
     if url.startswith(SQLITE) and not Path(path).is_file():

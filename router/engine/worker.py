@@ -17,7 +17,7 @@ from router.clock import MILLISECONDS, MINUTE
 from router.decide.rules import Rules
 from router.decide.shard import Shard
 from router.engine.progress import unrouted
-from router.errors import DestinationMissing, TaskMoved, TaskRetry
+from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Log, Output, Record, Task
 from router.model.registry import RegistryNote, registry_key
 from router.observe.health import RESTORING, ROUTING, Health
@@ -134,6 +134,11 @@ class Worker:
         async for batch in task.restore(topics.STATE):
             for record in batch:
                 shard.load(record)
+        if shard.bill_count and not shard.position:
+            raise FatalLogError(
+                f"{self._log.url} has bills in {topics.BILLS}, partition {task.partition}, but no position: it is a "
+                "copy that is not complete. Finish it (`snp-router move`), or begin with empty topics"
+            )
         known = shard.position.get(topics.REGISTRY, 0)
         async for batch in self._log.read([topics.REGISTRY], until_end=True):
             for record in batch:

@@ -37,6 +37,8 @@ class Output(NamedTuple):
     key: bytes
     value: bytes | None
     headers: Headers = ()
+    timestamp: int | None = None
+    """None: now, by the log's clock. Else when it was written first, on another log. UTC milliseconds."""
 
 
 class Record(NamedTuple):

@@ -163,7 +163,7 @@ class Harness:
         for output in outputs:
             partition = 0 if _is_single(output.topic) else partition_of(output.key, self.partitions)
             records = self.log[output.topic, partition]
-            records.append(Record(output.topic, partition, len(records), *output[1:], timestamp=0))
+            records.append(Record(output.topic, partition, len(records), *output[1:4], timestamp=0))
 
 
 def decoded(record: Record) -> dict[str, Any]:

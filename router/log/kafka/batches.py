@@ -69,7 +69,9 @@ def _filled(producer: Any, outputs: Sequence[Output]) -> tuple[Any, int]:
     """A batch with as many of the outputs as it holds, at least one, and how many those are."""
     batch = producer.create_batch()
     for taken, output in enumerate(outputs):
-        added = batch.append(key=output.key, value=output.value, timestamp=None, headers=list(output.headers))
+        added = batch.append(
+            key=output.key, value=output.value, timestamp=output.timestamp, headers=list(output.headers)
+        )
         if added is None:
             return batch, taken
     return batch, len(outputs)

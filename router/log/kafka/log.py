@@ -94,6 +94,17 @@ class KafkaLog:
         finally:
             await producer.close()
 
+    @asynccontextmanager
+    async def producer(self, transactional_id: str) -> AsyncIterator[TransactionalProducer]:
+        """A started producer: whoever had the id before is fenced, and what they left open is ended. For what one
+        process at a time may write, outside any task. Raises TaskRetry, TaskMoved, FatalLogError."""
+        producer = TransactionalProducer(transactional_id, self._bootstrap, self.settings, self._refused)
+        await producer.start()
+        try:
+            yield producer
+        finally:
+            await producer.close()
+
     async def end_offsets(self, topic: str) -> dict[int, int]:
         async with self._reader("end-offsets") as reader:
             ends = await reader.ends(await reader.existing([topic]))

@@ -193,11 +193,21 @@ def _check(connection: sqlite3.Connection, path: str, settings: SqliteSettings) 
         application, version = _header(connection)
     if application != APPLICATION_ID:
         raise FatalLogError(f"{path} is a database of another program. Name another file, or move this one away")
+    if target := moved_to(connection):
+        raise FatalLogError(f"{path} was moved to {target}: use that log. This file is only kept as it was then")
     if version > SCHEMA_VERSION:
         raise FatalLogError(
             f"{path} was written by a newer version (format {version}; this one knows {SCHEMA_VERSION}). "
             "Upgrade this installation"
         )
+
+
+def moved_to(connection: sqlite3.Connection) -> str | None:
+    """Where the file's records went, if they did."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'moved'").fetchone() is None:
+        return None
+    (target,) = connection.execute("SELECT target FROM moved").fetchone()
+    return str(target)
 
 
 def _header(connection: sqlite3.Connection) -> tuple[int, int]:

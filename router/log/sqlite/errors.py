@@ -22,6 +22,7 @@ _ADVICE: Final[dict[int, str]] = {
     sqlite3.SQLITE_CANTOPEN: "can't be opened. Its directory must exist, and this user must own the file",
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: "is not a SQLite database. Name another file, or move this one away",
+    sqlite3.SQLITE_CONSTRAINT: "takes no records any more: it was moved to another log. Start again on that one",
     sqlite3.SQLITE_IOERR: "can't be read or written: the disk reports an error. Look at the system's log",
 }
 

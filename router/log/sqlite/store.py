@@ -98,13 +98,13 @@ def write(connection: sqlite3.Connection, topics: dict[str, Topic], outputs: Seq
     next_ids: dict[int, int] = {}
     rows: dict[int, tuple[int, bytes, bytes | None, bytes | None, int]] = {}
     latest: dict[tuple[int, bytes], int] = {}
-    timestamp = time.time_ns() // 1_000_000
-    for name, key, value, headers in outputs:
+    now = time.time_ns() // 1_000_000
+    for name, key, value, headers, timestamp in outputs:
         topic = topics[name]
         place = topic.first_place + partition_of(key, topic.partitions)
         identity = next_ids[place] if place in next_ids else _next_id(connection, place)
         next_ids[place] = identity + 1
-        rows[identity] = identity, key, value, pack_headers(headers) if headers else None, timestamp
+        rows[identity] = identity, key, value, pack_headers(headers) if headers else None, timestamp or now
         if topic.compacted:
             rows.pop(latest.get((place, key), -1), None)
             latest[place, key] = identity
