@@ -12,7 +12,7 @@ from router.client import Change, Hold, Release, StandingHold
 from router.client.decoding import NoticeDecoder
 from router.client.values import KINDS
 from router.clock import iso
-from router.codec import NOTICE_KINDS, raw_schema
+from router.codec import NOTICE_KINDS, header, raw_schema
 from router.engine.plain import plain
 from router.errors import InputError, UsageError
 from tests.client.samples import notices, outputs
@@ -73,7 +73,7 @@ async def test_a_notice_can_not_be_changed_and_knows_its_bill() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, b"", b"\x00\x00", b"\x01\x00\x00\x00\x11", b"\x00\x00\x00\x00\x11", b"\x00\x00\x00\x00\x01rest"]
+    "value", [None, b"", b"\x00\x00", b"\x01\x00\x00\x00\x11", header("hold"), header("feed-status") + b"rest"]
 )
 async def test_what_is_no_notice_is_refused(value: bytes | None) -> None:
     with pytest.raises(InputError):
