@@ -8,6 +8,16 @@
     [rules]
     release_after_hold = "fresh"
 
+    [[feeds]]
+    name = "cbp"
+    days = ["mon", "tue", "wed", "thu", "fri"]
+    from_hour = 6
+    to_hour = 22
+    longest_silence_minutes = 60
+
+    [requests]
+    minutes_between = 10
+
     [work]
     records_per_transaction = 1000
 
@@ -32,9 +42,12 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 from router.console.settings import ConsoleSettings
 from router.decide.codes import load_codes
 from router.decide.rules import FRESH, Rules
+from router.engine.duties import DutySettings
+from router.engine.silence import FeedHours
 from router.engine.supervisor import SLOT
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
+from router.feeds.forms import FeedName, Port
 from router.log.sqlite import SqliteSettings
 from router.provision.settings import ProvisionSettings
 from router.schema_registry.settings import RegistrySettings
@@ -46,6 +59,8 @@ CONFIG_FILE: Final = Path("snp-router.toml")
 PREFIX: Final = "SNP_"
 
 _WORK: Final = WorkSettings()
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class RuleSettings(BaseModel):
@@ -77,6 +92,41 @@ class RuleSettings(BaseModel):
         return self
 
 
+class FeedSettings(BaseModel):
+    """How long a feed may be silent in some hours of the week. Several for one feed: other hours, other limits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: FeedName
+    """As in `ingest --feed`."""
+    port: Port | None = None
+    """Schedule D; without it, what comes for any port counts."""
+    days: frozenset[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = frozenset(DAYS)
+    from_hour: int = Field(default=0, ge=0, le=23)
+    to_hour: int = Field(default=24, ge=1, le=24)
+    """Eastern, like `from_hour`; up to it, not in it."""
+    longest_silence_minutes: int = Field(ge=1, le=7 * 24 * 60)
+
+    @model_validator(mode="after")
+    def _hours_in_order(self) -> Self:
+        if self.from_hour >= self.to_hour:
+            raise ValueError("from_hour must be before to_hour; a night takes two entries")
+        return self
+
+    def hours(self) -> FeedHours:
+        days = frozenset(DAYS.index(day) for day in self.days)
+        return FeedHours(self.name, self.port, days, self.from_hour, self.to_hour, self.longest_silence_minutes)
+
+
+class RequestSettings(BaseModel):
+    """What parties may ask for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    minutes_between: int = Field(default=10, ge=0)
+    """A party's request so soon after its last one is refused."""
+
+
 class WorkerSettings(BaseModel):
     """How much is done at once."""
 
@@ -99,6 +149,9 @@ class Settings(BaseSettings):
     partitions: int = Field(default=8, ge=1, le=1024)
     """Of each partitioned topic, for good: it counts when the topics are made."""
     rules: RuleSettings = RuleSettings()
+    feeds: tuple[FeedSettings, ...] = ()
+    """Feeds that are missed when they are silent."""
+    requests: RequestSettings = RequestSettings()
     work: WorkerSettings = WorkerSettings()
     sqlite: SqliteSettings = SqliteSettings()
     webhooks: WebhookSettings = WebhookSettings()
@@ -145,7 +198,8 @@ class Settings(BaseSettings):
         return self.webhooks.beside(self.toml_file.parent if self.toml_file else Path())
 
     def work_settings(self) -> WorkSettings:
-        return WorkSettings(**self.work.model_dump())
+        duties = DutySettings(tuple(feed.hours() for feed in self.feeds), self.requests.minutes_between)
+        return WorkSettings(**self.work.model_dump(), duties=duties)
 
 
 def load_settings(config: Path | None = None, *, log: str | None = None) -> Settings:

@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from router.cli.session import Format, FormatOption, Session, console, emit, interruptible, run, say, session_of
+from router.engine.hearing import DEFAULT_FEED, Hearing
 from router.engine.ingesting import (
     STANDARD_INPUT,
     Intake,
@@ -20,6 +21,7 @@ from router.engine.ingesting import (
 )
 from router.engine.ingesting import Progress as Told
 from router.errors import UsageError
+from router.feeds.by_hand import feed_name
 from router.feeds.watch import SETTLE_SECONDS, WatchedFolder
 
 LONG_BYTES = 5_000_000
@@ -41,6 +43,9 @@ def ingest(
             "anything in it can't be read, to failed/ with a report beside it.",
         ),
     ] = None,
+    feed: Annotated[
+        str, typer.Option(metavar="NAME", help="Which feed this is; settings `feeds` say when it is missed.")
+    ] = DEFAULT_FEED,
     settle_seconds: Annotated[
         float, typer.Option(min=0.0, help="With --watch: a file unchanged for so long is complete.")
     ] = SETTLE_SECONDS,
@@ -57,25 +62,26 @@ def ingest(
     if (watch is None) == (not files):
         raise UsageError("name files or folders to ingest, or a folder with --watch")
     if watch is not None:
-        run(_watch(session, watch, settle_seconds, form))
+        run(_watch(session, watch, settle_seconds, feed_name(feed), form))
         return
     paths = files_in(files or [])
     with interruptible() if STANDARD_INPUT in paths else nullcontext():
-        _report(run(_ingest(session, paths)), form)
+        _report(run(_ingest(session, paths, feed_name(feed))), form)
 
 
-async def _ingest(session: Session, paths: list[Path]) -> Intake:
-    codes = session.settings.decision_rules().codes
+async def _ingest(session: Session, paths: list[Path], feed: str) -> Intake:
+    rules = session.settings.decision_rules()
     whole = Intake()
     async with session.writing() as log:
+        hearing = Hearing(log, feed, rules)
         with _progress(paths) as told:
             for path in paths:
-                whole.add(await take_in(log, path, codes, told))
+                whole.add(await take_in(log, path, rules.codes, told, hearing=hearing))
     return whole
 
 
-async def _watch(session: Session, path: Path, settle_seconds: float, form: Format) -> None:
-    codes = session.settings.decision_rules().codes
+async def _watch(session: Session, path: Path, settle_seconds: float, feed: str, form: Format) -> None:
+    rules = session.settings.decision_rules()
     folder = WatchedFolder(path, settle_seconds=settle_seconds)
 
     def told(moved: Path, intake: Intake) -> None:
@@ -86,7 +92,7 @@ async def _watch(session: Session, path: Path, settle_seconds: float, form: Form
 
     async with session.writing() as log:
         say(f"watching {path}; Ctrl-C stops")
-        await take_in_watched(log, folder, codes, told)
+        await take_in_watched(log, folder, rules.codes, told, Hearing(log, feed, rules))
 
 
 @contextmanager

@@ -17,13 +17,17 @@ from router.cli import (
     contacts,
     dead_letters,
     demo,
+    hold,
     imports,
     ingest,
     move,
+    outage,
+    paper,
     party,
     provision,
     registered,
     registry,
+    resync,
     routing,
     tail,
     topics,
@@ -117,6 +121,11 @@ app.add_typer(party.app, name="party")
 app.command("certify")(party.certify)
 app.add_typer(webhooks.app, name="webhooks")
 app.command("unread")(unread.unread)
+app.add_typer(outage.app, name="outage")
+app.add_typer(hold.app, name="hold")
+app.command("release")(hold.release)
+app.add_typer(paper.app, name="paper")
+app.command("resync")(resync.resync)
 app.add_typer(waiting.app, name="waiting")
 app.command("contacts")(contacts.list_contacts)
 app.command("check")(check.check)

@@ -144,6 +144,11 @@ def table(columns: Sequence[Column], rows: Iterable[Fields], title: str | None =
     return made
 
 
+def plain_rows(columns: Sequence[Column], rows: Iterable[Fields]) -> list[dict[str, str]]:
+    """The same for a page to print."""
+    return [{column.name: str(column.cell(fields)) for column in columns} for fields in rows]
+
+
 # A bill
 
 IDENTIFIERS: Final = (

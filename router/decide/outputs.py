@@ -19,6 +19,7 @@ from router.log.interface import KEY_SEPARATOR, Output
 from router.model.bill import split_bill_key
 from router.model.facts import IndexFact
 from router.model.inputs import DeadLetter
+from router.model.registry import RegistryValue, registry_key
 
 KIND_HEADERS: Final = {kind: (("kind", kind.encode()),) for kind in codec.NOTICE_KINDS}
 """So that a consumer can filter without decoding."""
@@ -51,6 +52,11 @@ def outputs_of(key: str, decision: Decision, origin: Origin, rules: Rules) -> It
         yield Output(topics.WAITING, bill, _waiting(key, decision.waits) if decision.waits else None)
     if decision.entered is not None:
         yield Output(topics.TIMELINE, bill, _timeline(key, decision, origin))
+
+
+def registry_output(value: RegistryValue) -> Output:
+    """Under a key of its own for each kind and subject: the registry is compacted."""
+    return Output(topics.REGISTRY, registry_key(value), codec.encode_value(value))
 
 
 def letter_output(letter: DeadLetter) -> Output:

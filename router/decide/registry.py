@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Final
 
 from router.decide.outages import Outages, counted, entered
-from router.model.registry import LateTally, Line, Outage, Party, RegistryNote, Sailing
+from router.model.registry import SILENT, Heard, LateTally, Line, Outage, Party, RegistryNote, RegistryValue, Sailing
 
 CAMIR_VOYAGE_WIDTH: Final = 5
 SAME_ROTATION_DAYS: Final = 30
@@ -32,6 +32,12 @@ class Registry:
         self.secret = b""
         self.outages: Outages = {}
         """Those that last, and those a feed recovers from."""
+        self.silences: dict[tuple[str | None, str | None], str] = {}
+        """Of each feed and port the last time it was silent, over or not: the outage's id."""
+        self.heard: dict[tuple[str, str | None], int] = {}
+        """When a feed last brought something for a port, UTC milliseconds."""
+        self.asked: dict[str, int] = {}
+        """When a party's own request was last taken up, UTC milliseconds."""
         self.audiences: dict[tuple[Any, ...], Any] = {}
         """What `audience_of` worked out, until the registry changes."""
         self._scacs: dict[str, str] = {}
@@ -39,10 +45,14 @@ class Registry:
         """(IMO number, carrier's party) to ids of sailings."""
         self._vessels: dict[str, str] = {}
 
-    def apply(self, value: Party | Sailing | RegistryNote | Outage | LateTally, offset: int = 0) -> None:
+    def apply(self, value: RegistryValue, offset: int = 0) -> None:
         """`offset` is the record's in the registry: an epoch is a place, not a count, since compaction drops notes."""
         if isinstance(value, Outage):
             self.outages = entered(self.outages, value)
+            self.remember(value)
+            return
+        if isinstance(value, Heard):
+            self.heard[value.feed, value.port] = max(value.at, self.heard.get((value.feed, value.port), 0))
             return
         if isinstance(value, LateTally):
             self.outages = counted(self.outages, value)
@@ -65,8 +75,13 @@ class Registry:
                 self._by_voyage.setdefault((value.imo_number, line.scac), set()).add(value.sailing_id)
             if value.vessel_name:
                 self._vessels[value.imo_number] = value.vessel_name
-        else:
+        elif isinstance(value, RegistryNote):
             self._note(value, offset)
+
+    def remember(self, outage: Outage) -> None:
+        """That a feed was silent, so that it is not noticed twice."""
+        if outage.kind == SILENT:
+            self.silences[outage.feed, outage.port] = outage.id
 
     def _note(self, note: RegistryNote, offset: int) -> None:
         if note.kind in ("epoch", "missing", "back"):
@@ -75,6 +90,8 @@ class Registry:
             self.now = max(self.now, note.at)
         elif note.kind == "installation" and not self.secret:
             self.secret = bytes.fromhex(note.detail or "")
+        elif note.kind == "asked":
+            self.asked[note.key] = note.at
         elif note.kind == "missing":
             self.missing_topics.add(note.key)
         elif note.kind == "back":

@@ -34,7 +34,7 @@ from router.log.interface import Output, Record
 from router.model.bill import is_vessel_key, split_bill_key
 from router.model.facts import IndexFact
 from router.model.inputs import DeadLetter, Disposition
-from router.model.registry import Heard, Party, RegistryNote, RegistryValue, Request, RequestDone, Sailing
+from router.model.registry import Heard, Outage, Party, RegistryNote, RegistryValue, Request, RequestDone, Sailing
 
 KEYED_BY_BILL: Final = frozenset({topics.URGENT, topics.LINKS, topics.FILINGS, topics.DISPOSITIONS})
 
@@ -105,7 +105,9 @@ class Shard:
         """Take in a registry record from before the position: it was acted on already. Outages and requests are in the
         position itself."""
         value = _registry_value(record.value) if record.value is not None else None
-        if isinstance(value, Party | Sailing | RegistryNote):
+        if isinstance(value, Outage):
+            self.registry.remember(value)
+        elif isinstance(value, Party | Sailing | RegistryNote | Heard):
             self.registry.apply(value, record.offset)
 
     # Deciding
@@ -133,7 +135,9 @@ class Shard:
             self._outputs.extend(self.resyncs.ask(value, self.registry))
         elif isinstance(value, RequestDone):
             self._outputs.extend(self.resyncs.hear(value))
-        elif not isinstance(value, Heard):
+        elif isinstance(value, Heard):
+            self.registry.apply(value)
+        else:
             before = self.registry.outages
             self.registry.apply(value, record.offset)
             if isinstance(value, RegistryNote) and value.kind == TICK:

@@ -9,11 +9,12 @@ from typing import Any, Final, NamedTuple
 
 from router import topics
 from router.clock import to_milliseconds
+from router.decide.outputs import registry_output
 from router.decide.rules import Rules
 from router.engine.ingesting import chunks_of, take_in, take_in_filings
 from router.engine.plain import plain_value
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
-from router.engine.worker import Worker, WorkSettings, note_output, now_milliseconds
+from router.engine.worker import Worker, WorkSettings, now_milliseconds
 from router.errors import FatalLogError, UsageError
 from router.feeds.tables import read_filings, read_parties, read_sailings
 from router.log.interface import Log
@@ -117,7 +118,7 @@ async def _is_demo(path: Path) -> bool:
 async def set_up(log: Log) -> None:
     """Topics, parties, the sailing and the filings."""
     await prepare(log, PARTITIONS)
-    await log.append([note_output(RegistryNote(MARK, MARK, now_milliseconds()))])
+    await log.append([registry_output(RegistryNote(MARK, MARK, now_milliseconds()))])
     await tell_time(log)
     await import_parties(log, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
     await import_sailings(log, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)

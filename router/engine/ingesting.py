@@ -11,6 +11,7 @@ from typing import Final
 from router import topics
 from router.codec import encode_value
 from router.decide.codes import CodeTable
+from router.engine.hearing import Hearing
 from router.engine.worker import now_milliseconds
 from router.errors import InputError, UsageError
 from router.feeds.ingest import outputs_of
@@ -18,7 +19,7 @@ from router.feeds.recognise import read_events
 from router.feeds.watch import WatchedFolder
 from router.log.interface import Log, Output
 from router.model.bill import bill_key
-from router.model.inputs import DeadLetter, Disposition, Filing, Snapshot
+from router.model.inputs import DeadLetter, Disposition, Filing, PaperBill, Snapshot
 
 BATCH_RECORDS: Final = 2000
 BATCH_BYTES: Final = 4_000_000
@@ -125,9 +126,13 @@ async def take_in(
     *,
     source: str | None = None,
     received_at: int | None = None,
+    hearing: Hearing | None = None,
 ) -> Intake:
     """Feed in one file, under the name `source`, as received at a moment (now). What can't be read goes to the dead
-    letters. Raises UsageError, LogError; done again after a failure, it adds nothing that is there already."""
+    letters. `hearing` notes that its feed was heard, and what came late.
+
+    Raises UsageError, LogError; done again after a failure, it adds nothing that is there already.
+    """
     intake = Intake(files=1)
     batches = Batches(log)
 
@@ -135,18 +140,25 @@ async def take_in(
         return codes.is_urgent(event.disposition_code, event.reversal)
 
     received_at = now_milliseconds() if received_at is None else received_at
+    heard = await hearing.begin_file(received_at) if hearing is not None else None
     chunks = chunks_of(path, progress)
+    if heard is not None:
+        chunks = heard.listen(chunks)
     for event in read_events(chunks, source or name_of(path), received_at, note=intake.notes.append):
         outputs = outputs_of(event, urgent)
         intake.count(event, urgent=outputs[0].topic == topics.URGENT)
+        if heard is not None:
+            heard.note(event, received_at)
         if batches.add(outputs):
             await batches.flush()
     await batches.flush()
+    if heard is not None:
+        await heard.end(received_at)
     return intake
 
 
 async def take_in_watched(
-    log: Log, folder: WatchedFolder, codes: CodeTable, told: Callable[[Path, Intake], None]
+    log: Log, folder: WatchedFolder, codes: CodeTable, told: Callable[[Path, Intake], None], hearing: Hearing
 ) -> None:
     """Feed in each file that is completed in the folder, until cancelled; `told` hears of each, with its new place.
 
@@ -154,7 +166,7 @@ async def take_in_watched(
     """
     async for path in folder.files():
         try:
-            intake = await take_in(log, path, codes)
+            intake = await take_in(log, path, codes, hearing=hearing)
         except UsageError as error:
             intake = Intake(files=1, problems=[str(error)])
         if not path.exists():
@@ -181,8 +193,8 @@ class Taken:
     problems: list[InputError] = field(default_factory=list)
 
 
-async def take_in_filings(log: Log, values: Iterable[Filing | Snapshot | InputError]) -> Taken:
-    """Append filings or snapshots under their bills; rows that can't be read are returned, the others go in."""
+async def take_in_filings(log: Log, values: Iterable[Filing | Snapshot | PaperBill | InputError]) -> Taken:
+    """Append filings, snapshots or paper bills under their bills; rows that can't be read are returned."""
     taken = Taken()
     batches = Batches(log)
     for value in values:
@@ -190,7 +202,7 @@ async def take_in_filings(log: Log, values: Iterable[Filing | Snapshot | InputEr
             taken.problems.append(value)
             continue
         taken.count += 1
-        filing = value.filing if isinstance(value, Snapshot) else value
+        filing = value if isinstance(value, Filing) else value.filing
         key = bill_key(filing.scac, filing.bill_of_lading).encode()
         if batches.add([Output(topics.FILINGS, key, encode_value(value))]):
             await batches.flush()

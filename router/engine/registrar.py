@@ -12,11 +12,12 @@ from typing import Final, NamedTuple
 import structlog
 
 from router import codec, topics
+from router.decide.outputs import registry_output
 from router.decide.registry import Registry
-from router.engine.worker import note_output, now_milliseconds, tick_output
+from router.engine.worker import now_milliseconds
 from router.errors import FatalLogError
 from router.log.interface import Finding, Log, Output, TopicSpec
-from router.model.registry import Party, RegistryNote, Sailing, registry_key
+from router.model.registry import Party, RegistryNote, RegistryValue, Sailing
 
 SECRET_BYTES: Final = 32
 
@@ -61,7 +62,7 @@ async def prepare(log: Log, partitions: int) -> None:
     if not registry.secret:
         # A key of its own: of two that are written at once compaction must keep both, since the first one counts.
         note = RegistryNote("installation", secrets.token_hex(8), now_milliseconds(), secrets.token_hex(SECRET_BYTES))
-        await log.append([note_output(note)])
+        await log.append([registry_output(note)])
 
 
 def _refuse_or_warn(log: Log, findings: Sequence[Finding]) -> None:
@@ -73,9 +74,10 @@ def _refuse_or_warn(log: Log, findings: Sequence[Finding]) -> None:
         _log.warning("log_not_verified", subject=finding.subject, found=finding.found)
 
 
-async def tell_time(log: Log) -> None:
-    """A tick at start, so that no decision is made without knowing the day."""
-    await log.append([tick_output()])
+async def tell_time(log: Log, at: int | None = None) -> None:
+    """A tick at start (now), so that no decision is made without knowing the day."""
+    now = now_milliseconds() if at is None else at
+    await log.append([registry_output(RegistryNote("tick", "tick", now))])
 
 
 async def read_registry(log: Log) -> Registry:
@@ -85,7 +87,7 @@ async def read_registry(log: Log) -> Registry:
         for record in batch:
             if record.value is not None:
                 value = codec.decode_value(record.value)
-                if isinstance(value, Party | Sailing | RegistryNote):
+                if isinstance(value, RegistryValue):
                     registry.apply(value)
     return registry
 
@@ -97,8 +99,8 @@ async def import_parties(log: Log, parties: Sequence[Party]) -> Changes:
     await log.create_topics(spec for party in parties for spec in topics.party_topic_specs(party.scac))
     back = [party.topic for party in parties if party.topic in registry.missing_topics]
     touched = {*changes.added, *changes.changed}
-    outputs = [_output(party) for party in parties if party.scac in touched]
-    outputs += [note_output(RegistryNote("back", topic, now_milliseconds())) for topic in back]
+    outputs = [registry_output(party) for party in parties if party.scac in touched]
+    outputs += [registry_output(RegistryNote("back", topic, now_milliseconds())) for topic in back]
     await _append(log, outputs)
     return changes
 
@@ -110,7 +112,7 @@ async def import_sailings(log: Log, sailings: Sequence[Sailing]) -> Changes:
     touched = {*changes.added, *changes.changed}
     await _append(
         log,
-        [_output(sailing) for sailing in sailings if sailing.sailing_id in touched],
+        [registry_output(sailing) for sailing in sailings if sailing.sailing_id in touched],
     )
     return changes
 
@@ -121,12 +123,8 @@ def _compare(new: Mapping[str, Party | Sailing], old: Mapping[str, Party | Saili
     return Changes(added, changed, tuple(key for key in new if key in old and old[key] == new[key]))
 
 
-def _output(value: Party | Sailing) -> Output:
-    return Output(topics.REGISTRY, registry_key(value), codec.encode_value(value))
-
-
 async def _append(log: Log, outputs: Iterable[Output]) -> None:
     written = list(outputs)
     if written:
-        epoch = note_output(RegistryNote("epoch", "epoch", now_milliseconds()))
+        epoch = registry_output(RegistryNote("epoch", "epoch", now_milliseconds()))
         await log.append_atomic([*written, epoch])

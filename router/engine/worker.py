@@ -6,20 +6,23 @@ import asyncio
 import gc
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
-from router import codec, topics
-from router.clock import MILLISECONDS, MINUTE
+from router import topics
+from router.clock import MILLISECONDS
+from router.decide.outputs import registry_output
 from router.decide.rules import Rules
 from router.decide.shard import Shard
+from router.engine.duties import Duties, DutySettings, on_duty
 from router.engine.progress import unrouted
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Log, Output, Record, Task
-from router.model.registry import RegistryNote, registry_key
+from router.model.registry import RegistryNote
 from router.observe.health import RESTORING, ROUTING, Health
 from router.observe.metrics import COMMITTED, DESTINATION_MISSING, MOVED, RETRIED, Metrics
 
@@ -49,6 +52,8 @@ class WorkSettings:
     a transaction costs the same for one record as for hundreds."""
     idle_seconds: float = 0.2
     """With `until_idle`: nothing new for so long, in any task, is idle."""
+    duties: DutySettings = field(default_factory=DutySettings)
+    """Of task 0."""
 
 
 @dataclass(slots=True)
@@ -64,8 +69,15 @@ class Worker:
     """Routes on one log until it is cancelled, or, with `until_idle`, until nothing is left to do."""
 
     def __init__(
-        self, log: Log, rules: Rules, settings: WorkSettings | None = None, *, until_idle: bool = False
+        self,
+        log: Log,
+        rules: Rules,
+        settings: WorkSettings | None = None,
+        *,
+        until_idle: bool = False,
+        clock: Callable[[], int] | None = None,
     ) -> None:
+        """`clock` gives UTC milliseconds: the time, unless a story goes by one of its own."""
         self.totals = Totals()
         self.metrics = Metrics()
         self.health = Health()
@@ -75,6 +87,7 @@ class Worker:
         self._rules = rules
         self._settings = settings or WorkSettings()
         self._idle = Idle() if until_idle else None
+        self._clock = clock or now_milliseconds
         self._turn = asyncio.Lock()
         """Of tasks with a backlog one decides while others commit: did all decide at once, all would commit late."""
 
@@ -91,7 +104,8 @@ class Worker:
             self.totals.bills[task.partition] = shard.bill_count
             if self._idle:
                 self._idle.enter(task.partition)
-            await self._keep_routing(task, shard)
+            async with on_duty(self._log, shard, self._settings.duties, self._clock, task.partition) as duties:
+                await self._keep_routing(task, shard, duties)
         except TaskMoved:
             self.metrics.transaction(MOVED)
             raise
@@ -105,18 +119,19 @@ class Worker:
             self.health.let_go(task.partition)
             self.metrics.let_go(task.partition, topics.INPUTS)
 
-    async def _keep_routing(self, task: Task, shard: Shard) -> None:
+    async def _keep_routing(self, task: Task, shard: Shard, duties: Duties | None) -> None:
         before = Counter[str]()
         while True:
             self.health.at(task.partition, ROUTING)
             records = await self._poll(task, shard)
-            if self._idle and self._idle.is_over(task.partition, busy=bool(records) or shard.is_walking):
+            busy = bool(records) or shard.is_walking or (duties is not None and duties.are_due)
+            if self._idle and self._idle.is_over(task.partition, busy=busy):
                 if await self._nothing_is_left(self._idle):
                     return
                 continue
-            if not records and not shard.is_walking and not self._tick_is_due(task, shard):
+            if not busy:
                 continue
-            await self._transact(task, shard, records)
+            await self._transact(task, shard, records, duties)
             if self._idle:
                 self._idle.is_over(task.partition, busy=True)
             done = shard.totals - before
@@ -162,14 +177,12 @@ class Worker:
             records += await task.poll({**shard.position, **behind}, most - len(records), gather)
         return records
 
-    async def _transact(self, task: Task, shard: Shard, records: list[Record]) -> None:
+    async def _transact(self, task: Task, shard: Shard, records: list[Record], duties: Duties | None) -> None:
         """Decide on the records and commit; where a destination is missing, decide again with that knowledge."""
         while True:
             async with self._turn if len(records) > SMALL_RECORDS or shard.is_walking else nullcontext():
                 started = time.perf_counter()
-                outputs = await self._decide(shard, records)
-            if self._tick_is_due(task, shard):
-                outputs.append(tick_output())
+                outputs = await self._decide(shard, records, duties)
             try:
                 await task.commit(outputs)
             except DestinationMissing as error:
@@ -179,13 +192,15 @@ class Worker:
                 await self._note_missing(shard, error.topics)
                 continue
             shard.committed()
+            if duties is not None:
+                duties.done()
             self.metrics.transaction(COMMITTED, time.perf_counter() - started)
             self.metrics.latencies(
                 (record.timestamp for record in records if record.topic in EVENTS), now_milliseconds()
             )
             return
 
-    async def _decide(self, shard: Shard, records: list[Record]) -> list[Output]:
+    async def _decide(self, shard: Shard, records: list[Record], duties: Duties | None) -> list[Output]:
         """In slices, so that commits under way and heartbeats get their turn."""
         for first in range(0, len(records), SLICE_RECORDS):
             for record in records[first : first + SLICE_RECORDS]:
@@ -196,7 +211,8 @@ class Worker:
             shard.step(min(SLICE_RECORDS, left))
             left -= SLICE_RECORDS
             await asyncio.sleep(0)
-        return shard.take_outputs()
+        done = duties.take_up() if duties is not None else []
+        return [*shard.take_outputs(), *done]
 
     async def _nothing_is_left(self, idle: Idle) -> bool:
         """Also in tasks that are not ours (yet): a router that died keeps its own for as long as its session lasts."""
@@ -206,14 +222,10 @@ class Worker:
         return idle.everywhere
 
     async def _note_missing(self, shard: Shard, missing: tuple[str, ...]) -> None:
-        notes = [RegistryNote("missing", topic, now_milliseconds()) for topic in missing]
-        await self._log.append([note_output(note) for note in notes])
+        notes = [RegistryNote("missing", topic, self._clock()) for topic in missing]
+        await self._log.append([registry_output(note) for note in notes])
         for note in notes:
             shard.registry.apply(note)
-
-    def _tick_is_due(self, task: Task, shard: Shard) -> bool:
-        """The owner of task 0 writes a tick a minute, within its own transaction: with its fence."""
-        return task.partition == 0 and now_milliseconds() - shard.registry.now >= MINUTE
 
 
 class Idle:
@@ -248,11 +260,3 @@ class Idle:
 
 def now_milliseconds() -> int:
     return int(time.time() * MILLISECONDS)
-
-
-def tick_output() -> Output:
-    return note_output(RegistryNote("tick", "tick", now_milliseconds()))
-
-
-def note_output(note: RegistryNote) -> Output:
-    return Output(topics.REGISTRY, registry_key(note), codec.encode_value(note))

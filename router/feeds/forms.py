@@ -73,6 +73,10 @@ def _reference(value: Any) -> Any:
     return reference
 
 
+def _container(value: Any) -> Any:
+    return container_clean(value) if isinstance(value, str) else value
+
+
 def _containers(value: Any) -> Any:
     value = _listed(value)
     if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
@@ -81,11 +85,11 @@ def _containers(value: Any) -> Any:
     return tuple(dict.fromkeys(part for part in cleaned if part is not None))
 
 
-_PRINTED: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+PRINTED: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 Empty = BeforeValidator(_none_if_empty)
-Upper = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, max_length=2000, pattern=_PRINTED)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_PRINTED)]
+Upper = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, max_length=2000, pattern=PRINTED)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=PRINTED)]
 Scac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,4}$")]
 """What can stand in a bill's key; its proper shape is checked later and only flagged."""
 RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z]{2,4}$")]
@@ -108,6 +112,13 @@ OptionalReference = Annotated[str | None, BeforeValidator(_reference)]
 OptionalDay = Annotated[str | None, BeforeValidator(_day)]
 Moment = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
 OptionalMoment = Annotated[Annotated[int, Field(ge=0, le=LATEST)] | None, BeforeValidator(_moment)]
+OptionalContainer = Annotated[
+    Annotated[str, StringConstraints(pattern=r"^[A-Z]{4}[0-9]{6,7}$")] | None, BeforeValidator(_container)
+]
+"""Four letters, then six digits or, with its check digit, seven."""
+FeedName = Annotated[
+    str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+]
 OptionalQuantity = Annotated[Annotated[int, Field(ge=0, le=LARGEST_QUANTITY)] | None, Empty]
 SignedQuantity = Annotated[Annotated[int, Field(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)] | None, Empty]
 Flag = Annotated[bool, BeforeValidator(lambda value: False if _none_if_empty(value) is None else value)]

@@ -180,7 +180,7 @@ def read_filings(
         elif isinstance(read[1], InputError):
             yield read[1]
         else:
-            yield _filing(read[1], f"{source}:row {read[0].number}", received_at)
+            yield filing_of(read[1], f"{source}:row {read[0].number}", received_at)
 
 
 def read_bills(
@@ -194,7 +194,7 @@ def read_bills(
             yield read[1]
         else:
             form = read[1]
-            filing = _filing(form, f"{source}:row {read[0].number}", received_at)
+            filing = filing_of(form, f"{source}:row {read[0].number}", received_at)
             holds = tuple(
                 SnapshotHold(hold.code, container_clean(hold.container or ""), hold.quantity, hold.placed_at)
                 for hold in form.holds
@@ -255,6 +255,6 @@ def _sailing(rows: list[tuple[Row, LineForm]]) -> Sailing:
     return Sailing(first.sailing_id, first.imo_number, first.vessel_name, first.arrival_date, lines, first.ports)
 
 
-def _filing(form: FilingForm, source: str, received_at: int) -> Filing:
+def filing_of(form: FilingForm, source: str, received_at: int) -> Filing:
     fields = {name: getattr(form, name) for name in FilingForm.model_fields}
     return Filing(**fields, received_at=received_at, source=source)

@@ -72,7 +72,8 @@ class RegistryNote(NamedTuple):
 
     `kind`: `epoch` (an import is complete: look at audiences again), `tick` (`at` is the time now, the only clock
     a decision sees), `installation` (`detail` is the secret that keys ids, hex; the first one counts), `missing`
-    and `back` (`key` is a topic that can't, or can again, be written to).
+    and `back` (`key` is a topic that can't, or can again, be written to), `asked` (a request of the party `key` was
+    taken up).
     """
 
     kind: str

@@ -11,8 +11,10 @@ import pytest
 from router import topics
 from router.codec import decode_value
 from router.decide.codes import load_codes
+from router.decide.rules import Rules
 from router.demo.scenario import FILES
 from router.engine import ingesting
+from router.engine.hearing import Hearing
 from router.engine.ingesting import Intake, files_in, take_in, take_in_filings, take_in_watched
 from router.engine.registrar import prepare
 from router.errors import InputError, UsageError
@@ -122,8 +124,9 @@ async def test_a_watched_file_is_moved_once_its_events_are_on_the_log(log: Log, 
         if len(moved) == 2:
             raise Enough
 
+    hearing = Hearing(log, "cbp", Rules())
     with pytest.raises(Enough):
-        await take_in_watched(log, WatchedFolder(inbox, settle_seconds=0.05), CODES, told)
+        await take_in_watched(log, WatchedFolder(inbox, settle_seconds=0.05), CODES, told, hearing)
     assert moved == {"done/1.jsonl": 1, "failed/2.jsonl": 1}
     assert "record 1" in (inbox / "failed" / "2.jsonl.report.txt").read_text()
     assert len(await values(log, topics.DISPOSITIONS)) == 3

@@ -1,0 +1,132 @@
+"""What the owner of task 0 does for all: a tick a minute, feeds that fall silent, what parties ask for.
+
+All of it is written in that task's own transactions, so with its fence: two owners can't both do it. How far the
+parties' requests were read is part of the task's position: each is taken up once, whatever dies when.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from router import topics
+from router.clock import MINUTE
+from router.decide.outputs import registry_output
+from router.decide.shard import Shard
+from router.engine.relay import Refused, request_of
+from router.engine.silence import FeedHours, silence_changes
+from router.errors import LogError
+from router.log.interface import Log, Output, Record
+from router.model.registry import RegistryNote, RegistryValue
+
+LOOK_SECONDS: Final = 5.0
+"""So often the parties' topics are looked at."""
+MOST_REQUESTS: Final = 100
+"""Taken up in one transaction: a flood of requests holds up nobody's notices."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DutySettings:
+    feeds: tuple[FeedHours, ...] = ()
+    minutes_between_requests: int = 10
+
+
+class Duties:
+    """Of one opening of task 0. Made by `on_duty`."""
+
+    def __init__(self, log: Log, shard: Shard, settings: DutySettings, clock: Callable[[], int]) -> None:
+        self._log = log
+        self._shard = shard
+        self._settings = settings
+        self._clock = clock
+        self._found: list[Record] = []
+        self._read_on: dict[str, int] = {}
+        self._taken = 0
+
+    @property
+    def are_due(self) -> bool:
+        return bool(self._found) or self._tick_is_due
+
+    @property
+    def _tick_is_due(self) -> bool:
+        return self._clock() - self._shard.registry.now >= MINUTE
+
+    def take_up(self) -> list[Output]:
+        """What is to be written now; moves the task's position. To be called again if the transaction is abandoned,
+        and followed by `done` once it is committed."""
+        now = self._clock()
+        outputs = [registry_output(value) for value in self._requests(now)]
+        if self._tick_is_due:
+            outputs.append(registry_output(RegistryNote("tick", "tick", now)))
+            registry = self._shard.registry
+            lasting = [watched.outage for watched in registry.outages.values()]
+            changes = silence_changes(self._settings.feeds, registry.heard, registry.silences, lasting, now)
+            outputs += [registry_output(outage) for outage in changes]
+        return outputs
+
+    def done(self) -> None:
+        del self._found[: self._taken]
+        self._taken = 0
+
+    def _requests(self, now: int) -> list[RegistryValue]:
+        registry = self._shard.registry
+        asked = dict(registry.asked)
+        taken: list[RegistryValue] = []
+        found = self._found[:MOST_REQUESTS]
+        for record in found:
+            self._shard.position[record.topic] = record.offset + 1
+            scac = record.topic.removeprefix(topics.REQUEST_PREFIX)
+            between = self._settings.minutes_between_requests
+            request = request_of(record, registry, asked.get(scac), now, between)
+            if isinstance(request, Refused):
+                _log.warning("request_refused", party=request.scac, offset=record.offset, reason=request.reason)
+                continue
+            asked[scac] = now
+            taken += [request, RegistryNote("asked", scac, now)]
+        self._taken = len(found)
+        return taken
+
+    async def look(self) -> None:
+        """Read what parties have asked since. What can't be read now is read the next time."""
+        wanted = {topics.REQUEST_PREFIX + scac for scac in self._shard.registry.parties}
+        try:
+            names = sorted(wanted & (await self._log.topics()).keys())
+            begin = {(name, 0): self._read_on.get(name, self._shard.position.get(name, 0)) for name in names}
+            if names and len(self._found) < MOST_REQUESTS:
+                async for batch in self._log.read(names, until_end=True, begin=begin):
+                    for record in batch:
+                        self._found.append(record)
+                        self._read_on[record.topic] = record.offset + 1
+        except LogError as error:
+            _log.warning("requests_not_read", reason=str(error))
+
+    async def keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.look()
+
+
+@asynccontextmanager
+async def on_duty(
+    log: Log, shard: Shard, settings: DutySettings, clock: Callable[[], int], partition: int
+) -> AsyncIterator[Duties | None]:
+    """The duties of task 0, while it is open; other tasks have none."""
+    if partition != 0:
+        yield None
+        return
+    duties = Duties(log, shard, settings, clock)
+    await duties.look()
+    looking = asyncio.create_task(duties.keep_looking())
+    try:
+        yield duties
+    finally:
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
