@@ -7,17 +7,17 @@ is passed over; what may have run elsewhere comes again, as at-least-once has it
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
-from router.errors import FatalLogError, LogError, TaskRetry
+from router.errors import FatalLogError, LogError, TaskMoved, TaskRetry
 from router.log.kafka.ending import end_consumer
 from router.log.kafka.errors import step
 from router.log.kafka.settings import KafkaSettings, bootstrap_of
@@ -29,7 +29,8 @@ COMMIT_SECONDS: Final = 1.0
 _FETCH_SECONDS: Final = 0.5
 _FETCH_RECORDS: Final = 500
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
+"""The party's program decides what becomes of log lines: ours would go to its standard output."""
 
 
 class Dealt(NamedTuple):
@@ -109,8 +110,8 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
                 if (found := await self._next_waiting()) is not None:
                     return found
                 await self._fetch()
-            except TaskRetry as error:
-                _log.warning("reading_failed_for_now", reason=str(error))
+            except (TaskRetry, TaskMoved) as error:
+                _log.warning("reading failed for now: %s", error)
                 await asyncio.sleep(next(pauses))
 
     def handled(self, record: Dealt) -> None:
@@ -139,7 +140,7 @@ class KafkaSource(ConsumerRebalanceListener):  # type: ignore[misc]
             self._waiting.extend(Dealt(found.value, partition, found.offset, self._deal) for found in records)
 
     async def _commit(self) -> None:
-        """Raises TaskRetry (all is still due) and FatalLogError."""
+        """Raises LogError; then all is still due."""
         due, deal = dict(self._due), self._deal
         if not due:
             return
