@@ -20,7 +20,7 @@ from router.decide.conclude import Decision, conclude
 from router.decide.entered import Entered
 from router.decide.index import Index
 from router.decide.notice import CATCH_UP
-from router.decide.outages import Outages, announcements, still_watched, watched_of
+from router.decide.outages import Announcement, announcements, still_watched, watched_of
 from router.decide.outputs import Origin, index_state_output, letter_output, outputs_of
 from router.decide.registry import Registry
 from router.decide.resync import Resyncs, resync, running_of
@@ -60,11 +60,14 @@ class Shard:
         self._hot: OrderedDict[str, BillState] = OrderedDict()
         self._index = Index()
         self._outputs: list[Output] = []
+        self._due: list[tuple[Announcement, Origin]] = []
+        self._registry_drained = True
+        """Whether this transaction read nothing of the registry: then all of it that was there was read before."""
         self._changed_bills: dict[str, BillState | None] = {}
         self._committed_position: dict[str, int] = {}
         self._committed_walks = (self.walk.place, self.sweep.place)
         self._committed_certifying = self.certifying
-        self._committed_standing = (self.registry.outages, self.resyncs.running)
+        self._committed_standing = (self.registry.now, self.registry.outages, self.resyncs.running)
         self._encoded: dict[str, bytes | None] = {}
         self._tally: Counter[str] = Counter()
         self.totals: Counter[str] = Counter()
@@ -97,6 +100,7 @@ class Shard:
         self.walk = Walk(datum["walk_epoch"], datum["walk_cursor"])
         self.sweep = Walk(datum["sweep_day"], datum["sweep_cursor"])
         self.certifying = frozenset(datum["certifying"])
+        self.registry.now = datum["now"]
         self.registry.outages = {one["outage"]["id"]: watched_of(one) for one in datum["outages"]}
         self.resyncs.restore(tuple(running_of(one) for one in datum["resyncs"]))
         self._mark_committed()
@@ -124,6 +128,7 @@ class Shard:
         except InputError as error:
             value = foreign_letter(record, str(error))
         if isinstance(value, RegistryValue):
+            self._registry_drained = False
             self._registry(value, record)
         elif isinstance(value, IndexFact):
             self._index_fact(value)
@@ -143,7 +148,8 @@ class Shard:
             if isinstance(value, RegistryNote) and value.kind == TICK:
                 self.registry.outages = still_watched(before, self.registry.now, self.rules)
             if self.partition == 0 and self.registry.outages is not before:
-                self._announce(before, record)
+                origin = self._origin(record, None)
+                self._due += [(one, origin) for one in announcements(before, self.registry.outages)]
             if self.partition == 0:
                 self._certify(value, record.offset)
             self._begin_walks()
@@ -162,14 +168,17 @@ class Shard:
             others = self.certifying - {value.scac}
             self.certifying = others | {value.scac} if value.status == CERTIFYING else others
 
-    def _announce(self, before: Outages, record: Record) -> None:
-        for announcement in announcements(before, self.registry.outages):
+    def _announce(self) -> None:
+        """With the registry as it is behind all that the transaction read of it: so that a transaction that is decided
+        again says the same."""
+        for announcement, origin in self._due:
             if announcement.watched.outage.carrier is None:
                 self._outputs.append(feed_status(announcement, self.registry.now))
             decision = decision_on(announcement, self.registry)
             assert decision.state is not None
-            self._outputs.extend(outputs_of(decision.state.key, decision, self._origin(record, None), self.rules))
+            self._outputs.extend(outputs_of(decision.state.key, decision, origin, self.rules))
             self._tally.update(notice.kind for notice in decision.notices)
+        self._due = []
 
     def _bill(self, value: BillRecord, record: Record) -> None:
         if isinstance(value, DeadLetter) and not _names_a_bill(value):
@@ -219,16 +228,19 @@ class Shard:
     # What goes on between records
 
     def step(self, limit: int) -> int:
-        """Look at up to `limit` bills that a change of the registry or a new day may concern; how many were looked at.
+        """Look at up to `limit` bills that a change of the registry, a new day or a request may concern; how many were
+        looked at. Called once, after the transaction's records.
 
-        Bounded, so that a live record never waits for a walk over all bills.
+        Bounded, so that a live record never waits for a walk over all bills. A request is walked for only when the
+        registry was read as far as it goes: its walk looks at each bill once.
         """
+        self._announce()
         looked = 0
         for walk, look in ((self.walk, self._refresh), (self.sweep, self._forget)):
             for key in walk.next(self._bills, limit - looked):
                 look(key)
                 looked += 1
-        while self.resyncs.is_walking and looked < limit:
+        while self._registry_drained and self.resyncs.is_walking and looked < limit:
             scac, keys, done = self.resyncs.next(self._bills, limit - looked, self.registry.now)
             for key in keys:
                 self._resync(key, scac)
@@ -321,6 +333,7 @@ class Shard:
                 "sweep_day": self.sweep.goal,
                 "sweep_cursor": self.sweep.cursor,
                 "certifying": sorted(self.certifying),
+                "now": self.registry.now,
                 "outages": tuple(self.registry.outages.values()),
                 "resyncs": self.resyncs.running,
             },
@@ -344,13 +357,13 @@ class Shard:
         self._committed_position = dict(self.position)
         self._committed_walks = (self.walk.place, self.sweep.place)
         self._committed_certifying = self.certifying
-        self._committed_standing = (self.registry.outages, self.resyncs.running)
+        self._committed_standing = (self.registry.now, self.registry.outages, self.resyncs.running)
 
     def abandon(self) -> None:
         """Forget what the transaction changed. Of the registry parties and sailings stay: what it was told of them
         holds whoever hears it twice."""
         self.position = dict(self._committed_position)
-        self.registry.outages, running = self._committed_standing
+        self.registry.now, self.registry.outages, running = self._committed_standing
         self.resyncs.restore(running)
         self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)
         self.certifying = self._committed_certifying
@@ -359,6 +372,8 @@ class Shard:
 
     def _clear(self) -> None:
         self._outputs = []
+        self._due = []
+        self._registry_drained = True
         self._changed_bills = {}
         self._encoded = {}
         self._tally = Counter()

@@ -22,6 +22,7 @@ from router.decide.state import BillState
 from router.errors import InputError
 from router.log.interface import Record
 from router.model.bill import concerns_a_bill, is_vessel_key
+from router.model.facts import TakenOver
 from router.model.inputs import Confirmation
 from router.model.registry import Outage, RegistryNote, party_topic
 
@@ -153,7 +154,9 @@ def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
             except Exception as error:  # noqa: BLE001 - as the router does: what raises must stop its bill
                 decision = decide(state, undecidable_letter(record, error), context)
             state = decision.state
-            if decision.entered is None:
+            if decision.entered is None and isinstance(record, TakenOver):
+                pass  # all it did was to bid somebody farewell, and the replay knows nobody
+            elif decision.entered is None:
                 yield f"{entry}: decided anew, its input changes nothing"
             elif fields["event_id"] is not None:
                 ids[fields["event_id"]] = decision.entered.subject.event_id or ""

@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 
 from router.clock import MINUTE, to_milliseconds
 from router.decide.codes import Effect, load_codes
-from router.model.inputs import Disposition, Filing
-from router.model.registry import SCOPES, Line, Party, RegistryNote, Sailing, party_topic
+from router.model.inputs import (
+    LIFT,
+    PLACE,
+    RELEASE,
+    Disposition,
+    Filing,
+    ManualEvent,
+    PaperBill,
+    PaperMatch,
+)
+from router.model.registry import SCOPES, Line, Outage, Party, RegistryNote, Request, Sailing, party_topic
 from tests.checking.harness import Fed, Harness, Registered
 from tests.checking.samples import ABOARD, BOX, HOUSE, IMO, MASTER, OTHER_BOX, OTHER_HOUSE, START, at, dead_letter
 
@@ -22,6 +31,7 @@ SPLIT: Final = "NVXAHBL000012999"
 BILLS: Final = (HOUSE, OTHER_HOUSE, MASTER, REGULAR, SPLIT)
 SCACS: Final = ("OCNX", "SLTC", "THRD", "NVXA", "NVXB")
 SECRET_REMARKS: Final = "REMARKS-NOT-FOR-ALL"
+SECRET_CALLER: Final = "WHO-SAID-SO"
 SECRET_ENTRY: Final = "ENT99"
 OTHER_IMO: Final = "9321483"
 AUTUMN: Final = to_milliseconds(datetime(2026, 11, 1, 0, 30))
@@ -54,6 +64,7 @@ _COMMON: Final = (
 
 codes = st.one_of(st.sampled_from(_COMMON), st.sampled_from(_COMMON), st.sampled_from(_STATE_CHANGING))
 any_code = st.one_of(codes, codes, st.sampled_from(_PLAIN), st.just("Z?"))
+_WORD_CODES: Final = {PLACE: ("1H", "6H", "1A", "Z?"), LIFT: (None, "1H", "6I"), RELEASE: (None, "1C", "1B", "1J")}
 quantities = st.sampled_from((None, 40, 60, 100, 100, 100, 250))
 moments = st.one_of(st.integers(0, 12).map(at), st.integers(0, 200).map(lambda minute: AUTUMN + minute * MINUTE))
 
@@ -109,8 +120,62 @@ def filings(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Filing:
     )
 
 
+@st.composite
+def words(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> ManualEvent:
+    """Something said by phone. Of few ids, so that words are repeated, also with other content: then the first counts,
+    which is why each id has its own."""
+    bill = draw(st.sampled_from(bills))
+    action = draw(st.sampled_from((PLACE, PLACE, LIFT, RELEASE)))
+    code = draw(st.sampled_from(_WORD_CODES[action]))
+    minute, quantity, box = draw(st.integers(0, 30)), draw(quantities), draw(st.sampled_from((None, None, BOX)))
+    name = f"{bill} {action} {code} {minute} {quantity} {box}"
+    said = at(minute)
+    return ManualEvent(
+        bill[:4], bill[4:], name, action, said, SECRET_CALLER, "phone", code, box, quantity, SECRET_CALLER, None, said
+    )
+
+
+@st.composite
+def paper_bills(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> PaperBill:
+    filing = draw(filings(bills))
+    return PaperBill(filing, START, "CBPF1302", SECRET_CALLER, received_at=filing.received_at)
+
+
+@st.composite
+def paper_matches(draw: st.DrawFn) -> PaperMatch:
+    bill = draw(st.sampled_from(BILLS))
+    return PaperMatch(bill[:4], bill[4:], draw(st.sampled_from(BILLS)), SECRET_CALLER, START)
+
+
+@st.composite
+def outages(draw: st.DrawFn, lines: bool = True) -> Outage:
+    """Declared, changed or ended; with `lines`, also a line's own."""
+    return Outage(
+        draw(st.sampled_from(("o1", "o2"))),
+        draw(st.sampled_from(("DECLARED", "SILENT"))),
+        START,
+        port=draw(st.sampled_from((None, "2704", "1303"))),
+        carrier=draw(st.sampled_from((None, None, "OCNX", "SLTC"))) if lines else None,
+        declared_by=SECRET_CALLER,
+        until=draw(st.sampled_from((None, at(60)))),
+        ended_at=draw(st.sampled_from((None, at(5)))),
+    )
+
+
+requests = st.builds(
+    Request,
+    st.sampled_from(("q1", "q2", "q3")),
+    st.just("RESYNC"),
+    st.sampled_from(SCACS),
+    st.just("me"),
+    st.just(START),
+)
+ticks = st.builds(RegistryNote, st.just("tick"), st.just("tick"), st.integers(0, 60).map(at), st.none())
+
 dead_letters = st.builds(dead_letter, st.sampled_from("abc"), st.sampled_from(BILLS), st.integers(0, 9))
-fed: st.SearchStrategy[Fed] = st.one_of(dispositions(), dispositions(), dispositions(), filings(), dead_letters)
+fed: st.SearchStrategy[Fed] = st.one_of(
+    *[dispositions()] * 5, filings(), filings(), dead_letters, words(), words(), paper_bills()
+)
 
 
 @st.composite
@@ -146,11 +211,12 @@ class Story:
 
 
 @st.composite
-def stories(draw: st.DrawFn, roster: bool = True) -> Story:
+def stories(draw: st.DrawFn, roster: bool = True, lines: bool = True) -> Story:
     kinds = [fed, fed, fed, fed]
     steps: list[Any] = [*map(Party, SCACS), draw(sailings())]
     if roster:
         kinds += [parties(), sailings(), notes]  # type: ignore[list-item]
+        kinds += [outages(lines), requests, ticks, paper_matches()]  # type: ignore[list-item]
     steps += draw(st.lists(st.one_of(*kinds), min_size=1, max_size=25))
     return Story(steps, draw(st.randoms(use_true_random=False)))
 
@@ -158,7 +224,7 @@ def stories(draw: st.DrawFn, roster: bool = True) -> Story:
 def tell(harness: Harness, step: Fed | Registered) -> None:
     if isinstance(step, Party | Sailing):
         harness.roster(step)
-    elif isinstance(step, RegistryNote):
+    elif isinstance(step, Registered):
         harness.register(step)
     else:
         harness.feed(step)
