@@ -64,7 +64,7 @@ FULL: Final = Sizes(
     history=(1, 2, 5, 10, 20, 50, 100, 150, 200, 300, 400, 500),
     long_history=5_000,
     containers=(1, 2, 5, 10, 20, 50, 100, 200, 500),
-    rounds=1,
+    rounds=3,
 )
 TOY: Final = Sizes(200, (1, 4), (100, 400), (100, 200), 50, (1, 5, 10), 250, (1, 5), 1)
 
@@ -73,11 +73,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--only", action="append", choices=list(DIRECTIONS), help="this direction; again for one more; else all")
+    add("--rounds", type=int)
     add("--plot", type=Path, metavar="FILE.svg", help="draw what was measured (needs matplotlib)")
     add("--toy", action="store_true", help="tiny sizes, to see that it works")
     arguments = parser.parse_args()
     quiet()
     sizes = TOY if arguments.toy else FULL
+    sizes = sizes._replace(rounds=arguments.rounds or sizes.rounds)
     names = arguments.only or list(DIRECTIONS)
     points = [point for _ in range(sizes.rounds) for name in names for point in DIRECTIONS[name](sizes)]
     found = medians(points)

@@ -3,6 +3,7 @@
 * memory of an open bill with a million of them in one process, bills and index apart, each in a process of its own;
 * restore: how fast a task takes its state in, from records at hand and from a SQLite file;
 * walks: what it costs to look at every bill, on a new day and after a change of the registry;
+* traffic: what an event makes the log carry, in records and bytes, by topic;
 * year: a year of a steady trade, day by day: what is still known at its end, and how large the compacted topics are.
 
 An open bill has had four events (55, 69, 1H, 1I), has four recipients, one container and a master bill. Its state was
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from statistics import median
@@ -32,13 +34,14 @@ from router.clock import DAY, MINUTE
 from router.decide.rules import Rules
 from router.decide.shard import Shard
 from router.engine.registrar import prepare
+from router.feeds.ingest import outputs_of
 from router.log.interface import Output, Record, Task
 from router.log.url import open_log
 from router.model.inputs import Disposition
 
 TRADE: Final = Trade()
 OPEN: Final = LIFE[:-1]
-PARTS: Final = ("memory", "restore", "walks", "year")
+PARTS: Final = ("memory", "restore", "walks", "traffic", "year")
 BATCH: Final = 5_000
 DAYS: Final = 365
 MONTH: Final = 30
@@ -55,13 +58,14 @@ def main() -> None:
     add("--only", action="append", choices=PARTS, help="this part; again for one more; else all")
     add("--bills", type=int, help="open bills in memory")
     add("--restored", type=int, help="bills in the file that is restored")
+    add("--traffic", type=int, help="bills whose traffic is counted")
     add("--daily", type=int, help="new bills on each day of the year")
     add("--rounds", type=int)
     add("--toy", action="store_true", help="tiny sizes, to see that it works")
     add("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    full = {"bills": 1_000_000, "restored": 200_000, "daily": 100, "rounds": 3}
-    toy = {"bills": 2_000, "restored": 2_000, "daily": 1, "rounds": 1}
+    full = {"bills": 1_000_000, "restored": 200_000, "traffic": 4_000, "daily": 100, "rounds": 3}
+    toy = {"bills": 2_000, "restored": 2_000, "traffic": 50, "daily": 1, "rounds": 1}
     for option, size in (toy if arguments.toy else full).items():
         if getattr(arguments, option) is None:
             setattr(arguments, option, size)
@@ -221,6 +225,31 @@ def walks_table(arguments: argparse.Namespace) -> Table:
     return made
 
 
+def traffic_table(arguments: argparse.Namespace) -> Table:
+    made = Table(
+        *("topic", "records an event", "bytes an event"),
+        title=f"written for an event, of lives of {len(LIFE)} events with {TRADE.fan_out} recipients; keys and values",
+        caption="events as `ingest` writes them, urgent ones twice; a bill's state once a transaction of a thousand",
+    )
+    records, size = Counter[str](), Counter[str]()
+
+    def count(outputs: Iterable[Output]) -> None:
+        for output in outputs:
+            name = f"{topics.PARTY_PREFIX}…" if output.topic.startswith(topics.PARTY_PREFIX) else output.topic
+            records[name] += 1
+            size[name] += len(output.key) + len(output.value or b"")
+
+    bench = Bench(TRADE, count)
+    events = list(TRADE.lives(range(arguments.traffic)))
+    codes = bench.shard.rules.codes
+    count(output for event in events for output in outputs_of(event, lambda one: codes.is_urgent(one.disposition_code)))
+    bench.route(bench.records(events))
+    for name in (*sorted(records), "all"):
+        of_name = (records.total(), size.total()) if name == "all" else (records[name], size[name])
+        made.add_row(name, f"{of_name[0] / len(events):.2f}", f"{of_name[1] / len(events):,.0f}")
+    return made
+
+
 def year_table(arguments: argparse.Namespace) -> Table:
     made = Table(
         *("day", "bills ever", "known", "records live", "bytes live", "a bill"),
@@ -267,7 +296,13 @@ def events_of(day: int, daily: int) -> Iterator[Disposition]:
 
 
 ONE: Final = {"memory": one_memory, "restore": one_restore, "walks": one_walks}
-TABLES: Final = {"memory": memory_table, "restore": restore_table, "walks": walks_table, "year": year_table}
+TABLES: Final = {
+    "memory": memory_table,
+    "restore": restore_table,
+    "walks": walks_table,
+    "traffic": traffic_table,
+    "year": year_table,
+}
 
 if __name__ == "__main__":
     main()
