@@ -61,6 +61,11 @@ def test_a_benchmark_runs_on_a_broker(kafka: str, benchmark: str, row: str) -> N
 
 
 @pytest.mark.kafka
+def test_workers_share_a_backlog(kafka: str) -> None:  # noqa: F811
+    assert "all processes" in run("benchmarks.workers", SNP_TEST_KAFKA=kafka)
+
+
+@pytest.mark.kafka
 def test_the_benchmarks_on_kafka_print_their_tables(kafka: str) -> None:  # noqa: F811
     printed = run(
         "benchmarks.kafka", "--only", "backlog", "--only", "latency", "--only", "restore", SNP_TEST_KAFKA=kafka
