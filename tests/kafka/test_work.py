@@ -202,8 +202,9 @@ async def test_values_are_read_while_a_task_works(logs: KafkaLogs, log: KafkaLog
     worker = Worker()
     working = asyncio.create_task(log.work(INPUTS, worker, group=logs.group))
     await until(lambda: len(worker.running) == PARTITIONS)
-    await asyncio.sleep(0.3)
-    assert len(await values(log, PARTY)) > 10
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(await values(log, PARTY)) <= 10:
+            await asyncio.sleep(0.05)
     worker.stop = True
     await asyncio.wait_for(working, PATIENCE_SECONDS)
 

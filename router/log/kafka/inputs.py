@@ -39,6 +39,8 @@ class OrderedInputs:
         self._begins: dict[TopicPartition, int] = {}
         self._next: dict[TopicPartition, int] = {}
         """For each input, the offset after the last record handed out."""
+        self._reached: dict[TopicPartition, int] = {}
+        """For each input, up to where it was read in when we last asked the reader: past markers too."""
         self._paused: set[TopicPartition] = set()
 
     async def poll(self, position: Position, max_records: int, timeout: float) -> list[Record]:
@@ -66,6 +68,7 @@ class OrderedInputs:
             if wanted != self._next[partition]:
                 self._waiting[partition].clear()
                 self._next[partition] = wanted
+                self._reached.pop(partition, None)
                 self._reader.seek(partition, wanted)
 
     def _wanted(self, position: Position) -> dict[TopicPartition, int]:
@@ -105,9 +108,11 @@ class OrderedInputs:
                 return
 
     async def _await_up_to(self, partition: TopicPartition, end: int, wanted: int) -> None:
-        while len(self._waiting[partition]) < wanted and await self._reader.position(partition) < end:
-            self._resume(partition)
-            await self._fetch(_LOOK_SECONDS)
+        while len(self._waiting[partition]) < wanted and self._reached.get(partition, 0) < end:
+            self._reached[partition] = await self._reader.position(partition)
+            if self._reached[partition] < end:
+                self._resume(partition)
+                await self._fetch(_LOOK_SECONDS)
 
     def _take(self, max_records: int) -> list[Record]:
         taken: list[Record] = []
