@@ -19,13 +19,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.fetch import FetchRequest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
@@ -76,13 +77,16 @@ class Reader(threading.Thread):
 
 
 class Bench:
-    def __init__(self, scene: Provisioned, seconds: float) -> None:
+    def __init__(self, scene: Provisioned, broker: int, seconds: float, rows: tuple[str, ...] = ROWS) -> None:
+        """`broker`: its process."""
         self._scene = scene
+        self._broker = broker
+        self._rows = rows
         self._seconds = seconds
         self._bills = 0
         self._reader = Reader(scene.stock(f"snp.{MEASURED}"))
         self.table = Table(
-            *("one party", "does, a second", "p50 ms", "p99 ms", "longest", "notices", "not seen"),
+            *("one party", "does, a second", "broker's CPU", "p50 ms", "p99 ms", "longest", "notices", "not seen"),
             title=f"{RATE} events a second for {seconds:g} s: a notice's way to another party, while one party …",
         )
 
@@ -91,7 +95,7 @@ class Bench:
         self._reader.start()
         try:
             await self._row(None)
-            for row in ROWS:
+            for row in self._rows:
                 await self._row(row)
         finally:
             self._reader.stopped.set()
@@ -114,12 +118,13 @@ class Bench:
         deed = (row or "nobody").removesuffix(WITHOUT)
         with misbehaving(self._scene, deed) as done:
             await asyncio.sleep(min(WAKE_SECONDS, self._seconds))
-            began, before = time.monotonic(), done()
+            began, before, busy = time.monotonic(), done(), cpu_seconds(self._broker)
             sent = await self._feed()
-            per_second = (done() - before) / (time.monotonic() - began)
+            took = time.monotonic() - began
+            does, busy = (done() - before) / took, (cpu_seconds(self._broker) - busy) / took
             await self._seen(sent)
         if row:
-            self._add(row, per_second, sent)
+            self._add(row, f"{does:,.0f}", f"{busy:.0%}", sent)
 
     async def _feed(self) -> dict[str, float]:
         """Bill to the moment its event was handed over."""
@@ -142,13 +147,19 @@ class Bench:
         while not sent.keys() <= self._reader.arrived.keys() and time.monotonic() < ends:  # noqa: ASYNC110 - no one tells
             await asyncio.sleep(0.05)
 
-    def _add(self, row: str, per_second: float, sent: dict[str, float]) -> None:
+    def _add(self, row: str, does: str, busy: str, sent: dict[str, float]) -> None:
         arrived = self._reader.arrived
         waits = sorted((arrived[bill] - moment) * 1000 for bill, moment in sent.items() if bill in arrived)
         shown = (
             [f"{waits[min(int(len(waits) * part), len(waits) - 1)]:.0f}" for part in (0.5, 0.99, 1)] if waits else []
         )
-        self.table.add_row(row, f"{per_second:,.0f}", *shown, str(len(waits)), str(len(sent) - len(waits)))
+        self.table.add_row(row, does, busy, *shown, str(len(waits)), str(len(sent) - len(waits)))
+
+
+def cpu_seconds(process: int) -> float:
+    """What a process has used until now (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -183,7 +194,7 @@ class Deed:
         self._count = 0
 
     async def do(self) -> None:
-        doing = {"stops": self._stop_reading, "writes": self._write}.get(self._told["deed"])
+        doing = {"stops": self._stop_reading, "writes": self._write, "requests": self._ask}.get(self._told["deed"])
         if doing:
             await asyncio.to_thread(doing)
         else:
@@ -195,6 +206,25 @@ class Deed:
         consumer.subscribe([f"snp.party.{NOISY}"])
         consumer.poll(10)
         time.sleep(3600)
+
+    def _ask(self) -> None:
+        """Consumers at the end of the topic that never wait there: each empty answer is the next request."""
+        asked: dict[int, int] = {}
+
+        def count(number: int, statistics: str) -> None:
+            asked[number] = json.loads(statistics)["tx"]
+            self._counter.write_text(str(sum(asked.values())))
+
+        restless = {"fetch.wait.max.ms": 0, "statistics.interval.ms": 200, "group.id": f"snp.{NOISY}.gate"}
+        consumers = [
+            Consumer(self._told["stock"] | restless | {"stats_cb": partial(count, number)})
+            for number in range(CONNECTIONS)
+        ]
+        for consumer in consumers:
+            consumer.assign([TopicPartition(f"snp.party.{NOISY}", 0, OFFSET_END)])
+        while True:
+            for consumer in consumers:
+                consumer.poll(0.02)
 
     def _write(self) -> None:
         producer = Producer(self._told["stock"] | {"linger.ms": 0, "queue.buffering.max.messages": 1000})
@@ -208,18 +238,17 @@ class Deed:
                 self._counter.write_text(str(self._count))
 
     async def _fetch(self) -> None:
-        """Never waits for anything: at the end of the topic, which brings nothing, or at its beginning, a megabyte."""
-        offset = 0 if self._told["deed"] == "reads" else 1_000_000_000
+        """The same megabyte again and again."""
         client = AIOKafkaAdminClient(bootstrap_servers=self._told["bootstrap"], **self._told["settings"])
         await client.start()
-        request = FetchRequest(0, 0, FETCH_BYTES, 0, [(f"snp.party.{NOISY}", [(0, offset, FETCH_BYTES)])])
+        request = FetchRequest(0, 0, FETCH_BYTES, 0, [(f"snp.party.{NOISY}", [(0, 0, FETCH_BYTES)])])
         while True:
             try:
                 answer = await client._send_request_to_node(1, request)
             except KafkaError:
                 continue
-            ((_, (partition,)),) = answer.topics
-            self._count += len(partition[-1] or b"") if self._told["deed"] == "reads" else 1
+            # Over its limit it is answered with nothing.
+            self._count += sum(len(partition[-1] or b"") for _, partitions in answer.topics for partition in partitions)
 
     async def _tell(self) -> None:
         while True:
@@ -255,7 +284,8 @@ def main() -> None:
         try:
             scene = Provisioned(broker, Path(folder), PARTIES)
             with router(scene):
-                bench = Bench(scene, 0.5 if given.toy else 10.0)
+                size = (0.5, ("stops", "requests", "reads" + WITHOUT)) if given.toy else (10.0,)
+                bench = Bench(scene, broker.process, *size)
                 asyncio.run(bench.run())
         finally:
             broker.stop()

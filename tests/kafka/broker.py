@@ -43,6 +43,12 @@ class Node:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def process(self) -> int:
+        """Its id, once it was started."""
+        assert self._process is not None
+        return self._process.pid
+
     def format(self, *extra: str) -> None:
         """Make the data directory. `extra`: more arguments of Kafka's own StorageTool, such as a first SCRAM user."""
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -59,6 +59,10 @@ class SecuredBroker:
         )
         self._admin.list_topics(timeout=START_SECONDS)
 
+    @property
+    def process(self) -> int:
+        return self._node.process
+
     def stop(self) -> None:
         self._node.kill()
 

@@ -15,7 +15,7 @@ from router.errors import TaskRetry
 from router.log.kafka import open_kafka_log
 from router.provision.admin import AccessAdmin
 from tests.kafka.fixtures import secured
-from tests.kafka.provisioned import Provisioned, fetched
+from tests.kafka.provisioned import PARTIES, Provisioned, fetched
 from tests.kafka.secured import SESSION_SECONDS, SecuredBroker
 from tests.log.contract import outputs
 
@@ -32,9 +32,17 @@ def event(code: str, minute: int) -> str:
     return json.dumps(fields | {"action_at": f"2026-07-14T10:{minute:02}"}) + "\n"
 
 
-@pytest.fixture
-def scene(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Provisioned:
+@pytest.fixture(scope="module")
+def made(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Provisioned:
     return Provisioned(secured, tmp_path_factory.mktemp("in-use"))
+
+
+@pytest.fixture
+def scene(made: Provisioned) -> Provisioned:
+    """With both parties live, whatever was done to them before."""
+    made.register(PARTIES)
+    made.apply()
+    return made
 
 
 def test_each_of_our_users_does_its_work_with_what_it_may_and_without_a_complaint(scene: Provisioned) -> None:
@@ -95,7 +103,11 @@ async def test_a_fetch_that_waits_at_the_broker_when_its_party_is_cut_off_is_sti
     """Kafka asks for the right when a fetch comes in, not when it is answered. That is why `revoke` suspends the party
     too: the router then writes nothing more that such a fetch could bring."""
     party, admin = scene.settings("snp.SLTC"), scene.settings("admin")
-    waiting = asyncio.create_task(fetched(scene.bootstrap, party, "snp.party.SLTC", wait_seconds=PATIENCE_SECONDS))
+    async with open_kafka_log(scene.url, admin) as log:
+        (end,) = (await log.end_offsets("snp.party.SLTC")).values()
+    waiting = asyncio.create_task(
+        fetched(scene.bootstrap, party, "snp.party.SLTC", wait_seconds=PATIENCE_SECONDS, offset=end)
+    )
     await asyncio.sleep(1.5)
 
     await asyncio.to_thread(scene.admin.process, "provision", "revoke", "SLTC")
