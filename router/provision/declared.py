@@ -94,7 +94,7 @@ def operator_rights(user: str) -> Iterator[Right]:
         yield Right(who, "Read", "topic", prefix, prefixed=True)
     yield Right(who, "Describe", "group", "snp", prefixed=True)
     yield Right(who, "Write", "topic", "cbp.", prefixed=True)
-    for name in (topics.REGISTRY, topics.DEAD_LETTERS, topics.ALERTS, topics.WEBHOOKS):
+    for name in (topics.REGISTRY, topics.DEAD_LETTERS, topics.ALERTS, topics.WEBHOOKS, topics.AUDIT):
         yield Right(who, "Write", "topic", name)
     for prefix in (topics.PARTY_PREFIX, topics.REQUEST_PREFIX):
         yield Right(who, "Create", "topic", prefix, prefixed=True)

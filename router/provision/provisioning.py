@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import structlog
 
 from router.decide.registry import Registry
+from router.engine.audit import Deed, deed_output, machine_user
 from router.engine.registrar import import_parties, read_registry, wanted_topics
 from router.engine.views import NotFoundError
+from router.engine.worker import now_milliseconds
 from router.errors import UsageError
 from router.log.interface import Finding, Log
 from router.log.kafka import KafkaSettings
@@ -97,7 +99,7 @@ class Provisioning:
         await self._settle(plan._replace(rights_surplus=()))
         if party.status in WITH_ACCESS:
             await import_parties(self._log, [party._replace(status="suspended")])
-        _log.info("party_cut_off", party=party.scac, rights=len(plan.rights_surplus))
+        await self._note("provision revoke", party.scac, f"{len(plan.rights_surplus)} rights taken away")
         return plan
 
     async def new_password(self, name: str, hand_over: Handover) -> str:
@@ -107,6 +109,7 @@ class Provisioning:
         if user not in (await self._admin.found()).users:
             raise NotFoundError(f"there is no user {user} yet: `snp-router provision apply` makes it")
         await self._new_password(user, hand_over)
+        await self._note("provision password", user, "a new password")
         return user
 
     async def _settle(self, plan: Plan) -> None:
@@ -119,6 +122,10 @@ class Provisioning:
         hand_over(user, password)
         await self._admin.make_user(user, password)
         _log.info("password_set", user=user)
+
+    async def _note(self, action: str, subject: str, detail: str) -> None:
+        _log.info(action.replace(" ", "_"), subject=subject, detail=detail)
+        await self._log.append([deed_output(Deed(now_milliseconds(), machine_user(), action, subject, detail))])
 
     async def _party(self, scac: str) -> Party:
         party = (await self._registry()).party(scac.upper())

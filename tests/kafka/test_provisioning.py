@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AclOperation, ResourceType
 
+from router import codec, topics
+from router.log.kafka import open_kafka_log
 from tests.cli.conftest import Command
 from tests.kafka.fixtures import secured
 from tests.kafka.provisioned import PARTIES, Provisioned
@@ -122,6 +125,7 @@ def test_revoked_is_cut_off_suspended_and_stays_so(scene: Provisioned, admin: Co
     assert plan_of(admin, code=0) == []
     (party,) = [party for party in admin.json("parties") if party["scac"] == "SLTC"]
     assert party["status"] == "suspended"
+    assert asyncio.run(audited(scene)) == [("provision revoke", "SLTC")]
     assert admin.json("provision", "revoke", "SLTC") == []
     assert "no party ZZZZ" in admin("provision", "revoke", "ZZZZ", code=3).stderr
 
@@ -150,3 +154,14 @@ def test_a_new_password_goes_to_a_file_that_only_its_owner_reads(
 
 def test_sqlite_has_no_users(tmp_path: Path) -> None:
     assert "no users" in Command(tmp_path)("provision", "plan", code=2).stderr
+
+
+async def audited(scene: Provisioned) -> list[tuple[str, str]]:
+    """What stands on `snp.audit`: the deed, and on whom."""
+    async with open_kafka_log(scene.url, scene.settings("admin")) as log:
+        entries = [
+            codec.decode(record.value or b"")[1]
+            async for batch in log.read([topics.AUDIT], until_end=True)
+            for record in batch
+        ]
+    return [(entry["action"], entry["subject"]) for entry in entries]
