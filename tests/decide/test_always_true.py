@@ -13,9 +13,7 @@ from router import topics
 from router.decide.audience import ALWAYS, audience_of
 from router.decide.status import ON_FILE, RELEASED
 from router.log.interface import Output
-from router.model.bill import outage_key
-from router.model.inputs import DeadLetter, Disposition, Filing, PaperBill
-from router.model.registry import Outage, Sailing
+from router.model.inputs import DeadLetter, Disposition
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check, describe
 from tests.checking.samples import START
@@ -68,58 +66,6 @@ def test_topics_are_what_the_timeline_says_once_and_in_order(story: Story) -> No
     live_through(story, harness)
     faults = check(harness.records(topics.TIMELINE), harness.party_records(), harness.rules)
     assert not faults, describe(faults)
-
-
-@usual
-@given(stories.stories())
-def test_nobody_unentitled_gets_anything_and_nobody_sees_what_is_withheld(story: Story) -> None:
-    harness = new_harness()
-    live_through(story, harness)
-    named = Named(story)
-    for record in harness.party_records():
-        notice = decoded(record)
-        scac, bill = record.topic.removeprefix(topics.PARTY_PREFIX), record.key.decode()
-        assert notice["recipient"] == scac
-        assert notice["roles"]
-        for role in notice["roles"]:
-            assert scac in named.entitled(bill, role), f"{scac} is no {role} of {bill}"
-        assert record.value is not None
-        text = record.value.decode("latin-1")
-        assert stories.SECRET_CALLER not in text
-        if not {"FILER", "SNP"} & set(notice["roles"]):
-            assert stories.SECRET_REMARKS not in text
-            if "MASTER_CARRIER" not in notice["roles"]:
-                assert stories.SECRET_ENTRY not in text
-                assert notice["master_bill"] is None
-        others = {other[4:] for other in BILLS if other != bill} - {notice["master_bill"], notice["original_bill"]}
-        spoken = text.replace(notice["master_bill"] or "-", "").replace(notice["original_bill"] or "-", "")
-        assert not any(number in spoken for number in others), "a notice names another bill"
-
-
-class Named:
-    """Who was ever named for which bill in a story: nobody else may ever hear of it."""
-
-    def __init__(self, story: Story) -> None:
-        self.roles: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        aboard = [line for step in story.steps if isinstance(step, Sailing) for line in step.lines]
-        for bill in BILLS:
-            self.roles[bill, "FILER"] = {bill[:4]}
-            self.roles[bill, "CHARTERER"] = {line.scac for line in aboard if line.role == "charterer"}
-            self.roles[bill, "OPERATOR"] = {line.scac for line in aboard if line.role == "operator"}
-        for outage in (step for step in story.steps if isinstance(step, Outage)):
-            for role in ("CHARTERER", "OPERATOR"):
-                self.roles[outage_key(outage.id), role] = {line.scac for line in aboard if line.role == role.lower()}
-        for step in (step.filing if isinstance(step, PaperBill) else step for step in story.steps):
-            if isinstance(step, Disposition | Filing):
-                bill = f"{step.scac}{step.bill_of_lading}"
-                self.roles[bill, "SNP"] |= {snp.removeprefix("2:") for snp in step.snps}
-                carriers = {step.carrier_scac, (step.master_bill or "")[:4]} - {None, ""}
-                self.roles[bill, "MASTER_CARRIER"] |= carriers  # type: ignore[arg-type]
-
-    def entitled(self, bill: str, role: str) -> set[str]:
-        if role == "CO_LOADER":
-            return self.roles[bill, "FILER"] | self.roles[bill, "SNP"]
-        return self.roles[bill, role]
 
 
 @usual
