@@ -66,11 +66,13 @@ def router_rights(user: str) -> Iterator[Right]:
 
 
 def feed_rights(user: str) -> Iterator[Right]:
-    """Events and filings in, and what could not be read; nothing of what comes out."""
+    """Events and filings in, what could not be read, and when which feed was heard; nothing of what comes out."""
     who = user_principal(user)
     yield Right(who, "Write", "topic", "cbp.", prefixed=True)
     yield Right(who, "Write", "topic", topics.DEAD_LETTERS)
     yield Right(who, "Read", "topic", topics.REGISTRY)
+    yield Right(who, "Write", "topic", topics.REGISTRY)
+    yield Right(who, "Write", "transactional id", APPENDS, prefixed=True)
     yield from _may_see_our_topics(who)
     yield from _may_look_at_settings(who)
 
