@@ -78,12 +78,13 @@ def feed_rights(user: str) -> Iterator[Right]:
 
 
 def webhook_rights(user: str) -> Iterator[Right]:
-    """What parties without Kafka are told goes out, and how far it is, is written."""
+    """What parties without Kafka are told goes out; how far it is, and that one was given up, is written."""
     who = user_principal(user)
     yield Right(who, "Read", "topic", topics.PARTY_PREFIX, prefixed=True)
-    for name in (topics.REGISTRY, topics.WEBHOOKS):
+    yield Right(who, "Read", "topic", topics.REGISTRY)
+    for name in (topics.WEBHOOKS, topics.ALERTS):
         yield Right(who, "Read", "topic", name)
-    yield Right(who, "Write", "topic", topics.WEBHOOKS)
+        yield Right(who, "Write", "topic", name)
     yield Right(who, "Read", "group", WEBHOOK_GROUP)
     yield Right(who, "Write", "transactional id", f"{WEBHOOK_GROUP}-", prefixed=True)
     yield from _may_see_our_topics(who)
