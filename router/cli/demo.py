@@ -17,8 +17,11 @@ from rich.text import Text
 from router.cli import show
 from router.cli.session import console, run
 from router.decide.rules import Rules
-from router.demo.scenario import PARTIES, STEPS, play, replace_demo_file, set_up
+from router.demo.outage_days import SCENARIOS
+from router.demo.scenario import STEPS, play, replace_demo_file, set_up
+from router.demo.stage import PARTIES, Scenario, Stage
 from router.engine.views import bill_fields, read_bill
+from router.errors import UsageError
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
 
@@ -40,6 +43,10 @@ def demo(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Where to make it. Only an earlier demo's file is replaced.")
     ] = Path("snp-demo.db"),
+    scenario: Annotated[
+        str | None,
+        typer.Option("--scenario", metavar="NAME", help=f"A day on which systems are down: {', '.join(SCENARIOS)}."),
+    ] = None,
 ) -> None:
     """A ship shared by three lines, with two NVOCCs' cargo in one box: who is told what, message by message.
 
@@ -47,7 +54,12 @@ def demo(
 
     Makes a log of its own, whatever --log says, and leaves it for you to try the other commands on.
     """
-    run(_demo(file, console()))
+    if scenario is None:
+        run(_demo(file, console()))
+    elif scenario in SCENARIOS:
+        run(_play(SCENARIOS[scenario], file, console()))
+    else:
+        raise UsageError(f"there is no scenario {scenario!r}: {', '.join(SCENARIOS)}")
 
 
 async def _demo(file: Path, out: Console) -> None:
@@ -67,6 +79,33 @@ async def _demo(file: Path, out: Console) -> None:
             out.print(Padding(Text(step.look, "italic"), (0, 0, 1, 4)))
         await _history(log, out)
     _next(file, out)
+
+
+async def _play(scenario: Scenario, file: Path, out: Console) -> None:
+    await replace_demo_file(file)
+    out.print(Text(scenario.title, "bold"))
+    async with open_log(SQLITE + str(file)) as log:
+        stage = Stage(log, scenario.begins)
+        await stage.set_up()
+        async for act in scenario.play(stage):
+            out.print(Text(f"\n{act.happens}", "bold"))
+            for status in act.feed_status:
+                out.print(Text(f"    everyone: {feed_status_words(status)}", "cyan"))
+            if act.notices:
+                out.print(Padding(_table(act.notices), (0, 0, 0, 4)))
+    out.print(Text(f"\nAll this is in {file}: {_as_typed()} --log {SQLITE}{file} outage list --all", "cyan"))
+
+
+def feed_status_words(status: show.Fields) -> str:
+    """As it stands on `snp.feed-status`: `DOWN since 07-14 12:00Z, port 2704: ACE is down (ticket 4711)`."""
+    words = f"{status['state']} since {show.moment(status['since'])}"
+    words += f", port {status['port']}" if status["port"] else ""
+    words += f": {status['reason']}" if status["reason"] else ""
+    words += f" (ticket {status['ticket']})" if status["ticket"] else ""
+    if status["late_events"] is not None:
+        words += f"; came late: {status['late_do_not_loads']} do-not-loads, {status['late_holds']} other holds, "
+        words += f"{status['late_events']} in all"
+    return words
 
 
 def _table(notices: Iterable[show.Fields]) -> Table:

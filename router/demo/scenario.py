@@ -11,22 +11,16 @@ from router import topics
 from router.clock import to_milliseconds
 from router.decide.outputs import registry_output
 from router.decide.rules import Rules
+from router.demo.stage import FILES, MARK, PARTIES, PARTITIONS, WORK
 from router.engine.ingesting import chunks_of, take_in, take_in_filings
 from router.engine.plain import plain_value
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
-from router.engine.worker import Worker, WorkSettings, now_milliseconds
+from router.engine.worker import Worker, now_milliseconds
 from router.errors import FatalLogError, UsageError
 from router.feeds.tables import read_filings, read_parties, read_sailings
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
 from router.model.registry import RegistryNote, party_topic
-
-FILES: Final = Path(__file__).parent
-PARTIES: Final = ("NVXA", "NVXB", "SLTC", "HARX", "OCNX")
-PARTITIONS: Final = 4
-WORK: Final = WorkSettings(idle_seconds=0.05)
-MARK: Final = "demo"
-"""Kind of the registry note that tells a demo's file from everybody else's."""
 
 
 class Step(NamedTuple):

@@ -8,10 +8,9 @@ from hashlib import sha256
 from typing import Final
 
 from router import codec, topics
-from router.clock import MINUTE
+from router.clock import DAY, MINUTE
 from router.decide.codes import Effect
 from router.decide.outputs import registry_output
-from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.errors import InputError
 from router.log.interface import Log
@@ -24,6 +23,8 @@ HEARD_EVERY: Final = MINUTE
 
 
 RUN_PLACES: Final = 16
+HISTORY_AFTER: Final = 14 * DAY
+"""What comes so long after an outage ended is not counted for it."""
 
 
 class Hearing:
@@ -32,7 +33,9 @@ class Hearing:
     def __init__(self, log: Log, feed: str, rules: Rules) -> None:
         self.feed = feed
         self.rules = rules
-        self.registry = Registry()
+        self.heard: dict[tuple[str, str | None], int] = {}
+        self.outages: dict[str, Outage] = {}
+        """Those that are over too: a feed is read after they ended."""
         self._log = log
         self._read_on = 0
 
@@ -42,22 +45,22 @@ class Hearing:
             for record in batch:
                 self._read_on = record.offset + 1
                 if record.value is not None:
-                    self._apply(record.value, record.offset)
+                    self._apply(record.value)
         return FileHearing(self, now)
 
     async def tell(self, values: list[RegistryValue]) -> None:
         if values:
             await self._log.append([registry_output(value) for value in values])
-        for value in values:
-            self.registry.apply(value)
 
-    def _apply(self, value: bytes, offset: int) -> None:
+    def _apply(self, value: bytes) -> None:
         try:
             decoded = codec.decode_value(value)
         except InputError:
             return  # by another program: `run` says so
-        if isinstance(decoded, RegistryValue):
-            self.registry.apply(decoded, offset)
+        if isinstance(decoded, Outage):
+            self.outages[decoded.id] = decoded
+        elif isinstance(decoded, Heard):
+            self.heard[decoded.feed, decoded.port] = decoded.at
 
 
 @dataclass(slots=True)
@@ -78,7 +81,7 @@ class FileHearing:
         self._hash = sha256()
         self._late: dict[str, Late] = {}
         self._ports: set[str | None] = set()
-        self._outages = [one.outage for one in hearing.registry.outages.values() if self._may_bring_more(one.outage)]
+        self._outages = [outage for outage in hearing.outages.values() if self._may_bring_more(outage, now)]
 
     def listen(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -101,7 +104,7 @@ class FileHearing:
         await self._hearing.tell(values)
 
     def _heard(self, at: int) -> Iterator[Heard]:
-        feed, heard = self._hearing.feed, self._hearing.registry.heard
+        feed, heard = self._hearing.feed, self._hearing.heard
         for port in sorted(self._ports, key=str):
             last = heard.get((feed, port))
             if last is None or at - last >= HEARD_EVERY:
@@ -112,9 +115,10 @@ class FileHearing:
         for outage, late in self._late.items():
             yield LateTally(outage, run, late.events, late.do_not_loads, late.holds, late.oldest_posted, at)
 
-    def _may_bring_more(self, outage: Outage) -> bool:
-        """Whether it is CBP's or a port's: what CBP sends isn't late because a line was down."""
-        return outage.carrier is None and outage.feed in (None, self._hearing.feed)
+    def _may_bring_more(self, outage: Outage, now: int) -> bool:
+        """Whether it is CBP's or a port's (what CBP sends isn't late because a line was down), and no old story."""
+        is_history = outage.ended_at is not None and now - outage.ended_at > HISTORY_AFTER
+        return outage.carrier is None and outage.feed in (None, self._hearing.feed) and not is_history
 
     def _is_late(self, event: Disposition, outage: Outage, received_at: int) -> bool:
         """Whether it was posted while the outage lasted, and came late."""
