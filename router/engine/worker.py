@@ -207,10 +207,10 @@ class Worker:
                 shard.process(record)
             await asyncio.sleep(0)
         left = self._settings.walk_bills_per_transaction
-        while shard.is_walking and left > 0:
-            shard.step(min(SLICE_RECORDS, left))
-            left -= SLICE_RECORDS
+        shard.step(min(SLICE_RECORDS, left))  # also without a walk: it says what follows from the records as a whole
+        while shard.is_walking and (left := left - SLICE_RECORDS) > 0:
             await asyncio.sleep(0)
+            shard.step(min(SLICE_RECORDS, left))
         done = duties.take_up() if duties is not None else []
         return [*shard.take_outputs(), *done]
 

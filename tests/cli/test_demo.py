@@ -29,3 +29,10 @@ def test_the_demo_replaces_only_a_demo(command: Command) -> None:
     assert "left alone" in command("demo", "snp.db", code=2).stderr
     assert "left alone" in command("demo", command.write("empty.db", ""), code=2).stderr
     assert [party["scac"] for party in command.json("parties")] == ["NVXA"]
+
+
+def test_an_outage_day_is_played_by_its_name(command: Command) -> None:
+    shown = command("demo", "--scenario", "ace-down").stdout
+    assert "everyone: DOWN since 07-14 12:00Z, port 2704: ACE is down (ticket 4711)" in shown
+    assert "RECOVERED" in shown
+    assert "ace-down, cyberattack, party-down" in command("demo", "--scenario", "flood", code=2).stderr

@@ -169,11 +169,10 @@ async def test_a_party_down_for_three_days(tmp_path: Path) -> None:
         assert [len([one for one in day.notices if one["recipient"] == "SLTC"]) for day in days] == [2, 2, 2]
         released = (CO_LOADED, "release", "1C", "DISPOSITION", "RELEASED")
         again = Counter([(HOUSE, "change", "1I", "RESYNC", "ON_FILE")])
-        before, after = (
-            (CO_LOADED, "change", "55", "RESYNC", "ON_FILE"),
-            (CO_LOADED, "release", "1C", "RESYNC", "RELEASED"),
-        )
+        before = (CO_LOADED, "change", "55", "RESYNC", "ON_FILE")
+        after = (CO_LOADED, "release", "1C", "RESYNC", "RELEASED")
         told = said(asked)
+        assert told["SLTC"] >= again
         assert told.pop("SLTC") - again in (Counter([released, before]), Counter([released, after]))
         assert told == each("NVXB OCNX", released)
         assert no_more.notices == []
