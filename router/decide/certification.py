@@ -25,8 +25,8 @@ from router.decide.state import BillState
 from router.log.interface import Output
 from router.model.bill import bill_key
 from router.model.facts import LinkFact
-from router.model.inputs import Confirmation, DeadLetter, Disposition, Filing
-from router.model.registry import Line, Party, RegistryNote, Sailing, party_topic
+from router.model.inputs import PLACE, Confirmation, DeadLetter, Disposition, Filing, ManualEvent, PaperBill
+from router.model.registry import RESYNC, Line, Party, RegistryNote, Request, Sailing, party_topic
 
 CERTIFYING: Final = "certifying"
 TEST: Final = "TEST"
@@ -51,6 +51,7 @@ _AFLOAT: Final[dict[str, Any]] = {
     "container_numbers": (_BOX,),
 }
 OWN, EMPTY, NOTIFIED, ABOARD = "SNPTEST00001", "SNPTEST00002", "SNPTEST00003", "SNPTEST00004"
+PAPER = "SNPTEST00005"
 
 
 class Sample(NamedTuple):
@@ -59,9 +60,9 @@ class Sample(NamedTuple):
     name: str
     says: str
     """For people: what the notice is an example of."""
-    record: BillRecord | Sailing
+    record: BillRecord | Sailing | Request
     bill: str | None = None
-    """Of a sailing that changes: the bill that is looked at again."""
+    """Of a sailing that changes, or of a request: the bill that is looked at again."""
 
 
 def begins(certifying: Collection[str], value: object, registry: Registry) -> Party | None:
@@ -102,16 +103,23 @@ class _Stage:
         self._registry.apply(RegistryNote("tick", "tick", _BEGIN))
         self._states: dict[str, BillState | None] = {}
         self.tell(_Bill(scac, EMPTY).filing(bill_type="12", manifested_quantity=100), None)
+        self.tell(
+            PaperBill(_Bill(scac, PAPER, snps=(NVOCC,)).filing(), _BEGIN, "CBPF1302", "sample", received_at=_BEGIN),
+            None,
+        )
         self.tell(_Bill(NVOCC, ABOARD).event("2H", 0), None)  # before the party has anything to do with it
 
-    def tell(self, record: BillRecord | Sailing, bill: str | None) -> list[Output]:
+    def tell(self, record: BillRecord | Sailing | Request, bill: str | None) -> list[Output]:
         """What a record brings the party."""
-        if isinstance(record, Sailing):
+        if isinstance(record, Sailing | Request):
             assert bill is not None
             self._registry.apply(record)
             key, before = bill, self._states[bill]
             assert before is not None
-            decision = conclude(before, Entered(before.copy(), CATCH_UP), self._registry, _RULES)
+            entered = Entered(before.copy(), CATCH_UP)
+            if isinstance(record, Request):
+                entered = Entered(before.copy(), RESYNC, again=frozenset({record.scac}))
+            decision = conclude(before, entered, self._registry, _RULES)
         else:
             key = key_of(record)
             decision = decide(self._states.get(key), record, Context(self._registry, _RULES))
@@ -135,18 +143,26 @@ class _Bill:
     def filing(self, **more: Any) -> Filing:
         return Filing(self.issuer, self.number, **self.known | {"received_at": _BEGIN} | more)
 
+    def word(self, code: str, minute: int) -> ManualEvent:
+        at = _BEGIN + minute * MINUTE
+        said = (PLACE, at, "sample", "phone", code)
+        return ManualEvent(self.issuer, self.number, "sample", *said, received_at=at)
+
     def confirmation(self, *covers: str) -> Confirmation:
         return Confirmation(self.issuer, self.number, covers, "sample", "sample", _BEGIN)
 
 
 def story(scac: str) -> tuple[Sample, ...]:
-    """The samples of a party, in order. It is filer of two bills, second notify party of one, and gets slots on a ship
-    that carries another's."""
+    """The samples of a party, in order. It is filer of three bills, one of them taken on paper, second notify party of
+    one, and gets slots on a ship that carries another's."""
+    paper = _Bill(scac, PAPER, snps=(NVOCC,))
     own, empty = _Bill(scac, OWN, snps=(NVOCC,), master_bill=f"{CARRIER}SNPTEST00009"), _Bill(scac, EMPTY)
     notified, aboard = _Bill(NVOCC, NOTIFIED, snps=(scac,)), _Bill(NVOCC, ABOARD)
     unreadable = DeadLetter("sample", "a sample", "sample", "x12", b"", 0, scac, OWN, received_at=_BEGIN)
     stopped = LinkFact(own.key, f"container:{_BOX[:10]}", "BOX", active=True, do_not_load=True)
     hold, early = own.event("1H", 4), own.event("1C", 3, remarks="SAMPLE REMARKS")
+    filed = paper.filing(received_at=_BEGIN + 1)
+    resync = Request("sample", RESYNC, scac, scac, _BEGIN)
     covers = [_event_id(event) for event in (hold, early)]
     return (
         Sample("on-file", "CBP has the bill", own.event("55", 0)),
@@ -168,6 +184,9 @@ def story(scac: str) -> tuple[Sample, ...]:
         Sample("in-bond", "it may move in bond, not be delivered", notified.event("1J", 12)),
         Sample("filed", "a filing changes what is known of a bill", notified.filing(manifested_quantity=80)),
         Sample("unknown-code", "a code that nobody knows stops the bill", notified.event("QQQ", 13)),
+        Sample("by-phone", "a hold relayed by phone, on a bill taken on paper", paper.word("1H", 14)),
+        Sample("told-again", "that bill's electronic filing came: all of it again", filed),
+        Sample("resynced", "what a resync brings: the status now", resync, own.key),
         Sample("caught-up", "slots on the ship: the status now, details withheld", _sailing(scac), aboard.key),
         Sample("granted", "a hold lifted, told by the agreement", aboard.event("2I", 14)),
         Sample("vessel", "an event of the vessel: no bill", _vessel_event()),

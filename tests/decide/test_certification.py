@@ -22,8 +22,9 @@ TOPIC = CERTIFYING.topic
 STATUSES = {status.DO_NOT_LOAD, status.HELD, status.DELETED, status.CLOSED, status.RELEASED,
             status.RELEASE_UNCONFIRMED, status.PARTIALLY_RELEASED, status.MOVEMENT_AUTHORISED,
             status.NOT_RELEASED, status.ON_FILE, None}  # fmt: skip
-CAUSES = {notice.DISPOSITION, notice.FILING, notice.LINK, notice.OPERATOR, notice.CATCH_UP, notice.NO_LONGER_NOTIFIED}
-HOLD_KINDS = {"CBP", "BOX", "UNREADABLE", "UNKNOWN_CODE"}
+CAUSES = {notice.DISPOSITION, notice.FILING, notice.LINK, notice.OPERATOR, notice.CATCH_UP, notice.RESYNC,
+          notice.REISSUE, notice.NO_LONGER_NOTIFIED}  # fmt: skip
+HOLD_KINDS = {"CBP", "BOX", "MANUAL", "UNREADABLE", "UNKNOWN_CODE"}
 
 
 @pytest.fixture
