@@ -88,6 +88,7 @@ def webhook_rights(user: str) -> Iterator[Right]:
     yield Right(who, "Read", "group", WEBHOOK_GROUP)
     yield Right(who, "Write", "transactional id", f"{WEBHOOK_GROUP}-", prefixed=True)
     yield from _may_see_our_topics(who)
+    yield from _may_look_at_settings(who)
 
 
 def operator_rights(user: str) -> Iterator[Right]:

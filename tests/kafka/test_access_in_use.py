@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
@@ -78,6 +80,50 @@ def test_each_of_our_users_does_its_work_with_what_it_may_and_without_a_complain
     assert not notice.error()
     assert notice.key() == BILL.encode()
     with_notices.close()
+
+
+BY = ("--by", "J. Doe")
+DONE, PROBLEMS = 0, 1
+TODAY = datetime.now(UTC).isoformat(timespec="minutes")
+OPERATORS_COMMANDS: tuple[tuple[tuple[str, ...], int], ...] = (
+    (("hold", "place", BILL, "--code", "1H", *BY), DONE),
+    (("outage", "declare", "--port", "2704", "--reason", "ACE is down", *BY), DONE),
+    (("outage", "list"), DONE),
+    (("paper", "add", "OCNXP1", "--delivered-at", TODAY, *BY), DONE),
+    (("paper", "list"), DONE),
+    (("resync", "SLTC", *BY), DONE),
+    (("party", "suspend", "SLTC"), DONE),
+    (("party", "live", "SLTC"), DONE),
+    (("party", "show", "SLTC"), DONE),
+    (("waiting", "list"), DONE),
+    (("unread", "--threshold-minutes", "0"), PROBLEMS),
+    (("webhooks", "status"), DONE),
+)
+
+
+def test_an_operator_does_with_every_command_what_it_is_for(scene: Provisioned) -> None:
+    feed, router, operator = (scene.command(user) for user in ("snp-feed", "snp-router", "snp-operator"))
+    feed("ingest", "-", stdin=event("1H", 1))
+    router("run", "--until-idle")
+    for command, code in OPERATORS_COMMANDS:
+        operator(*command, code=code)
+    router("run", "--until-idle")
+
+
+def test_the_webhook_sender_gets_its_task_and_is_refused_nothing(scene: Provisioned) -> None:
+    sender = scene.command("snp-webhooks").start("webhooks", "run", "--verbose")
+    assert sender.stderr is not None
+    watchdog = threading.Timer(PATIENCE_SECONDS, sender.kill)
+    watchdog.start()
+    said = []
+    for line in sender.stderr:
+        said.append(line)
+        if '"tasks assigned"' in line:
+            threading.Timer(2, sender.terminate).start()
+    watchdog.cancel()
+    sender.communicate()
+    assert any('"tasks": [0]' in line for line in said)
+    assert [line for line in said if "uthorization" in line or "may not" in line] == []
 
 
 def test_a_party_that_is_cut_off_while_it_reads_is_refused_in_the_session_that_it_has(scene: Provisioned) -> None:
