@@ -11,6 +11,7 @@ from router.cli import show
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.clock import iso
+from router.engine.audit import machine_user
 from router.engine.outage_desk import OutageView, change, declare, end, outage_fields, read_outages
 from router.engine.worker import now_milliseconds
 from router.feeds.by_hand import OutageForm, checked, moment_of
@@ -73,7 +74,8 @@ def change_outage(
 
     async def work(session: Session) -> OutageView:
         async with session.writing() as log:
-            return OutageView(await change(log, outage_id, reason=reason, ticket=ticket, until=moment), None)
+            by, now = machine_user(), now_milliseconds()
+            return OutageView(await change(log, outage_id, by, now, reason=reason, ticket=ticket, until=moment), None)
 
     _done("changed", run(work(session_of(context))), form)
 

@@ -15,6 +15,7 @@ from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
 from router.clock import iso
 from router.codec import encode_value
+from router.engine.audit import Deed, deed_output
 from router.engine.ingesting import Taken, chunks_of, files_in, name_of, take_in_filings
 from router.engine.paper_desk import (
     FILED_AS,
@@ -95,7 +96,7 @@ def add(
         entered = checked(PaperForm, fields)
         check_moment("delivered-at", entered.delivered_at, now)
         values = iter([paper_bill(entered, "paper add", by, now)])
-    _added(run(_add(session_of(context), values)), form)
+    _added(run(_add(session_of(context), values, by, now)), form)
 
 
 def _rows(files: list[Path], by: str, now: int) -> Iterator[PaperBill | InputError]:
@@ -103,9 +104,12 @@ def _rows(files: list[Path], by: str, now: int) -> Iterator[PaperBill | InputErr
         yield from read_paper(chunks_of(path), name_of(path), by, now, note=lambda note: say(f"note: {note}"))
 
 
-async def _add(session: Session, values: Iterator[PaperBill | InputError]) -> Taken:
+async def _add(session: Session, values: Iterator[PaperBill | InputError], by: str, now: int) -> Taken:
     async with session.writing() as log:
-        return await take_in_filings(log, values)
+        taken = await take_in_filings(log, values)
+        if taken.count:
+            await log.append([deed_output(Deed(now, by, "paper add", f"{taken.count} bills"))])
+        return taken
 
 
 def _added(taken: Taken, form: Format) -> None:

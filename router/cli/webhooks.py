@@ -22,6 +22,7 @@ from router.cli.session import (
     say,
     session_of,
 )
+from router.engine.audit import Deed, deed_output, machine_user
 from router.engine.plain import plain
 from router.engine.receipts import Receipt
 from router.engine.registrar import read_registry
@@ -187,14 +188,16 @@ async def _find(session: Session, scac: str) -> Party:
 def _order(
     context: typer.Context, scac: str, words: str, *, paused: bool = False, replay_from: int | None = None
 ) -> None:
-    party = run(_append_order(session_of(context), scac, paused, replay_from))
+    party = run(_append_order(session_of(context), scac, words, paused, replay_from))
     console().print(f"the webhook of {party.scac} {words}", markup=False)
 
 
-async def _append_order(session: Session, scac: str, paused: bool, replay_from: int | None) -> Party:
+async def _append_order(session: Session, scac: str, words: str, paused: bool, replay_from: int | None) -> Party:
     async with session.writing() as log:
         party = await find_party(log, scac)
         if party.webhook_url is None:
             raise UsageError(f"{party.scac} has no webhook_url: `snp-router import parties`")
-        await log.append([order_output(WebhookOrder(party.scac, paused, replay_from, now_milliseconds()))])
+        now = now_milliseconds()
+        deed = Deed(now, machine_user(), "webhooks order", party.scac, words)
+        await log.append_atomic([order_output(WebhookOrder(party.scac, paused, replay_from, now)), deed_output(deed)])
         return party

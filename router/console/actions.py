@@ -13,9 +13,15 @@ from starlette.routing import Route
 
 from router.console.access import csrf_ok
 from router.console.page import desk_of, session_of
+from router.engine.manual_desk import relay
+from router.engine.outage_desk import declare, end
+from router.engine.requests import ask_resync
 from router.engine.settling import confirm, retry
 from router.engine.views import read_dead_letter
+from router.engine.worker import now_milliseconds
 from router.errors import UsageError
+from router.feeds.by_hand import ManualForm, OutageForm, checked
+from router.model.bill import split_bill_key
 
 LONGEST_FIELD: Final = 200_000
 """Characters; a corrected dead letter is the longest."""
@@ -61,6 +67,41 @@ async def _confirm(request: Request, fields: Fields) -> str:
     return f"/bills/{key}"
 
 
+async def _relay(request: Request, fields: Fields) -> str:
+    """What CBP said by phone, by e-mail or on paper about a bill."""
+    desk, key = desk_of(request), request.path_params["bill"]
+    scac, number = split_bill_key(key)
+    now = now_milliseconds()
+    names = ("action", "code", "container", "quantity", "channel", "source", "ticket")
+    given = {name: fields.get(name) or None for name in names}
+    ours = {"scac": scac, "bill_of_lading": number, "said_at": now, "by": session_of(request).user.name}
+    form = checked(ManualForm, given | ours)
+    await relay(desk.log, desk.rules, form, now)
+    return f"/bills/{key}"
+
+
+async def _declare(request: Request, fields: Fields) -> str:
+    """That a feed, a port or a line is down."""
+    given = {name: fields.get(name) or None for name in ("port", "feed", "carrier", "reason", "until", "ticket")}
+    now = now_milliseconds()
+    form = checked(OutageForm, given | {"by": session_of(request).user.name, "since": now})
+    await declare(desk_of(request).log, form, now)
+    return "/feeds"
+
+
+async def _end_outage(request: Request, fields: Fields) -> str:
+    now = now_milliseconds()
+    await end(desk_of(request).log, request.path_params["outage"], session_of(request).user.name, now, now)
+    return "/feeds"
+
+
+async def _resync(request: Request, fields: Fields) -> str:
+    """The status now of all a party's open bills."""
+    scac = request.path_params["scac"]
+    await ask_resync(desk_of(request).log, scac, session_of(request).user.name, now_milliseconds())
+    return f"/parties/{scac}"
+
+
 def _needed(fields: Fields, name: str) -> str:
     if not fields.get(name):
         raise UsageError(f"{name.replace('_', ' ')} is missing")
@@ -70,4 +111,8 @@ def _needed(fields: Fields, name: str) -> str:
 ROUTES: Final[list[Any]] = [
     Route("/dead-letters/{letter}/retry", _action(_retry), methods=["POST"]),
     Route("/bills/{bill}/confirm", _action(_confirm), methods=["POST"]),
+    Route("/bills/{bill}/by-hand", _action(_relay), methods=["POST"]),
+    Route("/outages", _action(_declare), methods=["POST"]),
+    Route("/outages/{outage}/end", _action(_end_outage), methods=["POST"]),
+    Route("/parties/{scac}/resync", _action(_resync), methods=["POST"]),
 ]

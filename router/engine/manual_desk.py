@@ -9,6 +9,7 @@ from router.decide.bill import Context, decide
 from router.decide.codes import Effect
 from router.decide.conclude import Decision
 from router.decide.rules import Rules
+from router.engine.audit import Deed, deed_output
 from router.engine.registrar import read_registry
 from router.engine.views import NotFoundError, read_state
 from router.errors import UsageError
@@ -25,6 +26,7 @@ EFFECTS = {
     RELEASE: (frozenset({Effect.RELEASE}), "is no release"),
 }
 """What a code has to do to go with an action. A lift may name the hold or its removal."""
+DEEDS = {PLACE: "hold place", LIFT: "hold lift", RELEASE: "release"}
 
 
 class Told(NamedTuple):
@@ -52,8 +54,15 @@ async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
     _check_code(form, rules)
     event = manual_event(form, secrets.token_hex(ID_BYTES), now)
     relayed = await _foreseen(log, rules, event)
-    await log.append_atomic(outputs_of(event, lambda _: False))
+    deed = Deed(now, form.by, DEEDS[form.action], relayed.bill, _words(form))
+    await log.append_atomic([*outputs_of(event, lambda _: False), deed_output(deed)])
     return relayed
+
+
+def _words(form: ManualForm) -> str:
+    """What was said, for the audit."""
+    what = " on ".join(filter(None, (form.code, form.container)))
+    return ", ".join(filter(None, (what, f"by {form.channel}", form.source, form.ticket and f"ticket {form.ticket}")))
 
 
 def _check_code(form: ManualForm, rules: Rules) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from router import codec, topics
 from router.clock import iso
 from router.decide.outputs import registry_output
+from router.engine.audit import Deed, deed_output
 from router.engine.plain import plain
 from router.engine.views import NotFoundError
 from router.errors import InputError, UsageError
@@ -44,19 +45,30 @@ async def declare(log: Log, form: OutageForm, now: int) -> Outage:
         form.by,
         form.until,
     )
-    await log.append([registry_output(outage)])
+    deed = Deed(now, form.by, "outage declare", outage.id, form.reason)
+    await log.append([registry_output(outage), deed_output(deed)])
     return outage
 
 
 async def change(
-    log: Log, outage_id: str, *, reason: str | None = None, ticket: str | None = None, until: int | None = None
+    log: Log,
+    outage_id: str,
+    by: str,
+    now: int,
+    *,
+    reason: str | None = None,
+    ticket: str | None = None,
+    until: int | None = None,
 ) -> Outage:
     """What is learnt later, such as the ticket's number; the parties are told. Raises NotFoundError, UsageError."""
     old = await find_open(log, outage_id)
     new = old._replace(reason=reason or old.reason, ticket=ticket or old.ticket, until=until or old.until)
     if new == old:
         raise UsageError(f"outage {old.id}: that changes nothing")
-    await log.append([registry_output(new)])
+    deed = Deed(
+        now, by, "outage change", old.id, "; ".join(filter(None, (reason, ticket, iso(until) if until else None)))
+    )
+    await log.append([registry_output(new), deed_output(deed)])
     return new
 
 
@@ -67,7 +79,7 @@ async def end(log: Log, outage_id: str, by: str, at: int, now: int) -> Outage:
     if at < outage.began_at:
         raise UsageError(f"outage {outage.id} began at {iso(outage.began_at)}: it can't have ended before")
     ended = outage._replace(ended_at=at, ended_by=by)
-    await log.append([registry_output(ended)])
+    await log.append([registry_output(ended), deed_output(Deed(now, by, "outage end", outage.id, iso(at)))])
     return ended
 
 

@@ -15,6 +15,7 @@ from router.decide.identifiers import container_key
 from router.decide.rules import Rules
 from router.decide.state import BillState
 from router.decide.stored import decode_state
+from router.engine.audit import Deed, deed_output
 from router.engine.views import read_state
 from router.errors import UsageError
 from router.log.interface import Log, Output
@@ -103,7 +104,8 @@ async def match(log: Log, rules: Rules, paper: str, electronic: str, by: str, no
         raise UsageError(f"{paper} can't be filed as itself: its own filing is recognised without a word")
     scac, number = split_bill_key(paper)
     word = PaperMatch(scac, number, electronic, by, now)
-    await log.append([Output(topics.FILINGS, paper.encode(), encode_value(word))])
+    deed = Deed(now, by, "paper match", paper, f"filed as {electronic}")
+    await log.append_atomic([Output(topics.FILINGS, paper.encode(), encode_value(word)), deed_output(deed)])
     return word
 
 

@@ -6,7 +6,7 @@ An import is one atomic append that ends with an epoch note, so no task sees hal
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import structlog
@@ -14,6 +14,7 @@ import structlog
 from router import codec, topics
 from router.decide.outputs import registry_output
 from router.decide.registry import Registry
+from router.engine.audit import Deed, deed_output, machine_user
 from router.engine.worker import now_milliseconds
 from router.errors import FatalLogError
 from router.log.interface import Finding, Log, Output, TopicSpec
@@ -101,7 +102,7 @@ async def import_parties(log: Log, parties: Sequence[Party]) -> Changes:
     touched = {*changes.added, *changes.changed}
     outputs = [registry_output(party) for party in parties if party.scac in touched]
     outputs += [registry_output(RegistryNote("back", topic, now_milliseconds())) for topic in back]
-    await _append(log, outputs)
+    await _append(log, outputs, "import parties", touched)
     return changes
 
 
@@ -113,6 +114,8 @@ async def import_sailings(log: Log, sailings: Sequence[Sailing]) -> Changes:
     await _append(
         log,
         [registry_output(sailing) for sailing in sailings if sailing.sailing_id in touched],
+        "import sailings",
+        touched,
     )
     return changes
 
@@ -123,8 +126,10 @@ def _compare(new: Mapping[str, Party | Sailing], old: Mapping[str, Party | Saili
     return Changes(added, changed, tuple(key for key in new if key in old and old[key] == new[key]))
 
 
-async def _append(log: Log, outputs: Iterable[Output]) -> None:
+async def _append(log: Log, outputs: Iterable[Output], action: str, touched: Collection[str]) -> None:
     written = list(outputs)
     if written:
-        epoch = registry_output(RegistryNote("epoch", "epoch", now_milliseconds()))
-        await log.append_atomic([*written, epoch])
+        now = now_milliseconds()
+        epoch = registry_output(RegistryNote("epoch", "epoch", now))
+        deed = Deed(now, machine_user(), action, f"{len(touched)} new or changed", ", ".join(sorted(touched)))
+        await log.append_atomic([*written, epoch, deed_output(deed)])

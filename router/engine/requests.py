@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from router.decide.outputs import registry_output
+from router.engine.audit import Deed, deed_output
 from router.engine.views import find_party
 from router.errors import UsageError
 from router.log.interface import Log
@@ -19,5 +20,5 @@ async def ask_resync(log: Log, scac: str, by: str, now: int) -> Request:
     if party.status != "live":
         raise UsageError(f"party {party.scac} is {party.status}: it is told nothing, so there is nothing to send again")
     request = Request(secrets.token_hex(ID_BYTES), RESYNC, party.scac, by, now)
-    await log.append([registry_output(request)])
+    await log.append([registry_output(request), deed_output(Deed(now, by, "resync", party.scac))])
     return request

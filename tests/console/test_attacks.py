@@ -25,7 +25,8 @@ PAGES = (
     "/dead-letters",
     "/audit",
 )
-ACTIONS = (f"/bills/{BILL}/confirm", "/dead-letters/abc/retry")
+ACTIONS = [f"/bills/{BILL}/confirm", f"/bills/{BILL}/by-hand", "/dead-letters/abc/retry", "/outages", "/outages/1/end"]
+ACTIONS += ["/parties/SLTC/resync"]
 
 
 # Not logged in

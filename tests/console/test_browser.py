@@ -106,6 +106,34 @@ def test_a_dead_letter_is_mended_and_its_bill_is_free_again(page: Page, routed: 
     page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => !t.includes('UNKNOWN_CODE'))")
 
 
+def test_a_hold_relayed_by_phone_is_placed_and_lifted(page: Page, routed: Installation) -> None:
+    log_in(page)
+    ingest(routed, "quiet.jsonl", hold("NVXALIVE05", "2026-07-30T12:30:00Z", disposition_code="55"))
+    expect(page.locator("#notices")).to_contain_text("NVXALIVE05")
+    page.goto("/bills/NVXALIVE05")
+    page.locator("input[name=code]").fill("6H")
+    page.get_by_label("Who at CBP").fill("duty officer, Los Angeles")
+    page.get_by_role("button", name="Enter").click()
+    page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => t.includes('Must not be loaded'))")
+    page.reload()
+    expect(page.locator("main")).to_contain_text("manual")
+    page.locator("select[name=action]").select_option("LIFT")
+    page.get_by_role("button", name="Enter").click()
+    page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => !t.includes('Must not be loaded'))")
+
+
+def test_an_outage_is_declared_shown_on_every_page_and_ended(page: Page, routed: Installation) -> None:
+    log_in(page)
+    page.goto("/feeds")
+    page.locator("input[name=reason]").fill("ACE is down")
+    page.locator("main input[name=port]").fill("2704")
+    page.get_by_role("button", name="Declare").click()
+    page.wait_for_function("() => fetch('/').then(r => r.text()).then(t => t.includes('no news is not clearance'))")
+    page.goto("/feeds")
+    page.get_by_role("button", name="It is over").click()
+    page.wait_for_function("() => fetch('/').then(r => r.text()).then(t => !t.includes('no news is not clearance'))")
+
+
 def test_a_viewer_sees_the_same_and_can_do_nothing(page: Page, routed: Installation) -> None:
     log_in(page, VIEWER)
     page.goto(f"/bills/{BILL}")
