@@ -8,11 +8,15 @@ from typing import Annotated, Final
 import typer
 
 from router.cli import show
+from router.cli.contacts import port_code
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.clock import iso
 from router.engine.audit import machine_user
+from router.engine.checklist import SOURCE, Step, checklist
 from router.engine.outage_desk import OutageView, change, declare, end, outage_fields, read_outages
+from router.engine.paper_desk import read_paper_bills
+from router.engine.registrar import read_registry
 from router.engine.worker import now_milliseconds
 from router.feeds.by_hand import OutageForm, checked, moment_of
 
@@ -126,6 +130,42 @@ def list_outages(
         console().print(show.table(COLUMNS, rows))
     else:
         say("nothing is down" if not everything else "there was no outage")
+
+
+@app.command("checklist")
+def print_checklist(
+    context: typer.Context,
+    port: Annotated[str, typer.Option(metavar="PORT", help="Schedule D, such as 2704.")],
+    carrier: Annotated[str | None, typer.Option(metavar="SCAC", help="The line that is down; else CBP is.")] = None,
+    html: HtmlOption = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """What to do while a system is down, step by step, with what is known filled in.
+
+    Example:  [bold]snp-router outage checklist --port 2704 --html checklist.html[/bold]
+    """
+    now = now_milliseconds()
+    steps = run(_checklist(session_of(context), port_code(port), carrier.upper() if carrier else None, now))
+    if html is not None:
+        printed_at = iso(now // 1000 * 1000)
+        write_page(html, "checklist", port=port, carrier=carrier, source=SOURCE, printed_at=printed_at, steps=steps)
+    elif form is Format.JSON:
+        for step in steps:
+            emit({"who": step.who, "what": step.what, "fields": {field.name: field.value for field in step.fields}})
+    else:
+        out = console()
+        out.print(f"Outage checklist, port {port}. {SOURCE}.", markup=False)
+        for number, step in enumerate(steps, 1):
+            out.print(f"\n[ ] {number}. {step.who}: {step.what}", markup=False)
+            for field in step.fields:
+                out.print(f"       {field.name}: {field.value or '____________________'}", markup=False)
+
+
+async def _checklist(session: Session, port: str, carrier: str | None, now: int) -> list[Step]:
+    async with session.reading() as log:
+        registry, views = await read_registry(log), await read_outages(log)
+        paper = await read_paper_bills(log, session.settings.decision_rules())
+        return checklist(registry, views, paper, port, carrier, now)
 
 
 async def _read(session: Session) -> list[OutageView]:

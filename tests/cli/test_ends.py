@@ -149,8 +149,8 @@ def test_global_options_may_stand_anywhere() -> None:
     ["demo", "import parties", "import sailings", "import filings", "import bills", "ingest", "run", "tail",
      "bill show", "bill confirm", "explain", "dead-letters list", "dead-letters show", "dead-letters retry",
      "parties", "sailings", "check", "waiting list", "contacts",
-     "outage declare", "outage change", "outage end", "outage list", "hold place", "hold lift", "release",
-     "paper add", "paper list", "paper matches", "paper match", "resync"],
+     "outage declare", "outage change", "outage end", "outage list", "outage checklist", "hold place", "hold lift",
+     "release", "paper add", "paper list", "paper matches", "paper match", "resync"],
 )  # fmt: skip
 def test_every_command_s_help_has_an_example(words: str) -> None:
     from typer.testing import CliRunner

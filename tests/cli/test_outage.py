@@ -80,3 +80,17 @@ def test_a_sailing_on_paper_is_listed_matched_and_sent_again_once(command: Comma
     assert {row["filed_as"] for row in command.json("paper", "list", "--all")} == {"SLTCE1", None}
     notices = command.json("tail", "--party", "SLTC", "--until-end")
     assert [(one["bill_of_lading"], one["kind"]) for one in notices if one["cause"] == "REISSUE"] == [("E1", "hold")]
+
+
+def test_the_checklist_is_filled_in_and_leaves_room_for_what_is_not_known(command: Command) -> None:
+    command.set_up()
+    command("outage", "declare", "--port", "2704", "--reason", "ACE is down", "--ticket", "<4711>", *BY)
+    shown = command("outage", "checklist", "--port", "2704").stdout
+    assert "section 27" in shown
+    assert "ticket number: <4711>" in shown
+    assert "expected return: ____" in shown
+    assert "OCNX: Duty manager, +1-555-0100" in shown
+    command("outage", "checklist", "--port", "2704", "--html", "list.html")
+    page = (command.folder / "list.html").read_text()
+    assert "&lt;4711&gt;" in page
+    assert '<span class="field">' in page
