@@ -69,9 +69,8 @@ class Shard:
         self._committed_certifying = self.certifying
         self._committed_standing = (self.registry.now, self.registry.outages, self.resyncs.running)
         self._encoded: dict[str, bytes | None] = {}
-        self._tally: Counter[str] = Counter()
-        self.totals: Counter[str] = Counter()
-        """What committed transactions did: `events`, `repeated`, `hold`, `change`, `release`, `dead letters`."""
+        self.tally: Counter[str] = Counter()
+        """What the transaction under way does: `events`, `repeated`, `hold`, `change`, `release`, `dead letters`."""
 
     @property
     def bill_count(self) -> int:
@@ -177,7 +176,7 @@ class Shard:
             decision = decision_on(announcement, self.registry)
             assert decision.state is not None
             self._outputs.extend(outputs_of(decision.state.key, decision, origin, self.rules))
-            self._tally.update(notice.kind for notice in decision.notices)
+            self.tally.update(notice.kind for notice in decision.notices)
         self._due = []
 
     def _bill(self, value: BillRecord, record: Record) -> None:
@@ -200,18 +199,18 @@ class Shard:
         outputs = list(outputs_of(key, decision, origin, self.rules))
         self._outputs.extend(outputs)
         for notice in decision.notices:
-            self._tally[notice.kind] += 1
+            self.tally[notice.kind] += 1
         if decision.letters:
-            self._tally["dead letters"] += len(decision.letters)
+            self.tally["dead letters"] += len(decision.letters)
         if decision.entered is not None:
             self._changed_bills[key] = decision.state
 
     def _count(self, record: Record, decision: Decision) -> None:
         """The second copy of an urgent event is no repetition of CBP's."""
         if decision.entered is not None and not decision.entered.repeated:
-            self._tally["events"] += 1
+            self.tally["events"] += 1
         elif not (record.topic == topics.DISPOSITIONS and record.headers):
-            self._tally["repeated"] += 1
+            self.tally["repeated"] += 1
 
     def _origin(self, record: Record, value: Any) -> Origin:
         at = getattr(value, "received_at", None) or self.registry.now
@@ -350,7 +349,6 @@ class Shard:
                 self._hot[key] = state
         self._index.committed()
         self._mark_committed()
-        self.totals.update(self._tally)
         self._clear()
 
     def _mark_committed(self) -> None:
@@ -376,7 +374,7 @@ class Shard:
         self._registry_drained = True
         self._changed_bills = {}
         self._encoded = {}
-        self._tally = Counter()
+        self.tally = Counter()
 
 
 def _registry_value(value: bytes) -> RegistryValue:

@@ -18,6 +18,7 @@ from router.clock import MILLISECONDS
 from router.decide.outputs import registry_output
 from router.decide.rules import Rules
 from router.decide.shard import Shard
+from router.engine.doubt import Doubts, position_in
 from router.engine.duties import Duties, DutySettings, on_duty
 from router.engine.progress import unrouted
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
@@ -58,7 +59,7 @@ class WorkSettings:
 
 @dataclass(slots=True)
 class Totals:
-    """What a run did, for its summary."""
+    """What a run did, for its summary; also in commits that nobody heard of, if the restored state has them."""
 
     counts: Counter[str] = field(default_factory=Counter)
     bills: dict[int, int] = field(default_factory=dict)
@@ -87,6 +88,7 @@ class Worker:
         self._rules = rules
         self._settings = settings or WorkSettings()
         self._idle = Idle() if until_idle else None
+        self._doubts = Doubts()
         self._clock = clock or now_milliseconds
         self._turn = asyncio.Lock()
         """Of tasks with a backlog one decides while others commit: did all decide at once, all would commit late."""
@@ -120,7 +122,6 @@ class Worker:
             self.metrics.let_go(task.partition, topics.INPUTS)
 
     async def _keep_routing(self, task: Task, shard: Shard, duties: Duties | None) -> None:
-        before = Counter[str]()
         while True:
             self.health.at(task.partition, ROUTING)
             records = await self._poll(task, shard)
@@ -131,22 +132,25 @@ class Worker:
                 continue
             if not busy:
                 continue
-            await self._transact(task, shard, records, duties)
+            done = await self._transact(task, shard, records, duties)
             if self._idle:
                 self._idle.is_over(task.partition, busy=True)
-            done = shard.totals - before
-            before = Counter(shard.totals)
+            self._count(done)
             self.totals.bills[task.partition] = shard.bill_count
-            self.totals.counts.update(done)
-            self.metrics.counted(done)
             self.metrics.bills(task.partition, shard.bill_count)
+
+    def _count(self, done: Counter[str]) -> None:
+        self.totals.counts.update(done)
+        self.metrics.counted(done)
 
     async def _restore(self, task: Task) -> Shard:
         """State, position, and the registry as it was at that position."""
         started = time.perf_counter()
         tasks = len(await self._log.end_offsets(topics.DISPOSITIONS))
         shard = Shard(self._rules, task.partition, tasks)
+        position = None
         async for batch in task.restore(topics.STATE):
+            position = position_in(batch, task.partition) or position
             for record in batch:
                 shard.load(record)
         if shard.bill_count and not shard.position:
@@ -159,6 +163,7 @@ class Worker:
             for record in batch:
                 if record.offset < known:
                     shard.load_registry(record)
+        self._count(self._doubts.settle(task.partition, position))
         seconds = time.perf_counter() - started
         self.metrics.restored(task.partition, seconds)
         self.metrics.bills(task.partition, shard.bill_count)
@@ -177,8 +182,9 @@ class Worker:
             records += await task.poll({**shard.position, **behind}, most - len(records), gather)
         return records
 
-    async def _transact(self, task: Task, shard: Shard, records: list[Record], duties: Duties | None) -> None:
-        """Decide on the records and commit; where a destination is missing, decide again with that knowledge."""
+    async def _transact(self, task: Task, shard: Shard, records: list[Record], duties: Duties | None) -> Counter[str]:
+        """Decide on the records and commit; where a destination is missing, decide again with that knowledge. What was
+        done, by kinds."""
         while True:
             async with self._turn if len(records) > SMALL_RECORDS or shard.is_walking else nullcontext():
                 started = time.perf_counter()
@@ -191,6 +197,10 @@ class Worker:
                 shard.abandon()
                 await self._note_missing(shard, error.topics)
                 continue
+            except (TaskMoved, TaskRetry):
+                self._doubts.enter(task.partition, outputs, shard.tally)
+                raise
+            done = shard.tally
             shard.committed()
             if duties is not None:
                 duties.done()
@@ -198,7 +208,7 @@ class Worker:
             self.metrics.latencies(
                 (record.timestamp for record in records if record.topic in EVENTS), now_milliseconds()
             )
-            return
+            return done
 
     async def _decide(self, shard: Shard, records: list[Record], duties: Duties | None) -> list[Output]:
         """In slices, so that commits under way and heartbeats get their turn."""

@@ -70,7 +70,7 @@ class Metrics:
             self._transactions.labels(outcome)
 
     def counted(self, tally: Mapping[str, int]) -> None:
-        """What committed transactions did, by the names of `Shard.totals`."""
+        """What committed transactions did, by the names of `Shard.tally`."""
         self._events.labels("new").inc(tally.get("events", 0))
         self._events.labels("repeated").inc(tally.get("repeated", 0))
         self._dead_letters.inc(tally.get("dead letters", 0))

@@ -91,10 +91,10 @@ class Trial:
     async def _feed_for(self, seconds: float) -> None:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            await self._feed(20)
+            await self.feed(20)
             await asyncio.sleep(0.05)
 
-    async def _feed(self, count: int) -> None:
+    async def feed(self, count: int) -> None:
         events = [self._event(len(self.fed) + number) for number in range(count)]
         outputs = [
             output
@@ -139,19 +139,19 @@ class Trial:
         totals = await worker.run(group)
         self.history.note("routed the rest", **dict(totals.counts))
         names = [name for name in await self.log.topics() if name.startswith(topics.PARTY_PREFIX)]
-        timeline = await self._read([topics.TIMELINE])
-        notices = await self._read(names)
-        faults = [*check(timeline, notices, self.rules), *self._unrouted(timeline)]
+        timeline = await self.read([topics.TIMELINE])
+        notices = await self.read(names)
+        faults = [*check(timeline, notices, self.rules), *self.unrouted(timeline)]
         if faults:
             self.history.keep("timeline", timeline)
             self.history.keep("notices", notices)
         self.history.note("judged", fed=len(self.fed), decisions=len(timeline), notices=len(notices), faults=faults)
         return faults
 
-    async def _read(self, names: list[str]) -> list[Record]:
+    async def read(self, names: list[str]) -> list[Record]:
         return [record async for batch in self.log.read(names, until_end=True) for record in batch]
 
-    def _unrouted(self, timeline: list[Record]) -> list[str]:
+    def unrouted(self, timeline: list[Record]) -> list[str]:
         """What was fed and isn't in the timeline, or is there as new more than once."""
         decided: Counter[tuple[str, str, int]] = Counter()
         for record in timeline:
