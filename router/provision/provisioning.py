@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from router.decide.registry import Registry
 from router.engine.audit import Deed, deed_output, machine_user
 from router.engine.registrar import import_parties, read_registry, wanted_topics
 from router.engine.views import NotFoundError
@@ -64,12 +63,20 @@ class Provisioning:
             yield cls(log, admin, partitions, kafka.sasl_username, settings)
 
     async def plan(self) -> Drift:
-        parties = list((await self._registry()).parties.values())
+        """Raises UsageError where nobody is registered and brokers have users of parties: that is the wrong log, or a
+        lost one, and would take everybody's rights away."""
+        parties = list((await read_registry(self._log)).parties.values())
         topics = await self._log.check(await wanted_topics(self._log, self._partitions))
         undeclared = undeclared_topics(list(await self._log.topics()), parties)
         declared = declare(parties, self._settings)
         found = await self._admin.found()
-        return Drift(tuple(topics), compare(declared, found, self._settings, self._logged_in_as, undeclared))
+        plan = compare(declared, found, self._settings, self._logged_in_as, undeclared)
+        if not parties and plan.users_surplus:
+            raise UsageError(
+                f"{self._log.url} has no parties, but its brokers have users of {', '.join(plan.users_surplus)}: "
+                "`snp-router import parties FILE` first"
+            )
+        return Drift(tuple(topics), plan)
 
     async def apply(self, hand_over: Handover | None) -> Drift:
         """Mend the drift, and give what it was. A party gets its limits before its rights, and its rights before a
@@ -128,14 +135,7 @@ class Provisioning:
         await self._log.append([deed_output(Deed(now_milliseconds(), machine_user(), action, subject, detail))])
 
     async def _party(self, scac: str) -> Party:
-        party = (await self._registry()).party(scac.upper())
+        party = (await read_registry(self._log)).party(scac.upper())
         if party is None:
             raise NotFoundError(f"no party {scac} is registered")
         return party
-
-    async def _registry(self) -> Registry:
-        """Raises UsageError if nobody is registered: that would take everybody's rights away."""
-        registry = await read_registry(self._log)
-        if not registry.parties:
-            raise UsageError(f"{self._log.url} has no parties: `snp-router import parties FILE` registers them")
-        return registry

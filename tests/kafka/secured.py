@@ -78,6 +78,9 @@ class SecuredBroker:
         if gone := there.keys() - {"admin"}:
             self.remove_users(*gone)
 
+    def drop_topic(self, name: str) -> None:
+        self._admin.delete_topics([name])[name].result(START_SECONDS)
+
     def remove_users(self, *names: str) -> None:
         """With all their rights."""
         rights = [
