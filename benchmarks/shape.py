@@ -56,7 +56,7 @@ class Sizes(NamedTuple):
 
 
 FULL: Final = Sizes(
-    events=10_000,
+    events=4_000,
     fan_out=(1, 4, 10, 40),
     parties=(100, 1_000, 5_000),
     bills=(10_000, 100_000, 1_000_000, 3_162_278),
