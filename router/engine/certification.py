@@ -59,4 +59,5 @@ async def change_status(log: Log, party: Party, status: str) -> bool:
     bills. Raises UsageError for a party that never subscribes."""
     if party.status == "external":
         raise UsageError(f"{party.scac} is registered as external: import it anew with another status")
-    return bool((await import_parties(log, [party._replace(status=status)])).changed)
+    changes = await import_parties(log, [party._replace(status=status)], action=f"party {status}")
+    return bool(changes.changed)

@@ -93,8 +93,9 @@ async def read_registry(log: Log) -> Registry:
     return registry
 
 
-async def import_parties(log: Log, parties: Sequence[Party]) -> Changes:
-    """Register parties and make their topics; bills that waited for them are caught up by `run`."""
+async def import_parties(log: Log, parties: Sequence[Party], *, action: str = "import parties") -> Changes:
+    """Register parties and make their topics; bills that waited for them are caught up by `run`. `action` is what the
+    audit calls it."""
     registry = await read_registry(log)
     changes = _compare({party.scac: party for party in parties}, registry.parties)
     await log.create_topics(spec for party in parties for spec in topics.party_topic_specs(party.scac))
@@ -102,7 +103,7 @@ async def import_parties(log: Log, parties: Sequence[Party]) -> Changes:
     touched = {*changes.added, *changes.changed}
     outputs = [registry_output(party) for party in parties if party.scac in touched]
     outputs += [registry_output(RegistryNote("back", topic, now_milliseconds())) for topic in back]
-    await _append(log, outputs, "import parties", touched)
+    await _append(log, outputs, action, touched)
     return changes
 
 
