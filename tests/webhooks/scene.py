@@ -58,7 +58,8 @@ class Scene:
             yield
         finally:
             task.cancel()
-            await asyncio.wait([task])
+            _, late = await asyncio.wait([task], timeout=PATIENCE_SECONDS)
+            assert not late, "it did not stop"
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
 

@@ -233,7 +233,8 @@ def _advance(connection: sqlite3.Connection, spans: list[Span], key: bytes | Non
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:
     with suppress(TimeoutError):
-        return await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):  # wait_for would lose a cancellation that comes with the event
+            return await event.wait()
     return False
 
 

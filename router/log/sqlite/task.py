@@ -65,7 +65,8 @@ class SqliteTask:
             if records or remaining <= 0:
                 return records
             with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), remaining)
+                async with asyncio.timeout(remaining):  # wait_for would lose a cancellation that comes with the change
+                    await changed.wait()
 
     async def commit(self, outputs: Sequence[Output]) -> None:
         self._check()
