@@ -32,6 +32,7 @@ def run(*arguments: str, **environment: str) -> str:
         ("benchmarks.end_to_end", "ingest"),
         ("benchmarks.stages", "decode the event"),
         ("benchmarks.state", "snp.index-state"),
+        ("benchmarks.recovery", "live do-not-loads"),
         ("benchmarks.console", "no console"),
         ("benchmarks.console_opening", "a sailing"),
     ],
