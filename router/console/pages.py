@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from router.console.desk import Desk
 from router.console.index import MOST_FOUND, Found
 from router.console.live import Filter
 from router.console.page import desk_of, page, rendered
@@ -85,7 +86,17 @@ async def bill(request: Request) -> Response:
     """One bill: status, holds, history, who was told and why."""
     desk = desk_of(request)
     view = await desk.bill(request.path_params["bill"])
-    return page(request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view))
+    return page(
+        request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view), read=_read(desk, view.key)
+    )
+
+
+def _read(desk: Desk, bill: str) -> dict[str, str]:
+    """By party, whether it has read all that it was told of the bill."""
+    return {
+        one.party.scac: "not known" if one.receipt.unknown else "no" if bill in one.bills else "yes"
+        for one in desk.watched.unread
+    }
 
 
 async def search(request: Request) -> Response:

@@ -22,6 +22,7 @@ _log = structlog.get_logger(__name__)
 
 async def keep_watching(desk: Desk, figures: DeskFigures) -> None:
     """Until cancelled. While the log can't be asked, what was known stays."""
+    await desk.follower.caught_up.wait()
     while True:
         try:
             desk.watched.unread = await read_unread(desk.log, desk.registry)

@@ -67,6 +67,8 @@ class Unread:
     party: Party
     receipt: Receipt
     notices: int = 0
+    bills: set[str] = field(default_factory=set)
+    """Of which there is any."""
     stops: dict[str, Stop] = field(default_factory=dict)
 
     def count(self, kind: str) -> int:
@@ -89,6 +91,7 @@ class Unread:
             return
         self.notices += 1
         bill = record.key.decode()
+        self.bills.add(bill)
         stop = stop_after(self.stops.get(bill), bill, kind, notice, record.timestamp)
         if stop is None:
             self.stops.pop(bill, None)
