@@ -6,14 +6,15 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from router.errors import FatalLogError, UsageError
+from router.errors import FatalLogError, LogError, UsageError
 from router.log.sqlite.errors import translated
 
 APPLICATION_ID: Final = 0x534E5052
@@ -72,6 +73,13 @@ class SqliteSettings(BaseModel):
     longest_retry_pause_seconds: float = Field(default=10.0, gt=0)
 
 
+class Write(NamedTuple):
+    """What waits to be committed, and where its outcome goes."""
+
+    job: Callable[[sqlite3.Connection], Any]
+    outcome: Future[Any]
+
+
 class Connection:
     """Jobs are run one after the other in this connection's thread. Closed by its owner."""
 
@@ -80,6 +88,7 @@ class Connection:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._settings = settings
         self._sqlite: sqlite3.Connection | None = None
+        self._writes = deque[Write]()
 
     async def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
         """Run `job` in the thread. If the caller is cancelled, a job not yet begun is dropped and one that
@@ -87,17 +96,42 @@ class Connection:
 
         Raises TaskRetry, FatalLogError, and whatever of ours the job raises.
         """
+        return await _outcome(self._submit(lambda: self._translated(job)))
+
+    async def commit(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `job` in a transaction, which it shares with all that waits to be committed by then: the disk is waited
+        for once. One of them that raises an error of ours takes back what it wrote itself, and nothing else.
+
+        Cancellation and errors as with `run`.
+        """
+        write = Write(job, Future())
+        self._writes.append(write)
+        self._submit(self._commit_together)
+        return await _outcome(write.outcome)
+
+    def _submit(self, job: Callable[[], T]) -> Future[T]:
         try:
-            submitted = self._thread.submit(self._translated, job)
+            return self._thread.submit(job)
         except RuntimeError as error:
             raise UsageError(f"the log {self.path} is closed") from error
-        waiting = asyncio.wrap_future(submitted)
+
+    def _commit_together(self) -> None:
+        """All that waits; nothing, if one before took it along."""
+        waiting = [self._writes.popleft() for _ in range(len(self._writes))]
+        writes = [write for write in waiting if write.outcome.set_running_or_notify_cancel()]
+        if not writes:
+            return
         try:
-            return await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            if not submitted.cancel():
-                await _finished(waiting)
+            results = self._translated(lambda connection: _committed(connection, writes))
+        except BaseException as error:
+            for write in writes:
+                write.outcome.set_exception(error)
             raise
+        for write, result in zip(writes, results, strict=True):
+            if isinstance(result, LogError):
+                write.outcome.set_exception(result)
+            else:
+                write.outcome.set_result(result)
 
     async def close(self) -> None:
         with suppress(RuntimeError):  # closed before
@@ -114,6 +148,31 @@ class Connection:
             if self._sqlite is None:
                 self._sqlite = connect(self.path, self._settings.busy_timeout_seconds)
             return job(self._sqlite)
+
+
+def _committed(connection: sqlite3.Connection, writes: Iterable[Write]) -> list[Any]:
+    """Of each its result, or the error of ours that it raised."""
+    results = []
+    with transaction(connection):
+        for write in writes:
+            connection.execute("SAVEPOINT one")
+            try:
+                results.append(write.job(connection))
+            except LogError as error:
+                connection.execute("ROLLBACK TO one")
+                results.append(error)
+            connection.execute("RELEASE one")
+    return results
+
+
+async def _outcome(submitted: Future[T]) -> T:
+    waiting = asyncio.wrap_future(submitted)
+    try:
+        return await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        if not submitted.cancel():
+            await _finished(waiting)
+        raise
 
 
 async def _finished(future: asyncio.Future[T]) -> None:

@@ -77,7 +77,7 @@ class SqliteLog:
         wanted = list(specs)
 
         def create(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
+            with transaction(connection):  # of its own: what is remembered of topics must not be taken back
                 store.create_topics(connection, wanted)
 
         await self._writer.run(create)
@@ -90,11 +90,10 @@ class SqliteLog:
         """All or nothing. Raises DestinationMissing, TaskRetry (locked by another program), FatalLogError."""
 
         def write(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
-                destinations = self._catalogue.find(connection, (output.topic for output in outputs))
-                store.write(connection, destinations, outputs)
+            destinations = self._catalogue.find(connection, (output.topic for output in outputs))
+            store.write(connection, destinations, outputs)
 
-        await self._writer.run(write)
+        await self._writer.commit(write)
         self._watch.tell()
 
     append_atomic = append

@@ -70,23 +70,22 @@ class SqliteTask:
 
     async def commit(self, outputs: Sequence[Output]) -> None:
         self._check()
-        await self._writer.run(lambda connection: self._commit(connection, outputs))
+        self._position_id = await self._writer.commit(lambda connection: self._commit(connection, outputs))
         self._watch.tell()
 
     def _check(self) -> None:
         if self._closed or not self._lease.is_held_as(self._owner):
             raise TaskMoved(f"task {self.partition} is no longer this router's")
 
-    def _commit(self, connection: sqlite3.Connection, outputs: Sequence[Output]) -> None:
-        with transaction(connection):
-            leases.check(connection, self._lease.name, self._owner)
-            moves = any(output.key == self._position_key for output in outputs)
-            if moves and self._find_position(connection) != self._position_id:
-                raise TaskMoved(f"the position of task {self.partition} was moved by another router")
-            destinations = self._catalogue.find(connection, (output.topic for output in outputs))
-            write(connection, destinations, outputs)
-            position_id = self._find_position(connection) if moves else self._position_id
-        self._position_id = position_id
+    def _commit(self, connection: sqlite3.Connection, outputs: Sequence[Output]) -> int | None:
+        """Where the position record is afterwards."""
+        leases.check(connection, self._lease.name, self._owner)
+        moves = any(output.key == self._position_key for output in outputs)
+        if moves and self._find_position(connection) != self._position_id:
+            raise TaskMoved(f"the position of task {self.partition} was moved by another router")
+        destinations = self._catalogue.find(connection, (output.topic for output in outputs))
+        write(connection, destinations, outputs)
+        return self._find_position(connection) if moves else self._position_id
 
     def _find_position(self, connection: sqlite3.Connection) -> int | None:
         state = self._catalogue.get(connection, topics.BILLS)
