@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kafka.fixtures import kafka, require_java  # noqa: F401 - a fixture
+from tests.kafka.fixtures import require_java
 
 TOP = Path(__file__).parents[1]
 
@@ -57,17 +57,17 @@ def test_the_latency_curve_is_drawn(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("benchmark", "row"), [("benchmarks.stages", "client: read"), ("benchmarks.latency", "p99 ms")]
 )
-def test_a_benchmark_runs_on_a_broker(kafka: str, benchmark: str, row: str) -> None:  # noqa: F811
+def test_a_benchmark_runs_on_a_broker(kafka: str, benchmark: str, row: str) -> None:
     assert row in run(benchmark, "--log", "kafka", SNP_TEST_KAFKA=kafka)
 
 
 @pytest.mark.kafka
-def test_workers_share_a_backlog(kafka: str) -> None:  # noqa: F811
+def test_workers_share_a_backlog(kafka: str) -> None:
     assert "all processes" in run("benchmarks.workers", SNP_TEST_KAFKA=kafka)
 
 
 @pytest.mark.kafka
-def test_the_benchmarks_on_kafka_print_their_tables(kafka: str) -> None:  # noqa: F811
+def test_the_benchmarks_on_kafka_print_their_tables(kafka: str) -> None:
     printed = run(
         "benchmarks.kafka", "--only", "backlog", "--only", "latency", "--only", "restore", SNP_TEST_KAFKA=kafka
     )

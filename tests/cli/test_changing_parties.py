@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tests.kafka.fixtures import kafka, wipe
-
-__all__ = ["kafka"]
+from tests.kafka.fixtures import wipe
 
 COLUMNS = "scac,status,aliases,contact_phone\n"
 BEFORE = COLUMNS + "NVXA,live,,1\nSLTC,live,,2\n"

@@ -23,9 +23,7 @@ from router.log.kafka import KafkaLog, open_kafka_log
 from router.model.registry import RESYNC, Request
 from tests.client.samples import PARTY, TOPIC, outputs
 from tests.kafka.broker import Cluster
-from tests.kafka.fixtures import QUICK, kafka, require_java, wipe
-
-__all__ = ["kafka"]
+from tests.kafka.fixtures import QUICK, require_java, wipe
 
 pytestmark = pytest.mark.kafka
 

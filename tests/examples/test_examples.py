@@ -32,10 +32,8 @@ from router.log.kafka import open_kafka_log
 from router.model.registry import RESYNC, Request
 from tests.cli.conftest import COMMAND, Command, environment
 from tests.client.samples import PARTY, notices, outputs
-from tests.kafka.fixtures import QUICK, secured
+from tests.kafka.fixtures import QUICK
 from tests.kafka.secured import PASSWORD, SecuredBroker
-
-__all__ = ["secured"]
 
 pytestmark = pytest.mark.kafka
 

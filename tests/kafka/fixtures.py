@@ -1,5 +1,5 @@
-"""The broker that a test session shares, and clients of it that leave nothing behind. Import what you need into the
-test module: `from tests.kafka.fixtures import kafka`."""
+"""The brokers that all tests of a session share (tests/conftest.py hands them on), and clients of them that leave
+nothing behind."""
 
 from __future__ import annotations
 

@@ -16,12 +16,9 @@ from confluent_kafka.admin import AclOperation, ResourceType
 from router.errors import TaskRetry
 from router.log.kafka import open_kafka_log
 from router.provision.admin import AccessAdmin
-from tests.kafka.fixtures import secured
 from tests.kafka.provisioned import PARTIES, Provisioned, fetched
 from tests.kafka.secured import SESSION_SECONDS, SecuredBroker
 from tests.log.contract import outputs
-
-__all__ = ["secured"]
 
 pytestmark = pytest.mark.kafka
 

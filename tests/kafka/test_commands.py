@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.kafka.fixtures import kafka, wipe
-
-__all__ = ["kafka"]
+from tests.kafka.fixtures import wipe
 
 pytestmark = pytest.mark.kafka
 

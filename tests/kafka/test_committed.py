@@ -7,10 +7,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from router.log.interface import TopicSpec
 from router.log.kafka import open_kafka_log
-from tests.kafka.fixtures import QUICK, kafka, wipe
+from tests.kafka.fixtures import QUICK, wipe
 from tests.log.contract import OTHER_PARTY, PARTY, outputs
-
-__all__ = ["kafka"]
 
 pytestmark = pytest.mark.kafka
 

@@ -17,9 +17,7 @@ from router.decide.stored import decode_state
 from router.log.interface import Output, Record
 from router.log.url import open_log
 from router.model.registry import party_topic
-from tests.kafka.fixtures import kafka, wipe
-
-__all__ = ["kafka"]
+from tests.kafka.fixtures import wipe
 
 pytestmark = pytest.mark.kafka
 

@@ -42,11 +42,8 @@ from router.provision.admin import AccessAdmin
 from router.provision.requests import DescribeUserScramCredentialsRequest
 from router.provision.rights import Entity
 from router.topics import INPUTS, STATE
-from tests.kafka.fixtures import secured
 from tests.kafka.provisioned import Provisioned, asked, fetched
 from tests.kafka.secured import SecuredBroker
-
-__all__ = ["secured"]
 
 pytestmark = pytest.mark.kafka
 

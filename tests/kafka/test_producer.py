@@ -15,10 +15,8 @@ from router.log.interface import Output, TopicSpec
 from router.log.kafka import KafkaLog
 from router.log.kafka.producer import TransactionalProducer
 from router.log.kafka.refused import RefusedTopics
-from tests.kafka.fixtures import QUICK, KafkaLogs, kafka, wipe
+from tests.kafka.fixtures import QUICK, KafkaLogs, wipe
 from tests.log.contract import PARTY, everything, outputs, values
-
-__all__ = ["kafka"]
 
 pytestmark = pytest.mark.kafka
 

@@ -14,11 +14,8 @@ from confluent_kafka.admin import AclOperation, ResourceType
 from router import codec, topics
 from router.log.kafka import open_kafka_log
 from tests.cli.conftest import Command
-from tests.kafka.fixtures import secured
 from tests.kafka.provisioned import PARTIES, Provisioned
 from tests.kafka.secured import SecuredBroker
-
-__all__ = ["secured"]
 
 pytestmark = pytest.mark.kafka
 

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from tests.kafka.fixtures import kafka, wipe
+from tests.kafka.fixtures import wipe
 from tests.kafka.test_commands import BILL, SAMPLES, Commands
-
-__all__ = ["kafka"]
 
 pytestmark = pytest.mark.kafka
 

@@ -12,11 +12,9 @@ from router.errors import DestinationMissing, FatalLogError
 from router.log.interface import Task, TopicSpec
 from router.log.kafka import KafkaLog, open_kafka_log
 from router.topics import BILLS, DISPOSITIONS
-from tests.kafka.fixtures import QUICK, secured
+from tests.kafka.fixtures import QUICK
 from tests.kafka.secured import PASSWORD, Right, SecuredBroker
 from tests.log.contract import PARTY, counted, outputs, position_output, values
-
-__all__ = ["secured"]
 
 pytestmark = pytest.mark.kafka
 

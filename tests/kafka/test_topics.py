@@ -15,10 +15,8 @@ from router.log.interface import TopicSpec
 from router.log.kafka import open_kafka_log
 from router.log.kafka.broker import BrokerVersions, version_findings, version_of
 from tests.kafka.broker import free_ports
-from tests.kafka.fixtures import QUICK, KafkaLogs, kafka, wipe
+from tests.kafka.fixtures import QUICK, KafkaLogs, wipe
 from tests.kafka.jars import VERSION
-
-__all__ = ["kafka"]
 
 
 @pytest.fixture

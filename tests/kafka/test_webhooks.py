@@ -15,12 +15,10 @@ from router.engine.registrar import prepare
 from router.log.kafka import open_kafka_log
 from router.provision.declared import webhook_rights
 from router.topics import topic_specs
-from tests.kafka.fixtures import QUICK, secured
+from tests.kafka.fixtures import QUICK
 from tests.kafka.secured import PASSWORD, Right, SecuredBroker
 from tests.webhooks.endpoint import delivered, quick, serving
 from tests.webhooks.scene import Scene
-
-__all__ = ["secured"]
 
 pytestmark = pytest.mark.kafka
 

@@ -14,10 +14,8 @@ from router.log.interface import Task, TopicSpec
 from router.log.kafka import KafkaLog
 from router.log.kafka.group import whole_tasks
 from router.topics import BILLS, DISPOSITIONS, REGISTRY, URGENT
-from tests.kafka.fixtures import KafkaLogs, kafka, wipe
+from tests.kafka.fixtures import KafkaLogs, wipe
 from tests.log.contract import PARTY, counted, key_in, outputs, position_output, values
-
-__all__ = ["kafka"]
 
 pytestmark = pytest.mark.kafka
 

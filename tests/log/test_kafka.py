@@ -7,10 +7,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.kafka.fixtures import KafkaLogs, kafka, wipe
+from tests.kafka.fixtures import KafkaLogs, wipe
 from tests.log.contract import LogContract
-
-__all__ = ["kafka"]
 
 pytestmark = pytest.mark.kafka
 
