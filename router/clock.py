@@ -11,6 +11,8 @@ EASTERN: Final = ZoneInfo("America/New_York")
 MILLISECONDS: Final = 1000
 MINUTE: Final = 60_000
 DAY: Final = 86_400_000
+LATEST: Final = 253_402_300_799_000
+"""The end of the year 9999, UTC milliseconds: later moments can't be written as ISO 8601. Feeds take none."""
 _EPOCH: Final = datetime(1970, 1, 1)
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -23,15 +25,22 @@ def to_milliseconds(moment: datetime) -> int:
 
 
 def iso(milliseconds: int) -> str:
-    """ISO 8601 in UTC: `2026-07-14T12:12:00Z`; the fraction only where there is one."""
+    """ISO 8601 in UTC: `2026-07-14T12:12:00Z`; the fraction only where there is one. See `_on_calendar`."""
+    milliseconds = _on_calendar(milliseconds)
     moment = datetime.fromtimestamp(milliseconds / MILLISECONDS, UTC)
     text = moment.isoformat(timespec="milliseconds" if milliseconds % MILLISECONDS else "seconds")
     return text.replace("+00:00", "Z")
 
 
 def posted_minute(milliseconds: int) -> int:
-    """The Eastern wall-clock minute of a moment, as minutes since 1970 on that wall clock."""
+    """The Eastern wall-clock minute of a moment, as minutes since 1970 on that wall clock. See `_on_calendar`."""
+    milliseconds = _on_calendar(milliseconds)
     return milliseconds // MINUTE + _offset_minutes(milliseconds // (15 * MINUTE))
+
+
+def _on_calendar(milliseconds: int) -> int:
+    """The moment, or the nearest one that can be written down: a decision must be possible whatever a record says."""
+    return min(max(milliseconds, 0), LATEST)
 
 
 def order_minute(posted: int) -> int:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.clock import EASTERN, MINUTE, from_posted, iso, order_minute, posted_minute, to_milliseconds
+from router.clock import EASTERN, LATEST, MINUTE, from_posted, iso, order_minute, posted_minute, to_milliseconds
 
 moments = st.integers(0, 4_102_444_800_000)
 """1970 to 2100."""
@@ -34,6 +34,12 @@ def test_of_the_hour_that_autumn_repeats_the_first_is_meant() -> None:
 def test_the_fraction_is_written_only_where_there_is_one() -> None:
     assert iso(1) == "1970-01-01T00:00:00.001Z"
     assert iso(1000) == "1970-01-01T00:00:01Z"
+
+
+@given(st.integers())
+def test_whatever_a_record_says_has_a_minute_and_can_be_written(moment: int) -> None:
+    assert posted_minute(moment) <= posted_minute(LATEST)
+    assert iso(moment) <= "9999-12-31T23:59:59Z"
 
 
 @given(moments)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
 
-from router.clock import to_milliseconds
+from router.clock import LATEST, to_milliseconds
 from router.decide.identifiers import container_key
 from router.errors import InputError
 from router.model.bill import SCAC_WIDTH, bill_key
@@ -46,9 +46,12 @@ def moment(date: str, time: str, zone: str = "") -> int:
     try:
         clock = int(time[:2]), int(time[2:4]), int(time[4:6] or "0")
         wall = datetime(int(date[:4]), int(date[4:6]), int(date[6:8]), *clock)
-        return to_milliseconds(wall.replace(tzinfo=FIXED_ZONES.get(zone)))
+        found = to_milliseconds(wall.replace(tzinfo=FIXED_ZONES.get(zone)))
     except (ValueError, OverflowError) as error:
         raise InputError(f"there is no {date} {time}: {error}") from error
+    if found > LATEST:
+        raise InputError(f"{date} {time} is after the year 9999 in UTC")
+    return found
 
 
 def moment_or_none(date: str, time: str) -> int | None:

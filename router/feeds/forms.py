@@ -11,14 +11,12 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from router.clock import to_milliseconds
+from router.clock import LATEST, to_milliseconds
 from router.decide.identifiers import container_clean
 from router.feeds.fields import bill_reference
 
 LIST_SEPARATOR: Final = ";"
 LARGEST_QUANTITY: Final = 10**15
-LATEST: Final = 253_402_300_799_000
-"""The end of the year 9999, UTC milliseconds: later moments can't be written as ISO 8601."""
 
 
 def _none_if_empty(value: Any) -> Any:

@@ -14,7 +14,7 @@ from router.decide.codes import Code, CodeTable, Effect
 from router.decide.rules import Rules
 from router.model.inputs import Confirmation
 from tests.checking.harness import Harness
-from tests.checking.samples import ABOARD, HOUSE, PARTIES, START, dead_letter, event, filing, sailing
+from tests.checking.samples import ABOARD, HOUSE, OTHER_HOUSE, PARTIES, START, dead_letter, event, filing, sailing
 
 RULES = Rules()
 
@@ -233,3 +233,14 @@ def test_a_bill_from_before_the_first_tick_is_not_forgotten_by_it() -> None:
     decide(harness, event("1C", 1), filing())
     days_later(harness, 0)
     assert harness.status(HOUSE) == "RELEASED"
+
+
+@pytest.mark.parametrize("moment", [-(2**62), 253_402_318_740_000, 2**62])
+@pytest.mark.parametrize("record", ["event", "dead letter"])
+def test_a_moment_that_no_calendar_has_stops_its_bill_and_never_the_router(
+    router: Harness, record: str, moment: int
+) -> None:
+    wrong = event("6H", 1)._replace(action_at=moment) if record == "event" else dead_letter()
+    decide(router, filing(), wrong._replace(received_at=moment), event("6H", 2, bill=OTHER_HOUSE))
+    assert router.status(HOUSE) in ("DO_NOT_LOAD", "HELD")
+    assert router.status(OTHER_HOUSE) == "DO_NOT_LOAD"

@@ -242,6 +242,7 @@ UNREADABLE = {
     "no such day": x4(e05="20260231"),
     "no date": x4(e05=""),
     "no such time": x4(e06="2561"),
+    "after the last moment there is": x4(e05="99991231", e06="2359"),
     "no time": x4(e06=""),
     "no number": x4(e02="12A"),
     "two numbers": x4(e02="1.5"),
