@@ -32,9 +32,10 @@ def client(installation: Installation) -> Client:
     return Client(installation.address)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
-    """A real browser, shared. Where there is none the test is skipped, with the reason, and under CI=true it fails."""
+    """A real browser, for one module alone: while it is open, an event loop runs in this thread, and no test that is a
+    coroutine can. Where there is none the test is skipped, with the reason, and under CI=true it fails."""
     try:
         executable = chromium()
     except Unavailable as reason:
