@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import structlog
 from aiokafka import TopicPartition
 
 from router.errors import FatalLogError, TaskMoved, TaskRetry
@@ -20,12 +22,15 @@ from router.log.kafka.settings import KafkaSettings, bootstrap_of, kafka_setting
 from router.log.kafka.task import KafkaTask
 from router.log.kafka.topics import TopicAdmin
 from router.log.kafka.work import Worker
+from router.log.retry import growing_pauses
 from router.topics import REGISTRY
 
 ATOMIC_TOPICS = frozenset({REGISTRY})
 """An append that concerns one of these is atomic: who reads them acts on several records together."""
 
 _LOOK_SECONDS = 0.5
+
+_log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -158,7 +163,7 @@ class KafkaLog:
             await Worker(run, join, task, self.settings).work()
 
     async def _check_inputs(self, dealt: Sequence[str], shared: Sequence[str]) -> None:
-        counts = await self._admin.partition_counts()
+        counts = await self._counted()
         missing = [topic for topic in (*dealt, *shared) if topic not in counts]
         if missing:
             raise FatalLogError(
@@ -170,6 +175,16 @@ class KafkaLog:
                 f"{found} partitions: all inputs must have the same number, {REGISTRY} one. Partitions can't be taken "
                 "away: begin with new topics"
             )
+
+    async def _counted(self) -> dict[str, int]:
+        """However long it takes: a router that starts while a broker is down waits, as one at work does."""
+        pauses = growing_pauses(self.settings.retry_pause_seconds, self.settings.longest_retry_pause_seconds)
+        while True:
+            try:
+                return await self._admin.partition_counts()
+            except TaskRetry as error:
+                _log.warning("asking again which topics there are", reason=str(error))
+            await asyncio.sleep(next(pauses))
 
     def _reader(self, purpose: str) -> CommittedReader:
         return CommittedReader(self._bootstrap, self.settings, f"snp-router-{purpose}")

@@ -97,9 +97,17 @@ class CommittedReader:
         return {partition: [_record(found) for found in records] for partition, records in fetched.items()}
 
     async def _offsets(self, ask: Any, partitions: Iterable[TopicPartition], doing: str) -> dict[TopicPartition, int]:
+        wanted = list(partitions)
         async with self._step(doing):
-            offsets: dict[TopicPartition, int] = await ask(list(partitions))
+            await self._learn_leaders({partition.topic for partition in wanted})
+            offsets: dict[TopicPartition, int] = await ask(wanted)
             return offsets
+
+    async def _learn_leaders(self, topics: set[str]) -> None:
+        """Of all at once: aiokafka would ask for them one topic after the other, and each time for those before too."""
+        client = self._consumer._client
+        if not topics <= client._topics:
+            await client.set_topics(client._topics | topics)
 
     def _step(self, doing: str, extra_seconds: float = 0.0) -> Any:
         seconds = self._settings.start_deadline_seconds + extra_seconds

@@ -1,0 +1,50 @@
+"""What reading many topics asks of the brokers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from aiokafka.client import AIOKafkaClient
+
+from router.log.interface import TopicSpec
+from router.log.kafka import KafkaLog, open_kafka_log
+from router.topics import PARTY_PREFIX
+from tests.kafka.fixtures import QUICK, kafka, wipe
+
+__all__ = ["kafka"]
+
+pytestmark = pytest.mark.kafka
+
+MANY = 40
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The topics of each question of where they lie."""
+    questions = list[Any]()
+    update = AIOKafkaClient._metadata_update
+
+    async def noted(client: Any, cluster: Any, topics: Any) -> Any:
+        questions.append(topics)
+        return await update(client, cluster, topics)
+
+    monkeypatch.setattr(AIOKafkaClient, "_metadata_update", noted)
+    return questions
+
+
+async def questions_for(log: KafkaLog, names: list[str], asked: list[Any]) -> int:
+    asked.clear()
+    assert [batch async for batch in log.read(names, until_end=True)] == []
+    return len(asked)
+
+
+async def test_reading_many_topics_asks_where_they_lie_no_more_often_than_reading_one(
+    kafka: str, asked: list[Any]
+) -> None:
+    await wipe(kafka)
+    async with open_kafka_log(f"kafka://{kafka}", QUICK) as log:
+        names = [f"{PARTY_PREFIX}P{number:03}" for number in range(MANY)]
+        await log.create_topics([TopicSpec(name, 1) for name in names])
+        one = await questions_for(log, names[:1], asked)
+        assert await questions_for(log, names, asked) <= one + 2
