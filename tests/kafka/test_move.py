@@ -213,7 +213,7 @@ async def test_a_file_that_a_router_works_on_is_not_moved(installation: Installa
 async def test_topics_in_use_are_not_moved_to(installation: Installation) -> None:
     installation.on_kafka("topics", "create")
     installation.on_kafka("import", "parties", "parties.csv")
-    assert "is in use: snp.registry holds records that were not moved there" in installation.move(code=2)
+    assert "is in use: snp.audit holds records that were not moved there" in installation.move(code=2)
     installation.on_file("run", "--until-idle")
 
 
