@@ -65,11 +65,10 @@ async def write_log(folder: Path, bills: int) -> None:
     written: list[Output] = []
     bench = Bench(TRADE, written.extend)
     bench.route(bench.records(TRADE.lives(range(1000), LIFE)))
-    rules = Rules()
     latest = {
         output.key: output.value for output in written if output.topic == topics.BILLS and output.key[:1] != b"\0"
     }
-    states = [decode_state(value, rules) for value in latest.values() if value is not None]
+    states = [decode_state(value) for value in latest.values() if value is not None]
     async with open_log(f"sqlite:///{folder}/snp.db") as log:
         await prepare(log, 4)
         await tell_time(log)

@@ -109,6 +109,7 @@ _WORDS: Final[Mapping[str, Any]] = {
     "SOME_STRING": _Remembered(_optional(_encode_string)),
     "TEXT": _Remembered(bytes.decode),
     "SIZES": tuple(-1 if byte & 1 or byte >= _VARINT_END else byte >> 1 for byte in range(256)),
+    "NUMBERS": tuple(None if byte >= _VARINT_END else (byte >> 1) ^ -(byte & 1) for byte in range(256)),
     "ABSENT": _ABSENT,
     "PRESENT": _PRESENT,
     "NO": b"\x00",
@@ -120,7 +121,8 @@ _WORDS: Final[Mapping[str, Any]] = {
     "decode_block": _decode_block,
     "no_branch": _no_branch,
 }
-"""What the source below may name. SIZES: lengths that take one byte; -1 means to look closer."""
+"""What the source below may name. SIZES and NUMBERS are lengths and numbers that take one byte; -1, or None, means to
+look closer."""
 
 
 class _Source:
@@ -164,6 +166,10 @@ def _kind(schema: Schema) -> str:
 
 
 class _Encoders(_Source):
+    def __init__(self, varied: Collection[str], alike: Collection[str] = ()) -> None:
+        super().__init__(varied)
+        self._alike = alike
+
     def record(self, schema: Schema) -> str:
         return self.named(schema, self._record)
 
@@ -205,17 +211,21 @@ class _Encoders(_Source):
             key = self.value("string", "key", varied=varied)
             item = self.value(schema["values"], "item", varied=varied)
             return self._block(value, f"[{key} + {item} for key, item in values.items()]")
-        return f"{self.record(schema)}({value})"
+        name = self.record(schema)
+        if isinstance(schema, dict) and schema["name"] in self._alike:
+            return f"({self.word(_Remembered(self[name]))}[{value}] if isinstance({value}, tuple) else {name}({value}))"
+        return f"{name}({value})"
 
     def _block(self, value: str, items: str) -> str:
         name = self.function("values", (f"return join((LONG[len(values)], *{items}, ABSENT))",))
         return f"({name}({value}) if {value} else ABSENT)"
 
 
-def encoder(schema: Schema, varied: Collection[str] = ()) -> Encode:
+def encoder(schema: Schema, varied: Collection[str] = (), alike: Collection[str] = ()) -> Encode:
     """A function from a record's value to its bytes: a mapping, or a tuple with the fields in order. Fields in `varied`
-    hardly ever have the same value twice: what they make isn't remembered."""
-    source = _Encoders(varied)
+    hardly ever have the same value twice: what they make isn't remembered. Records within it that are in `alike`, by
+    name, nearly always have: given as tuples, of what can't change, they are remembered whole."""
+    source = _Encoders(varied, alike)
     encode: Encode = source[source.record(schema)]
     return encode
 
@@ -276,33 +286,42 @@ class _Decoders(_Source):
                 f"place = start + size; {value} = {text}",
             ]
         if kind in ("int", "long"):
-            return [f"{value}, place = decode_long(data, place)"]
+            return [
+                f"{value} = NUMBERS[data[place]]",
+                f"if {value} is None: {value}, place = decode_long(data, place)",
+                "else: place += 1",
+            ]
         if kind == "boolean":
             return [f"{value} = data[place] == 1; place += 1"]
         if kind == "array":
             item = [*self.value(schema["items"], "item", varied=varied), "add(item)"]
-            return self._blocks(value, ("values = []; add = values.append", "return tuple(values), place + 1"), item)
+            words = ("values = []; add = values.append", "return tuple(values), place + 1", "()")
+            return self._blocks(value, words, item)
         if kind == "map":
             key, item = (
                 self.value(part, name, varied=varied) for part, name in (("string", "key"), (schema["values"], "item"))
             )
-            return self._blocks(value, ("values = {}", "return values, place + 1"), [*key, *item, "values[key] = item"])
+            entry = [*key, *item, "values[key] = item"]
+            return self._blocks(value, ("values = {}", "return values, place + 1", "{}"), entry)
         return [f"{value}, place = {self.record(schema)}(data, place)"]
 
-    def _blocks(self, value: str, ends: tuple[str, str], item: list[str]) -> list[str]:
-        first, last = ends
+    def _blocks(self, value: str, words: tuple[str, str, str], item: list[str]) -> list[str]:
+        """`words`: how it begins, how it ends, and what it is when empty."""
+        first, last, empty = words
         name = self.function(
             "data, place",
             (
                 first,
                 "while data[place]:",
-                "    count, place = decode_block(data, place)",
+                "    count = SIZES[data[place]]",
+                "    if count < 0: count, place = decode_block(data, place)",
+                "    else: place += 1",
                 "    for _ in range(count):",
                 *(f"        {line}" for line in item),
                 last,
             ),
         )
-        return [f"{value}, place = {name}(data, place)"]
+        return [f"if data[place]: {value}, place = {name}(data, place)", f"else: {value} = {empty}; place += 1"]
 
 
 def decoder(schema: Schema, builds: Mapping[str, Builder], varied: Collection[str] = ()) -> Decode:

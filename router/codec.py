@@ -148,10 +148,13 @@ VARIED: Final = frozenset(
 )
 """Fields that hardly ever have the same value twice: remembering how they are written would be in vain."""
 
+ALIKE: Final = frozenset({"Telling"})
+"""Records that do all the time: who was told what, in which roles."""
+
 
 @cache
 def _encoder(name: str) -> avro.Encode:
-    return avro.encoder(raw_schema(name), VARIED)
+    return avro.encoder(raw_schema(name), VARIED, ALIKE)
 
 
 @cache

@@ -44,7 +44,7 @@ class Desk:
         value = await self.index.state(key)
         if value is None:
             raise NotFoundError(f"nothing is known of bill {key}")
-        state = decode_state(value, self.rules)
+        state = decode_state(value)
         known, after = state.assess(self.rules)
         audience = audience_of(key, known, is_in_stopped_box(state), self.registry)
         return BillView(key, state, known, after, self.registry, audience, tuple(await self.index.history(key)))

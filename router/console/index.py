@@ -134,7 +134,7 @@ class Index:
             connection.execute("DELETE FROM words WHERE bill = ?", (bill,))
         if record.value is None:
             return
-        state = decode_state(record.value, self._rules)
+        state = decode_state(record.value)
         known, after = state.assess(self._rules)
         voyage = (known.imo_number, known.vessel_name, known.voyage_number)
         row = (
@@ -150,7 +150,7 @@ class Index:
         connection.execute(
             "INSERT INTO statuses VALUES (?, 1) ON CONFLICT (status) DO UPDATE SET bills = bills + 1", (after.status,)
         )
-        entries = {event.entry_number for _, event in state.events if event.entry_number}
+        entries = {event.entry_number for event in state.events if event.entry_number}
         words = [
             *(("bill", word) for word in _bill_words(bill)),
             *(("container", number) for number in known.container_numbers),

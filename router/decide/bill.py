@@ -83,6 +83,8 @@ def decide(state: BillState | None, record: BillRecord, context: Context) -> Dec
         if isinstance(record, Disposition) and _is_older_than_horizon(record, context.rules):
             return _too_old(record)
     before = state if state is not None else BillState(key_of(record))
+    if before.has_news:
+        before.assess(context.rules)  # before it is copied, so that the copy goes on from its account
     entered = _ENTER[type(record)](before.copy(), record, context)
     if entered is None:
         return Decision(state)

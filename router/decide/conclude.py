@@ -164,6 +164,7 @@ def _tell(
     state, after = entered.state, shared.after
     everyone = entered.subject.event_id is not None or entered.all_again or after != was
     status_now: Shared | None = None
+    covers: tuple[str, ...] = ()
     vessel = is_vessel_key(state.key)
     added = hold_added(was, after)
     for member in audience.members.values():
@@ -184,7 +185,8 @@ def _tell(
         if status_now is None:
             subject = shared.subject if entered.subject.event_id else _latest(state)
             status_now = shared._replace(subject=subject, authorises=after.authorises)
-        yield Notice(status_now, member, kind, entered.cause if again else CATCH_UP, number, _covers(entered))
+            covers = _covers(entered)
+        yield Notice(status_now, member, kind, entered.cause if again else CATCH_UP, number, covers)
 
 
 def _tell_superseded(

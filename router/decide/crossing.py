@@ -53,9 +53,11 @@ def said_by(state: BillState, known: Known, after: Assessment, sailing: Sailing 
 def _fact(
     key: str, bill: str, stopping: list[StandingHold], where: tuple[str | None, str | None, str | None]
 ) -> IndexFact:
+    if not stopping:
+        return IndexFact(key, bill, True, False, False, None, *where)
     since = min((hold.placed for hold in stopping if hold.placed is not None), default=None)
     do_not_load = any(hold.do_not_load for hold in stopping)
-    return IndexFact(key, bill, True, bool(stopping), do_not_load, since, *where)
+    return IndexFact(key, bill, True, True, do_not_load, since, *where)
 
 
 def to_send(said: dict[str, IndexFact], facts: dict[str, IndexFact]) -> tuple[IndexFact, ...]:

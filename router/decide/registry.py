@@ -168,5 +168,7 @@ def near(one: str | None, other: str | None, days: int) -> bool:
 
 def same_name(one: str, other: str) -> bool:
     """Whether two spellings name the same vessel: blanks and CAMIR's cut at 23 places apart."""
+    if one == other:
+        return True
     first, second = " ".join(one.upper().split()), " ".join(other.upper().split())
     return first == second or first[:CAMIR_NAME_WIDTH].strip() == second[:CAMIR_NAME_WIDTH].strip()

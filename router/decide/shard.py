@@ -50,6 +50,7 @@ class Shard:
         self.rules = rules
         self.partition = partition
         self.registry = Registry()
+        self._context = Context(self.registry, rules)
         self.position: dict[str, int] = {}
         self.walk = Walk()
         self.sweep = Walk()
@@ -126,7 +127,9 @@ class Shard:
             value = codec.decode_value(record.value)
         except InputError as error:
             value = foreign_letter(record, str(error))
-        if isinstance(value, RegistryValue):
+        if isinstance(value, Disposition):  # as most are: the others take longer to tell apart
+            self._bill(value, record)
+        elif isinstance(value, RegistryValue):
             self._registry_drained = False
             self._registry(value, record)
         elif isinstance(value, IndexFact):
@@ -184,9 +187,8 @@ class Shard:
             self._outputs.append(letter_output(value))
             return
         key = key_of(value)
-        context = Context(self.registry, self.rules)
         try:
-            decision = decide(self.state(key), value, context)
+            decision = decide(self.state(key), value, self._context)
             self._keep(key, decision, self._origin(record, value))
             if isinstance(value, Disposition):
                 self._count(record, decision)
@@ -308,7 +310,7 @@ class Shard:
         value = self._bills.get(key)
         if value is None:
             return None
-        state = self._hot[key] = decode_state(value, self.rules)
+        state = self._hot[key] = decode_state(value)
         if len(self._hot) > HOT_BILLS:
             self._hot.popitem(last=False)
         return state

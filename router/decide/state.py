@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Collection, Set
 from dataclasses import dataclass, field
-from operator import is_, itemgetter
+from operator import is_
 from typing import Final, NamedTuple
 
 from router.clock import order_minute, posted_minute
@@ -17,8 +17,6 @@ from router.decide.rules import STANDING, Rules
 from router.decide.status import Assessment, Unread, assess
 from router.model.facts import IndexFact, LinkFact
 from router.model.inputs import RELEASE, Snapshot
-
-OrderedEvent = tuple[tuple[int, int, int, str], Event]
 
 
 class Told(NamedTuple):
@@ -69,7 +67,7 @@ class BillState:
     folded: Account | None = None
     fold_line: int | None = None
     """Minute before which events were folded into sums."""
-    events: list[OrderedEvent] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     """In the order in which they apply."""
     unread: dict[str, Unread] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
@@ -159,34 +157,33 @@ class BillState:
         return self.event_ids() | self.words.keys() | (self.unread.keys() - self.settled) | folded
 
     def event_ids(self) -> set[str]:
-        return {event.id for _, event in self.events}
+        return {event.id for event in self.events}
 
     def latest(self) -> Event | None:
-        return max((event for _, event in self.events), key=lambda event: event.posted, default=None)
+        return max(self.events, key=lambda event: event.posted, default=None)
 
     def with_event(self, event: Event, rules: Rules) -> None:
         """Enter an event in its place; beyond the bound, fold the oldest into sums."""
-        ordered = (order_key(event, rules), event)
         self.events = self.events.copy()
-        if not self.events or self.events[-1][0] < ordered[0]:
-            self.events.append(ordered)
+        if not self.events or order_key(self.events[-1], rules) < order_key(event, rules):
+            self.events.append(event)
         else:
-            insort(self.events, ordered, key=itemgetter(0))
+            insort(self.events, event, key=lambda one: order_key(one, rules))
         if len(self.events) > rules.fold_after_events:
             self._fold(rules)
 
     def is_no_resending(self, event_id: str) -> bool:
         """Take note that an event known as sent again came as a first sending, too: which one came first must not
         matter."""
-        corrected = [(key, event._replace(resent=event.resent and event.id != event_id)) for key, event in self.events]
+        corrected = [event._replace(resent=event.resent and event.id != event_id) for event in self.events]
         changed = corrected != self.events
         self.events, self.settled_account = corrected, None
         return changed
 
     def _fold(self, rules: Rules) -> None:
         """A quarter at a time, so that a bill with thousands of events doesn't pay for it at each."""
-        last = self.events[max(1, rules.fold_after_events // 4) - 1][0][0]
-        oldest = [event for key, event in self.events if key[0] <= last]
+        last = order_minute(self.events[max(1, rules.fold_after_events // 4) - 1].posted)
+        oldest = [event for event in self.events if order_minute(event.posted) <= last]
         counting = self._counting(oldest, rules)
         known_quantity = self._is_counted(counting)
         opening = self.opening(rules)
@@ -216,7 +213,7 @@ class BillState:
 
     def _confirmations(self, opening: Account, rules: Rules) -> dict[str, str]:
         """And of the sums a release by hand goes that CBP has confirmed since: it counts once."""
-        found = confirmations(self.words.values(), (event for _, event in self.events), rules)
+        found = confirmations(self.words.values(), self.events, rules)
         opening.lots = [lot for lot in opening.lots if lot.id not in found]
         return found
 
@@ -286,7 +283,7 @@ class BillState:
 
     def account(self, rules: Rules) -> Account:
         if self.words:
-            events = self._counting([event for _, event in self.events], rules)
+            events = self._counting(self.events, rules)
             opening = self.opening(rules)
             found = self._confirmations(opening, rules)
             releases = self._open_releases(found, rules)
@@ -305,12 +302,12 @@ class BillState:
         would pay for all of them at each."""
         given = (self.snapshot, self.folded, self.facts.filing, self.confirmed)
         kept, events = self.settled_account, self.events
-        if kept is not None and all(map(is_, kept.given, given)) and events[kept.events - 1][1] is kept.last:
+        if kept is not None and all(map(is_, kept.given, given)) and events[kept.events - 1] is kept.last:
             base, news = kept.account, events[kept.events :]
         else:
             base, news = self.opening(rules), events
-        account = settle(base, self._counting([event for _, event in news], rules), rules, self.confirmed)
-        self.settled_account = Settled(given, len(events), events[-1][1], account) if events else None
+        account = settle(base, self._counting(news, rules), rules, self.confirmed)
+        self.settled_account = Settled(given, len(events), events[-1], account) if events else None
         return account
 
     def assess(self, rules: Rules) -> tuple[Known, Assessment]:

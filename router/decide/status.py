@@ -158,13 +158,15 @@ def _own_holds(account: Account, rules: Rules) -> Iterable[StandingHold]:
         )
 
 
+_MEANINGS: Final = {
+    "UNREADABLE": "an event of this bill could not be read",
+    "UNKNOWN_CODE": "an event of this bill has a code that is not known here",
+}
+
+
 def _unread_holds(unread: Iterable[Unread]) -> Iterable[StandingHold]:
-    meanings = {
-        "UNREADABLE": "an event of this bill could not be read",
-        "UNKNOWN_CODE": "an event of this bill has a code that is not known here",
-    }
     for one in unread:
-        yield StandingHold(one.kind, one.code, one.container_number, None, one.placed, meanings[one.kind], id=one.id)
+        yield StandingHold(one.kind, one.code, one.container_number, None, one.placed, _MEANINGS[one.kind], id=one.id)
 
 
 def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:

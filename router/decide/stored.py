@@ -3,16 +3,15 @@ records are tuples in the schema's order, so most go in and out as they are."""
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from router import avro, codec
 from router.decide.audience import ROLES
 from router.decide.facts import Facts, Learnt
-from router.decide.ledger import Account, Event, Lot, Standing, order_key
+from router.decide.ledger import Account, Event, Lot, Standing
 from router.decide.manual import Word
 from router.decide.offline import Offline, Paper
-from router.decide.rules import Rules
 from router.decide.state import BillState, Told
 from router.decide.status import Unread
 
@@ -33,7 +32,7 @@ def encode_state(state: BillState) -> bytes:
             state.snapshot,
             _account_datum(state.folded) if state.folded else None,
             state.fold_line,
-            [event for _, event in state.events],
+            state.events,
             state.unread.values(),
             sorted(state.settled),
             sorted(state.confirmed),
@@ -64,7 +63,7 @@ def _decoder() -> avro.Decode:
     return avro.decoder(codec.raw_schema("bill-state"), builds, codec.VARIED)
 
 
-def decode_state(value: bytes, rules: Rules) -> BillState:
+def decode_state(value: bytes) -> BillState:
     """Raises InputError if the value isn't a bill's state."""
     datum = codec.unframe("bill-state", value, _decoder())
     return BillState(
@@ -75,7 +74,7 @@ def decode_state(value: bytes, rules: Rules) -> BillState:
         datum["snapshot"],
         datum["folded"],
         datum["fold_line"],
-        [(order_key(event, rules), event) for event in datum["events"]],
+        list(datum["events"]),
         {unread.id: unread for unread in datum["unread"]},
         set(datum["settled"]),
         set(datum["confirmed"]),
@@ -134,6 +133,10 @@ def _role_bits(roles: tuple[str, ...]) -> int:
 
 def _told(values: tuple[Any, ...]) -> tuple[str, Told]:
     scac, word, sequence = values
+    return scac, Told(*_said_by(word), sequence)
+
+
+@lru_cache(1024)
+def _said_by(word: int) -> tuple[str, bool, bool, bool, tuple[str, ...]]:
     roles = tuple(role for place, role in enumerate(ROLES) if word >> FIRST_ROLE_BIT + place & 1)
-    kind = KINDS[word & 3]
-    return scac, Told(kind, bool(word & 4), bool(word & 8), bool(word & 16), roles, sequence)
+    return KINDS[word & 3], bool(word & 4), bool(word & 8), bool(word & 16), roles

@@ -202,4 +202,4 @@ async def _states(
             else:
                 found.pop(key, None)
     for key, value in found.items():
-        yield key, decode_state(value, rules)
+        yield key, decode_state(value)

@@ -72,7 +72,7 @@ async def read_state(log: Log, rules: Rules, key: str) -> BillState:
             else "was it fed in (`snp-router ingest`, `snp-router import filings`)? It may also be forgotten by now"
         )
         raise NotFoundError(f"nothing is known of bill {number} of {scac}: {hint}")
-    return decode_state(value, rules)
+    return decode_state(value)
 
 
 async def read_bill(log: Log, rules: Rules, key: str) -> BillView:

@@ -377,7 +377,7 @@ def folded(*early: Disposition) -> OneBill:
     one = OneBill(ADDED, *early, *flood(*range(10, 30)), rules=FEW)
     assert one.state is not None
     assert one.state.fold_line is not None
-    assert not any(event.code in ("55", "1C", "1H") for _, event in one.state.events)
+    assert not any(event.code in ("55", "1C", "1H") for event in one.state.events)
     return one
 
 

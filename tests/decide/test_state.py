@@ -42,7 +42,7 @@ def test_the_account_that_is_kept_is_the_one_that_all_events_give(steps: list[Di
         elif one.state is not None:
             one.confirm()
         if one.state is not None:
-            anew = decode_state(encode_state(one.state), RULES)
+            anew = decode_state(encode_state(one.state))
             assert anew == one.state
             assert anew.account(RULES) == one.account
             assert anew.assess(RULES) == one.state.assess(RULES)

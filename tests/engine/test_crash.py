@@ -91,7 +91,7 @@ async def read_all(log: Path) -> tuple[list[Record], list[Record], dict[str, str
         notices = [record async for batch in opened.read(names, until_end=True) for record in batch]
         bills = [record async for batch in opened.read([topics.BILLS], until_end=True) for record in batch]
     statuses = {
-        record.key.decode(): decode_state(record.value, rules).assess(rules)[1].status
+        record.key.decode(): decode_state(record.value).assess(rules)[1].status
         for record in bills
         if record.value is not None and not record.key.startswith(topics.POSITION_KEY)
     }

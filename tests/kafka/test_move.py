@@ -120,7 +120,7 @@ async def statuses(url: str) -> dict[bytes, str]:
     rules, found = Rules(), dict[bytes, str]()
     for record in await read(url, [topics.BILLS]):
         if not record.key.startswith(topics.POSITION_KEY) and record.value is not None:
-            found[record.key] = decode_state(record.value, rules).assess(rules)[1].status
+            found[record.key] = decode_state(record.value).assess(rules)[1].status
     return found
 
 
