@@ -29,7 +29,20 @@ from rich.table import Table
 from benchmarks.kafka.brokers import broker
 from benchmarks.kafka.scene import FLEET, SCACS, Feeder, Scene, feed, quiet
 from router import codec
-from router.decide import audience, bill, conclude, crossing, facts, identity, outputs, registry, shard, state, stored
+from router.decide import (
+    audience,
+    bill,
+    conclude,
+    crossing,
+    entering,
+    facts,
+    identity,
+    outputs,
+    registry,
+    shard,
+    state,
+    stored,
+)
 from router.decide.rules import Rules
 from router.engine import worker
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
@@ -45,7 +58,7 @@ STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
     ("decode the event", (codec.decode_value,)),
     ("ledger: find and read", (shard.Shard.state, stored.decode_state)),
     ("decide: what is known of the bill", (facts.Facts.learn, facts.Facts.known)),
-    ("decide: holds, releases, status", (state.BillState.with_event, state.BillState.assess)),
+    ("decide: holds, releases, status", (entering.enter_event, state.BillState.assess)),
     ("decide: identities", (identity.identity, identity.keyed_id, identity.notice_id, identity.decision_id)),
     ("decide: what the index hears", (crossing.said_by, crossing.to_send, crossing.enter_fact)),
     ("decide: the rest", (bill.decide, conclude.conclude)),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from router import codec, topics
 from router.clock import MILLISECONDS, iso
 from router.decide.audience import CHARTERER, OPERATOR, ROLES, Member, View
-from router.decide.conclude import Decision, Notice, Shared
+from router.decide.conclude import Decision
 from router.decide.entered import Entered
 from router.decide.facts import Known
 from router.decide.identity import decision_id, notice_id
@@ -19,6 +19,7 @@ from router.decide.outages import RECOVERED, RECOVERING, Announcement, Watched
 from router.decide.registry import SAME_ROTATION_DAYS, Registry
 from router.decide.state import BillState
 from router.decide.status import Assessment
+from router.decide.telling import Notice, Shared
 from router.decide.waits import FEED_BEHIND
 from router.log.interface import Output
 from router.model.bill import outage_key

@@ -6,17 +6,18 @@ follows before and after and says who is told what.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from router import codec
-from router.clock import DAY, MINUTE, iso, posted_minute
+from router.clock import DAY, MINUTE, posted_minute
 from router.decide.conclude import Decision, conclude
+from router.decide.dead_letters import too_old_letter, unknown_code_letter
 from router.decide.entered import Entered
+from router.decide.entering import begin_from, correct_resending, enter_confirmed, enter_event, enter_unread, enter_word
 from router.decide.identifiers import container_key, doubtful
 from router.decide.identity import content_hash, event_key, identity, keyed_id, level_containers, manual_id
+from router.decide.keys import BillRecord, key_of
 from router.decide.ledger import Event
 from router.decide.manual import ACTIONS, Word
 from router.decide.notice import (
@@ -41,7 +42,7 @@ from router.decide.rules import Rules
 from router.decide.state import BillState
 from router.decide.status import Unread
 from router.errors import InputError
-from router.model.bill import bill_key, is_vessel_key
+from router.model.bill import is_vessel_key
 from router.model.facts import Handover, LinkFact, TakenOver
 from router.model.inputs import (
     Confirmation,
@@ -54,8 +55,6 @@ from router.model.inputs import (
     Snapshot,
 )
 
-BillRecord = codec.FedValue | LinkFact | Handover | TakenOver
-
 
 class Context(NamedTuple):
     """What a decision sees besides state and record."""
@@ -64,24 +63,13 @@ class Context(NamedTuple):
     rules: Rules
 
 
-def key_of(record: BillRecord) -> str:
-    """The bill (or vessel's voyage) that a record is about."""
-    if isinstance(record, Disposition):
-        return event_key(record)
-    if isinstance(record, LinkFact | Handover | TakenOver):
-        return record.bill
-    if isinstance(record, Snapshot | PaperBill):
-        record = record.filing
-    return bill_key(record.scac or "", record.bill_of_lading or "")
-
-
 def decide(state: BillState | None, record: BillRecord, context: Context) -> Decision:
     """What one record does to its bill. A record that adds nothing gives a decision without outputs."""
     if state is None:
         if isinstance(record, LinkFact) and not record.active:
             return Decision(None)  # the bill was forgotten meanwhile
         if isinstance(record, Disposition) and _is_older_than_horizon(record, context.rules):
-            return _too_old(record)
+            return Decision(None, letters=(too_old_letter(record),))
     before = state if state is not None else BillState(key_of(record))
     if before.has_news:
         before.assess(context.rules)  # before it is copied, so that the copy goes on from its account
@@ -101,7 +89,7 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
     facts = state.facts.learn(record, posted)
     learnt = facts is not state.facts
     state.facts = facts
-    learnt |= repeated and not record.resent and state.is_no_resending(event_id)
+    learnt |= repeated and not record.resent and correct_resending(state, event_id)
     settled = _settle_retried(state, record, event_id, secret)
     letters: tuple[DeadLetter, ...] = ()
     if not known_code and (not repeated or record.retry_of):
@@ -111,12 +99,12 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
             return None
         return Entered(state, FILING, repeated=True, letters=letters)
     if known_code:
-        state.with_event(ledger_event(record, event_id, posted), rules)
+        enter_event(state, ledger_event(record, event_id, posted), rules)
     else:
         containers = level_containers(record)
         container = containers[0] if len(containers) == 1 else None
         unread = Unread(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container)
-        state.with_unread(unread, rules)
+        enter_unread(state, unread, rules)
     return Entered(
         state,
         DISPOSITION,
@@ -167,7 +155,7 @@ def _enter_dead_letter(state: BillState, record: DeadLetter, context: Context) -
         return None
     posted = posted_minute(record.received_at)
     unread = Unread(unread_id, "UNREADABLE", record.disposition_code, posted)
-    state.with_unread(unread, context.rules)
+    enter_unread(state, unread, context.rules)
     subject = Subject(unread_id, record.disposition_code, received_at=record.received_at)
     return Entered(state, DISPOSITION, subject=subject, letters=(record,))
 
@@ -195,7 +183,7 @@ def _enter_snapshot(state: BillState, record: Snapshot, context: Context) -> Ent
         hold._replace(container_number=hold.container_number and container_key(hold.container_number))
         for hold in record.holds
     )
-    state.begin_from(record._replace(holds=holds), context.rules)
+    begin_from(state, record._replace(holds=holds), context.rules)
     state.facts = replace(state.facts, filing=record.filing)
     return Entered(state, CATCH_UP)
 
@@ -204,7 +192,7 @@ def _enter_confirmation(state: BillState, record: Confirmation, context: Context
     covers = set(record.covers)
     if covers <= state.confirmed:
         return None
-    state.with_confirmed(covers, context.rules)
+    enter_confirmed(state, covers, context.rules)
     return Entered(state, OPERATOR)
 
 
@@ -215,7 +203,7 @@ def _enter_manual(state: BillState, record: ManualEvent, context: Context) -> En
     word = Word(manual_id(context.registry.secret, record), record)
     if word.id in state.words:
         return None
-    state.with_word(word)
+    enter_word(state, word)
     late = record.received_at - record.said_at > context.rules.late_after_minutes * MINUTE
     return Entered(state, OPERATOR, subject=subject_of_word(word), flags=("MANUAL", *(("LATE",) if late else ())))
 
@@ -252,55 +240,3 @@ def _is_older_than_horizon(record: Disposition, rules: Rules) -> bool:
     if record.transmitted_at is None or is_vessel_key(event_key(record)):
         return False
     return record.transmitted_at - record.action_at > rules.forget_after_days * DAY
-
-
-def _too_old(record: Disposition) -> Decision:
-    reason = (
-        f"the event was posted at {iso(record.action_at)}, long before it was sent, and its bill is not known here "
-        "(any more): it may belong to a life that is over. If it counts, import the bill and retry"
-    )
-    return Decision(None, letters=(_letter(record, content_hash(disposition_json(record)), reason),))
-
-
-def unknown_code_letter(record: Disposition, identity_text: str) -> DeadLetter:
-    reason = (
-        f"disposition code {record.disposition_code} is not in the code table: it may be a hold, so the bill is "
-        "stopped. Add the code (setting `disposition_codes`) and retry, or confirm the bill"
-    )
-    return _letter(record, content_hash(identity_text), reason)
-
-
-def undecidable_letter(record: BillRecord, error: Exception) -> DeadLetter:
-    """For an event whose decision raised: an error of ours, which must not stop or clear the way for anything."""
-    reason = f"deciding on this record failed ({error!r}): an error in the router. Retry after an update"
-    if isinstance(record, Disposition):
-        return _letter(record, content_hash(disposition_json(record)), reason)
-    content = repr(record)
-    scac, number = key_of(record)[:4].rstrip(), key_of(record)[4:]
-    return DeadLetter(content_hash(content), reason, "", "unknown", content.encode(), len(content), scac, number)
-
-
-def _letter(record: Disposition, letter_id: str, reason: str) -> DeadLetter:
-    content = disposition_json(record).encode()
-    return DeadLetter(
-        letter_id,
-        reason,
-        record.source or "",
-        "jsonl",
-        content,
-        len(content),
-        record.scac,
-        record.bill_of_lading,
-        record.disposition_code,
-        record.received_at,
-    )
-
-
-def disposition_json(record: Disposition) -> str:
-    """The event as a line of our own input form, so that it can be fed in again."""
-    fields = {name: value for name, value in record._asdict().items() if value not in (None, (), False)}
-    fields.pop("retry_of", None)
-    for name in ("action_at", "received_at", "transmitted_at"):
-        if name in fields:
-            fields[name] = iso(fields[name])
-    return json.dumps(fields)

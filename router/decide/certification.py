@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from router import codec
 from router.clock import MINUTE, to_milliseconds
-from router.decide.bill import BillRecord, Context, decide, key_of
+from router.decide.bill import Context, decide
 from router.decide.conclude import conclude
 from router.decide.entered import Entered
 from router.decide.identity import identity, keyed_id
+from router.decide.keys import BillRecord, key_of
 from router.decide.notice import CATCH_UP
 from router.decide.outputs import Origin, outputs_of
 from router.decide.registry import Registry

@@ -8,12 +8,13 @@ from typing import Any, Final, NamedTuple
 
 from router import codec, topics
 from router.decide.audience import View
-from router.decide.conclude import Decision, Notice, Shared
+from router.decide.conclude import Decision
 from router.decide.crossing import Answer
 from router.decide.facts import Known
 from router.decide.notice import WITHHELD, Subject, shared_fields
 from router.decide.rules import Rules
 from router.decide.status import StandingHold
+from router.decide.telling import Notice, Shared
 from router.decide.waits import Waits
 from router.log.interface import KEY_SEPARATOR, Output
 from router.model.bill import split_bill_key

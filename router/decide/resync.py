@@ -14,13 +14,14 @@ from router import codec, topics
 from router.clock import DAY
 from router.decide.audience import audience_of
 from router.decide.bills import Bills
-from router.decide.conclude import Decision, conclude, is_told_now
+from router.decide.conclude import Decision, conclude
 from router.decide.entered import Entered
 from router.decide.notice import RESYNC
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.decide.state import BillState
 from router.decide.status import OVER
+from router.decide.telling import is_told_now
 from router.decide.walk import Walk
 from router.log.interface import Output
 from router.model.bill import concerns_a_bill

@@ -7,18 +7,19 @@ Pure in the sense that matters: no clock, no I/O. What a transaction changed lie
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from hashlib import sha256
 from typing import Any, Final
 
 from router import codec, topics
 from router.clock import DAY
 from router.decide.announcing import decision_on, feed_status
-from router.decide.bill import BillRecord, Context, decide, key_of, undecidable_letter
+from router.decide.bill import Context, decide
 from router.decide.bills import Bills
 from router.decide.certification import CERTIFYING, begins, sample_outputs
 from router.decide.conclude import Decision, conclude
+from router.decide.dead_letters import foreign_letter, names_a_bill, undecidable_letter
 from router.decide.entered import Entered
 from router.decide.index import Index
+from router.decide.keys import BillRecord, key_of
 from router.decide.notice import CATCH_UP
 from router.decide.outages import Announcement, announcements, still_watched, watched_of
 from router.decide.outputs import Origin, index_state_output, letter_output, outputs_of
@@ -31,12 +32,9 @@ from router.decide.stored import decode_state, encode_state
 from router.decide.walk import Walk
 from router.errors import InputError
 from router.log.interface import Output, Record
-from router.model.bill import is_vessel_key, split_bill_key
 from router.model.facts import IndexFact
 from router.model.inputs import DeadLetter, Disposition
 from router.model.registry import Heard, Outage, Party, RegistryNote, RegistryValue, Request, RequestDone, Sailing
-
-KEYED_BY_BILL: Final = frozenset({topics.URGENT, topics.LINKS, topics.FILINGS, topics.DISPOSITIONS})
 
 TICK: Final = "tick"
 
@@ -183,7 +181,7 @@ class Shard:
         self._due = []
 
     def _bill(self, value: BillRecord, record: Record) -> None:
-        if isinstance(value, DeadLetter) and not _names_a_bill(value):
+        if isinstance(value, DeadLetter) and not names_a_bill(value):
             self._outputs.append(letter_output(value))
             return
         key = key_of(value)
@@ -384,18 +382,3 @@ def _registry_value(value: bytes) -> RegistryValue:
     if not isinstance(decoded, RegistryValue):
         raise InputError("a record that is no registry record stands in the registry")
     return decoded
-
-
-def foreign_letter(record: Record, reason: str) -> DeadLetter:
-    """For what is no record of ours. Its key may still name a bill: that bill it stops, for it may have been a hold."""
-    value = record.value or b""
-    place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
-    letter_id = sha256(value).hexdigest()[:32]
-    key = record.key.decode(errors="replace") if record.topic in KEYED_BY_BILL else ""
-    scac, number = (None, None) if is_vessel_key(key) else split_bill_key(key)
-    whole = (letter_id, reason, place, "unknown", value, len(value))
-    return DeadLetter(*whole, scac or None, number or None, received_at=record.timestamp)
-
-
-def _names_a_bill(letter: DeadLetter) -> bool:
-    return letter.scac is not None and letter.bill_of_lading is not None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Collection, Set
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from operator import is_
 from typing import Final, NamedTuple
 
 from router.clock import order_minute, posted_minute
 from router.decide.facts import Facts, Known
-from router.decide.ledger import QUANTITY_CODES, TAKING_BACK, Account, Event, Lot, Standing, order_key, settle
+from router.decide.ledger import TAKING_BACK, Account, Event, Lot, Standing, order_key, settle
 from router.decide.manual import ByHand, Word, confirmations, release_minute, settle_with_releases, what_follows
 from router.decide.offline import Offline
 from router.decide.rules import STANDING, Rules
@@ -33,11 +32,6 @@ class Told(NamedTuple):
     sequence: int
     """The bill's decision it came from; with bill and party it makes the notice's id."""
 
-
-MOST_CONFIRMED: Final = 1000
-"""Ids kept of what operators have confirmed, before those are dropped that nothing on the bill bears any more."""
-OLDER: Final = "older:"
-"""Begins the id of what stands for several unread events. No keyed id has a colon."""
 
 _NO_WORDS: Final[dict[str, Word]] = {}
 
@@ -126,30 +120,6 @@ class BillState:
         """What was said by hand, by event id."""
         return self.offline.words if self.offline is not None else _NO_WORDS
 
-    def with_word(self, word: Word) -> None:
-        self.offline = (self.offline or Offline({}))._replace(words=self.words | {word.id: word})
-
-    def with_unread(self, one: Unread, rules: Rules) -> None:
-        """Enter an event that stops the bill because nobody can say what it does. Beyond the bound those that are
-        settled are forgotten, then the oldest half becomes one: under an id that tells how many it stands for and since
-        when, so that an operator's word on fewer doesn't end it."""
-        self.unread = self.unread | {one.id: one}
-        if len(self.unread) <= rules.fold_after_events:
-            return
-        standing = sorted((one for one in self.unread.values() if one.id not in self.settled), key=_age)
-        if len(standing) > rules.fold_after_events:
-            half = len(standing) // 2
-            standing = [_folded_unread(standing[:half]), *standing[half:]]
-        self.unread = {one.id: one for one in standing}
-        self.settled = self.settled & self.unread.keys()
-
-    def with_confirmed(self, covers: Set[str], rules: Rules) -> None:
-        """Enter an operator's word. Beyond the bound, what nothing on the bill is known by any more is forgotten."""
-        self.confirmed = self.confirmed | covers
-        if len(self.confirmed) > MOST_CONFIRMED:
-            self.confirmed = (self.confirmed & self.coverable(rules)) | covers
-        self.settled = self.settled | (covers & self.unread.keys())
-
     def coverable(self, rules: Rules) -> set[str]:
         """The ids an operator's word may cover: events, words, unread ones, and what is left of events folded away."""
         lots = self.account(rules).lots
@@ -162,62 +132,13 @@ class BillState:
     def latest(self) -> Event | None:
         return max(self.events, key=lambda event: event.posted, default=None)
 
-    def with_event(self, event: Event, rules: Rules) -> None:
-        """Enter an event in its place; beyond the bound, fold the oldest into sums."""
-        self.events = self.events.copy()
-        if not self.events or order_key(self.events[-1], rules) < order_key(event, rules):
-            self.events.append(event)
-        else:
-            insort(self.events, event, key=lambda one: order_key(one, rules))
-        if len(self.events) > rules.fold_after_events:
-            self._fold(rules)
-
-    def is_no_resending(self, event_id: str) -> bool:
-        """Take note that an event known as sent again came as a first sending, too: which one came first must not
-        matter."""
-        corrected = [event._replace(resent=event.resent and event.id != event_id) for event in self.events]
-        changed = corrected != self.events
-        self.events, self.settled_account = corrected, None
-        return changed
-
-    def _fold(self, rules: Rules) -> None:
-        """A quarter at a time, so that a bill with thousands of events doesn't pay for it at each."""
-        last = order_minute(self.events[max(1, rules.fold_after_events // 4) - 1].posted)
-        oldest = [event for event in self.events if order_minute(event.posted) <= last]
-        counting = self._counting(oldest, rules)
-        known_quantity = self._is_counted(counting)
-        opening = self.opening(rules)
-        releases = self._fold_words(opening, oldest, last, rules)
-        self.folded = settle_with_releases(opening, counting, releases, rules, self.confirmed)
-        self.folded.unseen.clear()
-        self.folded.quantity_minute = None  # no minute is split by a fold
-        if not known_quantity:
-            self.folded.manifested = None  # only filed, so a later filing has the say
-        self.fold_line = max(last + 1, self.fold_line or 0)  # no minute is split: its fingerprints are gone
-        self.events = self.events[len(oldest) :]
-
-    def _fold_words(self, opening: Account, oldest: list[Event], last: int, rules: Rules) -> list[Word]:
-        """Which words turned out to be which events must be remembered when those go, and releases by hand before the
-        fold line go with them; these are returned."""
-        if not self.words:
-            return []
-        found = self._confirmations(opening, rules)
-        going = {event.id for event in oldest}
-        releases = [word for word in self._open_releases(found, rules) if release_minute(word, rules) <= last]
-        folded = {word.id for word in releases}
-        for word in self.words.values():
-            event = found.get(word.id)
-            confirmed_by = event if event in going else word.confirmed_by
-            self.with_word(word._replace(confirmed_by=confirmed_by, folded=word.folded or word.id in folded))
-        return releases
-
-    def _confirmations(self, opening: Account, rules: Rules) -> dict[str, str]:
+    def confirmations(self, opening: Account, rules: Rules) -> dict[str, str]:
         """And of the sums a release by hand goes that CBP has confirmed since: it counts once."""
         found = confirmations(self.words.values(), self.events, rules)
         opening.lots = [lot for lot in opening.lots if lot.id not in found]
         return found
 
-    def _open_releases(self, found: dict[str, str], rules: Rules) -> list[Word]:
+    def open_releases(self, found: dict[str, str], rules: Rules) -> list[Word]:
         """Releases by hand that are to be applied among the events kept: CBP has not confirmed them, and they are not
         from before what is summed up."""
         line = self.fold_line or 0
@@ -232,12 +153,7 @@ class BillState:
             and release_minute(word, rules) >= line
         ]
 
-    def _is_counted(self, events: list[Event]) -> bool:
-        """Whether an event that is folded now or was before gave the bill's quantity."""
-        before = self.folded is not None and self.folded.manifested is not None
-        return before or any(event.code in QUANTITY_CODES and event.quantity is not None for event in events)
-
-    def _counting(self, events: list[Event], rules: Rules) -> list[Event]:
+    def counting(self, events: list[Event], rules: Rules) -> list[Event]:
         """Those that count: nothing before a snapshot; before the fold only what places or takes back."""
         counting = events
         if self.snapshot is not None:
@@ -258,23 +174,12 @@ class BillState:
             return True
         return self.fold_line is not None and order_minute(posted) < self.fold_line
 
-    def begin_from(self, snapshot: Snapshot, rules: Rules) -> None:
-        """Take a snapshot as what stood at its time. What was folded since stays, and the snapshot's holds beside it:
-        whether they were removed since, nobody can tell."""
-        self.snapshot = snapshot
-        if self.folded is not None and self.fold_line is not None:
-            if self.fold_line > posted_minute(snapshot.status_at):
-                self.folded = self.folded.copy()
-                self.folded.holds = _account_of(snapshot, rules).holds | self.folded.holds
-            else:
-                self.folded = self.fold_line = None
-
     def opening(self, rules: Rules) -> Account:
         """What stands before the first event that is kept."""
         if self.folded is not None:
             account = self.folded.copy()
         else:
-            account = _account_of(self.snapshot, rules) if self.snapshot is not None else Account()
+            account = account_of(self.snapshot, rules) if self.snapshot is not None else Account()
         if self.facts.filing is not None:
             account.complete = True
             if account.manifested is None:
@@ -283,10 +188,10 @@ class BillState:
 
     def account(self, rules: Rules) -> Account:
         if self.words:
-            events = self._counting(self.events, rules)
+            events = self.counting(self.events, rules)
             opening = self.opening(rules)
-            found = self._confirmations(opening, rules)
-            releases = self._open_releases(found, rules)
+            found = self.confirmations(opening, rules)
+            releases = self.open_releases(found, rules)
             account = settle_with_releases(opening, events, releases, rules, self.confirmed)
             self.by_hand = what_follows(self.words.values(), found, account, events, rules, self.confirmed)
         else:
@@ -306,7 +211,7 @@ class BillState:
             base, news = kept.account, events[kept.events :]
         else:
             base, news = self.opening(rules), events
-        account = settle(base, self._counting(news, rules), rules, self.confirmed)
+        account = settle(base, self.counting(news, rules), rules, self.confirmed)
         self.settled_account = Settled(given, len(events), events[-1], account) if events else None
         return account
 
@@ -323,17 +228,7 @@ class BillState:
         return self.view
 
 
-def _age(one: Unread) -> tuple[int, str]:
-    return one.placed, one.id
-
-
-def _folded_unread(oldest: list[Unread]) -> Unread:
-    number = sum(int(one.id.split(":")[1]) if one.id.startswith(OLDER) else 1 for one in oldest)
-    placed = oldest[-1].placed
-    return Unread(f"{OLDER}{number}:{placed}", "UNREADABLE", None, placed)
-
-
-def _account_of(snapshot: Snapshot, rules: Rules) -> Account:
+def account_of(snapshot: Snapshot, rules: Rules) -> Account:
     """Its quantity is its filing's, or a later filing's."""
     account = Account(complete=True)
     at = posted_minute(snapshot.status_at)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from router import topics
 from router.clock import to_milliseconds
-from router.decide.bill import disposition_json
+from router.decide.dead_letters import disposition_json
 from router.decide.outputs import registry_output
 from router.decide.rules import Rules
 from router.engine.hearing import DEFAULT_FEED, Hearing

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from router import codec, topics
 from router.codec import FedValue, encode_value
-from router.decide.bill import key_of
 from router.decide.certification import SAMPLE_PREFIX
+from router.decide.keys import key_of
 from router.decide.rules import Rules
 from router.decide.shard import Shard
 from router.decide.state import BillState

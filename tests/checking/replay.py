@@ -12,12 +12,13 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from router import codec
-from router.decide.bill import BillRecord, Context, decide, undecidable_letter
+from router.decide.bill import Context, decide
+from router.decide.dead_letters import foreign_letter, undecidable_letter
 from router.decide.identity import notice_id
+from router.decide.keys import BillRecord
 from router.decide.outages import Outages, announcements, entered, still_watched
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.decide.shard import foreign_letter
 from router.decide.state import BillState
 from router.errors import InputError
 from router.log.interface import Record

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from router.decide.bill import BillRecord, Context, decide
+from router.decide.bill import Context, decide
 from router.decide.conclude import Decision
+from router.decide.keys import BillRecord
 from router.decide.ledger import Account
 from router.decide.registry import Registry
 from router.decide.rules import Rules

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from router.clock import MINUTE
-from router.decide.bill import BillRecord
+from router.decide.keys import BillRecord
 from router.decide.rules import Rules
 from router.model.inputs import ManualEvent
 from tests.checking.samples import BOX, BOX_KEY, HOUSE, at, event, filing, on_container

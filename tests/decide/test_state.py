@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.decide.entering import MOST_CONFIRMED
 from router.decide.rules import Rules
-from router.decide.state import MOST_CONFIRMED
 from router.decide.stored import decode_state, encode_state
 from router.model.inputs import Disposition
 from tests.checking.samples import BOX, dead_letter, event, filing

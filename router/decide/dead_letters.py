@@ -1,0 +1,88 @@
+"""Dead letters that deciding makes: what is no record of ours, what is too old, whose code is unknown, whose decision
+raised. (What a feed can't read becomes one there: `router/feeds`.)
+
+Each holds its event whole, in a form that can be fed in again.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Final
+
+from router import topics
+from router.clock import iso
+from router.decide.identity import content_hash
+from router.decide.keys import BillRecord, key_of
+from router.log.interface import Record
+from router.model.bill import is_vessel_key, split_bill_key
+from router.model.inputs import DeadLetter, Disposition
+
+KEYED_BY_BILL: Final = frozenset({topics.URGENT, topics.LINKS, topics.FILINGS, topics.DISPOSITIONS})
+
+
+def foreign_letter(record: Record, reason: str) -> DeadLetter:
+    """For what is no record of ours. Its key may still name a bill: that bill it stops, for it may have been a hold."""
+    value = record.value or b""
+    place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+    letter_id = sha256(value).hexdigest()[:32]
+    key = record.key.decode(errors="replace") if record.topic in KEYED_BY_BILL else ""
+    scac, number = (None, None) if is_vessel_key(key) else split_bill_key(key)
+    whole = (letter_id, reason, place, "unknown", value, len(value))
+    return DeadLetter(*whole, scac or None, number or None, received_at=record.timestamp)
+
+
+def names_a_bill(letter: DeadLetter) -> bool:
+    return letter.scac is not None and letter.bill_of_lading is not None
+
+
+def too_old_letter(record: Disposition) -> DeadLetter:
+    reason = (
+        f"the event was posted at {iso(record.action_at)}, long before it was sent, and its bill is not known here "
+        "(any more): it may belong to a life that is over. If it counts, import the bill and retry"
+    )
+    return _letter(record, content_hash(disposition_json(record)), reason)
+
+
+def unknown_code_letter(record: Disposition, identity_text: str) -> DeadLetter:
+    reason = (
+        f"disposition code {record.disposition_code} is not in the code table: it may be a hold, so the bill is "
+        "stopped. Add the code (setting `disposition_codes`) and retry, or confirm the bill"
+    )
+    return _letter(record, content_hash(identity_text), reason)
+
+
+def undecidable_letter(record: BillRecord, error: Exception) -> DeadLetter:
+    """For an event whose decision raised: an error of ours, which must not stop or clear the way for anything."""
+    reason = f"deciding on this record failed ({error!r}): an error in the router. Retry after an update"
+    if isinstance(record, Disposition):
+        return _letter(record, content_hash(disposition_json(record)), reason)
+    content = repr(record)
+    scac, number = key_of(record)[:4].rstrip(), key_of(record)[4:]
+    return DeadLetter(content_hash(content), reason, "", "unknown", content.encode(), len(content), scac, number)
+
+
+def _letter(record: Disposition, letter_id: str, reason: str) -> DeadLetter:
+    content = disposition_json(record).encode()
+    return DeadLetter(
+        letter_id,
+        reason,
+        record.source or "",
+        "jsonl",
+        content,
+        len(content),
+        record.scac,
+        record.bill_of_lading,
+        record.disposition_code,
+        record.received_at,
+    )
+
+
+def disposition_json(record: Disposition) -> str:
+    """The event as a line of our own input form, so that it can be fed in again."""
+    fields = {name: value for name, value in record._asdict().items() if value not in (None, (), False)}
+    fields.pop("retry_of", None)
+    for name in ("action_at", "received_at", "transmitted_at"):
+        if name in fields:
+            fields[name] = iso(fields[name])
+    return json.dumps(fields)
