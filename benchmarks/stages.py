@@ -60,7 +60,7 @@ STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
     ("decide: what is known of the bill", (facts.Facts.learn, facts.Facts.known)),
     ("decide: holds, releases, status", (entering.enter_event, state.BillState.assess)),
     ("decide: identities", (identity.identity, identity.keyed_id, identity.notice_id, identity.decision_id)),
-    ("decide: what the index hears", (crossing.said_by, crossing.to_send, crossing.enter_fact)),
+    ("decide: what the index hears", (crossing.said_by, crossing.to_send, crossing.answer)),
     ("decide: the rest", (bill.decide, conclude.conclude)),
     ("audience", (audience.audience_of,)),
     ("encode notices, facts, history", (shard.Shard._keep, outputs.outputs_of)),

@@ -93,34 +93,39 @@ class IndexGroup:
     stopping: dict[str, IndexFact] = field(default_factory=dict)
     """Those facts that stop something."""
     deciding: dict[Where, tuple[IndexFact, ...]] = field(default_factory=dict)
-    """Of those that stop, by where they are, the few that decide what the others are told: so that a key with thousands
-    of bills, all stopped, costs no more than one with ten."""
+    """Of those that stopped when bills were last answered, by where they are, the few that decided what the others are
+    told: so that a key with thousands of bills, all stopped, costs no more than one with ten."""
+    before: dict[str, IndexEntry | None] = field(default_factory=dict)
+    """The bills that said something since, with their entries as they were. None: there was none."""
 
     def copy(self) -> IndexGroup:
-        return IndexGroup(self.entries.copy(), self.stopping.copy(), self.deciding.copy())
+        return IndexGroup(self.entries.copy(), self.stopping.copy(), self.deciding)
+
+    def enter(self, fact: IndexFact) -> None:
+        """What a bill says now; bills are told by `answer`."""
+        old = self.before.setdefault(fact.bill, self.entries.get(fact.bill))
+        if fact.present:
+            self.put(IndexEntry(fact, old.answer if old else Answer()))
+        else:
+            self.drop(fact.bill)
 
     def put(self, entry: IndexEntry) -> None:
         fact = entry.fact
         self.entries[fact.bill] = entry
-        if self.stopping.get(fact.bill) == (fact if fact.stopped else None):
-            return
-        self._lets_go(fact.bill)
         if fact.stopped:
             self.stopping[fact.bill] = fact
-            self.deciding[_where(fact)] = _deciding((*self.deciding.get(_where(fact), ()), fact))
+        else:
+            self.stopping.pop(fact.bill, None)
 
     def drop(self, bill: str) -> None:
         self.entries.pop(bill, None)
-        self._lets_go(bill)
+        self.stopping.pop(bill, None)
 
-    def _lets_go(self, bill: str) -> None:
-        fact = self.stopping.pop(bill, None)
-        if fact is None or fact not in self.deciding[where := _where(fact)]:
-            return
-        if alike := [other for other in self.stopping.values() if _where(other) == where]:
-            self.deciding[where] = _deciding(alike)
-        else:
-            del self.deciding[where]
+    def decide(self) -> None:
+        alike: dict[Where, list[IndexFact]] = {}
+        for fact in self.stopping.values():
+            alike.setdefault(_where(fact), []).append(fact)
+        self.deciding = {where: _deciding(facts) for where, facts in alike.items()}
 
 
 def _where(fact: IndexFact) -> Where:
@@ -138,38 +143,43 @@ def _age(fact: IndexFact) -> tuple[bool, int, str]:
     return fact.since is None, fact.since or 0, fact.bill
 
 
-def enter_fact(group: IndexGroup, fact: IndexFact) -> tuple[dict[str, IndexEntry | None], list[LinkFact]]:
-    """Enter a fact into its group: which entries that changed (by bill; None: gone), and what bills are to be told."""
-    kind, _, subject = fact.key.partition(":")
-    old = group.entries.get(fact.bill)
-    stopped_before = bool(group.stopping)
-    deciding_before = group.deciding.copy()
-    if fact.present:
-        group.put(IndexEntry(fact, old.answer if old else Answer()))
-    else:
-        group.drop(fact.bill)
-    changed: dict[str, IndexEntry | None] = {fact.bill: group.entries.get(fact.bill)}
+def answer(group: IndexGroup, key: str) -> tuple[dict[str, IndexEntry | None], list[LinkFact]]:
+    """What follows from all that was entered since the last time: which entries that changed (by bill; None: gone), and
+    what bills are to be told. Once for many facts: else a thousand of them on one box would tell all others a thousand
+    times."""
+    kind, _, subject = key.partition(":")
+    before, decided = group.before, group.deciding
+    group.before = {}
+    group.decide()
+    changed = {bill: group.entries.get(bill) for bill in before}
     if kind == CONTAINER:
-        concerned = [fact.bill] if deciding_before == group.deciding else list(group.entries)
-        left = [LinkFact(fact.bill, fact.key, "BOX", False)] if not fact.present and old and old.answer.stopped else []
-        return changed, [*left, *_answer_all(group, fact.key, concerned, changed)]
-    if kind == MASTER and stopped_before != bool(group.stopping):
-        return changed, [LinkFact(subject, fact.key, "HOUSE", not stopped_before)]
-    if kind == ORIGINAL and (old is not None) != fact.present:
-        return changed, [LinkFact(subject, f"split:{fact.bill}", "SPLIT", fact.present, other_bill=fact.bill)]
+        concerned = list(before) if decided == group.deciding else list(group.entries)
+        left = (bill for bill, old in before.items() if old and old.answer.stopped and bill not in group.entries)
+        links = [LinkFact(bill, key, "BOX", False) for bill in left]
+        return changed, [*links, *_answer_all(group, key, concerned, changed)]
+    if kind == MASTER and bool(decided) != bool(group.deciding):
+        return changed, [LinkFact(subject, key, "HOUSE", bool(group.deciding))]
+    if kind == ORIGINAL:
+        splits = (
+            (bill, entry is not None) for bill, entry in changed.items() if (before[bill] is None) != (entry is None)
+        )
+        return changed, [LinkFact(subject, f"split:{bill}", "SPLIT", now, other_bill=bill) for bill, now in splits]
     return changed, []
 
 
 def _answer_all(group: IndexGroup, key: str, bills: list[str], changed: dict[str, IndexEntry | None]) -> list[LinkFact]:
     """Tell each of those bills whose answer is another now."""
     links = []
+    alike: dict[Where, list[IndexFact]] = {}
     for bill in bills:
         entry = group.entries.get(bill)
         if entry is None:
             continue
-        alike = (facts for facts in group.deciding.values() if same_voyage(facts[0], entry.fact))
-        others = [other for facts in alike for other in facts if other.bill != bill]
-        answer = _answer(others)
+        where = _where(entry.fact)
+        if where not in alike:
+            same = (facts for facts in group.deciding.values() if same_voyage(facts[0], entry.fact))
+            alike[where] = [fact for facts in same for fact in facts]
+        answer = _answer([other for other in alike[where] if other.bill != bill])
         if answer != entry.answer:
             changed[bill] = group.entries[bill] = entry._replace(answer=answer)
             links.append(LinkFact(bill, key, "BOX", answer.stopped, answer.do_not_load, answer.since))

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Final
 
 from router import avro, codec
-from router.decide.crossing import Answer, IndexEntry, IndexGroup, enter_fact
+from router.decide.crossing import Answer, IndexEntry, IndexGroup, answer
 from router.log.interface import KEY_SEPARATOR, Record
 from router.model.facts import IndexFact, LinkFact
 
@@ -27,6 +27,9 @@ class Index:
         """By key, entry after entry. Of a bill that is there twice the last one counts: so restoring need not look."""
         self._at_hand: OrderedDict[str, IndexGroup] = OrderedDict()
         self._changed: dict[str, IndexGroup] = {}
+        self._unanswered: dict[str, IndexGroup] = {}
+        self.concerned = 0
+        """So many bills at most does an answer to what was entered concern."""
 
     def load(self, record: Record) -> None:
         """Take in one record of `snp.index-state`, as restored."""
@@ -38,9 +41,25 @@ class Index:
             key, entry = record.value[start : start + size], record.value[start + size :]
         self._packed[key] = self._packed.get(key, b"") + entry
 
-    def enter(self, fact: IndexFact) -> tuple[dict[str, IndexEntry | None], list[LinkFact]]:
-        """See `enter_fact`; counts when `committed`."""
-        return enter_fact(self._group(fact.key), fact)
+    def enter(self, fact: IndexFact) -> None:
+        """What a bill says now; counts when `committed`, after `answers`."""
+        group = self._group(fact.key)
+        if fact.key not in self._unanswered:
+            self._unanswered[fact.key] = group
+            self.concerned += len(group.entries)
+        group.enter(fact)
+
+    def answers(self) -> tuple[list[tuple[IndexFact, Answer | None]], list[LinkFact]]:
+        """What follows from the facts entered: entries to be written (without an answer: gone), and what bills are
+        told. To be called once all facts of a transaction are entered."""
+        entries: list[tuple[IndexFact, Answer | None]] = []
+        links: list[LinkFact] = []
+        for key, group in self._unanswered.items():
+            changed, told = answer(group, key)
+            entries += [entry or (IndexFact(key, bill, False), None) for bill, entry in changed.items()]
+            links += told
+        self._unanswered, self.concerned = {}, 0
+        return entries, links
 
     def committed(self) -> None:
         for key, group in self._changed.items():
@@ -56,7 +75,7 @@ class Index:
         self._changed = {}
 
     def abandon(self) -> None:
-        self._changed = {}
+        self._changed, self._unanswered, self.concerned = {}, {}, 0
 
     def _group(self, key: str) -> IndexGroup:
         """The key's group, a copy that this transaction may change."""
@@ -82,6 +101,7 @@ def _unpack(key: str, packed: bytes) -> IndexGroup:
             group.put(IndexEntry(fact, Answer(*values[-ANSWER_FIELDS:])))
         else:
             group.drop(fact.bill)
+    group.decide()
     return group
 
 

@@ -131,7 +131,7 @@ class Shard:
             self._registry_drained = False
             self._registry(value, record)
         elif isinstance(value, IndexFact):
-            self._index_fact(value)
+            self._index.enter(value)
         else:
             self._bill(value, record)
 
@@ -217,11 +217,10 @@ class Shard:
         source = getattr(value, "source", None)
         return Origin(record.topic, record.offset, record.value, at, self.position.get(topics.REGISTRY, 0), source)
 
-    def _index_fact(self, fact: IndexFact) -> None:
-        changed, links = self._index.enter(fact)
-        for bill, entry in changed.items():
-            kept = entry.fact if entry is not None else fact._replace(bill=bill)
-            self._outputs.append(index_state_output(kept, entry.answer if entry is not None else None))
+    def _answer(self) -> None:
+        """What follows for bills from all that bills said to the index in this transaction."""
+        entries, links = self._index.answers()
+        self._outputs.extend(index_state_output(fact, answer) for fact, answer in entries)
         self._outputs.extend(Output(topics.LINKS, link.bill.encode(), codec.encode_value(link)) for link in links)
 
     # What goes on between records
@@ -234,6 +233,7 @@ class Shard:
         registry was read as far as it goes: its walk looks at each bill once.
         """
         self._announce()
+        self._answer()
         looked = 0
         for walk, look in ((self.walk, self._refresh), (self.sweep, self._forget)):
             for key in walk.next(self._bills, limit - looked):
@@ -312,6 +312,11 @@ class Shard:
         if len(self._hot) > HOT_BILLS:
             self._hot.popitem(last=False)
         return state
+
+    @property
+    def outputs_waiting(self) -> int:
+        """So many records, or a few more, is the transaction to write by now, beside the bills' states."""
+        return len(self._outputs) + self._index.concerned
 
     def take_outputs(self) -> list[Output]:
         """Everything the transaction is to write: outputs in the order decided, then states, then the position."""

@@ -33,6 +33,11 @@ SLICE_RECORDS: Final = 10
 """Records decided, or bills walked, before other coroutines get a turn: an open transaction holds back its readers, and
 needs some twenty turns to be committed."""
 
+MOST_OUTPUTS: Final = 20_000
+"""A transaction that has come to write so many records is committed before its other records are decided; these are
+polled again. A thousand events with four recipients each make about half as many; a sailing with hundreds of lines, or
+a thousand stopped boxes of hundreds of bills, would make them without end."""
+
 SMALL_RECORDS: Final = 50
 """A task with more than so many to decide waits for its turn; one with fewer never waits behind a backlog."""
 
@@ -206,7 +211,12 @@ class Worker:
                 duties.done()
             self.metrics.transaction(COMMITTED, time.perf_counter() - started)
             self.metrics.latencies(
-                (record.timestamp for record in records if record.topic in EVENTS), now_milliseconds()
+                (
+                    record.timestamp
+                    for record in records
+                    if record.topic in EVENTS and record.offset < shard.position[record.topic]
+                ),
+                now_milliseconds(),
             )
             return done
 
@@ -214,11 +224,13 @@ class Worker:
         """In slices, so that commits under way and heartbeats get their turn."""
         for first in range(0, len(records), SLICE_RECORDS):
             for record in records[first : first + SLICE_RECORDS]:
+                if shard.outputs_waiting >= MOST_OUTPUTS:
+                    break
                 shard.process(record)
             await asyncio.sleep(0)
         left = self._settings.walk_bills_per_transaction
         shard.step(min(SLICE_RECORDS, left))  # also without a walk: it says what follows from the records as a whole
-        while shard.is_walking and (left := left - SLICE_RECORDS) > 0:
+        while shard.is_walking and (left := left - SLICE_RECORDS) > 0 and shard.outputs_waiting < MOST_OUTPUTS:
             await asyncio.sleep(0)
             shard.step(min(SLICE_RECORDS, left))
         done = duties.take_up() if duties is not None else []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from router import topics
-from router.decide.crossing import Answer, IndexEntry, IndexGroup, enter_fact, same_voyage
+from router.decide.crossing import Answer, IndexEntry, IndexGroup, answer, same_voyage
 from router.model.facts import IndexFact, LinkFact
 from router.model.inputs import Disposition
 from tests.checking.harness import Harness
@@ -144,17 +144,35 @@ def test_boxes_are_told_apart_by_sailing_or_by_ship_and_date_and_in_doubt_are_th
     assert same_voyage(first, second) == same_voyage(second, first) == same
 
 
+def told(group: IndexGroup, *facts: IndexFact) -> list[LinkFact]:
+    for fact in facts:
+        group.enter(fact)
+    return answer(group, WHERE.key)[1]
+
+
 def test_the_index_answers_only_who_hears_something_new() -> None:
     group = IndexGroup()
     facts = [WHERE._replace(bill=bill) for bill in "ABC"]
-    for fact in facts:
-        assert enter_fact(group, fact)[1] == []
+    assert told(group, *facts) == []
     stopping = facts[0]._replace(stopped=True, since=7)
-    changed, links = enter_fact(group, stopping)
-    assert links == [LinkFact(bill, "container:X", "BOX", True, False, 7) for bill in "BC"]
-    assert changed["B"] == IndexEntry(facts[1], Answer(True, False, 7))
-    assert enter_fact(group, stopping)[1] == []
-    assert [link.active for link in enter_fact(group, stopping._replace(present=False))[1]] == [False, False]
+    assert told(group, stopping) == [LinkFact(bill, "container:X", "BOX", True, False, 7) for bill in "BC"]
+    assert group.entries["B"] == IndexEntry(facts[1], Answer(True, False, 7))
+    assert told(group, stopping) == []
+    assert [link.active for link in told(group, stopping._replace(present=False))] == [False, False]
+
+
+def test_however_many_bills_stop_a_box_at_once_each_other_is_told_once() -> None:
+    group = IndexGroup()
+    facts = [WHERE._replace(bill=f"NVXA{number}", stopped=True, since=1000 - number) for number in range(1000)]
+    assert len(told(group, *facts)) == 1000
+    assert len(told(group, *(fact._replace(stopped=False) for fact in facts))) == 1000
+
+
+def test_bills_of_one_box_on_as_many_voyages_are_not_all_compared_with_each_other_for_each_fact() -> None:
+    group = IndexGroup()
+    days = [f"20{26 + number // 336}-{number // 28 % 12 + 1:02}-{number % 28 + 1:02}" for number in range(400)]
+    facts = [WHERE._replace(bill=day, arrival_date=day, stopped=True) for day in days]
+    assert len(told(group, *facts)) == len(days)
 
 
 # Masters and houses

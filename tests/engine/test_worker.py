@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from router import codec, topics
 from router.decide.rules import Rules
+from router.engine import worker
 from router.engine.registrar import prepare
 from router.engine.worker import Worker, WorkSettings
 from router.log.interface import Log, Output, partition_of
 from router.log.url import open_log
 from router.model.inputs import Disposition
+from router.observe.metrics import COMMITTED
 
 PARTITIONS = 4
 
@@ -46,3 +50,17 @@ async def test_a_task_with_little_to_do_does_not_wait_for_those_with_a_backlog(t
         assert totals.counts["events"] == 1205
         written = await first_written(log, topics.TIMELINE)
         assert written[3] < sorted(written[number] for number in (0, 1, 2))[1]
+
+
+async def test_a_transaction_that_comes_to_write_much_is_committed_before_its_other_records_are_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "MOST_OUTPUTS", 10)
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, 1)
+        await log.append(holds({0: 100}))
+        routing = Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True)
+        assert (await routing.run()).counts["events"] == 100
+        committed = routing.metrics.registry.get_sample_value("snp_transactions_total", {"outcome": COMMITTED})
+        assert committed is not None
+        assert committed >= 10
