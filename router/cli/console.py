@@ -18,6 +18,8 @@ app = typer.Typer(help="The operations desk in a browser: what is held, what wai
 user_app = typer.Typer(no_args_is_help=True, help="Who may log in.")
 app.add_typer(user_app, name="user")
 
+NOBODY = "nobody may log in yet: `snp-router console user add NAME --role operator`"
+
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
 
@@ -44,7 +46,7 @@ async def _serve(session: Session, listen: str | None, status_listen: str | None
 
     settings = session.settings.console
     if not settings.access.proxy_addresses and not _users(session).names():
-        raise UsageError("nobody may log in yet: `snp-router console user add NAME --role operator`")
+        raise UsageError(NOBODY)
     async with (
         session.reading() as log,
         serve_console(
@@ -84,7 +86,10 @@ def remove(context: typer.Context, name: Name) -> None:
 @user_app.command("list")
 def names(context: typer.Context) -> None:
     """Who may log in, and as what."""
-    for name, role in sorted(_users(session_of(context)).names().items()):
+    users = _users(session_of(context)).names()
+    if not users:
+        say(NOBODY)
+    for name, role in sorted(users.items()):
         console().print(f"{name}  {role}", markup=False)
 
 

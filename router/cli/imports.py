@@ -141,7 +141,7 @@ def _finish(kind: str, done: Changes | int, problems: list[InputError], notes: l
         for problem in problems:
             say(f"problem: {problem}")
         if problems:
-            say(f"{len(problems)} problems: those rows are left out, the others went in")
+            say("what has a problem is left out; correct it and import the file again: what went in stays")
     if problems:
         raise typer.Exit(ExitCode.PROBLEMS)
 

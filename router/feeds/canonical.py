@@ -29,6 +29,7 @@ from router.feeds.forms import (
     OptionalText,
     OptionalUpper,
     SignedQuantity,
+    reason_of,
 )
 from router.model.inputs import DeadLetter, Disposition
 
@@ -173,8 +174,8 @@ def phrase(error: ValidationError | UnicodeDecodeError) -> str:
     if isinstance(error, UnicodeDecodeError):
         return f"the line is not UTF-8: {error.reason} at byte {error.start}"
     faults = (
-        (".".join(map(str, fault["loc"])), fault["msg"].removeprefix("Value error, "))
-        for fault in error.errors(include_url=False, include_context=False, include_input=False)
+        (".".join(map(str, fault["loc"])), reason_of(fault))
+        for fault in error.errors(include_url=False, include_input=False)
     )
     return "; ".join(f"{name}: {message}" if name else message for name, message in faults)
 

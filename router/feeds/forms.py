@@ -6,6 +6,7 @@ Text is stripped and upper-cased where it is a code; empty is unknown; lists are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
@@ -16,6 +17,10 @@ from router.decide.identifiers import container_clean
 from router.feeds.fields import bill_reference
 
 LIST_SEPARATOR: Final = ";"
+REGISTERED_SCAC: Final = r"^[A-Za-z]{2,4}$"
+PORT: Final = r"^[0-9]{4}$"
+CONTAINER: Final = r"^[A-Z]{4}[0-9]{6,7}$"
+CODE: Final = r"^[A-Za-z0-9]{2,3}$"
 LARGEST_QUANTITY: Final = 10**15
 
 
@@ -83,6 +88,23 @@ def _containers(value: Any) -> Any:
     return tuple(dict.fromkeys(part for part in cleaned if part is not None))
 
 
+_SHAPES: Final = {
+    REGISTERED_SCAC: "a SCAC has two to four letters",
+    PORT: "a port is its Schedule D code, four digits",
+    CONTAINER: "a container has four letters and seven digits, such as CSQU3054383",
+    CODE: "a code has two or three letters or digits, such as 1H",
+}
+"""What is said of a value that hasn't its pattern: patterns are no words for people."""
+
+
+def reason_of(fault: Mapping[str, Any]) -> str:
+    """One of pydantic's faults (with its context) in our words."""
+    pattern = (fault.get("ctx") or {}).get("pattern")
+    if fault["type"] == "string_pattern_mismatch" and pattern in _SHAPES:
+        return _SHAPES[pattern]
+    return "it is missing" if fault["type"] == "missing" else str(fault["msg"]).removeprefix("Value error, ")
+
+
 PRINTED: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 Empty = BeforeValidator(_none_if_empty)
@@ -90,11 +112,11 @@ Upper = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, m
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=PRINTED)]
 Scac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,4}$")]
 """What can stand in a bill's key; its proper shape is checked later and only flagged."""
-RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z]{2,4}$")]
+RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=REGISTERED_SCAC)]
 BillNumber = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,50}$")]
-Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[A-Za-z0-9]{2,3}$")]
+Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=CODE)]
 
-Port = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{4}$")]
+Port = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PORT)]
 """Schedule D."""
 
 _URL: Final = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"
@@ -110,9 +132,7 @@ OptionalReference = Annotated[str | None, BeforeValidator(_reference)]
 OptionalDay = Annotated[str | None, BeforeValidator(_day)]
 Moment = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
 OptionalMoment = Annotated[Annotated[int, Field(ge=0, le=LATEST)] | None, BeforeValidator(_moment)]
-OptionalContainer = Annotated[
-    Annotated[str, StringConstraints(pattern=r"^[A-Z]{4}[0-9]{6,7}$")] | None, BeforeValidator(_container)
-]
+OptionalContainer = Annotated[Annotated[str, StringConstraints(pattern=CONTAINER)] | None, BeforeValidator(_container)]
 """Four letters, then six digits or, with its check digit, seven."""
 FeedName = Annotated[
     str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")

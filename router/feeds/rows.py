@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +16,7 @@ from pydantic_core import from_json
 from router.errors import InputError
 from router.feeds.canonical import lines
 from router.feeds.evidence import PIECE_LIMIT, Evidence
+from router.feeds.forms import reason_of
 
 Note = Callable[[str], None]
 """Told about what is odd but stops nothing: columns we don't know, cells that look like formulas."""
@@ -23,6 +24,11 @@ Note = Callable[[str], None]
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9().\s/-]*$)")
 """What a spreadsheet would compute. A telephone number or a signed number is none."""
+_OTHER_SEPARATOR: Final = re.compile(r"[;|]")
+"""What spreadsheets of other countries put in a comma's place. (A tab has become `_` in the header by then.)"""
+
+SHOWN: Final = 80
+"""Characters of a value in a message."""
 
 AnyForm = TypeVar("AnyForm", bound=BaseModel)
 
@@ -105,7 +111,7 @@ def _csv_rows(
             return
         start = max(start, text.first)
         if header is None:
-            header = [name.strip().lower() for name in cells]
+            header = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in cells]
             if problem := _header_problem(header, form, source):
                 yield problem
                 return
@@ -123,10 +129,10 @@ def _header_problem(header: list[str], form: type[BaseModel], source: str) -> In
     for name, field in form.model_fields.items():
         if field.is_required() and name not in header:
             known = ", ".join(form.model_fields)
-            return InputError(
-                f"the column is missing. The columns are: {known}; separated by commas",
-                place=f"{source}: column {name!r}",
-            )
+            reason = f"the column is missing. The columns are: {known}; separated by commas"
+            if len(header) == 1 and (found := _OTHER_SEPARATOR.search(header[0])):
+                reason = f"the columns are separated by {found[0]!r}: save the file with commas"
+            return InputError(reason, place=f"{source}: column {name!r}")
     return None
 
 
@@ -171,18 +177,19 @@ class _Told:
     def row(self, row: Row, columns: tuple[str, ...]) -> None:
         for name, value in row.values.items():
             if name not in columns:
-                self.note(f"the column {name!r} is not one of ours: kept aside")
+                self.note(f"the column {name!r} is not one of ours: not read")
             elif isinstance(value, str) and _FORMULA.match(value):
                 self.note(f"row {row.number}, column {name!r}: looks like a formula, kept as text")
 
 
 def _problem(error: ValidationError, source: str, number: int) -> InputError:
-    faults = error.errors(include_url=False, include_context=False, include_input=True)
+    faults = error.errors(include_url=False, include_input=True)
     column = str(faults[0]["loc"][0]) if faults[0]["loc"] else ""
-    reasons = (
-        f"{fault['loc'][0] if fault['loc'] else ''}: {fault['msg'].removeprefix('Value error, ')}"
-        f" (it says {str(fault['input'])[:80]!r})"
-        for fault in faults
-    )
+    reasons = (f"{fault['loc'][0] if fault['loc'] else ''}: {_said(fault)}" for fault in faults)
     place = f"{source}: row {number}" + (f", column {column!r}" if column else "")
     return InputError("; ".join(reasons).removeprefix(f"{column}: "), place=place)
+
+
+def _said(fault: Mapping[str, Any]) -> str:
+    reason, value = reason_of(fault), str(fault["input"])[:SHOWN]
+    return reason if fault["type"] == "missing" or repr(value) in reason else f"{reason} (it says {value!r})"
