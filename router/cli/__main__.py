@@ -1,3 +1,3 @@
-from router.cli.main import main
+from router.cli.start import main
 
 main()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from router.cli.session import say
 from router.errors import UsageError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 HtmlOption = Annotated[
     Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page to print, to this file.")
@@ -29,6 +31,8 @@ def write_page(path: Path, template: str, **fields: Any) -> None:
 
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # Only who prints pays for templates.
+
     return Environment(
         loader=PackageLoader("router.cli"),
         autoescape=True,

@@ -9,9 +9,7 @@ import typer
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, console, emit, run, say, session_of
-from router.http import serving
 from router.schema_registry.external import ExternalRegistry, Standing
-from router.schema_registry.server import schema_registry_app
 
 DEFAULT_LISTEN = "127.0.0.1:8081"
 
@@ -32,6 +30,9 @@ def serve(
 
 
 async def _serve(listen: str) -> None:
+    from router.http import serving  # Only who serves pays for the HTTP server.
+    from router.schema_registry.server import schema_registry_app
+
     async with serving(schema_registry_app(), listen) as address:
         say(f"schemas are served at http://{address}")
         await asyncio.Event().wait()

@@ -17,11 +17,8 @@ from router.engine.registrar import tell_time
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
-from router.http import address_of, serving
 from router.log.interface import Log
 from router.log.url import SQLITE
-from router.observe.server import status_app
-from router.observe.watching import keep_watching
 from router.schema_registry.external import publish_under_external_ids
 
 _log = structlog.get_logger(__name__)
@@ -97,6 +94,10 @@ async def _showing(worker: Worker, log: Log, listen: str | None) -> AsyncIterato
     if listen is None:
         yield
         return
+    from router.http import address_of, serving  # Only who serves pays for the HTTP server.
+    from router.observe.server import status_app
+    from router.observe.watching import keep_watching
+
     host, port = address_of(listen)
     slot = int(os.environ.get(SLOT, 0))
     async with serving(

@@ -34,7 +34,6 @@ from router.log.interface import Log
 from router.model.registry import Party
 from router.webhooks.secrets import add_secret, finish_rotation
 from router.webhooks.state import WebhookOrder, WebhookState, order_output, read_webhooks
-from router.webhooks.worker import Webhooks
 
 app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka, and see how far each is.")
 
@@ -55,6 +54,8 @@ def run_webhooks(context: typer.Context) -> None:
 
 
 async def _run(session: Session) -> None:
+    from router.webhooks.worker import Webhooks  # Only who posts pays for the HTTP client.
+
     settings = session.settings.webhook_settings()
     async with session.writing() as log:
         await Webhooks(log, settings).run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from router.cli.main import global_options_first
 from router.demo.scenario import FILES
-from tests.cli.conftest import BILL, WAIT_SECONDS, Command
+from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, Command
 
 
 def wait_for(true: Callable[[], bool]) -> None:
@@ -42,6 +43,19 @@ def test_each_error_is_one_message_and_a_documented_code(
     done = command.process(*arguments, code=code)
     assert says in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("module", ["typer", "pydantic", "fastavro"])
+def test_ctrl_c_while_the_command_is_still_being_loaded_shows_no_traceback(command: Command, module: str) -> None:
+    python, *rest = COMMAND
+    words = [python, "-X", "importtime", *rest, "tail", "--timeline"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, cwd=command.folder) as started:
+        assert started.stderr is not None
+        assert any(line.split("|")[-1].strip() == module for line in started.stderr)
+        started.send_signal(signal.SIGINT)
+        said = started.stderr.read()
+    assert "Traceback" not in said
+    assert started.returncode in (-signal.SIGINT, 130)
 
 
 def test_what_is_not_there_is_said_with_what_there_is(routed: Command) -> None:
