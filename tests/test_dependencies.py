@@ -1,0 +1,53 @@
+"""All that is installed with us is listed with its licence (docs/dependencies.md); each says what it is for."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.metadata import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+LISTED = dict(re.findall(r"^\| `([\w.-]+)` \| ([^|]+?) \|", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE))
+PROJECT = (ROOT / "pyproject.toml").read_text()
+
+
+def declared(part: str) -> list[str]:
+    project = tomllib.loads(PROJECT)["project"]
+    return project["dependencies"] if part == "dependencies" else project["optional-dependencies"][part]
+
+
+def closure(requirements: list[str]) -> set[str]:
+    """The names of all that comes with these requirements, here."""
+    found: set[str] = set()
+    waiting = [(Requirement(one), "") for one in requirements]
+    while waiting:
+        requirement, extra = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": extra})):
+            continue
+        found.add(name)
+        for extra in requirement.extras or {""}:
+            waiting += [(Requirement(one), extra) for one in metadata(name).get_all("Requires-Dist") or []]
+    return found
+
+
+def licence(name: str) -> str:
+    """As the package's own metadata has it."""
+    found = metadata(name)
+    words = [one.rpartition(" :: ")[2] for one in found.get_all("Classifier") or [] if one.startswith("License ::")]
+    return found.get("License-Expression") or "; ".join(words) or (found.get("License") or "not said").splitlines()[0]
+
+
+def test_all_that_is_installed_at_run_time_is_listed_with_its_licence() -> None:
+    assert closure(declared("dependencies")) <= LISTED.keys()
+    differing = {name: licence(name) for name in closure(declared("dependencies")) if licence(name) != LISTED[name]}
+    assert differing == {}
+
+
+def test_each_dependency_says_what_it_is_for() -> None:
+    for requirement in declared("dependencies") + declared("test"):
+        assert re.search(rf'^ *"{re.escape(requirement)}", +# \S', PROJECT, re.MULTILINE), requirement
