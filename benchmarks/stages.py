@@ -39,6 +39,7 @@ from router.decide import (
     identity,
     outputs,
     registry,
+    registry_duties,
     shard,
     state,
     stored,
@@ -65,7 +66,7 @@ STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
     ("audience", (audience.audience_of,)),
     ("encode notices, facts, history", (shard.Shard._keep, outputs.outputs_of)),
     ("ledger: encode and keep", (shard.Shard.take_outputs, shard.Shard.committed, stored.encode_state)),
-    ("registry", (shard.Shard._registry, registry.Registry.apply)),
+    ("registry", (registry_duties.RegistryDuties.hear, registry.Registry.apply)),
     ("rest of the task", (shard.Shard.process, shard.Shard.step, worker.Worker._transact, worker.Worker._poll)),
     ("batch", (batches.grouped, batches.send_grouped, batches.check_sizes)),
 )

@@ -170,7 +170,7 @@ def one_walks(arguments: argparse.Namespace) -> dict[str, float]:
         for batch in batches(states(arguments.restored, topic)):
             for record in batch:
                 bench.shard.load(record)
-    bench.shard.sweep.goal = POSTED // DAY
+    bench.shard.registry_duties.sweep.goal = POSTED // DAY
     day = bench.pass_time(POSTED + DAY)
     import_seconds = bench.change_registry()
     return {"day": day / arguments.restored * 1e6, "registry": import_seconds / arguments.restored * 1e6}

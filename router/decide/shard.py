@@ -10,33 +10,26 @@ from collections import Counter, OrderedDict
 from typing import Any, Final
 
 from router import codec, topics
-from router.clock import DAY
-from router.decide.announcing import decision_on, feed_status
 from router.decide.bill import Context, decide
 from router.decide.bills import Bills
-from router.decide.certification import CERTIFYING, begins, sample_outputs
 from router.decide.conclude import Decision, conclude
 from router.decide.dead_letters import foreign_letter, names_a_bill, undecidable_letter
 from router.decide.entered import Entered
+from router.decide.forgetting import forgotten, is_forgettable, withdrawals
 from router.decide.index import Index
 from router.decide.keys import BillRecord, key_of
 from router.decide.notice import CATCH_UP
-from router.decide.outages import Announcement, announcements, still_watched, watched_of
 from router.decide.outputs import Origin, index_state_output, letter_output, outputs_of
-from router.decide.registry import Registry
-from router.decide.resync import Resyncs, resync, running_of
+from router.decide.registry_duties import RegistryDuties
+from router.decide.resync import resync
 from router.decide.rules import Rules
 from router.decide.state import BillState
-from router.decide.status import OVER
 from router.decide.stored import decode_state, encode_state
-from router.decide.walk import Walk
 from router.errors import InputError
 from router.log.interface import Output, Record
 from router.model.facts import IndexFact
 from router.model.inputs import DeadLetter, Disposition
-from router.model.registry import Heard, Outage, Party, RegistryNote, RegistryValue, Request, RequestDone, Sailing
-
-TICK: Final = "tick"
+from router.model.registry import RegistryValue
 
 HOT_BILLS: Final = 20_000
 """Decoded states kept at hand; the rest lie as bytes, about a third of the memory."""
@@ -47,26 +40,16 @@ class Shard:
         """`tasks`: how many there are."""
         self.rules = rules
         self.partition = partition
-        self.registry = Registry()
+        self.registry_duties = RegistryDuties(rules, partition, tasks)
+        self.registry = self.registry_duties.registry
         self._context = Context(self.registry, rules)
         self.position: dict[str, int] = {}
-        self.walk = Walk()
-        self.sweep = Walk()
-        self.certifying: frozenset[str] = frozenset()
-        """Parties that were sent their samples and are not live yet. Known to task 0, which sends them."""
-        self.resyncs = Resyncs(partition, tasks)
         self._bills = Bills()
         self._hot: OrderedDict[str, BillState] = OrderedDict()
         self._index = Index()
         self._outputs: list[Output] = []
-        self._due: list[tuple[Announcement, Origin]] = []
-        self._registry_drained = True
-        """Whether this transaction read nothing of the registry: then all of it that was there was read before."""
         self._changed_bills: dict[str, BillState | None] = {}
         self._committed_position: dict[str, int] = {}
-        self._committed_walks = (self.walk.place, self.sweep.place)
-        self._committed_certifying = self.certifying
-        self._committed_standing = (self.registry.now, self.registry.outages, self.resyncs.running)
         self._encoded: dict[str, bytes | None] = {}
         self.tally: Counter[str] = Counter()
         """What the transaction under way does: `events`, `repeated`, `hold`, `change`, `release`, `dead letters`."""
@@ -95,22 +78,12 @@ class Shard:
 
     def _load_position(self, datum: codec.Datum) -> None:
         self.position = dict(datum["offsets"])
-        self.walk = Walk(datum["walk_epoch"], datum["walk_cursor"])
-        self.sweep = Walk(datum["sweep_day"], datum["sweep_cursor"])
-        self.certifying = frozenset(datum["certifying"])
-        self.registry.now = datum["now"]
-        self.registry.outages = {one["outage"]["id"]: watched_of(one) for one in datum["outages"]}
-        self.resyncs.restore(tuple(running_of(one) for one in datum["resyncs"]))
-        self._mark_committed()
+        self.registry_duties.restore(datum)
+        self._committed_position = dict(self.position)
 
     def load_registry(self, record: Record) -> None:
-        """Take in a registry record from before the position: it was acted on already. Outages and requests are in the
-        position itself."""
-        value = _registry_value(record.value) if record.value is not None else None
-        if isinstance(value, Outage):
-            self.registry.remember(value)
-        elif isinstance(value, Party | Sailing | RegistryNote | Heard):
-            self.registry.apply(value, record.offset)
+        """Take in a registry record from before the position: it was acted on already."""
+        self.registry_duties.load(record)
 
     # Deciding
 
@@ -119,7 +92,7 @@ class Shard:
         self.position[record.topic] = record.offset + 1
         if record.value is None:
             if record.topic == topics.REGISTRY:
-                self.resyncs.forget(record.key)
+                self.registry_duties.resyncs.forget(record.key)
             return
         try:
             value = codec.decode_value(record.value)
@@ -128,57 +101,17 @@ class Shard:
         if isinstance(value, Disposition):  # as most are: the others take longer to tell apart
             self._bill(value, record)
         elif isinstance(value, RegistryValue):
-            self._registry_drained = False
-            self._registry(value, record)
+            self._outputs.extend(self.registry_duties.hear(value, self._origin(record, None)))
         elif isinstance(value, IndexFact):
             self._index.enter(value)
         else:
             self._bill(value, record)
 
-    def _registry(self, value: RegistryValue, record: Record) -> None:
-        if isinstance(value, Request):
-            self._outputs.extend(self.resyncs.ask(value, self.registry))
-        elif isinstance(value, RequestDone):
-            self._outputs.extend(self.resyncs.hear(value))
-        elif isinstance(value, Heard):
-            self.registry.apply(value)
-        else:
-            before = self.registry.outages
-            self.registry.apply(value, record.offset)
-            if isinstance(value, RegistryNote) and value.kind == TICK:
-                self.registry.outages = still_watched(before, self.registry.now, self.rules)
-            if self.partition == 0 and self.registry.outages is not before:
-                origin = self._origin(record, None)
-                self._due += [(one, origin) for one in announcements(before, self.registry.outages)]
-            if self.partition == 0:
-                self._certify(value, record.offset)
-            self._begin_walks()
-
-    def _begin_walks(self) -> None:
-        if self.registry.epoch > self.walk.goal:
-            self.walk = Walk(self.registry.epoch, "")
-        if self.registry.now // DAY > self.sweep.goal and self.sweep.cursor is None:
-            self.sweep = Walk(self.registry.now // DAY, "")
-
-    def _certify(self, value: object, offset: int) -> None:
-        """A party that becomes `certifying` gets its samples, once."""
-        if (party := begins(self.certifying, value, self.registry)) is not None:
-            self._outputs.extend(output for _, output in sample_outputs(party.scac, offset))
-        if isinstance(value, Party):
-            others = self.certifying - {value.scac}
-            self.certifying = others | {value.scac} if value.status == CERTIFYING else others
-
     def _announce(self) -> None:
-        """With the registry as it is behind all that the transaction read of it: so that a transaction that is decided
-        again says the same."""
-        for announcement, origin in self._due:
-            if announcement.watched.outage.carrier is None:
-                self._outputs.append(feed_status(announcement, self.registry.now))
-            decision = decision_on(announcement, self.registry)
+        for said, decision, origin in self.registry_duties.announce():
             assert decision.state is not None
-            self._outputs.extend(outputs_of(decision.state.key, decision, origin, self.rules))
+            self._outputs += (*said, *outputs_of(decision.state.key, decision, origin, self.rules))
             self.tally.update(notice.kind for notice in decision.notices)
-        self._due = []
 
     def _bill(self, value: BillRecord, record: Record) -> None:
         if isinstance(value, DeadLetter) and not names_a_bill(value):
@@ -229,18 +162,17 @@ class Shard:
         """Look at up to `limit` bills that a change of the registry, a new day or a request may concern; how many were
         looked at. Called once, after the transaction's records.
 
-        Bounded, so that a live record never waits for a walk over all bills. A request is walked for only when the
-        registry was read as far as it goes: its walk looks at each bill once.
+        Bounded, so that a live record never waits for a walk over all bills.
         """
         self._announce()
         self._answer()
         looked = 0
-        for walk, look in ((self.walk, self._refresh), (self.sweep, self._forget)):
+        for walk, look in ((self.registry_duties.walk, self._refresh), (self.registry_duties.sweep, self._forget)):
             for key in walk.next(self._bills, limit - looked):
                 look(key)
                 looked += 1
-        while self._registry_drained and self.resyncs.is_walking and looked < limit:
-            scac, keys, done = self.resyncs.next(self._bills, limit - looked, self.registry.now)
+        while self.registry_duties.may_resync and looked < limit:
+            scac, keys, done = self.registry_duties.resyncs.next(self._bills, limit - looked, self.registry.now)
             for key in keys:
                 self._resync(key, scac)
             looked += len(keys)
@@ -250,7 +182,7 @@ class Shard:
 
     @property
     def is_walking(self) -> bool:
-        return self.walk.cursor is not None or self.sweep.cursor is not None or self.resyncs.is_walking
+        return self.registry_duties.is_walking
 
     def _refresh(self, key: str) -> None:
         """Who is new gets the status now, who has dropped out a last word. Nothing is written where nothing changed."""
@@ -269,27 +201,11 @@ class Shard:
 
     def _forget(self, key: str) -> None:
         state = self.state(key)
-        if state is None or not self._is_forgettable(state):
+        if state is None or not is_forgettable(state, self.registry.now, self.rules):
             return
-        self._outputs.extend(
-            Output(topics.INDEX, fact.key.encode(), codec.encode_value(fact._replace(present=False)))
-            for fact in state.said.values()
-        )
-        if state.waiting:
-            self._outputs.append(Output(topics.WAITING, key.encode(), None))
-        forgotten = state.copy()
-        forgotten.sequence += 1
-        after = state.assess(self.rules)[1]
-        farewell = Decision(forgotten, Entered(forgotten, "FORGOTTEN"), after, after)
-        self._keep(key, farewell, self._walk_origin())
+        self._outputs.extend(withdrawals(state))
+        self._keep(key, forgotten(state, self.rules), self._walk_origin())
         self._changed_bills[key] = None
-
-    def _is_forgettable(self, state: BillState) -> bool:
-        quiet = self.registry.now - state.touched if state.touched else 0  # 0: from before the first tick of all
-        if quiet >= self.rules.forget_silent_after_days * DAY:
-            return True
-        over = state.assess(self.rules)[1].status in OVER
-        return over and quiet >= self.rules.forget_after_days * DAY
 
     def _walk_origin(self) -> Origin:
         offset = self.position.get(topics.REGISTRY, 0)
@@ -328,20 +244,7 @@ class Shard:
         return outputs
 
     def _encode_position(self) -> bytes:
-        return codec.encode(
-            "position",
-            {
-                "offsets": self.position,
-                "walk_epoch": self.walk.goal,
-                "walk_cursor": self.walk.cursor,
-                "sweep_day": self.sweep.goal,
-                "sweep_cursor": self.sweep.cursor,
-                "certifying": sorted(self.certifying),
-                "now": self.registry.now,
-                "outages": tuple(self.registry.outages.values()),
-                "resyncs": self.resyncs.running,
-            },
-        )
+        return codec.encode("position", {"offsets": self.position, **self.registry_duties.for_position()})
 
     def committed(self) -> None:
         for key, value in self._encoded.items():
@@ -353,37 +256,19 @@ class Shard:
                 self._bills[key] = value
                 self._hot[key] = state
         self._index.committed()
-        self._mark_committed()
+        self._committed_position = dict(self.position)
+        self.registry_duties.committed()
         self._clear()
 
-    def _mark_committed(self) -> None:
-        self._committed_position = dict(self.position)
-        self._committed_walks = (self.walk.place, self.sweep.place)
-        self._committed_certifying = self.certifying
-        self._committed_standing = (self.registry.now, self.registry.outages, self.resyncs.running)
-
     def abandon(self) -> None:
-        """Forget what the transaction changed. Of the registry parties and sailings stay: what it was told of them
-        holds whoever hears it twice."""
+        """Forget what the transaction changed; of the registry not what parties and sailings there are."""
         self.position = dict(self._committed_position)
-        self.registry.now, self.registry.outages, running = self._committed_standing
-        self.resyncs.restore(running)
-        self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)
-        self.certifying = self._committed_certifying
+        self.registry_duties.abandon()
         self._index.abandon()
         self._clear()
 
     def _clear(self) -> None:
         self._outputs = []
-        self._due = []
-        self._registry_drained = True
         self._changed_bills = {}
         self._encoded = {}
         self.tally = Counter()
-
-
-def _registry_value(value: bytes) -> RegistryValue:
-    decoded = codec.decode_value(value)
-    if not isinstance(decoded, RegistryValue):
-        raise InputError("a record that is no registry record stands in the registry")
-    return decoded

@@ -66,7 +66,7 @@ def test_records_of_it_are_gone_once_all_tasks_are_through(harness: Harness) -> 
         1,
         2,
     }
-    assert [shard.resyncs.running for shard in harness.shards] == [(), (), ()]
+    assert [shard.registry_duties.resyncs.running for shard in harness.shards] == [(), (), ()]
 
 
 def test_an_alias_asks_for_its_party(harness: Harness) -> None:
