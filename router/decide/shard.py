@@ -189,6 +189,7 @@ class Shard:
         before = self.state(key)
         if before is None:
             return
+        before.assess(self.rules)  # before it is copied, so that the copy goes on from its account
         decision = conclude(before, Entered(before.copy(), CATCH_UP), self.registry, self.rules)
         if decision.notices or decision.facts or decision.waiting_changed:
             self._keep(key, decision, self._walk_origin())
