@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
@@ -66,6 +67,6 @@ async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
 def address_of(listen: str) -> tuple[str, int]:
     """Raises UsageError."""
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > MOST_PORT:
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > MOST_PORT:
         raise UsageError(f"{listen!r} is no address to listen on: write host:port, as 127.0.0.1:9464")
     return host.strip("[]"), int(port)

@@ -47,7 +47,7 @@ from router.engine.silence import FeedHours
 from router.engine.supervisor import SLOT
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
-from router.feeds.forms import FeedName, Port
+from router.feeds.forms import FeedName, Port, Text
 from router.log.sqlite import SqliteSettings
 from router.provision.settings import ProvisionSettings
 from router.schema_registry.settings import RegistrySettings
@@ -134,9 +134,9 @@ class WorkerSettings(BaseModel):
 
     records_per_transaction: int = Field(default=_WORK.records_per_transaction, ge=1, le=100_000)
     walk_bills_per_transaction: int = Field(default=_WORK.walk_bills_per_transaction, ge=1, le=100_000)
-    poll_seconds: float = Field(default=_WORK.poll_seconds, gt=0)
+    poll_seconds: float = Field(default=_WORK.poll_seconds, gt=0, le=60)
     index_gather_seconds: float = Field(default=_WORK.index_gather_seconds, ge=0, le=5)
-    idle_seconds: float = Field(default=_WORK.idle_seconds, gt=0)
+    idle_seconds: float = Field(default=_WORK.idle_seconds, gt=0, le=60)
 
 
 class Settings(BaseSettings):
@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
     toml_file: ClassVar[Path | None] = None
 
-    log: str = "sqlite:///snp.db"
+    log: Text = "sqlite:///snp.db"
     partitions: int = Field(default=8, ge=1, le=1024)
     """Of each partitioned topic, for good: it counts when the topics are made."""
     rules: RuleSettings = RuleSettings()
@@ -219,7 +219,7 @@ def load_settings(config: Path | None = None, *, log: str | None = None) -> Sett
         raise UsageError(f"settings ({where}): {_phrase(error)}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{config} is no TOML: {error}") from error
-    except (SettingsError, OSError, UnicodeDecodeError) as error:
+    except (SettingsError, OSError, ValueError, RecursionError) as error:
         raise UsageError(f"settings ({where}) can't be read: {error}") from error
 
 

@@ -10,7 +10,7 @@ import typer
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
-from router.engine.checking import claims
+from router.engine.checking import refused_claims
 from router.engine.ingesting import Taken, chunks_of, files_in, name_of, take_in_filings
 from router.engine.registrar import Changes, import_parties, import_sailings, read_registry
 from router.engine.worker import now_milliseconds
@@ -18,7 +18,6 @@ from router.errors import InputError
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
 from router.log.interface import Log
 from router.model.inputs import Filing, Snapshot
-from router.model.registry import Party
 
 app = typer.Typer(no_args_is_help=True, help="Register parties, sailings, filings, or the state of bills.")
 
@@ -41,11 +40,9 @@ def parties(context: typer.Context, files: Files, form: FormatOption = Format.TA
     async def work(log: Log) -> Changes:
         registered = (await read_registry(log)).parties
         wanted = {party.scac: party for party in result.values}
-        for party in list(wanted.values()):
-            others = [other for other in {**registered, **wanted}.values() if other.scac != party.scac]
-            if problems := _claims(party, others):
-                result.problems.extend(problems)
-                del wanted[party.scac]
+        for scac, problems in refused_claims(wanted, registered).items():
+            result.problems.extend(map(InputError, problems))
+            del wanted[scac]
         return await import_parties(log, list(wanted.values()))
 
     _finish("parties", run(_with_log(session_of(context), work)), result.problems, result.notes, form)
@@ -96,11 +93,6 @@ def bills(context: typer.Context, files: Files, form: FormatOption = Format.TABL
 async def _with_log(session: Session, work: Callable[[Log], Any]) -> Any:
     async with session.writing() as log:
         return await work(log)
-
-
-def _claims(party: Party, others: list[Party]) -> list[InputError]:
-    """A SCAC that stands for another party already: it would get that one's notices."""
-    return [InputError(problem) for problem in claims([party], others)]
 
 
 def _table(files: list[Path], read: Callable[[Iterator[bytes], str], TableResult[Value]]) -> TableResult[Value]:

@@ -45,8 +45,9 @@ VIEW_OF_ROLE: Final = {
     CO_LOADER: View.AGREEMENT,
 }
 
-MOST_AUDIENCES: Final = 50_000
-"""Kept at hand; beyond, all are worked out anew. A nation's bills under way come from far fewer combinations."""
+MOST_MEMBERS: Final = 500_000
+"""Of all audiences kept at hand; beyond, all are worked out anew. A nation's bills under way come from far fewer
+combinations of a dozen; a sailing with thousands of lines is not to fill the memory."""
 
 ALWAYS: Final = "all"
 
@@ -93,9 +94,8 @@ def audience_of(bill: str, known: Known, in_stopped_box: bool, registry: Registr
     alike = (issuer, known.snps, master_carrier, *voyage, in_stopped_box)
     audience = registry.audiences.get(alike)
     if audience is None:
-        if len(registry.audiences) >= MOST_AUDIENCES:
-            registry.audiences.clear()
-        audience = registry.audiences[alike] = _work_out(bill, known, in_stopped_box, registry)
+        audience = _work_out(bill, known, in_stopped_box, registry)
+        registry.keep_audience(alike, audience, len(audience.members) + 1, MOST_MEMBERS)
     return audience
 
 
@@ -105,7 +105,10 @@ def _work_out(bill: str, known: Known, in_stopped_box: bool, registry: Registry)
     for ground in grounds_of(bill, known, sailing, in_stopped_box, registry):
         if ground.when != "never":
             merged.setdefault(ground.scac, []).append(ground)
-    members = {scac: _member(scac, grounds, sailing, registry) for scac, grounds in merged.items()}
+    voyages: dict[str, str | None] = {}
+    for line in sailing.lines if sailing is not None else ():
+        voyages.setdefault(registry.party_scac(line.scac), line.voyage_number)
+    members = {scac: _member(scac, grounds, voyages.get(scac), registry) for scac, grounds in merged.items()}
     unreached = tuple(one for one in members.values() if one.topic is None and one.why_not != "EXTERNAL")
     return Audience(members, sailing, unreached)
 
@@ -177,12 +180,9 @@ def _aboard(sailing: Sailing, known: Known, issuer: str, registry: Registry) -> 
 _WIDEST: Final = {ALWAYS: 0, "holds": 1, "do-not-load": 2}
 
 
-def _member(scac: str, grounds: list[Ground], sailing: Sailing | None, registry: Registry) -> Member:
+def _member(scac: str, grounds: list[Ground], voyage: str | None, registry: Registry) -> Member:
     roles = {ground.role for ground in grounds if ground.role}
     when = min((ground.when for ground in grounds), key=_WIDEST.__getitem__)
-    voyage = None
-    if sailing is not None:
-        voyage = next((line.voyage_number for line in sailing.lines if registry.party_scac(line.scac) == scac), None)
     party = registry.parties.get(scac)
     why_not = None
     if party is None:

@@ -100,9 +100,9 @@ def load_codes(extra: Path | None = None) -> CodeTable:
     if extra is not None:
         try:
             lines = extra.read_text("utf-8").splitlines()
-        except OSError as error:
-            raise UsageError(f"the disposition codes in {extra} can't be read: {error.strerror}") from error
-        codes |= {code.code: code for code in _read(lines, str(extra))}
+            codes |= {code.code: code for code in _read(lines, str(extra))}
+        except (OSError, ValueError, csv.Error) as error:
+            raise UsageError(f"the disposition codes in {extra} can't be read: {error}") from error
         version = f"{version}+{extra.name}"
     return CodeTable(version, codes.values())
 

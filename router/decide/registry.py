@@ -40,6 +40,7 @@ class Registry:
         """When a party's own request was last taken up, UTC milliseconds."""
         self.audiences: dict[tuple[Any, ...], Any] = {}
         """What `audience_of` worked out, until the registry changes."""
+        self._audience_weight = 0
         self._scacs: dict[str, str] = {}
         self._by_voyage: dict[tuple[str, str], set[str]] = {}
         """(IMO number, carrier's party) to ids of sailings."""
@@ -58,7 +59,7 @@ class Registry:
             self.outages = counted(self.outages, value)
             return
         if not (isinstance(value, RegistryNote) and value.kind == "tick"):
-            self.audiences.clear()
+            self._forget_audiences()
         if isinstance(value, Party):
             self._drop_party(value.scac)
             self.parties[value.scac] = value
@@ -77,6 +78,17 @@ class Registry:
                 self._vessels[value.imo_number] = value.vessel_name
         elif isinstance(value, RegistryNote):
             self._note(value, offset)
+
+    def keep_audience(self, alike: tuple[Any, ...], audience: Any, weight: int, most: int) -> None:
+        """Until the registry changes, or all that are kept weigh more than `most`."""
+        self._audience_weight += weight
+        if self._audience_weight > most:
+            self._forget_audiences()
+        self.audiences[alike] = audience
+
+    def _forget_audiences(self) -> None:
+        self.audiences.clear()
+        self._audience_weight = 0
 
     def remember(self, outage: Outage) -> None:
         """That a feed was silent, so that it is not noticed twice."""

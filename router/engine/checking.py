@@ -34,6 +34,27 @@ def claims(parties: Iterable[Party], registered: Iterable[Party]) -> list[str]:
     return problems
 
 
+def refused_claims(wanted: dict[str, Party], registered: dict[str, Party]) -> dict[str, list[str]]:
+    """Of the parties to be registered those whose SCACs stand for another, with what is wrong, by SCAC. One that is
+    refused claims nothing, but what it was registered with still counts."""
+    owners: dict[str, set[str]] = {}
+    for party in {**registered, **wanted}.values():
+        for code in _scacs(party):
+            owners.setdefault(code, set()).add(party.scac)
+    refused: dict[str, list[str]] = {}
+    for party in wanted.values():
+        taken = [(code, min(others)) for code in _scacs(party) if (others := owners[code] - {party.scac})]
+        if taken:
+            refused[party.scac] = [
+                f"party {party.scac}: {code} already stands for the party {one}" for code, one in taken
+            ]
+            for code in _scacs(party):
+                owners[code].discard(party.scac)
+            for code in _scacs(registered[party.scac]) if party.scac in registered else ():
+                owners.setdefault(code, set()).add(party.scac)
+    return refused
+
+
 def _scacs(party: Party) -> tuple[str, ...]:
     return party.aliases if party.status == "external" else (party.scac, *party.aliases)
 

@@ -36,6 +36,12 @@ from router.model.inputs import DeadLetter, Disposition
 JSONL: Final = "jsonl"
 AVRO: Final = "avro"
 
+MOST_FAULTS: Final = 8
+"""Shown of one record: a list of a million wrong values is not to become a reason of many megabytes."""
+
+MOST_LEVEL_CONTAINERS: Final = 100
+"""That one event may stop each by itself: CBP names one. Each is a hold of its own, in the state and in each notice."""
+
 Event = Disposition | DeadLetter
 Note = Callable[[str], None]
 """Told once about each thing that is odd but stops nothing, such as a field we don't know."""
@@ -83,6 +89,8 @@ class Form(BaseModel):
             raise ValueError("it names neither a bill (scac, bill_of_lading) nor a vessel")
         if self.container_level and not self.container_numbers:
             raise ValueError("container_level without container_numbers")
+        if self.container_level and len(self.container_numbers) > MOST_LEVEL_CONTAINERS:
+            raise ValueError(f"container_level with more than {MOST_LEVEL_CONTAINERS} container_numbers")
         return self
 
     def disposition(self, received_at: int, source: str) -> Disposition:
@@ -175,9 +183,15 @@ def phrase(error: ValidationError | UnicodeDecodeError) -> str:
         return f"the line is not UTF-8: {error.reason} at byte {error.start}"
     faults = (
         (".".join(map(str, fault["loc"])), reason_of(fault))
-        for fault in error.errors(include_url=False, include_input=False)
+        for fault in error.errors(include_url=False, include_input=False)[:MOST_FAULTS]
     )
-    return "; ".join(f"{name}: {message}" if name else message for name, message in faults)
+    return "; ".join(f"{name}: {message}" if name else message for name, message in faults) + and_more(error)
+
+
+def and_more(error: ValidationError) -> str:
+    """How many faults there are beyond those that are shown."""
+    more = error.error_count() - MOST_FAULTS
+    return f"; and {more} more" if more > 0 else ""
 
 
 def _readable_bill(line: bytes) -> Bill:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from router.clock import LATEST, to_milliseconds
+from router.decide.facts import MOST_NAMED
 from router.decide.identifiers import container_clean
 from router.feeds.fields import bill_reference
 
@@ -140,7 +141,15 @@ FeedName = Annotated[
 OptionalQuantity = Annotated[Annotated[int, Field(ge=0, le=LARGEST_QUANTITY)] | None, Empty]
 SignedQuantity = Annotated[Annotated[int, Field(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)] | None, Empty]
 Flag = Annotated[bool, BeforeValidator(lambda value: False if _none_if_empty(value) is None else value)]
-Codes = Annotated[tuple[Upper, ...], BeforeValidator(_listed)]
+Codes = Annotated[
+    tuple[Annotated[Upper, StringConstraints(max_length=100)], ...],
+    BeforeValidator(_listed),
+    Field(max_length=MOST_NAMED),
+]
 RegisteredScacs = Annotated[tuple[RegisteredScac, ...], BeforeValidator(_listed)]
-Containers = Annotated[tuple[Upper, ...], BeforeValidator(_containers)]
+Containers = Annotated[
+    tuple[Annotated[Upper, StringConstraints(max_length=100)], ...],
+    BeforeValidator(_containers),
+    Field(max_length=MOST_NAMED),
+]
 Ports = Annotated[tuple[Port, ...], BeforeValidator(_listed)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from router.errors import InputError
-from router.feeds.canonical import lines
+from router.feeds.canonical import MOST_FAULTS, and_more, lines
 from router.feeds.evidence import PIECE_LIMIT, Evidence
 from router.feeds.forms import reason_of
 
@@ -123,8 +124,8 @@ def _csv_rows(
 
 
 def _header_problem(header: list[str], form: type[BaseModel], source: str) -> InputError | None:
-    for name in header:
-        if name and header.count(name) > 1:
+    for name, times in Counter(header).items():
+        if name and times > 1:
             return InputError("the column is there more than once", place=f"{source}: column {name!r}")
     for name, field in form.model_fields.items():
         if field.is_required() and name not in header:
@@ -185,9 +186,9 @@ class _Told:
 def _problem(error: ValidationError, source: str, number: int) -> InputError:
     faults = error.errors(include_url=False, include_input=True)
     column = str(faults[0]["loc"][0]) if faults[0]["loc"] else ""
-    reasons = (f"{fault['loc'][0] if fault['loc'] else ''}: {_said(fault)}" for fault in faults)
+    reasons = (f"{fault['loc'][0] if fault['loc'] else ''}: {_said(fault)}" for fault in faults[:MOST_FAULTS])
     place = f"{source}: row {number}" + (f", column {column!r}" if column else "")
-    return InputError("; ".join(reasons).removeprefix(f"{column}: "), place=place)
+    return InputError("; ".join(reasons).removeprefix(f"{column}: ") + and_more(error), place=place)
 
 
 def _said(fault: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -178,3 +179,29 @@ def test_every_command_s_help_has_an_example(words: str) -> None:
 
 def test_the_exit_codes_are_in_the_help(command: Command) -> None:
     assert "Exit codes" in command.process("--help").stdout
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        f"partitions = {'9' * 5000}",
+        f"partitions = {'[' * 5000}",
+        'log = "sqlite:///a\\u0000b"',
+        '[rules]\ndisposition_codes = "a\\u0000b"',
+        '[rules]\ndisposition_codes = "snp-router.toml"',
+        "[sqlite]\nbusy_timeout_seconds = inf",
+        "[work]\npoll_seconds = inf",
+    ],
+)
+def test_whatever_stands_in_the_settings_the_command_ends_with_a_message(command: Command, settings: str) -> None:
+    command.write("snp-router.toml", settings)
+    assert "error: " in command("run", "--until-idle", code=2).stderr
+
+
+def test_an_import_of_very_many_parties_with_very_many_aliases_ends(command: Command) -> None:
+    names = ["".join(letters) for letters in itertools.islice(itertools.product("ABCDEFGHIJ", repeat=4), 3000)]
+    rows = [f"{name},{';'.join(names[1000:]) if name == 'AAAA' else ''}\n" for name in names[:1000]]
+    done = command("import", "parties", command.write("parties.csv", "scac,aliases\n" + "".join(rows)))
+    assert "1000 added" in done.stdout
+    clash = command.write("clash.csv", "scac,aliases\nZZZZ,AAAB;AAAC\n")
+    assert "AAAB already stands for the party AAAB" in command("import", "parties", clash, code=1).stderr

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from router.decide import audience as audience_module
 from router.decide.audience import Audience, View, audience_of, find_sailing, grounds_of
 from router.decide.facts import Known
 from router.decide.notice import WITHHELD
@@ -176,3 +177,12 @@ def test_a_vessels_name_is_the_same_however_it_is_spaced_or_cut() -> None:
 def test_a_vessels_event_concerns_every_line_aboard_and_nobody_else() -> None:
     found = audience_of("vessel:9074729:OCNX:026E", LOADED, False, registry_of()).members
     assert {scac: member.when for scac, member in found.items()} == dict.fromkeys(("OCNX", "SLTC", "THRD"), "all")
+
+
+def test_what_is_kept_of_audiences_is_bounded_by_who_is_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audience_module, "MOST_MEMBERS", 100)
+    registry = registry_of()
+    for number in range(50):
+        found = audience(Known(**ABOARD, snps=(f"S{number}",)), registry=registry)
+        assert f"S{number}" in found.members
+        assert sum(len(one.members) for one in registry.audiences.values()) <= 100

@@ -172,3 +172,21 @@ def test_a_damaged_avro_file_is_one_dead_letter_whole():
     for damaged in (content[:-20], content[:60], content[:200] + b"\xff" * 60):
         letters = [event for event in read_avro([damaged], "FILE", RECEIVED_AT) if isinstance(event, DeadLetter)]
         assert [letter.content for letter in letters if letter.format == "avro"] == [damaged]
+
+
+def test_a_list_of_very_many_wrong_values_makes_no_reason_of_many_megabytes() -> None:
+    (letter,) = read_jsonl([b'{"snps":[' + b"1," * 100_000 + b"1]}\n"], "FILE", 5)
+    assert isinstance(letter, DeadLetter)
+    assert len(letter.reason) < 2000
+    assert letter.reason.endswith(" more")
+
+
+def test_one_event_may_not_stop_thousands_of_containers_one_by_one() -> None:
+    boxes = ";".join(f"CSQU{number:06}" for number in range(101))
+    line = (
+        '{"scac":"NVXA","bill_of_lading":"H1","disposition_code":"1H","action_at":"2026-07-14T08:12",'
+        f'"container_level":true,"container_numbers":"{boxes}"}}'
+    )
+    (letter,) = read_jsonl([line.encode()], "FILE", 5)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.scac, letter.disposition_code) == ("NVXA", "1H")

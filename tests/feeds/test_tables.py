@@ -217,3 +217,25 @@ def test_a_hold_of_another_shape_is_a_problem():
     (problem,) = read_bills([b"scac,bill_of_lading,status_at,holds\nNVXA,H1,2026-07-01,1H/A/1/2/3\n"], "b.csv", 0)
     assert isinstance(problem, InputError)
     assert "code/container/quantity/placed_at" in problem.reason
+
+
+# What is too much
+
+
+def test_a_row_with_a_million_faults_names_a_few_and_says_how_many_more() -> None:
+    (problem,) = read_parties([b'{"scac":"OCNX","aliases":[' + b"1," * 100_000 + b"1]}\n"], "FILE").problems
+    assert problem.reason.endswith("; and 99993 more")
+    assert len(problem.reason) < 2000
+
+
+def test_a_header_of_very_many_columns_is_read_in_no_time() -> None:
+    header = b",".join(b"column%d" % number for number in range(60_000))
+    assert [party.scac for party in read_parties([b"scac," + header + b"\nOCNX\n"], "FILE").values] == ["OCNX"]
+
+
+@pytest.mark.parametrize("column", ["snps", "container_numbers"])
+def test_a_filing_with_more_names_than_any_bill_has_is_refused(column: str) -> None:
+    names = ";".join(f"N{number}" for number in range(1001))
+    (read,) = read_filings([f"scac,bill_of_lading,{column}\nNVXA,H1,{names}\n".encode()], "FILE", 5)
+    assert isinstance(read, InputError)
+    assert column in str(read)

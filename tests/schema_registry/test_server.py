@@ -14,7 +14,7 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from router.codec import raw_schema, schema_ids
 from router.errors import UsageError
-from router.http import serving
+from router.http import address_of, serving
 from router.schema_registry.published import PUBLISHED_RECORDS, published
 from router.schema_registry.server import LONGEST_PATH, schema_registry_app
 
@@ -126,3 +126,9 @@ async def test_an_address_that_is_taken_is_said(server: str) -> None:
     with pytest.raises(UsageError, match="can't be listened on"):
         async with serving(schema_registry_app(), server.removeprefix("http://")):
             pass
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:²", "127.0.0.1:" + "9" * 5000, "127.0.0.1:-1", "nowhere"])
+def test_what_is_no_address_is_said(listen: str) -> None:
+    with pytest.raises(UsageError, match="is no address to listen on"):
+        address_of(listen)

@@ -63,7 +63,7 @@ class SqliteSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    busy_timeout_seconds: float = Field(default=5.0, gt=0)
+    busy_timeout_seconds: float = Field(default=5.0, gt=0, le=3600)
     """How long to wait for another program's write before `TaskRetry`."""
     lookup_seconds: float = Field(default=0.005, gt=0)
     """How often a tailing reader looks whether another process wrote: the greater part of its delay."""
