@@ -102,6 +102,17 @@ class TestFile:
             async with open_sqlite_log(str(path), QUICK) as log:
                 await everything(log, "t")
 
+    async def test_a_file_with_a_damaged_schema_is_called_damaged(self, logs: SqliteLogs) -> None:
+        await new_log(logs)
+        with sqlite3.connect(logs.path) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        content = logs.path.read_bytes()
+        for name in (b"CREATE TABLE topics", b"CREATE TABLE ends", b"CREATE TABLE records"):
+            logs.path.write_bytes(content.replace(name, b"CREATE \x9b\xff" + name[9:]))
+            with pytest.raises(FatalLogError, match="is damaged"):
+                await logs.open()
+
     async def test_a_directory_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(FatalLogError, match=r"nowhere.*directory must exist"):
             async with open_sqlite_log(str(tmp_path / "nowhere" / "snp.db")):

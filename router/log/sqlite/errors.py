@@ -40,3 +40,5 @@ def translated(path: str) -> Iterator[None]:
             raise TaskRetry(f"{path} is locked by another program ({error}). Nothing was written; try again") from error
         advice = _ADVICE.get(code, "could not do what was asked. This is a fault of the router's: report it")
         raise FatalLogError(f"{path} {advice} (SQLite says: {error})") from error
+    except UnicodeDecodeError as error:  # what SQLite says of a damaged schema is that schema's own bytes
+        raise FatalLogError(f"{path} {_DAMAGED} ({error})") from error
