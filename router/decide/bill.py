@@ -55,6 +55,10 @@ from router.model.inputs import (
     Snapshot,
 )
 
+MOST_WORDS: Final = 1000
+"""Said by hand of one bill: all are kept, and weighed against each other at each event. What is beyond goes to the dead
+letters and stops the bill."""
+
 
 class Context(NamedTuple):
     """What a decision sees besides state and record."""
@@ -203,6 +207,8 @@ def _enter_manual(state: BillState, record: ManualEvent, context: Context) -> En
     word = Word(manual_id(context.registry.secret, record), record)
     if word.id in state.words:
         return None
+    if len(state.words) >= MOST_WORDS:
+        raise InputError(f"{MOST_WORDS} things were said of this bill by hand already: no more are taken")
     enter_word(state, word)
     late = record.received_at - record.said_at > context.rules.late_after_minutes * MINUTE
     return Entered(state, OPERATOR, subject=subject_of_word(word), flags=("MANUAL", *(("LATE",) if late else ())))

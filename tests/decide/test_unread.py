@@ -15,6 +15,7 @@ from router.decide.rules import Rules
 from router.model.inputs import Confirmation
 from tests.checking.harness import Harness
 from tests.checking.samples import ABOARD, HOUSE, OTHER_HOUSE, PARTIES, START, dead_letter, event, filing, sailing
+from tests.decide.test_manual import said
 
 RULES = Rules()
 
@@ -244,3 +245,16 @@ def test_a_moment_that_no_calendar_has_stops_its_bill_and_never_the_router(
     decide(router, filing(), wrong._replace(received_at=moment), event("6H", 2, bill=OTHER_HOUSE))
     assert router.status(HOUSE) in ("DO_NOT_LOAD", "HELD")
     assert router.status(OTHER_HOUSE) == "DO_NOT_LOAD"
+
+
+def test_words_by_hand_without_end_are_put_aside_and_the_bill_stays_stopped(
+    router: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deciding, "MOST_WORDS", 3)
+    decide(router, filing(), *(said("PLACE", minute, "2H") for minute in range(3)), said("LIFT", 4))
+    state = router.state(HOUSE)
+    assert state is not None
+    assert len(state.words) == 3
+    assert kinds_of_holds(router)[-1] == "UNREADABLE"
+    (letter,) = router.latest(topics.DEAD_LETTERS).values()
+    assert "said of this bill by hand already" in letter["reason"]
