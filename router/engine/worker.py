@@ -228,13 +228,19 @@ class Worker:
                     break
                 shard.process(record)
             await asyncio.sleep(0)
-        left = self._settings.walk_bills_per_transaction
+        left = 0 if self._is_reading_on(records) else self._settings.walk_bills_per_transaction
         shard.step(min(SLICE_RECORDS, left))  # also without a walk: it says what follows from the records as a whole
         while shard.is_walking and (left := left - SLICE_RECORDS) > 0 and shard.outputs_waiting < MOST_OUTPUTS:
             await asyncio.sleep(0)
             shard.step(min(SLICE_RECORDS, left))
         done = duties.take_up() if duties is not None else []
         return [*shard.take_outputs(), *done]
+
+    def _is_reading_on(self, records: list[Record]) -> bool:
+        """Whether there may be more of the registry. No bill is walked until it is read to its end: after a restart
+        parties and sailings may be missing that were written anew behind the position, since the registry is compacted.
+        """
+        return len(records) >= self._settings.records_per_transaction and records[-1].topic == topics.REGISTRY
 
     async def _nothing_is_left(self, idle: Idle) -> bool:
         """Also in tasks that are not ours (yet): a router that died keeps its own for as long as its session lasts."""
