@@ -109,6 +109,16 @@ class IndexGroup:
         else:
             self.drop(fact.bill)
 
+    def would_hide(self, fact: IndexFact) -> bool:
+        """Whether the fact ends, or weakens, a stop that nobody was told of yet: then `answer` has to come before it.
+        Who shares a box hears of its hold also where the lifting is read in the same transaction."""
+        now, told = self.stopping.get(fact.bill), self.before.get(fact.bill)
+        if now is None or fact.bill not in self.before:
+            return False
+        untold = told is None or not told.fact.stopped or (now.do_not_load and not told.fact.do_not_load)
+        stays = fact.present and fact.stopped and (fact.do_not_load or not now.do_not_load)
+        return untold and not stays
+
     def put(self, entry: IndexEntry) -> None:
         fact = entry.fact
         self.entries[fact.bill] = entry
@@ -146,7 +156,7 @@ def _age(fact: IndexFact) -> tuple[bool, int, str]:
 def answer(group: IndexGroup, key: str) -> tuple[dict[str, IndexEntry | None], list[LinkFact]]:
     """What follows from all that was entered since the last time: which entries that changed (by bill; None: gone), and
     what bills are to be told. Once for many facts: else a thousand of them on one box would tell all others a thousand
-    times."""
+    times; but before one that would hide a stop (`would_hide`)."""
     kind, _, subject = key.partition(":")
     before, decided = group.before, group.deciding
     group.before = {}

@@ -28,6 +28,8 @@ class Index:
         self._at_hand: OrderedDict[str, IndexGroup] = OrderedDict()
         self._changed: dict[str, IndexGroup] = {}
         self._unanswered: dict[str, IndexGroup] = {}
+        self._entries: list[tuple[IndexFact, Answer | None]] = []
+        self._links: list[LinkFact] = []
         self.concerned = 0
         """So many bills at most does an answer to what was entered concern."""
 
@@ -44,6 +46,8 @@ class Index:
     def enter(self, fact: IndexFact) -> None:
         """What a bill says now; counts when `committed`, after `answers`."""
         group = self._group(fact.key)
+        if group.would_hide(fact):
+            self._take_answer(fact.key, group)
         if fact.key not in self._unanswered:
             self._unanswered[fact.key] = group
             self.concerned += len(group.entries)
@@ -52,14 +56,21 @@ class Index:
     def answers(self) -> tuple[list[tuple[IndexFact, Answer | None]], list[LinkFact]]:
         """What follows from the facts entered: entries to be written (without an answer: gone), and what bills are
         told. To be called once all facts of a transaction are entered."""
-        entries: list[tuple[IndexFact, Answer | None]] = []
-        links: list[LinkFact] = []
-        for key, group in self._unanswered.items():
-            changed, told = answer(group, key)
-            entries += [entry or (IndexFact(key, bill, False), None) for bill, entry in changed.items()]
-            links += told
-        self._unanswered, self.concerned = {}, 0
+        for key, group in list(self._unanswered.items()):
+            self._take_answer(key, group)
+        entries, links = self._entries, self._links
+        self._forget_answers()
         return entries, links
+
+    def _take_answer(self, key: str, group: IndexGroup) -> None:
+        changed, told = answer(group, key)
+        self._entries += [entry or (IndexFact(key, bill, False), None) for bill, entry in changed.items()]
+        self._links += told
+        self.concerned += len(told)
+        self._unanswered.pop(key, None)
+
+    def _forget_answers(self) -> None:
+        self._unanswered, self._entries, self._links, self.concerned = {}, [], [], 0
 
     def committed(self) -> None:
         for key, group in self._changed.items():
@@ -75,7 +86,8 @@ class Index:
         self._changed = {}
 
     def abandon(self) -> None:
-        self._changed, self._unanswered, self.concerned = {}, {}, 0
+        self._changed = {}
+        self._forget_answers()
 
     def _group(self, key: str) -> IndexGroup:
         """The key's group, a copy that this transaction may change."""

@@ -56,8 +56,10 @@ def test_every_bill_is_answered_what_the_others_say(facts: list[IndexFact], a_tr
             answered = {bill: one for bill, one in answered.items() if bill != entered.bill}
             answered |= {entered.bill: answer} if answer is not None else {}
         assert answered == answers(said)
-        told |= {link.bill: Answer(link.active, link.do_not_load, link.since) for link in links}
-        assert len(links) == len({link.bill for link in links})
+        for link in links:
+            heard = Answer(link.active, link.do_not_load, link.since)
+            assert told.get(link.bill, Answer()) != heard, "nobody is told the same twice"
+            told[link.bill] = heard
         assert all(told.get(bill, Answer()) == answered.get(bill, Answer()) for bill in {*told, *answered})
         index.committed()
     assert_same(index, restored(list(written.values())), said)
@@ -116,3 +118,26 @@ def assert_same(one: Index, other: Index, said: dict[str, IndexFact]) -> None:
         (entries, links), (others_entries, others_links) = one.answers(), other.answers()
         assert set(entries) == set(others_entries)
         assert sorted(links, key=lambda link: link.bill) == sorted(others_links, key=lambda link: link.bill)
+
+
+def test_a_stop_that_ends_in_the_same_transaction_is_told_all_the_same() -> None:
+    """Who shares the box hears of the hold and of its end, whatever was read together."""
+    index = Index()
+    quiet = [IndexFact(BOX, bill, True) for bill in ("A", "B")]
+    for fact in quiet:
+        index.enter(fact)
+    index.answers()
+    index.enter(quiet[0]._replace(stopped=True, do_not_load=True, since=7))
+    index.enter(quiet[0])
+    _, links = index.answers()
+    assert links == [LinkFact("B", BOX, "BOX", True, True, 7), LinkFact("B", BOX, "BOX", False)]
+
+
+def test_many_stops_that_end_in_the_same_transaction_are_told_once() -> None:
+    index = Index()
+    facts = [IndexFact(BOX, f"NVXA{number}", True, True, since=number) for number in range(300)]
+    for fact in (*facts, *(fact._replace(stopped=False, since=None) for fact in facts)):
+        index.enter(fact)
+    _, links = index.answers()
+    assert len([link for link in links if link.active]) == 300
+    assert len([link for link in links if not link.active]) == 300
