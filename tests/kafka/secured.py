@@ -67,10 +67,14 @@ class SecuredBroker:
         self._node.kill()
 
     def wipe(self) -> None:
-        """Leave nothing of a test before: topics, rights, users but the superuser."""
+        """Leave nothing of a test before: topics, groups, rights, users but the superuser."""
         names = [name for name in self._admin.list_topics(timeout=START_SECONDS).topics if not name.startswith("__")]
         if names:
             for done in self._admin.delete_topics(names).values():
+                done.result(START_SECONDS)
+        groups = [group.group_id for group in self._admin.list_consumer_groups().result(START_SECONDS).valid]
+        if groups:
+            for done in self._admin.delete_consumer_groups(groups).values():
                 done.result(START_SECONDS)
         for done in self._admin.delete_acls([_ANY_RIGHT]).values():
             done.result(START_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,14 @@ KINDS = {
 USER = "webhooks"
 
 
+def _words(operation: str) -> str:
+    """`DescribeConfigs` as confluent-kafka writes it: `DESCRIBE_CONFIGS`."""
+    return re.sub("(?<=[a-z])(?=[A-Z])", "_", operation).upper()
+
+
 def granted() -> list[Right]:
     return [
-        (KINDS[right.resource], right.name, AclOperation[right.operation.upper()]) for right in webhook_rights(USER)
+        (KINDS[right.resource], right.name, AclOperation[_words(right.operation)]) for right in webhook_rights(USER)
     ]
 
 
