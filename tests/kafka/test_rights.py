@@ -78,6 +78,9 @@ async def test_what_was_refused_with_a_transaction_is_never_published(broker: Se
         await log.work([DISPOSITIONS], run)
 
     assert set(outcomes) == {REFUSED}  # Refused by the broker once, and known from then on.
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not await values(admin, PARTY):  # a commit returns when it is decided; readers see it once it is marked
+            await asyncio.sleep(0.05)
     assert await values(admin, PARTY) == [b"0"]
     assert await values(admin, REFUSED) == []
 
