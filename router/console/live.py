@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -48,22 +48,24 @@ class Filter(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    entries: tuple[Entry, ...]
+    rows: tuple[str, ...]
+    """As the page shows them, the oldest first."""
     missed: int
 
 
 class Watcher:
     def __init__(self, wanted: Filter) -> None:
         self._wanted = wanted
-        self._waiting: deque[Entry] = deque(maxlen=KEPT)
+        self._waiting: deque[str] = deque(maxlen=KEPT)
         self._missed = 0
         self._something = asyncio.Event()
 
-    def tell(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
+    def tell(self, entries: Iterable[tuple[Entry, str]]) -> None:
+        """Entries, each with its row."""
+        for entry, row in entries:
             if self._wanted.wants(entry):
                 self._missed += len(self._waiting) == KEPT
-                self._waiting.append(entry)
+                self._waiting.append(row)
                 self._something.set()
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
@@ -84,7 +86,9 @@ class Watcher:
 
 
 class Hub:
-    def __init__(self) -> None:
+    def __init__(self, row_of: Callable[[Entry], str]) -> None:
+        """`row_of` makes what is shown of an entry: once, however many watch."""
+        self._row_of = row_of
         self._watchers: set[Watcher] = set()
 
     @property
@@ -92,8 +96,10 @@ class Hub:
         return len(self._watchers) >= MOST_WATCHERS
 
     def tell(self, entries: list[Entry]) -> None:
-        for watcher in self._watchers:
-            watcher.tell(entries)
+        if self._watchers:
+            shown = [(entry, self._row_of(entry)) for entry in entries]
+            for watcher in self._watchers:
+                watcher.tell(shown)
 
     @contextmanager
     def watching(self, wanted: Filter) -> Iterator[Watcher]:

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 
 from router.console.access import Session
 from router.console.desk import Desk
+from router.console.index import Entry
 from router.console.shown import STATUSES, moment
 
 _TEMPLATES: Final = Environment(
@@ -56,3 +57,8 @@ def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **
 
 def problem(request: Request, status: HTTPStatus, text: str) -> Response:
     return page(request, "problem.html", status, title=status.phrase, text=text)
+
+
+def row_of(entry: Entry) -> str:
+    """An entry as a row of the notices' table."""
+    return rendered("rows.html", entries=[entry])

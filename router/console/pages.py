@@ -16,7 +16,7 @@ from starlette.routing import Route
 from router.console.desk import Desk
 from router.console.index import MOST_FOUND, Found
 from router.console.live import Filter
-from router.console.page import desk_of, page, rendered
+from router.console.page import desk_of, page
 from router.console.shown import bars, pieces
 from router.decide.registry import Registry
 from router.engine.receipts import sentence
@@ -58,10 +58,10 @@ async def live(request: Request) -> Response:
         with desk.hub.watching(wanted) as watcher:
             yield ": here\n\n"
             async for delivery in watcher.deliveries():
-                if not delivery.entries:
+                if not delivery.rows:
                     yield ": still here\n\n"
                     continue
-                yield _event(rendered("rows.html", entries=reversed(delivery.entries)), delivery.missed)
+                yield _event("".join(reversed(delivery.rows)), delivery.missed)
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 

@@ -13,6 +13,7 @@ from router.console.figures import DeskFigures
 from router.console.follower import Follower
 from router.console.index import Index
 from router.console.live import Hub
+from router.console.page import row_of
 from router.console.settings import ConsoleSettings
 from router.console.watching import keep_watching
 from router.decide.rules import Rules
@@ -29,7 +30,7 @@ async def serve_console(
 
     At `status_listen`, where it is given, `/metrics`, `/live` and `/ready` are answered: to who may not log in.
     """
-    index, hub = Index(settings.index_file, rules), Hub()
+    index, hub = Index(settings.index_file, rules), Hub(row_of)
     await index.open()
     follower = Follower(log, index, hub)
     desk = Desk(log, rules, index, hub, follower, Access(settings.access))

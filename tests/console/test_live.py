@@ -19,6 +19,10 @@ FREE = entry("C", ("SLTC", "release"), status="RELEASED")
 UNTOLD = entry("D")
 
 
+def bill_of(entry: Entry) -> str:
+    return str(entry.fields["bill"])
+
+
 def wanted(given: Filter) -> str:
     return "".join(one.fields["bill"] for one in (HELD, STOPPED, FREE, UNTOLD) if given.wants(one))
 
@@ -34,17 +38,17 @@ def test_each_filter_lets_its_own_through() -> None:
 
 
 async def test_a_browser_that_does_not_keep_up_is_told_how_much_it_missed() -> None:
-    hub = Hub()
+    hub = Hub(bill_of)
     with hub.watching(Filter()) as watcher:
         hub.tell([entry(str(number), ("SLTC", "hold")) for number in range(KEPT + 30)])
         delivery = await anext(watcher.deliveries())
-    assert len(delivery.entries) == KEPT
+    assert len(delivery.rows) == KEPT
     assert delivery.missed == 30
-    assert delivery.entries[-1].fields["bill"] == str(KEPT + 29), "the newest are kept"
+    assert delivery.rows[-1] == str(KEPT + 29), "the newest are kept"
 
 
 async def test_who_has_left_is_told_nothing_more() -> None:
-    hub = Hub()
+    hub = Hub(bill_of)
     for _ in range(2 * MOST_WATCHERS):
         with hub.watching(Filter()):
             assert not hub.is_full
@@ -52,7 +56,7 @@ async def test_who_has_left_is_told_nothing_more() -> None:
 
 
 def test_there_is_a_most() -> None:
-    hub = Hub()
+    hub = Hub(bill_of)
     opened = [hub.watching(Filter()) for _ in range(MOST_WATCHERS)]
     for one in opened:
         one.__enter__()
