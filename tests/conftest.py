@@ -1,5 +1,9 @@
 """Brokers are started once for all tests, and only if one asks."""
 
-from tests.kafka.fixtures import kafka, secured
+import pytest
+
+pytest.register_assert_rewrite("tests.log.contract")
+
+from tests.kafka.fixtures import kafka, secured  # noqa: E402 - what is imported before can't be rewritten
 
 __all__ = ["kafka", "secured"]
