@@ -15,7 +15,7 @@ from router.decide.registry import Registry
 from router.errors import LogError
 from router.log.interface import Log, Record
 from router.log.retry import growing_pauses
-from router.model.registry import Heard, LateTally, Outage, Party, RegistryNote, Sailing
+from router.model.registry import Outage, RegistryValue
 
 BATCH: Final = 2000
 """Records entered at once: readers of the index wait for no more than that."""
@@ -29,9 +29,7 @@ class Follower:
     def __init__(self, log: Log, index: Index, hub: Hub) -> None:
         self.registry = Registry()
         self.outages: dict[str, Outage] = {}
-        """All there were, by id."""
-        self.heard: dict[tuple[str, str | None], Heard] = {}
-        """When each feed was last heard, by feed and port."""
+        """All there were, by id: the registry itself keeps those that last."""
         self.caught_up = asyncio.Event()
         """Set once all that was on the log at the start is in the index."""
         self.trouble: str | None = None
@@ -63,17 +61,15 @@ class Follower:
                 await asyncio.sleep(pause)
 
     async def _follow_registry(self) -> None:
-        registry, outages, heard = Registry(), dict[str, Outage](), dict[tuple[str, str | None], Heard]()
+        registry, outages = Registry(), dict[str, Outage]()
         async for batch in self._log.read([topics.REGISTRY]):
             for record in batch:
                 value = codec.decode_value(record.value) if record.value is not None else None
-                if isinstance(value, Party | Sailing | RegistryNote | Outage | LateTally):
+                if isinstance(value, RegistryValue):
                     registry.apply(value, record.offset)
                 if isinstance(value, Outage):
                     outages[value.id] = value
-                elif isinstance(value, Heard):
-                    heard[value.feed, value.port] = value
-            self.registry, self.outages, self.heard = registry, outages, heard
+            self.registry, self.outages = registry, outages
 
     async def _follow_bills(self) -> None:
         progress = await self._index.progress()

@@ -152,9 +152,9 @@ async def waiting(request: Request) -> Response:
 
 async def feeds(request: Request) -> Response:
     """When each feed was last heard, and every outage there was, the latest first."""
-    follower = desk_of(request).follower
-    heard = sorted(follower.heard.values(), key=lambda one: (one.feed, one.port or ""))
-    history = sorted(follower.outages.values(), key=lambda one: one.began_at, reverse=True)
+    desk = desk_of(request)
+    heard = sorted((feed, port or "", at) for (feed, port), at in desk.registry.heard.items())
+    history = sorted(desk.follower.outages.values(), key=lambda one: one.began_at, reverse=True)
     return page(request, "feeds.html", heard=heard, history=history, now=now_milliseconds())
 
 

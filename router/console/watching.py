@@ -43,8 +43,8 @@ async def show(desk: Desk, figures: DeskFigures) -> None:
         figures.outages.labels(kind).set(
             sum(one.kind == kind and one.ended_at is None for one in desk.follower.outages.values())
         )
-    for heard in desk.follower.heard.values():
-        figures.silence.labels(heard.feed, heard.port or "").set(max(0, now - heard.at) / MILLISECONDS)
+    for (feed, port), at in desk.registry.heard.items():
+        figures.silence.labels(feed, port or "").set(max(0, now - at) / MILLISECONDS)
     figures.unread.clear()
     figures.unread_age.clear()
     for unread in desk.watched.unread:

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from router.model.bill import outage_key
 
-PARTY_STATUSES = ("certifying", "live", "suspended", "external")
-LINE_ROLES = ("operator", "charterer")
 SCOPES = ("own", "do-not-load", "holds", "all")
 
 
