@@ -37,7 +37,7 @@ def check(
     Nothing is changed. Ends with 1 if there is any problem, with 2 if the settings can't be used.
     """
     session = session_of(context)
-    session.settings.decision_rules()
+    codes = session.settings.decision_rules().codes
     problems = [f"environment: {name} sets nothing, there is no such setting" for name in unknown_variables()]
     registry = run(_registered(session))
     new_parties = list(_values(parties, read_parties, problems))
@@ -47,7 +47,7 @@ def check(
     for sailing in _values(sailings, read_sailings, problems):
         registry.apply(sailing)
     problems += [problem for problem in registry_problems(registry) if problem not in problems]
-    _report(problems, registry, form)
+    _report(problems, registry, codes.version, form)
 
 
 def _values(
@@ -69,14 +69,14 @@ async def _registered(session: Session) -> Registry:
         return Registry()
 
 
-def _report(problems: list[str], registry: Registry, form: Format) -> None:
+def _report(problems: list[str], registry: Registry, codes: str, form: Format) -> None:
     counts = {"parties": len(registry.parties), "sailings": len(registry.sailings)}
     if form is Format.JSON:
-        emit(counts | {"problems": problems})
+        emit(counts | {"codes": codes, "problems": problems})
     else:
         for problem in problems:
             console().print(f"problem: {problem}", markup=False, soft_wrap=True)
-        words = f"{counts['parties']} parties, {counts['sailings']} sailings: "
+        words = f"{counts['parties']} parties, {counts['sailings']} sailings, disposition codes of {codes}: "
         words += f"{len(problems)} problems" if problems else "nothing wrong"
         console().print(words, markup=False)
     if problems:

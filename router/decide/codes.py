@@ -7,11 +7,11 @@ Source of the rows: CBP CAMIR V19, appendix D (March 2025); the `provenance` col
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from router.errors import UsageError
 
@@ -43,6 +43,10 @@ class Effect(StrEnum):
     INFO = "INFO"
     ALERT = "ALERT"
     VESSEL = "VESSEL"
+
+
+OTHER_HALF: Final = {Effect.PLACE: Effect.LIFT, Effect.LIFT: Effect.PLACE}
+"""A hold and its removal name each other."""
 
 
 class Code(NamedTuple):
@@ -92,7 +96,7 @@ class CodeTable:
 def load_codes(extra: Path | None = None) -> CodeTable:
     """The bundled table; rows of `extra`, a CSV of the same columns, are added to it or replace rows of it.
 
-    Raises UsageError naming file and row.
+    Raises UsageError naming file and row, or the codes that contradict each other.
     """
     bundled = resources.files("router.decide").joinpath("disposition_codes.csv").read_text("utf-8").splitlines()
     version = bundled[0].removeprefix("# version: ").split(" ", 1)[0]
@@ -104,7 +108,25 @@ def load_codes(extra: Path | None = None) -> CodeTable:
         except (OSError, ValueError, csv.Error) as error:
             raise UsageError(f"the disposition codes in {extra} can't be read: {error}") from error
         version = f"{version}+{extra.name}"
+    if wrong := list(_contradictions(codes)):
+        raise UsageError(f"{extra or 'disposition_codes.csv'} and the bundled codes together: {'; '.join(wrong)}")
     return CodeTable(version, codes.values())
+
+
+def _contradictions(codes: Mapping[str, Code]) -> Iterator[str]:
+    """What would stay silent until cargo is at stake: a removal that lifts nothing, a release that is never taken
+    back."""
+    revoked = frozenset[str]().union(*(code.cancels for code in codes.values() if code.effect is Effect.REVOKE))
+    for code in codes.values():
+        for named in sorted((code.pair | code.cancels) - codes.keys()):
+            yield f"{code.code} names {named}, which is not there"
+        if code.effect in OTHER_HALF:
+            other = OTHER_HALF[code.effect]
+            mutual = [codes[name] for name in code.pair if name in codes and code.code in codes[name].pair]
+            if len(mutual) < len(code.pair) or not mutual or any(one.effect is not other for one in mutual):
+                yield f"{code.code} ({code.effect}) and a {other} have to name each other in the column pair"
+        elif (code.effect is Effect.RELEASE or code.authority) and code.code not in revoked:
+            yield f"{code.code} ({code.effect}) is in the column cancels of no {Effect.REVOKE}: nothing takes it back"
 
 
 def _read(lines: Iterable[str], name: str) -> list[Code]:
