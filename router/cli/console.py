@@ -78,14 +78,20 @@ def add(
 
 @user_app.command("remove")
 def remove(context: typer.Context, name: Name) -> None:
-    """Take a user out; an open session of theirs ends with the next page."""
+    """Take a user out; an open session of theirs ends with the next page.
+
+    Example:  [bold]snp-router console user remove alice[/bold]
+    """
     _users(session_of(context)).remove(name)
     say(f"{name} may not log in any more")
 
 
 @user_app.command("list")
 def names(context: typer.Context) -> None:
-    """Who may log in, and as what."""
+    """Who may log in, and as what.
+
+    Example:  [bold]snp-router console user list[/bold]
+    """
     users = _users(session_of(context)).names()
     if not users:
         say(NOBODY)

@@ -8,14 +8,19 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
-from router.cli.main import global_options_first
+from router.cli.main import app, global_options_first
 from router.demo.scenario import FILES
 from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, Command
+
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def wait_for(true: Callable[[], bool]) -> None:
@@ -160,22 +165,27 @@ def test_global_options_may_stand_anywhere() -> None:
     assert global_options_first(["ingest", "--", "--log"]) == ["ingest", "--", "--log"]
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["demo", "import parties", "import sailings", "import filings", "import bills", "ingest", "run", "tail",
-     "bill show", "bill confirm", "explain", "dead-letters list", "dead-letters show", "dead-letters retry",
-     "parties", "sailings", "check", "waiting list", "contacts",
-     "outage declare", "outage change", "outage end", "outage list", "outage checklist", "hold place", "hold lift",
-     "release", "paper add", "paper list", "paper matches", "paper match", "resync"],
-)  # fmt: skip
-def test_every_command_s_help_has_an_example(words: str) -> None:
-    from typer.testing import CliRunner
+def commands_in(group: Any, *words: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every command there is: its words and its help."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_in(command, *words, name)
+        else:
+            yield (*words, name), command.help or ""
 
-    from router.cli.main import app
 
-    shown = CliRunner().invoke(app, [*words.split(), "--help"])
-    assert shown.exit_code == 0
-    assert f"Example:  snp-router {words}" in " ".join(shown.output.split("\n"))
+COMMANDS = dict(commands_in(get_command(app)))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_s_help_has_an_example(words: tuple[str, ...]) -> None:
+    assert re.search(rf"^Example:  \[bold\]snp-router (--\S+ \S+ )?{' '.join(words)}\b", COMMANDS[words], re.MULTILINE)
+
+
+def test_every_command_is_in_the_readme() -> None:
+    table = README.read_text().partition("## The commands")[2].partition("\n## ")[0]
+    named = {name for cell in re.findall(r"`([^`]*)`", table) for name in re.findall(r"[a-z-]+", cell)}
+    assert {words[0] for words in COMMANDS} - named == set()
 
 
 def test_the_exit_codes_are_in_the_help(command: Command) -> None:
