@@ -19,7 +19,6 @@ from router.cli.main import app, global_options_first
 from router.demo.scenario import FILES
 from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, Command
 
-
 README = Path(__file__).parents[2] / "README.md"
 
 
