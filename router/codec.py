@@ -172,7 +172,7 @@ def _typed_decoder(name: str) -> avro.Decode:
 FedValue = Disposition | Filing | Snapshot | Confirmation | DeadLetter | ManualEvent | PaperBill | PaperMatch
 Value = FedValue | RegistryValue | IndexFact | LinkFact | Handover | TakenOver
 
-NAME_OF: Final[dict[type, str]] = {
+NAME_OF: Final[dict[type[Value], str]] = {
     Disposition: "disposition",
     Filing: "filing",
     Snapshot: "snapshot",

@@ -226,7 +226,7 @@ def _enter_link(state: BillState, record: LinkFact, context: Context) -> Entered
     return Entered(state, LINK)
 
 
-_ENTER: Final[dict[type, Callable[[BillState, Any, Context], Entered | None]]] = {
+_ENTER: Final[dict[type[BillRecord], Callable[[BillState, Any, Context], Entered | None]]] = {
     Disposition: _enter_disposition,
     DeadLetter: _enter_dead_letter,
     Filing: _enter_filing,

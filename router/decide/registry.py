@@ -7,10 +7,22 @@ five places (M01 35-39), so also by the cut form, if exactly one sailing of that
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from router.decide.outages import Outages, counted, entered
-from router.model.registry import SILENT, Heard, LateTally, Line, Outage, Party, RegistryNote, RegistryValue, Sailing
+from router.model.registry import (
+    SILENT,
+    Heard,
+    LateTally,
+    Line,
+    Outage,
+    Party,
+    RegistryNote,
+    RegistryValue,
+    Request,
+    RequestDone,
+    Sailing,
+)
 
 CAMIR_VOYAGE_WIDTH: Final = 5
 SAME_ROTATION_DAYS: Final = 30
@@ -48,36 +60,28 @@ class Registry:
 
     def apply(self, value: RegistryValue, offset: int = 0) -> None:
         """`offset` is the record's in the registry: an epoch is a place, not a count, since compaction drops notes."""
-        if isinstance(value, Outage):
-            self.outages = entered(self.outages, value)
-            self.remember(value)
-            return
-        if isinstance(value, Heard):
-            self.heard[value.feed, value.port] = max(value.at, self.heard.get((value.feed, value.port), 0))
-            return
-        if isinstance(value, LateTally):
-            self.outages = counted(self.outages, value)
-            return
-        if not (isinstance(value, RegistryNote) and value.kind == "tick"):
-            self._forget_audiences()
-        if isinstance(value, Party):
-            self._drop_party(value.scac)
-            self.parties[value.scac] = value
-            for scac in value.aliases:
-                self._scacs[scac] = value.scac
-            if value.status == "external":  # its SCAC may have gone to another party, whichever of the two came first
-                self._scacs.setdefault(value.scac, value.scac)
-            else:
-                self._scacs[value.scac] = value.scac
-        elif isinstance(value, Sailing):
-            self._drop_sailing(value.sailing_id)
-            self.sailings[value.sailing_id] = value
-            for line in value.lines:
-                self._by_voyage.setdefault((value.imo_number, line.scac), set()).add(value.sailing_id)
-            if value.vessel_name:
-                self._vessels[value.imo_number] = value.vessel_name
-        elif isinstance(value, RegistryNote):
-            self._note(value, offset)
+        match value:
+            case Party():
+                self._forget_audiences()
+                self._take_party(value)
+            case Sailing():
+                self._forget_audiences()
+                self._take_sailing(value)
+            case RegistryNote():
+                if value.kind != "tick":
+                    self._forget_audiences()
+                self._note(value, offset)
+            case Outage():
+                self.outages = entered(self.outages, value)
+                self.remember(value)
+            case Heard():
+                self.heard[value.feed, value.port] = max(value.at, self.heard.get((value.feed, value.port), 0))
+            case LateTally():
+                self.outages = counted(self.outages, value)
+            case Request() | RequestDone():
+                pass  # what a task does about them is its own (resync.py)
+            case _:
+                assert_never(value)
 
     def keep_audience(self, alike: tuple[Any, ...], audience: Any, weight: int, most: int) -> None:
         """Until the registry changes, or all that are kept weigh more than `most`."""
@@ -108,6 +112,24 @@ class Registry:
             self.missing_topics.add(note.key)
         elif note.kind == "back":
             self.missing_topics.discard(note.key)
+
+    def _take_party(self, party: Party) -> None:
+        self._drop_party(party.scac)
+        self.parties[party.scac] = party
+        for scac in party.aliases:
+            self._scacs[scac] = party.scac
+        if party.status == "external":  # its SCAC may have gone to another party, whichever of the two came first
+            self._scacs.setdefault(party.scac, party.scac)
+        else:
+            self._scacs[party.scac] = party.scac
+
+    def _take_sailing(self, sailing: Sailing) -> None:
+        self._drop_sailing(sailing.sailing_id)
+        self.sailings[sailing.sailing_id] = sailing
+        for line in sailing.lines:
+            self._by_voyage.setdefault((sailing.imo_number, line.scac), set()).add(sailing.sailing_id)
+        if sailing.vessel_name:
+            self._vessels[sailing.imo_number] = sailing.vessel_name
 
     def _drop_party(self, scac: str) -> None:
         old = self.parties.pop(scac, None)

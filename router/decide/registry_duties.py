@@ -20,7 +20,7 @@ from router.decide.rules import Rules
 from router.decide.walk import Walk
 from router.errors import InputError
 from router.log.interface import Output, Record
-from router.model.registry import Heard, Outage, Party, RegistryNote, RegistryValue, Request, RequestDone, Sailing
+from router.model.registry import LateTally, Outage, Party, RegistryNote, RegistryValue, Request, RequestDone
 
 TICK: Final = "tick"
 
@@ -67,12 +67,14 @@ class RegistryDuties:
         self._mark_committed()
 
     def load(self, record: Record) -> None:
-        """Take in a registry record from before the position: it was acted on already. Outages and requests are in the
-        position itself."""
-        value = _registry_value(record.value) if record.value is not None else None
+        """Take in a registry record from before the position: it was acted on already. Outages, what came late after
+        them, and requests are in the position itself."""
+        if record.value is None:
+            return
+        value = _registry_value(record.value)
         if isinstance(value, Outage):
             self.registry.remember(value)
-        elif isinstance(value, Party | Sailing | RegistryNote | Heard):
+        elif not isinstance(value, LateTally | Request | RequestDone):
             self.registry.apply(value, record.offset)
 
     def for_position(self) -> dict[str, Any]:
@@ -97,8 +99,6 @@ class RegistryDuties:
             yield from self.resyncs.ask(value, self.registry)
         elif isinstance(value, RequestDone):
             yield from self.resyncs.hear(value)
-        elif isinstance(value, Heard):
-            self.registry.apply(value)
         else:
             before = self.registry.outages
             self.registry.apply(value, origin.offset)

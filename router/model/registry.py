@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from router.model.bill import outage_key
 
@@ -184,6 +184,8 @@ def registry_key(value: RegistryValue) -> bytes:
             key = request_key(value.id)
         case RequestDone():
             key = f"done:{value.request}:{value.task}"
+        case _:
+            assert_never(value)
     return key.encode()
 
 
