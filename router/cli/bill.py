@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from router.cli import show
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
@@ -56,9 +57,9 @@ def confirm_bill(
         return
     contradictions = ("what contradicts CBP",) if confirmed.contradictions else ()
     settled = ", ".join((*confirmed.doubts, *(f"{kind} hold" for kind in confirmed.holds), *contradictions))
-    console().print(f"confirmed: {settled}; {len(confirmed.covers)} events covered", markup=False)
+    console().print(f"confirmed: {settled}; {len(confirmed.covers)} events covered")
     if confirmed.letters:
-        console().print(f"dead letters settled: {', '.join(confirmed.letters)}", markup=False)
+        console().print(f"dead letters settled: {', '.join(confirmed.letters)}")
     say("`snp-router run` applies it and tells the parties")
 
 
@@ -74,7 +75,7 @@ def explain_bill(context: typer.Context, bill: Bill, form: FormatOption = Format
         return
     console().print(explained_table(view.key, explained))
     if view.state.waiting:
-        console().print(f"\nwaiting: {', '.join(view.state.waiting)}", style="yellow", markup=False)
+        console().print(f"\nwaiting: {', '.join(view.state.waiting)}", style="yellow")
 
 
 async def _read(session: Session, key: str) -> BillView:
@@ -117,6 +118,6 @@ def explained_table(key: str, explained: list[Explained]) -> Table:
     for one in explained:
         last = one.last_notice
         why = show.kind_text(last["kind"]) if last else one.reason or ""
-        mark = "[green]yes[/]" if one.told else "[red]no[/]"
+        mark = Text("yes", "green") if one.told else Text("no", "red")
         rows.add_row(one.recipient, mark, "\n".join(one.roles), "\n".join(one.rules), why)
     return rows

@@ -75,9 +75,9 @@ def _report(problems: list[str], registry: Registry, codes: str, form: Format) -
         emit(counts | {"codes": codes, "problems": problems})
     else:
         for problem in problems:
-            console().print(f"problem: {problem}", markup=False, soft_wrap=True)
+            console().print(f"problem: {problem}", soft_wrap=True)
         words = f"{counts['parties']} parties, {counts['sailings']} sailings, disposition codes of {codes}: "
         words += f"{len(problems)} problems" if problems else "nothing wrong"
-        console().print(words, markup=False)
+        console().print(words)
     if problems:
         raise typer.Exit(ExitCode.PROBLEMS)

@@ -96,7 +96,7 @@ def names(context: typer.Context) -> None:
     if not users:
         say(NOBODY)
     for name, role in sorted(users.items()):
-        console().print(f"{name}  {role}", markup=False)
+        console().print(f"{name}  {role}")
 
 
 def _users(session: Session) -> Users:

@@ -59,9 +59,9 @@ def show_letter(
     out = console()
     for name, value in _fields(letter).items():
         if value is not None:
-            out.print(f"{name:<17} {value}", markup=False, soft_wrap=True)
+            out.print(f"{name:<17} {value}", soft_wrap=True)
     out.print()
-    out.print(readable(letter.content), markup=False, soft_wrap=True)
+    out.print(readable(letter.content), soft_wrap=True)
 
 
 @app.command("retry")
@@ -100,7 +100,7 @@ def _report(result: Retried, form: Format) -> None:
     elif result.problem:
         say(f"{letter_id[: show.ID_SHOWN]}: left as it is: {result.problem}")
     else:
-        console().print(f"{letter_id[: show.ID_SHOWN]}: {result.events} events fed in", markup=False)
+        console().print(f"{letter_id[: show.ID_SHOWN]}: {result.events} events fed in")
 
 
 async def _list(session: Session) -> list[DeadLetter]:

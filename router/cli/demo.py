@@ -136,4 +136,4 @@ def _next(file: Path, out: Console) -> None:
         f"tail --party {PARTIES[-1]} --until-end --kind hold --format json",
         "tail --waiting --until-end",
     ):
-        out.print(f"    {_as_typed()} --log {url} {command}", markup=False, soft_wrap=True, style="cyan")
+        out.print(f"    {_as_typed()} --log {url} {command}", soft_wrap=True, style="cyan")

@@ -136,9 +136,9 @@ def _report(relayed: Relayed, form: Format) -> None:
         emit(plain_value(encode_value(relayed.event)) | {"status": relayed.status, "told": told})
         return
     out = console()
-    out.print(f"{relayed.bill}: {relayed.status} from now on", markup=False)
+    out.print(f"{relayed.bill}: {relayed.status} from now on")
     for one in relayed.told:
-        out.print(f"  {one.kind.upper()} to {one.recipient}", markup=False)
+        out.print(f"  {one.kind.upper()} to {one.recipient}")
     if not relayed.known:
         say("nothing was known of this bill: is the number right? Whoever it names will be told when it is known")
     say("`snp-router run` tells them")

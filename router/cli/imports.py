@@ -127,7 +127,7 @@ def _finish(kind: str, done: Changes | int, problems: list[InputError], notes: l
         wrong = [{"place": problem.place, "reason": problem.reason} for problem in problems]
         emit({"imported": kind, **changes, "problems": wrong, "notes": notes})
     else:
-        console().print(f"{kind}: {_words(done)}", markup=False)
+        console().print(f"{kind}: {_words(done)}")
         for note in notes:
             say(f"note: {note}")
         for problem in problems:

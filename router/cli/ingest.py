@@ -88,7 +88,7 @@ async def _watch(session: Session, path: Path, settle_seconds: float, feed: str,
         if form is Format.JSON:
             emit({"file": str(moved)} | summary_fields(intake))
         else:
-            console().print(f"{moved}: {summary_words(intake)}", markup=False)
+            console().print(f"{moved}: {summary_words(intake)}")
 
     async with session.writing() as log:
         say(f"watching {path}; Ctrl-C stops")
@@ -117,7 +117,7 @@ def _report(intake: Intake, form: Format) -> None:
         say(f"note: {note}")
     for problem in intake.problems[:SHOWN_PROBLEMS]:
         say(f"not read: {problem}")
-    console().print(f"{_count(intake.files, 'file')}: {summary_words(intake)}", markup=False)
+    console().print(f"{_count(intake.files, 'file')}: {summary_words(intake)}")
     if intake.dead_letters:
         say("what could not be read is kept whole: `snp-router dead-letters list` (after `snp-router run`)")
 

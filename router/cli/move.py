@@ -44,12 +44,11 @@ async def _move(session: Session, source: str, target: str) -> None:
         assert isinstance(log, KafkaLog)
         moved = await move_log(file, log, now_milliseconds(), lambda name, count: say(f"{name}: {count:,} records"))
     if moved.already:
-        console().print(f"{path} was moved to {target} before; nothing was left to do", markup=False)
+        console().print(f"{path} was moved to {target} before; nothing was left to do")
         return
     console().print(
         f"moved {moved.records:,} records to {target}, read back and found the same. {path} takes no records any more: "
         f"run on with --log {target}",
-        markup=False,
     )
     if session.settings.partitions != moved.partitions:
         say(f"set partitions = {moved.partitions} in the settings: the log has so many, for good")

@@ -154,11 +154,11 @@ def print_checklist(
             emit({"who": step.who, "what": step.what, "fields": {field.name: field.value for field in step.fields}})
     else:
         out = console()
-        out.print(f"Outage checklist, port {port}. {SOURCE}.", markup=False)
+        out.print(f"Outage checklist, port {port}. {SOURCE}.")
         for number, step in enumerate(steps, 1):
-            out.print(f"\n[ ] {number}. {step.who}: {step.what}", markup=False)
+            out.print(f"\n[ ] {number}. {step.who}: {step.what}")
             for field in step.fields:
-                out.print(f"       {field.name}: {field.value or '____________________'}", markup=False)
+                out.print(f"       {field.name}: {field.value or '____________________'}")
 
 
 async def _checklist(session: Session, port: str, carrier: str | None, now: int) -> list[Step]:
@@ -178,7 +178,7 @@ def _done(what: str, view: OutageView, form: Format) -> None:
     if form is Format.JSON:
         emit(fields)
         return
-    console().print(f"{what}: outage {fields['id']}, {scope_words(fields)}: {fields['reason']}", markup=False)
+    console().print(f"{what}: outage {fields['id']}, {scope_words(fields)}: {fields['reason']}")
     say("`snp-router run` tells the parties")
 
 

@@ -117,7 +117,7 @@ def _added(taken: Taken, form: Format) -> None:
         wrong = [{"place": problem.place, "reason": problem.reason} for problem in taken.problems]
         emit({"added": taken.count, "problems": wrong})
     else:
-        console().print(f"paper bills: {taken.count} taken in", markup=False)
+        console().print(f"paper bills: {taken.count} taken in")
         for problem in taken.problems:
             say(f"problem: {problem}")
     if taken.problems:
@@ -259,7 +259,7 @@ def match_bills(
         for word in done:
             emit(plain_value(encode_value(word)))
     else:
-        console().print(f"matched: {len(done)} paper bills", markup=False)
+        console().print(f"matched: {len(done)} paper bills")
         if done:
             say("`snp-router run` sends what was sent again, with the electronic number")
     for problem in problems:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
@@ -34,7 +35,7 @@ def show(context: typer.Context, scac: Scac, form: FormatOption = Format.TABLE) 
     for name, value in fields.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         if shown not in (None, ""):
-            console().print(f"{name.replace('_', ' ')}: {shown}", markup=False, soft_wrap=True)
+            console().print(f"{name.replace('_', ' ')}: {shown}", soft_wrap=True)
 
 
 @app.command("live")
@@ -45,7 +46,7 @@ def live(context: typer.Context, scac: Scac) -> None:
     """
     party, changed = run(_change(session_of(context), scac, "live"))
     words = "is live: `snp-router run` sends it the status now of its open bills" if changed else "is live already"
-    console().print(f"{party.scac} {words}", markup=False)
+    console().print(f"{party.scac} {words}")
 
 
 @app.command("suspend")
@@ -57,7 +58,7 @@ def suspend(context: typer.Context, scac: Scac) -> None:
     To cut off what it may read as well:  snp-router provision revoke SLTC
     """
     party, changed = run(_change(session_of(context), scac, "suspended"))
-    console().print(f"{party.scac} is suspended{'' if changed else ' already'}", markup=False)
+    console().print(f"{party.scac} is suspended{'' if changed else ' already'}")
 
 
 def certify(context: typer.Context, scac: Scac, form: FormatOption = Format.TABLE) -> None:
@@ -88,15 +89,15 @@ def _print(standing: Standing) -> None:
         table.add_column(name, overflow="fold")
     for sample in standing.samples:
         table.add_row(
-            sample.name, sample.kind, sample.status or "", "yes" if sample.read else "[red]no[/]", sample.says
+            sample.name, sample.kind, sample.status or "", "yes" if sample.read else Text("no", "red"), sample.says
         )
     console().print(table)
     read = sum(sample.read for sample in standing.samples)
-    console().print(f"{party.scac} has read {read} of {len(standing.samples)}", markup=False)
+    console().print(f"{party.scac} has read {read} of {len(standing.samples)}")
     if standing.receipt.unknown:
         say(f"nobody can tell what {party.scac} has read: {standing.receipt.unknown}")
     elif standing.is_complete and party.status == "certifying":
-        console().print(f"next: snp-router party live {party.scac}", markup=False)
+        console().print(f"next: snp-router party live {party.scac}")
 
 
 def _counts(standing: Standing) -> dict[str, Any]:

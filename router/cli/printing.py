@@ -10,6 +10,7 @@ import typer
 
 from router.cli.session import say
 from router.errors import UsageError
+from router.harmless import harmless
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -40,4 +41,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: harmless(value) if type(value) is str else value,
     )

@@ -116,7 +116,7 @@ def _show(lines: list[str], form: Format) -> None:
             sign, _, text = line.partition(" ")
             emit({"change": sign, "what": text})
         else:
-            console().print(line, markup=False, soft_wrap=True)
+            console().print(line, soft_wrap=True)
 
 
 async def _with(session: Session, work: Callable[[Provisioning], Awaitable[T]]) -> T:

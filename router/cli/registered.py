@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.codec import encode_value
@@ -38,7 +39,7 @@ def sailings(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
 
 
 def _print(
-    values: Sequence[Party | Sailing], columns: tuple[str, ...], rows: Iterable[Sequence[str]], form: Format
+    values: Sequence[Party | Sailing], columns: tuple[str, ...], rows: Iterable[Sequence[str | Text]], form: Format
 ) -> None:
     if form is Format.JSON:
         for value in values:
@@ -55,9 +56,9 @@ def _print(
     console().print(table)
 
 
-def _party_cells(party: Party, registry: Registry) -> Sequence[str]:
+def _party_cells(party: Party, registry: Registry) -> Sequence[str | Text]:
     contact = " ".join(filter(None, (party.contact_name, party.contact_phone, party.contact_email)))
-    topic = party.topic + (" [red](missing)[/]" if party.topic in registry.missing_topics else "")
+    topic = Text.assemble(party.topic, (" (missing)" if party.topic in registry.missing_topics else "", "red"))
     return party.scac, party.name or "", party.status, ", ".join(party.roles), ", ".join(party.aliases), contact, topic
 
 

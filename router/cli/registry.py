@@ -64,6 +64,6 @@ def _show(standings: list[Standing], form: Format) -> None:
             emit({"subject": schema.subject, "version": schema.version, "id": number, "problem": problem})
         else:
             words = f"id {number}" if number is not None else problem or "not registered"
-            console().print(f"{schema.subject}, our version {schema.version}: {words}", markup=False, soft_wrap=True)
+            console().print(f"{schema.subject}, our version {schema.version}: {words}", soft_wrap=True)
     if any(standing.id is None for standing in standings):
         raise typer.Exit(ExitCode.PROBLEMS)

@@ -30,7 +30,7 @@ def resync(
     if form is Format.JSON:
         emit(plain_value(encode_value(request)))
     else:
-        console().print(f"asked: resync of {request.scac}", markup=False)
+        console().print(f"asked: resync of {request.scac}")
         say("`snp-router run` sends it")
 
 

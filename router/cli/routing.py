@@ -118,4 +118,4 @@ def _report(totals: Totals, form: Format) -> None:
         emit(counts | {"bills": sum(totals.bills.values())})
     else:
         words = ", ".join(f"{totals.counts[name]} {word}" for name, word in COUNTED.items())
-        console().print(f"routed: {words}; {sum(totals.bills.values())} bills on the ledger", markup=False)
+        console().print(f"routed: {words}; {sum(totals.bills.values())} bills on the ledger")

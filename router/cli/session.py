@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,13 +17,15 @@ from typing import Annotated, Any, Final, TypeVar
 
 import structlog
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from router import topics
 from router.engine.plain import json_line
 from router.engine.progress import unrouted
 from router.engine.registrar import prepare
 from router.engine.views import NotFoundError
+from router.harmless import harmless
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
 from router.schema_registry.external import publish_under_external_ids
@@ -43,9 +45,17 @@ FormatOption = Annotated[
 ]
 
 
+class PlainConsole(Console):
+    """Shows names, remarks and paths as they are: no markup in them, and nothing that steers the terminal."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=harmless(segment.text))
+
+
 def console(*, stderr: bool = False) -> Console:
     """Made anew each time, so that it writes to what is standard output then."""
-    made = Console(stderr=stderr, highlight=False)
+    made = PlainConsole(stderr=stderr, highlight=False, markup=False, emoji=False)
     if not made.is_terminal and "COLUMNS" not in os.environ:
         made.width = PLAIN_WIDTH
     return made
@@ -58,7 +68,7 @@ def emit(fields: dict[str, Any]) -> None:
 
 def say(text: str) -> None:
     """A line for the person at the keyboard, never mixed with results."""
-    console(stderr=True).print(text, markup=False, soft_wrap=True)
+    console(stderr=True).print(text, soft_wrap=True)
 
 
 @dataclass(frozen=True)

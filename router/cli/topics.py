@@ -24,7 +24,7 @@ def create(context: typer.Context) -> None:
     How many partitions: setting `partitions`, for good. Replication: setting `kafka.replication_factor`.
     """
     made = run(_create(session_of(context)))
-    console().print(f"made {len(made)} topics" + (f": {', '.join(made)}" if made else ""), markup=False)
+    console().print(f"made {len(made)} topics" + (f": {', '.join(made)}" if made else ""))
 
 
 async def _create(session: Session) -> list[str]:
@@ -50,7 +50,7 @@ def check(
         if form is Format.JSON:
             emit(finding._asdict())
         else:
-            console().print(f"{finding}{' (--apply mends it)' if finding.mendable else ''}", markup=False)
+            console().print(f"{finding}{' (--apply mends it)' if finding.mendable else ''}")
     if findings:
         raise typer.Exit(ExitCode.PROBLEMS)
     if form is Format.TABLE:

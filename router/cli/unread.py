@@ -48,7 +48,7 @@ def unread(
     else:
         _print(found, now)
         for one, stop in overdue if threshold_minutes is not None else ():
-            console().print(sentence(one.party, stop, now), markup=False, soft_wrap=True)
+            console().print(sentence(one.party, stop, now), soft_wrap=True)
         for one in found:
             if one.receipt.unknown:
                 say(f"{one.party.scac}: nobody can tell what it has read: {one.receipt.unknown}")

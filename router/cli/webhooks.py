@@ -175,7 +175,7 @@ def secret(
     party = run(_find(session, scac))
     if finish:
         dropped = finish_rotation(settings.secrets_directory, party.scac)
-        console().print(f"{party.scac}: {dropped} older secrets dropped", markup=False)
+        console().print(f"{party.scac}: {dropped} older secrets dropped")
     else:
         typer.echo(add_secret(settings.secrets_directory, party.scac))
         say(f"{party.scac}: give it to the party on a safe way; it is not shown again")
@@ -190,7 +190,7 @@ def _order(
     context: typer.Context, scac: str, words: str, *, paused: bool = False, replay_from: int | None = None
 ) -> None:
     party = run(_append_order(session_of(context), scac, words, paused, replay_from))
-    console().print(f"the webhook of {party.scac} {words}", markup=False)
+    console().print(f"the webhook of {party.scac} {words}")
 
 
 async def _append_order(session: Session, scac: str, words: str, paused: bool, replay_from: int | None) -> Party:

@@ -14,6 +14,7 @@ from router.console.access import Session
 from router.console.desk import Desk
 from router.console.index import Entry
 from router.console.shown import STATUSES, moment
+from router.harmless import harmless
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -21,6 +22,7 @@ _TEMPLATES: Final = Environment(
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
+    finalize=lambda value: harmless(value) if type(value) is str else value,
 )
 _TEMPLATES.globals["moment"] = moment
 _TEMPLATES.globals["STATUSES"] = STATUSES

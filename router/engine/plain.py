@@ -13,6 +13,7 @@ from typing import Any
 from router import codec
 from router.clock import iso
 from router.errors import InputError
+from router.harmless import harmless
 
 Convert = Callable[[Any], Any]
 
@@ -31,7 +32,8 @@ def plain_value(value: bytes) -> dict[str, Any]:
 
 
 def json_line(fields: dict[str, Any]) -> str:
-    return json.dumps(fields, ensure_ascii=False)
+    """One line, in every script; what would steer a terminal is escaped, which in JSON is the same text."""
+    return harmless(json.dumps(fields, ensure_ascii=False))
 
 
 @cache

@@ -1,0 +1,70 @@
+"""Names that parties and vessels give themselves are shown as they are: they steer no terminal and are no markup."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from router.console.page import rendered
+from router.decide.outputs import registry_output
+from router.harmless import harmless
+from router.log.interface import Output
+from router.log.url import open_log
+from router.model.registry import Line, Party, Sailing
+from tests.cli.conftest import Command
+
+SCRIPTS = "Łódź Ωmega Волга 上海航运 東京 한진 שלום النقل تهران‌بار नौवहन 🚢"
+STEERING = "\x1b]0;x\x07\x9b2J\u202egnol\u2066"
+MARKUP = "[/] [bold red]Lines[/bold red] [link=x] :ship:"
+
+
+def write(folder: Path, *outputs: Output) -> None:
+    """As somebody else's program would, past the import's checks."""
+
+    async def append() -> None:
+        async with open_log(f"sqlite:///{folder / 'snp.db'}") as log:
+            await log.append(outputs)
+
+    asyncio.run(append())
+
+
+@pytest.fixture
+def named(command: Command) -> Command:
+    command("import", "parties", "-", stdin="scac,name,contact_phone\nNVXA,x,1\n")
+    name = f"{SCRIPTS} {MARKUP} {STEERING}"
+    party = Party("NVXA", name, (name,), contact_name=name, contact_phone=name, aliases=("NVXC",))
+    sailing = Sailing("S1", "9074729", name, None, (Line("NVXA", "operator", name, "all"),))
+    write(command.folder, registry_output(party), registry_output(sailing))
+    return command
+
+
+@pytest.mark.parametrize("words", [("parties",), ("sailings",), ("check",), ("contacts", "--port", "2704")])
+def test_hostile_names_are_shown_and_steer_nothing(named: Command, words: tuple[str, ...]) -> None:
+    done = named(*words, code=1 if words == ("check",) else 0)
+    for steering in STEERING:
+        assert steering not in done.stdout + done.stderr or steering.isprintable()
+
+
+def test_what_is_shown_of_a_name_is_all_of_it(named: Command) -> None:
+    (party,) = named.json("parties")
+    assert party["name"] == f"{SCRIPTS} {MARKUP} {STEERING}"
+    named.environment["COLUMNS"] = "2000"
+    shown = named("parties").stdout
+    assert SCRIPTS in shown
+    assert MARKUP in shown
+    assert "\\u202egnol" in shown
+
+
+def test_every_script_is_harmless() -> None:
+    assert harmless(SCRIPTS) == SCRIPTS
+    assert harmless("two\nlines") == "two\nlines"
+    assert json.loads(harmless(json.dumps(STEERING, ensure_ascii=False))) == STEERING
+
+
+def test_a_page_steers_nothing_either() -> None:
+    shared = {"user": None, "csrf": "", "path": "/", "trouble": None, "catching_up": False, "outages": []}
+    page = rendered("problem.html", **shared, title="a name", text=f"{SCRIPTS}<b>{STEERING}")
+    assert f"{SCRIPTS}&lt;b&gt;\\u001b]0;x\\u0007\\u009b2J\\u202egnol\\u2066" in page
