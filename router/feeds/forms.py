@@ -22,6 +22,12 @@ REGISTERED_SCAC: Final = r"^[A-Za-z]{2,4}$"
 PORT: Final = r"^[0-9]{4}$"
 CONTAINER: Final = r"^[A-Z]{4}[0-9]{6,7}$"
 CODE: Final = r"^[A-Za-z0-9]{2,3}$"
+IMO: Final = r"^[0-9]{7}$"
+SCAC: Final = r"^[!-~]{1,4}$"
+BILL_NUMBER: Final = r"^[!-~]{1,50}$"
+PRINTED: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+URL: Final = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"
+"""Without user and password: a secret has no place in the registry."""
 LARGEST_QUANTITY: Final = 10**15
 
 
@@ -63,7 +69,7 @@ def _day(value: Any) -> Any:
         try:
             return date.fromisoformat(value).isoformat()
         except ValueError as error:
-            raise ValueError(f"{value!r} is not a date such as 2026-07-28") from error
+            raise ValueError(f"{value!r} is not a date such as 2026-07-28 (year, month, day)") from error
     return value
 
 
@@ -94,8 +100,26 @@ _SHAPES: Final = {
     PORT: "a port is its Schedule D code, four digits",
     CONTAINER: "a container has four letters and seven digits, such as CSQU3054383",
     CODE: "a code has two or three letters or digits, such as 1H",
+    IMO: "an IMO number has seven digits and nothing else",
+    SCAC: "a SCAC has up to four characters, without blanks",
+    BILL_NUMBER: "a bill's number has up to 50 characters, without blanks",
+    PRINTED: "it has characters that can't be printed",
+    URL: "it has to be https://host/path, without user and password",
 }
 """What is said of a value that hasn't its pattern: patterns are no words for people."""
+_WHOLE_NUMBER: Final = "it has to be a whole number, in digits only, such as 1200"
+_WORDS: Final = {
+    "missing": "it is missing",
+    "int_parsing": _WHOLE_NUMBER,
+    "int_from_float": _WHOLE_NUMBER,
+    "int_type": _WHOLE_NUMBER,
+}
+_OURS: Final = {
+    "Input should": "it has to",
+    "String should": "it has to",
+    "Invalid JSON": "each line has to be one whole JSON object",
+}
+"""What pydantic's messages begin with."""
 
 
 def reason_of(fault: Mapping[str, Any]) -> str:
@@ -103,27 +127,27 @@ def reason_of(fault: Mapping[str, Any]) -> str:
     pattern = (fault.get("ctx") or {}).get("pattern")
     if fault["type"] == "string_pattern_mismatch" and pattern in _SHAPES:
         return _SHAPES[pattern]
-    return "it is missing" if fault["type"] == "missing" else str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] in _WORDS:
+        return _WORDS[fault["type"]]
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    for theirs, ours in _OURS.items():
+        said = said.replace(theirs, ours)
+    return said
 
-
-PRINTED: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
 Empty = BeforeValidator(_none_if_empty)
 Upper = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, max_length=2000, pattern=PRINTED)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=PRINTED)]
-Scac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,4}$")]
+Scac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=SCAC)]
 """What can stand in a bill's key; its proper shape is checked later and only flagged."""
 RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=REGISTERED_SCAC)]
-BillNumber = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=r"^[!-~]{1,50}$")]
+BillNumber = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=BILL_NUMBER)]
 Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=CODE)]
 
 Port = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PORT)]
 """Schedule D."""
 
-_URL: Final = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"
-"""Without user and password: a secret has no place in the registry."""
-
-Url = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_URL)]
+Url = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=URL)]
 OptionalUrl = Annotated[Url | None, Empty]
 OptionalUpper = Annotated[Upper | None, Empty]
 OptionalText = Annotated[Text | None, Empty]

@@ -11,6 +11,7 @@ from typing import Final
 from router.feeds.camir import FORMAT as CAMIR
 from router.feeds.camir import read_camir
 from router.feeds.canonical import AVRO, JSONL, Note, read_avro, read_jsonl
+from router.feeds.strays import column_name, other_format, other_table, separator
 from router.feeds.x12 import FORMAT as X12
 from router.feeds.x12 import read_x12
 from router.model.inputs import DeadLetter, Disposition
@@ -90,9 +91,20 @@ def _read_unknown(chunks: Iterable[bytes], source: str, received_at: int) -> Ite
     for event in read_x12(chunks, source, received_at):
         if isinstance(event, DeadLetter) and event.source == source:
             reason = "the content is in none of our formats (X12, CAMIR, JSON Lines, Avro)"
-            yield event._replace(format=UNKNOWN, reason=reason)
+            yield event._replace(format=UNKNOWN, reason=reason + _likely(event.content))
         else:
             yield event
+
+
+def _likely(content: bytes) -> str:
+    """What it may be instead, as the end of a sentence."""
+    head = content[:HEAD].lstrip(BLANKS)
+    if what := other_format(head):
+        return f"; it looks like {what}"
+    header, _, _ = head.partition(b"\n")
+    names = header.decode("latin-1").split(separator(header))
+    what = other_table(map(column_name, names))
+    return f"; it looks like a table of {what}" if what else ""
 
 
 def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:

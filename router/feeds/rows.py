@@ -15,9 +15,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from router.errors import InputError
-from router.feeds.canonical import MOST_FAULTS, and_more, lines
+from router.feeds.camir import FORMAT as CAMIR
+from router.feeds.canonical import AVRO, MOST_FAULTS, and_more, lines
 from router.feeds.evidence import PIECE_LIMIT, Evidence
 from router.feeds.forms import reason_of
+from router.feeds.recognise import recognise
+from router.feeds.strays import column_name, other_format, other_table, separator
+from router.feeds.x12 import FORMAT as X12
 
 Note = Callable[[str], None]
 """Told about what is odd but stops nothing: columns we don't know, cells that look like formulas."""
@@ -25,8 +29,6 @@ Note = Callable[[str], None]
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9().\s/-]*$)")
 """What a spreadsheet would compute. A telephone number or a signed number is none."""
-_OTHER_SEPARATOR: Final = re.compile(r"[;|]")
-"""What spreadsheets of other countries put in a comma's place. (A tab has become `_` in the header by then.)"""
 
 SHOWN: Final = 80
 """Characters of a value in a message."""
@@ -46,7 +48,8 @@ def read_rows(
     """Each row with its form, or with what is wrong in it; alone, what is wrong with the file or an
     unreadable line.
 
-    CSV needs a header; its lists are separated by `;`. A file whose first character is `{` is JSON Lines.
+    CSV needs a header; its lists are separated by `;`. A file whose first character is `{` is JSON Lines. What is for
+    another command is refused.
     """
     told = _Told(note, source)
     columns = tuple(form.model_fields)
@@ -54,6 +57,9 @@ def read_rows(
         if isinstance(row, InputError):
             yield row
             continue
+        if stray := other_table(row.values, columns):
+            yield InputError(f"these are {stray}; nothing more of it is taken in", place=f"{source}: row {row.number}")
+            return
         told.row(row, columns)
         try:
             yield row, form.model_validate({name: row.values[name] for name in columns if name in row.values})
@@ -68,10 +74,14 @@ def _rows(
         if isinstance(line, bytes) and line.removeprefix(_BYTE_ORDER_MARK).strip():
             first = line.removeprefix(_BYTE_ORDER_MARK)
             rest = _numbered(first, number, physical)
-            if first.lstrip().startswith(b"{"):
+            if recognise(first) in (X12, CAMIR, AVRO):
+                yield InputError("these are CBP's messages, for `snp-router ingest`", place=source)
+            elif stray := other_format(first):
+                yield InputError(f"this is {stray}", place=source)
+            elif first.lstrip().startswith(b"{"):
                 yield from _json_rows(rest, source)
             else:
-                yield from _csv_rows(rest, source, form, told)
+                yield from _csv_rows(rest, separator(first), source, form, told)
             return
 
 
@@ -96,10 +106,10 @@ def _json_rows(numbered: Iterator[tuple[int, bytes | Evidence]], source: str) ->
 
 
 def _csv_rows(
-    numbered: Iterator[tuple[int, bytes | Evidence]], source: str, form: type[BaseModel], told: _Told
+    numbered: Iterator[tuple[int, bytes | Evidence]], comma: str, source: str, form: type[BaseModel], told: _Told
 ) -> Iterator[Row | InputError]:
     text = _Text(numbered, told)
-    reader = csv.reader(text)
+    reader = csv.reader(text, delimiter=comma)
     header: list[str] | None = None
     while True:
         start = text.number + 1
@@ -112,12 +122,12 @@ def _csv_rows(
             return
         start = max(start, text.first)
         if header is None:
-            header = [re.sub(r"[\s-]+", "_", name.strip().lower()) for name in cells]
+            header = [column_name(cell) for cell in cells]
             if problem := _header_problem(header, form, source):
                 yield problem
                 return
         elif len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
-            reason = f"{len(cells)} cells under {len(header)} columns: a comma too many, or quotes missing"
+            reason = f"{len(cells)} cells under {len(header)} columns: a {comma!r} too many, or quotes missing"
             yield InputError(reason, place=f"{source}: row {start}")
         elif any(cell.strip() for cell in cells):
             yield Row(start, {name: cell.strip() or None for name, cell in zip(header, cells, strict=False)})
@@ -127,12 +137,12 @@ def _header_problem(header: list[str], form: type[BaseModel], source: str) -> In
     for name, times in Counter(header).items():
         if name and times > 1:
             return InputError("the column is there more than once", place=f"{source}: column {name!r}")
+    if stray := other_table(header, form.model_fields):
+        return InputError(f"these are {stray}", place=source)
     for name, field in form.model_fields.items():
         if field.is_required() and name not in header:
             known = ", ".join(form.model_fields)
-            reason = f"the column is missing. The columns are: {known}; separated by commas"
-            if len(header) == 1 and (found := _OTHER_SEPARATOR.search(header[0])):
-                reason = f"the columns are separated by {found[0]!r}: save the file with commas"
+            reason = f"the column is missing. The first row has to name the columns; there are: {known}"
             return InputError(reason, place=f"{source}: column {name!r}")
     return None
 
@@ -164,10 +174,12 @@ class _Told:
     """Says each thing once, and not without end."""
 
     LIMIT: Final = 1000
+    NAMED: Final = 20
 
     def __init__(self, note: Note | None, source: str) -> None:
         self._note, self._source = note, source
         self._said: set[str] = set()
+        self._unknown: set[str] = set()
 
     def note(self, text: str) -> None:
         if text not in self._said and len(self._said) < self.LIMIT:
@@ -176,11 +188,14 @@ class _Told:
                 self._note(f"{self._source}: {text}")
 
     def row(self, row: Row, columns: tuple[str, ...]) -> None:
-        for name, value in row.values.items():
-            if name not in columns:
-                self.note(f"the column {name!r} is not one of ours: not read")
-            elif isinstance(value, str) and _FORMULA.match(value):
+        for name in columns:
+            if isinstance(value := row.values.get(name), str) and _FORMULA.match(value):
                 self.note(f"row {row.number}, column {name!r}: looks like a formula, kept as text")
+        unknown = [repr(name[:SHOWN]) for name in row.values if name not in columns]
+        new = [name for name in unknown if name not in self._unknown][: self.NAMED]
+        if new and len(self._unknown) < self.LIMIT:
+            self._unknown.update(unknown[: self.LIMIT])
+            self.note(f"not read, since they are none of our columns: {', '.join(new)}")
 
 
 def _problem(error: ValidationError, source: str, number: int) -> InputError:
@@ -192,5 +207,7 @@ def _problem(error: ValidationError, source: str, number: int) -> InputError:
 
 
 def _said(fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "missing" or fault["input"] is None:
+        return "it is missing"
     reason, value = reason_of(fault), str(fault["input"])[:SHOWN]
-    return reason if fault["type"] == "missing" or repr(value) in reason else f"{reason} (it says {value!r})"
+    return reason if repr(value) in reason else f"{reason} (it says {value!r})"

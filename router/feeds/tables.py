@@ -82,7 +82,7 @@ class LineForm(BaseModel):
     """One line aboard one sailing."""
 
     sailing_id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-    imo_number: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{7}$")]
+    imo_number: Annotated[str, StringConstraints(strip_whitespace=True, pattern=forms.IMO)]
     vessel_name: forms.OptionalUpper = None
     arrival_date: forms.OptionalDay = None
     ports: forms.Ports = ()
@@ -135,7 +135,7 @@ def read_parties(chunks: Iterable[bytes], source: str) -> TableResult[Party]:
         taken = [code for code in codes if owners.get(code, form.scac) != form.scac]
         if form.scac in seen or taken:
             code = taken[0] if taken else form.scac
-            reason = f"{code} already stands for the party {owners.get(code, code)}"
+            reason = f"{code} already stands for the party {owners[code]}" if taken else f"{code} has a row already"
             column = "aliases" if taken and code != form.scac else "scac"
             result.problems.append(InputError(reason, place=f"{source}: row {row.number}, column {column!r}"))
             continue

@@ -61,6 +61,21 @@ def test_content_in_no_format_is_one_dead_letter_with_its_head_and_size():
     assert "none of our formats" in letter.reason
 
 
+@pytest.mark.parametrize(
+    ("content", "likely"),
+    [
+        (b'[\n {"scac": "NVXA"}]', "a JSON array: it has to be one object a line"),
+        (b"PK\x03\x04\x14\x00", "an Excel workbook or a zip archive"),
+        (b"scac,name,contact_phone\nNVXA,,\n", "a table of parties, for `snp-router import parties`"),
+        (BOM + b"SCAC;Bill of Lading\nNVXA;HBL1\n", "a table of filings, for `snp-router import filings`"),
+    ],
+)
+def test_content_in_no_format_is_named_where_it_is_known(content: bytes, likely: str):
+    (letter,) = read(content)
+    assert isinstance(letter, DeadLetter)
+    assert f"; it looks like {likely}" in letter.reason
+
+
 def test_an_interchange_behind_a_lot_of_garbage_is_not_lost():
     found = read(b"\x81" * 50_000 + samples.X12_DO_NOT_LOAD)
     assert [type(event) for event in found] == [DeadLetter, Disposition]

@@ -29,10 +29,64 @@ def test_what_a_cell_has_to_look_like_is_said_in_words(row: bytes, told: str) ->
     assert "pattern" not in str(problem)
 
 
-@pytest.mark.parametrize("separator", [";", "|"])
-def test_another_separator_is_named(separator: str) -> None:
-    table = "scac,bill_of_lading\nACME,HBL1\n".replace(",", separator).encode()
-    (problem,) = read_filings([table], "f.csv", MADE_AT)
-    assert (
-        str(problem) == f"f.csv: column 'scac': the columns are separated by {separator!r}: save the file with commas"
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("arrival_date,07/28/2026", "'07/28/2026' is not a date such as 2026-07-28 (year, month, day)"),
+        ('manifested_quantity,"1,200"', "it has to be a whole number, in digits only, such as 1200 (it says '1,200')"),
+        ("bill_of_lading,HBL 1", "a bill's number has up to 50 characters, without blanks (it says 'HBL 1')"),
+        ("bill_of_lading,", "it is missing"),
+    ],
+)
+def test_what_a_filing_says_wrong_is_told_in_words(cell: str, told: str) -> None:
+    column, _, value = cell.partition(",")
+    number = "" if column == "bill_of_lading" else ",bill_of_lading"
+    row = f"scac{number},{column}\nNVXA{',HBL1' if number else ''},{value}\n"
+    (problem,) = read_filings([row.encode()], "f.csv", MADE_AT)
+    assert str(problem) == f"f.csv: row 2, column {column!r}: {told}"
+
+
+def test_a_choice_names_what_can_be_chosen() -> None:
+    (problem,) = read_parties([b"scac,status\nNVXA,active\n"], "p.csv").problems
+    assert str(problem) == (
+        "p.csv: row 2, column 'status': it has to be 'certifying', 'live', 'suspended' or 'external' (it says 'active')"
     )
+
+
+@pytest.mark.parametrize("separator", [";", "|", "\t"])
+def test_a_table_as_the_spreadsheets_of_other_countries_save_it(separator: str) -> None:
+    table = '\ufeffscac,name,aliases\r\nACME,Acme,"ACMA;ACMB"\r\n'.replace(",", separator).encode()
+    (party,) = read_parties([table], "p.csv").values
+    assert (party.scac, party.name, party.aliases) == ("ACME", "Acme", ("ACMA", "ACMB"))
+
+
+EVENT = b'{"scac":"NVXA","bill_of_lading":"HBL1","disposition_code":"1H","action_at":"2026-07-14T08:00"}'
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (EVENT, "row 1: these are events, for `snp-router ingest`"),
+        (b"scac,bill_of_lading,snps\nNVXA,HBL1,SLTC\n", "these are filings, for `snp-router import filings`"),
+        (b"scac,bill_of_lading,status_at\n", "these are the state of bills, for `snp-router import bills`"),
+        (b"sailing_id,scac,role\nS1,OCNX,operator\n", "these are sailings, for `snp-router import sailings`"),
+        (b"ISA*00*          *00*", "these are CBP's messages, for `snp-router ingest`"),
+        (b'[{"scac": "NVXA"}]', "this is a JSON array: it has to be one object a line"),
+        (b"PK\x03\x04\x14\x00", "this is an Excel workbook or a zip archive: save the sheet as CSV"),
+    ],
+)
+def test_what_is_for_another_command_registers_nobody_and_names_that_command(content: bytes, told: str) -> None:
+    found = read_parties([content], "p")
+    assert found.values == []
+    (problem,) = found.problems
+    assert str(problem).startswith(("p: " + told, "p: row 1: " + told))
+
+
+def test_holds_are_not_taken_in_as_filings() -> None:
+    (problem,) = read_filings([EVENT], "f.jsonl", MADE_AT)
+    assert "for `snp-router ingest`" in str(problem)
+
+
+def test_columns_of_others_are_named_once() -> None:
+    found = read_parties([b"scac,colour,size\nNVXA,red,1\nSLTC,blue,2\n"], "p.csv")
+    assert found.notes == ["p.csv: not read, since they are none of our columns: 'colour', 'size'"]
