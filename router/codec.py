@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from router import avro
 from router.errors import InputError
@@ -41,6 +41,7 @@ from router.model.registry import (
     RequestDone,
     Sailing,
 )
+from router.model.words import Kind
 
 MAGIC: Final = b"\x00"
 HEADER_SIZE: Final = 5
@@ -219,7 +220,7 @@ def decode_value(value: bytes) -> Value:
 # recipient is, the same for thousands of bills. An Avro record is its fields one after the other, so the parts joined
 # are the whole record.
 
-NOTICE_KINDS: Final = ("hold", "change", "release")
+NOTICE_KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 FIRST_OWN_FIELD: Final = "notice_id"
 FIRST_RECIPIENT_FIELD: Final = "recipient"
 _NULL: Final = b"\x00"

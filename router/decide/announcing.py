@@ -8,13 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from router import codec, topics
 from router.clock import MILLISECONDS, iso
-from router.decide.audience import CHARTERER, OPERATOR, ROLES, Member, View
+from router.decide.audience import ROLE_ABOARD, ROLES, Member, View
 from router.decide.conclude import Decision
 from router.decide.entered import Entered
 from router.decide.facts import Known
 from router.decide.identity import decision_id, notice_id
-from router.decide.notice import CHANGE, Subject
-from router.decide.notice import OPERATOR as BY_OPERATOR
+from router.decide.notice import CHANGE, OPERATOR, Subject
 from router.decide.outages import RECOVERED, RECOVERING, Announcement, Watched
 from router.decide.registry import SAME_ROTATION_DAYS, Registry
 from router.decide.state import BillState
@@ -24,6 +23,7 @@ from router.decide.waits import FEED_BEHIND
 from router.log.interface import Output
 from router.model.bill import outage_key
 from router.model.registry import Outage
+from router.model.words import Flag, Role
 
 
 def decision_on(announcement: Announcement, registry: Registry) -> Decision:
@@ -33,15 +33,15 @@ def decision_on(announcement: Announcement, registry: Registry) -> Decision:
     decision = decision_id(registry.secret, key, watched.announced)
     subject = Subject(remarks=_words(announcement), action_at=watched.outage.began_at)
     after = Assessment(state, False, False, (), (), (), None, None, None)
-    flags = () if state in (RECOVERING, RECOVERED) else (FEED_BEHIND,)
+    flags: tuple[Flag, ...] = () if state in (RECOVERING, RECOVERED) else (FEED_BEHIND,)
     told: tuple[Notice, ...] = ()
     if watched.outage.carrier is not None and state != RECOVERED:
         shared = Shared(Known(carrier_scac=watched.outage.carrier), subject, after, (), flags)
         told = tuple(
-            Notice(shared, member, CHANGE, BY_OPERATOR, notice_id(decision, member.scac))
+            Notice(shared, member, CHANGE, OPERATOR, notice_id(decision, member.scac))
             for member in _aboard_its_sailings(watched.outage, registry)
         )
-    entered = Entered(BillState(key, watched.announced), BY_OPERATOR, subject)
+    entered = Entered(BillState(key, watched.announced), OPERATOR, subject)
     return Decision(entered.state, entered, None, after, flags, told, id=decision)
 
 
@@ -63,12 +63,12 @@ def _aboard_its_sailings(outage: Outage, registry: Registry) -> Iterator[Member]
     """Every party with a line aboard a sailing of the line that hasn't long arrived; live, and with a topic."""
     line = registry.party_scac(outage.carrier or "")
     oldest = _day(outage.began_at)
-    roles: dict[str, set[str]] = {}
+    roles: dict[str, set[Role]] = {}
     for sailing in registry.sailings.values():
         aboard = {registry.party_scac(one.scac): one.role for one in sailing.lines}
         if line in aboard and (sailing.arrival_date is None or sailing.arrival_date >= oldest):
             for scac, role in aboard.items():
-                roles.setdefault(scac, set()).add(OPERATOR if role == "operator" else CHARTERER)
+                roles.setdefault(scac, set()).add(ROLE_ABOARD[role])
     for scac in sorted(roles):
         party = registry.parties.get(scac)
         if party is not None and party.status == "live" and party.topic not in registry.missing_topics:

@@ -7,13 +7,15 @@ master bill it is under and the manifest carrier, 4 the lines aboard by their ro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from router.decide.facts import Known
 from router.decide.registry import Registry
 from router.model.bill import is_vessel_key, split_bill_key
-from router.model.registry import Sailing
+from router.model.registry import LineRole, Sailing
+from router.model.words import Role
 
 FILER: Final = "FILER"
 SNP: Final = "SNP"
@@ -21,7 +23,7 @@ OPERATOR: Final = "OPERATOR"
 CHARTERER: Final = "CHARTERER"
 MASTER_CARRIER: Final = "MASTER_CARRIER"
 CO_LOADER: Final = "CO_LOADER"
-ROLES: Final = (FILER, SNP, OPERATOR, CHARTERER, MASTER_CARRIER, CO_LOADER)
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 class View(IntEnum):
@@ -36,7 +38,7 @@ class View(IntEnum):
     """All but entry type and number, master bill and remarks."""
 
 
-VIEW_OF_ROLE: Final = {
+VIEW_OF_ROLE: Final[Mapping[Role, View]] = {
     FILER: View.FULL,
     SNP: View.FULL,
     MASTER_CARRIER: View.CARRIER,
@@ -44,6 +46,8 @@ VIEW_OF_ROLE: Final = {
     CHARTERER: View.AGREEMENT,
     CO_LOADER: View.AGREEMENT,
 }
+
+ROLE_ABOARD: Final[Mapping[LineRole, Role]] = {"operator": OPERATOR, "charterer": CHARTERER}
 
 MOST_MEMBERS: Final = 500_000
 """Of all audiences kept at hand; beyond, all are worked out anew. A nation's bills under way come from far fewer
@@ -57,7 +61,7 @@ class Ground(NamedTuple):
 
     scac: str
     """Of the party (never an alias)."""
-    role: str | None
+    role: Role | None
     rule: str
     when: str
     """`all` events, only while `holds` or a `do-not-load` stand, or `never` (considered and refused)."""
@@ -67,7 +71,7 @@ class Member(NamedTuple):
     """One party with all its grounds taken together."""
 
     scac: str
-    roles: tuple[str, ...]
+    roles: tuple[Role, ...]
     view: View
     when: str
     voyage_number: str | None
@@ -152,8 +156,7 @@ def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]
     if sailing is None:
         return []
     aboard = f"4: aboard {sailing.sailing_id}, an event of the vessel"
-    role_of = {"operator": OPERATOR, "charterer": CHARTERER}
-    return [Ground(registry.party_scac(line.scac), role_of[line.role], aboard, ALWAYS) for line in sailing.lines]
+    return [Ground(registry.party_scac(line.scac), ROLE_ABOARD[line.role], aboard, ALWAYS) for line in sailing.lines]
 
 
 def _aboard(sailing: Sailing, known: Known, issuer: str, registry: Registry) -> list[Ground]:
@@ -165,7 +168,7 @@ def _aboard(sailing: Sailing, known: Known, issuer: str, registry: Registry) -> 
     for line in sailing.lines:
         scac = name(line.scac)
         aboard = f"aboard {sailing.sailing_id}"
-        role = OPERATOR if line.role == "operator" else CHARTERER
+        role = ROLE_ABOARD[line.role]
         if line.role == "operator" and carrier in charterers:
             grounds.append(Ground(scac, role, f"4: operator, {aboard}, for a charterer's bill", ALWAYS))
         elif line.role == "charterer" and scac in own:

@@ -54,6 +54,7 @@ from router.model.inputs import (
     PaperMatch,
     Snapshot,
 )
+from router.model.words import Flag
 
 MOST_WORDS: Final = 1000
 """Said by hand of one bill: all are kept, and weighed against each other at each event. What is beyond goes to the dead
@@ -145,11 +146,15 @@ def _settle_retried(state: BillState, record: Disposition, event_id: str, secret
     return True
 
 
-def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> tuple[str, ...]:
+def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> tuple[Flag, ...]:
     late = record.received_at - record.action_at > rules.late_after_minutes * MINUTE
     behind = state.is_behind(posted)
-    flags = (("LATE", late or behind), ("IDENTIFIER_DOUBTFUL", doubtful(record)), ("TEST", record.test))
-    return tuple(flag for flag, applies in flags if applies)
+    flags: dict[Flag, bool] = {
+        "LATE": late or behind,
+        "IDENTIFIER_DOUBTFUL": doubtful(record),
+        "TEST": record.test,
+    }
+    return tuple(flag for flag, applies in flags.items() if applies)
 
 
 def _enter_dead_letter(state: BillState, record: DeadLetter, context: Context) -> Entered | None:

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast, get_args
 
 from router.errors import UsageError
+from router.model.words import Authority
 
 COLUMNS = (
     "code",
@@ -59,7 +60,7 @@ class Code(NamedTuple):
     """Of a placement: what lifts it. Of a removal: what it lifts. Of a block (and of 4A): what ends it."""
     cancels: frozenset[str]
     """Of a take-back: the releases, authorities and blocks it takes back."""
-    authority: str | None
+    authority: Authority | None
     """What it allows short of delivery, as notices name it in `authorises`."""
     at_destination: bool
     """A hold at the in-bond destination: it doesn't stop the move there from the port of discharge (rule of 1J)."""
@@ -150,8 +151,14 @@ def _code(row: dict[str, str | None], place: str) -> Code:
         do_not_load=row.get("do_not_load") == "yes",
         pair=frozenset((row.get("pair") or "").split()),
         cancels=frozenset((row.get("cancels") or "").split()),
-        authority=row.get("authority") or None,
+        authority=_authority(row.get("authority"), place),
         at_destination=row.get("at_destination") == "yes",
         closes=row.get("closes") or None,
         provenance=row.get("provenance") or "",
     )
+
+
+def _authority(word: str | None, place: str) -> Authority | None:
+    if word and word not in get_args(Authority):
+        raise UsageError(f"{place}: authority {word!r} is none of {', '.join(get_args(Authority))}")
+    return cast("Authority", word) if word else None

@@ -15,10 +15,7 @@ from router.decide.entered import Entered
 from router.decide.facts import Known
 from router.decide.identity import decision_id
 from router.decide.manual import ByHand
-from router.decide.notice import (
-    LADING,
-    RESYNC,
-)
+from router.decide.notice import LADING, RESYNC
 from router.decide.offline import Offline
 from router.decide.outages import is_behind
 from router.decide.paper import REISSUED, handovers, taken_over
@@ -30,6 +27,7 @@ from router.decide.telling import Notice, Shared, covered, farewells, not_reache
 from router.decide.waits import CONTRADICTION, FEED_BEHIND, Waits, lacks_snp, waits_of
 from router.model.facts import Handover, IndexFact, TakenOver
 from router.model.inputs import DeadLetter
+from router.model.words import Authority, Flag
 
 
 class Decision(NamedTuple):
@@ -41,7 +39,7 @@ class Decision(NamedTuple):
     """None: the record added nothing; then only `letters` may be filled."""
     before: Assessment | None = None
     after: Assessment | None = None
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
     notices: tuple[Notice, ...] = ()
     facts: tuple[IndexFact, ...] = ()
     links: tuple[Handover | TakenOver, ...] = ()
@@ -120,13 +118,15 @@ def _links(before: BillState, entered: Entered, audience: Audience) -> tuple[Han
     return (*answer, *handovers(before, entered.state, covered(before)))
 
 
-def _authorises(was: Assessment | None, after: Assessment) -> tuple[str, ...]:
+def _authorises(was: Assessment | None, after: Assessment) -> tuple[Authority, ...]:
     if was is not None and was.do_not_load and not after.do_not_load:
         return (LADING, *after.authorises)
     return after.authorises
 
 
-def _flags(entered: Entered, state: BillState, known: Known, audience: Audience, registry: Registry) -> tuple[str, ...]:
+def _flags(
+    entered: Entered, state: BillState, known: Known, audience: Audience, registry: Registry
+) -> tuple[Flag, ...]:
     vessel_name = registry.vessel_name(known.imo_number) if known.imo_number else None
     mismatch = bool(vessel_name and known.vessel_name and not same_name(vessel_name, known.vessel_name))
     flags = [*entered.flags]
@@ -146,7 +146,7 @@ def _flags(entered: Entered, state: BillState, known: Known, audience: Audience,
     return tuple(flags)
 
 
-def _offline_flags(offline: Offline, by_hand: ByHand | None) -> Iterator[str]:
+def _offline_flags(offline: Offline, by_hand: ByHand | None) -> Iterator[Flag]:
     """MANUAL also on whatever says that a bill is released, as long as that rests on a word alone."""
     if by_hand is not None and by_hand.releases:
         yield "MANUAL"

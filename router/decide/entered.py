@@ -8,15 +8,16 @@ from router.decide.notice import Subject
 from router.decide.state import BillState
 from router.model.facts import Handover
 from router.model.inputs import DeadLetter
+from router.model.words import Cause, Flag
 
 
 class Entered(NamedTuple):
     """A bill's state with a record entered, and what that was."""
 
     state: BillState
-    cause: str
+    cause: Cause
     subject: Subject = Subject()
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
     repeated: bool = False
     letters: tuple[DeadLetter, ...] = ()
     again: frozenset[str] = frozenset()

@@ -17,6 +17,7 @@ from router.decide.state import Told
 from router.decide.status import CBP_HOLD, MANUAL_HOLD, Assessment, StandingHold
 from router.model.bill import concerns_a_bill, split_bill_key
 from router.model.inputs import Disposition
+from router.model.words import Authority, Flag, Kind
 
 HOLD: Final = "hold"
 CHANGE: Final = "change"
@@ -111,7 +112,7 @@ def subject_of_word(word: Word) -> Subject:
     )
 
 
-def kind_of(after: Assessment, told: Told | None, believes_free: bool, *, added: bool, status_now: bool) -> str:
+def kind_of(after: Assessment, told: Told | None, believes_free: bool, *, added: bool, status_now: bool) -> Kind:
     """Hold, Change or Release: a function of the ledger before and after (`added` is what `hold_added` says of them)
     and of what this recipient was last told, so that who acts on the type alone is safe."""
     if after.deliverable:
@@ -152,8 +153,8 @@ def shared_fields(
     known: Known,
     subject: Subject,
     after: Assessment | None,
-    authorises: tuple[str, ...],
-    flags: tuple[str, ...],
+    authorises: tuple[Authority, ...],
+    flags: tuple[Flag, ...],
     rules: Rules,
 ) -> tuple[Any, ...]:
     """The fields that are the same for all who see everything, in the schema's order (a notice's first part). Without

@@ -9,7 +9,7 @@ go in between.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from router.decide.audience import Audience
 from router.decide.identity import manual_id
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 from router.decide.entered import Entered
 
-REISSUED = "REISSUED"
+REISSUED: Final = "REISSUED"
 
 
 def enter_paper_bill(state: BillState, record: PaperBill, context: Context) -> Entered | None:

@@ -16,19 +16,19 @@ from router.decide.rules import STANDING, Rules
 from router.decide.status import Assessment, Unread, assess
 from router.model.facts import IndexFact, LinkFact
 from router.model.inputs import RELEASE, Snapshot
+from router.model.words import Kind, Role
 
 
 class Told(NamedTuple):
     """What a party was last told of a bill."""
 
-    kind: str
-    """`hold`, `change` or `release`."""
+    kind: Kind
     stopped: bool
     """Whether a hold stood in it."""
     do_not_load: bool
     deliverable: bool
     """Whether it was told that the bill may be delivered: it still believes so."""
-    roles: tuple[str, ...]
+    roles: tuple[Role, ...]
     sequence: int
     """The bill's decision it came from; with bill and party it makes the notice's id."""
 

@@ -9,6 +9,7 @@ from router.decide.facts import Known
 from router.decide.ledger import Account, Lot
 from router.decide.rules import Rules
 from router.model.facts import LinkFact
+from router.model.words import Authority, Doubt, HoldKind, Status
 
 DO_NOT_LOAD: Final = "DO_NOT_LOAD"
 HELD: Final = "HELD"
@@ -45,7 +46,7 @@ TWIN_PORTS: Final = {"2709": "2704", "2809": "2811", "3002": "3001"}
 class StandingHold(NamedTuple):
     """A hold as notices show it."""
 
-    kind: str
+    kind: HoldKind
     code: str | None
     container_number: str | None
     quantity: int | None
@@ -63,7 +64,7 @@ class Unread(NamedTuple):
     """An event that stops its bill because nobody can say what it does."""
 
     id: str
-    kind: str
+    kind: HoldKind
     """`UNREADABLE` or `UNKNOWN_CODE`."""
     code: str | None
     placed: int
@@ -74,11 +75,12 @@ class Assessment(NamedTuple):
     """What follows from a bill's ledger."""
 
     status: str
+    """Of a bill a `Status`; of an outage its own."""
     deliverable: bool
     do_not_load: bool
-    doubts: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
     holds: tuple[StandingHold, ...]
-    authorises: tuple[str, ...]
+    authorises: tuple[Authority, ...]
     manifested_quantity: int | None
     released_quantity: int | None
     release_posted: int | None
@@ -122,10 +124,10 @@ def _status(
     known: Known,
     holds: tuple[StandingHold, ...],
     do_not_load: bool,
-    doubts: tuple[str, ...],
+    doubts: tuple[Doubt, ...],
     enough: bool,
-    authorities: tuple[str, ...],
-) -> str:
+    authorities: tuple[Authority, ...],
+) -> Status:
     """The first that applies."""
     released = bool(account.lots)
     if holds:
@@ -179,10 +181,10 @@ def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
             yield StandingHold("HOUSE", None, None, None, link.since, "a house bill under this master is held")
 
 
-def _release(account: Account, known: Known, confirmed: Collection[str]) -> tuple[tuple[str, ...], bool]:
+def _release(account: Account, known: Known, confirmed: Collection[str]) -> tuple[tuple[Doubt, ...], bool]:
     """The doubts there are, and whether what was released is enough for the whole bill if they are settled."""
     lots, manifested = account.lots, account.manifested
-    doubts = []
+    doubts: list[Doubt] = []
     if lots:
         unsure = [lot for lot in lots if lot.id not in confirmed]
         if unsure and (manifested is None or any(lot.quantity is None for lot in unsure)):
@@ -229,7 +231,9 @@ def _released_quantity(account: Account) -> int | None:
     return total if account.manifested is None else min(total, account.manifested)
 
 
-def _authorities(account: Account, known: Known, holds: tuple[StandingHold, ...], rules: Rules) -> tuple[str, ...]:
+def _authorities(
+    account: Account, known: Known, holds: tuple[StandingHold, ...], rules: Rules
+) -> tuple[Authority, ...]:
     """The authorities that stand and that the holds leave room for.
 
     A hold at the in-bond destination doesn't stop the move there (1J); an exam transfer is allowed although a hold
@@ -238,7 +242,7 @@ def _authorities(account: Account, known: Known, holds: tuple[StandingHold, ...]
     if not account.authorities:
         return ()
     here = any(not hold.at_destination for hold in holds)
-    allowed = []
+    allowed: list[Authority] = []
     for code in account.authorities:
         entry = rules.codes.get(code)
         authority = entry.authority if entry else None

@@ -14,6 +14,7 @@ from router.decide.manual import Word
 from router.decide.offline import Offline, Paper
 from router.decide.state import BillState, Told
 from router.decide.status import Unread
+from router.model.words import Kind, Role
 
 
 def encode_state(state: BillState) -> bytes:
@@ -117,17 +118,16 @@ def _offline(values: tuple[Any, ...]) -> Offline:
     return Offline({word.id: word for word in words}, paper, replaces)
 
 
-KINDS: Final = ("hold", "change", "release")
 FIRST_ROLE_BIT: Final = 5
 
 
 def _told_datum(scac: str, told: Told) -> tuple[str, int, int]:
-    word = KINDS.index(told.kind) | told.stopped << 2 | told.do_not_load << 3 | told.deliverable << 4
+    word = codec.NOTICE_KINDS.index(told.kind) | told.stopped << 2 | told.do_not_load << 3 | told.deliverable << 4
     return scac, word | _role_bits(told.roles), told.sequence
 
 
 @cache
-def _role_bits(roles: tuple[str, ...]) -> int:
+def _role_bits(roles: tuple[Role, ...]) -> int:
     return sum(1 << FIRST_ROLE_BIT + place for place, role in enumerate(ROLES) if role in roles)
 
 
@@ -137,6 +137,6 @@ def _told(values: tuple[Any, ...]) -> tuple[str, Told]:
 
 
 @lru_cache(1024)
-def _said_by(word: int) -> tuple[str, bool, bool, bool, tuple[str, ...]]:
+def _said_by(word: int) -> tuple[Kind, bool, bool, bool, tuple[Role, ...]]:
     roles = tuple(role for place, role in enumerate(ROLES) if word >> FIRST_ROLE_BIT + place & 1)
-    return KINDS[word & 3], bool(word & 4), bool(word & 8), bool(word & 16), roles
+    return codec.NOTICE_KINDS[word & 3], bool(word & 4), bool(word & 8), bool(word & 16), roles

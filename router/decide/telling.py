@@ -24,6 +24,7 @@ from router.decide.registry import Registry
 from router.decide.state import BillState, Told
 from router.decide.status import Assessment
 from router.model.bill import is_vessel_key
+from router.model.words import Authority, Cause, Flag, Kind
 
 
 class Shared(NamedTuple):
@@ -32,8 +33,8 @@ class Shared(NamedTuple):
     known: Known
     subject: Subject
     after: Assessment
-    authorises: tuple[str, ...]
-    flags: tuple[str, ...]
+    authorises: tuple[Authority, ...]
+    flags: tuple[Flag, ...]
 
 
 class Notice(NamedTuple):
@@ -42,8 +43,8 @@ class Notice(NamedTuple):
     shared: Shared | None
     """None: a farewell, which says nothing but which bill."""
     member: Member
-    kind: str
-    cause: str
+    kind: Kind
+    cause: Cause
     notice_id: str
     covers: tuple[str, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, StringConstraints
@@ -12,11 +12,11 @@ from router.errors import InputError
 from router.feeds import forms
 from router.feeds.rows import Note, Row, read_rows
 from router.model.inputs import Filing, Snapshot, SnapshotHold
-from router.model.registry import Line, Party, Sailing
+from router.model.registry import Line, LineRole, Party, Sailing, Scope
 
 BILL_TYPE_WORDS: Final = frozenset({"regular", "master", "house", "empty"})
 HOLD_PARTS: Final = 4
-DEFAULT_SCOPE: Final = {"operator": "holds", "charterer": "own"}
+DEFAULT_SCOPE: Final[Mapping[LineRole, Scope]] = {"operator": "holds", "charterer": "own"}
 
 Value = TypeVar("Value")
 
@@ -87,9 +87,9 @@ class LineForm(BaseModel):
     arrival_date: forms.OptionalDay = None
     ports: forms.Ports = ()
     scac: forms.RegisteredScac
-    role: Annotated[Literal["operator", "charterer"], BeforeValidator(_lower)]
+    role: Annotated[LineRole, BeforeValidator(_lower)]
     voyage_number: forms.OptionalUpper = None
-    scope: Annotated[Literal["own", "do-not-load", "holds", "all"] | None, BeforeValidator(_lower)] = None
+    scope: Annotated[Scope | None, BeforeValidator(_lower)] = None
 
 
 class FilingForm(BaseModel):

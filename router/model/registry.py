@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, assert_never
+from typing import Final, Literal, NamedTuple, assert_never
 
 from router.model.bill import outage_key
 
-SCOPES = ("own", "do-not-load", "holds", "all")
+LineRole = Literal["operator", "charterer"]
+
+Scope = Literal["own", "do-not-load", "holds", "all"]
+"""What an agreement grants a line beyond its own bills."""
 
 
 class Party(NamedTuple):
@@ -45,12 +48,10 @@ class Line(NamedTuple):
     """One line aboard a sailing."""
 
     scac: str
-    role: str
-    """`operator` or `charterer`."""
+    role: LineRole
     voyage_number: str | None
     """That line's own."""
-    scope: str
-    """What the agreement grants it beyond its own bills: `own`, `do-not-load`, `holds` or `all`."""
+    scope: Scope
 
 
 class Sailing(NamedTuple):
@@ -81,7 +82,7 @@ class RegistryNote(NamedTuple):
 
 
 DECLARED, SILENT = "DECLARED", "SILENT"
-RESYNC = "RESYNC"
+RESYNC: Final = "RESYNC"
 
 
 class Outage(NamedTuple):

@@ -16,13 +16,13 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from router.clock import MILLISECONDS
+from router.codec import NOTICE_KINDS
 
 LATENCY_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
 """From a quiet hour's milliseconds to a day's backlog. Seconds."""
 
 TRANSACTION_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-KINDS: Final = ("hold", "change", "release")
 COMMITTED: Final = "committed"
 DESTINATION_MISSING: Final = "destination_missing"
 RETRIED: Final = "retried"
@@ -64,7 +64,7 @@ class Metrics:
         """A series that begins at its first increase hides that increase from `rate`."""
         for outcome in ("new", "repeated"):
             self._events.labels(outcome)
-        for kind in KINDS:
+        for kind in NOTICE_KINDS:
             self._notices.labels(kind)
         for outcome in OUTCOMES:
             self._transactions.labels(outcome)
@@ -74,7 +74,7 @@ class Metrics:
         self._events.labels("new").inc(tally.get("events", 0))
         self._events.labels("repeated").inc(tally.get("repeated", 0))
         self._dead_letters.inc(tally.get("dead letters", 0))
-        for kind in KINDS:
+        for kind in NOTICE_KINDS:
             self._notices.labels(kind).inc(tally.get(kind, 0))
 
     def transaction(self, outcome: str, seconds: float | None = None) -> None:

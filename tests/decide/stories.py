@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ from router.model.inputs import (
     PaperBill,
     PaperMatch,
 )
-from router.model.registry import SCOPES, Line, Outage, Party, RegistryNote, Request, Sailing, party_topic
+from router.model.registry import Line, Outage, Party, RegistryNote, Request, Sailing, Scope, party_topic
 from tests.checking.harness import Fed, Harness, Registered
 from tests.checking.samples import ABOARD, BOX, HOUSE, IMO, MASTER, OTHER_BOX, OTHER_HOUSE, START, at, dead_letter
 
@@ -186,7 +186,7 @@ def parties(draw: st.DrawFn) -> Party:
 
 @st.composite
 def sailings(draw: st.DrawFn) -> Sailing:
-    scopes = st.sampled_from(SCOPES)
+    scopes = st.sampled_from(get_args(Scope))
     lines = [Line("OCNX", "operator", "026E", draw(scopes))]
     for scac, voyage in (("SLTC", "X26"), ("THRD", "T26")):
         if draw(st.booleans()):

@@ -84,7 +84,11 @@ def test_codes_can_be_added_and_replaced_and_the_version_says_so(extra: Path) ->
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
-    [("code,meaning\n", "agency, effect"), ("code,meaning,agency,effect\nZZ,x,CBP,STOP\n", "code 'ZZ'")],
+    [
+        ("code,meaning\n", "agency, effect"),
+        ("code,meaning,agency,effect\nZZ,x,CBP,STOP\n", "code 'ZZ'"),
+        ("code,meaning,agency,effect,authority\nZZ,x,CBP,MOVE,EXIT\n", "authority 'EXIT'"),
+    ],
 )
 def test_a_wrong_table_is_refused_with_its_place(extra: Path, text: str, complaint: str) -> None:
     extra.write_text(text)
