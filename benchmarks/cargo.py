@@ -20,9 +20,9 @@ import structlog
 
 from router import codec, topics
 from router.clock import MINUTE
-from router.decide.identity import event_key
-from router.decide.rules import Rules
-from router.decide.shard import Shard
+from router.decide.ledger.identity import event_key
+from router.decide.ledger.rules import Rules
+from router.decide.task.shard import Shard
 from router.engine.worker import COLLECTOR_THRESHOLDS
 from router.log.interface import Output, Record
 from router.model.inputs import Disposition

@@ -23,8 +23,8 @@ from benchmarks.cargo import LIFE, Bench, Trade, quiet
 from benchmarks.console import console
 from router import topics
 from router.console.index import Index
-from router.decide.rules import Rules
-from router.decide.stored import decode_state, encode_state
+from router.decide.ledger.rules import Rules
+from router.decide.task.stored import decode_state, encode_state
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.log.interface import Output
 from router.log.url import open_log

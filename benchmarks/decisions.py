@@ -17,13 +17,14 @@ from rich.console import Console
 from rich.table import Table
 
 from router import codec, topics
-from router.decide.bill import Context, decide
-from router.decide.identity import event_key
-from router.decide.outputs import Origin, outputs_of
-from router.decide.rules import Rules
-from router.decide.shard import Shard
-from router.decide.state import BillState
-from router.decide.stored import decode_state, encode_state
+from router.decide.bill import decide
+from router.decide.context import Context
+from router.decide.ledger.identity import event_key
+from router.decide.ledger.rules import Rules
+from router.decide.ledger.state import BillState
+from router.decide.task.outputs import Origin, outputs_of
+from router.decide.task.shard import Shard
+from router.decide.task.stored import decode_state, encode_state
 from router.engine.worker import COLLECTOR_THRESHOLDS
 from router.log.interface import Record
 from router.model.inputs import Disposition

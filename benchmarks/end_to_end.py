@@ -25,7 +25,7 @@ from benchmarks.cargo import LIFE, TRANSACTION, quiet
 from benchmarks.kafka.contender import Copier
 from benchmarks.kafka.scene import feed
 from router import codec
-from router.decide.rules import Rules
+from router.decide.ledger.rules import Rules
 from router.engine.ingesting import take_in
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import Worker

@@ -30,8 +30,8 @@ from benchmarks.cargo import LIFE, Trade, quiet
 from benchmarks.kafka.brokers import broker
 from benchmarks.kafka.scene import Scene
 from router import codec, topics
-from router.decide.identity import event_key
-from router.decide.rules import Rules
+from router.decide.ledger.identity import event_key
+from router.decide.ledger.rules import Rules
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.feeds.ingest import outputs_of
 from router.log.interface import Log, Output, Record

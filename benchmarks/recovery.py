@@ -20,10 +20,10 @@ from typing import Final, NamedTuple
 from rich.console import Console
 
 from benchmarks.cargo import quiet
-from router.clock import MINUTE
-from router.decide.rules import Rules
+from router.clock import MINUTE, now_milliseconds
+from router.decide.ledger.rules import Rules
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
-from router.engine.worker import Worker, now_milliseconds
+from router.engine.worker import Worker
 from router.feeds.ingest import outputs_of
 from router.log.interface import Log
 from router.log.url import open_log

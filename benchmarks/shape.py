@@ -23,7 +23,7 @@ from rich.table import Table
 from benchmarks.cargo import LIFE, Bench, Trade, container_number, history, quiet
 from benchmarks.state import OPEN, batches, states
 from router import topics
-from router.decide.rules import Rules
+from router.decide.ledger.rules import Rules
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import Worker
 from router.feeds.ingest import outputs_of

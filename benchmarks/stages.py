@@ -29,22 +29,11 @@ from rich.table import Table
 from benchmarks.kafka.brokers import broker
 from benchmarks.kafka.scene import FLEET, SCACS, Feeder, Scene, feed, quiet
 from router import codec
-from router.decide import (
-    audience,
-    bill,
-    conclude,
-    crossing,
-    entering,
-    facts,
-    identity,
-    outputs,
-    registry,
-    registry_duties,
-    shard,
-    state,
-    stored,
-)
-from router.decide.rules import Rules
+from router.decide import bill, conclude, crossing
+from router.decide.ledger.account import entering, facts, identity, state
+from router.decide.ledger.rules import Rules
+from router.decide.recipients import audience, registry
+from router.decide.task import outputs, registry_duties, shard, stored
 from router.engine import worker
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.log.interface import Log

@@ -31,8 +31,8 @@ from rich.table import Table
 from benchmarks.cargo import LIFE, POSTED, Bench, Trade, container_number, quiet, resident
 from router import topics
 from router.clock import DAY, MINUTE
-from router.decide.rules import Rules
-from router.decide.shard import Shard
+from router.decide.ledger.rules import Rules
+from router.decide.task.shard import Shard
 from router.engine.registrar import prepare
 from router.feeds.ingest import outputs_of
 from router.log.interface import Output, Record, Task

@@ -40,8 +40,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.sources import TomlConfigSettingsSource
 
 from router.console.settings import ConsoleSettings
-from router.decide.codes import load_codes
-from router.decide.rules import FRESH, Rules
+from router.decide.ledger.codes import load_codes
+from router.decide.ledger.rules import FRESH, Rules
 from router.engine.duties import DutySettings
 from router.engine.silence import FeedHours
 from router.engine.supervisor import SLOT

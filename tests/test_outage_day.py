@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from router.clock import iso
-from router.engine.worker import now_milliseconds
+from router.clock import iso, now_milliseconds
 from tests.cli.conftest import Command, command
 from tests.test_readme import ROOT
 

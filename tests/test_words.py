@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 
 from router.codec import raw_schema
-from router.decide.audience import ROLE_ABOARD, VIEW_OF_ROLE
+from router.decide.recipients.audience import ROLE_ABOARD, VIEW_OF_ROLE
 from router.feeds.tables import DEFAULT_SCOPE
 from router.model.registry import LineRole
 from router.model.words import Authority, Cause, Doubt, Flag, HoldKind, Role, Status

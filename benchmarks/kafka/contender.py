@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from benchmarks.kafka.scene import FLEET, LOG_SETTINGS, SCACS, quiet
 from router import codec, topics
-from router.decide.rules import Rules
+from router.decide.ledger.rules import Rules
 from router.engine.worker import Worker
 from router.log.url import open_log
 from router.model.registry import Party

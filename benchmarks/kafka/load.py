@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from benchmarks.kafka.scene import PARTITIONS, PARTY_TOPICS, Feeder, Scene, feed
 from router import codec
-from router.decide.identity import event_key
+from router.decide.ledger.identity import event_key
 from router.log.interface import Log, partition_of
 from router.model.inputs import Disposition
 

@@ -18,8 +18,8 @@ from rich.table import Table
 from benchmarks.decisions import LIFE, as_record
 from benchmarks.kafka.scene import FLEET, LOG_SETTINGS, SCACS, Scene, disposition, quiet
 from router import codec, topics
-from router.decide.rules import Rules
-from router.decide.shard import Shard
+from router.decide.ledger.rules import Rules
+from router.decide.task.shard import Shard
 from router.log.interface import Output, Record, Task
 from router.log.url import open_log
 from router.model.registry import Party, RegistryNote

@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from benchmarks.decisions import LIFE, event
 from router import topics
-from router.decide.rules import Rules
+from router.decide.ledger.rules import Rules
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.feeds.ingest import outputs_of
 from router.log.interface import Log, Output

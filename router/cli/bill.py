@@ -10,8 +10,8 @@ from rich.text import Text
 
 from router.cli import show
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
-from router.engine.settling import Confirmed, confirm
-from router.engine.views import BillView, Explained, bill_fields, explain, key_from, read_bill
+from router.desk.settling import Confirmed, confirm
+from router.desk.views import BillView, Explained, bill_fields, explain, key_from, read_bill
 
 app = typer.Typer(no_args_is_help=True, help="Show a bill, or settle what is in doubt about it.")
 

@@ -11,10 +11,9 @@ from rich.text import Text
 
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
-from router.clock import iso
-from router.engine.contacts import CALLS_THERE, NO_SAILING, PORT_NOT_KNOWN, Contact, contacts
+from router.clock import iso, now_milliseconds
+from router.desk.contacts import CALLS_THERE, NO_SAILING, PORT_NOT_KNOWN, Contact, contacts
 from router.engine.registrar import read_registry
-from router.engine.worker import now_milliseconds
 from router.errors import UsageError
 from router.model.registry import Sailing
 

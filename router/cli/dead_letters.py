@@ -10,13 +10,13 @@ import typer
 from router.cli import show
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
+from router.desk.settling import Retried, retry
+from router.desk.views import read_dead_letter, read_dead_letters
 from router.engine.audit import machine_user
 from router.engine.ingesting import chunks_of
-from router.engine.plain import plain, readable
-from router.engine.settling import Retried, retry
-from router.engine.views import read_dead_letter, read_dead_letters
 from router.errors import UsageError
 from router.model.inputs import DeadLetter
+from router.plain import plain, readable
 
 app = typer.Typer(no_args_is_help=True, help="What could not be read: list it, look at it, read it again.")
 

@@ -7,14 +7,14 @@ from typing import Annotated, Final
 import typer
 
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
+from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.engine.manual_desk import Relayed, relay
-from router.engine.plain import plain_value
-from router.engine.views import key_from
-from router.engine.worker import now_milliseconds
+from router.desk.manual import Relayed, relay
+from router.desk.views import key_from
 from router.feeds.by_hand import ManualForm, checked
 from router.model.bill import split_bill_key
 from router.model.inputs import LIFT, PLACE, RELEASE
+from router.plain import plain_value
 
 app = typer.Typer(no_args_is_help=True, help="Place or lift a hold that CBP relayed by phone, e-mail or on paper.")
 

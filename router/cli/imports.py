@@ -10,10 +10,10 @@ import typer
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.clock import now_milliseconds
 from router.engine.checking import refused_claims
 from router.engine.ingesting import Taken, chunks_of, files_in, name_of, take_in_filings
 from router.engine.registrar import Changes, import_parties, import_sailings, read_registry
-from router.engine.worker import now_milliseconds
 from router.errors import InputError
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
 from router.log.interface import Log

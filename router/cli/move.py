@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from router.cli.session import Session, console, must_exist, run, say, session_of
-from router.engine.worker import now_milliseconds
+from router.clock import now_milliseconds
 from router.errors import UsageError
 from router.log.url import KAFKA, SQLITE, open_log
 

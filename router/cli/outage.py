@@ -11,13 +11,12 @@ from router.cli import show
 from router.cli.contacts import port_code
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
-from router.clock import iso
+from router.clock import iso, now_milliseconds
+from router.desk.checklist import SOURCE, Step, checklist
+from router.desk.outages import OutageView, change, declare, end, outage_fields, read_outages
+from router.desk.paper import read_paper_bills
 from router.engine.audit import machine_user
-from router.engine.checklist import SOURCE, Step, checklist
-from router.engine.outage_desk import OutageView, change, declare, end, outage_fields, read_outages
-from router.engine.paper_desk import read_paper_bills
 from router.engine.registrar import read_registry
-from router.engine.worker import now_milliseconds
 from router.feeds.by_hand import OutageForm, checked, moment_of
 
 app = typer.Typer(no_args_is_help=True, help="Declare that a system is down, end it, print the history.")

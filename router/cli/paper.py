@@ -13,11 +13,9 @@ from router.cli import show
 from router.cli.exit_codes import ExitCode
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
-from router.clock import iso
+from router.clock import iso, now_milliseconds
 from router.codec import encode_value
-from router.engine.audit import Deed, deed_output
-from router.engine.ingesting import Taken, chunks_of, files_in, name_of, take_in_filings
-from router.engine.paper_desk import (
+from router.desk.paper import (
     FILED_AS,
     ON_PAPER,
     PaperView,
@@ -27,15 +25,16 @@ from router.engine.paper_desk import (
     propose_matches,
     read_paper_bills,
 )
-from router.engine.plain import plain_value
-from router.engine.views import key_from
-from router.engine.worker import now_milliseconds
+from router.desk.views import key_from
+from router.engine.audit import Deed, deed_output
+from router.engine.ingesting import Taken, chunks_of, files_in, name_of, take_in_filings
 from router.errors import InputError, UsageError
 from router.feeds import forms
 from router.feeds.by_hand import PaperForm, check_moment, checked, paper_bill, read_paper
 from router.feeds.rows import read_rows
 from router.model.bill import split_bill_key
 from router.model.inputs import PaperBill, PaperMatch
+from router.plain import plain_value
 
 app = typer.Typer(no_args_is_help=True, help="Bills that CBP has only on paper: add, list, match with what was filed.")
 

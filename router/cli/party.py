@@ -11,10 +11,10 @@ from rich.text import Text
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.codec import encode_value
-from router.engine.certification import Standing, change_status, read_standing
-from router.engine.plain import plain_value
-from router.engine.views import find_party
+from router.desk.certification import Standing, change_status, read_standing
+from router.desk.views import find_party
 from router.model.registry import Party
+from router.plain import plain_value
 
 app = typer.Typer(no_args_is_help=True, help="Open or close a party's tap, or say where it stands.")
 

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.engine.plain import plain_value
-from router.engine.requests import ask_resync
-from router.engine.worker import now_milliseconds
+from router.desk.requests import ask_resync
 from router.model.registry import Request
+from router.plain import plain_value
 
 
 def resync(

@@ -21,13 +21,13 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from router import topics
-from router.engine.plain import json_line
+from router.desk.views import NotFoundError
 from router.engine.progress import unrouted
 from router.engine.registrar import prepare
-from router.engine.views import NotFoundError
 from router.harmless import harmless
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
+from router.plain import json_line
 from router.schema_registry.external import publish_under_external_ids
 from router.settings import Settings, load_settings
 

@@ -11,11 +11,11 @@ import typer
 from router import topics
 from router.cli import show
 from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
-from router.engine.plain import plain_value
-from router.engine.views import find_party
+from router.desk.views import find_party
 from router.errors import UsageError
 from router.log.interface import Log, Record
 from router.model.bill import is_vessel_key, split_bill_key
+from router.plain import plain_value
 
 
 class Kind(StrEnum):

@@ -10,11 +10,10 @@ from rich.table import Table
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
-from router.clock import MINUTE, iso
-from router.engine.alerts import Alert, Raised, alert_for, settle_alerts
-from router.engine.receipts import DO_NOT_LOAD, HELD, NOT_DELIVERABLE, Stop, Unread, read_unread, sentence
+from router.clock import MINUTE, iso, now_milliseconds
+from router.desk.alerts import Alert, Raised, alert_for, settle_alerts
+from router.desk.receipts import DO_NOT_LOAD, HELD, NOT_DELIVERABLE, Stop, Unread, read_unread, sentence
 from router.engine.registrar import read_registry
-from router.engine.worker import now_milliseconds
 
 PREFIX: Final = "unread:"
 

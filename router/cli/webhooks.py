@@ -22,16 +22,16 @@ from router.cli.session import (
     say,
     session_of,
 )
+from router.clock import now_milliseconds
+from router.desk.receipts import Receipt
+from router.desk.views import find_party
 from router.engine.audit import Deed, deed_output, machine_user
-from router.engine.plain import plain
-from router.engine.receipts import Receipt
 from router.engine.registrar import read_registry
-from router.engine.views import find_party
-from router.engine.worker import now_milliseconds
 from router.errors import UsageError
 from router.feeds.forms import Moment
 from router.log.interface import Log
 from router.model.registry import Party
+from router.plain import plain
 from router.webhooks.secrets import add_secret, finish_rotation
 from router.webhooks.state import WebhookOrder, WebhookState, order_output, read_webhooks
 

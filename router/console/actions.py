@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from router.clock import now_milliseconds
 from router.console.access import csrf_ok
 from router.console.page import desk_of, session_of
-from router.engine.manual_desk import relay
-from router.engine.outage_desk import declare, end
-from router.engine.requests import ask_resync
-from router.engine.settling import confirm, retry
-from router.engine.views import read_dead_letter
-from router.engine.worker import now_milliseconds
+from router.desk.manual import relay
+from router.desk.outages import declare, end
+from router.desk.requests import ask_resync
+from router.desk.settling import confirm, retry
+from router.desk.views import read_dead_letter
 from router.errors import UsageError
 from router.feeds.by_hand import ManualForm, OutageForm, checked
 from router.model.bill import split_bill_key

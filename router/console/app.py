@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from router.console import actions, entrance, pages
 from router.console.desk import Desk
 from router.console.page import problem
-from router.engine.views import NotFoundError
+from router.desk.views import NotFoundError
 from router.errors import LogError, UsageError
 
 HERE: Final = Path(__file__).parent

@@ -8,12 +8,12 @@ from router.console.access import Access
 from router.console.follower import Follower
 from router.console.index import Index
 from router.console.live import Hub
-from router.decide.audience import audience_of
-from router.decide.registry import Registry
-from router.decide.rules import Rules
-from router.decide.stored import decode_state
-from router.engine.receipts import Unread
-from router.engine.views import BillView, NotFoundError, is_in_stopped_box
+from router.decide.ledger.rules import Rules
+from router.decide.recipients.audience import audience_of
+from router.decide.recipients.registry import Registry
+from router.decide.task.stored import decode_state
+from router.desk.receipts import Unread
+from router.desk.views import BillView, NotFoundError, is_in_stopped_box
 from router.log.interface import Log
 
 

@@ -11,7 +11,7 @@ import structlog
 from router import codec, topics
 from router.console.index import FOLLOWED, Index
 from router.console.live import Hub
-from router.decide.registry import Registry
+from router.decide.recipients.registry import Registry
 from router.errors import LogError
 from router.log.interface import Log, Record
 from router.log.retry import growing_pauses

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from router import codec, topics
-from router.decide.rules import Rules
-from router.decide.stored import decode_state
+from router.decide.ledger.rules import Rules
+from router.decide.task.stored import decode_state
 from router.engine.audit import Deed
 from router.log.interface import Place, Record
 from router.log.sqlite import SqliteSettings

@@ -13,15 +13,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from router.clock import now_milliseconds
 from router.console.desk import Desk
 from router.console.index import MOST_FOUND, Found
 from router.console.live import Filter
 from router.console.page import desk_of, page
 from router.console.shown import bars, pieces
-from router.decide.registry import Registry
-from router.engine.receipts import sentence
-from router.engine.views import bill_fields, explain
-from router.engine.worker import now_milliseconds
+from router.decide.recipients.registry import Registry
+from router.desk.receipts import sentence
+from router.desk.views import bill_fields, explain
 from router.model.registry import Sailing
 
 RECENT: Final = 50

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from router.clock import MILLISECONDS
 from router.console.ports import zone_of_port
-from router.engine.plain import readable
 from router.model.inputs import DeadLetter
+from router.plain import readable
 
 STATUSES: Final = (
     "DO_NOT_LOAD",

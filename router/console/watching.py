@@ -7,11 +7,10 @@ from typing import Final
 
 import structlog
 
-from router.clock import MILLISECONDS
+from router.clock import MILLISECONDS, now_milliseconds
 from router.console.desk import Desk
 from router.console.figures import OUTAGE_KINDS, DeskFigures
-from router.engine.receipts import read_unread
-from router.engine.worker import now_milliseconds
+from router.desk.receipts import read_unread
 from router.errors import LogError
 
 EVERY_SECONDS: Final = 15.0

@@ -8,19 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from router.clock import DAY, MINUTE, posted_minute
 from router.decide.conclude import Decision, conclude
+from router.decide.context import Context
 from router.decide.dead_letters import too_old_letter, unknown_code_letter
-from router.decide.entered import Entered
-from router.decide.entering import begin_from, correct_resending, enter_confirmed, enter_event, enter_unread, enter_word
-from router.decide.identifiers import container_key, doubtful
-from router.decide.identity import content_hash, event_key, identity, keyed_id, level_containers, manual_id
 from router.decide.keys import BillRecord, key_of
-from router.decide.ledger import Event
-from router.decide.manual import ACTIONS, Word
-from router.decide.notice import (
+from router.decide.ledger.account import Event
+from router.decide.ledger.entering import (
+    begin_from,
+    correct_resending,
+    enter_confirmed,
+    enter_event,
+    enter_unread,
+    enter_word,
+)
+from router.decide.ledger.identifiers import container_key, doubtful
+from router.decide.ledger.identity import content_hash, event_key, identity, keyed_id, level_containers, manual_id
+from router.decide.ledger.manual import ACTIONS, Word
+from router.decide.ledger.rules import Rules
+from router.decide.ledger.state import BillState
+from router.decide.ledger.status import Unread
+from router.decide.notices.entered import Entered
+from router.decide.notices.notice import (
     CATCH_UP,
     DISPOSITION,
     FILING,
@@ -37,10 +48,6 @@ from router.decide.paper import (
     enter_taken_over,
     reissue,
 )
-from router.decide.registry import Registry
-from router.decide.rules import Rules
-from router.decide.state import BillState
-from router.decide.status import Unread
 from router.errors import InputError
 from router.model.bill import is_vessel_key
 from router.model.facts import Handover, LinkFact, TakenOver
@@ -59,13 +66,6 @@ from router.model.words import Flag
 MOST_WORDS: Final = 1000
 """Said by hand of one bill: all are kept, and weighed against each other at each event. What is beyond goes to the dead
 letters and stops the bill."""
-
-
-class Context(NamedTuple):
-    """What a decision sees besides state and record."""
-
-    registry: Registry
-    rules: Rules
 
 
 def decide(state: BillState | None, record: BillRecord, context: Context) -> Decision:

@@ -9,22 +9,31 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from router.clock import MINUTE
-from router.decide.audience import Audience, Member, audience_of
 from router.decide.crossing import said_by, to_send
-from router.decide.entered import Entered
-from router.decide.facts import Known
-from router.decide.identity import decision_id
-from router.decide.manual import ByHand
-from router.decide.notice import LADING, RESYNC
-from router.decide.offline import Offline
-from router.decide.outages import is_behind
+from router.decide.ledger.facts import Known
+from router.decide.ledger.identity import decision_id
+from router.decide.ledger.manual import ByHand
+from router.decide.ledger.offline import Offline
+from router.decide.ledger.rules import Rules
+from router.decide.ledger.state import BillState
+from router.decide.ledger.status import Assessment
+from router.decide.notices.entered import Entered
+from router.decide.notices.notice import LADING, RESYNC
+from router.decide.notices.telling import (
+    Notice,
+    Shared,
+    covered,
+    farewells,
+    not_reached,
+    tell,
+    tell_superseded,
+    told_after,
+)
+from router.decide.notices.waits import CONTRADICTION, FEED_BEHIND, Waits, lacks_snp, waits_of
 from router.decide.paper import REISSUED, handovers, taken_over
-from router.decide.registry import Registry, same_name
-from router.decide.rules import Rules
-from router.decide.state import BillState
-from router.decide.status import Assessment
-from router.decide.telling import Notice, Shared, covered, farewells, not_reached, tell, tell_superseded, told_after
-from router.decide.waits import CONTRADICTION, FEED_BEHIND, Waits, lacks_snp, waits_of
+from router.decide.recipients.audience import Audience, Member, audience_of
+from router.decide.recipients.outages import is_behind
+from router.decide.recipients.registry import Registry, same_name
 from router.model.facts import Handover, IndexFact, TakenOver
 from router.model.inputs import DeadLetter
 from router.model.words import Authority, Flag

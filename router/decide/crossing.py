@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from router.decide.facts import Known
-from router.decide.identifiers import container_key
-from router.decide.registry import near
-from router.decide.state import BillState
-from router.decide.status import Assessment, StandingHold
+from router.decide.ledger.facts import Known
+from router.decide.ledger.identifiers import container_key
+from router.decide.ledger.state import BillState
+from router.decide.ledger.status import Assessment, StandingHold
+from router.decide.recipients.registry import near
 from router.model.facts import CONTAINER, MASTER, ORIGINAL, IndexFact, LinkFact
 from router.model.registry import Sailing
 
@@ -163,7 +163,8 @@ def answer(group: IndexGroup, key: str) -> tuple[dict[str, IndexEntry | None], l
     group.decide()
     changed = {bill: group.entries.get(bill) for bill in before}
     if kind == CONTAINER:
-        concerned = list(before) if decided == group.deciding else list(group.entries)
+        # By name: in which order entries lie in memory depends on when the task was last restored.
+        concerned = list(before) if decided == group.deciding else sorted(group.entries)
         left = (bill for bill, old in before.items() if old and old.answer.stopped and bill not in group.entries)
         links = [LinkFact(bill, key, "BOX", False) for bill in left]
         return changed, [*links, *_answer_all(group, key, concerned, changed)]

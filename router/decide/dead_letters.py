@@ -12,8 +12,8 @@ from typing import Final
 
 from router import topics
 from router.clock import iso
-from router.decide.identity import content_hash
 from router.decide.keys import BillRecord, key_of
+from router.decide.ledger.identity import content_hash
 from router.log.interface import Record
 from router.model.bill import is_vessel_key, split_bill_key
 from router.model.inputs import DeadLetter, Disposition

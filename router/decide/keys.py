@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router import codec
-from router.decide.identity import event_key
+from router.decide.ledger.identity import event_key
 from router.model.bill import bill_key
 from router.model.facts import Handover, LinkFact, TakenOver
 from router.model.inputs import Disposition, PaperBill, Snapshot

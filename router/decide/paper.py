@@ -9,21 +9,18 @@ go in between.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from router.decide.audience import Audience
-from router.decide.identity import manual_id
-from router.decide.manual import Word
-from router.decide.notice import FILING, OPERATOR, REISSUE, subject_of_word
-from router.decide.offline import Offline, Paper
-from router.decide.state import BillState
+from router.decide.context import Context
+from router.decide.ledger.identity import manual_id
+from router.decide.ledger.manual import Word
+from router.decide.ledger.offline import Offline, Paper
+from router.decide.ledger.state import BillState
+from router.decide.notices.entered import Entered
+from router.decide.notices.notice import FILING, OPERATOR, REISSUE, subject_of_word
+from router.decide.recipients.audience import Audience
 from router.model.facts import Handover, TakenOver
 from router.model.inputs import Filing, PaperBill, PaperMatch
-
-if TYPE_CHECKING:
-    from router.decide.bill import Context
-
-from router.decide.entered import Entered
 
 REISSUED: Final = "REISSUED"
 

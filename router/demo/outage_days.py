@@ -8,8 +8,8 @@ from typing import Any, Final
 from router import codec, topics
 from router.clock import MINUTE
 from router.demo.stage import Act, Scenario, Stage, moment
-from router.engine.outage_desk import declare, end
-from router.engine.paper_desk import match, propose_matches
+from router.desk.outages import declare, end
+from router.desk.paper import match, propose_matches
 from router.feeds.by_hand import OutageForm, checked
 from router.log.interface import Output
 from router.model.inputs import LIFT, PLACE, Disposition, Filing, PaperBill

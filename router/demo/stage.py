@@ -11,12 +11,11 @@ from typing import Any, Final, NamedTuple
 from router import topics
 from router.clock import to_milliseconds
 from router.decide.dead_letters import disposition_json
-from router.decide.outputs import registry_output
-from router.decide.rules import Rules
+from router.decide.ledger.rules import Rules
+from router.decide.task.outputs import registry_output
+from router.desk.manual import relay
 from router.engine.hearing import DEFAULT_FEED, Hearing
 from router.engine.ingesting import chunks_of, take_in, take_in_filings
-from router.engine.manual_desk import relay
-from router.engine.plain import plain_value
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import Worker, WorkSettings
 from router.feeds.by_hand import ManualForm, checked
@@ -24,6 +23,7 @@ from router.feeds.tables import read_parties, read_sailings
 from router.log.interface import Log
 from router.model.inputs import Disposition, Filing, PaperBill
 from router.model.registry import RegistryNote, party_topic
+from router.plain import plain_value
 
 FILES: Final = Path(__file__).parent
 PARTIES: Final = ("NVXA", "NVXB", "SLTC", "HARX", "OCNX")

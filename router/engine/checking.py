@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from router.decide.identifiers import imo_ok
-from router.decide.registry import Registry
+from router.decide.ledger.identifiers import imo_ok
+from router.decide.recipients.registry import Registry
 from router.model.registry import Party, Sailing
 
 

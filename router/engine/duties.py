@@ -16,8 +16,8 @@ import structlog
 
 from router import topics
 from router.clock import MINUTE
-from router.decide.outputs import registry_output
-from router.decide.shard import Shard
+from router.decide.task.outputs import registry_output
+from router.decide.task.shard import Shard
 from router.engine.relay import Refused, request_of
 from router.engine.silence import FeedHours, silence_changes
 from router.errors import LogError

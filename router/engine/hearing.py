@@ -9,9 +9,9 @@ from typing import Final
 
 from router import codec, topics
 from router.clock import DAY, MINUTE
-from router.decide.codes import Effect
-from router.decide.outputs import registry_output
-from router.decide.rules import Rules
+from router.decide.ledger.codes import Effect
+from router.decide.ledger.rules import Rules
+from router.decide.task.outputs import registry_output
 from router.errors import InputError
 from router.log.interface import Log
 from router.model.inputs import DeadLetter, Disposition

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from router import topics
+from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.decide.codes import CodeTable
+from router.decide.ledger.codes import CodeTable
 from router.engine.hearing import Hearing
-from router.engine.worker import now_milliseconds
 from router.errors import InputError, UsageError
 from router.feeds.ingest import outputs_of
 from router.feeds.recognise import read_events

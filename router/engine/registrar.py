@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 import structlog
 
 from router import codec, topics
-from router.decide.outputs import registry_output
-from router.decide.registry import Registry
+from router.clock import now_milliseconds
+from router.decide.recipients.registry import Registry
+from router.decide.task.outputs import registry_output
 from router.engine.audit import Deed, deed_output, machine_user
-from router.engine.worker import now_milliseconds
 from router.errors import FatalLogError
 from router.log.interface import Finding, Log, Output, TopicSpec
 from router.model.registry import Party, RegistryNote, RegistryValue, Sailing

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from router import codec, topics
 from router.clock import MINUTE, iso
-from router.decide.registry import Registry
+from router.decide.recipients.registry import Registry
 from router.errors import InputError
 from router.log.interface import Record
 from router.model.registry import RESYNC, Request

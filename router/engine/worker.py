@@ -14,10 +14,10 @@ from typing import Final
 import structlog
 
 from router import topics
-from router.clock import MILLISECONDS
-from router.decide.outputs import registry_output
-from router.decide.rules import Rules
-from router.decide.shard import Shard
+from router.clock import now_milliseconds
+from router.decide.ledger.rules import Rules
+from router.decide.task.outputs import registry_output
+from router.decide.task.shard import Shard
 from router.engine.doubt import Doubts, position_in
 from router.engine.duties import Duties, DutySettings, on_duty
 from router.engine.progress import unrouted
@@ -284,7 +284,3 @@ class Idle:
         else:
             self._waiting.add(task)
         return self._waiting == self._tasks
-
-
-def now_milliseconds() -> int:
-    return int(time.time() * MILLISECONDS)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from router.decide.identifiers import container_clean
+from router.decide.ledger.identifiers import container_clean
 from router.errors import InputError
 from router.feeds.camir_layout import LAYOUT, field
 from router.feeds.evidence import Bill

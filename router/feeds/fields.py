@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from router.clock import LATEST, to_milliseconds
-from router.decide.identifiers import container_key
+from router.decide.ledger.identifiers import container_key
 from router.errors import InputError
 from router.model.bill import SCAC_WIDTH, bill_key
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from router.clock import LATEST, to_milliseconds
-from router.decide.facts import MOST_NAMED
-from router.decide.identifiers import container_clean
+from router.decide.ledger.facts import MOST_NAMED
+from router.decide.ledger.identifiers import container_clean
 from router.feeds.fields import bill_reference
 
 LIST_SEPARATOR: Final = ";"

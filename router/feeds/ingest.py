@@ -7,7 +7,7 @@ from typing import Final
 
 from router import topics
 from router.codec import encode_value
-from router.decide.identity import event_key
+from router.decide.ledger.identity import event_key
 from router.log.interface import Headers, Output
 from router.model.bill import bill_key
 from router.model.inputs import PLACE, DeadLetter, Disposition, ManualEvent

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, StringConstraints
 
-from router.decide.identifiers import container_clean, imo_ok
+from router.decide.ledger.identifiers import container_clean, imo_ok
 from router.errors import InputError
 from router.feeds import forms
 from router.feeds.rows import Note, Row, read_rows

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from router.decide.identifiers import container_clean
+from router.decide.ledger.identifiers import container_clean
 from router.errors import InputError
 from router.feeds.evidence import Bill
 from router.feeds.fields import (

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from router import topics
-from router.decide.shard import Shard
+from router.decide.task.shard import Shard
 from router.errors import LogError
 from router.log.interface import Log
 from router.observe.metrics import Metrics

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from router.clock import now_milliseconds
+from router.desk.views import NotFoundError
 from router.engine.audit import Deed, deed_output, machine_user
 from router.engine.registrar import import_parties, read_registry, wanted_topics
-from router.engine.views import NotFoundError
-from router.engine.worker import now_milliseconds
 from router.errors import UsageError
 from router.log.interface import Finding, Log
 from router.log.kafka import KafkaSettings

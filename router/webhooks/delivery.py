@@ -10,12 +10,11 @@ from typing import Final
 import structlog
 
 from router import codec
-from router.clock import MILLISECONDS, iso
-from router.engine.plain import json_line, plain_value
-from router.engine.worker import now_milliseconds
+from router.clock import MILLISECONDS, iso, now_milliseconds
 from router.errors import UsageError
 from router.log.interface import Log, Record
 from router.model.registry import Party
+from router.plain import json_line, plain_value
 from router.webhooks.inbox import Inbox
 from router.webhooks.lanes import Lanes, Pending
 from router.webhooks.secrets import Secrets, signed_headers

@@ -15,11 +15,11 @@ from typing import Final, cast
 import structlog
 
 from router import codec, topics
-from router.decide.registry import Registry
-from router.engine.alerts import Alert, alert_for, settle_alerts
-from router.engine.receipts import whom_to_call
+from router.clock import now_milliseconds
+from router.decide.recipients.registry import Registry
+from router.desk.alerts import Alert, alert_for, settle_alerts
+from router.desk.receipts import whom_to_call
 from router.engine.registrar import read_registry
-from router.engine.worker import now_milliseconds
 from router.errors import LogError
 from router.log.interface import Log, Record, Task
 from router.model.registry import Party

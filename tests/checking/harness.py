@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from router import codec, topics
 from router.codec import FedValue, encode_value
-from router.decide.certification import SAMPLE_PREFIX
 from router.decide.keys import key_of
-from router.decide.rules import Rules
-from router.decide.shard import Shard
-from router.decide.state import BillState
+from router.decide.ledger.rules import Rules
+from router.decide.ledger.state import BillState
+from router.decide.task.certification import SAMPLE_PREFIX
+from router.decide.task.shard import Shard
 from router.feeds.ingest import outputs_of
 from router.log.interface import Output, Record, partition_of
 from router.model.inputs import DeadLetter, Disposition, ManualEvent

@@ -12,14 +12,15 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from router import codec
-from router.decide.bill import Context, decide
+from router.decide.bill import decide
+from router.decide.context import Context
 from router.decide.dead_letters import foreign_letter, undecidable_letter
-from router.decide.identity import notice_id
 from router.decide.keys import BillRecord
-from router.decide.outages import Outages, announcements, entered, still_watched
-from router.decide.registry import Registry
-from router.decide.rules import Rules
-from router.decide.state import BillState
+from router.decide.ledger.identity import notice_id
+from router.decide.ledger.rules import Rules
+from router.decide.ledger.state import BillState
+from router.decide.recipients.outages import Outages, announcements, entered, still_watched
+from router.decide.recipients.registry import Registry
 from router.errors import InputError
 from router.log.interface import Record
 from router.model.bill import concerns_a_bill, is_vessel_key

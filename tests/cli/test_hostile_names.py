@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from router.console.page import rendered
-from router.decide.outputs import registry_output
+from router.decide.task.outputs import registry_output
 from router.harmless import harmless
 from router.log.interface import Output
 from router.log.url import open_log

@@ -13,8 +13,8 @@ from router.client.decoding import NoticeDecoder
 from router.client.values import KINDS
 from router.clock import iso
 from router.codec import NOTICE_KINDS, header, raw_schema
-from router.engine.plain import plain
 from router.errors import InputError, UsageError
+from router.plain import plain
 from tests.client.samples import notices, outputs
 
 PLAIN = {"string": "str", "long": "int", "int": "int", "boolean": "bool"}

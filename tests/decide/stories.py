@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 from hypothesis import strategies as st
 
 from router.clock import MINUTE, to_milliseconds
-from router.decide.codes import Effect, load_codes
+from router.decide.ledger.codes import Effect, load_codes
 from router.model.inputs import (
     LIFT,
     PLACE,

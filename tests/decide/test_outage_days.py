@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from router import topics
 from router.clock import MINUTE
-from router.decide.codes import Effect
-from router.decide.identity import event_key, identity
-from router.decide.state import BillState
+from router.decide.ledger.codes import Effect
+from router.decide.ledger.identity import event_key, identity
+from router.decide.ledger.state import BillState
 from router.model.inputs import PLACE, RELEASE, Disposition, ManualEvent
 from router.model.registry import LateTally, Outage, Party, RegistryNote, Request
 from tests.checking.harness import Harness

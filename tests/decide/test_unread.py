@@ -10,12 +10,12 @@ import pytest
 from router import topics
 from router.clock import DAY
 from router.decide import bill as deciding
-from router.decide.codes import Code, CodeTable, Effect
-from router.decide.rules import Rules
+from router.decide.ledger.codes import Code, CodeTable, Effect
+from router.decide.ledger.rules import Rules
 from router.model.inputs import Confirmation
 from tests.checking.harness import Harness
 from tests.checking.samples import ABOARD, HOUSE, OTHER_HOUSE, PARTIES, START, dead_letter, event, filing, sailing
-from tests.decide.test_manual import said
+from tests.decide.ledger.test_manual import said
 
 RULES = Rules()
 

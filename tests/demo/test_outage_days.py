@@ -18,9 +18,9 @@ from router.demo.outage_days import (
     paper_number,
 )
 from router.demo.stage import PARTIES, Act, Stage
-from router.engine.outage_desk import read_outages
-from router.engine.paper_desk import read_paper_bills
-from router.engine.views import read_bill
+from router.desk.outages import read_outages
+from router.desk.paper import read_paper_bills
+from router.desk.views import read_bill
 from router.log.interface import Log, Record
 from router.log.url import open_log
 from router.model.registry import party_topic

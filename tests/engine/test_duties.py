@@ -6,11 +6,10 @@ from pathlib import Path
 
 from router import codec, topics
 from router.clock import MINUTE
-from router.decide.outputs import registry_output
-from router.decide.rules import Rules
+from router.decide.ledger.rules import Rules
+from router.decide.task.outputs import registry_output
+from router.desk.outages import read_outages
 from router.engine.duties import DutySettings
-from router.engine.outage_desk import read_outages
-from router.engine.plain import plain_value
 from router.engine.registrar import import_parties, prepare, tell_time
 from router.engine.silence import FeedHours
 from router.engine.worker import Worker, WorkSettings
@@ -19,6 +18,7 @@ from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import Disposition
 from router.model.registry import RESYNC, Heard, Party, Request
+from router.plain import plain_value
 
 START = 1_784_030_400_000
 EVERY_HOUR = FeedHours("cbp", None, frozenset(range(7)), 0, 24, 60)

@@ -10,8 +10,8 @@ import pytest
 
 from router import topics
 from router.codec import decode_value
-from router.decide.codes import load_codes
-from router.decide.rules import Rules
+from router.decide.ledger.codes import load_codes
+from router.decide.ledger.rules import Rules
 from router.demo.scenario import FILES
 from router.engine import ingesting
 from router.engine.hearing import Hearing

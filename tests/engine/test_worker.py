@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from router import codec, topics
-from router.decide.rules import Rules
+from router.decide.ledger.rules import Rules
 from router.engine import worker
 from router.engine.registrar import prepare
 from router.engine.worker import Worker, WorkSettings

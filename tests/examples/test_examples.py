@@ -26,10 +26,10 @@ from router import client
 from router.client import Notices
 from router.clock import iso, to_milliseconds
 from router.codec import decode_value, raw_schema
-from router.engine.plain import plain
 from router.errors import FatalLogError
 from router.log.kafka import open_kafka_log
 from router.model.registry import RESYNC, Request
+from router.plain import plain
 from tests.cli.conftest import COMMAND, Command, environment
 from tests.client.samples import PARTY, notices, outputs
 from tests.kafka.fixtures import QUICK

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from router import codec, topics
+from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.decide.outputs import registry_output
-from router.engine.worker import Worker, now_milliseconds
+from router.decide.task.outputs import registry_output
+from router.engine.worker import Worker
 from router.feeds.ingest import outputs_of
 from router.log.interface import Output
 from router.model.inputs import PLACE, Filing, ManualEvent, PaperBill, PaperMatch

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from router import codec, topics
-from router.decide.identity import event_key
-from router.decide.rules import Rules
+from router.decide.ledger.identity import event_key
+from router.decide.ledger.rules import Rules
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import Worker
 from router.errors import LogError

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from router import topics
-from router.decide.rules import Rules
-from router.decide.stored import decode_state
+from router.decide.ledger.rules import Rules
+from router.decide.task.stored import decode_state
 from router.log.interface import Output, Record
 from router.log.url import open_log
 from router.model.registry import party_topic

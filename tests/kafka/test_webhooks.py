@@ -11,7 +11,7 @@ import trustme
 from aiohttp import web
 from confluent_kafka.admin import AclOperation, ResourceType
 
-from router.engine.alerts import read_alerts
+from router.desk.alerts import read_alerts
 from router.engine.registrar import prepare
 from router.log.kafka import open_kafka_log
 from router.provision.declared import webhook_rights

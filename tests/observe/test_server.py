@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from router.decide.rules import Rules
+from router.decide.ledger.rules import Rules
 from router.demo.scenario import FILES, set_up
 from router.engine.ingesting import take_in
 from router.engine.worker import Worker

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from router import codec
+from router.clock import now_milliseconds
 from router.engine.registrar import import_parties
-from router.engine.worker import now_milliseconds
 from router.log.interface import Log, Output
 from router.model.registry import Party
 from router.webhooks.secrets import add_secret

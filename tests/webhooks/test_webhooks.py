@@ -14,12 +14,12 @@ import pytest
 import trustme
 from aiohttp import web
 
-from router.engine.alerts import read_alerts
-from router.engine.plain import plain_value
-from router.engine.receipts import read_receipts
+from router.desk.alerts import read_alerts
+from router.desk.receipts import read_receipts
 from router.engine.registrar import prepare, read_registry
 from router.log.url import open_log
 from router.model.registry import Party
+from router.plain import plain_value
 from router.webhooks.secrets import add_secret, finish_rotation
 from router.webhooks.settings import WebhookSettings
 from tests.webhooks.endpoint import Endpoint, delivered, ids, quick, serving

@@ -1,0 +1,1 @@
+"""What each of them is told, in which kind of notice."""

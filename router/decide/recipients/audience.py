@@ -1,0 +1,202 @@
+"""Who is told of a bill, in which role, by which rule; and who was considered and is not.
+
+The rules are numbered as in the README's "Who is told": 1 the filer, 2 each second notify party, 3 the line whose
+master bill it is under and the manifest carrier, 4 the lines aboard by their role and by what the agreement grants,
+5 the parties of other bills in a stopped box (they hear of their own bill, so here they only get the role).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Final, NamedTuple, get_args
+
+from router.decide.ledger.facts import Known
+from router.decide.recipients.registry import Registry
+from router.model.bill import is_vessel_key, split_bill_key
+from router.model.registry import LineRole, Sailing
+from router.model.words import Role
+
+FILER: Final = "FILER"
+SNP: Final = "SNP"
+OPERATOR: Final = "OPERATOR"
+CHARTERER: Final = "CHARTERER"
+MASTER_CARRIER: Final = "MASTER_CARRIER"
+CO_LOADER: Final = "CO_LOADER"
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+
+class View(IntEnum):
+    """What a role may see of a notice; one party with several roles sees the most."""
+
+    __hash__ = int.__hash__  # an enum's own is written in Python, and costs as much as what is looked up with it
+
+    FULL = 0
+    CARRIER = 1
+    """All but remarks."""
+    AGREEMENT = 2
+    """All but entry type and number, master bill and remarks."""
+
+
+VIEW_OF_ROLE: Final[Mapping[Role, View]] = {
+    FILER: View.FULL,
+    SNP: View.FULL,
+    MASTER_CARRIER: View.CARRIER,
+    OPERATOR: View.AGREEMENT,
+    CHARTERER: View.AGREEMENT,
+    CO_LOADER: View.AGREEMENT,
+}
+
+ROLE_ABOARD: Final[Mapping[LineRole, Role]] = {"operator": OPERATOR, "charterer": CHARTERER}
+
+MOST_MEMBERS: Final = 500_000
+"""Of all audiences kept at hand; beyond, all are worked out anew. A nation's bills under way come from far fewer
+combinations of a dozen; a sailing with thousands of lines is not to fill the memory."""
+
+ALWAYS: Final = "all"
+
+
+class Ground(NamedTuple):
+    """Why a party is told, or is not."""
+
+    scac: str
+    """Of the party (never an alias)."""
+    role: Role | None
+    rule: str
+    when: str
+    """`all` events, only while `holds` or a `do-not-load` stand, or `never` (considered and refused)."""
+
+
+class Member(NamedTuple):
+    """One party with all its grounds taken together."""
+
+    scac: str
+    roles: tuple[Role, ...]
+    view: View
+    when: str
+    voyage_number: str | None
+    """Its own, where it has a line aboard."""
+    topic: str | None
+    """None where nothing can be sent: then `why_not` says why."""
+    why_not: str | None
+    """PARTY_UNKNOWN, PARTY_NOT_LIVE, NO_TOPIC or EXTERNAL."""
+
+
+class Audience(NamedTuple):
+    members: dict[str, Member]
+    sailing: Sailing | None
+    unreached: tuple[Member, ...]
+    """Those whom nothing can be sent to, and who wait for it: all without a topic but the external."""
+
+
+def audience_of(bill: str, known: Known, in_stopped_box: bool, registry: Registry) -> Audience:
+    """Everyone who may be told of the bill at some status, by SCAC. Worked out once for all bills alike, until the
+    registry changes."""
+    issuer = split_bill_key(bill)[0]
+    master_carrier = split_bill_key(known.master_bill)[0] if known.master_bill else None
+    voyage = (known.carrier_scac, known.imo_number, known.voyage_number, known.arrival_date)
+    alike = (issuer, known.snps, master_carrier, *voyage, in_stopped_box)
+    audience = registry.audiences.get(alike)
+    if audience is None:
+        audience = _work_out(bill, known, in_stopped_box, registry)
+        registry.keep_audience(alike, audience, len(audience.members) + 1, MOST_MEMBERS)
+    return audience
+
+
+def _work_out(bill: str, known: Known, in_stopped_box: bool, registry: Registry) -> Audience:
+    sailing = find_sailing(known, registry)
+    merged: dict[str, list[Ground]] = {}
+    for ground in grounds_of(bill, known, sailing, in_stopped_box, registry):
+        if ground.when != "never":
+            merged.setdefault(ground.scac, []).append(ground)
+    voyages: dict[str, str | None] = {}
+    for line in sailing.lines if sailing is not None else ():
+        voyages.setdefault(registry.party_scac(line.scac), line.voyage_number)
+    members = {scac: _member(scac, grounds, voyages.get(scac), registry) for scac, grounds in merged.items()}
+    unreached = tuple(one for one in members.values() if one.topic is None and one.why_not != "EXTERNAL")
+    return Audience(members, sailing, unreached)
+
+
+def find_sailing(known: Known, registry: Registry) -> Sailing | None:
+    return registry.sailing(known.imo_number, known.carrier_scac, known.voyage_number, known.arrival_date)
+
+
+def grounds_of(
+    bill: str, known: Known, sailing: Sailing | None, in_stopped_box: bool, registry: Registry
+) -> list[Ground]:
+    """Every reason to tell or not to tell somebody, in the order of the rules; `explain` shows them as they are."""
+    if is_vessel_key(bill):
+        return _vessel_grounds(sailing, registry)
+    name = registry.party_scac
+    issuer = split_bill_key(bill)[0]
+    grounds = [Ground(name(issuer), FILER, "1: issuer of the bill", ALWAYS)]
+    for snp in known.snps:
+        kind, _, code = snp.rpartition(":")
+        if kind in ("", "2", "SCAC"):
+            grounds.append(Ground(name(code), SNP, "2: second notify party on the bill", ALWAYS))
+        else:
+            grounds.append(Ground(snp, None, f"2: second notify party by {kind}, not a SCAC", "never"))
+    if known.master_bill:
+        carrier = split_bill_key(known.master_bill)[0]
+        grounds.append(Ground(name(carrier), MASTER_CARRIER, "3: issued the master bill", ALWAYS))
+    if known.carrier_scac:
+        grounds.append(Ground(name(known.carrier_scac), MASTER_CARRIER, "3: the bill is on its manifest", ALWAYS))
+    if sailing is not None:
+        grounds.extend(_aboard(sailing, known, issuer, registry))
+    if in_stopped_box:
+        told = {ground.scac for ground in grounds if ground.role in (FILER, SNP)}
+        grounds.extend(
+            Ground(scac, CO_LOADER, "5: its bill is in a stopped container", ALWAYS) for scac in sorted(told)
+        )
+    return grounds
+
+
+def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]:
+    """What happens to the vessel concerns every line aboard, whatever it was granted of others' bills."""
+    if sailing is None:
+        return []
+    aboard = f"4: aboard {sailing.sailing_id}, an event of the vessel"
+    return [Ground(registry.party_scac(line.scac), ROLE_ABOARD[line.role], aboard, ALWAYS) for line in sailing.lines]
+
+
+def _aboard(sailing: Sailing, known: Known, issuer: str, registry: Registry) -> list[Ground]:
+    name = registry.party_scac
+    charterers = {name(line.scac) for line in sailing.lines if line.role == "charterer"}
+    carrier = name(known.carrier_scac or "")
+    own = {name(issuer), carrier, *(name(snp.rpartition(":")[2]) for snp in known.snps)}
+    grounds = []
+    for line in sailing.lines:
+        scac = name(line.scac)
+        aboard = f"aboard {sailing.sailing_id}"
+        role = ROLE_ABOARD[line.role]
+        if line.role == "operator" and carrier in charterers:
+            grounds.append(Ground(scac, role, f"4: operator, {aboard}, for a charterer's bill", ALWAYS))
+        elif line.role == "charterer" and scac in own:
+            grounds.append(Ground(scac, role, f"4: charterer, {aboard}, for its own bill", ALWAYS))
+        elif line.scope != "own":
+            grounds.append(Ground(scac, role, f"4: {line.role}, {aboard}, granted {line.scope}", line.scope))
+        else:
+            grounds.append(Ground(scac, None, f"4: {line.role}, {aboard}, granted only its own bills", "never"))
+    return grounds
+
+
+_WIDEST: Final = {ALWAYS: 0, "holds": 1, "do-not-load": 2}
+
+
+def _member(scac: str, grounds: list[Ground], voyage: str | None, registry: Registry) -> Member:
+    roles = {ground.role for ground in grounds if ground.role}
+    when = min((ground.when for ground in grounds), key=_WIDEST.__getitem__)
+    party = registry.parties.get(scac)
+    why_not = None
+    if party is None:
+        why_not = "PARTY_UNKNOWN"
+    elif party.status == "external":
+        why_not = "EXTERNAL"
+    elif party.status != "live":
+        why_not = "PARTY_NOT_LIVE"
+    elif party.topic in registry.missing_topics:
+        why_not = "NO_TOPIC"
+    topic = party.topic if party is not None and why_not is None else None
+    ordered = tuple(role for role in ROLES if role in roles)
+    view = min(VIEW_OF_ROLE[role] for role in ordered)
+    return Member(scac, ordered, view, when, voyage, topic, why_not)

@@ -1,0 +1,276 @@
+"""A task's state in memory, and what each record does to it: `(state, record) -> (state, outputs)`, for one partition.
+
+Pure in the sense that matters: no clock, no I/O. What a transaction changed lies in an overlay until the log has it:
+`committed()` keeps it, `abandon()` forgets it, so a decision that could not be written can be made again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from typing import Any, Final
+
+from router import codec, topics
+from router.decide.bill import decide
+from router.decide.conclude import Decision, conclude
+from router.decide.context import Context
+from router.decide.dead_letters import foreign_letter, names_a_bill, undecidable_letter
+from router.decide.keys import BillRecord, key_of
+from router.decide.ledger.rules import Rules
+from router.decide.ledger.state import BillState
+from router.decide.notices.entered import Entered
+from router.decide.notices.notice import CATCH_UP
+from router.decide.task.bills import Bills
+from router.decide.task.forgetting import forgotten, is_forgettable, withdrawals
+from router.decide.task.index import Index
+from router.decide.task.outputs import Origin, index_state_output, letter_output, outputs_of
+from router.decide.task.registry_duties import RegistryDuties
+from router.decide.task.resync import resync
+from router.decide.task.stored import decode_state, encode_state
+from router.errors import InputError
+from router.log.interface import Output, Record
+from router.model.facts import IndexFact
+from router.model.inputs import DeadLetter, Disposition
+from router.model.registry import RegistryValue
+
+HOT_BILLS: Final = 20_000
+"""Decoded states kept at hand; the rest lie as bytes, about a third of the memory."""
+
+
+class Shard:
+    def __init__(self, rules: Rules, partition: int, tasks: int) -> None:
+        """`tasks`: how many there are."""
+        self.rules = rules
+        self.partition = partition
+        self.registry_duties = RegistryDuties(rules, partition, tasks)
+        self.registry = self.registry_duties.registry
+        self._context = Context(self.registry, rules)
+        self.position: dict[str, int] = {}
+        self._bills = Bills()
+        self._hot: OrderedDict[str, BillState] = OrderedDict()
+        self._index = Index()
+        self._outputs: list[Output] = []
+        self._changed_bills: dict[str, BillState | None] = {}
+        self._committed_position: dict[str, int] = {}
+        self._encoded: dict[str, bytes | None] = {}
+        self.tally: Counter[str] = Counter()
+        """What the transaction under way does: `events`, `repeated`, `hold`, `change`, `release`, `dead letters`."""
+
+    @property
+    def bill_count(self) -> int:
+        return len(self._bills)
+
+    # Restoring
+
+    def load(self, record: Record) -> None:
+        """Take in one record of `snp.bills` or `snp.index-state`, as restored."""
+        if record.topic == topics.BILLS:
+            self._load_bill(record)
+        else:
+            self._index.load(record)
+
+    def _load_bill(self, record: Record) -> None:
+        if record.key.startswith(topics.POSITION_KEY):
+            if record.value is not None:
+                self._load_position(codec.decode(record.value)[1])
+        elif record.value is None:
+            self._bills.drop(record.key.decode())
+        else:
+            self._bills[record.key.decode()] = record.value
+
+    def _load_position(self, datum: codec.Datum) -> None:
+        self.position = dict(datum["offsets"])
+        self.registry_duties.restore(datum)
+        self._committed_position = dict(self.position)
+
+    def load_registry(self, record: Record) -> None:
+        """Take in a registry record from before the position: it was acted on already."""
+        self.registry_duties.load(record)
+
+    # Deciding
+
+    def process(self, record: Record) -> None:
+        """Apply one input record; what it puts out waits for `take_outputs`. Never raises for what a record says."""
+        self.position[record.topic] = record.offset + 1
+        if record.value is None:
+            if record.topic == topics.REGISTRY:
+                self.registry_duties.resyncs.forget(record.key)
+            return
+        try:
+            value = codec.decode_value(record.value)
+        except InputError as error:
+            value = foreign_letter(record, str(error))
+        if isinstance(value, Disposition):  # as most are: the others take longer to tell apart
+            self._bill(value, record)
+        elif isinstance(value, RegistryValue):
+            self._outputs.extend(self.registry_duties.hear(value, self._origin(record, None)))
+        elif isinstance(value, IndexFact):
+            self._index.enter(value)
+        else:
+            self._bill(value, record)
+
+    def _announce(self) -> None:
+        for said, decision, origin in self.registry_duties.announce():
+            assert decision.state is not None
+            self._outputs += (*said, *outputs_of(decision.state.key, decision, origin, self.rules))
+            self.tally.update(notice.kind for notice in decision.notices)
+
+    def _bill(self, value: BillRecord, record: Record) -> None:
+        if isinstance(value, DeadLetter) and not names_a_bill(value):
+            self._outputs.append(letter_output(value))
+            return
+        key = key_of(value)
+        try:
+            decision = decide(self.state(key), value, self._context)
+            self._keep(key, decision, self._origin(record, value))
+            if isinstance(value, Disposition):
+                self._count(record, decision)
+        except Exception as error:  # whatever a decision raises must stop its bill, and nothing else
+            if isinstance(value, DeadLetter):
+                raise
+            self._bill(undecidable_letter(value, error), record)
+
+    def _keep(self, key: str, decision: Decision, origin: Origin) -> None:
+        outputs = list(outputs_of(key, decision, origin, self.rules))
+        self._outputs.extend(outputs)
+        for notice in decision.notices:
+            self.tally[notice.kind] += 1
+        if decision.letters:
+            self.tally["dead letters"] += len(decision.letters)
+        if decision.entered is not None:
+            self._changed_bills[key] = decision.state
+
+    def _count(self, record: Record, decision: Decision) -> None:
+        """The second copy of an urgent event is no repetition of CBP's."""
+        if decision.entered is not None and not decision.entered.repeated:
+            self.tally["events"] += 1
+        elif not (record.topic == topics.DISPOSITIONS and record.headers):
+            self.tally["repeated"] += 1
+
+    def _origin(self, record: Record, value: Any) -> Origin:
+        at = getattr(value, "received_at", None) or self.registry.now
+        source = getattr(value, "source", None)
+        return Origin(record.topic, record.offset, record.value, at, self.position.get(topics.REGISTRY, 0), source)
+
+    def _answer(self) -> None:
+        """What follows for bills from all that bills said to the index in this transaction."""
+        entries, links = self._index.answers()
+        self._outputs.extend(index_state_output(fact, answer) for fact, answer in entries)
+        self._outputs.extend(Output(topics.LINKS, link.bill.encode(), codec.encode_value(link)) for link in links)
+
+    # What goes on between records
+
+    def step(self, limit: int) -> int:
+        """Look at up to `limit` bills that a change of the registry, a new day or a request may concern; how many were
+        looked at. Called once, after the transaction's records.
+
+        Bounded, so that a live record never waits for a walk over all bills.
+        """
+        self._announce()
+        self._answer()
+        looked = 0
+        for walk, look in ((self.registry_duties.walk, self._refresh), (self.registry_duties.sweep, self._forget)):
+            for key in walk.next(self._bills, limit - looked):
+                look(key)
+                looked += 1
+        while self.registry_duties.may_resync and looked < limit:
+            scac, keys, done = self.registry_duties.resyncs.next(self._bills, limit - looked, self.registry.now)
+            for key in keys:
+                self._resync(key, scac)
+            looked += len(keys)
+            if done is not None:
+                self._outputs.append(done)
+        return looked
+
+    @property
+    def is_walking(self) -> bool:
+        return self.registry_duties.is_walking
+
+    def _refresh(self, key: str) -> None:
+        """Who is new gets the status now, who has dropped out a last word. Nothing is written where nothing changed."""
+        before = self.state(key)
+        if before is None:
+            return
+        before.assess(self.rules)  # before it is copied, so that the copy goes on from its account
+        decision = conclude(before, Entered(before.copy(), CATCH_UP), self.registry, self.rules)
+        if decision.notices or decision.facts or decision.waiting_changed:
+            self._keep(key, decision, self._walk_origin())
+
+    def _resync(self, key: str, scac: str) -> None:
+        before = self.state(key)
+        decision = resync(before, scac, self.registry, self.rules) if before is not None else None
+        if decision is not None:
+            self._keep(key, decision, self._walk_origin())
+
+    def _forget(self, key: str) -> None:
+        state = self.state(key)
+        if state is None or not is_forgettable(state, self.registry.now, self.rules):
+            return
+        self._outputs.extend(withdrawals(state))
+        self._keep(key, forgotten(state, self.rules), self._walk_origin())
+        self._changed_bills[key] = None
+
+    def _walk_origin(self) -> Origin:
+        offset = self.position.get(topics.REGISTRY, 0)
+        return Origin(topics.REGISTRY, offset - 1, None, self.registry.now, offset)
+
+    # The transaction
+
+    def state(self, key: str) -> BillState | None:
+        """The bill's state as of now, uncommitted changes included."""
+        if key in self._changed_bills:
+            return self._changed_bills[key]
+        state = self._hot.get(key)
+        if state is not None:
+            self._hot.move_to_end(key)
+            return state
+        value = self._bills.get(key)
+        if value is None:
+            return None
+        state = self._hot[key] = decode_state(value)
+        if len(self._hot) > HOT_BILLS:
+            self._hot.popitem(last=False)
+        return state
+
+    @property
+    def outputs_waiting(self) -> int:
+        """So many records, or a few more, is the transaction to write by now, beside the bills' states."""
+        return len(self._outputs) + self._index.concerned
+
+    def take_outputs(self) -> list[Output]:
+        """Everything the transaction is to write: outputs in the order decided, then states, then the position."""
+        states = {key: None if state is None else encode_state(state) for key, state in self._changed_bills.items()}
+        self._encoded = states
+        outputs = [*self._outputs, *(Output(topics.BILLS, key.encode(), value) for key, value in states.items())]
+        position_key = topics.POSITION_KEY + str(self.partition).encode()
+        outputs.append(Output(topics.BILLS, position_key, self._encode_position()))
+        return outputs
+
+    def _encode_position(self) -> bytes:
+        return codec.encode("position", {"offsets": self.position, **self.registry_duties.for_position()})
+
+    def committed(self) -> None:
+        for key, value in self._encoded.items():
+            state = self._changed_bills[key]
+            if state is None or value is None:
+                self._bills.drop(key)
+                self._hot.pop(key, None)
+            else:
+                self._bills[key] = value
+                self._hot[key] = state
+        self._index.committed()
+        self._committed_position = dict(self.position)
+        self.registry_duties.committed()
+        self._clear()
+
+    def abandon(self) -> None:
+        """Forget what the transaction changed; of the registry not what parties and sailings there are."""
+        self.position = dict(self._committed_position)
+        self.registry_duties.abandon()
+        self._index.abandon()
+        self._clear()
+
+    def _clear(self) -> None:
+        self._outputs = []
+        self._changed_bills = {}
+        self._encoded = {}
+        self.tally = Counter()
