@@ -13,6 +13,8 @@ EASTERN: Final = ZoneInfo("America/New_York")
 MILLISECONDS: Final = 1000
 MINUTE: Final = 60_000
 DAY: Final = 86_400_000
+CLOCKS_DIFFER: Final = 5 * MINUTE
+"""So far apart may the clocks of two machines, or of people, be without anything being wrong."""
 LATEST: Final = 253_402_300_799_000
 """The end of the year 9999, UTC milliseconds: later moments can't be written as ISO 8601. Feeds take none."""
 _EPOCH: Final = datetime(1970, 1, 1)

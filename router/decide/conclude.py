@@ -65,9 +65,9 @@ def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rul
     was = before.assess(rules)[1] if before.has_news else None
     state.view = None
     known, after = state.assess(rules)
-    state.sequence = (state.sequence or registry.now // MINUTE) + 1
+    state.sequence = (state.sequence or registry.elapsed // MINUTE) + 1
     if entered.cause != RESYNC:  # nothing was heard of the bill
-        state.touched = max(state.touched, registry.now)
+        state.touched = max(state.touched, registry.elapsed)
     in_box = any(link.kind == "BOX" for link in state.links.values())
     audience = audience_of(state.key, known, in_box, registry)
     flags = _flags(entered, state, known, audience, registry)

@@ -7,7 +7,7 @@ parties' requests were read is part of the task's position: each is taken up onc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -15,17 +15,20 @@ from typing import Final
 import structlog
 
 from router import topics
-from router.clock import MINUTE
+from router.clock import CLOCKS_DIFFER, MINUTE, iso
 from router.decide.task.outputs import registry_output
 from router.decide.task.shard import Shard
+from router.engine.audit import Deed, deed_output
 from router.engine.relay import Refused, request_of
-from router.engine.silence import FeedHours, silence_changes
+from router.engine.silence import FeedHours, not_to_come, silence_changes
 from router.errors import LogError
 from router.log.interface import Log, Output, Record
 from router.model.registry import RegistryNote, RegistryValue
 
 LOOK_SECONDS: Final = 5.0
 """So often the parties' topics are looked at."""
+LONGEST_STALL: Final = 60 * MINUTE
+"""A running router's ticks are never so far apart, unless its clock was set or its machine slept."""
 MOST_REQUESTS: Final = 100
 """Taken up in one transaction: a flood of requests holds up nobody's notices."""
 
@@ -49,6 +52,8 @@ class Duties:
         self._found: list[Record] = []
         self._read_on: dict[str, int] = {}
         self._taken = 0
+        self._ticking = self._ticked = 0
+        """The latest tick of its own, as it is written and as it is committed."""
 
     @property
     def are_due(self) -> bool:
@@ -56,7 +61,7 @@ class Duties:
 
     @property
     def _tick_is_due(self) -> bool:
-        return self._clock() - self._shard.registry.now >= MINUTE
+        return not 0 <= self._clock() - self._shard.registry.now < MINUTE
 
     def take_up(self) -> list[Output]:
         """What is to be written now; moves the task's position. To be called again if the transaction is abandoned,
@@ -64,16 +69,33 @@ class Duties:
         now = self._clock()
         outputs = [registry_output(value) for value in self._requests(now)]
         if self._tick_is_due:
-            outputs.append(registry_output(RegistryNote("tick", "tick", now)))
-            registry = self._shard.registry
-            lasting = [watched.outage for watched in registry.outages.values()]
-            changes = silence_changes(self._settings.feeds, registry.heard, registry.silences, lasting, now)
-            outputs += [registry_output(outage) for outage in changes]
+            outputs += map(registry_output, self._tick(now))
+            outputs += self._clock_jumped(now)
+            self._ticking = now
         return outputs
+
+    def _tick(self, now: int) -> Iterator[RegistryValue]:
+        yield RegistryNote("tick", "tick", now)
+        registry = self._shard.registry
+        heard = dict(registry.heard)
+        for corrected in not_to_come(heard, now):
+            heard[corrected.feed, corrected.port] = corrected.at
+            yield corrected
+        lasting = [watched.outage for watched in registry.outages.values()]
+        yield from silence_changes(self._settings.feeds, heard, registry.silences, lasting, now)
+
+    def _clock_jumped(self, now: int) -> Iterator[Output]:
+        """Ticks come each minute while a router runs, and each is later than all before."""
+        before = self._shard.registry.now
+        if before and (now < before - CLOCKS_DIFFER or (self._ticked and now > self._ticked + LONGEST_STALL)):
+            said = f"from {iso(before)} to {iso(now)}"
+            _log.warning("clock_jumped", jump=said)
+            yield deed_output(Deed(now, "router", "clock jumped", "clock", said))
 
     def done(self) -> None:
         del self._found[: self._taken]
         self._taken = 0
+        self._ticked = self._ticking
 
     def _requests(self, now: int) -> list[RegistryValue]:
         registry = self._shard.registry

@@ -107,7 +107,7 @@ class FileHearing:
         feed, heard = self._hearing.feed, self._hearing.heard
         for port in sorted(self._ports, key=str):
             last = heard.get((feed, port))
-            if last is None or at - last >= HEARD_EVERY:
+            if last is None or not 0 <= at - last < HEARD_EVERY:
                 yield Heard(feed, port, at)
 
     def _tallies(self, at: int) -> Iterator[LateTally]:

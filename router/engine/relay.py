@@ -37,6 +37,6 @@ def request_of(
         return Refused(scac, f"it can't be read: {error}")
     if not isinstance(value, Request) or value.kind != RESYNC:
         return Refused(scac, f"it is no request for a {RESYNC}")
-    if asked is not None and now - asked < minutes_between * MINUTE:
+    if asked is not None and 0 <= now - asked < minutes_between * MINUTE:
         return Refused(scac, f"its last one was taken up at {iso(asked)}, less than {minutes_between} minutes ago")
     return Request(f"{scac}-{record.offset}", RESYNC, scac, scac, now)

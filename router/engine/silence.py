@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from router.clock import EASTERN, MILLISECONDS, MINUTE, to_milliseconds
-from router.model.registry import SILENT, Outage
+from router.clock import CLOCKS_DIFFER, EASTERN, MILLISECONDS, MINUTE, to_milliseconds
+from router.model.registry import SILENT, Heard, Outage
 
 HOURS_A_WEEK: Final = 7 * 24
 
-Heard = Mapping[tuple[str, str | None], int]
+LastHeard = Mapping[tuple[str, str | None], int]
 """When a feed last brought something for a port (None: without a port), UTC milliseconds."""
 
 
@@ -40,7 +40,7 @@ class FeedHours(NamedTuple):
 
 
 def silence_changes(
-    hours: Iterable[FeedHours], heard: Heard, last: Last, lasting: Iterable[Outage], now: int
+    hours: Iterable[FeedHours], heard: LastHeard, last: Last, lasting: Iterable[Outage], now: int
 ) -> list[Outage]:
     """Outages that begin and outages that end now. Asked again before they are known, the same again.
 
@@ -50,16 +50,16 @@ def silence_changes(
     return [*_ended(heard, lasting), *_begun(hours, heard, last, now)]
 
 
-def _ended(heard: Heard, lasting: Iterable[Outage]) -> Iterator[Outage]:
+def _ended(heard: LastHeard, lasting: Iterable[Outage]) -> Iterator[Outage]:
     for outage in lasting:
         if outage.kind != SILENT or outage.ended_at is not None or outage.feed is None:
             continue
         last = last_heard(heard, outage.feed, outage.port)
-        if last is not None and last > outage.began_at:
-            yield outage._replace(ended_at=last)
+        if last is not None and last != outage.began_at:  # before it, if the feed's clock was set back meanwhile
+            yield outage._replace(ended_at=max(last, outage.began_at))
 
 
-def _begun(hours: Iterable[FeedHours], heard: Heard, before: Last, now: int) -> Iterator[Outage]:
+def _begun(hours: Iterable[FeedHours], heard: LastHeard, before: Last, now: int) -> Iterator[Outage]:
     missed: set[str] = set()
     for one in hours:
         last = last_heard(heard, one.feed, one.port)
@@ -73,7 +73,15 @@ def _begun(hours: Iterable[FeedHours], heard: Heard, before: Last, now: int) -> 
             yield Outage(outage_id, SILENT, last, feed=one.feed, port=one.port, reason=reason)
 
 
-def last_heard(heard: Heard, feed: str, port: str | None) -> int | None:
+def not_to_come(heard: LastHeard, now: int) -> Iterator[Heard]:
+    """What sets right when feeds were heard, where that is still to come: by a clock that is ahead. A feed that falls
+    silent then would not be missed until that day."""
+    for (feed, port), at in heard.items():
+        if at > now + CLOCKS_DIFFER:
+            yield Heard(feed, port, now)
+
+
+def last_heard(heard: LastHeard, feed: str, port: str | None) -> int | None:
     moments = (at for (name, where), at in heard.items() if name == feed and (port is None or where == port))
     return max(moments, default=None)
 

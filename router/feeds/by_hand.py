@@ -16,15 +16,13 @@ from pydantic import (
     model_validator,
 )
 
-from router.clock import DAY, MINUTE
+from router.clock import CLOCKS_DIFFER, DAY
 from router.errors import InputError, UsageError
 from router.feeds import forms
 from router.feeds.rows import Note, read_rows
 from router.feeds.tables import FilingForm, filing_of
 from router.model.inputs import PLACE, ManualEvent, PaperBill
 
-CLOCKS_DIFFER: Final = 5 * MINUTE
-"""So far ahead of ours may a moment be that people read off another clock."""
 LONGEST_AGO: Final = 60 * DAY
 """Nobody enters by hand what was said longer ago: a slip of the pen."""
 

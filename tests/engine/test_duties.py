@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from router import codec, topics
-from router.clock import MINUTE
+from router.clock import DAY, MINUTE
 from router.decide.ledger.rules import Rules
 from router.decide.task.outputs import registry_output
 from router.desk.outages import read_outages
 from router.engine.duties import DutySettings
-from router.engine.registrar import import_parties, prepare, tell_time
+from router.engine.registrar import import_parties, prepare, read_registry, tell_time
 from router.engine.silence import FeedHours
 from router.engine.worker import Worker, WorkSettings
 from router.feeds.ingest import outputs_of
@@ -21,6 +21,7 @@ from router.model.registry import RESYNC, Heard, Party, Request
 from router.plain import plain_value
 
 START = 1_784_030_400_000
+YEAR = 366 * DAY
 EVERY_HOUR = FeedHours("cbp", None, frozenset(range(7)), 0, 24, 60)
 
 
@@ -106,3 +107,27 @@ async def test_a_silent_feed_is_announced_and_its_end_too(tmp_path: Path) -> Non
         assert [one["state"] for one in told] == ["SILENT", "RECOVERING", "RECOVERED"]
         (view,) = await read_outages(log)
         assert (view.outage.began_at, view.outage.ended_at) == (START, START + 63 * MINUTE)
+
+
+async def test_a_clock_that_was_ahead_is_told_of_and_ticks_go_on_when_it_is_set_right(tmp_path: Path) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        desk = await opened(log)
+        for moment in (START + YEAR, START + 2 * MINUTE):
+            desk.now = moment
+            await desk.ask("SLTC", request())
+            await desk.route()
+            assert (await read_registry(log)).now == moment
+        assert await resyncs(desk) == 2, "the year until the first one's time is not waited for"
+        (deed,) = (one for one in await desk.told(topics.AUDIT) if one["by"] == "router")
+        assert deed["action"] == "clock jumped"
+
+
+async def test_a_feed_heard_by_a_clock_that_was_ahead_is_missed_all_the_same(tmp_path: Path) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        desk = await opened(log)
+        await log.append([registry_output(Heard("cbp", None, START + YEAR))])
+        for minutes in (1, 60, 63):
+            desk.now = START + minutes * MINUTE
+            await desk.route()
+        (view,) = await read_outages(log)
+        assert view.outage.began_at == START + MINUTE

@@ -55,7 +55,7 @@ class BillState:
     """Number of the latest decision that told or changed something. The first follows the minute in which the bill was
     first heard of: so no number, and with it no notice's id, comes back when a bill does that was forgotten."""
     touched: int = 0
-    """The tick at which the bill was last heard of. UTC milliseconds."""
+    """When the bill was last heard of, as `Registry.elapsed` was then. UTC milliseconds."""
     facts: Facts = field(default_factory=Facts)
     snapshot: Snapshot | None = None
     folded: Account | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final, assert_never
 
+from router.clock import DAY
 from router.decide.recipients.outages import Outages, counted, entered
 from router.model.registry import (
     SILENT,
@@ -28,6 +29,9 @@ CAMIR_VOYAGE_WIDTH: Final = 5
 SAME_ROTATION_DAYS: Final = 30
 """A voyage number comes back after a year; a rotation's dates of arrival in two messages differ by days."""
 CAMIR_NAME_WIDTH: Final = 23
+MOST_ELAPSED: Final = DAY
+"""So much time can have gone by between two ticks, whatever they say: a clock that is a year ahead for a minute must
+not make every bill a year older. While no router runs, no more of it goes by either."""
 
 
 class Registry:
@@ -40,7 +44,10 @@ class Registry:
         self.epoch = 0
         """Place in the registry behind the latest change of parties, sailings or destinations."""
         self.now = 0
-        """Time of the latest tick, UTC milliseconds: the only clock a decision sees."""
+        """Time of the latest tick, UTC milliseconds: what is written down beside what is said."""
+        self.elapsed = 0
+        """The time by which decisions tell how long something has been quiet: that of the first tick, and what has gone
+        by between ticks since. Never goes back; see `MOST_ELAPSED`. UTC milliseconds."""
         self.secret = b""
         self.outages: Outages = {}
         """Those that last, and those a feed recovers from."""
@@ -75,9 +82,9 @@ class Registry:
                 self.outages = entered(self.outages, value)
                 self.remember(value)
             case Heard():
-                self.heard[value.feed, value.port] = max(value.at, self.heard.get((value.feed, value.port), 0))
+                self.heard[value.feed, value.port] = value.at
             case LateTally():
-                self.outages = counted(self.outages, value)
+                self.outages = counted(self.outages, value._replace(at=min(value.at, self.now + DAY)))
             case Request() | RequestDone():
                 pass  # what a task does about them is its own (resync.py)
             case _:
@@ -103,7 +110,7 @@ class Registry:
         if note.kind in ("epoch", "missing", "back"):
             self.epoch = max(self.epoch, offset + 1)
         if note.kind == "tick":
-            self.now = max(self.now, note.at)
+            self._tick(note.at)
         elif note.kind == "installation" and not self.secret:
             self.secret = bytes.fromhex(note.detail or "")
         elif note.kind == "asked":
@@ -112,6 +119,10 @@ class Registry:
             self.missing_topics.add(note.key)
         elif note.kind == "back":
             self.missing_topics.discard(note.key)
+
+    def _tick(self, at: int) -> None:
+        self.elapsed = self.elapsed + min(max(at - self.now, 0), MOST_ELAPSED) if self.elapsed else at
+        self.now = at
 
     def _take_party(self, party: Party) -> None:
         self._drop_party(party.scac)

@@ -62,19 +62,20 @@ class RegistryDuties:
         self.sweep = Walk(position["sweep_day"], position["sweep_cursor"])
         self.certifying = frozenset(position["certifying"])
         self.registry.now = position["now"]
+        self.registry.elapsed = position["elapsed"]
         self.registry.outages = {one["outage"]["id"]: watched_of(one) for one in position["outages"]}
         self.resyncs.restore(tuple(running_of(one) for one in position["resyncs"]))
         self._mark_committed()
 
     def load(self, record: Record) -> None:
-        """Take in a registry record from before the position: it was acted on already. Outages, what came late after
-        them, and requests are in the position itself."""
+        """Take in a registry record from before the position: it was acted on already. Ticks, outages,
+        what came late after them, and requests are in the position itself."""
         if record.value is None:
             return
         value = _registry_value(record.value)
         if isinstance(value, Outage):
             self.registry.remember(value)
-        elif not isinstance(value, LateTally | Request | RequestDone):
+        elif not isinstance(value, LateTally | Request | RequestDone) and not _is_tick(value):
             self.registry.apply(value, record.offset)
 
     def for_position(self) -> dict[str, Any]:
@@ -86,6 +87,7 @@ class RegistryDuties:
             "sweep_cursor": self.sweep.cursor,
             "certifying": sorted(self.certifying),
             "now": self.registry.now,
+            "elapsed": self.registry.elapsed,
             "outages": tuple(self.registry.outages.values()),
             "resyncs": self.resyncs.running,
         }
@@ -102,7 +104,7 @@ class RegistryDuties:
         else:
             before = self.registry.outages
             self.registry.apply(value, origin.offset)
-            if isinstance(value, RegistryNote) and value.kind == TICK:
+            if _is_tick(value):
                 self.registry.outages = still_watched(before, self.registry.now, self._rules)
             if self._leads and self.registry.outages is not before:
                 now = origin._replace(at=self.registry.now)
@@ -114,8 +116,8 @@ class RegistryDuties:
     def _begin_walks(self) -> None:
         if self.registry.epoch > self.walk.goal:
             self.walk = Walk(self.registry.epoch, "")
-        if self.registry.now // DAY > self.sweep.goal and self.sweep.cursor is None:
-            self.sweep = Walk(self.registry.now // DAY, "")
+        if self.registry.elapsed // DAY > self.sweep.goal and self.sweep.cursor is None:
+            self.sweep = Walk(self.registry.elapsed // DAY, "")
 
     def _certify(self, value: object, offset: int) -> Iterator[Output]:
         """A party that becomes `certifying` gets its samples, once."""
@@ -145,12 +147,14 @@ class RegistryDuties:
     def _mark_committed(self) -> None:
         self._committed_walks = (self.walk.place, self.sweep.place)
         self._committed_certifying = self.certifying
-        self._committed_standing = (self.registry.now, self.registry.outages, self.resyncs.running)
+        registry = self.registry
+        self._committed_standing = (registry.now, registry.elapsed, registry.outages, self.resyncs.running)
 
     def abandon(self) -> None:
         """Forget what the transaction changed. Parties and sailings stay: what it was told of them holds whoever hears
         it twice."""
-        self.registry.now, self.registry.outages, running = self._committed_standing
+        registry = self.registry
+        registry.now, registry.elapsed, registry.outages, running = self._committed_standing
         self.resyncs.restore(running)
         self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)
         self.certifying = self._committed_certifying
@@ -159,6 +163,10 @@ class RegistryDuties:
     def _clear(self) -> None:
         self._due = []
         self._drained = True
+
+
+def _is_tick(value: object) -> bool:
+    return isinstance(value, RegistryNote) and value.kind == TICK
 
 
 def _registry_value(value: bytes) -> RegistryValue:

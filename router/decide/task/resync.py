@@ -131,7 +131,7 @@ def resync(before: BillState, scac: str, registry: Registry, rules: Rules) -> De
     if not concerns_a_bill(before.key) or not before.has_news or superseded:
         return None
     known, after = before.assess(rules)
-    if after.status in OVER and registry.now - before.touched > rules.resync_over_days * DAY:
+    if after.status in OVER and registry.elapsed - before.touched > rules.resync_over_days * DAY:
         return None
     in_box = any(link.kind == "BOX" for link in before.links.values())
     member = audience_of(before.key, known, in_box, registry).members.get(scac)

@@ -20,7 +20,7 @@ from router.decide.ledger.state import BillState
 from router.decide.notices.entered import Entered
 from router.decide.notices.notice import CATCH_UP
 from router.decide.task.bills import Bills
-from router.decide.task.forgetting import forgotten, is_forgettable, withdrawals
+from router.decide.task.forgetting import forgotten, is_forgettable, on_record, withdrawals
 from router.decide.task.index import Index
 from router.decide.task.outputs import Origin, index_state_output, letter_output, outputs_of
 from router.decide.task.registry_duties import RegistryDuties
@@ -203,9 +203,9 @@ class Shard:
 
     def _forget(self, key: str) -> None:
         state = self.state(key)
-        if state is None or not is_forgettable(state, self.registry.now, self.rules):
+        if state is None or not is_forgettable(state, self.registry.elapsed, self.rules):
             return
-        self._outputs.extend(withdrawals(state))
+        self._outputs += (*withdrawals(state), *on_record(state, self.registry.now, self.rules))
         self._keep(key, forgotten(state, self.rules), self._walk_origin())
         self._changed_bills[key] = None
 
