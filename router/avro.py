@@ -23,6 +23,7 @@ Builder = type[tuple[Any, ...]] | Callable[[tuple[Any, ...]], Any]
 """What a record becomes: a NamedTuple with its fields, or what a function makes of them, in the schema's order."""
 
 _VARINT_END: Final = 0x80
+_LONG_BITS: Final = 64
 _MOST_REMEMBERED: Final = 65_536
 _LONGEST_REMEMBERED: Final = 100
 """Entries of each table below, and bytes of an entry; with one more it is begun anew: no input can make it grow."""
@@ -63,6 +64,8 @@ def decode_long(data: bytes, place: int) -> tuple[int, int]:
         place += 1
         number |= (byte & 0x7F) << shift
         shift += 7
+        if number >> _LONG_BITS:  # before it grows: adding to a number of a million digits takes its time each time
+            raise ValueError("a number of more than 64 bits")
     return (number >> 1) ^ -(number & 1), place
 
 

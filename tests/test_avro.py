@@ -78,3 +78,11 @@ def test_every_long_comes_back(number: int) -> None:
 def test_bytes_that_are_no_record_raise_an_input_error_and_nothing_else(name: str, noise: bytes) -> None:
     with suppress(InputError):
         codec.decode(codec.header(name) + noise)
+
+
+def test_a_number_of_more_than_64_bits_is_refused_before_it_grows() -> None:
+    for number in (2**63 - 1, -(2**63)):
+        assert avro.decode_long(avro.encode_long(number), 0)[0] == number
+    for beyond in (avro.encode_long(2**63), b"\xff" * 4_000_000 + b"\x01"):
+        with pytest.raises(ValueError, match="64 bits"):
+            avro.decode_long(beyond, 0)

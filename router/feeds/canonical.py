@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any, Final, Self, cast
+from typing import Final, Self
 
-import fastavro
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import from_json
 
 from router.errors import InputError
+from router.feeds.avro_file import Stream, avro_lines
 from router.feeds.evidence import NO_BILL, PIECE_LIMIT, Bill, Evidence, blocks
 from router.feeds.fields import bill_readable, code_of, scac_readable
 from router.feeds.forms import (
@@ -168,6 +165,8 @@ class _Notes:
 
 
 def _event(line: bytes, place: str, received_at: int, notes: _Notes) -> Event:
+    if len(line) > PIECE_LIMIT:
+        return Evidence(line).letter(f"the record is longer than {PIECE_LIMIT} bytes", place, JSONL, received_at)
     try:
         form = Form.model_validate_json(line.decode("utf-8", "strict").removeprefix("\ufeff"))
     except (ValidationError, UnicodeDecodeError) as error:
@@ -211,70 +210,18 @@ def _readable_bill(line: bytes) -> Bill:
     return (scac, number, known) if scac_readable(scac) and bill_readable(number) else (None, None, known)
 
 
-AVRO_READ_LIMIT: Final = 1 << 26
-"""Longest block of an Avro file that is read: common writers make blocks of some 16 kB, and damage makes
-any number."""
-
-AVRO_FAULTS: Final = (
-    ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError, OverflowError, MemoryError,
-    RecursionError, UnicodeDecodeError, StopIteration, struct.error, zlib.error,
-)  # fmt: skip
-"""All that fastavro raises for files that are damaged or that it can't read."""
-
-
 def read_avro(chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None) -> Iterator[Event]:
     """One event a record of an object container file, whatever its writer's schema, if the names are ours.
 
     A record that can't be taken is a dead letter in JSON form, to be mended and read again; a damaged file
     is one whole.
     """
-    notes, stream = _Notes(note, source), _Stream(chunks)
+    notes, stream = _Notes(note, source), Stream(chunks)
     number = 0
     try:
-        for number, line in enumerate(_avro_lines(stream), 1):
+        for number, line in enumerate(avro_lines(stream), 1):
             yield _event(line, f"{source}:record {number}", received_at, notes)
     except InputError as error:
         stream.drain()
         reason = f"nothing can be read beyond record {number}: {error.reason}. What could be read was delivered"
         yield stream.evidence.letter(reason, source, AVRO, received_at)
-
-
-def _avro_lines(stream: _Stream) -> Iterator[bytes]:
-    """Each record as a line of JSON. Raises InputError where the file is damaged."""
-    try:
-        for values in fastavro.reader(cast("IO[bytes]", stream)):
-            yield json.dumps(values, default=_jsonable).encode()
-    except AVRO_FAULTS as error:
-        raise InputError(f"the Avro file is damaged ({type(error).__name__}: {error})") from error
-
-
-def _jsonable(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else str(value)
-
-
-class _Stream:
-    """Chunks as a file that can only be read; what has been read is kept as evidence."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._blocks = blocks(chunks)
-        self._rest = b""
-        self.evidence = Evidence()
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= AVRO_READ_LIMIT:
-            raise ValueError(f"it asks for {size} bytes at once")
-        parts = []
-        while size > 0:
-            if not self._rest:
-                self._rest = next(self._blocks, b"")
-                self.evidence.add(self._rest)
-                if not self._rest:
-                    break
-            part, self._rest = self._rest[:size], self._rest[size:]
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    def drain(self) -> None:
-        for block in self._blocks:
-            self.evidence.add(block)

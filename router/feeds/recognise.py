@@ -108,10 +108,10 @@ def _likely(content: bytes) -> str:
 
 
 def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Enough of the first bytes. Chunks of nothing but blanks before them are skipped, however many they are."""
+    """Enough of the first bytes. Blanks before them are skipped, however many they are and in whatever chunks."""
     head = b""
     while len(head) < HEAD and (chunk := next(chunks, None)) is not None:
-        head = head + chunk if head or chunk.strip(BLANKS) else b""
+        head = head + chunk if head else chunk.lstrip(BLANKS)
     return head, chunks
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
 import fastavro
+import pytest
 
+from router.avro import encode_long
 from router.clock import iso
 from router.feeds.canonical import read_avro, read_jsonl
 from router.feeds.evidence import PIECE_LIMIT
@@ -172,6 +175,64 @@ def test_a_damaged_avro_file_is_one_dead_letter_whole():
     for damaged in (content[:-20], content[:60], content[:200] + b"\xff" * 60):
         letters = [event for event in read_avro([damaged], "FILE", RECEIVED_AT) if isinstance(event, DeadLetter)]
         assert [letter.content for letter in letters if letter.format == "avro"] == [damaged]
+
+
+def record(*fields: dict[str, Any], name: str = "Evil") -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": list(fields)}
+
+
+def field(kind: Any, name: str = "a") -> dict[str, Any]:
+    return {"name": name, "type": kind}
+
+
+def avro_file(schema: Any, *, count: int = 1, content: bytes = b"\0", codec: bytes = b"null") -> bytes:
+    """A file of one block, whatever it says of itself."""
+    meta = {"avro.schema": json.dumps(schema).encode(), "avro.codec": codec}
+    pairs = b"".join(encode_long(len(part)) + part for pair in meta.items() for part in (pair[0].encode(), pair[1]))
+    head = b"Obj\x01" + encode_long(len(meta)) + pairs + b"\0" + b"S" * 16
+    return head + encode_long(count) + encode_long(len(content)) + content + b"S" * 16
+
+
+def packed(content: bytes) -> bytes:
+    packing = zlib.compressobj(wbits=-15)
+    return packing.compress(content) + packing.flush()
+
+
+def doubling(depth: int) -> Any:
+    """A type that holds the one before it twice: no byte, and more values than can be counted."""
+    kind = f"R{depth - 1}" if depth else "null"
+    return field(record(field(kind, "a"), field(kind, "b"), name=f"R{depth}"), f"g{depth}")
+
+
+DOUBLING = record(*map(doubling, range(60)))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (avro_file(record(), count=1 << 40, content=b""), "records without content"),
+        (avro_file(record(field("null")), count=1 << 40, content=b""), "records without content"),
+        (
+            avro_file(record(field({"type": "array", "items": "null"})), content=encode_long(1 << 40) + b"\0"),
+            "a list of",
+        ),
+        (avro_file(record(field(["null", "Evil"])), content=b"\x02" * 1_000_000 + b"\0"), "within itself"),
+        (avro_file(record(field("string")), codec=b"deflate", content=packed(bytes(20_000_000))), "unpacks to more"),
+        (avro_file(record(field("string")), codec=b"bzip2"), "its codec is"),
+        (avro_file(record(field("string")), count=-1), "says that it has -1 records"),
+        (avro_file(record(field("string")), content=b"\0\0"), "goes on behind"),
+        (avro_file(record({"name": "a"})), "is damaged"),
+        (avro_file(DOUBLING), "is too large"),
+        (avro_file(record(field("string"), field(record(name="x.Evil"), "b"))), "more than one type"),
+    ],
+)
+def test_an_avro_file_that_asks_for_more_than_it_has_is_one_dead_letter(content: bytes, told: str) -> None:
+    """Of some of these a library that reads any schema makes endless records, gigabytes, or a crash of the process."""
+    letters = list(read_avro([content], "FILE", RECEIVED_AT))
+    assert isinstance(letters[-1], DeadLetter)
+    assert told in letters[-1].reason
+    assert letters[-1].content_size == len(content)
+    assert len(letters) <= 2
 
 
 def test_a_list_of_very_many_wrong_values_makes_no_reason_of_many_megabytes() -> None:

@@ -95,3 +95,9 @@ def test_however_many_blanks_come_first_what_follows_is_read() -> None:
     padded = [b" " * 70_000, b"\n" * 70_000, samples.X12_DO_NOT_LOAD]
     events = list(read_events(padded, "FILE", RECEIVED_AT))
     assert [type(event) for event in events] == [Disposition]
+
+
+def test_blanks_before_a_file_change_nothing_in_whatever_chunks_they_come() -> None:
+    line = b'\x00 \r\n\x00{"scac":"NVXA"}\n'
+    whole = list(read_events([line], "FILE", 5))
+    assert list(read_events([bytes([byte]) for byte in line], "FILE", 5)) == whole
