@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -83,9 +82,8 @@ async def test_a_stop_drains_every_worker_before_it_returns(folder: Path) -> Non
 async def test_a_worker_that_does_not_leave_is_killed_after_the_bound(folder: Path) -> None:
     running = asyncio.create_task(supervisor(folder, "stubborn").run())
     await until(folder, "started", 2)
-    started = time.monotonic()
-    await stop(running)
-    assert time.monotonic() - started < 5
+    async with asyncio.timeout(30):  # it would sleep for a minute
+        await stop(running)
     for name in said(folder, "started"):
         with pytest.raises(ProcessLookupError):
             os.kill(int(name.split("-")[2]), 0)

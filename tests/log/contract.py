@@ -358,7 +358,7 @@ class LogContract:
         async def run(task: Task) -> None:
             began = time.monotonic()
             assert await task.poll({}, 10, 0.3) == []
-            assert 0.2 < time.monotonic() - began < 3
+            assert time.monotonic() - began > 0.2
 
         await work(logs, log, run)
 
@@ -366,12 +366,11 @@ class LogContract:
         feed = await logs.open()
 
         async def run(task: Task) -> None:
-            polling = asyncio.create_task(task.poll({}, 10, 20))
+            polling = asyncio.create_task(task.poll({}, 10, 3600))
             await asyncio.sleep(0.1)
-            began = time.monotonic()
             await feed.append(outputs(DISPOSITIONS, 1, key=key_in(0)))
-            assert [record.value for record in await polling] == [b"0"]
-            assert time.monotonic() - began < 3
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                assert [record.value for record in await polling] == [b"0"]
 
         await work(logs, log, run)
 
@@ -534,11 +533,10 @@ class LogContract:
         working = asyncio.create_task(work(logs, log, run))
         async with asyncio.timeout(PATIENCE_SECONDS):
             await enough.wait()
-        began = time.monotonic()
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await working
-        assert time.monotonic() - began < 10
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await working
         assert await self.position_of(logs, await logs.open()) * 3 == len(await everything(log, PARTY))
 
     @pytest.mark.parametrize("steps", [(0, 1, 2, 3, 4), (5, 6, 8, 12, 20)])
