@@ -4,7 +4,7 @@ X405-06)."""
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -39,6 +39,15 @@ def iso(milliseconds: int) -> str:
     moment = datetime.fromtimestamp(milliseconds / MILLISECONDS, UTC)
     text = moment.isoformat(timespec="milliseconds" if milliseconds % MILLISECONDS else "seconds")
     return text.replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=65536)
+def day_of(text: str) -> date | None:
+    """The day that `CCYY-MM-DD` names; None where it names none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def posted_minute(milliseconds: int) -> int:

@@ -8,14 +8,14 @@ from typing import Final
 
 import structlog
 
-from router import codec, topics
+from router import topics
 from router.console.index import FOLLOWED, Index
 from router.console.live import Hub
 from router.decide.recipients.registry import Registry
 from router.errors import LogError
 from router.log.interface import Log, Record
 from router.log.retry import growing_pauses
-from router.model.registry import Outage, RegistryValue
+from router.model.registry import Outage
 
 BATCH: Final = 2000
 """Records entered at once: readers of the index wait for no more than that."""
@@ -64,9 +64,7 @@ class Follower:
         registry, outages = Registry(), dict[str, Outage]()
         async for batch in self._log.read([topics.REGISTRY]):
             for record in batch:
-                value = codec.decode_value(record.value) if record.value is not None else None
-                if isinstance(value, RegistryValue):
-                    registry.apply(value, record.offset)
+                value = registry.take(record)
                 if isinstance(value, Outage):
                     outages[value.id] = value
             self.registry, self.outages = registry, outages

@@ -14,6 +14,7 @@ from router import topics
 from router.clock import iso
 from router.decide.keys import BillRecord, key_of
 from router.decide.ledger.identity import content_hash
+from router.errors import InputError
 from router.log.interface import Record
 from router.model.bill import is_vessel_key, split_bill_key
 from router.model.inputs import DeadLetter, Disposition
@@ -24,11 +25,10 @@ KEYED_BY_BILL: Final = frozenset({topics.URGENT, topics.LINKS, topics.FILINGS, t
 def foreign_letter(record: Record, reason: str) -> DeadLetter:
     """For what is no record of ours. Its key may still name a bill: that bill it stops, for it may have been a hold."""
     value = record.value or b""
-    place = f"{record.topic}, partition {record.partition}, offset {record.offset}"
     letter_id = sha256(value).hexdigest()[:32]
     key = record.key.decode(errors="replace") if record.topic in KEYED_BY_BILL else ""
     scac, number = (None, None) if is_vessel_key(key) else split_bill_key(key)
-    whole = (letter_id, reason, place, "unknown", value, len(value))
+    whole = (letter_id, reason, record.place, "unknown", value, len(value))
     return DeadLetter(*whole, scac or None, number or None, received_at=record.timestamp)
 
 
@@ -55,11 +55,20 @@ def unknown_code_letter(record: Disposition, identity_text: str) -> DeadLetter:
 def undecidable_letter(record: BillRecord, error: Exception) -> DeadLetter:
     """For an event whose decision raised: an error of ours, which must not stop or clear the way for anything."""
     reason = f"deciding on this record failed ({error!r}): an error in the router. Retry after an update"
+    if isinstance(error, InputError):
+        reason = error.reason
     if isinstance(record, Disposition):
         return _letter(record, content_hash(disposition_json(record)), reason)
     content = repr(record)
     scac, number = key_of(record)[:4].rstrip(), key_of(record)[4:]
     return DeadLetter(content_hash(content), reason, "", "unknown", content.encode(), len(content), scac, number)
+
+
+def overlooked_letter(key: str, error: Exception) -> DeadLetter:
+    """For a bill that could not be looked at upon a change of the registry, a new day or a request."""
+    reason = f"looking at the bill {key} failed ({error!r}): who is new to it was not told. `snp-router bill show` it"
+    content = f"{key}: {error!r}"
+    return DeadLetter(content_hash(content), reason, f"the bill {key}", "unknown", content.encode(), len(content))
 
 
 def _letter(record: Disposition, letter_id: str, reason: str) -> DeadLetter:

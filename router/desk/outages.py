@@ -5,15 +5,16 @@ from __future__ import annotations
 import secrets
 from typing import Any, NamedTuple
 
-from router import codec, topics
+from router import topics
 from router.clock import iso
+from router.decide.recipients.registry_values import registry_value
 from router.decide.task.outputs import registry_output
 from router.desk.views import NotFoundError
 from router.engine.audit import Deed, deed_output
 from router.errors import InputError, UsageError
 from router.feeds.by_hand import OutageForm, check_moment
-from router.log.interface import Log
-from router.model.registry import DECLARED, LateTally, Outage
+from router.log.interface import Log, Record
+from router.model.registry import DECLARED, LateTally, Outage, RegistryValue
 from router.plain import plain
 
 ID_BYTES = 4
@@ -103,7 +104,7 @@ async def read_outages(log: Log) -> list[OutageView]:
     tallies: dict[tuple[str, str], LateTally] = {}
     async for batch in log.read([topics.REGISTRY], until_end=True):
         for record in batch:
-            value = _value(record.value)
+            value = _value(record)
             if isinstance(value, Outage):
                 outages[value.id] = value
             elif isinstance(value, LateTally):
@@ -114,9 +115,9 @@ async def read_outages(log: Log) -> list[OutageView]:
     ]
 
 
-def _value(value: bytes | None) -> codec.Value | None:
+def _value(record: Record) -> RegistryValue | None:
     try:
-        return codec.decode_value(value) if value is not None else None
+        return registry_value(record)
     except InputError:
         return None  # by another program: `run` says so
 

@@ -12,6 +12,7 @@ from router.model.registry import Party, Sailing
 def registry_problems(registry: Registry) -> list[str]:
     """What is registered, checked together. Each says what is wrong, where, and what follows from it."""
     return [
+        *registry.damaged.values(),
         *claims(registry.parties.values(), ()),
         *(problem for party in registry.parties.values() for problem in _party_problems(party, registry)),
         *(problem for sailing in registry.sailings.values() for problem in _sailing_problems(sailing, registry)),

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from router import codec, topics
+from router import topics
 from router.clock import DAY, MINUTE
 from router.decide.ledger.codes import Effect
 from router.decide.ledger.rules import Rules
+from router.decide.recipients.registry_values import registry_value
 from router.decide.task.outputs import registry_output
 from router.errors import InputError
-from router.log.interface import Log
+from router.log.interface import Log, Record
 from router.model.inputs import DeadLetter, Disposition
 from router.model.registry import Heard, LateTally, Outage, RegistryValue
 
@@ -44,23 +45,22 @@ class Hearing:
         async for batch in self._log.read([topics.REGISTRY], until_end=True, begin=begin):
             for record in batch:
                 self._read_on = record.offset + 1
-                if record.value is not None:
-                    self._apply(record.value)
+                self._apply(record)
         return FileHearing(self, now)
 
     async def tell(self, values: list[RegistryValue]) -> None:
         if values:
             await self._log.append([registry_output(value) for value in values])
 
-    def _apply(self, value: bytes) -> None:
+    def _apply(self, record: Record) -> None:
         try:
-            decoded = codec.decode_value(value)
+            value = registry_value(record)
         except InputError:
             return  # by another program: `run` says so
-        if isinstance(decoded, Outage):
-            self.outages[decoded.id] = decoded
-        elif isinstance(decoded, Heard):
-            self.heard[decoded.feed, decoded.port] = decoded.at
+        if isinstance(value, Outage):
+            self.outages[value.id] = value
+        elif isinstance(value, Heard):
+            self.heard[value.feed, value.port] = value.at
 
 
 @dataclass(slots=True)

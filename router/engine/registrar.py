@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from router import codec, topics
+from router import topics
 from router.clock import now_milliseconds
 from router.decide.recipients.registry import Registry
 from router.decide.task.outputs import registry_output
 from router.engine.audit import Deed, deed_output, machine_user
 from router.errors import FatalLogError
 from router.log.interface import Finding, Log, Output, TopicSpec
-from router.model.registry import Party, RegistryNote, RegistryValue, Sailing
+from router.model.registry import Party, RegistryNote, Sailing
 
 SECRET_BYTES: Final = 32
 
@@ -86,10 +86,9 @@ async def read_registry(log: Log) -> Registry:
     registry = Registry()
     async for batch in log.read([topics.REGISTRY], until_end=True):
         for record in batch:
-            if record.value is not None:
-                value = codec.decode_value(record.value)
-                if isinstance(value, RegistryValue):
-                    registry.apply(value)
+            registry.take(record)
+    for damaged in registry.damaged.values():
+        _log.warning("registry_record_passed_over", reason=damaged)
     return registry
 
 

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from router.clock import LATEST, to_milliseconds
 from router.decide.ledger.facts import MOST_NAMED
 from router.decide.ledger.identifiers import container_clean
+from router.decide.recipients.registry_values import MOST_ALIASES
 from router.feeds.fields import bill_reference
 
 LIST_SEPARATOR: Final = ";"
@@ -138,6 +139,7 @@ def reason_of(fault: Mapping[str, Any]) -> str:
 Empty = BeforeValidator(_none_if_empty)
 Upper = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, max_length=2000, pattern=PRINTED)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=PRINTED)]
+Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=50, pattern=PRINTED)]
 Scac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=SCAC)]
 """What can stand in a bill's key; its proper shape is checked later and only flagged."""
 RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=REGISTERED_SCAC)]
@@ -170,10 +172,10 @@ Codes = Annotated[
     BeforeValidator(_listed),
     Field(max_length=MOST_NAMED),
 ]
-RegisteredScacs = Annotated[tuple[RegisteredScac, ...], BeforeValidator(_listed)]
+RegisteredScacs = Annotated[tuple[RegisteredScac, ...], BeforeValidator(_listed), Field(max_length=MOST_ALIASES)]
 Containers = Annotated[
     tuple[Annotated[Upper, StringConstraints(max_length=100)], ...],
     BeforeValidator(_containers),
     Field(max_length=MOST_NAMED),
 ]
-Ports = Annotated[tuple[Port, ...], BeforeValidator(_listed)]
+Ports = Annotated[tuple[Port, ...], BeforeValidator(_listed), Field(max_length=100)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, StringConstraints
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from router.decide.ledger.identifiers import container_clean, imo_ok
+from router.decide.recipients.registry_values import MOST_LINES
 from router.errors import InputError
 from router.feeds import forms
 from router.feeds.rows import Note, Row, read_rows
@@ -68,7 +69,7 @@ def _hold(part: Any) -> Any:
 class PartyForm(BaseModel):
     scac: forms.RegisteredScac
     name: forms.OptionalText = None
-    roles: Annotated[tuple[str, ...], BeforeValidator(_roles)] = ()
+    roles: Annotated[tuple[forms.Label, ...], BeforeValidator(_roles), Field(max_length=20)] = ()
     status: Annotated[Literal["certifying", "live", "suspended", "external"], BeforeValidator(_status)] = "live"
     contact_name: forms.OptionalText = None
     contact_phone: forms.OptionalText = None
@@ -88,7 +89,7 @@ class LineForm(BaseModel):
     ports: forms.Ports = ()
     scac: forms.RegisteredScac
     role: Annotated[LineRole, BeforeValidator(_lower)]
-    voyage_number: forms.OptionalUpper = None
+    voyage_number: Annotated[Annotated[forms.Upper, StringConstraints(max_length=50)] | None, forms.Empty] = None
     scope: Annotated[Scope | None, BeforeValidator(_lower)] = None
 
 
@@ -239,6 +240,9 @@ def _sailing_problem(rows: list[tuple[Row, LineForm]], source: str) -> InputErro
                 return InputError(reason, place=f"{place}{column!r}")
         if lines.setdefault(form.scac, form) != form:
             reason = f"sailing {form.sailing_id}: {form.scac} is there twice, with different entries"
+            return InputError(reason, place=f"{place}'scac'")
+        if len(lines) > MOST_LINES:
+            reason = f"sailing {form.sailing_id} has more than {MOST_LINES} lines aboard"
             return InputError(reason, place=f"{place}'scac'")
         if form.role == "operator" and any(other.role == "operator" for other in lines.values() if other != form):
             return InputError(f"sailing {form.sailing_id} has two operators", place=f"{place}'role'")

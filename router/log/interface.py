@@ -53,6 +53,11 @@ class Record(NamedTuple):
     timestamp: int
     """When it was written. UTC milliseconds, the log's clock."""
 
+    @property
+    def place(self) -> str:
+        """Where it lies, for people."""
+        return f"{self.topic}, partition {self.partition}, offset {self.offset}"
+
 
 class TopicSpec(NamedTuple):
     """How a topic is to be."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from string import ascii_uppercase
 from typing import Any
 
 import pytest
 
 from router.clock import iso
+from router.decide.recipients.registry_values import MOST_ALIASES, MOST_LINES
 from router.errors import InputError
 from router.feeds.tables import read_bills, read_filings, read_parties, read_sailings
 from router.model.inputs import Filing, Snapshot, SnapshotHold
@@ -238,3 +240,14 @@ def test_a_filing_with_more_names_than_any_bill_has_is_refused(column: str) -> N
     (read,) = read_filings([f"scac,bill_of_lading,{column}\nNVXA,H1,{names}\n".encode()], "FILE", 5)
     assert isinstance(read, InputError)
     assert column in str(read)
+
+
+def test_what_every_task_keeps_of_a_party_or_a_sailing_is_bounded() -> None:
+    codes = [first + second for first in ascii_uppercase for second in ascii_uppercase][: MOST_LINES + 1]
+    rows = [f"S1,9074729,,,{code},charterer,,\n" for code in codes]
+    head = SAILINGS.decode().partition("\n")[0] + "\n"
+    assert len(sailings((head + "".join(rows[:MOST_LINES])).encode())[0]) == 1
+    (problem,) = sailings((head + "".join(rows)).encode())[1]
+    assert "more than 500 lines aboard" in problem
+    (problem,) = parties(f"scac,aliases\nAA,{';'.join(codes[1 : MOST_ALIASES + 2])}\n".encode())[1]
+    assert "at most 100" in problem

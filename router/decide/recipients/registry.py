@@ -6,11 +6,13 @@ five places (M01 35-39), so also by the cut form, if exactly one sailing of that
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, Final, assert_never
 
-from router.clock import DAY
+from router.clock import DAY, day_of
 from router.decide.recipients.outages import Outages, counted, entered
+from router.decide.recipients.registry_values import registry_value
+from router.errors import InputError
+from router.log.interface import Record
 from router.model.registry import (
     SILENT,
     Heard,
@@ -59,11 +61,25 @@ class Registry:
         """When a party's own request was last taken up, UTC milliseconds."""
         self.audiences: dict[tuple[Any, ...], Any] = {}
         """What `audience_of` worked out, until the registry changes."""
+        self.damaged: dict[bytes, str] = {}
+        """Records that nobody can go by, by key, until they are written again: where each lies, and what is wrong."""
         self._audience_weight = 0
         self._scacs: dict[str, str] = {}
         self._by_voyage: dict[tuple[str, str], set[str]] = {}
         """(IMO number, carrier's party) to ids of sailings."""
         self._vessels: dict[str, str] = {}
+
+    def take(self, record: Record) -> RegistryValue | None:
+        """Apply a record as it was read, and give what it says. One that nobody can go by is passed over."""
+        self.damaged.pop(record.key, None)
+        try:
+            value = registry_value(record)
+        except InputError as error:
+            self.damaged[record.key] = str(error)
+            return None
+        if value is not None:
+            self.apply(value, record.offset)
+        return value
 
     def apply(self, value: RegistryValue, offset: int = 0) -> None:
         """`offset` is the record's in the registry: an epoch is a place, not a count, since compaction drops notes."""
@@ -205,10 +221,9 @@ def _around(sailings: list[Sailing], arrival_date: str | None) -> Sailing | None
 
 
 def near(one: str | None, other: str | None, days: int) -> bool:
-    """Whether two dates are at most so many days apart; an unknown one is near."""
-    if one is None or other is None:
-        return True
-    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days) <= days
+    """Whether two dates are at most so many days apart; an unknown one, or what is no date, is near."""
+    first, second = day_of(one or ""), day_of(other or "")
+    return first is None or second is None or abs((first - second).days) <= days
 
 
 def same_name(one: str, other: str) -> bool:

@@ -4,10 +4,9 @@ its sailings, on their topics. Decided in the task of partition 0, from the regi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 
 from router import codec, topics
-from router.clock import MILLISECONDS, iso
+from router.clock import DAY, iso
 from router.decide.conclude import Decision
 from router.decide.ledger.facts import Known
 from router.decide.ledger.identity import decision_id, notice_id
@@ -78,8 +77,7 @@ def _aboard_its_sailings(outage: Outage, registry: Registry) -> Iterator[Member]
 
 def _day(milliseconds: int) -> str:
     """So long before that moment a sailing's arrival may lie."""
-    moment = datetime.fromtimestamp(milliseconds / MILLISECONDS, UTC) - timedelta(days=SAME_ROTATION_DAYS)
-    return moment.date().isoformat()
+    return iso(milliseconds - SAME_ROTATION_DAYS * DAY).partition("T")[0]
 
 
 def feed_status(announcement: Announcement, now: int) -> Output:

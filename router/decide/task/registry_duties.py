@@ -13,6 +13,7 @@ from router.decide.conclude import Decision
 from router.decide.ledger.rules import Rules
 from router.decide.recipients.outages import Announcement, announcements, still_watched, watched_of
 from router.decide.recipients.registry import Registry
+from router.decide.recipients.registry_values import registry_value
 from router.decide.task.announcing import decision_on, feed_status
 from router.decide.task.certification import CERTIFYING, begins, sample_outputs
 from router.decide.task.outputs import Origin
@@ -72,7 +73,12 @@ class RegistryDuties:
         what came late after them, and requests are in the position itself."""
         if record.value is None:
             return
-        value = _registry_value(record.value)
+        try:
+            value = registry_value(record)
+        except InputError:
+            return  # a dead letter says so
+        if value is None:
+            return
         if isinstance(value, Outage):
             self.registry.remember(value)
         elif not isinstance(value, LateTally | Request | RequestDone) and not _is_tick(value):
@@ -167,10 +173,3 @@ class RegistryDuties:
 
 def _is_tick(value: object) -> bool:
     return isinstance(value, RegistryNote) and value.kind == TICK
-
-
-def _registry_value(value: bytes) -> RegistryValue:
-    decoded = codec.decode_value(value)
-    if not isinstance(decoded, RegistryValue):
-        raise InputError("a record that is no registry record stands in the registry")
-    return decoded

@@ -7,18 +7,21 @@ Pure in the sense that matters: no clock, no I/O. What a transaction changed lie
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, get_args
 
 from router import codec, topics
 from router.decide.bill import decide
 from router.decide.conclude import Decision, conclude
 from router.decide.context import Context
-from router.decide.dead_letters import foreign_letter, names_a_bill, undecidable_letter
+from router.decide.dead_letters import foreign_letter, names_a_bill, overlooked_letter, undecidable_letter
 from router.decide.keys import BillRecord, key_of
 from router.decide.ledger.rules import Rules
 from router.decide.ledger.state import BillState
 from router.decide.notices.entered import Entered
 from router.decide.notices.notice import CATCH_UP
+from router.decide.recipients.registry_values import registry_value
 from router.decide.task.bills import Bills
 from router.decide.task.forgetting import forgotten, is_forgettable, on_record, withdrawals
 from router.decide.task.index import Index
@@ -28,12 +31,20 @@ from router.decide.task.resync import resync
 from router.decide.task.stored import decode_state, encode_state
 from router.errors import InputError
 from router.log.interface import Output, Record
-from router.model.facts import IndexFact
+from router.model.facts import Handover, IndexFact, LinkFact, TakenOver
 from router.model.inputs import DeadLetter, Disposition
 from router.model.registry import RegistryValue
 
 HOT_BILLS: Final = 20_000
 """Decoded states kept at hand; the rest lie as bytes, about a third of the memory."""
+
+
+BELONGS: Final = {
+    topics.INDEX: frozenset({IndexFact}),
+    topics.LINKS: frozenset({LinkFact, Handover, TakenOver}),
+    **dict.fromkeys((topics.URGENT, topics.FILINGS, topics.DISPOSITIONS), frozenset(get_args(codec.FedValue))),
+}
+"""What each input but the registry brings: anything else there was written by another program."""
 
 
 class Shard:
@@ -91,22 +102,20 @@ class Shard:
     def process(self, record: Record) -> None:
         """Apply one input record; what it puts out waits for `take_outputs`. Never raises for what a record says."""
         self.position[record.topic] = record.offset + 1
-        if record.value is None:
-            if record.topic == topics.REGISTRY:
-                self.registry_duties.resyncs.forget(record.key)
-            return
         try:
-            value = codec.decode_value(record.value)
+            value = _value_of(record)
         except InputError as error:
-            value = foreign_letter(record, str(error))
+            value = foreign_letter(record, error.reason)
         if isinstance(value, Disposition):  # as most are: the others take longer to tell apart
             self._bill(value, record)
         elif isinstance(value, RegistryValue):
             self._outputs.extend(self.registry_duties.hear(value, self._origin(record, None)))
         elif isinstance(value, IndexFact):
             self._index.enter(value)
-        else:
+        elif value is not None:
             self._bill(value, record)
+        elif record.topic == topics.REGISTRY:
+            self.registry_duties.resyncs.forget(record.key)
 
     def _announce(self) -> None:
         for said, decision, origin in self.registry_duties.announce():
@@ -124,10 +133,11 @@ class Shard:
             self._keep(key, decision, self._origin(record, value))
             if isinstance(value, Disposition):
                 self._count(record, decision)
-        except Exception as error:  # whatever a decision raises must stop its bill, and nothing else
-            if isinstance(value, DeadLetter):
-                raise
-            self._bill(undecidable_letter(value, error), record)
+        except Exception as error:  # noqa: BLE001 - whatever a decision raises must stop its bill, and nothing else
+            if isinstance(value, DeadLetter):  # the bill can't even be stopped: all others go on
+                self._outputs.append(letter_output(value))
+            else:
+                self._bill(undecidable_letter(value, error), record)
 
     def _keep(self, key: str, decision: Decision, origin: Origin) -> None:
         outputs = list(outputs_of(key, decision, origin, self.rules))
@@ -170,12 +180,12 @@ class Shard:
         looked = 0
         for walk, look in ((self.registry_duties.walk, self._refresh), (self.registry_duties.sweep, self._forget)):
             for key in walk.next(self._bills, limit - looked):
-                look(key)
+                self._look(key, look)
                 looked += 1
         while self.registry_duties.may_resync and looked < limit:
             scac, keys, done = self.registry_duties.resyncs.next(self._bills, limit - looked, self.registry.now)
             for key in keys:
-                self._resync(key, scac)
+                self._look(key, partial(self._resync, scac=scac))
             looked += len(keys)
             if done is not None:
                 self._outputs.append(done)
@@ -184,6 +194,12 @@ class Shard:
     @property
     def is_walking(self) -> bool:
         return self.registry_duties.is_walking
+
+    def _look(self, key: str, look: Callable[[str], None]) -> None:
+        try:
+            look(key)
+        except Exception as error:  # noqa: BLE001 - one bill must not stop the walk over all others
+            self._outputs.append(letter_output(overlooked_letter(key, error)))
 
     def _refresh(self, key: str) -> None:
         """Who is new gets the status now, who has dropped out a last word. Nothing is written where nothing changed."""
@@ -274,3 +290,15 @@ class Shard:
         self._changed_bills = {}
         self._encoded = {}
         self.tally = Counter()
+
+
+def _value_of(record: Record) -> codec.Value | None:
+    """None: what stood under its key was taken away. Raises InputError."""
+    if record.topic == topics.REGISTRY:
+        return registry_value(record)
+    if record.value is None:
+        return None
+    value = codec.decode_value(record.value)
+    if type(value) not in BELONGS[record.topic]:
+        raise InputError(f"a {codec.NAME_OF[type(value)]} record does not belong here")
+    return value
