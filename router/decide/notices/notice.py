@@ -36,12 +36,19 @@ LADING: Final = "LADING"
 
 HoldScope = tuple[str | None, str | None]
 
-WITHHELD: Final[Mapping[View, tuple[str, ...]]] = {
-    View.FULL: (),
-    View.CARRIER: ("remarks",),
-    View.AGREEMENT: ("remarks", "entry_type", "entry_number", "master_bill"),
+SHOWN: Final[Mapping[View, tuple[str, ...]]] = {
+    View.FULL: ("remarks",),
+    View.CARRIER: ("entry_type", "entry_number", "master_bill"),
+    View.AGREEMENT: (
+        *("scac", "bill_of_lading", "vessel_name", "disposition_code", "voyage_number", "quantity"),
+        *("manifest_sequence_number", "imo_number", "port_of_unlading", "action_at", "arrival_date"),
+        *("container_numbers", "code_meaning", "agency", "container_level", "transaction_port", "firms", "reversal"),
+        *("carrier_scac", "original_bill", "received_at", "status", "deliverable", "do_not_load", "doubts", "holds"),
+        *("authorises", "manifested_quantity", "released_quantity", "release_posted_at", "flags"),
+    ),
 }
-"""What each view doesn't show (README, "Who sees what")."""
+"""What each view shows beyond those below it (README, "Who sees what"). Each field of a notice's shared part is in it
+once; of one that isn't no notice can be written, so that a new field is shown to nobody by mistake."""
 
 
 class Subject(NamedTuple):

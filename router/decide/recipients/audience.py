@@ -27,7 +27,8 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 class View(IntEnum):
-    """What a role may see of a notice; one party with several roles sees the most."""
+    """What a role may see of a notice, a ladder: each shows what those below it show, and more (`notice.SHOWN`). One
+    party with several roles sees the most."""
 
     __hash__ = int.__hash__  # an enum's own is written in Python, and costs as much as what is looked up with it
 

@@ -12,7 +12,7 @@ from router.decide.crossing import Answer
 from router.decide.ledger.facts import Known
 from router.decide.ledger.rules import Rules
 from router.decide.ledger.status import StandingHold
-from router.decide.notices.notice import WITHHELD, Subject, shared_fields
+from router.decide.notices.notice import SHOWN, Subject, shared_fields
 from router.decide.notices.telling import Notice, Shared
 from router.decide.notices.waits import Waits
 from router.decide.recipients.audience import View
@@ -98,8 +98,10 @@ def _shared_fields(key: str, shared: Shared | None, rules: Rules) -> tuple[Any, 
 @cache
 def _withheld_places() -> tuple[tuple[int, ...], ...]:
     """Of what each view doesn't show, the places in a notice's shared part."""
-    names = codec.shared_names()
-    return tuple(tuple(names.index(name) for name in WITHHELD[view]) for view in View)
+    lowest = {name: view for view, names in SHOWN.items() for name in names}
+    return tuple(
+        tuple(place for place, name in enumerate(codec.shared_names()) if lowest[name] < view) for view in View
+    )
 
 
 def _waiting(key: str, waits: Waits) -> bytes:

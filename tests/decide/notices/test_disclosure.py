@@ -15,9 +15,9 @@ from typing import Any, Final
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from router import topics
-from router.decide.notices.notice import NO_LONGER_NOTIFIED
-from router.decide.recipients.audience import CHARTERER, CO_LOADER, FILER, MASTER_CARRIER, OPERATOR, SNP
+from router import codec, topics
+from router.decide.notices.notice import NO_LONGER_NOTIFIED, SHOWN
+from router.decide.recipients.audience import CHARTERER, CO_LOADER, FILER, MASTER_CARRIER, OPERATOR, SNP, View
 from router.model.inputs import Disposition, Filing, ManualEvent, PaperBill
 from router.model.registry import Party, Sailing
 from tests.checking.harness import Harness, decoded
@@ -202,6 +202,12 @@ class Named:
         assert scopes != {"own"}, f"{letter.recipient} was granted only its own bills"
         stands = letter.notice["do_not_load"] or (letter.notice["holds"] and "holds" in scopes)
         assert stands, f"{letter.recipient} was granted {scopes} and heard of {letter.notice['status']}"
+
+
+def test_every_field_has_its_place_and_those_not_for_all_are_tried_here() -> None:
+    shown = [name for view in View for name in SHOWN[view]]
+    assert sorted(shown) == sorted(codec.shared_names())
+    assert {*SHOWN[View.FULL], *SHOWN[View.CARRIER]} <= SHOWN_TO.keys()
 
 
 def test_the_marks_would_be_found() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
-from router import topics
+from router import codec, topics
 from router.model.inputs import Confirmation
 from router.model.registry import Line, Party, RegistryNote
 from tests.checking.harness import Harness
@@ -22,6 +22,7 @@ from tests.checking.samples import (
     dead_letter,
     event,
     filing,
+    on_container,
     sailing,
 )
 
@@ -156,6 +157,29 @@ FOURTEEN = (
     *("manifest_sequence_number", "entry_type", "imo_number", "entry_number", "port_of_unlading"),
     *("action_at", "arrival_date", "container_numbers"),
 )
+
+
+WORKED_OUT = {
+    *("code_meaning", "agency", "status", "deliverable", "do_not_load", "doubts", "holds", "authorises"),
+    *("manifested_quantity", "released_quantity", "release_posted_at", "flags"),
+}
+
+
+def named(record: Any) -> Any:
+    """Each text in it says what field it stands in."""
+    texts = {name for name, kind in get_type_hints(type(record)).items() if kind == str | None}
+    return record._replace(**{name: name.upper() for name in texts - {"scac", "bill_of_lading", "arrival_date"}})
+
+
+def test_every_field_says_what_its_name_says(router: Harness) -> None:
+    """What is told as it was said stands under its own name: no two fields have changed places."""
+    said = (named(filing()), named(on_container("1H", 1, quantity=40, **ABOARD)))
+    decide(router, *said)
+    fields = {name: getattr(record, name) for record in said for name in record._fields}
+    as_said = fields.keys() & set(codec.shared_names())
+    (notice,) = router.notices("NVXA")
+    assert {name: notice[name] for name in as_said} == {name: fields[name] for name in as_said}
+    assert set(codec.shared_names()) - as_said == WORKED_OUT
 
 
 def test_each_sees_what_its_role_allows(router: Harness) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from router.decide.ledger.facts import Known
-from router.decide.notices.notice import WITHHELD
 from router.decide.recipients import audience as audience_module
 from router.decide.recipients.audience import Audience, View, audience_of, find_sailing, grounds_of
 from router.decide.recipients.registry import Registry, same_name
@@ -118,12 +117,6 @@ def test_who_can_not_be_told_and_why(party: Party, why_not: str) -> None:
 
 def test_a_party_nobody_registered_is_unknown() -> None:
     assert audience(Known(), bill="ZZZZ1").members["ZZZZ"].why_not == "PARTY_UNKNOWN"
-
-
-def test_what_each_view_withholds() -> None:
-    assert WITHHELD[View.FULL] == ()
-    assert set(WITHHELD[View.CARRIER]) == {"remarks"}
-    assert set(WITHHELD[View.AGREEMENT]) == {"remarks", "entry_type", "entry_number", "master_bill"}
 
 
 # Finding the sailing
