@@ -161,7 +161,7 @@ FOURTEEN = (
 
 WORKED_OUT = {
     *("code_meaning", "agency", "status", "deliverable", "do_not_load", "doubts", "holds", "authorises"),
-    *("manifested_quantity", "released_quantity", "release_posted_at", "flags"),
+    *("released_quantity", "release_posted_at", "flags"),
 }
 
 
