@@ -16,7 +16,7 @@ from router.desk.views import BillView, Explained, bill_fields, explain, key_fro
 app = typer.Typer(no_args_is_help=True, help="Show a bill, or settle what is in doubt about it.")
 
 Bill = Annotated[
-    list[str], typer.Argument(metavar="SCACNUMBER", help="As NVXAHBL000012345, or SCAC and number as two words.")
+    list[str], typer.Argument(metavar="BILL", help="As NVXAHBL000012345, or SCAC and number as two words.")
 ]
 
 
@@ -31,6 +31,8 @@ def show_bill(context: typer.Context, bill: Bill, form: FormatOption = Format.TA
         emit(fields)
     else:
         console().print(show.bill_panel(fields))
+        for note in show.missing_notes(fields["waiting"]):
+            say(note)
 
 
 @app.command("confirm")
@@ -76,6 +78,8 @@ def explain_bill(context: typer.Context, bill: Bill, form: FormatOption = Format
     console().print(explained_table(view.key, explained))
     if view.state.waiting:
         console().print(f"\nwaiting: {', '.join(view.state.waiting)}", style="yellow")
+        for note in show.missing_notes(view.state.waiting):
+            say(note)
 
 
 async def _read(session: Session, key: str) -> BillView:

@@ -14,7 +14,7 @@ from router.errors import UsageError
 if TYPE_CHECKING:
     from router.console.access import Users
 
-app = typer.Typer(help="The operations desk in a browser: what is held, what waits, who was told.")
+app = typer.Typer()
 user_app = typer.Typer(no_args_is_help=True, help="Who may log in.")
 app.add_typer(user_app, name="user")
 
@@ -33,9 +33,11 @@ def serve(
         str | None, typer.Option(metavar="HOST:PORT", help="Answer /metrics, /live and /ready there, without log-in.")
     ] = None,
 ) -> None:
-    """Serve the pages until stopped.
+    """The operations desk in a browser: what is held, what waits, who was told.
 
     Example:  [bold]snp-router console user add alice --role operator && snp-router console[/bold]
+
+    Serves the pages until stopped; whoever may log in has to be added first.
     """
     if context.invoked_subcommand is None:
         run(_serve(session_of(context), listen, status_listen))
@@ -53,7 +55,7 @@ async def _serve(session: Session, listen: str | None, status_listen: str | None
             log, session.settings.decision_rules(), settings, listen or settings.listen, status_listen
         ) as address,
     ):
-        say(f"the console is at http://{address}/ until you stop it")
+        say(f"the console is at http://{address}/ ; Ctrl-C stops")
         await asyncio.Event().wait()
 
 

@@ -38,6 +38,7 @@ def list_letters(
             emit(row)
     elif rows:
         console().print(show.table(show.DEAD_LETTER, rows))
+        say("`snp-router dead-letters show ID` shows one whole; `retry ID --with FILE` reads it corrected")
     else:
         say("no dead letters")
 

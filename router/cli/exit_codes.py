@@ -20,7 +20,7 @@ class ExitCode(IntEnum):
 
 
 EPILOG = (
-    "[bold]Exit codes[/bold]  0 done · 1 something in the input could not be read, or problems were found · "
+    "[bold]Exit codes[/bold]  0 done (`ingest` also with dead letters) · 1 problems were found, or input was refused · "
     "2 wrong usage or settings · 3 not found · 4 the log failed · 130 stopped by Ctrl-C\n\n"
     "[bold]Settings[/bold]  snp-router.toml or --config, over it SNP_… in the environment, over that the options. "
     "--log, --config and --verbose may stand anywhere."

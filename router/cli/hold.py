@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True, help="Place or lift a hold that CBP rela
 MANUAL_CODE: Final = "the hold's code, such as 6H for a do-not-load"
 
 Bill = Annotated[
-    list[str], typer.Argument(metavar="SCACNUMBER", help="As NVXAHBL000012345, or SCAC and number as two words.")
+    list[str], typer.Argument(metavar="BILL", help="As NVXAHBL000012345, or SCAC and number as two words.")
 ]
 By = Annotated[str, typer.Option(help="Who of us enters it.")]
 Container = Annotated[str | None, typer.Option(metavar="NUMBER", help="Of this container only; else of the bill.")]
@@ -141,4 +141,4 @@ def _report(relayed: Relayed, form: Format) -> None:
         out.print(f"  {one.kind.upper()} to {one.recipient}")
     if not relayed.known:
         say("nothing was known of this bill: is the number right? Whoever it names will be told when it is known")
-    say("`snp-router run` tells them")
+    say("they are told by `snp-router run`: at once if it is running, else when it is started")

@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from router.cli.session import Format, FormatOption, Session, console, emit, interruptible, run, say, session_of
+from router.cli.session import (
+    Format,
+    FormatOption,
+    Session,
+    console,
+    emit,
+    interruptible,
+    run,
+    say,
+    session_of,
+    waiting,
+)
 from router.engine.hearing import DEFAULT_FEED, Hearing
 from router.engine.ingesting import (
     STANDARD_INPUT,
@@ -22,7 +33,7 @@ from router.engine.ingesting import (
 from router.engine.ingesting import Progress as Told
 from router.errors import UsageError
 from router.feeds.by_hand import feed_name
-from router.feeds.watch import SETTLE_SECONDS, WatchedFolder
+from router.feeds.watch import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
 
 LONG_BYTES = 5_000_000
 """From here on a progress bar is worth its lines."""
@@ -84,15 +95,18 @@ async def _watch(session: Session, path: Path, settle_seconds: float, feed: str,
     rules = session.settings.decision_rules()
     folder = WatchedFolder(path, settle_seconds=settle_seconds)
 
+    out = console()
+
     def told(moved: Path, intake: Intake) -> None:
         if form is Format.JSON:
             emit({"file": str(moved)} | summary_fields(intake))
         else:
-            console().print(f"{moved}: {summary_words(intake)}")
+            report = f"; why: {moved}{REPORT_SUFFIX}" if intake.problems else ""
+            out.print(f"{moved}: {summary_words(intake)}{report}", soft_wrap=True)
 
     async with session.writing() as log:
-        say(f"watching {path}; Ctrl-C stops")
-        await take_in_watched(log, folder, rules.codes, told, Hearing(log, feed, rules))
+        with waiting(f"watching {path}", out if form is Format.TABLE else None):
+            await take_in_watched(log, folder, rules.codes, told, Hearing(log, feed, rules))
 
 
 @contextmanager

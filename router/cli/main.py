@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
 from router.cli import (
     asyncapi,
@@ -36,45 +35,18 @@ from router.cli import (
     webhooks,
 )
 from router.cli.exit_codes import EPILOG, exit_code_of
+from router.cli.layout import HELP_OPTIONS, Layout
 from router.cli.session import Session, configure_log_lines, level_of, say
 from router.errors import RouterError
 
-GLOBAL_OPTIONS = ("--log", "--config")
-GLOBAL_FLAGS = ("--verbose",)
-
-
-class AnywhereGroup(TyperGroup):
-    """Lets the global options stand after the command too: people add them at the end of the line."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, global_options_first(args))
-
-
-def global_options_first(arguments: list[str]) -> list[str]:
-    """The same arguments, the global options before all others. What follows a `--` stays."""
-    first: list[str] = []
-    others: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if argument == "--":
-            others += [argument, *rest]
-        elif argument in GLOBAL_OPTIONS:
-            first += [argument, *(value for value in [next(rest, None)] if value is not None)]
-        elif argument in GLOBAL_FLAGS or argument.partition("=")[0] in GLOBAL_OPTIONS:
-            first.append(argument)
-        else:
-            others.append(argument)
-    return first + others
-
-
 app = typer.Typer(
     name="snp-router",
-    cls=AnywhereGroup,
+    cls=Layout,
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP_OPTIONS},
 )
 
 
@@ -106,34 +78,48 @@ def options(
     configure_log_lines(level_of(context.obj, talks=context.invoked_subcommand == "run"))
 
 
-app.command("demo")(demo.demo)
-app.add_typer(imports.app, name="import")
-app.command("ingest")(ingest.ingest)
-app.command("run")(routing.run_router)
-app.command("tail")(tail.tail)
-app.add_typer(bill.app, name="bill")
-app.command("explain")(bill.explain_bill)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.command("move")(move.move)
-app.command("parties")(registered.parties)
-app.command("sailings")(registered.sailings)
-app.add_typer(party.app, name="party")
-app.command("certify")(party.certify)
-app.add_typer(webhooks.app, name="webhooks")
-app.command("unread")(unread.unread)
-app.add_typer(outage.app, name="outage")
-app.add_typer(hold.app, name="hold")
-app.command("release")(hold.release)
-app.add_typer(paper.app, name="paper")
-app.command("resync")(resync.resync)
-app.add_typer(waiting.app, name="waiting")
-app.command("contacts")(contacts.list_contacts)
-app.command("check")(check.check)
-app.add_typer(topics.app, name="topics")
-app.add_typer(registry.app, name="registry")
-app.command("asyncapi")(asyncapi.asyncapi)
-app.add_typer(console.app, name="console")
-app.add_typer(provision.app, name="provision")
+PANELS: Final[dict[str, dict[str, Any]]] = {
+    "See it work": {"demo": demo.demo},
+    "Say who there is": {
+        "import": imports.app,
+        "parties": registered.parties,
+        "sailings": registered.sailings,
+        "check": check.check,
+    },
+    "Feed in and route": {"ingest": ingest.ingest, "run": routing.run_router, "dead-letters": dead_letters.app},
+    "Look": {
+        "tail": tail.tail,
+        "bill": bill.app,
+        "explain": bill.explain_bill,
+        "waiting": waiting.app,
+        "unread": unread.unread,
+        "console": console.app,
+    },
+    "Act by hand": {
+        "hold": hold.app,
+        "release": hold.release,
+        "outage": outage.app,
+        "paper": paper.app,
+        "resync": resync.resync,
+        "contacts": contacts.list_contacts,
+    },
+    "Bring a party in": {
+        "certify": party.certify,
+        "party": party.app,
+        "webhooks": webhooks.app,
+        "registry": registry.app,
+        "asyncapi": asyncapi.asyncapi,
+    },
+    "Run on Kafka": {"topics": topics.app, "provision": provision.app, "move": move.move},
+}
+"""The commands by what one wants, in the order in which one needs them."""
+
+for _panel, _commands in PANELS.items():
+    for _name, _command in _commands.items():
+        if isinstance(_command, typer.Typer):
+            app.add_typer(_command, name=_name, rich_help_panel=_panel)
+        else:
+            app.command(_name, rich_help_panel=_panel)(_command)
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def add(
     context: typer.Context,
     by: By,
     bill: Annotated[
-        list[str] | None, typer.Argument(metavar="SCACNUMBER", help="As NVXAHBL000012345, or in two words.")
+        list[str] | None, typer.Argument(metavar="BILL", help="As NVXAHBL000012345, or in two words.")
     ] = None,
     table: Annotated[
         list[Path] | None,
@@ -236,9 +236,11 @@ class MatchForm(BaseModel):
 def match_bills(
     context: typer.Context,
     by: By,
-    paper: Annotated[str | None, typer.Argument(metavar="PAPER", help="The bill on paper, SCACNUMBER.")] = None,
+    paper: Annotated[
+        str | None, typer.Argument(metavar="PAPER", help="The bill on paper, as NVXAHBL000012345.")
+    ] = None,
     electronic: Annotated[
-        str | None, typer.Argument(metavar="ELECTRONIC", help="The bill it was filed as, SCACNUMBER.")
+        str | None, typer.Argument(metavar="ELECTRONIC", help="The bill it was filed as, in the same way.")
     ] = None,
     table: Annotated[
         list[Path] | None,

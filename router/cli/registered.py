@@ -24,7 +24,7 @@ def parties(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
     registry = run(_registry(session_of(context)))
     rows = [registry.parties[scac] for scac in sorted(registry.parties)]
     columns = ("scac", "name", "status", "roles", "aliases", "contact", "topic")
-    _print(rows, columns, (_party_cells(party, registry) for party in rows), form)
+    _print("parties", rows, columns, (_party_cells(party, registry) for party in rows), form)
 
 
 def sailings(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
@@ -35,18 +35,22 @@ def sailings(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
     registry = run(_registry(session_of(context)))
     rows = sorted(registry.sailings.values(), key=lambda sailing: (sailing.arrival_date or "", sailing.sailing_id))
     columns = ("sailing", "vessel", "IMO", "arrives", "ports", "line", "role", "voyage", "sees")
-    _print(rows, columns, (cells for sailing in rows for cells in _sailing_cells(sailing)), form)
+    _print("sailings", rows, columns, (cells for sailing in rows for cells in _sailing_cells(sailing)), form)
 
 
 def _print(
-    values: Sequence[Party | Sailing], columns: tuple[str, ...], rows: Iterable[Sequence[str | Text]], form: Format
+    what: str,
+    values: Sequence[Party | Sailing],
+    columns: tuple[str, ...],
+    rows: Iterable[Sequence[str | Text]],
+    form: Format,
 ) -> None:
     if form is Format.JSON:
         for value in values:
             emit(plain_value(encode_value(value)))
         return
     if not values:
-        say("none are registered yet: `snp-router import`")
+        say(f"no {what} are registered yet: `snp-router import {what} FILE`")
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in columns:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Final
 
 import structlog
 import typer
 
-from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
+from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.engine.registrar import tell_time
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
@@ -23,7 +25,7 @@ from router.schema_registry.external import publish_under_external_ids
 
 _log = structlog.get_logger(__name__)
 
-COUNTED = {
+COUNTED: Final = {
     "events": "new events",
     "repeated": "repeated",
     "hold": "holds",
@@ -32,6 +34,7 @@ COUNTED = {
     "dead letters": "dead letters",
 }
 """What the worker counts, and how its summary calls it."""
+TELL_SECONDS: Final = 1.0
 
 
 def run_router(
@@ -84,7 +87,9 @@ async def _route(session: Session, totals: Totals, listen: str | None, *, until_
         await tell_time(log)
         worker = Worker(log, rules, work, until_idle=until_idle)
         worker.totals = totals
-        async with _showing(worker, log, listen or session.settings.status_listen):
+        async with _showing(worker, log, listen or session.settings.status_listen), _telling(totals):
+            if not until_idle:
+                say(f"routing {session.settings.log}; Ctrl-C stops")
             await worker.run()
 
 
@@ -112,10 +117,37 @@ async def _showing(worker: Worker, log: Log, listen: str | None) -> AsyncIterato
             await asyncio.wait([watching])
 
 
+@asynccontextmanager
+async def _telling(totals: Totals) -> AsyncIterator[None]:
+    """A sign of life for a person at a terminal; programs have /metrics."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    telling = asyncio.create_task(_tell(totals), name="telling what is routed")
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.wait([telling])
+
+
+async def _tell(totals: Totals) -> None:
+    """What was routed since it was last said, while it goes on."""
+    told: Counter[str] = Counter()
+    while True:
+        await asyncio.sleep(TELL_SECONDS)
+        new, told = totals.counts - told, totals.counts.copy()
+        if new:
+            say(f"{datetime.now():%H:%M:%S} routed: {_words(new)}")
+
+
+def _words(counts: Counter[str]) -> str:
+    return ", ".join(f"{counts[name]} {word}" for name, word in COUNTED.items() if counts[name]) or "nothing new"
+
+
 def _report(totals: Totals, form: Format) -> None:
     if form is Format.JSON:
         counts = {name.replace(" ", "_"): totals.counts[name] for name in COUNTED}
         emit(counts | {"bills": sum(totals.bills.values())})
     else:
-        words = ", ".join(f"{totals.counts[name]} {word}" for name, word in COUNTED.items())
-        console().print(f"routed: {words}; {sum(totals.bills.values())} bills on the ledger")
+        console().print(f"routed: {_words(totals.counts)}; bills on the ledger: {sum(totals.bills.values())}")

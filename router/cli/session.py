@@ -19,6 +19,7 @@ import structlog
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from router import topics
 from router.desk.views import NotFoundError
@@ -69,6 +70,18 @@ def emit(fields: dict[str, Any]) -> None:
 def say(text: str) -> None:
     """A line for the person at the keyboard, never mixed with results."""
     console(stderr=True).print(text, soft_wrap=True)
+
+
+@contextmanager
+def waiting(words: str, out: Console | None = None) -> Iterator[None]:
+    """Of a command that goes on until it is stopped: what it does meanwhile. Where `out` is a terminal a moving line
+    under all that is printed on it, so that silence is seen to be silence; else said once."""
+    if out is not None and out.is_terminal:
+        with out.status(Text(f"{words}; Ctrl-C stops", "dim"), spinner="line"):
+            yield
+    else:
+        say(f"{words}; Ctrl-C stops")
+        yield
 
 
 @dataclass(frozen=True)

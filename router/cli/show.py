@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +23,8 @@ STATUS_STYLE: Final = {
     "DELETED": "dim",
 }
 KIND_STYLE: Final = {"hold": "bold red", "change": "yellow", "release": "bold green"}
+LEAST_ROOM: Final = 30
+"""Columns; in fewer, words are better left to the terminal."""
 ID_SHOWN: Final = 12
 """Characters of a dead letter's id that are shown; enough to name it by."""
 
@@ -123,11 +126,14 @@ def header_line(columns: Sequence[Column]) -> Text:
     return Text("  ".join(column.name.ljust(column.width or 0) for column in columns), "dim")
 
 
-def line(columns: Sequence[Column], fields: Fields) -> Text:
-    """One record on one line, for output that goes on and on; only its last cell may be longer than its column."""
+def line(columns: Sequence[Column], fields: Fields, width: int | None = None) -> Text:
+    """One record on one line, for output that goes on and on; only its last cell may be longer than its column. On a
+    terminal of so many columns it goes on under itself, where there is room."""
     text = Text()
     for column in columns:
         cell = column.cell(fields)
+        if column.width is None and width is not None and width - len(text) >= LEAST_ROOM:
+            cell = ("\n" + " " * len(text)).join(textwrap.wrap(str(cell), width - len(text)))
         text.append_text(cell if isinstance(cell, Text) else Text(cell))
         if column.width is not None:
             text.append(" " * (max(0, column.width - len(cell)) + 2))
@@ -147,6 +153,23 @@ def table(columns: Sequence[Column], rows: Iterable[Fields], title: str | None =
 def plain_rows(columns: Sequence[Column], rows: Iterable[Fields]) -> list[dict[str, str]]:
     """The same for a page to print."""
     return [{column.name: str(column.cell(fields)) for column in columns} for fields in rows]
+
+
+MISSING: Final = {
+    "NO_SAILING": "no sailing is registered with its ship and its carrier: `snp-router import sailings FILE`",
+    "NO_SNP": "whom else to notify is not known: `snp-router import filings FILE`, or ask the filer",
+    "PARTY_UNKNOWN": "a party that it names is not registered: `snp-router import parties FILE`",
+    "PARTY_NOT_LIVE": "a party is suspended or still certifying: `snp-router party live SCAC`",
+    "NO_TOPIC": "a party's topic is missing or refuses us: `snp-router topics check`",
+    "CONTRADICTION": "what was entered by hand contradicts CBP: ask CBP, then `snp-router bill confirm`",
+}
+"""What a bill waits for, and what ends that."""
+
+
+def missing_notes(reasons: Iterable[str]) -> list[str]:
+    """What to do about each kind of reason, once."""
+    kinds = dict.fromkeys(reason.partition(":")[0] for reason in reasons)
+    return [f"{kind}: {MISSING[kind]}" for kind in kinds if kind in MISSING]
 
 
 # A bill

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from router import topics
 from router.cli import show
-from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
+from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of, waiting
 from router.desk.views import find_party
 from router.errors import UsageError
 from router.log.interface import Log, Record
@@ -68,13 +69,15 @@ async def _follow(
         out = console()
         if form is Format.TABLE:
             out.print(show.header_line(columns), soft_wrap=True)
-        async for record in _records(log, topic, from_start=from_start, until_end=until_end):
-            fields = _fields(record)
-            if topic in _COLUMNS or fields["kind"] in kinds:
-                if form is Format.JSON:
-                    emit(fields)
-                else:
-                    out.print(show.line(columns, fields), soft_wrap=True)
+        words = f"following {topic}" + ("" if from_start else " from now on (with --from-start: from its beginning)")
+        with nullcontext() if until_end else waiting(words, out if form is Format.TABLE else None):
+            async for record in _records(log, topic, from_start=from_start, until_end=until_end):
+                fields = _fields(record)
+                if topic in _COLUMNS or fields["kind"] in kinds:
+                    if form is Format.JSON:
+                        emit(fields)
+                    else:
+                        out.print(show.line(columns, fields, out.width if out.is_terminal else None), soft_wrap=True)
 
 
 _COLUMNS = {

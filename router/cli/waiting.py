@@ -29,6 +29,8 @@ def list_waiting(context: typer.Context, form: FormatOption = Format.TABLE) -> N
         say("nothing waits")
         return
     console().print(show.table(show.WAITING, rows))
+    for note in show.missing_notes(reason for row in rows for reason in row["reasons"]):
+        say(note)
     if alarms := sum(row["do_not_load"] for row in rows):
         say(f"{alarms} of {len(rows)} must not be loaded: telephone whoever was not told")
 

@@ -34,4 +34,9 @@ def test_what_waits_is_listed_until_the_missing_piece_comes(command: Command) ->
     command("run", "--until-idle")
     rows = command.json("waiting", "list")
     assert [(row["bill_of_lading"], row["do_not_load"]) for row in rows] == [("B1", True), ("B2", False)]
-    assert "1 of 2 must not be loaded" in command("waiting", "list").stderr
+    told = command("waiting", "list").stderr
+    assert "1 of 2 must not be loaded" in told
+    for looked in (told, command("bill", "show", "NVXAB1").stderr, command("explain", "NVXAB1").stderr):
+        assert (
+            "NO_SAILING: no sailing is registered with its ship and its carrier: `snp-router import sailings" in looked
+        )

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from router.cli.main import app, global_options_first
+from router.cli.layout import global_options_first
+from router.cli.main import PANELS, app
 from router.demo.scenario import FILES
 from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, Command
 
@@ -185,6 +186,18 @@ def test_every_command_is_in_the_readme() -> None:
     table = README.read_text().partition("## The commands")[2].partition("\n## ")[0]
     named = {name for cell in re.findall(r"`([^`]*)`", table) for name in re.findall(r"[a-z-]+", cell)}
     assert {words[0] for words in COMMANDS} - named == set()
+
+
+def test_a_flag_shows_no_type_in_the_help(command: Command) -> None:
+    """`--from-start <bool>` makes people write `--from-start true`."""
+    for words in ((), ("tail",), ("console", "user", "add")):
+        flags = [line for line in command(*words, "--help").stdout.splitlines() if "completion" not in line]
+        assert not any("<bool>" in line for line in flags)
+
+
+def test_the_help_lists_the_commands_by_what_one_wants(command: Command) -> None:
+    panels = re.findall(r"^╭─ ([A-Z][a-z ]+[A-Za-z]+)", command("--help").stdout, re.MULTILINE)
+    assert panels == ["Options", *PANELS]
 
 
 def test_the_exit_codes_are_in_the_help(command: Command) -> None:
