@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from router import topics
+from router import codec, topics
 from router.clock import now_milliseconds
 from router.decide.ledger.rules import Rules
 from router.decide.task.outputs import registry_output
@@ -210,6 +211,8 @@ class Worker:
             if duties is not None:
                 duties.done()
             self.metrics.transaction(COMMITTED, time.perf_counter() - started)
+            if _log.is_enabled_for(logging.DEBUG):
+                _say_decided(task.partition, outputs)
             self.metrics.latencies(
                 (
                     record.timestamp
@@ -254,6 +257,16 @@ class Worker:
         await self._log.append([registry_output(note) for note in notes])
         for note in notes:
             shard.registry.apply(note)
+
+
+def _say_decided(task: int, outputs: list[Output]) -> None:
+    """A line for each decision that was committed, so that one event can be followed through the log lines."""
+    for output in outputs:
+        if output.topic == topics.TIMELINE and output.value is not None:
+            entry = codec.decode(output.value)[1]
+            said = {name: entry[name] for name in ("event_id", "bill", "disposition_code", "cause", "status", "source")}
+            told = [f"{one['recipient']}:{one['kind']}" for one in entry["told"]]
+            _log.debug("bill_decided", task=task, **said, told=told, waiting=entry["waiting"])
 
 
 class Idle:

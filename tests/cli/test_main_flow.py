@@ -48,6 +48,18 @@ def test_what_is_fed_in_is_summed_up_and_routing_says_what_was_new(command: Comm
     assert (again["events"], again["hold"], again["change"], again["release"]) == (0, 0, 0, 0)
 
 
+def test_one_event_can_be_found_in_the_log_lines_by_its_id(command: Command) -> None:
+    command.set_up()
+    command("ingest", *sorted(FILES.glob("[1-9]-*")))
+    lines = [json.loads(line) for line in command.process("--verbose", "run", "--until-idle").stderr.splitlines()]
+    notice = next(
+        one for one in command.json("tail", "--party", "SLTC", "--until-end") if one["disposition_code"] == "6H"
+    )
+    (line,) = [line for line in lines if line.get("event_id") == notice["event_id"]]
+    assert (line["event"], line["level"], line["status"]) == ("bill_decided", "debug", "DO_NOT_LOAD")
+    assert "SLTC:hold" in line["told"]
+
+
 def test_a_party_reads_its_notices_with_the_schema_s_names(routed: Command) -> None:
     notices = routed.json("tail", "--party", "NVXA", "--until-end")
     names = [field["name"] for field in codec.raw_schema("hold")["fields"]]

@@ -115,7 +115,7 @@ def test_the_webhook_sender_gets_its_task_and_is_refused_nothing(scene: Provisio
     said = []
     for line in sender.stderr:
         said.append(line)
-        if '"tasks assigned"' in line:
+        if '"tasks_assigned"' in line:
             threading.Timer(2, sender.terminate).start()
     watchdog.cancel()
     sender.communicate()

@@ -81,7 +81,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._deals += 1
         self._settled.set()
         self.changed.set()
-        _log.info("tasks assigned", group=self._group, tasks=sorted(self.tasks))
+        _log.info("tasks_assigned", group=self._group, tasks=sorted(self.tasks))
 
     async def watch(self) -> None:
         """For ever: shows the group that we live, and raises what it has against us (FatalLogError or TaskRetry)."""

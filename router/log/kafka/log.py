@@ -183,7 +183,7 @@ class KafkaLog:
             try:
                 return await self._admin.partition_counts()
             except TaskRetry as error:
-                _log.warning("asking again which topics there are", reason=str(error))
+                _log.warning("topics_asked_again", reason=str(error))
             await asyncio.sleep(next(pauses))
 
     def _reader(self, purpose: str) -> CommittedReader:

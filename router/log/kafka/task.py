@@ -112,5 +112,5 @@ class KafkaTask:
 
     def _progress(self, topic: str, before: int, more: int) -> int:
         if before // _PROGRESS_RECORDS != (before + more) // _PROGRESS_RECORDS:
-            _log.info("restoring", task=self._name, topic=topic, records=before + more)
+            _log.info("task_restoring", task=self._name, topic=topic, records=before + more)
         return before + more

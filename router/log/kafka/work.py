@@ -48,7 +48,7 @@ class Worker:
                 async with self._join() as member:
                     return await self._direct(member)
             except (TaskMoved, TaskRetry) as error:  # the group's own trouble: a task's never gets here
-                _log.warning("joining the group again", reason=str(error))
+                _log.warning("group_joined_again", reason=str(error))
             await asyncio.sleep(next(pauses))
 
     async def _direct(self, member: GroupMember) -> None:
@@ -106,7 +106,7 @@ class Worker:
                     await self._run(task)
                     return True
             except (TaskMoved, TaskRetry) as error:
-                _log.info("task closed", task=number, outcome=type(error).__name__, reason=str(error))
+                _log.info("task_closed", task=number, outcome=type(error).__name__, reason=str(error))
             if time.monotonic() - began > _RAN_WELL_SECONDS:
                 pauses = self._pauses()
             await asyncio.sleep(next(pauses))
@@ -120,7 +120,7 @@ class Worker:
             try:
                 return await member.confirm(number, task.position if task else {})
             except TaskRetry as error:
-                _log.warning("asking the group again", task=number, reason=str(error))
+                _log.warning("group_asked_again", task=number, reason=str(error))
 
     def _pauses(self) -> Iterator[float]:
         return growing_pauses(self._settings.retry_pause_seconds, self._settings.longest_retry_pause_seconds)
@@ -139,7 +139,7 @@ class Worker:
         _, late = await asyncio.wait(running, timeout=self._settings.close_deadline_seconds * 3)
         for one in running:
             if one in late:
-                _log.error("a task did not end in time", task=one.get_name())
+                _log.error("task_not_ended", task=one.get_name())
             elif not one.cancelled():
                 with suppress(LogError):
                     one.exception()

@@ -68,7 +68,7 @@ class Lease:
                 self._owner = asyncio.get_running_loop().create_future()
                 with suppress(TaskRetry):
                     await self._connection.run(partial(_give_back, name=self.name, owner=owner))
-            log.warning("another router took over", file=self._connection.path, group=self.name)
+            log.warning("lease_lost", file=self._connection.path, group=self.name)
 
     async def _take(self, owner: str) -> None:
         """Wait until the lease is free, or its holder gave no sign of life for as long as we watched it."""
@@ -87,7 +87,7 @@ class Lease:
 
     def _say_who_works(self, holder: Holder) -> None:
         log.warning(
-            "another router works on this file; waiting until it stops",
+            "waiting_until_another_router_stops",
             file=self._connection.path,
             group=self.name,
             its_pid=holder.process.rpartition("/")[2].partition("@")[0],
@@ -114,7 +114,7 @@ class Lease:
                     swept_at = time.monotonic()
                     await self._connection.run(self._sweep)
             except TaskRetry as error:
-                log.warning("could not renew the lease", error=str(error))
+                log.warning("lease_not_renewed", reason=str(error))
             await asyncio.sleep(self._settings.lease_seconds / RENEWALS_PER_LEASE)
 
     def _sweep(self, connection: sqlite3.Connection) -> None:

@@ -159,9 +159,9 @@ class SqliteLog:
             try:
                 return await self._run_once(partition, inputs, run, lease)
             except TaskMoved as error:
-                log.info("task let go", partition=partition, reason=str(error))
+                log.info("task_closed", task=partition, outcome="TaskMoved", reason=str(error))
             except TaskRetry as error:
-                log.warning("task failed for now; opening it again", partition=partition, reason=str(error))
+                log.warning("task_closed", task=partition, outcome="TaskRetry", reason=str(error))
             if time.monotonic() - began > longest:  # It went well for a while: begin with a short pause again.
                 pauses = growing_pauses(first, longest)
             await asyncio.sleep(next(pauses))
