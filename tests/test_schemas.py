@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,12 @@ def test_hold_change_and_release_differ_in_their_name_only() -> None:
     ]
     assert schemas[0] == schemas[1] == schemas[2]
     assert len({raw_schema(kind)["name"] for kind in NOTICE_KINDS}) == 3
+
+
+def test_a_record_that_lies_in_several_schemas_has_the_same_fields_in_each() -> None:
+    found: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for name in NAMES:
+        for record, field in fields_of(raw_schema(name)):
+            found[record][name].append(field["name"])
+    differing = {record: sorted(where) for record, where in found.items() if len(set(map(tuple, where.values()))) > 1}
+    assert differing == {}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from router.feeds.camir import FORMAT as CAMIR
 from router.feeds.camir import read_camir
@@ -23,16 +23,38 @@ HEAD: Final = 4096
 BLANKS: Final = b"\xef\xbb\xbf\x00 \t\r\n\v\f\x1a"
 _STEP: Final = 1 << 16
 _BLANK: Final = rb"(?:\xef\xbb\xbf)?[\s\x00]*"
-_SHAPES: Final = (
-    (AVRO, re.compile(rb"Obj\x01")),
-    (X12, re.compile(_BLANK + rb"(?:ISA[^A-Za-z0-9 \t\r\n\x00]|(?:GS|ST)\*)")),
-    (CAMIR, re.compile(_BLANK + rb"(?:ACR|M0[12][A-Z]|R0[1-6][A-Z0-9 ]|J01[A-Z])")),
-    (JSONL, re.compile(_BLANK + rb"\{")),
-)
 _FURTHER: Final = re.compile(rb"(?:ISA([^A-Za-z0-9 \t\r\n\x00])[0-9A-Z]{2}\1|(?<![^\r\n])ACR[A-Z0-9 ]{10}RC)")
 """An interchange or a frame further on: a damaged beginning must not cost the rest."""
 
 Event = Disposition | DeadLetter
+
+
+Reader = Callable[[Iterable[bytes], str, int], Iterator[Event]]
+
+
+class Format(NamedTuple):
+    title: str
+    """As people call it."""
+    begins: re.Pattern[bytes]
+    reader: Callable[[Note | None, bool], Reader]
+    """With what tells of columns nobody knows, and whether it reads a fragment: what a dead letter holds."""
+
+
+FORMATS: Final[Mapping[str, Format]] = {
+    AVRO: Format("Avro", re.compile(rb"Obj\x01"), lambda note, _: partial(read_avro, note=note)),
+    X12: Format(
+        "X12",
+        re.compile(_BLANK + rb"(?:ISA[^A-Za-z0-9 \t\r\n\x00]|(?:GS|ST)\*)"),
+        lambda _, fragment: partial(read_x12, fragment=fragment),
+    ),
+    CAMIR: Format(
+        "CAMIR",
+        re.compile(_BLANK + rb"(?:ACR|M0[12][A-Z]|R0[1-6][A-Z0-9 ]|J01[A-Z])"),
+        lambda _, fragment: partial(read_camir, fragment=fragment),
+    ),
+    JSONL: Format("JSON Lines", re.compile(_BLANK + rb"\{"), lambda note, _: partial(read_jsonl, note=note)),
+}
+"""By the name that dead letters keep of them; the first that the bytes begin like is theirs."""
 
 
 def read_events(chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None) -> Iterator[Event]:
@@ -45,10 +67,10 @@ def read_events(chunks: Iterable[bytes], source: str, received_at: int, *, note:
 
 
 def recognise(head: bytes) -> str:
-    """`x12`, `camir`, `jsonl`, `avro` or `unknown`, from the first bytes of a file."""
+    """The name of a format, or `unknown`, from the first bytes of a file."""
     head = head[:HEAD]
-    for name, shape in _SHAPES:
-        if shape.match(head):
+    for name, known in FORMATS.items():
+        if known.begins.match(head):
             return name
     further = _FURTHER.search(head)
     if further is None:
@@ -71,26 +93,17 @@ def read_dead_letter(letter: DeadLetter, received_at: int) -> Iterator[Event]:
         yield event._replace(retry_of=letter.id) if isinstance(event, Disposition) else event
 
 
-Reader = Callable[[Iterable[bytes], str, int], Iterator[Event]]
-
-
 def _reader(kind: str, note: Note | None, *, fragment: bool = False) -> Reader:
-    if kind == X12:
-        return partial(read_x12, fragment=fragment)
-    if kind == CAMIR:
-        return partial(read_camir, fragment=fragment)
-    if kind == JSONL:
-        return partial(read_jsonl, note=note)
-    if kind == AVRO:
-        return partial(read_avro, note=note)
-    return _read_unknown
+    known = FORMATS.get(kind)
+    return known.reader(note, fragment) if known is not None else _read_unknown
 
 
 def _read_unknown(chunks: Iterable[bytes], source: str, received_at: int) -> Iterator[Event]:
     """One dead letter, unless an X12 interchange comes further on: what could be read must not be lost."""
     for event in read_x12(chunks, source, received_at):
         if isinstance(event, DeadLetter) and event.source == source:
-            reason = "the content is in none of our formats (X12, CAMIR, JSON Lines, Avro)"
+            titles = ", ".join(known.title for known in FORMATS.values())
+            reason = f"the content is in none of our formats ({titles})"
             yield event._replace(format=UNKNOWN, reason=reason + _likely(event.content))
         else:
             yield event

@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 
 from router.codec import decode_value, encode_value
 from router.errors import InputError
-from router.feeds.camir import read_camir
-from router.feeds.canonical import read_jsonl
 from router.feeds.evidence import CONTENT_LIMIT
-from router.feeds.recognise import read_dead_letter, read_events
+from router.feeds.recognise import FORMATS, read_dead_letter, read_events
 from router.feeds.tables import read_bills, read_filings, read_parties, read_sailings
-from router.feeds.x12 import read_x12
 from router.model.inputs import DeadLetter, Disposition
 from tests.feeds import samples
+from tests.feeds.test_recognise import ONE_OF_EACH
 
 JSON_LINE = (
     b'{"scac":"NVXA","bill_of_lading":"H1","disposition_code":"1H","action_at":"2026-07-14T08:12","snps":"A;B"}\n'
@@ -36,6 +34,7 @@ WELL_FORMED = (
     b"~".join(samples.records(samples.CAMIR_DO_NOT_LOAD)),
     JSON_LINE * 3,
     CSV,
+    *ONE_OF_EACH.values(),
 )
 PIECES = (
     b"~",
@@ -93,7 +92,7 @@ def test_any_bytes_are_read_to_their_end_and_every_event_fits_the_log(content: b
 @settings(max_examples=200, deadline=None)
 @given(ANY_BYTES, st.lists(st.integers(0, 50), max_size=60))
 def test_how_bytes_come_in_chunks_changes_nothing(content: bytes, sizes: list[int]):
-    for read in (read_x12, read_camir, read_jsonl, read_events):
+    for read in (*(known.reader(None, False) for known in FORMATS.values()), read_events):
         whole = list(read([content], "FILE", 5))
         assert list(read(in_chunks(content, sizes), "FILE", 5)) == whole
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import pytest
 
+from router.codec import raw_schema
 from router.feeds.evidence import HEAD_SIZE
-from router.feeds.recognise import read_dead_letter, read_events, recognise
+from router.feeds.recognise import FORMATS, UNKNOWN, read_dead_letter, read_events, recognise
 from router.model.inputs import DeadLetter, Disposition
 from tests.feeds import samples
 from tests.feeds.samples import RECEIVED_AT
 from tests.feeds.test_canonical import avro, line
 
 BOM = b"\xef\xbb\xbf"
+
+
+ONE_OF_EACH = {
+    "x12": samples.X12_DO_NOT_LOAD,
+    "camir": samples.CAMIR_DO_NOT_LOAD,
+    "jsonl": line(),
+    "avro": avro("1H"),
+}
 
 
 def read(content: bytes) -> list[Disposition | DeadLetter]:
@@ -41,7 +51,13 @@ def test_the_content_says_what_it_is(content: bytes, name: str):
     assert recognise(content) == name
 
 
-@pytest.mark.parametrize("content", [samples.X12_DO_NOT_LOAD, samples.CAMIR_DO_NOT_LOAD, line(), avro("1H")])
+def test_every_format_is_tried_here_and_named_by_the_schema_of_dead_letters():
+    assert ONE_OF_EACH.keys() == FORMATS.keys()
+    (doc,) = (field["doc"] for field in raw_schema("dead-letter")["fields"] if field["name"] == "format")
+    assert set(re.findall(r"[a-z0-9]+", doc)) - {"or"} == {*FORMATS, UNKNOWN}
+
+
+@pytest.mark.parametrize("content", ONE_OF_EACH.values(), ids=ONE_OF_EACH)
 def test_every_format_is_read_a_byte_order_mark_notwithstanding(content: bytes):
     start = b"" if content.startswith(b"Obj") else BOM
     (event,) = read(start + content)
