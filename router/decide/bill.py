@@ -13,7 +13,7 @@ from typing import Any, Final
 from router.clock import DAY, MINUTE, posted_minute
 from router.decide.conclude import Decision, conclude
 from router.decide.context import Context
-from router.decide.dead_letters import too_old_letter, unknown_code_letter
+from router.decide.dead_letters import still_to_come_id, still_to_come_letter, too_old_letter, unknown_code_letter
 from router.decide.keys import BillRecord, key_of
 from router.decide.ledger.account import Event
 from router.decide.ledger.entering import (
@@ -63,6 +63,8 @@ from router.model.inputs import (
 )
 from router.model.words import Flag
 
+MOST_AHEAD: Final = DAY
+"""So long after it came an event can have been posted: clocks and their zones differ by less."""
 MOST_WORDS: Final = 1000
 """Said by hand of one bill: all are kept, and weighed against each other at each event. What is beyond goes to the dead
 letters and stops the bill."""
@@ -91,11 +93,15 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
     event_id = keyed_id(secret, text if known_code else content_hash(text))
     posted = posted_minute(record.action_at)
     repeated = event_id in state.unread or event_id in state.event_ids()
+    if not repeated and _is_still_to_come(record):
+        return _enter_dead_letter(state, still_to_come_letter(record, text), context)
     facts = state.facts.learn(record, posted)
     learnt = facts is not state.facts
     state.facts = facts
     learnt |= repeated and not record.resent and correct_resending(state, event_id)
-    settled = _settle_retried(state, record, event_id, secret)
+    settled = _settle(state, record.retry_of, event_id, secret)
+    if state.unread:  # a copy that came before it can have been posted
+        settled |= _settle(state, still_to_come_id(text), event_id, secret)
     letters: tuple[DeadLetter, ...] = ()
     if not known_code and (not repeated or record.retry_of):
         letters = (unknown_code_letter(record, text),)
@@ -134,12 +140,12 @@ def ledger_event(record: Disposition, event_id: str, posted: int) -> Event:
     )
 
 
-def _settle_retried(state: BillState, record: Disposition, event_id: str, secret: bytes) -> bool:
+def _settle(state: BillState, letter_id: str | None, event_id: str, secret: bytes) -> bool:
     """A mended reading ends the hold that stood in its place, in the decision that applies it. One that is still what
     it was, an unknown code, ends nothing."""
-    if record.retry_of is None:
+    if letter_id is None:
         return False
-    unread_id = keyed_id(secret, record.retry_of)
+    unread_id = keyed_id(secret, letter_id)
     if unread_id == event_id or unread_id not in state.unread or unread_id in state.settled:
         return False
     state.settled = state.settled | {unread_id}
@@ -250,4 +256,12 @@ def _is_older_than_horizon(record: Disposition, rules: Rules) -> bool:
     """Measured against its transmission's own date, so that an old file read today isn't old by itself."""
     if record.transmitted_at is None or is_vessel_key(event_key(record)):
         return False
-    return record.transmitted_at - record.action_at > rules.forget_after_days * DAY
+    sent = min(record.transmitted_at, record.received_at or record.transmitted_at)  # its date may be wrong
+    return sent - record.action_at > rules.forget_after_days * DAY
+
+
+def _is_still_to_come(record: Disposition) -> bool:
+    """Whether CBP is said to have posted it long after it came. By that time it would outlast, lift or release
+    whatever is posted until then. Told by the record alone, so that it doesn't matter when it is read."""
+    came = record.received_at
+    return came > 0 and record.action_at - came > MOST_AHEAD and not is_vessel_key(event_key(record))

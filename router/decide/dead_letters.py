@@ -44,6 +44,22 @@ def too_old_letter(record: Disposition) -> DeadLetter:
     return _letter(record, content_hash(disposition_json(record)), reason)
 
 
+def still_to_come_id(identity_text: str) -> str:
+    """The same for every copy of the event, whenever it came."""
+    return content_hash(f"still to come\x1f{identity_text}")
+
+
+def still_to_come_letter(record: Disposition, identity_text: str) -> DeadLetter:
+    """Without the moment it came: retried as it is, it comes anew."""
+    reason = (
+        f"it says that it was posted at {iso(record.action_at)}, but it came at {iso(record.received_at)} already: the "
+        "date is wrong, or the clock of the feed. The bill is stopped. Retry it with the date corrected, or as it is "
+        "once the clock is right; or confirm the bill"
+    )
+    letter = _letter(record._replace(received_at=0, transmitted_at=None), still_to_come_id(identity_text), reason)
+    return letter._replace(received_at=record.received_at)
+
+
 def unknown_code_letter(record: Disposition, identity_text: str) -> DeadLetter:
     reason = (
         f"disposition code {record.disposition_code} is not in the code table: it may be a hold, so the bill is "

@@ -31,8 +31,7 @@ class OutageView(NamedTuple):
 async def declare(log: Log, form: OutageForm, now: int) -> Outage:
     """`snp-router run` announces it. Raises UsageError."""
     check_moment("since", form.since, now)
-    if form.until is not None and form.until <= now:
-        raise UsageError("until: that is over; leave it out if nobody knows, or correct it")
+    _check_return(form.until, now)
     outage = Outage(
         secrets.token_hex(ID_BYTES),
         DECLARED,
@@ -51,6 +50,11 @@ async def declare(log: Log, form: OutageForm, now: int) -> Outage:
     return outage
 
 
+def _check_return(until: int | None, now: int) -> None:
+    if until is not None and until <= now:
+        raise UsageError("until: that is over; leave it out if nobody knows, or correct it")
+
+
 async def change(
     log: Log,
     outage_id: str,
@@ -62,6 +66,7 @@ async def change(
     until: int | None = None,
 ) -> Outage:
     """What is learnt later, such as the ticket's number; the parties are told. Raises NotFoundError, UsageError."""
+    _check_return(until, now)
     old = await find_open(log, outage_id)
     new = old._replace(reason=reason or old.reason, ticket=ticket or old.ticket, until=until or old.until)
     if new == old:

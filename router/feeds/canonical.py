@@ -92,7 +92,7 @@ class Form(BaseModel):
 
     def disposition(self, received_at: int, source: str) -> Disposition:
         """As an event. A `received_at` of its own stands for the transmission's date: such events were
-        taken in elsewhere, and here they are only passed on."""
+        taken in elsewhere before, and here they are only passed on."""
         fields = {name: getattr(self, name) for name in _NAMES}
         quantity, number = self.quantity, (self.entry_number or "").replace("-", "")
         fields |= {
@@ -100,7 +100,7 @@ class Form(BaseModel):
             "reversal": self.reversal or (quantity or 0) < 0,
             "entry_type": self.entry_type if (self.entry_type or "").strip("0") else None,
             "entry_number": number if number.strip("0") else None,
-            "received_at": received_at if self.received_at is None else self.received_at,
+            "received_at": received_at if self.received_at is None else min(received_at, self.received_at),
             "source": self.source or source,
             "transmitted_at": self.received_at,
         }

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
+from router.clock import CLOCKS_DIFFER
 from router.decide.ledger.identifiers import container_clean, imo_ok
 from router.decide.recipients.registry_values import MOST_LINES
 from router.errors import InputError
@@ -194,13 +195,26 @@ def read_bills(
         elif isinstance(read[1], InputError):
             yield read[1]
         else:
-            form = read[1]
-            filing = filing_of(form, f"{source}:row {read[0].number}", received_at)
-            holds = tuple(
-                SnapshotHold(hold.code, container_clean(hold.container or ""), hold.quantity, hold.placed_at)
-                for hold in form.holds
-            )
-            yield Snapshot(filing, form.status_at, form.released_quantity, form.release_posted_at, holds)
+            yield _snapshot(read[1], source, read[0].number, received_at)
+
+
+def _snapshot(form: SnapshotForm, source: str, row: int, received_at: int) -> Snapshot | InputError:
+    """Not of a moment still to come: no hold that CBP posts until then would count."""
+    place = f"{source}: row {row}"
+    if form.status_at > received_at + CLOCKS_DIFFER:
+        return InputError("that is still to come", place=f"{place}, column 'status_at'")
+    for column, moments in (
+        ("release_posted_at", [form.release_posted_at]),
+        ("holds", [hold.placed_at for hold in form.holds]),
+    ):
+        if any(moment is not None and moment > form.status_at for moment in moments):
+            return InputError("a time in it is later than status_at", place=f"{place}, column {column!r}")
+    holds = tuple(
+        SnapshotHold(hold.code, container_clean(hold.container or ""), hold.quantity, hold.placed_at)
+        for hold in form.holds
+    )
+    filing = filing_of(form, f"{source}:row {row}", received_at)
+    return Snapshot(filing, form.status_at, form.released_quantity, form.release_posted_at, holds)
 
 
 AnyForm = TypeVar("AnyForm", bound=BaseModel)

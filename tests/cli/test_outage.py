@@ -28,7 +28,10 @@ def test_an_outage_is_declared_changed_and_ended_and_its_history_is_kept(command
 
 def test_what_can_t_be_meant_is_refused(command: Command) -> None:
     command.set_up()
+    (lasts,) = command.json("outage", "declare", "--reason", "x", *BY)
     for words, says in (
+        (("outage", "change", lasts["id"], "--until", "2020-01-01"), "until"),
+        (("outage", "end", lasts["id"], "--at", "2999-01-01", *BY), "still to come"),
         (("outage", "declare", "--port", "LAX", "--reason", "x", *BY), "port"),
         (("outage", "declare", "--reason", " ", *BY), "reason"),
         (("outage", "declare", "--reason", "x", "--until", "2020-01-01", *BY), "until"),

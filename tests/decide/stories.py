@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 
-from router.clock import MINUTE, to_milliseconds
+from router.clock import DAY, MINUTE, to_milliseconds
 from router.decide.ledger.codes import Effect, load_codes
 from router.model.inputs import (
     LIFT,
@@ -36,6 +36,8 @@ SECRET_ENTRY: Final = "ENT99"
 OTHER_IMO: Final = "9321483"
 AUTUMN: Final = to_milliseconds(datetime(2026, 11, 1, 0, 30))
 """Half an hour before the hour that autumn repeats."""
+
+BEFORE_IT_WAS_POSTED: Final = -2 * DAY // MINUTE
 
 _STATE_CHANGING: Final = sorted(
     code.code for code in CODES.codes.values() if code.effect not in (Effect.INFO, Effect.ALERT, Effect.VESSEL)
@@ -99,7 +101,7 @@ def dispositions(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Disposition
         snps=draw(st.sampled_from(((), ("OCNX",), ("2:SLTC",), ("OCNX", "SLTC"), ("17:270412345",)))),
         master_bill=draw(st.sampled_from((None, MASTER))) if bill.startswith("NVX") else None,
         original_bill=draw(st.sampled_from((None, HOUSE))) if bill == SPLIT else None,
-        received_at=posted + draw(st.integers(0, 5)) * MINUTE,
+        received_at=posted + draw(st.sampled_from((0, 1, 2, 3, 4, 5, 5, BEFORE_IT_WAS_POSTED))) * MINUTE,
         **draw(st.sampled_from(_VOYAGES)),
     )
 
@@ -170,7 +172,8 @@ requests = st.builds(
     st.just("me"),
     st.just(START),
 )
-ticks = st.builds(RegistryNote, st.just("tick"), st.just("tick"), st.integers(0, 60).map(at), st.none())
+_ticked = st.one_of(st.integers(0, 60).map(at), st.sampled_from((START - DAY, START + 3 * DAY, START + 366 * DAY)))
+ticks = st.builds(RegistryNote, st.just("tick"), st.just("tick"), _ticked, st.none())
 
 dead_letters = st.builds(dead_letter, st.sampled_from("abc"), st.sampled_from(BILLS), st.integers(0, 9))
 fed: st.SearchStrategy[Fed] = st.one_of(

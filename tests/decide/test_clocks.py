@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +11,13 @@ from hypothesis import strategies as st
 from router import topics
 from router.clock import DAY, MINUTE
 from router.decide.recipients.registry import MOST_ELAPSED, Registry
+from router.feeds.canonical import read_jsonl
+from router.model.inputs import Disposition
 from router.model.registry import LateTally, Outage, RegistryNote
 from tests.checking.harness import Harness, decoded
-from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, event, filing, sailing
+from tests.checking.replay import check
+from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, event, filing, sailing
+from tests.decide.one_bill import OneBill
 
 YEAR = 366 * DAY
 
@@ -88,3 +94,83 @@ def test_a_feed_whose_clock_is_ahead_does_not_keep_an_outage_from_being_over(rou
         router.tick(START + day * DAY)
         router.pump()
     assert [decoded(one)["state"] for one in router.records(topics.FEED_STATUS)][-1] == "RECOVERED"
+
+
+# Events dated in the future
+
+AHEAD = 2 * 24 * 60
+"""Minutes: two days."""
+USUAL = (event("55", 1), event("1H", 2), event("1I", 3), event("1C", 4))
+
+
+def to_come(code: str, **more: Any) -> Disposition:
+    """Posted two days after it came, as it says."""
+    return event(code, AHEAD, received_at=START, **more)
+
+
+def kinds(bill: OneBill) -> list[str]:
+    return [hold.kind for hold in bill.now.holds]
+
+
+@pytest.mark.parametrize("code", ["1C", "1I", "6I", "55", "54", "4A", "1H", "6H", "56", "Z?"])
+def test_what_is_dated_in_the_future_stops_the_bill_and_bears_on_nothing_else(code: str) -> None:
+    bill, without = OneBill(to_come(code), *USUAL), OneBill(*USUAL)
+    assert (bill.status, kinds(bill)) == ("HELD", ["UNREADABLE"])
+    assert bill.account == without.account
+    assert bill.state.facts == without.state.facts
+    later = event("6H", 5), event("6I", 6)
+    bill.enter(*later)
+    assert bill.account == OneBill(*USUAL, *later).account
+
+
+def test_its_letter_says_why_and_can_be_retried_as_it_is_once_the_clock_is_right() -> None:
+    bill = OneBill(*USUAL)
+    (letter,) = bill.enter(to_come("6H")).letters
+    assert bill.told["NVXA"] == "hold"
+    assert "2026-07-16T12:00:00Z, but it came at 2026-07-14T12:00:00Z already" in letter.reason
+    (again,) = read_jsonl([letter.content], "letter", at(AHEAD + 1))
+    assert isinstance(again, Disposition)
+    bill.enter(again._replace(retry_of=letter.id))
+    assert (bill.status, kinds(bill)) == ("DO_NOT_LOAD", ["CBP"])
+
+
+def test_retried_while_it_is_still_to_come_it_stops_the_bill_as_before() -> None:
+    bill = OneBill(*USUAL)
+    (letter,) = bill.enter(to_come("1C")).letters
+    assert bill.enter(to_come("1C", retry_of=letter.id)._replace(received_at=at(1))).entered is None
+    assert kinds(bill) == ["UNREADABLE"]
+    bill.confirm(*bill.state.unread)
+    assert bill.status == "RELEASED"
+
+
+def test_a_day_is_what_clocks_and_their_zones_may_differ() -> None:
+    assert OneBill(event("6H", 24 * 60, received_at=START)).status == "DO_NOT_LOAD"
+    assert OneBill(event("6H", 24 * 60 + 1, received_at=START)).status == "HELD"
+
+
+@pytest.mark.parametrize("code", ["1C", "6H", "Z?"])
+def test_of_two_copies_the_one_that_came_in_time_counts_whichever_comes_first(code: str) -> None:
+    early, late = to_come(code), to_come(code)._replace(received_at=at(AHEAD))
+    one, other = OneBill(*USUAL, early, late), OneBill(*USUAL, late, early)
+    alone = OneBill(*USUAL, late)
+    assert one.holds == other.holds == alone.holds
+    assert one.status == other.status == alone.status
+
+
+def test_a_transmission_dated_in_the_future_makes_no_event_too_old() -> None:
+    bill = OneBill(event("6H", 1, transmitted_at=START + YEAR))
+    assert bill.status == "DO_NOT_LOAD"
+
+
+@pytest.mark.parametrize("hours", [1, 24 * 365])
+def test_a_filing_by_a_clock_that_is_ahead_has_not_the_say_over_what_comes_later(router: Harness, hours: int) -> None:
+    """An hour ahead may be right; a year is not believed."""
+    router.feed(filing(minute=hours * 60, snps=("SLTC",)))
+    router.pump()
+    router.feed(event("1H", 2, snps=("THRD",)))
+    router.pump()
+    assert bool(router.notices("THRD")) == (hours > 24)
+    router.feed(filing(minute=3, snps=("NVXB",)))
+    router.pump()
+    assert bool(router.notices("NVXB")) == (hours > 24)
+    assert check(router.records(topics.TIMELINE), router.party_records(), router.rules) == []

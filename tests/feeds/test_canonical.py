@@ -68,10 +68,15 @@ def test_an_offset_is_believed():
 
 
 def test_a_time_of_receipt_and_a_source_of_its_own_are_kept():
-    event = only(line(received_at="2026-07-29T00:00:00Z", source="DESK 4"))
-    assert iso(event.received_at) == "2026-07-29T00:00:00Z"
+    event = only(line(received_at="2026-07-14T00:00:00Z", source="DESK 4"))
+    assert iso(event.received_at) == "2026-07-14T00:00:00Z"
     assert event.transmitted_at == event.received_at
     assert event.source == "DESK 4"
+
+
+def test_nothing_was_received_elsewhere_later_than_here():
+    """Else its date could be of any year: what is posted long after it came is not believed."""
+    assert only(line(received_at="2099-01-01T00:00:00Z")).received_at == RECEIVED_AT
 
 
 def test_a_vessel_event_names_a_vessel_and_no_bill():

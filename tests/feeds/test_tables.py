@@ -215,9 +215,27 @@ def test_a_snapshot_has_its_holds():
 
 
 def test_a_hold_of_another_shape_is_a_problem():
-    (problem,) = read_bills([b"scac,bill_of_lading,status_at,holds\nNVXA,H1,2026-07-01,1H/A/1/2/3\n"], "b.csv", 0)
+    (problem,) = read_bills(
+        [b"scac,bill_of_lading,status_at,holds\nNVXA,H1,2026-07-01,1H/A/1/2/3\n"], "b.csv", RECEIVED_AT
+    )
     assert isinstance(problem, InputError)
     assert "code/container/quantity/placed_at" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ("2062-07-01,,", "status_at"),
+        ("2026-07-01,2026-07-02,", "release_posted_at"),
+        ("2026-07-01,,1H///2026-07-02", "holds"),
+    ],
+)
+def test_a_snapshot_of_a_moment_still_to_come_or_of_what_came_after_it_is_refused(row: str, column: str) -> None:
+    """Of one in 2062 no hold would count that CBP posts until then."""
+    header = "scac,bill_of_lading,status_at,release_posted_at,holds\n"
+    (problem,) = read_bills([f"{header}NVXA,H1,{row}\n".encode()], "b.csv", RECEIVED_AT)
+    assert isinstance(problem, InputError)
+    assert problem.place == f"b.csv: row 2, column {column!r}"
 
 
 # What is too much

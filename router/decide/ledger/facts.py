@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 
-from router.model.inputs import Disposition, Filing
+from router.clock import DAY
+from router.model.inputs import Disposition, Filing, PaperBill, Snapshot
 
 SCALARS: Final = (
     "master_bill",
@@ -174,3 +175,17 @@ def _merged(filed: tuple[str, ...], named: Mapping[str, int], since: int) -> tup
         return tuple(named)
     later = (name for name, received_at in named.items() if received_at >= since)
     return tuple(dict.fromkeys((*filed, *later)))
+
+
+AnyFiling = Filing | PaperBill | Snapshot
+
+
+def set_right(value: AnyFiling, now: int) -> AnyFiling | None:
+    """What is filed by a clock far ahead of the latest tick is as of that tick: else it would have the say over all
+    that is filed until that day. None: it is in time, or no tick was seen."""
+    filing = value.filing if isinstance(value, Snapshot) else value
+    if not now or filing.received_at - now <= DAY:
+        return None
+    if isinstance(value, Snapshot):
+        return value._replace(filing=value.filing._replace(received_at=now))
+    return value._replace(received_at=now)
