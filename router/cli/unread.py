@@ -79,7 +79,7 @@ def _overdue(one: Unread, minutes: int, now: int) -> Iterator[Stop]:
     """The gravest first, then the oldest."""
     order = (DO_NOT_LOAD, HELD, NOT_DELIVERABLE)
     stops = sorted(one.stops.values(), key=lambda stop: (order.index(stop.kind), stop.since))
-    return (stop for stop in stops if now - stop.since >= minutes * MINUTE)
+    return (stop for stop in stops if stop.age(now) >= minutes * MINUTE)
 
 
 def _print(found: Sequence[Unread], now: int) -> None:
@@ -91,7 +91,7 @@ def _print(found: Sequence[Unread], now: int) -> None:
     for name in ("party", "do-not-loads", "holds", "no longer deliverable", "oldest", "notices in all", "call"):
         table.add_column(name, overflow="fold")
     for one in behind:
-        oldest = f"{(now - one.oldest) // MINUTE} min" if one.oldest is not None else ""
+        oldest = f"{max(stop.age(now) for stop in one.stops.values()) // MINUTE} min" if one.stops else ""
         counts = (str(one.count(kind) or "") for kind in (DO_NOT_LOAD, HELD, NOT_DELIVERABLE))
         table.add_row(one.party.scac, *counts, oldest, str(one.notices), one.party.contact_phone or "")
     console().print(table)
@@ -104,7 +104,7 @@ def _fields(one: Unread, stops: Sequence[Stop], now: int) -> dict[str, Any]:
         "unknown": one.receipt.unknown,
         "stops": [
             {"bill": stop.bill, "kind": stop.kind, "since": iso(stop.since), "notice_id": stop.notice_id,
-             "minutes": (now - stop.since) // MINUTE, "text": sentence(one.party, stop, now)}
+             "minutes": stop.age(now) // MINUTE, "text": sentence(one.party, stop, now)}
             for stop in stops
         ],
     }  # fmt: skip

@@ -48,6 +48,6 @@ async def show(desk: Desk, figures: DeskFigures) -> None:
     figures.unread_age.clear()
     for unread in desk.watched.unread:
         stops = unread.do_not_loads
-        oldest = min((stop.since for stop in stops), default=now)
+        age = max((stop.age(now) for stop in stops), default=0)
         figures.unread.labels(unread.party.scac).set(len(stops))
-        figures.unread_age.labels(unread.party.scac).set(max(0, now - oldest) / MILLISECONDS)
+        figures.unread_age.labels(unread.party.scac).set(max(0, age) / MILLISECONDS)

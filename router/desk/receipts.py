@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router import codec
-from router.clock import MINUTE
+from router.clock import CLOCKS_DIFFER, DAY, MINUTE
 from router.decide.notices.notice import HOLD, NO_LONGER_NOTIFIED
 from router.decide.recipients.registry import Registry
 from router.decide.task.certification import SAMPLE_PREFIX
@@ -58,6 +58,11 @@ class Stop(NamedTuple):
     notice_id: str
     was_released: bool
     """Whether a release was posted before: the party may have been told of it."""
+
+    def age(self, now: int) -> int:
+        """Milliseconds. Of a notice written by a clock that is ahead of ours nobody can tell: it is a day, so that an
+        alarm doesn't wait until its time has come."""
+        return now - self.since if self.since <= now + CLOCKS_DIFFER else DAY
 
 
 @dataclass(slots=True)
@@ -155,7 +160,7 @@ async def _receipt(log: Log, party: Party, webhook: WebhookState | None) -> Rece
 
 def sentence(party: Party, stop: Stop, now: int) -> str:
     """For the duty officer: who, what, how long, whom to call."""
-    minutes = (now - stop.since) // MINUTE
+    minutes = stop.age(now) // MINUTE
     age = f"{minutes} minute{'' if minutes == 1 else 's'}" if minutes < 120 else f"{minutes // 60} hours"
     what = WORDS[stop.kind].format(stop.bill)
     return f"{party.scac} has not read {what} for {age}; {whom_to_call(party)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router import topics
+from router.clock import DAY, MINUTE
 from router.desk.receipts import DO_NOT_LOAD, HELD, NOT_DELIVERABLE, Receipt, Unread, sentence, whom_to_call
 from router.model.inputs import Confirmation
 from router.model.registry import Party
@@ -101,3 +102,9 @@ def test_the_sentence_says_who_what_how_long_and_whom_to_call(harness: Harness) 
     )
     assert whom_to_call(Party("SLTC", contact_email="ops@sltc.example")).endswith("write to ops@sltc.example")
     assert "no 24-hour contact" in whom_to_call(Party("SLTC"))
+
+
+def test_of_a_notice_by_a_clock_that_is_ahead_the_alarm_does_not_wait_until_its_time(harness: Harness) -> None:
+    (stop,) = unread(harness, "6H").stops.values()
+    assert stop.age(stop.since + 3 * MINUTE) == 3 * MINUTE
+    assert stop.age(stop.since - 366 * DAY) == DAY
