@@ -6,8 +6,6 @@ Sessions live in memory: a restart of the console logs everybody out, and nothin
 from __future__ import annotations
 
 import hmac
-import json
-import os
 import secrets
 import time
 from collections import OrderedDict, deque
@@ -18,17 +16,18 @@ from typing import Final, NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
 
 from router.console.settings import AccessSettings
 from router.errors import UsageError
+from router.files import replace_for_owner
 
 VIEWER: Final = "viewer"
 OPERATOR: Final = "operator"
 ROLES: Final = (VIEWER, OPERATOR)
 
 COOKIE: Final = "snp_console"
-OWNER_ONLY: Final = 0o600
 SHORTEST_PASSWORD: Final = 12
 LONGEST_PASSWORD: Final = 1024
 """Hashing costs by length: who is not logged in must not choose how much."""
@@ -40,6 +39,16 @@ MOST_SESSIONS: Final = 1000
 TRIES_WINDOW_SECONDS: Final = 60.0
 """`attempts` wrong passwords in so long for one name; then it waits."""
 MOST_NAMES_TRIED: Final = 10_000
+
+
+class Entry(BaseModel):
+    """A user's, in the file."""
+
+    role: str
+    hash: str
+
+
+_ENTRIES: Final = TypeAdapter(dict[str, Entry])
 
 
 class User(NamedTuple):
@@ -68,7 +77,7 @@ class Users:
 
     def names(self) -> dict[str, str]:
         """Names with their roles."""
-        return {name: entry["role"] for name, entry in self._read().items()}
+        return {name: entry.role for name, entry in self._read().items()}
 
     def put(self, name: str, role: str, password: str) -> None:
         """Add a user or change one. Raises UsageError."""
@@ -78,7 +87,7 @@ class Users:
             raise UsageError(f"{role!r} is no role: there are {' and '.join(ROLES)}")
         if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
             raise UsageError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
-        self._write(self._read() | {name: {"role": role, "hash": self._hasher.hash(password)}})
+        self._write(self._read() | {name: Entry(role=role, hash=self._hasher.hash(password))})
 
     def remove(self, name: str) -> None:
         users = self._read()
@@ -90,28 +99,29 @@ class Users:
         """Takes as long for a name that doesn't exist."""
         entry = self._read().get(name)
         with suppress(VerificationError, InvalidHashError):
-            self._hasher.verify(entry["hash"] if entry else self._nobody, password)
-            return User(name, entry["role"]) if entry else None
+            self._hasher.verify(entry.hash if entry else self._nobody, password)
+            return User(name, entry.role) if entry else None
         return None
 
-    def _read(self) -> dict[str, dict[str, str]]:
+    def _read(self) -> dict[str, Entry]:
         try:
             if self._path.stat().st_mode & 0o077:
                 raise UsageError(f"{self._path} may be read by others: `chmod 600 {self._path}`")
-            users: dict[str, dict[str, str]] = json.loads(self._path.read_text())
+            return _ENTRIES.validate_json(self._path.read_bytes())
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self._path} can't be read as a file of users ({error})") from error
-        return users
+        except OSError as error:
+            raise UsageError(f"{self._path} can't be read: {error.strerror}") from error
+        except ValueError as error:
+            raise UsageError(
+                f"{self._path} is damaged: it is no file of users. Restore it, or delete it and add the users again"
+            ) from error
 
-    def _write(self, users: dict[str, dict[str, str]]) -> None:
-        beside = self._path.with_suffix(".new")
-        with suppress(FileNotFoundError):
-            beside.unlink()
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "w") as file:
-            json.dump(users, file, indent=1)
-        beside.replace(self._path)
+    def _write(self, users: dict[str, Entry]) -> None:
+        try:
+            replace_for_owner(self._path, _ENTRIES.dump_json(users, indent=1).decode())
+        except OSError as error:
+            raise UsageError(f"{self._path} can't be written: {error.strerror}") from error
 
 
 class Access:

@@ -70,6 +70,7 @@ class Follower:
             self.registry, self.outages = registry, outages
 
     async def _follow_bills(self) -> None:
+        await self._index.mend()
         progress = await self._index.progress()
         ends = {
             (topic, partition): end
@@ -80,6 +81,8 @@ class Follower:
             _log.warning("console_index_begun_anew", reason="the log is another one than before")
             await self._index.begin_anew()
             progress = {}
+        if not progress:
+            self.caught_up.clear()
         await self._take(self._log.read(FOLLOWED, begin=progress, until_end=True))
         self.caught_up.set()
         await self._take(self._log.read(FOLLOWED, begin=await self._index.progress()))

@@ -6,44 +6,22 @@ is searched. How far it has read each partition stands in the same transaction, 
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from router import codec, topics
+from router.console.index_file import IndexFile
 from router.decide.ledger.rules import Rules
 from router.decide.task.stored import decode_state
 from router.engine.audit import Deed
 from router.log.interface import Place, Record
-from router.log.sqlite import SqliteSettings
-from router.log.sqlite.connection import OWNER_ONLY, Connection, transaction
+from router.log.sqlite.connection import transaction
 from router.model.bill import is_vessel_key
 from router.model.inputs import DeadLetter
 
-VERSION: Final = 1
-"""Of the tables below: a file of another one is thrown away and made anew."""
-
 FOLLOWED: Final = (topics.BILLS, topics.TIMELINE, topics.WAITING, topics.DEAD_LETTERS, topics.AUDIT)
-
-SCHEMA: Final = """
-CREATE TABLE progress (
-    topic TEXT, partition INTEGER, next_offset INTEGER, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
-CREATE TABLE bills (
-    bill TEXT PRIMARY KEY, status TEXT, do_not_load INTEGER, imo_number TEXT, vessel_name TEXT, voyage_number TEXT,
-    port TEXT, carrier_scac TEXT, arrival_date TEXT, state BLOB) WITHOUT ROWID;
-CREATE INDEX bills_by_vessel ON bills (imo_number, status);
-CREATE INDEX stopped_bills ON bills (bill) WHERE do_not_load;
-CREATE TABLE statuses (status TEXT PRIMARY KEY, bills INTEGER) WITHOUT ROWID;
-CREATE TABLE words (word TEXT, kind TEXT, bill TEXT, PRIMARY KEY (word, kind, bill)) WITHOUT ROWID;
-CREATE INDEX words_by_bill ON words (bill);
-CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIMARY KEY (bill, sequence)) WITHOUT ROWID;
-CREATE INDEX timeline_by_time ON timeline (at);
-CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, value BLOB) WITHOUT ROWID;
-CREATE TABLE deeds (place INTEGER PRIMARY KEY, value BLOB);
-CREATE TABLE letters (id TEXT PRIMARY KEY, received_at INTEGER, settled TEXT, value BLOB) WITHOUT ROWID;
-"""
 
 MOST_FOUND: Final = 200
 """Bills one page lists; who needs more narrows the search."""
@@ -70,29 +48,12 @@ class Found(NamedTuple):
     """What it was found by: `bill`, `container`, `entry`, `vessel` or `master bill`."""
 
 
-class Index:
-    """Opened by `open`, closed by its owner. Every method may raise our log errors (a full disk, a broken file)."""
+class Index(IndexFile):
+    """What is in the file."""
 
     def __init__(self, path: Path, rules: Rules) -> None:
+        super().__init__(path)
         self._rules = rules
-        settings = SqliteSettings()
-        self._writer = Connection(str(path), settings)
-        self._reader = Connection(str(path), settings)
-        self._path = path
-
-    async def open(self) -> None:
-        """Make the file, for its owner only, or take up the one there is."""
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
-        if await self._writer.run(_version) != VERSION:
-            await self.begin_anew()
-
-    async def begin_anew(self) -> None:
-        """Throw away all that is in it."""
-        await self._writer.run(_make)
-
-    async def close(self) -> None:
-        await self._writer.close()
-        await self._reader.close()
 
     # Writing
 
@@ -102,7 +63,7 @@ class Index:
 
     async def take(self, records: Sequence[Record]) -> list[Entry]:
         """Enter records and how far they reach; what they add to the history, in their order."""
-        return await self._writer.run(lambda connection: self._take(connection, records))
+        return await self._write(lambda connection: self._take(connection, records))
 
     def _take(self, connection: sqlite3.Connection, records: Sequence[Record]) -> list[Entry]:
         entries: list[codec.Datum] = []
@@ -166,7 +127,7 @@ class Index:
 
     async def recent(self, count: int) -> list[Entry]:
         """The latest of the history, the newest first."""
-        return await self._reader.run(lambda connection: _recent(connection, count))
+        return await self._read(lambda connection: _recent(connection, count))
 
     async def state(self, bill: str) -> bytes | None:
         rows = await self._all("SELECT state FROM bills WHERE bill = ?", bill)
@@ -243,23 +204,7 @@ class Index:
         return dict(zip(("waiting", "waiting_do_not_load", "letters"), row, strict=True))
 
     async def _all(self, query: str, *values: Any) -> list[Any]:
-        return await self._reader.run(lambda connection: connection.execute(query, values).fetchall())
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
-
-
-def _make(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = OFF")  # what a power cut takes away is read from the log again
-    with transaction(connection):
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            connection.execute(f"DROP TABLE {name}")
-        for statement in SCHEMA.strip().split(";\n"):
-            connection.execute(statement.rstrip(";"))
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        return await self._read(lambda connection: connection.execute(query, values).fetchall())
 
 
 def _bill_words(bill: str) -> Iterator[str]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from router.errors import UsageError
+from router.files import OWNER_ONLY
 
 PASSWORD_BYTES: Final = 24
 """Of randomness: nobody tries them all."""
 COMMAND_SECONDS: Final = 60
-OWNER_ONLY: Final = 0o600
 TERMINAL: Final = Path("-")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import secrets
 import time
 from datetime import UTC, datetime
@@ -14,9 +13,9 @@ from typing import Final
 from standardwebhooks import Webhook
 
 from router.errors import UsageError
+from router.files import replace_for_owner
 from router.webhooks.settings import WebhookSettings
 
-OWNER_ONLY: Final = 0o600
 SECRET_BYTES: Final = 32
 PREFIX: Final = "whsec_"
 COMMAND_SECONDS: Final = 10.0
@@ -102,14 +101,11 @@ def finish_rotation(directory: Path, scac: str) -> int:
 
 
 def _write(path: Path, text: str) -> None:
-    """In one step: a reader sees the old or the new one, never half."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_for_owner(path, text)
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}") from error
 
 
 def signed_headers(notice_id: str, seconds: float, body: str, secrets_: tuple[str, ...]) -> dict[str, str]:

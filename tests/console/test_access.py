@@ -61,7 +61,7 @@ def test_odd_names_roles_and_short_passwords_are_refused(users: Users, name: str
 def test_a_damaged_file_lets_nobody_in_and_says_so(users: Users, tmp_path: Path) -> None:
     users.put("alice", OPERATOR, PASSWORD)
     (tmp_path / "users.json").write_text('{"alice": ')
-    with pytest.raises(UsageError, match="can't be read"):
+    with pytest.raises(UsageError, match="is damaged"):
         users.check("alice", PASSWORD)
 
 
