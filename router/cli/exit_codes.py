@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from router.desk.views import NotFoundError
-from router.errors import InputError, LogError, RouterError
+from router.errors import InputError, LogError, RouterError, TaskRetry
 
 
 class ExitCode(IntEnum):
@@ -16,12 +16,16 @@ class ExitCode(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     LOG_FAILED = 4
+    """For good: the same again would fail again."""
+    TRY_AGAIN = 5
+    """The log failed for now: locked, a full disk, brokers that don't answer."""
     STOPPED = 130
 
 
 EPILOG = (
     "[bold]Exit codes[/bold]  0 done (`ingest` also with dead letters) · 1 problems were found, or input was refused · "
-    "2 wrong usage or settings · 3 not found · 4 the log failed · 130 stopped by Ctrl-C\n\n"
+    "2 wrong usage or settings · 3 not found · 4 the log failed · 5 it failed for now: try again · "
+    "130 stopped by Ctrl-C\n\n"
     "[bold]Settings[/bold]  snp-router.toml or --config, over it SNP_… in the environment, over that the options. "
     "--log, --config and --verbose may stand anywhere."
 )
@@ -32,6 +36,8 @@ def exit_code_of(error: RouterError) -> ExitCode:
         return ExitCode.NOT_FOUND
     if isinstance(error, InputError):
         return ExitCode.PROBLEMS
+    if isinstance(error, TaskRetry):
+        return ExitCode.TRY_AGAIN
     if isinstance(error, LogError):
         return ExitCode.LOG_FAILED
     return ExitCode.USAGE

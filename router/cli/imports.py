@@ -45,7 +45,7 @@ def parties(context: typer.Context, files: Files, form: FormatOption = Format.TA
             del wanted[scac]
         return await import_parties(log, list(wanted.values()))
 
-    _finish("parties", run(_with_log(session_of(context), work)), result.problems, result.notes, form)
+    _finish("parties", run(_with_log(session_of(context), work, begins=True)), result.problems, result.notes, form)
 
 
 @app.command("sailings")
@@ -90,8 +90,8 @@ def bills(context: typer.Context, files: Files, form: FormatOption = Format.TABL
     _filings(context, files, form, "bills", read_bills)
 
 
-async def _with_log(session: Session, work: Callable[[Log], Any]) -> Any:
-    async with session.writing() as log:
+async def _with_log(session: Session, work: Callable[[Log], Any], *, begins: bool = False) -> Any:
+    async with session.writing(begins=begins) as log:
         return await work(log)
 
 

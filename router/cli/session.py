@@ -108,19 +108,23 @@ class Session:
             yield log
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[Log]:
-        """With its topics made where they are missing."""
+    async def writing(self, *, begins: bool = False) -> AsyncIterator[Log]:
+        """With its topics made where they are missing. A file that is missing is made only by what `begins` a log: else
+        a volume that isn't mounted, or a file that was taken away, would silently be a new beginning."""
+        if not begins:
+            must_exist(self.settings.log)
         async with open_log(self.settings.log, self.settings.log_settings()) as log:
             await prepare(log, self.settings.partitions)
             yield log
 
 
 def must_exist(url: str) -> None:
-    """Opening a file makes it: whoever only reads would leave an empty one behind."""
-    path = url.removeprefix(SQLITE)
-    if url.startswith(SQLITE) and not Path(path).is_file():
+    """Opening a file makes it: whoever only reads would leave an empty one behind. Raises NotFoundError."""
+    path = Path(url.removeprefix(SQLITE))
+    if url.startswith(SQLITE) and not (path.is_file() and path.stat().st_size):
         raise NotFoundError(
-            f"there is no log {path} yet: `snp-router import parties FILE` makes it, or name another with --log"
+            f"there is no log {path} yet: `snp-router import parties FILE` begins one, or name another with --log. If "
+            "there was one, restore it"
         )
 
 

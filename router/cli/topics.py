@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from router.cli.exit_codes import ExitCode
-from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
+from router.cli.session import Format, FormatOption, Session, console, emit, must_exist, run, session_of
 from router.engine.registrar import wanted_topics
 from router.log.interface import Finding
 from router.log.url import open_log
@@ -58,6 +58,7 @@ def check(
 
 
 async def _check(session: Session, *, apply: bool) -> list[Finding]:
+    must_exist(session.settings.log)
     async with open_log(session.settings.log, session.settings.log_settings()) as log:
         specs = await wanted_topics(log, session.settings.partitions)
         if apply:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeVar
+
+import structlog
 
 from router import topics
 from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.decide.ledger.codes import CodeTable
 from router.engine.hearing import Hearing
-from router.errors import InputError, UsageError
+from router.errors import InputError, TaskRetry, UsageError
 from router.feeds.ingest import outputs_of
 from router.feeds.recognise import read_events
 from router.feeds.watch import WatchedFolder
 from router.log.interface import Log, Output
+from router.log.retry import growing_pauses
 from router.model.bill import bill_key
 from router.model.inputs import DeadLetter, Disposition, Filing, PaperBill, Snapshot
 
@@ -30,8 +35,22 @@ KEPT_PROBLEMS: Final = 1000
 
 STANDARD_INPUT: Final = Path("-")
 
+RETRY_PAUSES: Final = 0.5, 30.0
+"""The first and the longest, in seconds."""
+
+T = TypeVar("T")
+
 Progress = Callable[[int], None]
 """Told how many bytes were read since the last call."""
+
+
+class Attempt(Protocol):
+    """Takes a step that may be done again, once or until it works."""
+
+    async def __call__(self, step: Callable[[], Awaitable[T]]) -> T: ...
+
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -118,6 +137,21 @@ def name_of(path: Path) -> str:
     return "standard input" if path == STANDARD_INPUT else str(path)
 
 
+async def once(step: Callable[[], Awaitable[T]]) -> T:
+    return await step()
+
+
+async def _until_it_works(step: Callable[[], Awaitable[T]]) -> T:
+    pauses = growing_pauses(*RETRY_PAUSES)
+    while True:
+        try:
+            return await step()
+        except (TaskRetry, OSError) as error:
+            pause = next(pauses)
+            _log.warning("feeding_in_waits", reason=str(error), again_in_seconds=pause)
+            await asyncio.sleep(pause)
+
+
 async def take_in(
     log: Log,
     path: Path,
@@ -127,9 +161,10 @@ async def take_in(
     source: str | None = None,
     received_at: int | None = None,
     hearing: Hearing | None = None,
+    attempt: Attempt = once,
 ) -> Intake:
     """Feed in one file, under the name `source`, as received at a moment (now). What can't be read goes to the dead
-    letters. `hearing` notes that its feed was heard, and what came late.
+    letters. `hearing` notes that its feed was heard, and what came late. Each step on the log goes through `attempt`.
 
     Raises UsageError, LogError; done again after a failure, it adds nothing that is there already.
     """
@@ -140,7 +175,7 @@ async def take_in(
         return codes.is_urgent(event.disposition_code, event.reversal)
 
     received_at = now_milliseconds() if received_at is None else received_at
-    heard = await hearing.begin_file(received_at) if hearing is not None else None
+    heard = await attempt(partial(hearing.begin_file, received_at)) if hearing is not None else None
     chunks = chunks_of(path, progress)
     if heard is not None:
         chunks = heard.listen(chunks)
@@ -150,10 +185,10 @@ async def take_in(
         if heard is not None:
             heard.note(event, received_at)
         if batches.add(outputs):
-            await batches.flush()
-    await batches.flush()
+            await attempt(batches.flush)
+    await attempt(batches.flush)
     if heard is not None:
-        await heard.end(received_at)
+        await attempt(partial(heard.end, received_at))
     return intake
 
 
@@ -162,19 +197,20 @@ async def take_in_watched(
 ) -> None:
     """Feed in each file that is completed in the folder, until cancelled; `told` hears of each, with its new place.
 
-    A file goes to `failed/` if anything in it could not be read; what could be read is on the log all the same.
+    A file goes to `failed/` if anything in it could not be read; what could be read is on the log all the same. Where
+    the log fails for now, or the disk is full, it goes on from there as soon as that is over.
     """
     async for path in folder.files():
         try:
-            intake = await take_in(log, path, codes, hearing=hearing)
+            intake = await take_in(log, path, codes, hearing=hearing, attempt=_until_it_works)
         except UsageError as error:
             intake = Intake(files=1, problems=[str(error)])
-        if not path.exists():
-            continue
-        if intake.problems:
-            told(folder.move_failed(path, report_of(intake)), intake)
-        else:
-            told(folder.move_done(path), intake)
+        if path.exists():
+            told(await _until_it_works(partial(_moved, folder, path, intake)), intake)
+
+
+async def _moved(folder: WatchedFolder, path: Path, intake: Intake) -> Path:
+    return folder.move_failed(path, report_of(intake)) if intake.problems else folder.move_done(path)
 
 
 def report_of(intake: Intake) -> str:

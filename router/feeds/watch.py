@@ -89,7 +89,12 @@ class WatchedFolder:
     def move_failed(self, path: Path, report: str) -> Path:
         """Where it went; `report` lies beside it. The report comes first, so that no failed file is without one."""
         target = _free(self.path / FAILED, path.name)
-        target.with_name(target.name + REPORT_SUFFIX).write_text(report, encoding="utf-8")
+        beside = target.with_name(target.name + REPORT_SUFFIX)
+        try:
+            beside.write_text(report, encoding="utf-8")
+        except OSError:  # a full disk; else each attempt would leave one
+            beside.unlink(missing_ok=True)
+            raise
         return path.rename(target)
 
 

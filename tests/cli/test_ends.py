@@ -40,7 +40,7 @@ def wait_for(true: Callable[[], bool]) -> None:
         (("--log", "postgres://x", "parties"), 2, "names no log"),
         (("--config", "missing.toml", "parties"), 2, "missing.toml"),
         (("bill", "show", "X"), 2, "NVXAHBL000012345"),
-        (("import", "parties", "--log", "sqlite:///no/such/folder.db", FILES / "parties.csv"), 4, "can't be opened"),
+        (("import", "parties", "--log", "sqlite:///no/such/folder.db", FILES / "parties.csv"), 4, "can't be made"),
         (("nonsense",), 2, "nonsense"),
     ],
 )

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from router.clock import DAY
 from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Log, Output, Task, TopicSpec
 from router.log.sqlite import SqliteSettings, open_sqlite_log
 from router.log.sqlite.lease import process_lives, this_process
-from router.log.sqlite.store import Catalogue, sweep
+from router.log.sqlite.store import Catalogue, milliseconds, sweep
 from router.topics import BILLS, DISPOSITIONS
 from tests.log.contract import LogContract, counted, everything, outputs, position_output, values
 
@@ -114,7 +115,7 @@ class TestFile:
                 await logs.open()
 
     async def test_a_directory_that_is_not_there_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(FatalLogError, match=r"nowhere.*directory must exist"):
+        with pytest.raises(FatalLogError, match=r"nowhere.*folder must exist"):
             async with open_sqlite_log(str(tmp_path / "nowhere" / "snp.db")):
                 pass
 
@@ -131,13 +132,13 @@ class TestFile:
 
         assert await values(log, "t") == [b"0"]
 
-    async def test_a_full_disk_is_fatal_and_nothing_is_half_written(self, logs: SqliteLogs) -> None:
+    async def test_a_full_disk_means_try_again_and_nothing_is_half_written(self, logs: SqliteLogs) -> None:
         log = await new_log(logs)
         await log.append(outputs("t", 1))
         # SQLite's own limit gives the error that a full disk gives.
         await log._writer.run(lambda connection: connection.execute("PRAGMA max_page_count = 30"))  # type: ignore[attr-defined]
 
-        with pytest.raises(FatalLogError, match="full"):
+        with pytest.raises(TaskRetry, match="full"):
             await log.append([Output("t", b"k", b"x" * 4000)] * 100)
 
         assert await values(log, "t") == [b"0"]
@@ -265,8 +266,6 @@ class TestSweep:
 
 
 def sweep_a_week_later(path: Path) -> None:
-    """All that is in the file was written a week ago."""
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE records SET timestamp = timestamp - 7 * 86400000")
-        sweep(connection, Catalogue().all(connection))
+        sweep(connection, Catalogue().all(connection), milliseconds() + 7 * DAY)
     connection.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from router.errors import TaskMoved, TaskRetry
+from router.files import make_for_owner
 from router.log.sqlite import SqliteSettings
 from router.log.sqlite.connection import Connection
 
@@ -19,6 +20,7 @@ Job = Callable[[sqlite3.Connection], None]
 
 @pytest.fixture
 async def connection(tmp_path: Path) -> AsyncIterator[Connection]:
+    make_for_owner(tmp_path / "shared.db")
     connection = Connection(str(tmp_path / "shared.db"), SqliteSettings(busy_timeout_seconds=0.3))
     await connection.run(lambda sqlite: sqlite.execute("PRAGMA journal_mode = WAL").close())
     await connection.run(lambda sqlite: sqlite.execute("CREATE TABLE written (name TEXT)").close())

@@ -10,39 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from router.errors import FatalLogError, LogError, UsageError
 from router.log.sqlite.errors import translated
-
-APPLICATION_ID: Final = 0x534E5052
-"""`SNPR` in the file's header: tells our files from other programs' SQLite files."""
-
-SCHEMA_VERSION: Final = 1
-
-OWNER_ONLY: Final = 0o600
-"""The file holds what competitors ship: its owner alone reads it. SQLite's side files get the same mode."""
-
-SCHEMA: Final = f"""
--- A topic's partition p is the place first_place + p. Topics are made, never changed or taken away.
-CREATE TABLE topics (
-    first_place INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL,
-    compacted INTEGER NOT NULL, retention_days INTEGER);
-CREATE TABLE ends (place INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL);
--- id is the place and the offset in one number (store.py): a partition is one range of it.
-CREATE TABLE records (
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL, value BLOB, headers BLOB, timestamp INTEGER NOT NULL);
-CREATE INDEX tombstones ON records (timestamp) WHERE value IS NULL;
--- Of compacted topics: where the last record of each key is. Those before are deleted when overtaken.
-CREATE TABLE latest (
-    place INTEGER NOT NULL, key BLOB NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (place, key)) WITHOUT ROWID;
-CREATE TABLE leases (
-    name TEXT PRIMARY KEY, owner TEXT NOT NULL, process TEXT NOT NULL, heartbeat INTEGER NOT NULL);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
 
 PRAGMAS: Final = (
     "synchronous = FULL",  # What was committed survives a power cut.
@@ -80,6 +54,37 @@ class Write(NamedTuple):
     outcome: Future[Any]
 
 
+class OpenedFiles:
+    """The file and the two that SQLite keeps beside it. Were one taken away or replaced, this process would go on with
+    what nobody else can see."""
+
+    def __init__(self, path: str) -> None:
+        real = os.path.realpath(path)
+        self._paths = (os.path.abspath(path), f"{real}-wal", f"{real}-shm")
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def check(self) -> None:
+        """Raises FatalLogError."""
+        for path in self._paths:
+            found = _file_behind(path)
+            if found != self._seen.get(path):
+                if path in self._seen:
+                    raise FatalLogError(
+                        f"{path} was taken away or replaced while it was in use. Stop every program that uses it, put "
+                        "the right file in its place, and start again"
+                    )
+                if found is not None:  # the side files come with the first job
+                    self._seen[path] = found
+
+
+def _file_behind(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class Connection:
     """Jobs are run one after the other in this connection's thread. Closed by its owner."""
 
@@ -88,6 +93,7 @@ class Connection:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
         self._settings = settings
         self._sqlite: sqlite3.Connection | None = None
+        self._files = OpenedFiles(path)
         self._writes = deque[Write]()
 
     async def run(self, job: Callable[[sqlite3.Connection], T]) -> T:
@@ -147,6 +153,8 @@ class Connection:
         with translated(self.path):
             if self._sqlite is None:
                 self._sqlite = connect(self.path, self._settings.busy_timeout_seconds)
+                self._files = OpenedFiles(self.path)
+            self._files.check()
             return job(self._sqlite)
 
 
@@ -207,94 +215,23 @@ def _begin(connection: sqlite3.Connection, kind: str) -> None:
                 connection.execute(f"BEGIN {kind}")
                 return
             except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > deadline:
+                if not is_busy(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(LOCK_LOOK_SECONDS)
     finally:
         connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
 
 
-def _is_busy(error: sqlite3.OperationalError) -> bool:
+def is_busy(error: sqlite3.OperationalError) -> bool:
     return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def connect(path: str, busy_timeout_seconds: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False)
+    """To a file that is there: one that is missing is never made by the way."""
+    address = f"{Path(path).absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(
+        address, uri=True, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False
+    )
     for pragma in PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     return connection
-
-
-def prepare(path: str, settings: SqliteSettings) -> None:
-    """Make the file if it is not there, for its owner only; refuse one not ours or from a newer version.
-
-    Raises FatalLogError, TaskRetry.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
-    except OSError as error:
-        raise FatalLogError(
-            f"{path} can't be opened ({error.strerror}). Its directory must exist, and this user must have "
-            "the right to write to the file"
-        ) from error
-    with translated(path):
-        connection = connect(path, settings.busy_timeout_seconds)
-        try:
-            _check(connection, path, settings)
-        finally:
-            connection.close()
-
-
-def _check(connection: sqlite3.Connection, path: str, settings: SqliteSettings) -> None:
-    application, version = _header(connection)
-    if (application, version) == (0, 0) and _is_empty(connection):
-        _make(connection, settings)
-        application, version = _header(connection)
-    if application != APPLICATION_ID:
-        raise FatalLogError(f"{path} is a database of another program. Name another file, or move this one away")
-    if target := moved_to(connection):
-        raise FatalLogError(f"{path} was moved to {target}: use that log. This file is only kept as it was then")
-    if version > SCHEMA_VERSION:
-        raise FatalLogError(
-            f"{path} was written by a newer version (format {version}; this one knows {SCHEMA_VERSION}). "
-            "Upgrade this installation"
-        )
-
-
-def moved_to(connection: sqlite3.Connection) -> str | None:
-    """Where the file's records went, if they did."""
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'moved'").fetchone() is None:
-        return None
-    (target,) = connection.execute("SELECT target FROM moved").fetchone()
-    return str(target)
-
-
-def _header(connection: sqlite3.Connection) -> tuple[int, int]:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    return application, version
-
-
-def _is_empty(connection: sqlite3.Connection) -> bool:
-    return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
-
-
-def _make(connection: sqlite3.Connection, settings: SqliteSettings) -> None:
-    _switch_to_wal(connection, settings)
-    with transaction(connection):
-        if _is_empty(connection):  # Else another process was quicker.
-            for statement in SCHEMA.split(";\n"):
-                connection.execute(statement)
-
-
-def _switch_to_wal(connection: sqlite3.Connection, settings: SqliteSettings) -> None:
-    """SQLite does not wait for its lock here by itself: of two routers on a new file, one would fail."""
-    deadline = time.monotonic() + settings.busy_timeout_seconds
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)

@@ -13,7 +13,8 @@ from typing import Final, TypeVar
 
 from router.errors import FatalLogError, UsageError
 from router.log.interface import Record
-from router.log.sqlite.connection import APPLICATION_ID, Connection, SqliteSettings, moved_to
+from router.log.sqlite.connection import Connection, SqliteSettings
+from router.log.sqlite.file import APPLICATION_ID, moved_to
 from router.log.sqlite.lease import process_lives
 from router.log.sqlite.store import END_OF_TIME, Catalogue, Span, Topic, end_offsets, read
 

@@ -20,7 +20,7 @@ import structlog
 
 from router.errors import TaskMoved, TaskRetry
 from router.log.sqlite.connection import Connection, SqliteSettings, transaction
-from router.log.sqlite.store import Catalogue, sweep
+from router.log.sqlite.store import Catalogue, milliseconds, sweep
 
 log = structlog.get_logger()
 
@@ -75,7 +75,12 @@ class Lease:
         seen, seen_at, said_at = None, time.monotonic(), -WAITING_WORD_SECONDS
         while True:
             now = time.monotonic()
-            holder = await self._try(owner, seen, stale=now - seen_at > self._settings.lease_seconds)
+            try:
+                holder = await self._try(owner, seen, stale=now - seen_at > self._settings.lease_seconds)
+            except TaskRetry as error:
+                log.warning("lease_not_taken", reason=str(error))
+                await asyncio.sleep(self._settings.lease_seconds / RENEWALS_PER_LEASE)
+                continue
             if holder is None:
                 return
             if holder != seen:
@@ -98,10 +103,7 @@ class Lease:
         holder = await self._connection.run(lambda connection: _holder(connection, self.name))
         if holder is not None and process_lives(holder.process) and not (stale and holder == seen):
             return holder
-        try:
-            return await self._connection.run(lambda connection: _take(connection, self.name, owner, holder))
-        except TaskRetry:
-            return holder
+        return await self._connection.run(lambda connection: _take(connection, self.name, owner, holder))
 
     async def _renew(self, owner: str) -> None:
         """Give signs of life, and sweep now and then, until the lease is lost."""
@@ -119,7 +121,7 @@ class Lease:
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
         with transaction(connection):
-            sweep(connection, self._catalogue.all(connection))
+            sweep(connection, self._catalogue.all(connection), milliseconds())
 
 
 def check(connection: sqlite3.Connection, name: str, owner: str) -> None:

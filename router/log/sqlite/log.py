@@ -17,11 +17,13 @@ from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetr
 from router.log.interface import Finding, Output, Place, Record, Task, TopicSpec, partition_of
 from router.log.retry import growing_pauses
 from router.log.sqlite import store
-from router.log.sqlite.connection import Connection, SqliteSettings, prepare, transaction
+from router.log.sqlite.connection import Connection, SqliteSettings, transaction
+from router.log.sqlite.file import prepare
 from router.log.sqlite.lease import Lease
 from router.log.sqlite.store import Catalogue, Span, Topic
 from router.log.sqlite.task import SqliteTask
 from router.log.sqlite.watch import Watch
+from router.log.sqlite.whole import damages, refuse_losses
 
 log = structlog.get_logger()
 
@@ -61,8 +63,11 @@ class SqliteLog:
         self._watch = Watch(path, settings)
 
     async def check(self, specs: Iterable[TopicSpec]) -> list[Finding]:
+        """Reads the whole file."""
+        path = self._reader.path
+        damaged = await self._reader.run(lambda connection: list(damages(connection)))
+        findings = [Finding(path, f"damaged, {damage}", "whole: restore a backup") for damage in damaged]
         found = await self.topics()
-        findings = []
         for spec in specs:
             if spec.name not in found:
                 findings.append(Finding(spec.name, "missing", "there", mendable=True))
@@ -114,6 +119,8 @@ class SqliteLog:
         spans = await self._reader_spans(topics, key)
         if from_start:
             spans = [span._replace(start=0) for span in spans]
+            if key is None:
+                await self._reader.run(partial(_refuse_losses, spans=spans))
         if begin:
             spans = [span._replace(start=begin.get((span.topic.name, span.partition), span.start)) for span in spans]
         while True:
@@ -213,6 +220,11 @@ class SqliteLog:
         topics = {span.topic for span in spans}
         ends = await self._reader.run(lambda c: {topic: store.end_offsets(c, topic) for topic in topics})
         return [span._replace(end=ends[span.topic][span.partition]) for span in spans]
+
+
+def _refuse_losses(connection: sqlite3.Connection, spans: Iterable[Span]) -> None:
+    for span in spans:
+        refuse_losses(connection, span.topic, span.partition)
 
 
 def _advance(connection: sqlite3.Connection, spans: list[Span], key: bytes | None) -> tuple[list[Record], list[Span]]:

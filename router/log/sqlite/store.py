@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
+from zlib import crc32
 
 from router.clock import DAY
 from router.errors import DestinationMissing
 from router.log.interface import Headers, Output, Record, TopicSpec, partition_of
+from router.log.sqlite.errors import DamagedError
 
 OFFSET_BITS: Final = 40
 """A million million records in a partition, eight million partitions in a file."""
@@ -26,12 +30,27 @@ TOMBSTONE_DAYS: Final = 1
 """So long a tombstone can still be seen, by a reader that lags."""
 
 
+BEFORE: Final = (
+    "SELECT records.key, latest.id, CASE WHEN value IS NULL THEN 0 ELSE checksum END"
+    " FROM latest LEFT JOIN records USING (id) WHERE place = ? AND latest.key = ?"
+)
+"""The record that a new one overtakes, and its part in the sum of the live ones."""
+
+Row = tuple[int, int, bytes, bytes | None, bytes | None, int]
+"""Of the table of records."""
+
+
 class Topic(NamedTuple):
     name: str
     first_place: int
     partitions: int
     compacted: bool
     retention_days: int | None
+
+    @property
+    def has_no_gaps(self) -> bool:
+        """Nothing is ever taken away: an offset that is missing is lost."""
+        return not self.compacted and self.retention_days is None
 
 
 class Span(NamedTuple):
@@ -90,30 +109,33 @@ def create_topics(connection: sqlite3.Connection, specs: Iterable[TopicSpec]) ->
         )
         if made.rowcount:
             places = range(place, place + spec.partitions)
-            connection.executemany("INSERT INTO ends VALUES (?, 0)", zip(places))
+            connection.executemany("INSERT INTO ends VALUES (?, 0, 0)", zip(places))
 
 
 def write(connection: sqlite3.Connection, topics: dict[str, Topic], outputs: Sequence[Output]) -> None:
     """Give each output its offset and store it. Within a transaction."""
     next_ids: dict[int, int] = {}
-    rows: dict[int, tuple[int, bytes, bytes | None, bytes | None, int]] = {}
+    rows: dict[int, Row] = {}
     latest: dict[tuple[int, bytes], int] = {}
-    now = time.time_ns() // 1_000_000
+    now = milliseconds()
     for name, key, value, headers, timestamp in outputs:
         topic = topics[name]
         place = topic.first_place + partition_of(key, topic.partitions)
         identity = next_ids[place] if place in next_ids else _next_id(connection, place)
         next_ids[place] = identity + 1
-        rows[identity] = identity, key, value, pack_headers(headers) if headers else None, timestamp or now
+        packed = pack_headers(headers) if headers else None
+        timestamp = timestamp or now
+        written = checksum(identity, key, value, packed, timestamp)
+        rows[identity] = identity, written, key, value, packed, timestamp
         if topic.compacted:
             rows.pop(latest.get((place, key), -1), None)
             latest[place, key] = identity
-    connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows.values())
+    added = _compact(connection, latest, rows)
+    connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", rows.values())
     connection.executemany(
-        "UPDATE ends SET next_offset = ? WHERE place = ?",
-        [(identity & END_OF_TIME, place) for place, identity in next_ids.items()],
+        "UPDATE ends SET next_offset = ?, live = live + ? WHERE place = ?",
+        [(identity & END_OF_TIME, added[place], place) for place, identity in next_ids.items()],
     )
-    _compact(connection, latest)
 
 
 def _next_id(connection: sqlite3.Connection, place: int) -> int:
@@ -121,13 +143,26 @@ def _next_id(connection: sqlite3.Connection, place: int) -> int:
     return place << OFFSET_BITS | int(offset)
 
 
-def _compact(connection: sqlite3.Connection, latest: dict[tuple[int, bytes], int]) -> None:
-    """Delete what the new records overtake."""
-    connection.executemany("DELETE FROM records WHERE id = (SELECT id FROM latest WHERE place = ? AND key = ?)", latest)
+def _compact(
+    connection: sqlite3.Connection, latest: dict[tuple[int, bytes], int], rows: dict[int, Row]
+) -> Counter[int]:
+    """Delete what the new records overtake; what they add to the sums of the live ones, by place."""
+    added = Counter[int]()
+    overtaken = []
+    for (place, key), identity in latest.items():
+        before = connection.execute(BEFORE, (place, key)).fetchone()
+        if before is not None:
+            if before[0] != key:
+                raise DamagedError(f"place {place} has no record of a key that it is said to have")
+            overtaken.append(before[1:2])
+            added[place] -= before[2]
+        added[place] += rows[identity][1] if rows[identity][3] is not None else 0
+    connection.executemany("DELETE FROM records WHERE id = ?", overtaken)
     connection.executemany(
         "INSERT INTO latest VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET id = excluded.id",
         [(place, key, identity) for (place, key), identity in latest.items()],
     )
+    return added
 
 
 def latest_id(connection: sqlite3.Connection, topic: Topic, partition: int, key: bytes) -> int | None:
@@ -159,22 +194,37 @@ def read(
     if live:
         where += " AND value IS NOT NULL"
     rows = connection.execute(
-        f"SELECT id, key, value, headers, timestamp FROM records WHERE id >= ? AND id < ?{where} ORDER BY id LIMIT ?",
+        f"SELECT id, checksum, key, value, headers, timestamp FROM records WHERE id >= ? AND id < ?{where}"
+        " ORDER BY id LIMIT ?",
         (*values, limit),
     ).fetchall()
-    return _records(span.topic.name, span.partition, rows)
+    if span.topic.has_no_gaps and key is None:
+        _refuse_gaps(span, rows)
+    return [_record(span, row) for row in rows]
 
 
-def _records(name: str, partition: int, rows: list[Any]) -> list[Record]:
-    return [
-        Record(name, partition, identity & END_OF_TIME, key, value, unpack_headers(packed), timestamp)
-        for identity, key, value, packed, timestamp in rows
-    ]
+def _record(span: Span, row: Row) -> Record:
+    identity, written, key, value, packed, timestamp = row
+    with suppress(TypeError):  # Damage may also make a number of what was bytes.
+        if checksum(identity, key, value, packed, timestamp) == written:
+            name, offset = span.topic.name, identity & END_OF_TIME
+            return Record(name, span.partition, offset, key, value, unpack_headers(packed), timestamp)
+    raise DamagedError(f"{span.topic.name}, partition {span.partition}, offset {identity & END_OF_TIME}")
 
 
-def sweep(connection: sqlite3.Connection, topics: Iterable[Topic]) -> None:
+def _refuse_gaps(span: Span, rows: Sequence[Row]) -> None:
+    first = span.ids[0]
+    if rows and (rows[0][0] != first or rows[-1][0] != first + len(rows) - 1):
+        raise DamagedError(f"{span.topic.name}, partition {span.partition}: records are missing from {span.start} on")
+
+
+def checksum(identity: int, key: bytes, value: bytes | None, packed: bytes | None, timestamp: int) -> int:
+    """Of a record and where it belongs: SQLite itself has none, and a changed byte may well be another valid code."""
+    return crc32(value or b"", crc32(packed or b"", crc32(key, (identity ^ timestamp) & 0xFFFFFFFF)))
+
+
+def sweep(connection: sqlite3.Connection, topics: Iterable[Topic], now: int) -> None:
     """Delete old tombstones and what is beyond its topic's retention: a bounded number. In a transaction."""
-    now = time.time_ns() // 1_000_000
     for topic in topics:
         if topic.compacted:
             _sweep_tombstones(connection, topic, now - TOMBSTONE_DAYS * DAY)
@@ -204,6 +254,11 @@ def _sweep_old(connection: sqlite3.Connection, topic: Topic, partition: int, bef
         "(SELECT id FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
         (before, first, last, SWEEP_LIMIT),
     )
+
+
+def milliseconds() -> int:
+    """Now, by the log's clock."""
+    return time.time_ns() // 1_000_000
 
 
 @lru_cache(maxsize=4096)

@@ -15,8 +15,18 @@ from router.log.interface import Output, Position, Record
 from router.log.sqlite import lease as leases
 from router.log.sqlite.connection import Connection, transaction
 from router.log.sqlite.lease import Lease
-from router.log.sqlite.store import END_OF_TIME, Catalogue, Span, end_offsets, latest_id, read, write
+from router.log.sqlite.store import (
+    END_OF_TIME,
+    Catalogue,
+    Span,
+    Topic,
+    end_offsets,
+    latest_id,
+    read,
+    write,
+)
 from router.log.sqlite.watch import Watch
+from router.log.sqlite.whole import refuse_losses
 
 RESTORE_BATCH: Final = 5000
 
@@ -44,6 +54,7 @@ class SqliteTask:
     async def open(self) -> None:
         """Remember where the position record is: whoever moves it from now on is not us."""
         self._position_id = await self._writer.run(self._find_position)
+        await self._reader.run(self._refuse_lost_inputs)
 
     def close(self) -> None:
         self._closed = True
@@ -92,18 +103,26 @@ class SqliteTask:
         return state and latest_id(connection, state, self.partition, self._position_key)
 
     def _poll(self, connection: sqlite3.Connection, position: Position, max_records: int) -> list[Record]:
-        inputs = self._catalogue.find(connection, self._inputs)
         records: list[Record] = []
         # One snapshot for all topics: else one of a later topic could come before what was there first.
         with transaction(connection, "DEFERRED"):
-            for name, topic in inputs.items():
-                partition = 0 if name == topics.REGISTRY else self.partition
-                span = Span(topic, partition, position.get(name, 0), END_OF_TIME)
+            for topic, partition in self._input_places(connection):
+                span = Span(topic, partition, position.get(topic.name, 0), END_OF_TIME)
                 records += read(connection, span, max_records - len(records))
         return records
 
+    def _input_places(self, connection: sqlite3.Connection) -> list[tuple[Topic, int]]:
+        found = self._catalogue.find(connection, self._inputs).values()
+        return [(topic, 0 if topic.name == topics.REGISTRY else self.partition) for topic in found]
+
+    def _refuse_lost_inputs(self, connection: sqlite3.Connection) -> None:
+        for topic, partition in self._input_places(connection):
+            refuse_losses(connection, topic, partition)
+
     def _spans(self, connection: sqlite3.Connection, names: Sequence[str]) -> list[Span]:
         found = self._catalogue.find(connection, names).values()
+        for topic in found:
+            refuse_losses(connection, topic, self.partition)
         ends = [end_offsets(connection, topic)[self.partition] for topic in found]
         return [Span(topic, self.partition, 0, end) for topic, end in zip(found, ends, strict=True)]
 

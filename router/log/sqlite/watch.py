@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import suppress
 
 from router.log.sqlite.connection import SqliteSettings, connect
+from router.log.sqlite.errors import translated
 
 
 class Watch:
@@ -17,8 +18,10 @@ class Watch:
     """
 
     def __init__(self, path: str, settings: SqliteSettings) -> None:
-        self._sqlite = connect(path, settings.busy_timeout_seconds)
-        self._sqlite.execute("PRAGMA busy_timeout = 0")  # From now on it must never wait: it runs in the event loop.
+        with translated(path):
+            self._sqlite = connect(path, settings.busy_timeout_seconds)
+            # From now on it must never wait: it runs in the event loop.
+            self._sqlite.execute("PRAGMA busy_timeout = 0")
         self._pause = settings.lookup_seconds
         self._change = asyncio.Event()
         self._looking = asyncio.create_task(self._look())

@@ -1,0 +1,242 @@
+"""What a disk, a copy or a person may do to the file: it is said, and nothing is decided on what is left."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from router.errors import FatalLogError
+from router.files import make_for_owner
+from router.log.interface import Log, Output, Task, TopicSpec
+from router.log.sqlite import SqliteSettings, open_sqlite_log
+from router.topics import BILLS, DISPOSITIONS, REGISTRY
+from tests.log.contract import everything, position_output
+
+SPECS = (
+    TopicSpec(BILLS, 1, compacted=True),
+    TopicSpec(REGISTRY, 1, compacted=True),
+    TopicSpec(DISPOSITIONS, 1),
+)
+QUICK = SqliteSettings(busy_timeout_seconds=0.5, retry_pause_seconds=0.01, longest_retry_pause_seconds=0.05)
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    """A file with a bill that was released, then held, and what is waiting."""
+    path = tmp_path / "snp.db"
+    async with open_sqlite_log(str(path)) as log:
+        await log.create_topics(SPECS)
+        await log.append([Output(BILLS, b"bill", b"released"), Output(REGISTRY, b"party:SLTC", b"a party")])
+        await log.append([Output(BILLS, b"bill", b"released, then held"), position_output(0, count=1)])
+        await log.append([Output(DISPOSITIONS, b"bill", b"%d" % number) for number in range(5)])
+    return path
+
+
+async def route(log: Log) -> None:
+    """As a router does: restore, look, go on."""
+
+    async def run(task: Task) -> None:
+        state = [record async for batch in task.restore([BILLS]) for record in batch]
+        records = await task.poll({REGISTRY: 1, DISPOSITIONS: 0}, 100, 0)
+        assert (len(state), len(records)) == (2, 5)
+        await task.commit([Output(BILLS, b"bill", b"held"), position_output(0, count=2)])
+
+    await log.work([REGISTRY, DISPOSITIONS], run)
+
+
+async def test_a_whole_file_is_routed(path: Path) -> None:
+    async with open_sqlite_log(str(path)) as log:
+        await route(log)
+        assert await log.check(SPECS) == []
+
+
+Damage = Callable[[sqlite3.Connection], object]
+
+
+def a_byte_is_another(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("UPDATE records SET value = ? WHERE value = ?", (b"released, then helm", b"released, then held"))
+
+
+def a_key_is_another(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("UPDATE records SET key = ? WHERE value = ?", (b"bilk", b"released, then held"))
+
+
+def bytes_became_a_number(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("UPDATE records SET value = 7 WHERE value = ?", (b"released, then held",))
+
+
+def a_state_is_lost(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute(
+        "DELETE FROM records WHERE value = 'released, then held' OR value = x'72656c65617365642c207468656e2068656c64'"
+    )
+    assert sqlite.execute("SELECT changes()").fetchone() == (1,)
+
+
+def a_party_is_lost(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("DELETE FROM records WHERE key = ?", (b"party:SLTC",))
+
+
+def an_event_is_lost(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("DELETE FROM records WHERE value = ?", (b"2",))
+
+
+def the_first_event_is_lost(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("DELETE FROM records WHERE value = ?", (b"0",))
+
+
+def the_last_event_is_lost(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("DELETE FROM records WHERE value = ?", (b"4",))
+
+
+def a_key_points_elsewhere(sqlite: sqlite3.Connection) -> None:
+    sqlite.execute("UPDATE latest SET id = id - 1 WHERE key = ?", (b"bill",))
+
+
+DAMAGES = (
+    a_byte_is_another, a_key_is_another, bytes_became_a_number, a_state_is_lost, a_party_is_lost, an_event_is_lost,
+    the_first_event_is_lost, the_last_event_is_lost, a_key_points_elsewhere,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_nothing_is_decided_on_a_file_that_lost_something(path: Path, damage: Damage) -> None:
+    with closing(sqlite3.connect(path)) as sqlite, sqlite:
+        damage(sqlite)
+    async with open_sqlite_log(str(path), QUICK) as log:
+        with pytest.raises(FatalLogError, match=r"is damaged.*restore a backup"):
+            await route(log)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_the_check_names_what_is_damaged(path: Path, damage: Damage) -> None:
+    with closing(sqlite3.connect(path)) as sqlite, sqlite:
+        damage(sqlite)
+    async with open_sqlite_log(str(path), QUICK) as log:
+        assert {finding.subject for finding in await log.check(SPECS)} == {str(path)}
+
+
+async def test_a_state_of_another_day_is_not_taken_for_todays(path: Path, tmp_path: Path) -> None:
+    """Its own checksum is right: it is the record of yesterday's backup."""
+    older = tmp_path / "older.db"
+    async with open_sqlite_log(str(older)) as log:
+        await log.create_topics(SPECS)
+        await log.append([Output(BILLS, b"other", b"released"), Output(BILLS, b"bill", b"released")])
+    with closing(sqlite3.connect(path)) as sqlite, sqlite:
+        sqlite.execute("ATTACH ? AS older", (str(older),))
+        sqlite.execute("DELETE FROM main.records WHERE key = ?", (b"bill",))
+        sqlite.execute("INSERT INTO main.records SELECT * FROM older.records WHERE key = ?", (b"bill",))
+    async with open_sqlite_log(str(path), QUICK) as log:
+        with pytest.raises(FatalLogError, match="records are missing, or are older ones"):
+            await everything(log, BILLS)
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm"])
+async def test_a_file_taken_away_or_replaced_while_in_use_stops_all_who_use_it(path: Path, end: str) -> None:
+    file = path.with_name(path.name + end)
+    async with open_sqlite_log(str(path), QUICK) as log:
+        await log.append([Output(DISPOSITIONS, b"bill", b"5")])
+        await everything(log, DISPOSITIONS)
+        os.rename(file, path.with_name("away"))
+        for doing in (log.append([Output(DISPOSITIONS, b"bill", b"6")]), everything(log, DISPOSITIONS)):
+            with pytest.raises(FatalLogError, match=f"snp.db{end} was taken away or replaced"):
+                await doing
+    assert end != "" or "snp.db" not in os.listdir(path.parent), "no empty file in its place"
+
+
+def look_from_another_process(path: Path) -> None:
+    program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM topics'); c.close()"
+    subprocess.run([sys.executable, "-c", program, path], check=True)
+
+
+async def test_a_file_in_use_is_not_opened_beside_sqlite(path: Path) -> None:
+    """POSIX takes away all locks of a process on a file that it closes once: then another program that ends would
+    think itself the last, and delete what is not yet in the file."""
+    async with open_sqlite_log(str(path)) as log:
+        await log.append([Output(DISPOSITIONS, b"bill", b"5")])
+        make_for_owner(path)
+        look_from_another_process(path)
+        await log.append([Output(DISPOSITIONS, b"bill", b"6")])
+        assert len(await everything(log, DISPOSITIONS)) == 7
+
+
+@pytest.mark.parametrize("name", ["a?b#c %41 é.db", ":memory:", "file:x?mode=memory", "-"])
+async def test_any_name_is_just_a_name(tmp_path: Path, name: str) -> None:
+    for _ in range(2):
+        async with open_sqlite_log(str(tmp_path / name)) as log:
+            await log.create_topics([TopicSpec("t", 1)])
+    assert os.listdir(tmp_path) == [name]
+
+
+async def test_a_link_to_a_file_is_that_file_and_a_second_name_is_refused(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(path)
+    async with open_sqlite_log(str(path)) as log, open_sqlite_log(str(tmp_path / "link.db")) as same:
+        await log.append([Output(DISPOSITIONS, b"bill", b"5")])
+        assert len(await everything(same, DISPOSITIONS)) == 6
+    (tmp_path / "second.db").hardlink_to(path)
+    with pytest.raises(FatalLogError, match="second name"):
+        async with open_sqlite_log(str(path)):
+            pass
+
+
+@pytest.mark.parametrize("name", ["/dev/null", ".", "pipe", "nowhere"])
+async def test_what_is_not_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "no" / "file")
+    with pytest.raises(FatalLogError, match="is not a file"):
+        async with open_sqlite_log(str(tmp_path / name)):
+            pass
+
+
+@contextmanager
+def mounted(*words: str) -> Iterator[None]:
+    """Root may write wherever it is not mounted read-only."""
+    done = subprocess.run(["mount", *words], capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"mounting takes privileges: {done.stderr.decode().strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", words[-1]], check=True)
+
+
+async def test_a_folder_that_cant_be_written_to_is_said_with_what_helps(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "backup"
+    folder.mkdir()
+    os.rename(path, folder / "snp.db")
+
+    async def opening() -> None:
+        with pytest.raises(FatalLogError, match=r"copy it .* to a folder of your own"):
+            async with open_sqlite_log(str(folder / "snp.db")):
+                pass
+
+    if os.geteuid() == 0:
+        with mounted("--bind", "-o", "ro", str(folder), str(folder)):
+            await opening()
+    else:
+        folder.chmod(0o500)
+        await opening()
+        folder.chmod(0o700)
+
+
+async def test_a_file_mounted_by_itself_is_refused(path: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone 1.db"
+    alone.touch()
+    with mounted("--bind", str(path), str(alone)), pytest.raises(FatalLogError, match="Mount its folder"):
+        async with open_sqlite_log(str(alone)):
+            pass
+
+
+async def test_a_copy_made_by_vacuum_works_like_the_original(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(path)) as sqlite:
+        sqlite.execute("VACUUM INTO ?", (str(tmp_path / "copy.db"),))
+    async with open_sqlite_log(str(tmp_path / "copy.db")) as log:
+        await route(log)
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as sqlite:
+        assert sqlite.execute("PRAGMA journal_mode").fetchone() == ("wal",)
