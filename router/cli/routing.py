@@ -142,7 +142,8 @@ async def _tell(totals: Totals) -> None:
 
 
 def _words(counts: Counter[str]) -> str:
-    return ", ".join(f"{counts[name]} {word}" for name, word in COUNTED.items() if counts[name]) or "nothing new"
+    said = ((counts[name], words) for name, words in COUNTED.items() if counts[name])
+    return ", ".join(f"{n} {words if n > 1 else words.removesuffix('s')}" for n, words in said) or "nothing new"
 
 
 def _report(totals: Totals, form: Format) -> None:

@@ -103,7 +103,8 @@ class Session:
         must_exist(url)
         async with open_log(url, self.settings.log_settings()) as log:
             if topics.BILLS not in await log.topics():
-                raise NotFoundError(f"{url} is empty: begin with `snp-router import parties FILE`")
+                begin = "import parties FILE" if log.makes_own_topics else "topics create"
+                raise NotFoundError(f"{url} is empty: begin with `snp-router {begin}`")
             await publish_under_external_ids(self.settings.registry)
             yield log
 

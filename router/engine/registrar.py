@@ -54,9 +54,14 @@ async def prepare(log: Log, partitions: int) -> None:
     in a FatalLogError. A party's missing topic is no reason not to start: its notices wait. Safe to do again and by
     several at once: of two secrets the first one in the registry counts.
     """
-    specs = topics.topic_specs((await log.topics()).get(topics.DISPOSITIONS, partitions))
+    there = await log.topics()
+    specs = topics.topic_specs(there.get(topics.DISPOSITIONS, partitions))
     if log.makes_own_topics:
         await log.create_topics(specs)
+    elif not any(spec.name in there for spec in specs):
+        raise FatalLogError(
+            f"{log.url} has none of the router's topics, or none that we may see: `snp-router topics create` makes them"
+        )
     else:
         _refuse_or_warn(log, await log.check(specs))
     registry = await read_registry(log)

@@ -70,13 +70,14 @@ async def test_the_same_commands_give_the_same_notices_on_both_logs(kafka: str, 
     assert "the log is as it has to be" in on_kafka("topics", "check")
 
 
-async def test_a_router_on_a_broker_without_topics_names_them_all_once_and_ends_with_4(kafka: str) -> None:
+async def test_on_a_broker_without_topics_every_command_says_how_to_begin(kafka: str) -> None:
     await wipe(kafka)
-    ended = Commands(f"kafka://{kafka}").done("run", "--until-idle")
-    assert ended.returncode == 4
-    assert ended.stderr.count("snp.registry: missing") == 1
-    assert "topics check --apply" in ended.stderr
-    assert ended.stdout == ""
+    commands = Commands(f"kafka://{kafka}")
+    for words, code in ((("run", "--until-idle"), 4), (("parties",), 3)):
+        ended = commands.done(*words)
+        assert ended.returncode == code
+        assert "`snp-router topics create`" in ended.stderr
+        assert ended.stdout == ""
 
 
 async def test_what_could_not_be_read_on_kafka_is_listed_and_retried_as_on_sqlite(kafka: str, tmp_path: Path) -> None:

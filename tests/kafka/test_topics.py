@@ -71,7 +71,7 @@ class TestCheck:
     async def test_more_replicas_than_brokers_is_said(self, logs: KafkaLogs) -> None:
         log = await logs.open(replication_factor=3)
 
-        with pytest.raises(FatalLogError, match=r"snp\.party\.AAAA can't be made.*[Rr]eplication"):
+        with pytest.raises(FatalLogError, match=r"snp\.party\.AAAA can't be made.*kafka\.replication_factor"):
             await log.create_topics([TopicSpec("snp.party.AAAA", 1)])
 
 

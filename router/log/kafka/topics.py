@@ -26,6 +26,7 @@ _OWN_SETTING: Final = 1
 """The source of a configuration entry that was set on the topic itself, as brokers number it."""
 _MADE: Final = (0, 36)
 """Error codes of a topic that is there now: made, or there before."""
+_TOO_MANY_REPLICAS: Final = 38
 
 
 class TopicAdmin:
@@ -80,7 +81,8 @@ class TopicAdmin:
         for name, code, *text in answer.topic_errors:
             if code not in _MADE:
                 reason = (text and text[0]) or kafka.for_code(code).__name__
-                raise FatalLogError(f"the topic {name} can't be made: {reason}")
+                hint = " (the setting is kafka.replication_factor)" if code == _TOO_MANY_REPLICAS else ""
+                raise FatalLogError(f"the topic {name} can't be made: {reason}{hint}")
         async with self._step("waiting for the new topics"):
             while not await self._all_brokers_show(missing):  # noqa: ASYNC110 - no one tells
                 await asyncio.sleep(_VISIBLE_SECONDS)
