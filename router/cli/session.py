@@ -103,8 +103,12 @@ class Session:
         must_exist(url)
         async with open_log(url, self.settings.log_settings()) as log:
             if topics.BILLS not in await log.topics():
-                begin = "import parties FILE" if log.makes_own_topics else "topics create"
-                raise NotFoundError(f"{url} is empty: begin with `snp-router {begin}`")
+                if log.makes_own_topics:
+                    raise NotFoundError(f"{url} is empty: begin with `snp-router import parties FILE`")
+                raise NotFoundError(
+                    f"{url} is empty, or this user may not see what is there (docs/access.md): "
+                    "begin with `snp-router topics create`"
+                )
             await publish_under_external_ids(self.settings.registry)
             yield log
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import trustme
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -17,6 +18,12 @@ from confluent_kafka.admin import (
     ScramMechanism,
     UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
+)
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
 )
 
 from tests.kafka.broker import START_SECONDS, Node, free_ports, properties
@@ -37,12 +44,20 @@ class SecuredBroker:
     """One node. The superuser is `admin`; every password is PASSWORD."""
 
     def __init__(self, folder: Path) -> None:
-        port, internal, controller = free_ports(3)
+        port, internal, controller, encrypted, certified = free_ports(5)
         settings = properties(1, 1, (port, port, internal, controller), f"1@127.0.0.1:{controller}")
+        for name, at in (("ENCRYPTED", encrypted), ("CERTIFIED", certified)):
+            for setting in ("listeners", "advertised.listeners"):
+                settings[setting] += f",{name}://localhost:{at}"
         self.bootstrap = f"127.0.0.1:{port}"
+        self.encrypted = f"localhost:{encrypted}"
+        """The same broker, over TLS; a password is asked for there too."""
+        self.certified = f"localhost:{certified}"
+        """The same broker, where a certificate of `authority` is asked for instead: its common name is the user."""
+        self.authority = trustme.CA()
         self.short_sessions = f"127.0.0.1:{internal}"
         """The same broker, where a session has to authenticate again after SESSION_SECONDS."""
-        self._node = Node(1, folder, settings | _security(), VERSION)
+        self._node = Node(1, folder, settings | _security() | self._certificates(folder), VERSION)
 
     def start(self) -> None:
         self._node.format("-S", f"SCRAM-SHA-512=[name=admin,password={PASSWORD}]")
@@ -58,6 +73,20 @@ class SecuredBroker:
             }
         )
         self._admin.list_topics(timeout=START_SECONDS)
+
+    def _certificates(self, folder: Path) -> dict[str, str]:
+        own, trusted = folder / "broker.pem", folder / "authority.pem"
+        issued = self.authority.issue_cert("localhost")
+        key = load_pem_private_key(issued.private_key_pem.bytes(), None)
+        own.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))  # Java reads no other
+        issued.cert_chain_pems[0].write_to_path(own, append=True)
+        self.authority.cert_pem.write_to_path(trusted)
+        return {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(own),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(trusted),
+        }
 
     @property
     def process(self) -> int:
@@ -130,8 +159,13 @@ class SecuredBroker:
 def _security() -> dict[str, str]:
     return {
         "listener.security.protocol.map": (
-            "PLAINTEXT:SASL_PLAINTEXT,INTERNAL:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT"
+            "PLAINTEXT:SASL_PLAINTEXT,INTERNAL:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT,"
+            "ENCRYPTED:SASL_SSL,CERTIFIED:SSL"
         ),
+        "listener.name.encrypted.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+        "listener.name.encrypted.scram-sha-512.sasl.jaas.config": f"{_SCRAM};",
+        "listener.name.certified.ssl.client.auth": "required",
+        "listener.name.certified.ssl.principal.mapping.rules": "RULE:^.*CN=([^,]+).*$/$1/",
         "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
         "sasl.mechanism.controller.protocol": "PLAIN",
         "listener.name.internal.sasl.enabled.mechanisms": "SCRAM-SHA-512",
