@@ -12,7 +12,7 @@ from router.decide.ledger.rules import Rules
 from router.decide.ledger.state import BillState, Told
 from router.decide.ledger.status import Assessment
 from router.decide.notices.notice import hold_fields
-from router.decide.recipients.audience import Audience, Member, audience_of, grounds_of
+from router.decide.recipients.audience import Audience, Member, audience_of, grounds_of, ties_of
 from router.decide.recipients.registry import Registry
 from router.decide.task.stored import decode_state
 from router.engine.progress import unrouted
@@ -203,7 +203,8 @@ def explain(view: BillView) -> list[Explained]:
     """Who was told first, then who was considered and is not, each in the order of the rules."""
     rules: dict[str, list[str]] = {scac: [] for scac in view.state.told}
     in_box = is_in_stopped_box(view.state)
-    for ground in grounds_of(view.key, view.known, view.audience.sailing, in_box, view.registry):
+    ties = ties_of(view.key, view.known, in_box)
+    for ground in grounds_of(ties, view.audience.sailing, view.registry):
         rules.setdefault(ground.scac, []).append(ground.rule)
     explained = [_explained(view, scac, tuple(dict.fromkeys(its_rules))) for scac, its_rules in rules.items()]
     return sorted(explained, key=lambda one: not one.told)

@@ -90,24 +90,49 @@ class Audience(NamedTuple):
     """Those whom nothing can be sent to, and who wait for it: all without a topic but the external."""
 
 
+class Ties(NamedTuple):
+    """All of a bill that decides over who is told of it, and nothing else: audiences are kept by it. What a new rule
+    goes by has to be added here."""
+
+    issuer: str | None
+    """None: no bill but a vessel on its voyage."""
+    snps: tuple[str, ...]
+    master_carrier: str | None
+    carrier: str | None
+    imo_number: str | None
+    voyage_number: str | None
+    arrival_date: str | None
+    in_stopped_box: bool
+
+
+def ties_of(bill: str, known: Known, in_stopped_box: bool) -> Ties:
+    return Ties(
+        None if is_vessel_key(bill) else split_bill_key(bill)[0],
+        known.snps,
+        split_bill_key(known.master_bill)[0] if known.master_bill else None,
+        known.carrier_scac,
+        known.imo_number,
+        known.voyage_number,
+        known.arrival_date,
+        in_stopped_box,
+    )
+
+
 def audience_of(bill: str, known: Known, in_stopped_box: bool, registry: Registry) -> Audience:
-    """Everyone who may be told of the bill at some status, by SCAC. Worked out once for all bills alike, until the
-    registry changes."""
-    issuer = split_bill_key(bill)[0]
-    master_carrier = split_bill_key(known.master_bill)[0] if known.master_bill else None
-    voyage = (known.carrier_scac, known.imo_number, known.voyage_number, known.arrival_date)
-    alike = (issuer, known.snps, master_carrier, *voyage, in_stopped_box)
-    audience = registry.audiences.get(alike)
+    """Everyone who may be told of the bill at some status, by SCAC. Worked out once for all bills with the same ties,
+    until the registry changes."""
+    ties = ties_of(bill, known, in_stopped_box)
+    audience = registry.audiences.get(ties)
     if audience is None:
-        audience = _work_out(bill, known, in_stopped_box, registry)
-        registry.keep_audience(alike, audience, len(audience.members) + 1, MOST_MEMBERS)
+        audience = _work_out(ties, registry)
+        registry.keep_audience(ties, audience, len(audience.members) + 1, MOST_MEMBERS)
     return audience
 
 
-def _work_out(bill: str, known: Known, in_stopped_box: bool, registry: Registry) -> Audience:
-    sailing = find_sailing(known, registry)
+def _work_out(ties: Ties, registry: Registry) -> Audience:
+    sailing = registry.sailing(ties.imo_number, ties.carrier, ties.voyage_number, ties.arrival_date)
     merged: dict[str, list[Ground]] = {}
-    for ground in grounds_of(bill, known, sailing, in_stopped_box, registry):
+    for ground in grounds_of(ties, sailing, registry):
         if ground.when != "never":
             merged.setdefault(ground.scac, []).append(ground)
     voyages: dict[str, str | None] = {}
@@ -118,33 +143,25 @@ def _work_out(bill: str, known: Known, in_stopped_box: bool, registry: Registry)
     return Audience(members, sailing, unreached)
 
 
-def find_sailing(known: Known, registry: Registry) -> Sailing | None:
-    return registry.sailing(known.imo_number, known.carrier_scac, known.voyage_number, known.arrival_date)
-
-
-def grounds_of(
-    bill: str, known: Known, sailing: Sailing | None, in_stopped_box: bool, registry: Registry
-) -> list[Ground]:
+def grounds_of(ties: Ties, sailing: Sailing | None, registry: Registry) -> list[Ground]:
     """Every reason to tell or not to tell somebody, in the order of the rules; `explain` shows them as they are."""
-    if is_vessel_key(bill):
+    if ties.issuer is None:
         return _vessel_grounds(sailing, registry)
     name = registry.party_scac
-    issuer = split_bill_key(bill)[0]
-    grounds = [Ground(name(issuer), FILER, "1: issuer of the bill", ALWAYS)]
-    for snp in known.snps:
+    grounds = [Ground(name(ties.issuer), FILER, "1: issuer of the bill", ALWAYS)]
+    for snp in ties.snps:
         kind, _, code = snp.rpartition(":")
         if kind in ("", "2", "SCAC"):
             grounds.append(Ground(name(code), SNP, "2: second notify party on the bill", ALWAYS))
         else:
             grounds.append(Ground(snp, None, f"2: second notify party by {kind}, not a SCAC", "never"))
-    if known.master_bill:
-        carrier = split_bill_key(known.master_bill)[0]
-        grounds.append(Ground(name(carrier), MASTER_CARRIER, "3: issued the master bill", ALWAYS))
-    if known.carrier_scac:
-        grounds.append(Ground(name(known.carrier_scac), MASTER_CARRIER, "3: the bill is on its manifest", ALWAYS))
+    if ties.master_carrier:
+        grounds.append(Ground(name(ties.master_carrier), MASTER_CARRIER, "3: issued the master bill", ALWAYS))
+    if ties.carrier:
+        grounds.append(Ground(name(ties.carrier), MASTER_CARRIER, "3: the bill is on its manifest", ALWAYS))
     if sailing is not None:
-        grounds.extend(_aboard(sailing, known, issuer, registry))
-    if in_stopped_box:
+        grounds.extend(_aboard(sailing, ties, ties.issuer, registry))
+    if ties.in_stopped_box:
         told = {ground.scac for ground in grounds if ground.role in (FILER, SNP)}
         grounds.extend(
             Ground(scac, CO_LOADER, "5: its bill is in a stopped container", ALWAYS) for scac in sorted(told)
@@ -160,11 +177,11 @@ def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]
     return [Ground(registry.party_scac(line.scac), ROLE_ABOARD[line.role], aboard, ALWAYS) for line in sailing.lines]
 
 
-def _aboard(sailing: Sailing, known: Known, issuer: str, registry: Registry) -> list[Ground]:
+def _aboard(sailing: Sailing, ties: Ties, issuer: str, registry: Registry) -> list[Ground]:
     name = registry.party_scac
     charterers = {name(line.scac) for line in sailing.lines if line.role == "charterer"}
-    carrier = name(known.carrier_scac or "")
-    own = {name(issuer), carrier, *(name(snp.rpartition(":")[2]) for snp in known.snps)}
+    carrier = name(ties.carrier or "")
+    own = {name(issuer), carrier, *(name(snp.rpartition(":")[2]) for snp in ties.snps)}
     grounds = []
     for line in sailing.lines:
         scac = name(line.scac)

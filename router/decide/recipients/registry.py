@@ -59,7 +59,7 @@ class Registry:
         """When a feed last brought something for a port, UTC milliseconds."""
         self.asked: dict[str, int] = {}
         """When a party's own request was last taken up, UTC milliseconds."""
-        self.audiences: dict[tuple[Any, ...], Any] = {}
+        self.audiences: dict[Any, Any] = {}
         """What `audience_of` worked out, until the registry changes."""
         self.damaged: dict[bytes, str] = {}
         """Records that nobody can go by, by key, until they are written again: where each lies, and what is wrong."""
@@ -83,16 +83,14 @@ class Registry:
 
     def apply(self, value: RegistryValue, offset: int = 0) -> None:
         """`offset` is the record's in the registry: an epoch is a place, not a count, since compaction drops notes."""
+        if _may_change_audiences(value):
+            self._forget_audiences()
         match value:
             case Party():
-                self._forget_audiences()
                 self._take_party(value)
             case Sailing():
-                self._forget_audiences()
                 self._take_sailing(value)
             case RegistryNote():
-                if value.kind != "tick":
-                    self._forget_audiences()
                 self._note(value, offset)
             case Outage():
                 self.outages = entered(self.outages, value)
@@ -106,7 +104,7 @@ class Registry:
             case _:
                 assert_never(value)
 
-    def keep_audience(self, alike: tuple[Any, ...], audience: Any, weight: int, most: int) -> None:
+    def keep_audience(self, alike: Any, audience: Any, weight: int, most: int) -> None:
         """Until the registry changes, or all that are kept weigh more than `most`."""
         self._audience_weight += weight
         if self._audience_weight > most:
@@ -207,6 +205,13 @@ class Registry:
         party = self.party(carrier)
         names = {carrier} if party is None else {carrier, party.scac, *party.aliases}
         return set().union(*(self._by_voyage.get((imo_number, name), set()) for name in names))
+
+
+def _may_change_audiences(value: RegistryValue) -> bool:
+    """All but what is known not to: an audience that is out of date tells the wrong parties."""
+    if isinstance(value, RegistryNote):
+        return value.kind != "tick"
+    return not isinstance(value, Outage | Heard | LateTally | Request | RequestDone)
 
 
 def _cut(line: Line) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from router.decide.ledger.facts import Known
 from router.decide.recipients import audience as audience_module
-from router.decide.recipients.audience import Audience, View, audience_of, find_sailing, grounds_of
+from router.decide.recipients.audience import Audience, View, audience_of, grounds_of, ties_of
 from router.decide.recipients.registry import Registry, same_name
 from router.model.registry import Line, Party, RegistryNote, Sailing
 from tests.checking.samples import ABOARD, HOUSE, IMO, MASTER, sailing
@@ -41,7 +41,7 @@ def test_rule_2_each_second_notify_party_however_many() -> None:
 def test_rule_2_an_id_that_is_no_scac_is_shown_and_not_told() -> None:
     known = Known(snps=("17:270412345",))
     assert "17:270412345" not in audience(known).members
-    assert [ground.when for ground in grounds_of(HOUSE, known, None, False, registry_of())] == ["all", "never"]
+    assert [ground.when for ground in grounds_of(ties_of(HOUSE, known, False), None, registry_of())] == ["all", "never"]
 
 
 def test_rule_3_who_issued_the_master_bill_and_who_manifests_it() -> None:
@@ -123,7 +123,7 @@ def test_a_party_nobody_registered_is_unknown() -> None:
 
 
 def found(registry: Registry, **changes: Any) -> str | None:
-    sailing_ = find_sailing(LOADED._replace(**changes), registry)
+    sailing_ = audience(LOADED._replace(**changes), registry=registry).sailing
     return sailing_.sailing_id if sailing_ else None
 
 
