@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -18,12 +18,16 @@ from router.errors import InputError
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
 from router.log.interface import Log
 from router.model.inputs import Filing, Snapshot
+from router.model.registry import Party
 
 app = typer.Typer(no_args_is_help=True, help="Register parties, sailings, filings, or the state of bills.")
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV or JSON Lines; - is standard input.")]
 
 Value = TypeVar("Value")
+
+PARTY_FIELDS: Final = ("name", "roles", "contact_name", "contact_phone", "contact_email", "aliases",
+                       "production_group", "webhook_url")  # fmt: skip
 
 
 @app.command("parties")
@@ -43,6 +47,9 @@ def parties(context: typer.Context, files: Files, form: FormatOption = Format.TA
         for scac, problems in refused_claims(wanted, registered).items():
             result.problems.extend(map(InputError, problems))
             del wanted[scac]
+        for scac, party in wanted.items():
+            if (before := registered.get(scac)) is not None:
+                result.notes.extend(_taken_away(before, party))
         return await import_parties(log, list(wanted.values()))
 
     _finish("parties", run(_with_log(session_of(context), work, begins=True)), result.problems, result.notes, form)
@@ -88,6 +95,14 @@ def bills(context: typer.Context, files: Files, form: FormatOption = Format.TABL
     (code/container/quantity/placed_at, separated by ;).
     """
     _filings(context, files, form, "bills", read_bills)
+
+
+def _taken_away(before: Party, now: Party) -> Iterator[str]:
+    """What a party loses by a table that has fewer columns, or fewer entries, than the one before."""
+    if lost := [name for name in PARTY_FIELDS if getattr(before, name) and not getattr(now, name)]:
+        yield f"{now.scac}: empty in this file, so taken away: {', '.join(lost)}"
+    if before.status != now.status:
+        yield f"{now.scac}: was {before.status}, is {now.status} now"
 
 
 async def _with_log(session: Session, work: Callable[[Log], Any], *, begins: bool = False) -> Any:

@@ -47,6 +47,9 @@ def live(context: typer.Context, scac: Scac) -> None:
     party, changed = run(_change(session_of(context), scac, "live"))
     words = "is live: `snp-router run` sends it the status now of its open bills" if changed else "is live already"
     console().print(f"{party.scac} {words}")
+    standing = run(_standing(session_of(context), scac))
+    if standing.samples and not standing.is_complete:
+        say(f"it has not read all of its samples, as far as anybody can tell: `snp-router certify {party.scac}`")
 
 
 @app.command("suspend")

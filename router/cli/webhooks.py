@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -37,6 +37,8 @@ from router.webhooks.state import WebhookOrder, WebhookState, order_output, read
 
 app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka, and see how far each is.")
 
+NOBODY: Final = "no party has a webhook_url: give it one in the parties' table, then `snp-router import parties FILE`"
+
 Scac = Annotated[str, typer.Argument(metavar="SCAC", help="An alias will do.")]
 
 
@@ -54,10 +56,13 @@ def run_webhooks(context: typer.Context) -> None:
 
 
 async def _run(session: Session) -> None:
-    from router.webhooks.worker import Webhooks  # Only who posts pays for the HTTP client.
+    from router.webhooks.worker import Webhooks, wants_webhook  # Only who posts pays for the HTTP client.
 
     settings = session.settings.webhook_settings()
     async with session.writing() as log:
+        parties = (await read_registry(log)).parties.values()
+        wanted = sorted(party.scac for party in parties if wants_webhook(party))
+        say(f"posting to {', '.join(wanted)}; Ctrl-C stops" if wanted else f"posting to nobody yet: {NOBODY}")
         await Webhooks(log, settings).run()
 
 
@@ -102,12 +107,16 @@ def _word(state: WebhookState, party: Party) -> str:
         return party.status
     if state.disabled is not None:
         return "given up"
-    return "paused" if state.paused else "failing" if state.failing_since is not None else "works"
+    if state.paused:
+        return "paused"
+    if state.failing_since is not None:
+        return "failing"
+    return "works" if state.delivered_notice is not None else "nothing posted yet"
 
 
 def _print(found: Sequence[tuple[WebhookState, int, Party]]) -> None:
     if not found:
-        say("no party has a webhook_url: `snp-router import parties`")
+        say(NOBODY)
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("party", "state", "delivered up to", "waiting", "refused", "failing since", "last error"):
@@ -197,7 +206,9 @@ async def _append_order(session: Session, scac: str, words: str, paused: bool, r
     async with session.writing() as log:
         party = await find_party(log, scac)
         if party.webhook_url is None:
-            raise UsageError(f"{party.scac} has no webhook_url: `snp-router import parties`")
+            raise UsageError(
+                f"{party.scac} has no webhook_url: give it one in the parties' table and import that again"
+            )
         now = now_milliseconds()
         deed = Deed(now, machine_user(), "webhooks order", party.scac, words)
         await log.append_atomic([order_output(WebhookOrder(party.scac, paused, replay_from, now)), deed_output(deed)])

@@ -20,12 +20,22 @@ def test_samples_then_live_with_the_status_now(command: Command) -> None:
     notices = command.json("tail", "--party", "SLTC", "--until-end")
     assert all("TEST" in notice["flags"] for notice in notices)
     assert command.json("party", "show", "SLTC")[0]["samples"] == len(notices)
-    assert "SLTC is live" in command("party", "live", "SLTC").stdout
+    opened = command("party", "live", "SLTC")
+    assert "SLTC is live" in opened.stdout
+    assert "it has not read all of its samples" in opened.stderr
     assert "already" in command("party", "live", "SLTC").stdout
     command("run", "--until-idle")
     live = command.json("tail", "--party", "SLTC", "--until-end")[len(notices) :]
     assert {notice["cause"] for notice in live} == {"CATCH_UP"}
     assert BILL[4:] in {notice["bill_of_lading"] for notice in live}
+
+
+def test_an_import_says_what_it_takes_away(command: Command) -> None:
+    command.set_up()
+    command("import", "parties", "-", stdin="scac,status,contact_phone,aliases\nSLTC,suspended,+1-555-0110,SLTD\n")
+    told = command("import", "parties", "-", stdin="scac,contact_phone\nSLTC,+1-555-0110\n").stderr
+    assert "SLTC: empty in this file, so taken away: aliases" in told
+    assert "SLTC: was suspended, is live now" in told
 
 
 def test_suspended_means_that_its_bills_wait(command: Command) -> None:

@@ -27,9 +27,11 @@ def test_a_secret_is_shown_once_and_kept_for_its_owner_alone(command: Command) -
 
 def test_status_says_what_waits_and_an_order_needs_a_webhook(command: Command) -> None:
     assert "no log" in command("webhooks", "status", code=3).stderr
+    command.set_up()
+    assert "give it one in the parties' table" in command("webhooks", "status").stderr
     with_webhook(command)
     (one,) = command.json("webhooks", "status")
-    assert (one["party"], one["state"], one["waiting"]) == ("NVXA", "works", 0)
+    assert (one["party"], one["state"], one["waiting"]) == ("NVXA", "nothing posted yet", 0)
     assert "webhook of NVXA is paused" in command("webhooks", "pause", "NVXA").stdout
     assert "SLTC has no webhook_url" in command("webhooks", "resume", "SLTC", code=2).stderr
     assert "no time in ISO 8601" in command("webhooks", "replay", "NVXA", "--from", "yesterday", code=2).stderr
