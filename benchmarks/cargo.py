@@ -8,7 +8,6 @@ a party is its own carrier.
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import time
 from collections import deque
@@ -16,21 +15,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import structlog
-
 from router import codec, topics
 from router.clock import MINUTE
 from router.decide.ledger.identity import event_key
 from router.decide.ledger.rules import Rules
 from router.decide.task.shard import Shard
+from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import COLLECTOR_THRESHOLDS
-from router.log.interface import Output, Record
+from router.log.interface import Log, Output, Record
 from router.model.inputs import Disposition
 from router.model.registry import Line, Party, RegistryNote, Sailing
 
 POSTED: Final = 1_784_031_120_000
 LIFE: Final = ("55", "69", "1H", "1I", "1C")
 """On file, a nomination, an exam, its end, a release."""
+PARTITIONS: Final = 4
 TRANSACTION: Final = 1000
 WALK: Final = 500
 SIDE_BY_SIDE: Final = 50
@@ -40,12 +39,6 @@ LOOPS: Final = frozenset({topics.INDEX, topics.LINKS})
 """What a task writes for tasks to read."""
 
 STATUS_FILE: Final = Path("/proc/self/statm")
-
-
-def quiet() -> None:
-    """A benchmark prints its table; what a client says while a new broker wakes up is no news."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def resident() -> int:
@@ -84,6 +77,13 @@ class Trade(NamedTuple):
     @property
     def registered(self) -> list[Party]:
         return [Party(name) for number in range(self.groups) for name in self.group(number)]
+
+    async def register(self, log: Log, partitions: int = PARTITIONS) -> None:
+        """Topics, parties, sailings and a first tick: a router may begin."""
+        await prepare(log, partitions)
+        await tell_time(log)
+        await import_parties(log, self.registered)
+        await import_sailings(log, self.sailings)
 
     @property
     def sailings(self) -> list[Sailing]:
@@ -131,6 +131,14 @@ class Trade(NamedTuple):
             for minute, code in enumerate(codes):
                 for bill in together:
                     yield self.event(bill, code, minute)
+
+    def feed(self, count: int, first_bill: int = 0) -> Iterator[Disposition]:
+        """Whole lives of five events; at least `count` events."""
+        return self.lives(range(first_bill, first_bill + -(-count // len(LIFE))))
+
+
+TRADE: Final = Trade()
+"""A hundred parties in fours."""
 
 
 def history(events: int) -> list[str]:

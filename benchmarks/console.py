@@ -1,13 +1,12 @@
 """Fifty browsers' worth of live notices: `python -m benchmarks.console`.
 
-A router works on SQLite at a set pace of notices (default 1,000 a second) while a console, a process of its own, shows
+A router works on SQLite at a set pace of notices a second while a console, a process of its own, shows
 them to that many open streams. The same pace without a console is routed in turn, interleaved. Shown: the CPU of the
 router for an event with and without, and what memory and CPU the console has.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -27,14 +26,14 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cargo import Trade, quiet
+from benchmarks.cargo import Trade
+from benchmarks.options import Options
 from router import topics
 from router.codec import encode_value
 from router.console.access import OPERATOR, Users
 from router.console.settings import ConsoleSettings
 from router.decide.ledger.identity import event_key
 from router.decide.ledger.rules import Rules
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import Worker
 from router.log.interface import Log, Output
 from router.log.url import open_log
@@ -62,16 +61,7 @@ class Run(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--streams", type=int, default=50)
-    parser.add_argument("--notices", type=int, default=1000, help="a second")
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
-    arguments = parser.parse_args()
-    if arguments.toy:
-        arguments.streams, arguments.notices, arguments.seconds, arguments.rounds = 3, 100, 3, 1
-    quiet()
+    arguments = Options(__doc__, streams=(50, 3), notices=(1000, 100), seconds=(60, 3), rounds=(3, 1)).asked()
     runs: dict[str, list[Run]] = {f"{arguments.streams} streams": [], "no console": []}
     for _ in range(arguments.rounds):
         for name, streams in zip(runs, (arguments.streams, 0), strict=True):
@@ -151,10 +141,7 @@ def console(folder: Path) -> Iterator[Watched]:
 
 async def measured(folder: Path, streams: int, notices: int, seconds: int) -> Run:
     async with open_log(f"sqlite:///{folder}/snp.db") as log:
-        await prepare(log, 4)
-        await tell_time(log)
-        await import_parties(log, TRADE.registered)
-        await import_sailings(log, TRADE.sailings)
+        await TRADE.register(log)
         with ExitStack() as stack:
             watched = stack.enter_context(console(folder)) if streams else None
             cookie = watched.log_in() if watched else ""

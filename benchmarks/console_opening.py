@@ -1,13 +1,12 @@
 """How soon the console of a large installation opens: `python -m benchmarks.console_opening`.
 
-A log with many bills (default 1,000,000) is written; the console makes its index of it once and is then started several
+A log with many bills is written; the console makes its index of it once and is then started several
 times. Shown: bills a second while the index is made, its size, and the seconds from the start of the process to its
 first page and for pages after that; medians of the rounds.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 import time
@@ -19,17 +18,16 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cargo import LIFE, Bench, Trade, quiet
+from benchmarks.cargo import TRADE, Bench
 from benchmarks.console import console
+from benchmarks.options import Options
 from router import topics
 from router.console.index import Index
 from router.decide.ledger.rules import Rules
 from router.decide.task.stored import decode_state, encode_state
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.log.interface import Output
 from router.log.url import open_log
 
-TRADE: Final = Trade()
 BATCH: Final = 20_000
 PAGES: Final = {
     "first page, from the start of the process": None,
@@ -41,14 +39,7 @@ PAGES: Final = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bills", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
-    arguments = parser.parse_args()
-    if arguments.toy:
-        arguments.bills, arguments.rounds = 1_000, 1
-    quiet()
+    arguments = Options(__doc__, bills=(1_000_000, 1_000), rounds=(3, 1)).asked()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         asyncio.run(write_log(folder, arguments.bills))
@@ -64,16 +55,13 @@ async def write_log(folder: Path, bills: int) -> None:
     """Real states of bills that went through a life, each written many times under other numbers."""
     written: list[Output] = []
     bench = Bench(TRADE, written.extend)
-    bench.route(bench.records(TRADE.lives(range(1000), LIFE)))
+    bench.route(bench.records(TRADE.lives(range(1000))))
     latest = {
         output.key: output.value for output in written if output.topic == topics.BILLS and output.key[:1] != b"\0"
     }
     states = [decode_state(value) for value in latest.values() if value is not None]
     async with open_log(f"sqlite:///{folder}/snp.db") as log:
-        await prepare(log, 4)
-        await tell_time(log)
-        await import_parties(log, TRADE.registered)
-        await import_sailings(log, TRADE.sailings)
+        await TRADE.register(log)
         for start in range(0, bills, BATCH):
             outputs = []
             for number in range(start, min(start + BATCH, bills)):

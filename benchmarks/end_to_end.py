@@ -8,7 +8,6 @@ temporary folder: slow fsync shows everywhere.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sqlite3
 import tempfile
@@ -16,14 +15,14 @@ import time
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cargo import LIFE, TRANSACTION, quiet
+from benchmarks.cargo import LIFE, PARTITIONS, TRADE, TRANSACTION
 from benchmarks.kafka.contender import Copier
-from benchmarks.kafka.scene import feed
+from benchmarks.options import Options
 from router import codec
 from router.decide.ledger.rules import Rules
 from router.engine.ingesting import take_in
@@ -31,8 +30,6 @@ from router.engine.registrar import import_parties, import_sailings, prepare, te
 from router.engine.worker import Worker
 from router.log.url import open_log
 from router.model.registry import Line, Party, Sailing
-
-PARTITIONS: Final = 4
 
 T = TypeVar("T")
 
@@ -44,14 +41,7 @@ class Step(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
-    arguments = parser.parse_args()
-    if arguments.toy:
-        arguments.events, arguments.rounds = 500, 1
-    quiet()
+    arguments = Options(__doc__, events=(20_000, 500), rounds=(3, 1)).asked()
     runs: dict[str, list[Step]] = {"ingest": [], "run": [], "bare copy loop": []}
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -85,7 +75,7 @@ async def timed(count: int, doing: Awaitable[T]) -> tuple[T, Step]:
 
 
 def copied(count: int, folder: str) -> Step:
-    events = [codec.encode_value(event) for event in feed(count)]
+    events = [codec.encode_value(event) for event in TRADE.feed(count)]
     connection = sqlite3.connect(f"{folder}/bare.db", isolation_level=None)
     for statement in (
         "PRAGMA journal_mode = WAL",
@@ -93,7 +83,7 @@ def copied(count: int, folder: str) -> Step:
         "CREATE TABLE records (id INTEGER PRIMARY KEY, topic TEXT, value BLOB)",
     ):
         connection.execute(statement)
-    copier = Copier()
+    copier = Copier(TRADE)
     wall, cpu = time.perf_counter(), time.process_time()
     for start in range(0, len(events), TRANSACTION):
         rows: list[tuple[str, bytes]] = []

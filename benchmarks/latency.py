@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,28 +20,27 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cargo import LIFE, Trade, quiet
-from benchmarks.kafka.brokers import broker
-from benchmarks.kafka.scene import Scene
-from router import codec, topics
+from benchmarks.cargo import LIFE, Trade
+from benchmarks.kafka.brokers import log_of
+from benchmarks.kafka.scene import LOG_SETTINGS, Scene
+from benchmarks.options import Options
+from benchmarks.points import Waits
+from router import codec
 from router.decide.ledger.identity import event_key
 from router.decide.ledger.rules import Rules
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.feeds.ingest import outputs_of
 from router.log.interface import Log, Output, Record
-from router.log.url import open_log
+from router.log.url import KAFKA, open_log
 from router.model.registry import Party
 
-TRADE: Final = Trade()
 WATCHED: Final = 5
 """The topics of every fifth group are read."""
 RATES: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
-PARTITIONS: Final = 4
 WARM_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 20.0
 LATE_SECONDS: Final = 2.0
@@ -50,64 +48,36 @@ LATE_SECONDS: Final = 2.0
 PULSE_SECONDS: Final = 0.002
 
 
-class Waits(NamedTuple):
-    rate: int
-    fed: float
-    """Events a second that the feed brought to the log."""
-    p50: float
-    p99: float
-    """Milliseconds."""
-    routed: float
-    """Events a second, from the first notice to the last."""
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--log", choices=("sqlite", "kafka"), default="sqlite")
-    add("--rates", type=int, nargs="+", default=list(RATES), metavar="EVENTS", help="events a second")
-    add("--seconds", type=float, default=5.0, help="of each rate")
-    add("--rounds", type=int, default=3)
-    add("--plot", type=Path, metavar="FILE.svg", help="draw the curve (needs matplotlib)")
-    add("--toy", action="store_true", help="tiny sizes, to see that it works")
-    arguments = parser.parse_args()
-    if arguments.toy:
-        arguments.rates, arguments.seconds, arguments.rounds = [50, 200], 0.5, 1
-    quiet()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # or the broker would outlive us
-    with tempfile.TemporaryDirectory() as folder:
-        if arguments.log == "kafka":
-            with broker(Path(folder)) as address:
-                found = asyncio.run(measure(f"kafka://{address}", Path(folder), arguments))
-        else:
-            found = asyncio.run(measure(f"sqlite:///{folder}/latency.db", Path(folder), arguments))
-    Console().print(table(arguments, found))
-    if arguments.plot:
+    options = Options(__doc__, parties=(100, 20), rates=(list(RATES), [50, 200]), seconds=(5.0, 0.5), rounds=(3, 1))
+    options.add_argument("--log", choices=("sqlite", "kafka"), default="sqlite")
+    options.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the curve (needs matplotlib)")
+    asked = options.asked()
+    with tempfile.TemporaryDirectory() as folder, log_of(asked.log, Path(folder)) as url:
+        found = asyncio.run(measure(url, Path(folder), asked))
+    Console().print(table(asked, found))
+    if asked.plot:
         from benchmarks.plots import draw_latency
 
-        draw_latency({arguments.log: found}, arguments.plot)
+        draw_latency({asked.log: found}, asked.plot)
 
 
-async def measure(url: str, folder: Path, arguments: argparse.Namespace) -> list[Waits]:
-    settings = {"replication_factor": 1} if url.startswith("kafka") else None
+async def measure(url: str, folder: Path, asked: argparse.Namespace) -> list[Waits]:
+    trade = Trade(asked.parties)
     bills = count()
     runs: dict[int, list[Waits]] = {}
-    rates = list(arguments.rates)
-    async with open_log(url, settings) as log:
-        if url.startswith("kafka"):
-            scene = Scene(url.removeprefix("kafka://"), folder)
-            await scene.delete(log, [name for name in await log.topics() if name.startswith(("cbp.", "snp."))])
-            await log.create_topics(topics.topic_specs(PARTITIONS))
-        await prepare(log, PARTITIONS)
-        await tell_time(log)
-        await import_parties(log, TRADE.registered)
-        await import_sailings(log, TRADE.sailings)
+    rates = list(asked.rates)
+    async with open_log(url, LOG_SETTINGS if url.startswith(KAFKA) else None) as log:
+        if url.startswith(KAFKA):
+            await Scene(url.removeprefix(KAFKA), folder, trade).begin(log)
+        else:
+            await trade.register(log)
         with router(url, folder):
-            async with Watch(log) as watch:
+            async with Watch(log, trade) as watch:
                 await at_rate(watch, log, 50, PATIENCE_SECONDS, bills, until_seen=True)
-                for _ in range(arguments.rounds):
+                for _ in range(asked.rounds):
                     for rate in rates:
-                        waits = await at_rate(watch, log, rate, arguments.seconds, bills)
+                        waits = await at_rate(watch, log, rate, asked.seconds, bills)
                         runs.setdefault(rate, []).append(waits)
                         if waits.p50 > LATE_SECONDS * 1000:
                             rates = [one for one in rates if one <= rate]
@@ -135,7 +105,8 @@ def router(url: str, folder: Path) -> Iterator[None]:
 class Watch:
     """Reads the watched parties' topics. Opened by `async with`."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, trade: Trade) -> None:
+        self.trade = trade
         self.seen: list[tuple[float, Record]] = []
         self._log = log
 
@@ -149,7 +120,9 @@ class Watch:
         await asyncio.wait([self._reading])
 
     async def _read(self) -> None:
-        names = [Party(scac).topic for number in range(0, TRADE.groups, WATCHED) for scac in TRADE.group(number)]
+        names = [
+            Party(scac).topic for number in range(0, self.trade.groups, WATCHED) for scac in self.trade.group(number)
+        ]
         async for records in self._log.read(names, from_start=False):
             now = time.monotonic()
             self.seen += [(now, record) for record in records]
@@ -159,7 +132,7 @@ async def at_rate(
     watch: Watch, log: Log, rate: int, seconds: float, bills: Iterator[int], *, until_seen: bool = False
 ) -> Waits:
     """With `until_seen`: only until the first notice comes, which shows that the router is there."""
-    portions = list(prepared(int(seconds * rate), bills))
+    portions = list(prepared(watch.trade, int(seconds * rate), bills))
     sent: dict[tuple[bytes, str], float] = {}
     watch.seen.clear()
     began, fed = time.monotonic(), 0
@@ -173,26 +146,29 @@ async def at_rate(
         await asyncio.sleep(max(PULSE_SECONDS, began + fed / rate - time.monotonic()))
     took = time.monotonic() - began
     ends = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < ends and len(watch.seen) < len(sent) * TRADE.fan_out:  # noqa: ASYNC110 - no one tells
+    while time.monotonic() < ends and len(watch.seen) < len(sent) * watch.trade.fan_out:  # noqa: ASYNC110 - no one tells
         await asyncio.sleep(0.02)
-    return waits_of(rate, fed / took, sent, watch.seen)
+    return waits_of(rate, fed / took, sent, watch)
 
 
-def prepared(events: int, bills: Iterator[int]) -> Iterator[tuple[tuple[bytes, str] | None, list[Output]]]:
+def prepared(
+    trade: Trade, events: int, bills: Iterator[int]
+) -> Iterator[tuple[tuple[bytes, str] | None, list[Output]]]:
     """Each event's records, encoded beforehand; and what to know its notices by, if its group is watched."""
     codes = Rules().codes
-    lives = TRADE.lives(next(bills) for _ in range(-(-events // len(LIFE))))
+    lives = trade.lives(next(bills) for _ in range(-(-events // len(LIFE))))
     for event, _ in zip(lives, range(events), strict=False):
-        group = int(event.bill_of_lading[3:]) % TRADE.groups
+        group = int(event.bill_of_lading[3:]) % trade.groups
         key = event_key(event).encode()
         outputs = outputs_of(event, lambda one: codes.is_urgent(one.disposition_code))
         yield ((key, event.disposition_code) if group % WATCHED == 0 else None), outputs
 
 
-def waits_of(rate: int, fed: float, sent: dict[tuple[bytes, str], float], seen: list[tuple[float, Record]]) -> Waits:
+def waits_of(rate: int, fed: float, sent: dict[tuple[bytes, str], float], watch: Watch) -> Waits:
+    seen = watch.seen
     came = [(at, sent.get((record.key, code_of(record)))) for at, record in seen]
     waits = sorted((at - began) * 1000 for at, began in came if began is not None)
-    waits += [PATIENCE_SECONDS * 1000] * (len(sent) * TRADE.fan_out - len(waits))
+    waits += [PATIENCE_SECONDS * 1000] * (len(sent) * watch.trade.fan_out - len(waits))
     events = len(sent) * WATCHED
     routed = events / max(seen[-1][0] - min(sent.values()), 1e-9) if seen and sent else 0.0
     return Waits(rate, fed, at_share(waits, 0.5), at_share(waits, 0.99), min(routed, fed))
@@ -207,11 +183,11 @@ def at_share(ordered: list[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
 
 
-def table(arguments: argparse.Namespace, found: list[Waits]) -> Table:
+def table(asked: argparse.Namespace, found: list[Waits]) -> Table:
     made = Table(
         *("events/s wanted", "fed in", "routed", "p50 ms", "p99 ms"),
-        title=f"event appended to notice read on {arguments.log}, {arguments.seconds:g} s each; medians of "
-        f"{arguments.rounds} rounds",
+        title=f"event appended to notice read on {asked.log}, {asked.seconds:g} s each; medians of "
+        f"{asked.rounds} rounds",
     )
     for waits in found:
         rates = [f"{number:,.0f}" for number in (waits.rate, waits.fed, waits.routed)]

@@ -30,7 +30,7 @@ from confluent_kafka import OFFSET_END, Consumer, Producer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.kafka.scene import quiet
+from benchmarks.options import Options
 from router.feeds.ingest import outputs_of
 from router.log.url import open_log
 from router.model.inputs import Disposition
@@ -77,7 +77,7 @@ class Reader(threading.Thread):
 
 
 class Bench:
-    def __init__(self, scene: Provisioned, broker: int, seconds: float, rows: tuple[str, ...] = ROWS) -> None:
+    def __init__(self, scene: Provisioned, broker: int, seconds: float, rows: tuple[str, ...]) -> None:
         """`broker`: its process."""
         self._scene = scene
         self._broker = broker
@@ -271,11 +271,9 @@ def router(scene: Provisioned) -> Iterator[None]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--toy", action="store_true", help="so small that its figures mean nothing: whether it runs")
+    options = Options(__doc__, seconds=(10.0, 0.5))
     options.add_argument("--misbehave", type=Path, help=argparse.SUPPRESS)
-    given = options.parse_args()
-    quiet()
+    given = options.asked()
     if given.misbehave:
         asyncio.run(Deed(json.load(sys.stdin), given.misbehave).do())
     with tempfile.TemporaryDirectory() as folder:
@@ -284,8 +282,8 @@ def main() -> None:
         try:
             scene = Provisioned(broker, Path(folder), PARTIES)
             with router(scene):
-                size = (0.5, ("stops", "requests", "reads" + WITHOUT)) if given.toy else (10.0,)
-                bench = Bench(scene, broker.process, *size)
+                rows = ("stops", "requests", "reads" + WITHOUT) if given.toy else ROWS
+                bench = Bench(scene, broker.process, given.seconds, rows)
                 asyncio.run(bench.run())
         finally:
             broker.stop()

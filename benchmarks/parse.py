@@ -3,7 +3,6 @@ rounds, CPU time."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +12,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.options import Options
 from router.feeds.camir import read_camir
 from router.feeds.canonical import read_jsonl
 from router.feeds.x12 import read_x12
@@ -95,12 +95,8 @@ def seconds(read: Read, content: bytes, events: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=60_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
-    arguments = parser.parse_args()
-    events, rounds = (500, 1) if arguments.toy else (arguments.events, arguments.rounds)
+    sizes = Options(__doc__, events=(60_000, 500), rounds=(3, 1)).asked()
+    events, rounds = sizes.events, sizes.rounds
     formats: dict[str, tuple[bytes, Read]] = {
         "X12 350": (x12(events), read_x12),
         "CAMIR": (camir(events), read_camir),

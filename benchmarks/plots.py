@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import matplotlib as mpl
+
+from benchmarks.points import Point, Waits
 
 mpl.use("svg")
 mpl.rcParams.update(
@@ -22,10 +24,6 @@ mpl.rcParams.update(
 )
 
 import matplotlib.pyplot as plt  # noqa: E402 - what is set above must be set before
-
-if TYPE_CHECKING:
-    from benchmarks.latency import Waits
-    from benchmarks.shape import Point
 
 PANELS: Final[Mapping[str, tuple[str, ...]]] = {
     "recipients": ("an event",),

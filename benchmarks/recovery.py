@@ -8,7 +8,6 @@ being fed in until a reader of its party's topic has it, which no backlog may hi
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 import time
@@ -19,18 +18,18 @@ from typing import Final, NamedTuple
 
 from rich.console import Console
 
-from benchmarks.cargo import quiet
-from router.clock import MINUTE, now_milliseconds
+from benchmarks.cargo import PARTITIONS
+from benchmarks.options import Options
+from router.clock import MINUTE
 from router.decide.ledger.rules import Rules
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
-from router.engine.worker import Worker
+from router.engine.worker import Worker, now_milliseconds
 from router.feeds.ingest import outputs_of
 from router.log.interface import Log
 from router.log.url import open_log
 from router.model.inputs import Disposition
 from router.model.registry import Line, Party, Sailing, party_topic
 
-PARTITIONS: Final = 4
 LIVE_SHARE: Final = 20
 """One live event for so many of the backlog."""
 STOPS: Final = 5
@@ -50,13 +49,9 @@ class Measured(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
-    arguments = parser.parse_args()
-    quiet()
+    arguments = Options(__doc__, events=(1_000_000, 2_000)).asked()
     with tempfile.TemporaryDirectory() as folder:
-        measured = asyncio.run(recovered(2_000 if arguments.toy else arguments.events, folder))
+        measured = asyncio.run(recovered(arguments.events, folder))
     Console().print(words(measured), markup=False)
 
 

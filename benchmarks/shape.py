@@ -7,7 +7,6 @@ Fan-out, parties, bills known, history of a bill, bills in one container: each g
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import tempfile
@@ -20,27 +19,20 @@ from typing import Final, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cargo import LIFE, Bench, Trade, container_number, history, quiet
+from benchmarks.cargo import LIFE, TRADE, Bench, Trade, container_number, history
+from benchmarks.kafka.scene import Feeder
+from benchmarks.options import Options
+from benchmarks.points import Point
 from benchmarks.state import OPEN, batches, states
 from router import topics
 from router.decide.ledger.rules import Rules
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import Worker
-from router.feeds.ingest import outputs_of
 from router.log.url import open_log
 from router.model.inputs import Disposition
 
 STOP: Final = "6H"
 """A do-not-load."""
 SEED: Final = 5
-
-
-class Point(NamedTuple):
-    direction: str
-    series: str
-    size: int
-    microseconds: float
-    """CPU, of an event."""
 
 
 class Sizes(NamedTuple):
@@ -52,7 +44,6 @@ class Sizes(NamedTuple):
     history: tuple[int, ...]
     long_history: int
     containers: tuple[int, ...]
-    rounds: int
 
 
 FULL: Final = Sizes(
@@ -64,31 +55,25 @@ FULL: Final = Sizes(
     history=(1, 2, 5, 10, 20, 50, 100, 150, 200, 300, 400, 500),
     long_history=5_000,
     containers=(1, 2, 5, 10, 20, 50, 100, 200, 500),
-    rounds=3,
 )
-TOY: Final = Sizes(200, (1, 4), (100, 400), (100, 200), 50, (1, 5, 10), 250, (1, 5), 1)
+TOY: Final = Sizes(200, (1, 4), (100, 400), (100, 200), 50, (1, 5, 10), 250, (1, 5))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--only", action="append", choices=list(DIRECTIONS), help="this direction; again for one more; else all")
-    add("--rounds", type=int)
-    add("--plot", type=Path, metavar="FILE.svg", help="draw what was measured (needs matplotlib)")
-    add("--toy", action="store_true", help="tiny sizes, to see that it works")
-    arguments = parser.parse_args()
-    quiet()
-    sizes = TOY if arguments.toy else FULL
-    sizes = sizes._replace(rounds=arguments.rounds or sizes.rounds)
-    names = arguments.only or list(DIRECTIONS)
-    points = [point for _ in range(sizes.rounds) for name in names for point in DIRECTIONS[name](sizes)]
+    options = Options(__doc__, rounds=(3, 1))
+    options.add_argument("--only", action="append", choices=list(DIRECTIONS), help="again for one more; else all")
+    options.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw what was measured (needs matplotlib)")
+    asked = options.asked()
+    sizes = TOY if asked.toy else FULL
+    names = asked.only or list(DIRECTIONS)
+    points = [point for _ in range(asked.rounds) for name in names for point in DIRECTIONS[name](sizes)]
     found = medians(points)
     for name in names:
-        Console().print(table(name, found, sizes.rounds))
-    if arguments.plot:
+        Console().print(table(name, found, asked.rounds))
+    if asked.plot:
         from benchmarks.plots import draw_shape
 
-        draw_shape(found, arguments.plot)
+        draw_shape(found, asked.plot)
 
 
 def medians(points: Iterable[Point]) -> list[Point]:
@@ -112,7 +97,7 @@ def fan_out(sizes: Sizes) -> Iterator[Point]:
     for recipients in sizes.fan_out:
         trade = Trade(120, recipients)
         bench = Bench(trade)
-        records = bench.records(trade.lives(range(sizes.events // len(LIFE))))
+        records = bench.records(trade.feed(sizes.events))
         cost = bench.route(records) / len(records) * 1e6
         yield Point("recipients", "an event", recipients, cost)
         yield Point("recipients", "of it, a recipient", recipients, cost / recipients)
@@ -122,82 +107,70 @@ def parties(sizes: Sizes) -> Iterator[Point]:
     for count in sizes.parties:
         trade = Trade(count)
         bench = Bench(trade)
-        records = bench.records(trade.lives(range(sizes.events // len(LIFE))))
+        records = bench.records(trade.feed(sizes.events))
         yield Point("parties", "deciding and encoding", count, bench.route(records) / len(records) * 1e6)
         yield Point("parties", "`run` on a SQLite file", count, asyncio.run(on_sqlite(trade, sizes.events)))
 
 
 async def on_sqlite(trade: Trade, events: int) -> float:
-    rules = Rules()
     with tempfile.TemporaryDirectory() as folder:
         async with open_log(f"sqlite:///{folder}/shape.db") as log:
-            await prepare(log, 4)
-            await tell_time(log)
-            await import_parties(log, trade.registered)
-            await import_sailings(log, trade.sailings)
-            fed = [
-                output
-                for event in trade.lives(range(events // len(LIFE)))
-                for output in outputs_of(event, lambda one: rules.codes.is_urgent(one.disposition_code))
-            ]
-            await log.append(fed)
+            await trade.register(log)
+            await Feeder(log).append_all(trade.feed(events))
             started = time.process_time()
-            totals = await Worker(log, rules, until_idle=True).run()
+            totals = await Worker(log, Rules(), until_idle=True).run()
             return (time.process_time() - started) / totals.counts["events"] * 1e6
 
 
 def bills(sizes: Sizes) -> Iterator[Point]:
     """Of a ledger with so many open bills: the next event of some, here and there, and events of new bills."""
     for known in sizes.bills:
-        trade = Trade()
-        bench = Bench(trade)
+        bench = Bench(TRADE)
         for topic in topics.STATE:
             for batch in batches(states(known, topic)):
                 for record in batch:
                     bench.shard.load(record)
         chosen = random.Random(SEED).sample(range(known), min(sizes.touched, known))
-        events = [trade.event(bill, LIFE[-1], len(OPEN)) for bill in chosen]
+        events = [TRADE.event(bill, LIFE[-1], len(OPEN)) for bill in chosen]
         yield Point("bills known", "of a bill not at hand", known, cost_of(bench, events))
-        new = trade.lives(range(known, known + sizes.touched // len(LIFE)))
+        new = TRADE.lives(range(known, known + sizes.touched // len(LIFE)))
         yield Point("bills known", "of new bills", known, cost_of(bench, new))
 
 
 def histories(sizes: Sizes) -> Iterator[Point]:
     """Many bills side by side, each growing from one event to many; then one bill with thousands."""
-    trade = Trade()
     side_by_side = max(sizes.events // max(sizes.history), 1)
-    bench = Bench(trade)
+    bench = Bench(TRADE)
     codes = history(max(sizes.history) + 1)
     before = 0
     for length in sizes.history:
         rounds = [
-            [trade.event(bill, codes[minute], minute) for bill in range(side_by_side)]
+            [TRADE.event(bill, codes[minute], minute) for bill in range(side_by_side)]
             for minute in range(before, length)
         ]
         earlier, last = rounds[:-1], rounds[-1]
         cost_of(bench, (event for one in earlier for event in one))
         yield Point("events of a bill", "the last event, of many bills", length, cost_of(bench, last))
         before = length
-    bench = Bench(trade)
-    endless = [trade.event(0, code, minute) for minute, code in enumerate(history(sizes.long_history))]
+    bench = Bench(TRADE)
+    endless = [TRADE.event(0, code, minute) for minute, code in enumerate(history(sizes.long_history))]
     yield Point("events of a bill", "all events, of one bill", sizes.long_history, cost_of(bench, endless))
 
 
 def containers(sizes: Sizes) -> Iterator[Point]:
     """Bills in one container: each comes in, one is stopped, and then all the others are, too."""
-    trade = Trade()
     for count in sizes.containers:
-        bench = Bench(trade)
+        bench = Bench(TRADE)
         box = container_number(0)
-        ships = range(0, count * trade.groups, trade.groups)  # of one group, so on one ship
-        cost = cost_of(bench, [trade.event(bill, "55", 0, box) for bill in ships])
+        ships = range(0, count * TRADE.groups, TRADE.groups)  # of one group, so on one ship
+        cost = cost_of(bench, [TRADE.event(bill, "55", 0, box) for bill in ships])
         yield Point("bills in a container", "each comes in", count, cost)
         bench.most_outputs = 0
-        cost = cost_of(bench, [trade.event(0, STOP, 1, box)])
+        cost = cost_of(bench, [TRADE.event(0, STOP, 1, box)])
         yield Point("bills in a container", "one is stopped: a bill told", count, cost / count)
         yield Point("bills in a container", "records in its largest transaction", count, float(bench.most_outputs))
         if count > 1:
-            cost = cost_of(bench, [trade.event(bill, STOP, 2, box) for bill in ships[1:]])
+            cost = cost_of(bench, [TRADE.event(bill, STOP, 2, box) for bill in ships[1:]])
             yield Point("bills in a container", "each of the others is stopped", count, cost)
 
 

@@ -26,20 +26,20 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.cargo import Trade
 from benchmarks.kafka.brokers import broker
-from benchmarks.kafka.scene import FLEET, SCACS, Feeder, Scene, feed, quiet
+from benchmarks.kafka.scene import Feeder, Scene
+from benchmarks.options import Options
 from router import codec
 from router.decide import bill, conclude, crossing
-from router.decide.ledger.account import entering, facts, identity, state
+from router.decide.ledger import entering, facts, identity, state
 from router.decide.ledger.rules import Rules
 from router.decide.recipients import audience, registry
 from router.decide.task import outputs, registry_duties, shard, stored
 from router.engine import worker
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.log.interface import Log
 from router.log.kafka import batches
 from router.log.url import open_log
-from router.model.registry import Party
 
 LOOK_SECONDS: Final = 0.001
 """Of CPU time; the system's clock makes it 4 ms where it ticks 250 times a second."""
@@ -83,30 +83,25 @@ WAITING: Final = ("/selectors.py", "/concurrent/futures/", "/threading.py", "/qu
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--log", choices=("sqlite", "kafka"), default="sqlite")
-    parser.add_argument("--events", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--toy", action="store_true", help="tiny sizes, to see that it works")
-    arguments = parser.parse_args()
-    if arguments.toy:
-        arguments.events, arguments.rounds = 1_000, 1
-    quiet()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # or the broker would outlive us
+    options = Options(__doc__, parties=(100, 8), events=(20_000, 1_000), rounds=(3, 1))
+    options.add_argument("--log", choices=("sqlite", "kafka"), default="sqlite")
+    asked = options.asked()
+    trade = Trade(asked.parties)
     with tempfile.TemporaryDirectory() as folder:
-        if arguments.log == "kafka":
+        if asked.log == "kafka":
             with broker(Path(folder)) as address:
-                table = asyncio.run(measure(Backlog(Scene(address, Path(folder))), arguments))
+                table = asyncio.run(measure(Backlog(Scene(address, Path(folder), trade), trade), asked))
         else:
-            table = asyncio.run(measure(Backlog(Path(folder)), arguments))
+            table = asyncio.run(measure(Backlog(Path(folder), trade), asked))
     Console().print(table)
 
 
 class Backlog:
     """The same events, to be routed as often as one likes."""
 
-    def __init__(self, where: Scene | Path) -> None:
+    def __init__(self, where: Scene | Path, trade: Trade) -> None:
         self._where = where
+        self._trade = trade
         self._files = 0
 
     @asynccontextmanager
@@ -114,26 +109,23 @@ class Backlog:
         if isinstance(self._where, Scene):
             async with self._where.log() as log:
                 await self._where.begin(log)
-                await Feeder(log).append_all(feed(events))
+                await Feeder(log).append_all(self._trade.feed(events))
                 yield log
             return
         self._files += 1
         async with open_log(f"sqlite:///{self._where}/{self._files}.db") as log:
-            await prepare(log, 4)
-            await tell_time(log)
-            await import_parties(log, [Party(scac) for scac in SCACS])
-            await import_sailings(log, [one.sailing for one in FLEET])
-            await Feeder(log).append_all(feed(events))
+            await self._trade.register(log)
+            await Feeder(log).append_all(self._trade.feed(events))
             yield log
 
 
-async def measure(backlog: Backlog, arguments: argparse.Namespace) -> Table:
+async def measure(backlog: Backlog, asked: argparse.Namespace) -> Table:
     plain, looked_at, looks = [], [], Looks()
-    for number in range(arguments.rounds):
-        plain.append(await one_run(backlog, arguments.events, f"plain-{number}"))
+    for number in range(asked.rounds):
+        plain.append(await one_run(backlog, asked.events, f"plain-{number}"))
         with looks:
-            looked_at.append(await one_run(backlog, arguments.events, f"looked-at-{number}", looks))
-    return table(arguments, median(plain), median(looked_at), looks.found)
+            looked_at.append(await one_run(backlog, asked.events, f"looked-at-{number}", looks))
+    return table(asked, median(plain), median(looked_at), looks.found)
 
 
 async def one_run(backlog: Backlog, events: int, group: str, looks: Looks | None = None) -> float:
@@ -210,10 +202,10 @@ def _is_waiting(frame: FrameType) -> bool:
     return any(part in frame.f_code.co_filename for part in WAITING)
 
 
-def table(arguments: argparse.Namespace, plain: float, looked_at: float, found: Counter[str]) -> Table:
+def table(asked: argparse.Namespace, plain: float, looked_at: float, found: Counter[str]) -> Table:
     made = Table(
         *("stage", "µs", "%"),
-        title=f"CPU of one event, {arguments.events:,} events on {arguments.log}; medians of {arguments.rounds} rounds",
+        title=f"CPU of one event, {asked.events:,} events on {asked.log}; medians of {asked.rounds} rounds",
         caption=f"{found.total():,} looks; being looked at costs {looked_at - plain:+.0f} µs, which are not counted",
     )
     order = [stage for stage, _ in STAGES]

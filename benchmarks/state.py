@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from statistics import median
 from typing import Final
@@ -28,7 +28,8 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cargo import LIFE, POSTED, Bench, Trade, container_number, quiet, resident
+from benchmarks.cargo import LIFE, POSTED, TRADE, Bench, container_number, resident
+from benchmarks.options import Options
 from router import topics
 from router.clock import DAY, MINUTE
 from router.decide.ledger.rules import Rules
@@ -39,9 +40,7 @@ from router.log.interface import Output, Record, Task
 from router.log.url import open_log
 from router.model.inputs import Disposition
 
-TRADE: Final = Trade()
 OPEN: Final = LIFE[:-1]
-PARTS: Final = ("memory", "restore", "walks", "traffic", "year")
 BATCH: Final = 5_000
 DAYS: Final = 365
 MONTH: Final = 30
@@ -53,39 +52,28 @@ NEVER_RELEASED: Final = 50
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument
-    add("--only", action="append", choices=PARTS, help="this part; again for one more; else all")
-    add("--bills", type=int, help="open bills in memory")
-    add("--restored", type=int, help="bills in the file that is restored")
-    add("--traffic", type=int, help="bills whose traffic is counted")
-    add("--daily", type=int, help="new bills on each day of the year")
-    add("--rounds", type=int)
-    add("--toy", action="store_true", help="tiny sizes, to see that it works")
-    add("--one", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    full = {"bills": 1_000_000, "restored": 200_000, "traffic": 4_000, "daily": 100, "rounds": 3}
-    toy = {"bills": 2_000, "restored": 2_000, "traffic": 50, "daily": 1, "rounds": 1}
-    for option, size in (toy if arguments.toy else full).items():
-        if getattr(arguments, option) is None:
-            setattr(arguments, option, size)
-    quiet()
+    options = Options(
+        __doc__, bills=(1_000_000, 2_000), restored=(200_000, 2_000), traffic=(4_000, 50), daily=(100, 1), rounds=(3, 1)
+    )
+    options.add_argument("--only", action="append", choices=TABLES, help="again for one more; else all")
+    options.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = options.asked()
     if arguments.one:
         print(json.dumps(ONE[arguments.one](arguments)))
         return
-    for part in arguments.only or PARTS:
+    for part in arguments.only or TABLES:
         Console().print(TABLES[part](arguments))
 
 
-def states(bills: int, topic: str) -> Iterator[Output]:
-    """The records of `snp.bills` or `snp.index-state` for so many open bills."""
+def states(bills: int, topic: str, codes: Sequence[str] = OPEN) -> Iterator[Output]:
+    """The records of `snp.bills` or `snp.index-state` for so many bills, each after those events."""
     latest: dict[bytes, Output] = {}
 
     def keep(outputs: list[Output]) -> None:
         latest.update((output.key, output) for output in outputs if output.topic == topic)
 
     bench = Bench(TRADE, keep)
-    bench.route(bench.records(TRADE.lives(range(TRADE.groups), OPEN)))
+    bench.route(bench.records(TRADE.lives(range(TRADE.groups), codes)))
     of_bill: dict[int, list[Output]] = {}
     for output in latest.values():
         if (place := output.key.find(b"HBL") + 3) > 3:  # neither the position nor a master bill
@@ -277,14 +265,8 @@ def year(daily: int) -> Iterator[list[str]]:
         bench.route(bench.records(events_of(day, daily)))
         if day % MONTH == 0 or day == DAYS:
             known, size = bench.shard.bill_count, sum(live.values())
-            yield [
-                str(day),
-                f"{(day + 1) * daily:,}",
-                f"{known:,}",
-                f"{len(live):,}",
-                f"{size:,}",
-                f"{size / known:.0f}",
-            ]
+            counts = ((day + 1) * daily, known, len(live), size)
+            yield [str(day), *(f"{count:,}" for count in counts), f"{size / known:.0f}"]
 
 
 def events_of(day: int, daily: int) -> Iterator[Disposition]:

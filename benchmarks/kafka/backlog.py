@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
 from rich.table import Table
 
-from benchmarks.kafka.scene import PARTY_TOPICS, RECIPIENTS, Feeder, Scene, feed
+from benchmarks.kafka.scene import Feeder, Scene
 
 CONTENDERS: Final = {
     "router": "snp-router",
@@ -33,48 +33,49 @@ async def measure(scene: Scene, events: int, rounds: int) -> Table:
     runs: dict[str, list[Run]] = {name: [] for name in CONTENDERS}
     async with scene.log() as log:
         await scene.begin(log)
-        count = await Feeder(log).append_all(feed(events))
+        count = await Feeder(log).append_all(scene.trade.feed(events))
         for number in range(rounds):
             for name in CONTENDERS:
                 await scene.begin_outputs(log)
                 runs[name].append(await one_run(scene, name, count, number))
-    return table(runs, count)
+    return table(runs, count, scene.trade.fan_out)
 
 
 async def one_run(scene: Scene, name: str, events: int, number: int) -> Run:
-    command = ["-m", "benchmarks.kafka.contender", name, scene.address, str(events), str(number)]
+    sizes = (events, number, scene.trade.parties)
+    command = ["-m", "benchmarks.kafka.contender", name, scene.address, *map(str, sizes)]
     process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
     if process.returncode:
         raise SystemExit(f"{CONTENDERS[name]} failed")
-    written = await asyncio.to_thread(timestamps, scene.address)
-    if len(written) != events * RECIPIENTS:
+    written = await asyncio.to_thread(timestamps, scene)
+    if len(written) != events * scene.trade.fan_out:
         raise SystemExit(f"{CONTENDERS[name]} wrote {len(written)} notices for {events} events")
-    return Run(rate(written), float(printed) / events * 1e6)
+    return Run(rate(written, scene.trade.fan_out), float(printed) / events * 1e6)
 
 
-def rate(written: list[int]) -> float:
+def rate(written: list[int], recipients: int) -> float:
     """Events a second by the notices' own time stamps, so that starting and waiting at the end don't count."""
     begins = written[int(len(written) * WARM)]
     later = len(written) - bisect_right(written, begins)
-    return later / RECIPIENTS / max(written[-1] - begins, 1) * 1000
+    return later / recipients / max(written[-1] - begins, 1) * 1000
 
 
-def timestamps(address: str) -> list[int]:
+def timestamps(scene: Scene) -> list[int]:
     """Of all notices, when they were written (UTC milliseconds), in order."""
     consumer = Consumer(
         {
-            "bootstrap.servers": address,
+            "bootstrap.servers": scene.address,
             "group.id": "benchmark-timestamps",
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
         }
     )
-    consumer.assign([TopicPartition(name, 0, OFFSET_BEGINNING) for name in PARTY_TOPICS])
+    consumer.assign([TopicPartition(name, 0, OFFSET_BEGINNING) for name in scene.party_topics])
     found: list[int] = []
     ends = 0
-    while ends < len(PARTY_TOPICS):
+    while ends < len(scene.party_topics):
         for message in consumer.consume(10_000, 0.1):
             error = message.error()
             if error is None:
@@ -85,10 +86,10 @@ def timestamps(address: str) -> list[int]:
     return sorted(found)
 
 
-def table(runs: dict[str, list[Run]], events: int) -> Table:
+def table(runs: dict[str, list[Run]], events: int, recipients: int) -> Table:
     made = Table(
         *("contender", "events/s", "range", "of bare aiokafka", "CPU µs/event", "of bare aiokafka"),
-        title=f"backlog of {events:,} events, {RECIPIENTS} recipients each; medians of {len(runs[BASE])} rounds",
+        title=f"backlog of {events:,} events, {recipients} recipients each; medians of {len(runs[BASE])} rounds",
     )
     base_rate, base_cpu = medians(runs[BASE])
     for name, of_name in runs.items():

@@ -1,12 +1,15 @@
-"""The broker that is measured against: one node, started here unless SNP_TEST_KAFKA names one."""
+"""The log that is measured on: a SQLite file, or one broker, started here unless SNP_TEST_KAFKA names one."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from router.log.url import KAFKA, SQLITE
 from tests.kafka.broker import Cluster
 
 FULL_COMPILER = "-XX:TieredStopAtLevel=4 -Xmx1g"
@@ -14,8 +17,19 @@ FULL_COMPILER = "-XX:TieredStopAtLevel=4 -Xmx1g"
 
 
 @contextmanager
+def log_of(kind: str, folder: Path) -> Iterator[str]:
+    """The URL of a log of that kind."""
+    if kind == "sqlite":
+        yield f"{SQLITE}{folder}/benchmark.db"
+        return
+    with broker(folder) as address:
+        yield f"{KAFKA}{address}"
+
+
+@contextmanager
 def broker(folder: Path) -> Iterator[str]:
     """The bootstrap address."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # or the broker would outlive us
     if address := os.environ.get("SNP_TEST_KAFKA"):
         yield address
         return

@@ -1,6 +1,6 @@
 """One contender of the backlog, in a process of its own.
 
-`python -m benchmarks.kafka.contender NAME ADDRESS EVENTS ROUND`.
+`python -m benchmarks.kafka.contender NAME ADDRESS EVENTS ROUND PARTIES`.
 Prints the CPU seconds that it took, without those of starting Python. The bare loops do what any copying router must:
 decode an event, look its four parties up, write four notices and a record of its status, a thousand events a
 transaction, exactly once. They keep no ledger, decide nothing and write the event itself as the notice, encoded once.
@@ -19,14 +19,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.producer import sender
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from benchmarks.kafka.scene import FLEET, LOG_SETTINGS, SCACS, quiet
+from benchmarks.cargo import TRANSACTION, Trade
+from benchmarks.kafka.scene import LOG_SETTINGS
+from benchmarks.options import quiet
 from router import codec, topics
 from router.decide.ledger.rules import Rules
 from router.engine.worker import Worker
 from router.log.url import open_log
-from router.model.registry import Party
 
-TRANSACTION: Final = 1000
 FETCH_BYTES: Final = 2_000_000
 BATCH_BYTES: Final = 900_000
 REQUEST_BYTES: Final = 4_000_000
@@ -53,9 +53,11 @@ STATUS: Final = fastavro.parse_schema(
 class Copier:
     """What both bare loops do with an event."""
 
-    def __init__(self) -> None:
-        self._topics = {scac: (Party(scac).topic, bytes([len(scac) * 2]) + scac.encode()) for scac in SCACS}
-        self._watchers = {one.imo_number: one.watcher for one in FLEET}
+    def __init__(self, trade: Trade) -> None:
+        self._topics = {
+            one.scac: (one.topic, bytes([len(one.scac) * 2]) + one.scac.encode()) for one in trade.registered
+        }
+        self._watchers = {sailing.imo_number: sailing.lines[-1].scac for sailing in trade.sailings}
 
     def copies(self, value: bytes) -> tuple[list[tuple[str, bytes]], bytes]:
         """For each recipient the topic and the notice; and the status."""
@@ -81,7 +83,7 @@ async def route(address: str, events: int, name: str) -> None:
         raise SystemExit(f"the router routed {totals.counts['events']} of {events} events")
 
 
-async def copy_with_aiokafka(address: str, events: int, name: str) -> None:
+async def copy_with_aiokafka(copier: Copier, address: str, events: int, name: str) -> None:
     sender.BACKOFF_OVERRIDE = 0.002  # as the router has it
     consumer = AIOKafkaConsumer(
         topics.DISPOSITIONS,
@@ -100,7 +102,6 @@ async def copy_with_aiokafka(address: str, events: int, name: str) -> None:
         retry_backoff_ms=20,
     )
     async with consumer, producer:
-        copier = Copier()
         while events > 0:
             fetched = await consumer.getmany(timeout_ms=100, max_records=TRANSACTION)
             if fetched:
@@ -131,7 +132,7 @@ async def send_copies(producer: Any, copier: Copier, fetched: dict[Any, list[Any
     await asyncio.gather(*futures)
 
 
-def copy_with_confluent(address: str, events: int, name: str) -> None:
+def copy_with_confluent(copier: Copier, address: str, events: int, name: str) -> None:
     consumer = Consumer(
         {
             "bootstrap.servers": address,
@@ -144,7 +145,6 @@ def copy_with_confluent(address: str, events: int, name: str) -> None:
     producer = Producer({"bootstrap.servers": address, "transactional.id": name})
     consumer.subscribe([topics.DISPOSITIONS])
     producer.init_transactions(TIMEOUT_SECONDS)
-    copier = Copier()
     while events > 0:
         messages = [message for message in consumer.consume(TRANSACTION, 0.1) if message.error() is None]
         if messages:
@@ -168,14 +168,17 @@ def produce_copies(producer: Producer, copier: Copier, message: Message) -> None
 
 
 def main() -> None:
-    name, address, events, round_number = sys.argv[1:]
+    name, address, events, round_number, parties = sys.argv[1:]
     quiet()
+    copier = Copier(Trade(int(parties)))
     own_name = f"benchmark-{name}-{round_number}"
     started = time.process_time()
     if name == "confluent":
-        copy_with_confluent(address, int(events), own_name)
+        copy_with_confluent(copier, address, int(events), own_name)
+    elif name == "aiokafka":
+        asyncio.run(copy_with_aiokafka(copier, address, int(events), own_name))
     else:
-        asyncio.run((route if name == "router" else copy_with_aiokafka)(address, int(events), own_name))
+        asyncio.run(route(address, int(events), own_name))
     print(time.process_time() - started)
 
 

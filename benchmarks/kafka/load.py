@@ -11,7 +11,8 @@ from typing import Final, NamedTuple, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
-from benchmarks.kafka.scene import PARTITIONS, PARTY_TOPICS, Feeder, Scene, feed
+from benchmarks.cargo import PARTITIONS
+from benchmarks.kafka.scene import Feeder, Scene
 from router import codec
 from router.decide.ledger.identity import event_key
 from router.log.interface import Log, partition_of
@@ -40,9 +41,10 @@ class Load:
     """Used up by all loads: each event must be new to the router."""
 
     def __init__(self, scene: Scene, log: Log, rate: int) -> None:
+        self._trade = scene.trade
         self._feeder = Feeder(log)
         self._rate = rate
-        self._reader = Reader(scene.address)
+        self._reader = Reader(scene)
         self._sent: dict[tuple[bytes, str], float] = {}
         self._notices: list[Notice] = []
         self._looked = 0
@@ -64,7 +66,7 @@ class Load:
 
     async def run(self, seconds: float, enough: Callable[[], bool] = lambda: False) -> None:
         """Feed for so long, or until it is enough, at the given rate whatever becomes of it."""
-        events = list(feed(int(seconds * self._rate), Load._bills))
+        events = list(self._trade.feed(int(seconds * self._rate), Load._bills))
         Load._bills += len(events)
         began, fed = self.now(), 0
         while fed < len(events) and not enough():
@@ -80,14 +82,14 @@ class Load:
             self._sent[event_key(one).encode(), one.disposition_code] = now
         await self._feeder.append(events)
 
-    async def all_seen(self, recipients: int) -> None:
+    async def all_seen(self) -> None:
         """Until every event's notices have come, or patience ends."""
         ends = self.now() + PATIENCE_SECONDS
-        while self.now() < ends and len(self.notices()) < len(self._sent) * recipients:  # noqa: ASYNC110 - no one tells
+        while self.now() < ends and len(self.notices()) < len(self._sent) * self._trade.fan_out:  # noqa: ASYNC110 - no one tells
             await asyncio.sleep(POLL_SECONDS)
 
-    def expected(self, since: float, recipients: int) -> int:
-        return sum(sent >= since for sent in self._sent.values()) * recipients
+    def expected(self, since: float) -> int:
+        return sum(sent >= since for sent in self._sent.values()) * self._trade.fan_out
 
     def notices(self) -> list[Notice]:
         """All that have come until now."""
@@ -104,11 +106,11 @@ class Load:
 class Reader(threading.Thread):
     """Reads every party's topic from its present end, and notes when each record came."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, scene: Scene) -> None:
         super().__init__(daemon=True)
         self.ready = threading.Event()
         self.read: list[tuple[float, str, bytes, bytes]] = []
-        self._address = address
+        self._scene = scene
         self._stopped = threading.Event()
 
     def stop(self) -> None:
@@ -117,13 +119,13 @@ class Reader(threading.Thread):
     def run(self) -> None:
         consumer = Consumer(
             {
-                "bootstrap.servers": self._address,
+                "bootstrap.servers": self._scene.address,
                 "group.id": "benchmark-reader",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
             }
         )
-        partitions = [TopicPartition(name, 0) for name in PARTY_TOPICS]
+        partitions = [TopicPartition(name, 0) for name in self._scene.party_topics]
         for partition in partitions:
             partition.offset = consumer.get_watermark_offsets(partition)[1]
         consumer.assign(partitions)

@@ -13,9 +13,10 @@ from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 from rich.table import Table
 
+from benchmarks.cargo import PARTITIONS
 from benchmarks.kafka.load import Load, Notice
 from benchmarks.kafka.routers import RouterProcess
-from benchmarks.kafka.scene import PARTITIONS, PARTY_TOPICS, RECIPIENTS, Scene
+from benchmarks.kafka.scene import Scene
 from router.log.interface import Log
 
 WARM_SECONDS: Final = 2.0
@@ -70,20 +71,20 @@ async def strike(scene: Scene, log: Log, rate: int, session: int, blow: str, nam
     ):
         await asyncio.gather(survivor.assigned(share), victim.assigned(share))
         async with Load(scene, log, rate) as load:
-            struck = asyncio.create_task(deliver(blow, victim, scene.address))
+            struck = asyncio.create_task(deliver(blow, victim, scene))
             its_tasks = victim.tasks
             flows = asyncio.create_task(flowing(load, struck, its_tasks))
             await load.run(WARM_SECONDS + session / 1000 + BEYOND_SECONDS, flows.done)
             flowed = await asyncio.wait_for(flows, HELD_UP_SECONDS)
             await load.run(AFTERWARDS_SECONDS)
             victim.send(signal.SIGCONT)
-            await load.all_seen(RECIPIENTS)
+            await load.all_seen()
             at = struck.result()
             notices = [notice for notice in load.notices() if notice.sent >= at]
-            return outcome(notices, at, flowed, its_tasks, load.expected(at, RECIPIENTS))
+            return outcome(notices, at, flowed, its_tasks, load.expected(at))
 
 
-async def deliver(blow: str, victim: RouterProcess, address: str) -> float:
+async def deliver(blow: str, victim: RouterProcess, scene: Scene) -> float:
     """When the blow that counts was struck."""
     await asyncio.sleep(WARM_SECONDS)
     if blow == "SIGKILL":
@@ -93,22 +94,22 @@ async def deliver(blow: str, victim: RouterProcess, address: str) -> float:
         await asyncio.sleep(random.uniform(0.1, 0.5))
         victim.send(signal.SIGSTOP)
         at = Load.now()
-        if await asyncio.to_thread(leaves_a_transaction_open, address):
+        if await asyncio.to_thread(leaves_a_transaction_open, scene):
             return at
         victim.send(signal.SIGCONT)
 
 
-def leaves_a_transaction_open(address: str) -> bool:
+def leaves_a_transaction_open(scene: Scene) -> bool:
     """Whether a party's topic has notices that are not decided, and stays so."""
-    admin = AdminClient({"bootstrap.servers": address, "log_level": 3})
-    before = undecided(admin)
+    admin = AdminClient({"bootstrap.servers": scene.address, "log_level": 3})
+    before = undecided(admin, scene)
     time.sleep(STUCK_SECONDS)
-    return bool(before & undecided(admin))
+    return bool(before & undecided(admin, scene))
 
 
-def undecided(admin: AdminClient) -> set[tuple[str, int]]:
+def undecided(admin: AdminClient, scene: Scene) -> set[tuple[str, int]]:
     """Of the parties' topics with an open transaction, the name and the offset where it begins."""
-    partitions = [TopicPartition(name, 0) for name in PARTY_TOPICS]
+    partitions = [TopicPartition(name, 0) for name in scene.party_topics]
     ends = []
     for isolation in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED):
         asked = admin.list_offsets({one: OffsetSpec.latest() for one in partitions}, isolation_level=isolation)
