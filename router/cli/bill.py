@@ -9,19 +9,26 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli import show
-from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
+from router.cli.session import (
+    BillArgument,
+    Format,
+    FormatOption,
+    Session,
+    console,
+    emit,
+    hint_if_behind,
+    run,
+    say,
+    session_of,
+)
 from router.desk.settling import Confirmed, confirm
 from router.desk.views import BillView, Explained, bill_fields, explain, key_from, read_bill
 
 app = typer.Typer(no_args_is_help=True, help="Show a bill, or settle what is in doubt about it.")
 
-Bill = Annotated[
-    list[str], typer.Argument(metavar="BILL", help="As NVXAHBL000012345, or SCAC and number as two words.")
-]
-
 
 @app.command("show")
-def show_bill(context: typer.Context, bill: Bill, form: FormatOption = Format.TABLE) -> None:
+def show_bill(context: typer.Context, bill: BillArgument, form: FormatOption = Format.TABLE) -> None:
     """A bill's status now, its holds and releases, what is known of it, who was told, and its history.
 
     Example:  [bold]snp-router bill show NVXAHBL000012345[/bold]
@@ -38,7 +45,7 @@ def show_bill(context: typer.Context, bill: Bill, form: FormatOption = Format.TA
 @app.command("confirm")
 def confirm_bill(
     context: typer.Context,
-    bill: Bill,
+    bill: BillArgument,
     by: Annotated[str, typer.Option(help="Who says so.")],
     reason: Annotated[str, typer.Option(help="On what ground.")],
     event: Annotated[
@@ -65,7 +72,7 @@ def confirm_bill(
     say("`snp-router run` applies it and tells the parties")
 
 
-def explain_bill(context: typer.Context, bill: Bill, form: FormatOption = Format.TABLE) -> None:
+def explain_bill(context: typer.Context, bill: BillArgument, form: FormatOption = Format.TABLE) -> None:
     """Who is told of a bill and by which rule, who is not and why, and what it waits for.
 
     Example:  [bold]snp-router explain NVXAHBL000012345[/bold]
@@ -116,12 +123,11 @@ def _explained_fields(view: BillView, explained: list[Explained]) -> dict[str, A
 
 
 def explained_table(key: str, explained: list[Explained]) -> Table:
-    rows = Table(title=f"who is told of {key}", title_justify="left", box=None, pad_edge=False, header_style="dim")
-    for name in ("party", "told", "as", "by rule", "last notice, or why not"):
-        rows.add_column(name, overflow="fold")
-    for one in explained:
-        last = one.last_notice
-        why = show.kind_text(last["kind"]) if last else one.reason or ""
-        mark = Text("yes", "green") if one.told else Text("no", "red")
-        rows.add_row(one.recipient, mark, "\n".join(one.roles), "\n".join(one.rules), why)
-    return rows
+    headings = ("party", "told", "as", "by rule", "last notice, or why not")
+    return show.grid(headings, map(_explained_cells, explained), f"who is told of {key}")
+
+
+def _explained_cells(one: Explained) -> tuple[str | Text, ...]:
+    why = show.kind_text(one.last_notice["kind"]) if one.last_notice else one.reason or ""
+    mark = Text("yes", "green") if one.told else Text("no", "red")
+    return one.recipient, mark, "\n".join(one.roles), "\n".join(one.rules), why

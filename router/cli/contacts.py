@@ -6,12 +6,11 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
-from router.clock import iso, now_milliseconds
+from router.cli.show import grid
 from router.desk.contacts import CALLS_THERE, NO_SAILING, PORT_NOT_KNOWN, Contact, contacts
 from router.engine.registrar import read_registry
 from router.errors import UsageError
@@ -49,7 +48,7 @@ def list_contacts(
     rows = run(_read(session_of(context), port_code(port)))
     if html is not None:
         groups = [(heading, [_fields(row) for row in found]) for heading, found in _groups(rows, port)]
-        write_page(html, "contacts", port=port, printed_at=iso(now_milliseconds() // 1000 * 1000), groups=groups)
+        write_page(html, "contacts", port=port, groups=groups)
     elif form is Format.JSON:
         for row in rows:
             sailings = [sailing.sailing_id for sailing in row.sailings]
@@ -74,12 +73,7 @@ def contacts_text(rows: list[Contact], port: str) -> RenderableType:
     parts: list[RenderableType] = [Text(f"24-hour contacts for do-not-loads and holds, port {port}", "bold")]
     for heading, found in _groups(rows, port):
         if found:
-            table = Table(title=heading, title_justify="left", box=None, pad_edge=False, header_style="dim")
-            for name in COLUMNS:
-                table.add_column(name, overflow="fold")
-            for row in found:
-                table.add_row(*_cells(row))
-            parts += [Text(), table]
+            parts += [Text(), grid(COLUMNS, map(_cells, found), heading)]
     return Group(*parts)
 
 

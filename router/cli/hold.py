@@ -6,7 +6,18 @@ from typing import Annotated, Final
 
 import typer
 
-from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
+from router.cli.session import (
+    BillArgument,
+    Format,
+    FormatOption,
+    Session,
+    console,
+    emit,
+    hint_if_behind,
+    run,
+    say,
+    session_of,
+)
 from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.manual import Relayed, relay
@@ -18,108 +29,57 @@ from router.plain import plain_value
 
 app = typer.Typer(no_args_is_help=True, help="Place or lift a hold that CBP relayed by phone, e-mail or on paper.")
 
-MANUAL_CODE: Final = "the hold's code, such as 6H for a do-not-load"
+ACTIONS: Final = {"place": PLACE, "lift": LIFT, "release": RELEASE}
+"""By the command's name."""
 
-Bill = Annotated[
-    list[str], typer.Argument(metavar="BILL", help="As NVXAHBL000012345, or SCAC and number as two words.")
-]
-By = Annotated[str, typer.Option(help="Who of us enters it.")]
-Container = Annotated[str | None, typer.Option(metavar="NUMBER", help="Of this container only; else of the bill.")]
-Quantity = Annotated[int | None, typer.Option(metavar="PIECES", help="Of so many pieces; else of all.")]
-SaidAt = Annotated[
-    str | None, typer.Option(metavar="TIME", help="When CBP said so (now). ISO 8601; Eastern without an offset.")
-]
-Channel = Annotated[str, typer.Option(metavar="WAY", help="phone, e-mail or paper.")]
-Source = Annotated[str | None, typer.Option(help="Who at CBP said so.")]
-Ticket = Annotated[str | None, typer.Option(help="CBP's ticket number.")]
+PLACE_HELP: Final = """Place a hold or do-not-load that CBP relayed by hand. Its parties are told at once.
 
+Example:  [bold]snp-router hold place NVXAHBL000012345 --code 6H --by "J. Doe" --source "CBP Los Angeles"[/bold]
 
-@app.command("place")
-def place(
-    context: typer.Context,
-    bill: Bill,
-    code: Annotated[str, typer.Option(help=f"It is {MANUAL_CODE}.")],
-    by: By,
-    container: Container = None,
-    quantity: Quantity = None,
-    said_at: SaidAt = None,
-    channel: Channel = "phone",
-    source: Source = None,
-    ticket: Ticket = None,
-    form: FormatOption = Format.TABLE,
-) -> None:
-    """Place a hold or do-not-load that CBP relayed by hand. Its parties are told at once.
+CBP's own message, when it comes, confirms it and is not told twice.
+"""
+LIFT_HELP: Final = """Lift what was placed by hand. A hold that CBP sent electronically stands until CBP lifts it there.
 
-    Example:  [bold]snp-router hold place NVXAHBL000012345 --code 6H --by "J. Doe" --source "CBP Los Angeles"[/bold]
-
-    CBP's own message, when it comes, confirms it and is not told twice.
-    """
-    _relay(context, PLACE, bill, code, by, container, quantity, said_at, channel, source, ticket, form)
+Example:  [bold]snp-router hold lift NVXAHBL000012345 --code 6H --by "J. Doe" --source "CBP Los Angeles"[/bold]
+"""
 
 
-@app.command("lift")
-def lift(
-    context: typer.Context,
-    bill: Bill,
-    by: By,
-    code: Annotated[
-        str | None, typer.Option(help="The hold's code or its removal's; else every hold by hand in its scope.")
-    ] = None,
-    container: Container = None,
-    quantity: Quantity = None,
-    said_at: SaidAt = None,
-    channel: Channel = "phone",
-    source: Source = None,
-    ticket: Ticket = None,
-    form: FormatOption = Format.TABLE,
-) -> None:
-    """Lift what was placed by hand. A hold that CBP sent electronically stands until CBP lifts it there.
-
-    Example:  [bold]snp-router hold lift NVXAHBL000012345 --code 6H --by "J. Doe" --source "CBP Los Angeles"[/bold]
-    """
-    _relay(context, LIFT, bill, code, by, container, quantity, said_at, channel, source, ticket, form)
-
-
+# One function for the three: they ask the same, and the command's name says which it is. Its own words are `release`'s.
+@app.command("place", help=PLACE_HELP)
+@app.command("lift", help=LIFT_HELP)
 def release(
     context: typer.Context,
-    bill: Bill,
-    by: By,
-    code: Annotated[str | None, typer.Option(help="The release's code (1C).")] = None,
-    container: Container = None,
-    quantity: Quantity = None,
-    said_at: SaidAt = None,
-    channel: Channel = "phone",
-    source: Source = None,
-    ticket: Ticket = None,
+    bill: BillArgument,
+    by: Annotated[str, typer.Option(help="Who of us enters it.")],
+    code: Annotated[
+        str | None,
+        typer.Option(
+            help="Such as 6H for a do-not-load. `place` needs it; `lift` takes a removal's too, and without it lifts "
+            "every hold by hand in its scope; a release is 1C without it."
+        ),
+    ] = None,
+    container: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Of this container only; else of the bill.")
+    ] = None,
+    quantity: Annotated[int | None, typer.Option(metavar="PIECES", help="Of so many pieces; else of all.")] = None,
+    said_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When CBP said so (now). ISO 8601; Eastern without an offset.")
+    ] = None,
+    channel: Annotated[str, typer.Option(metavar="WAY", help="phone, e-mail or paper.")] = "phone",
+    source: Annotated[str | None, typer.Option(help="Who at CBP said so.")] = None,
+    ticket: Annotated[str | None, typer.Option(help="CBP's ticket number.")] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Enter a release that CBP relayed by phone, e-mail or on paper. It never beats a hold that CBP sent.
 
     Example:  [bold]snp-router release NVXAHBL000012345 --by "J. Doe" --channel e-mail --ticket 4711[/bold]
     """
-    _relay(context, RELEASE, bill, code, by, container, quantity, said_at, channel, source, ticket, form)
-
-
-def _relay(
-    context: typer.Context,
-    action: str,
-    bill: list[str],
-    code: str | None,
-    by: str,
-    container: str | None,
-    quantity: int | None,
-    said_at: str | None,
-    channel: str,
-    source: str | None,
-    ticket: str | None,
-    form: Format,
-) -> None:
     now = now_milliseconds()
     scac, number = split_bill_key(key_from(bill))
     fields = {
-        "scac": scac, "bill_of_lading": number, "action": action, "code": code, "by": by, "container": container,
-        "quantity": quantity, "said_at": said_at if said_at is not None else now, "channel": channel,
-        "source": source, "ticket": ticket,
+        "scac": scac, "bill_of_lading": number, "action": ACTIONS[context.info_name or ""], "code": code, "by": by,
+        "container": container, "quantity": quantity, "said_at": said_at if said_at is not None else now,
+        "channel": channel, "source": source, "ticket": ticket,
     }  # fmt: skip
     _report(run(_enter(session_of(context), checked(ManualForm, fields), now)), form)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from router.cli.exit_codes import ExitCode
-from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.cli.session import Format, FormatOption, Session, console, emit, problem_fields, run, say, session_of
 from router.clock import now_milliseconds
 from router.engine.checking import refused_claims
 from router.engine.ingesting import Taken, chunks_of, files_in, name_of, take_in_filings
@@ -139,8 +139,7 @@ def _finish(kind: str, done: Changes | int, problems: list[InputError], notes: l
     """Say what changed and what was wrong; end with the code for problems if there were any."""
     if form is Format.JSON:
         changes = done._asdict() if isinstance(done, Changes) else {"taken_in": done}
-        wrong = [{"place": problem.place, "reason": problem.reason} for problem in problems]
-        emit({"imported": kind, **changes, "problems": wrong, "notes": notes})
+        emit({"imported": kind, **changes, "problems": problem_fields(problems), "notes": notes})
     else:
         console().print(f"{kind}: {_words(done)}")
         for note in notes:

@@ -11,7 +11,7 @@ from router.cli import show
 from router.cli.contacts import port_code
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
-from router.clock import iso, now_milliseconds
+from router.clock import now_milliseconds
 from router.desk.checklist import SOURCE, Step, checklist
 from router.desk.outages import OutageView, change, declare, end, outage_fields, read_outages
 from router.desk.paper import read_paper_bills
@@ -119,9 +119,8 @@ def list_outages(
     views = run(_read(session_of(context)))
     rows = [outage_fields(view) for view in views if everything or view.outage.ended_at is None]
     if html is not None:
-        title, printed_at = "Outages" if everything else "Outages now", iso(now_milliseconds() // 1000 * 1000)
-        shown = show.plain_rows(COLUMNS, rows)
-        write_page(html, "table", title=title, printed_at=printed_at, note=None, rows=shown)
+        title = "Outages" if everything else "Outages now"
+        write_page(html, "table", title=title, note=None, rows=show.plain_rows(COLUMNS, rows))
     elif form is Format.JSON:
         for row in rows:
             emit(row)
@@ -146,8 +145,7 @@ def print_checklist(
     now = now_milliseconds()
     steps = run(_checklist(session_of(context), port_code(port), carrier.upper() if carrier else None, now))
     if html is not None:
-        printed_at = iso(now // 1000 * 1000)
-        write_page(html, "checklist", port=port, carrier=carrier, source=SOURCE, printed_at=printed_at, steps=steps)
+        write_page(html, "checklist", port=port, carrier=carrier, source=SOURCE, steps=steps)
     elif form is Format.JSON:
         for step in steps:
             emit({"who": step.who, "what": step.what, "fields": {field.name: field.value for field in step.fields}})

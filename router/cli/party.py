@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from router.cli.exit_codes import ExitCode
-from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.cli.session import Format, FormatOption, ScacArgument, Session, console, emit, run, say, session_of
+from router.cli.show import grid
 from router.codec import encode_value
 from router.desk.certification import Standing, change_status, read_standing
 from router.desk.views import find_party
@@ -18,11 +18,9 @@ from router.plain import plain_value
 
 app = typer.Typer(no_args_is_help=True, help="Open or close a party's tap, or say where it stands.")
 
-Scac = Annotated[str, typer.Argument(metavar="SCAC", help="An alias will do.")]
-
 
 @app.command("show")
-def show(context: typer.Context, scac: Scac, form: FormatOption = Format.TABLE) -> None:
+def show(context: typer.Context, scac: ScacArgument, form: FormatOption = Format.TABLE) -> None:
     """A party as registered, and how many of its samples it has read.
 
     Example:  [bold]snp-router party show SLTC[/bold]
@@ -39,7 +37,7 @@ def show(context: typer.Context, scac: Scac, form: FormatOption = Format.TABLE) 
 
 
 @app.command("live")
-def live(context: typer.Context, scac: Scac) -> None:
+def live(context: typer.Context, scac: ScacArgument) -> None:
     """Open the tap: the status now of its open bills, then everything.
 
     Example:  [bold]snp-router party live SLTC[/bold]
@@ -53,7 +51,7 @@ def live(context: typer.Context, scac: Scac) -> None:
 
 
 @app.command("suspend")
-def suspend(context: typer.Context, scac: Scac) -> None:
+def suspend(context: typer.Context, scac: ScacArgument) -> None:
     """Close the tap: nothing is written for it, its bills wait (`snp-router waiting`) until it is live again.
 
     Example:  [bold]snp-router party suspend SLTC[/bold]
@@ -64,7 +62,7 @@ def suspend(context: typer.Context, scac: Scac) -> None:
     console().print(f"{party.scac} is suspended{'' if changed else ' already'}")
 
 
-def certify(context: typer.Context, scac: Scac, form: FormatOption = Format.TABLE) -> None:
+def certify(context: typer.Context, scac: ScacArgument, form: FormatOption = Format.TABLE) -> None:
     """Whether a party has read all of its samples. Ends with 1 if not.
 
     Example:  [bold]snp-router certify SLTC[/bold]
@@ -87,14 +85,11 @@ def _print(standing: Standing) -> None:
         hint = "`snp-router run` writes them" if party.status == "certifying" else f"it is {party.status}"
         say(f"{party.scac} has no samples: {hint}")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("sample", "kind", "status", "read", "an example of"):
-        table.add_column(name, overflow="fold")
-    for sample in standing.samples:
-        table.add_row(
-            sample.name, sample.kind, sample.status or "", "yes" if sample.read else Text("no", "red"), sample.says
-        )
-    console().print(table)
+    rows = (
+        (sample.name, sample.kind, sample.status or "", "yes" if sample.read else Text("no", "red"), sample.says)
+        for sample in standing.samples
+    )
+    console().print(grid(("sample", "kind", "status", "read", "an example of"), rows))
     read = sum(sample.read for sample in standing.samples)
     console().print(f"{party.scac} has read {read} of {len(standing.samples)}")
     if standing.receipt.unknown:

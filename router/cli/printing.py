@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router.cli.session import say
+from router.clock import MILLISECONDS, iso, now_milliseconds
 from router.errors import UsageError
 from router.harmless import harmless
 
@@ -21,8 +22,9 @@ HtmlOption = Annotated[
 
 
 def write_page(path: Path, template: str, **fields: Any) -> None:
-    """The page that `template` makes of the fields. Raises UsageError where the file can't be written."""
-    page = _environment().get_template(f"{template}.html.j2").render(**fields)
+    """The page that `template` makes of the fields, dated now. Raises UsageError where the file can't be written."""
+    printed_at = iso(now_milliseconds() // MILLISECONDS * MILLISECONDS)
+    page = _environment().get_template(f"{template}.html.j2").render(printed_at=printed_at, **fields)
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:

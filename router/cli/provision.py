@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from router.cli.exit_codes import ExitCode
-from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.cli.session import Format, FormatOption, ScacArgument, Session, console, emit, run, say, session_of
 from router.errors import UsageError
 from router.provision.passwords import Handover, to_command, to_file
 
@@ -72,7 +72,7 @@ def apply(
 @app.command()
 def revoke(
     context: typer.Context,
-    scac: Annotated[str, typer.Argument(metavar="SCAC", help="The party; an alias will do.")],
+    scac: ScacArgument,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Cut a party off at once: its rights, its user; it is registered as suspended. Its topic stays.

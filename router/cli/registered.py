@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.cli.show import grid
 from router.codec import encode_value
 from router.decide.recipients.registry import Registry
 from router.engine.registrar import read_registry
@@ -52,12 +52,7 @@ def _print(
     if not values:
         say(f"no {what} are registered yet: `snp-router import {what} FILE`")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+    console().print(grid(columns, rows))
 
 
 def _party_cells(party: Party, registry: Registry) -> Sequence[str | Text]:

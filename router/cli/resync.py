@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.cli.session import Format, FormatOption, ScacArgument, Session, console, emit, run, say, session_of
 from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.requests import ask_resync
@@ -16,7 +16,7 @@ from router.plain import plain_value
 
 def resync(
     context: typer.Context,
-    party: Annotated[str, typer.Argument(metavar="SCAC", help="The party; an alias will do.")],
+    party: ScacArgument,
     by: Annotated[str, typer.Option(help="Who asks.")],
     form: FormatOption = Format.TABLE,
 ) -> None:

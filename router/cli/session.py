@@ -25,6 +25,7 @@ from router import topics
 from router.desk.views import NotFoundError
 from router.engine.progress import unrouted
 from router.engine.registrar import prepare
+from router.errors import InputError
 from router.harmless import harmless
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
@@ -44,6 +45,10 @@ class Format(StrEnum):
 FormatOption = Annotated[
     Format, typer.Option("--format", help="For people, or one JSON object a line and nothing else on standard output.")
 ]
+BillArgument = Annotated[
+    list[str], typer.Argument(metavar="BILL", help="As NVXAHBL000012345, or SCAC and number as two words.")
+]
+ScacArgument = Annotated[str, typer.Argument(metavar="SCAC", help="The party; an alias will do.")]
 
 
 class PlainConsole(Console):
@@ -65,6 +70,11 @@ def console(*, stderr: bool = False) -> Console:
 def emit(fields: dict[str, Any]) -> None:
     """One JSON object as one line on standard output."""
     typer.echo(json_line(fields))
+
+
+def problem_fields(problems: Iterable[InputError]) -> list[dict[str, str]]:
+    """What could not be read, for `emit`."""
+    return [{"place": problem.place, "reason": problem.reason} for problem in problems]
 
 
 def say(text: str) -> None:

@@ -141,12 +141,21 @@ def line(columns: Sequence[Column], fields: Fields, width: int | None = None) ->
     return text
 
 
-def table(columns: Sequence[Column], rows: Iterable[Fields], title: str | None = None) -> Table:
+def grid(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], title: str | None = None) -> Table:
+    """Cells under their headings; a cell that is too long goes on below."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        made.add_column(column.name, no_wrap=column.width is not None, overflow="fold")
-    for fields in rows:
-        made.add_row(*(column.cell(fields) for column in columns))
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    for cells in rows:
+        made.add_row(*cells)
+    return made
+
+
+def table(columns: Sequence[Column], rows: Iterable[Fields], title: str | None = None) -> Table:
+    cells = ([column.cell(fields) for column in columns] for fields in rows)
+    made = grid([column.name for column in columns], cells, title)
+    for shown, column in zip(made.columns, columns, strict=True):
+        shown.no_wrap = column.width is not None
     return made
 
 
@@ -223,14 +232,12 @@ def _identifiers(bill: Fields) -> Table:
 
 
 def _told_table(bill: Fields) -> Table:
-    rows = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("told", "as", "last notice", "at", "notice id"):
-        rows.add_column(name)
-    for told in bill["told"]:
-        last = told["last_notice"]
-        roles = ", ".join(told["roles"])
-        rows.add_row(told["recipient"], roles, kind_text(last["kind"]), moment(last["at"]), last["notice_id"])
-    return rows
+    rows = (
+        (told["recipient"], ", ".join(told["roles"]), kind_text(last["kind"]), moment(last["at"]), last["notice_id"])
+        for told in bill["told"]
+        for last in [told["last_notice"]]
+    )
+    return grid(("told", "as", "last notice", "at", "notice id"), rows)
 
 
 def timeline_table(entries: Iterable[Fields]) -> Table:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.cli.show import grid
 from router.clock import MINUTE, iso, now_milliseconds
 from router.desk.alerts import Alert, Raised, alert_for, settle_alerts
 from router.desk.receipts import DO_NOT_LOAD, HELD, NOT_DELIVERABLE, Stop, Unread, read_unread, sentence
@@ -87,14 +87,14 @@ def _print(found: Sequence[Unread], now: int) -> None:
     if not behind:
         console().print("everything that can be followed has been read")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("party", "do-not-loads", "holds", "no longer deliverable", "oldest", "notices in all", "call"):
-        table.add_column(name, overflow="fold")
-    for one in behind:
-        oldest = f"{max(stop.age(now) for stop in one.stops.values()) // MINUTE} min" if one.stops else ""
-        counts = (str(one.count(kind) or "") for kind in (DO_NOT_LOAD, HELD, NOT_DELIVERABLE))
-        table.add_row(one.party.scac, *counts, oldest, str(one.notices), one.party.contact_phone or "")
-    console().print(table)
+    headings = ("party", "do-not-loads", "holds", "no longer deliverable", "oldest", "notices in all", "call")
+    console().print(grid(headings, (_cells(one, now) for one in behind)))
+
+
+def _cells(one: Unread, now: int) -> tuple[str, ...]:
+    oldest = f"{max(stop.age(now) for stop in one.stops.values()) // MINUTE} min" if one.stops else ""
+    counts = (str(one.count(kind) or "") for kind in (DO_NOT_LOAD, HELD, NOT_DELIVERABLE))
+    return one.party.scac, *counts, oldest, str(one.notices), one.party.contact_phone or ""
 
 
 def _fields(one: Unread, stops: Sequence[Stop], now: int) -> dict[str, Any]:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
-from pydantic import TypeAdapter, ValidationError
-from rich.table import Table
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import (
     Format,
     FormatOption,
+    ScacArgument,
     Session,
     configure_log_lines,
     console,
@@ -22,13 +21,14 @@ from router.cli.session import (
     say,
     session_of,
 )
+from router.cli.show import grid
 from router.clock import now_milliseconds
 from router.desk.receipts import Receipt
 from router.desk.views import find_party
 from router.engine.audit import Deed, deed_output, machine_user
 from router.engine.registrar import read_registry
 from router.errors import UsageError
-from router.feeds.forms import Moment
+from router.feeds.by_hand import moment_of
 from router.log.interface import Log
 from router.model.registry import Party
 from router.plain import plain
@@ -38,8 +38,6 @@ from router.webhooks.state import WebhookOrder, WebhookState, order_output, read
 app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka, and see how far each is.")
 
 NOBODY: Final = "no party has a webhook_url: give it one in the parties' table, then `snp-router import parties FILE`"
-
-Scac = Annotated[str, typer.Argument(metavar="SCAC", help="An alias will do.")]
 
 
 @app.command("run")
@@ -118,20 +116,20 @@ def _print(found: Sequence[tuple[WebhookState, int, Party]]) -> None:
     if not found:
         say(NOBODY)
         return
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("party", "state", "delivered up to", "waiting", "refused", "failing since", "last error"):
-        table.add_column(name, overflow="fold")
-    for state, waiting, party in found:
-        shown = _fields(state, waiting, party)
-        last = "" if state.delivered_notice is None else f"{shown['delivered_at']} {state.delivered_notice}"
-        error = state.disabled or (state.last_error if state.failing_since or state.refused else "") or ""
-        cells = (last, str(waiting), str(len(state.refused) or ""), shown["failing_since"] or "", error)
-        table.add_row(party.scac, shown["state"], *cells)
-    console().print(table)
+    headings = ("party", "state", "delivered up to", "waiting", "refused", "failing since", "last error")
+    console().print(grid(headings, (_cells(*one) for one in found)))
+
+
+def _cells(state: WebhookState, waiting: int, party: Party) -> tuple[str, ...]:
+    shown = _fields(state, waiting, party)
+    last = "" if state.delivered_notice is None else f"{shown['delivered_at']} {state.delivered_notice}"
+    error = state.disabled or (state.last_error if state.failing_since or state.refused else "") or ""
+    counts = (str(waiting), str(len(state.refused) or ""))
+    return party.scac, shown["state"], last, *counts, shown["failing_since"] or "", error
 
 
 @app.command("pause")
-def pause(context: typer.Context, scac: Scac) -> None:
+def pause(context: typer.Context, scac: ScacArgument) -> None:
     """Post nothing more to a party; what comes waits.
 
     Example:  [bold]snp-router webhooks pause NVXA[/bold]
@@ -140,7 +138,7 @@ def pause(context: typer.Context, scac: Scac) -> None:
 
 
 @app.command("resume")
-def resume(context: typer.Context, scac: Scac) -> None:
+def resume(context: typer.Context, scac: ScacArgument) -> None:
     """Go on posting, at once; also takes up an endpoint that was given up or said 410 Gone.
 
     Example:  [bold]snp-router webhooks resume NVXA[/bold]
@@ -151,24 +149,20 @@ def resume(context: typer.Context, scac: Scac) -> None:
 @app.command("replay")
 def replay(
     context: typer.Context,
-    scac: Scac,
+    scac: ScacArgument,
     since: Annotated[str, typer.Option("--from", metavar="TIME", help="ISO 8601, Eastern where it has no offset.")],
 ) -> None:
     """Post again all that was written for a party since a moment, under the same ids. Nothing is ever skipped by it.
 
     Example:  [bold]snp-router webhooks replay NVXA --from 2026-07-14T08:00[/bold]
     """
-    try:
-        moment: int = TypeAdapter(Moment).validate_python(since)
-    except ValidationError as error:
-        raise UsageError(f"--from {since!r} is no time in ISO 8601, such as 2026-07-14T08:12") from error
-    _order(context, scac, f"begins again with {since}", replay_from=moment)
+    _order(context, scac, f"begins again with {since}", replay_from=moment_of("from", since))
 
 
 @app.command("secret")
 def secret(
     context: typer.Context,
-    scac: Scac,
+    scac: ScacArgument,
     finish: Annotated[
         bool, typer.Option("--finish", help="The party has changed over: only the newest secret signs from now on.")
     ] = False,
