@@ -223,7 +223,11 @@ def test_whatever_stands_in_the_settings_the_command_ends_with_a_message(command
 
 def test_an_import_of_very_many_parties_with_very_many_aliases_ends(command: Command) -> None:
     names = ["".join(letters) for letters in itertools.islice(itertools.product("ABCDEFGHIJ", repeat=4), 3000)]
-    rows = [f"{name},{';'.join(names[1000:]) if name == 'AAAA' else ''}\n" for name in names[:1000]]
+    aliases = [names[start : start + 100] for start in range(1000, 3000, 100)]
+    rows = [
+        f"{name},{';'.join(of_party)}\n"
+        for name, of_party in itertools.zip_longest(names[:1000], aliases, fillvalue=())
+    ]
     done = command("import", "parties", command.write("parties.csv", "scac,aliases\n" + "".join(rows)))
     assert "1000 added" in done.stdout
     clash = command.write("clash.csv", "scac,aliases\nZZZZ,AAAB;AAAC\n")

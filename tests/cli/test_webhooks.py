@@ -34,7 +34,7 @@ def test_status_says_what_waits_and_an_order_needs_a_webhook(command: Command) -
     assert (one["party"], one["state"], one["waiting"]) == ("NVXA", "nothing posted yet", 0)
     assert "webhook of NVXA is paused" in command("webhooks", "pause", "NVXA").stdout
     assert "SLTC has no webhook_url" in command("webhooks", "resume", "SLTC", code=2).stderr
-    assert "no time in ISO 8601" in command("webhooks", "replay", "NVXA", "--from", "yesterday", code=2).stderr
+    assert "not a time in ISO 8601" in command("webhooks", "replay", "NVXA", "--from", "yesterday", code=2).stderr
 
 
 def test_a_url_with_a_password_in_it_is_refused(command: Command) -> None:
