@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ def handle(kind: str, notice: dict[str, Any]) -> None:
         pass  # nothing that was stopped may go, unless notice["authorises"] names something
     elif kind == "Release":
         pass  # the whole bill may be delivered at its place now
-    print(json.dumps({"type": kind, "notice": notice}, default=str))  # noqa: T201
+    print(json.dumps({"type": kind, "notice": notice}, default=str), flush=True)  # noqa: T201
 
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -73,7 +75,10 @@ def main() -> None:
     parser.add_argument("--password-file", type=Path, required=True)
     parser.add_argument("--ca-file", type=Path, help="PEM; given: TLS")
     parser.add_argument("--number", type=int, help="stop after so many")
-    read(parser.parse_args())
+    options = parser.parse_args()
+    print(f"reading the notices of {options.party}; Ctrl-C stops", file=sys.stderr)  # noqa: T201
+    with suppress(KeyboardInterrupt):
+        read(options)
 
 
 if __name__ == "__main__":

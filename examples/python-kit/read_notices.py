@@ -6,9 +6,11 @@ import argparse
 import asyncio
 import dataclasses
 import json
+import sys
 from pathlib import Path
 
 from router.client import Change, Hold, Notice, Release, notices
+from router.errors import RouterError
 
 
 def handle(notice: Notice) -> None:
@@ -21,7 +23,7 @@ def handle(notice: Notice) -> None:
         case Release():
             pass  # the whole bill may be delivered at its place now
     fields = dataclasses.asdict(notice)
-    print(json.dumps({"type": type(notice).__name__, "notice": fields}, default=str))  # noqa: T201
+    print(json.dumps({"type": type(notice).__name__, "notice": fields}, default=str), flush=True)  # noqa: T201
 
 
 async def read(options: argparse.Namespace) -> None:
@@ -51,7 +53,14 @@ def main() -> None:
     parser.add_argument("--password-file", type=Path)
     parser.add_argument("--ca-file", type=Path, help="PEM; given: TLS")
     parser.add_argument("--number", type=int, help="stop after so many")
-    asyncio.run(read(parser.parse_args()))
+    options = parser.parse_args()
+    print(f"reading the notices of {options.party}; Ctrl-C stops", file=sys.stderr)  # noqa: T201
+    try:
+        asyncio.run(read(options))
+    except RouterError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        pass
 
 
 if __name__ == "__main__":
