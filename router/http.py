@@ -10,6 +10,7 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from router.errors import UsageError
 
@@ -17,6 +18,8 @@ MOST_CONNECTIONS: Final = 1000
 """Beyond, a request is answered with 503: what is open costs memory."""
 
 KEEP_ALIVE_SECONDS: Final = 30
+REQUEST_SECONDS = 30.0
+"""Who has not asked anything whole for so long is let go, however slowly it goes on asking."""
 DRAIN_SECONDS: Final = 2
 MOST_PORT: Final = 65535
 
@@ -27,6 +30,27 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _Protocol(H11Protocol):
+    """Holds no place for who connects and sends no request, or one byte of it now and then: uvicorn alone would."""
+
+    _answered: RequestResponseCycle | None = None
+    """The request that was the last one at the last look."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(REQUEST_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self.transport.is_closing():
+            return
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self.cycle is self._answered:
+            self.transport.close()
+            return
+        self._answered = self.cycle
+        self.loop.call_later(REQUEST_SECONDS, self._look)
 
 
 @asynccontextmanager
@@ -40,6 +64,9 @@ async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
         app,
         host=host,
         port=port,
+        http=_Protocol,
+        ws="none",
+        proxy_headers=False,  # uvicorn would believe whoever connects from this machine who the client is
         lifespan="on",
         access_log=False,
         log_config=None,

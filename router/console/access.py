@@ -5,6 +5,7 @@ Sessions live in memory: a restart of the console logs everybody out, and nothin
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 import time
@@ -130,6 +131,8 @@ class Access:
         self.users = Users(settings.users_file)
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
+        self.one_at_a_time = asyncio.Lock()
+        """For logging in: hashing takes a core, and tries are counted one after the other."""
         self._proxies = tuple(ip_network(address) for address in settings.proxy_addresses)
 
     def session_of(self, request: Request) -> Session | None:
@@ -153,6 +156,12 @@ class Access:
         if token not in self._sessions:
             self._keep(token, User(name, role))
         return self._sessions[token]
+
+    def lasts(self, request: Request) -> bool:
+        """Whether who asked is still in: of a page that stays open."""
+        with suppress(UsageError):
+            return self.session_of(request) is not None
+        return False
 
     def log_in(self, name: str, password: str) -> str | None:
         """A new session's token, never one that a browser brought along; None: wrong. Raises UsageError while the name

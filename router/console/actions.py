@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from router.clock import now_milliseconds
 from router.console.access import csrf_ok
-from router.console.page import desk_of, session_of
+from router.console.page import desk_of, form_of, session_of
 from router.desk.manual import relay
 from router.desk.outages import declare, end
 from router.desk.requests import ask_resync
@@ -26,6 +26,8 @@ from router.model.bill import split_bill_key
 LONGEST_FIELD: Final = 200_000
 """Characters; a corrected dead letter is the longest."""
 
+MOST_FIELDS: Final = 30
+
 Fields = Mapping[str, str]
 Act = Callable[[Request, Fields], Awaitable[str]]
 """Does what is asked; gives the page to go to then."""
@@ -36,8 +38,7 @@ def _action(act: Act) -> Callable[[Request], Awaitable[Response]]:
         session = session_of(request)
         if not session.user.may_act:
             raise HTTPException(HTTPStatus.FORBIDDEN, "a viewer reads; this needs an operator")
-        given = await request.form(max_files=0, max_fields=30)
-        fields = {name: str(value).strip() for name, value in given.items()}
+        fields = {name: value.strip() for name, value in (await form_of(request, MOST_FIELDS)).items()}
         if not csrf_ok(session, fields.get("csrf", "")):
             raise HTTPException(HTTPStatus.FORBIDDEN, "the form is too old, or was sent from another page: reload it")
         if any(len(value) > LONGEST_FIELD for value in fields.values()):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -25,6 +27,8 @@ HERE: Final = Path(__file__).parent
 
 LARGEST_FORM: Final = 256 * 1024
 """Bytes of a request's body: a corrected dead letter is the largest there is."""
+FORM_SECONDS: Final = 30.0
+"""For the whole of a body."""
 LONGEST_QUERY: Final = 2048
 LONGEST_PATH: Final = 512
 
@@ -42,6 +46,8 @@ SHIELD: Final = (
 OPEN_PATHS: Final = ("/login", "/static/")
 """What needs no log-in."""
 
+_log = structlog.get_logger(__name__)
+
 
 def console_app(desk: Desk) -> Starlette:
     app = Starlette(
@@ -54,6 +60,7 @@ def console_app(desk: Desk) -> Starlette:
         middleware=[Middleware(Shield), Middleware(Gate, desk=desk)],
         exception_handlers=dict.fromkeys((HTTPException, UsageError, LogError), _refused),
     )
+    app.router.redirect_slashes = False  # such a redirect goes where the request's Host header says
     app.state.desk = desk
     return app
 
@@ -79,16 +86,22 @@ class Shield:
         if len(scope["query_string"]) > LONGEST_QUERY or len(scope["raw_path"]) > LONGEST_PATH:
             await Response("the address is too long", HTTPStatus.REQUEST_URI_TOO_LONG)(scope, receive, shielded)
         else:
-            await self._app(scope, _limited(receive), shielded)
+            await self._app(scope, _limited(receive) if scope["method"] == "POST" else receive, shielded)
 
 
 def _limited(receive: Receive) -> Receive:
-    """The same body, cut off where it grows beyond the limit."""
+    """The same body, cut off where it grows beyond the limit or is too slow. Bodies of what is only looked at are not
+    read."""
     size = 0
+    until = asyncio.get_running_loop().time() + FORM_SECONDS
 
     async def limited() -> Message:
         nonlocal size
-        message = await receive()
+        try:
+            async with asyncio.timeout_at(until):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "the form did not come whole") from None
         size += len(message.get("body", b""))
         if size > LARGEST_FORM:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a form has at most {LARGEST_FORM} bytes")
@@ -108,7 +121,13 @@ class Gate:
             await self._app(scope, receive, send)
             return
         request = Request(scope, receive)
-        session = self._desk.access.session_of(request)
+        try:
+            session = self._desk.access.session_of(request)
+        except UsageError as error:
+            _log.error("console_users_unusable", reason=str(error))
+            text = "who may log in can't be looked up: the console's log says why"
+            await Response(text, HTTPStatus.SERVICE_UNAVAILABLE)(scope, receive, send)
+            return
         if session is None:
             answer = (
                 RedirectResponse("/login", HTTPStatus.SEE_OTHER)

@@ -12,8 +12,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from router.console.access import COOKIE, SESSION_SECONDS, csrf_ok
-from router.console.page import desk_of, page
+from router.console.page import desk_of, form_of, page
 from router.errors import UsageError
+
+MOST_FIELDS: Final = 10
 
 _log = structlog.get_logger(__name__)
 
@@ -26,10 +28,11 @@ async def log_in(request: Request) -> Response:
     access = desk_of(request).access
     if not _same_site(request):
         return page(request, "login.html", HTTPStatus.FORBIDDEN, wrong="this form was sent from another page")
-    given = await request.form(max_files=0, max_fields=10)
-    name, password = str(given.get("name", "")), str(given.get("password", ""))
+    given = await form_of(request, MOST_FIELDS)
+    name, password = given.get("name", ""), given.get("password", "")
     try:
-        token = await asyncio.to_thread(access.log_in, name, password)
+        async with access.one_at_a_time:
+            token = await asyncio.to_thread(access.log_in, name, password)
     except UsageError as error:
         return page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, wrong=str(error))
     if token is None:
@@ -43,9 +46,9 @@ async def log_in(request: Request) -> Response:
 
 
 async def log_out(request: Request) -> Response:
-    given = await request.form(max_files=0, max_fields=10)
+    given = await form_of(request, MOST_FIELDS)
     session = request.scope["state"]["session"]
-    if csrf_ok(session, str(given.get("csrf", ""))):
+    if csrf_ok(session, given.get("csrf", "")):
         desk_of(request).access.log_out(request)
     answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
     answer.delete_cookie(COOKIE)

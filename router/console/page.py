@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -15,6 +16,8 @@ from router.console.desk import Desk
 from router.console.index import Entry
 from router.console.shown import STATUSES, moment
 from router.harmless import harmless
+
+FORM: Final = "application/x-www-form-urlencoded"
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -37,6 +40,15 @@ def session_of(request: Request) -> Session:
     """Of one who got past the gate."""
     session: Session = request.scope["state"]["session"]
     return session
+
+
+async def form_of(request: Request, most_fields: int) -> dict[str, str]:
+    """The fields of a form as browsers send ours. Raises HTTPException for any other: a body in parts may name its own
+    encoding, down to ones that make text which can't be written."""
+    if request.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a form is sent as {FORM}")
+    given = await request.form(max_files=0, max_fields=most_fields)
+    return {name: str(value) for name, value in given.items()}
 
 
 def rendered(template: str, **values: Any) -> str:

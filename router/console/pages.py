@@ -58,6 +58,8 @@ async def live(request: Request) -> Response:
         with desk.hub.watching(wanted) as watcher:
             yield ": here\n\n"
             async for delivery in watcher.deliveries():
+                if not desk.access.lasts(request):
+                    return
                 if not delivery.rows:
                     yield ": still here\n\n"
                     continue

@@ -58,9 +58,10 @@ def test_odd_names_roles_and_short_passwords_are_refused(users: Users, name: str
     assert users.names() == {}
 
 
-def test_a_damaged_file_lets_nobody_in_and_says_so(users: Users, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ['{"alice": ', "[]", '{"alice": 1}', '{"alice": {"role": "operator"}}'])
+def test_a_damaged_file_lets_nobody_in_and_says_so(users: Users, tmp_path: Path, text: str) -> None:
     users.put("alice", OPERATOR, PASSWORD)
-    (tmp_path / "users.json").write_text('{"alice": ')
+    (tmp_path / "users.json").write_text(text)
     with pytest.raises(UsageError, match="is damaged"):
         users.check("alice", PASSWORD)
 

@@ -181,6 +181,30 @@ def test_a_search_of_any_letters_is_only_a_search(client: Client) -> None:
         assert BILL not in answer.text.replace(text, "")
 
 
+@pytest.mark.parametrize("encoding", ["undefined", "punycode", "raw_unicode_escape", "utf-8"])
+def test_a_form_comes_as_our_forms_are_sent(client: Client, encoding: str) -> None:
+    """A body in parts names its own encoding: some end in an error, some in text that can't be written."""
+    client.log_in()
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={encoding}"}
+    body = '--x\r\ncontent-disposition: form-data; name="csrf"\r\n\r\n\\ud800\r\n--x--\r\n'
+    for path in ("/login", "/logout", ACTIONS[0]):
+        answer = client.session.post(client.address + path, data=body, headers=headers, timeout=10)
+        assert answer.status_code == 415, path
+
+
+def test_no_answer_sends_anybody_where_the_host_header_says(client: Client) -> None:
+    client.log_in()
+    cookie = "; ".join(f"{name}={value}" for name, value in client.session.cookies.items())
+    for path in ("/login/", "/parties/", "/sailings/"):
+        assert client.get(path, headers={"host": "evil.example", "cookie": cookie}).status_code == 404
+
+
+def test_a_body_nobody_asked_for_ends_nothing(client: Client) -> None:
+    client.log_in()
+    with client.get("/live-notices", data=b"x" * 300_000, stream=True) as answer:
+        assert next(answer.iter_lines()) == b": here"
+
+
 # What CBP, carriers and parties write
 
 

@@ -1,0 +1,72 @@
+"""The console as it is served: who is believed, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from router.console import live
+from router.console.access import VIEWER, Users
+from router.console.serve import serve_console
+from router.console.settings import AccessSettings, ConsoleSettings
+from router.decide.ledger.rules import Rules
+from router.engine.registrar import prepare
+from router.log.url import open_log
+
+PASSWORD = "correct horse battery"
+
+
+@asynccontextmanager
+async def served(folder: Path, *proxies: str) -> AsyncIterator[aiohttp.ClientSession]:
+    access = AccessSettings(users_file=folder / "users.json", proxy_addresses=proxies, secure_cookie=False)
+    settings = ConsoleSettings(index_file=folder / "index.db", access=access)
+    async with open_log(f"sqlite:///{folder}/snp.db") as log:
+        await prepare(log, 1)
+        async with (
+            serve_console(log, Rules(), settings, "127.0.0.1:0") as address,
+            aiohttp.ClientSession(f"http://{address}", cookie_jar=aiohttp.CookieJar(unsafe=True)) as client,
+        ):
+            yield client
+
+
+async def status(client: aiohttp.ClientSession, **headers: str) -> int:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with client.get("/", headers=named, allow_redirects=False) as answer:
+        return answer.status
+
+
+async def test_nobody_says_of_himself_that_he_is_the_proxy(tmp_path: Path) -> None:
+    async with served(tmp_path, "192.0.2.7") as client:
+        assert await status(client, X_Forwarded_For="192.0.2.7", X_Forwarded_User="root") == 303
+
+
+@pytest.mark.parametrize("seen", ["192.0.2.7", "unknown"])
+async def test_what_the_proxy_says_of_its_own_client_changes_nothing(tmp_path: Path, seen: str) -> None:
+    async with served(tmp_path, "127.0.0.1") as client:
+        assert await status(client, X_Forwarded_For=seen, X_Forwarded_User="alice") == 200
+
+
+async def test_a_page_that_stays_open_ends_with_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "KEEP_ALIVE_SECONDS", 0.05)
+    users = Users(tmp_path / "users.json")
+    users.put("temp", VIEWER, PASSWORD)
+    async with served(tmp_path) as client:
+        await client.post("/login", data={"name": "temp", "password": PASSWORD})
+        async with client.get("/live-notices") as answer:
+            assert await answer.content.readline() == b": here\n"
+            users.remove("temp")
+            await answer.content.read()  # to its end
+
+
+async def test_a_damaged_users_file_lets_nobody_in_and_ends_nothing(tmp_path: Path) -> None:
+    users = Users(tmp_path / "users.json")
+    users.put("temp", VIEWER, PASSWORD)
+    async with served(tmp_path) as client:
+        await client.post("/login", data={"name": "temp", "password": PASSWORD})
+        assert await status(client) == 200
+        (tmp_path / "users.json").write_text("{")
+        assert await status(client) == 503
