@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from router.cli import imports
+from router.feeds.tables import FilingForm, LineForm, PartyForm, SnapshotForm
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -56,6 +59,18 @@ def test_the_library_example_runs() -> None:
     found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert found
     subprocess.run([sys.executable, "-c", found[1]], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("table", ["parties", "sailings", "filings", "bills"])
+def test_every_column_of_a_table_is_named_with_it_and_in_the_help_of_its_import(table: str) -> None:
+    forms = {"parties": PartyForm, "sailings": LineForm, "filings": FilingForm, "bills": SnapshotForm}
+    columns = forms[table].model_fields.keys()
+    row = re.search(rf"^\| {table}\b.*", README, re.MULTILINE)
+    assert row
+    if table == "bills":
+        columns -= FilingForm.model_fields.keys()
+    shown = (row[0], getattr(imports, table).__doc__)
+    assert [column for column in columns for text in shown if not re.search(rf"\b{column}\b", text)] == []
 
 
 def test_every_file_and_folder_that_is_named_is_there() -> None:
