@@ -68,6 +68,13 @@ def order_minute(posted: int) -> int:
     return hour if _is_repeated(hour) else posted
 
 
+def order_moment(milliseconds: int) -> int:
+    """As `order_minute`, of a moment to the millisecond: the beginning of the hour that autumn repeats, else itself."""
+    posted = posted_minute(milliseconds)
+    hour = posted - posted % 60
+    return from_posted(hour) if _is_repeated(hour) else milliseconds
+
+
 def from_posted(posted: int) -> int:
     """UTC milliseconds of an Eastern wall-clock minute; of an hour that autumn repeats, the first."""
     return posted * MINUTE - _utc_offset_of_wall(posted - posted % 15) * MINUTE

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any, Final
 
 from router import codec, topics
+from router.clock import MINUTE
 from router.codec import FedValue, encode_value
 from router.decide.keys import key_of
 from router.decide.ledger.rules import Rules
@@ -52,7 +53,15 @@ class Harness:
         self.register(*values, RegistryNote("epoch", "epoch", 0))
 
     def tick(self, now: int) -> None:
+        self._now = now
         self.register(RegistryNote("tick", "tick", now))
+
+    def days_pass(self, days: int) -> None:
+        """With a tick every hour, as while a router runs."""
+        self.pump()
+        for _ in range(days * 24):
+            self.tick(self._now + 60 * MINUTE)
+        self.pump()
 
     def feed(self, *values: Fed) -> None:
         """As the feeds would: urgent events twice, filings and what people say where filings go."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router import topics
-from router.clock import DAY, MINUTE
+from router.clock import DAY, MINUTE, to_milliseconds
 from router.decide.recipients.registry import MOST_ELAPSED, Registry
 from router.feeds.canonical import read_jsonl
 from router.model.inputs import Disposition
@@ -17,6 +18,7 @@ from router.model.registry import LateTally, Outage, RegistryNote
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check
 from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, event, filing, sailing
+from tests.decide.ledger.test_manual import said
 from tests.decide.one_bill import OneBill
 
 YEAR = 366 * DAY
@@ -52,7 +54,7 @@ def test_a_router_that_was_stopped_for_weeks_goes_on_by_itself_and_no_bill_is_th
 
 
 @given(st.lists(st.one_of(st.integers(), st.integers(START, START + 2 * YEAR)), min_size=1))
-def test_a_tick_is_worth_a_day_at_most_and_time_never_goes_back(moments: list[int]) -> None:
+def test_a_tick_is_worth_an_hour_at_most_and_time_never_goes_back(moments: list[int]) -> None:
     registry = Registry()
     registry.apply(RegistryNote("tick", "tick", START))
     for moment in moments:
@@ -76,9 +78,7 @@ def test_a_restart_or_a_transaction_thrown_away_makes_no_time_go_by_twice(router
 
 def test_a_bill_that_is_forgotten_although_it_is_stopped_is_on_the_operators_list(router: Harness) -> None:
     router.feed(filing(), event("6H", 1), filing(OTHER_HOUSE, container_numbers=()), event("1C", 1, bill=OTHER_HOUSE))
-    for day in range(367):
-        router.tick(START + day * DAY)
-        router.pump()
+    router.days_pass(366)
     assert (router.state(HOUSE), router.state(OTHER_HOUSE)) == (None, None)
     (entry,) = map(decoded, router.records(topics.AUDIT))
     assert (entry["subject"], entry["action"]) == (HOUSE, "forget")
@@ -90,9 +90,7 @@ def test_a_feed_whose_clock_is_ahead_does_not_keep_an_outage_from_being_over(rou
     router.register(
         outage, outage._replace(ended_at=START + MINUTE), LateTally("o1", "r1", 1, 0, 0, None, START + YEAR)
     )
-    for day in range(1, 3):
-        router.tick(START + day * DAY)
-        router.pump()
+    router.days_pass(2)
     assert [decoded(one)["state"] for one in router.records(topics.FEED_STATUS)][-1] == "RECOVERED"
 
 
@@ -174,3 +172,22 @@ def test_a_filing_by_a_clock_that_is_ahead_has_not_the_say_over_what_comes_later
     router.pump()
     assert bool(router.notices("NVXB")) == (hours > 24)
     assert check(router.records(topics.TIMELINE), router.party_records(), router.rules) == []
+
+
+def test_a_lift_said_by_a_clock_that_is_ahead_ends_nothing_that_is_placed_later(router: Harness) -> None:
+    ahead = said("LIFT", YEAR // MINUTE, "6H")
+    for value in (filing(), ahead._replace(id="ahead", received_at=ahead.said_at), said("PLACE", 5, "6H")):
+        router.feed(value)
+        router.pump()
+    assert router.status(HOUSE) == "DO_NOT_LOAD"
+    assert check(router.records(topics.TIMELINE), router.party_records(), router.rules) == []
+
+
+@pytest.mark.parametrize(("placed", "lifted", "stands"), [("01:40", "01:50", True), ("00:40", "01:10", False)])
+def test_a_hold_by_hand_outlives_a_lift_in_the_hour_that_autumn_repeats(placed: str, lifted: str, stands: bool) -> None:
+    """Nobody can tell whether 1:40 was before or after 1:50: it was said twice."""
+    words = [
+        said(action, 0, "6H", action)._replace(said_at=to_milliseconds(datetime.fromisoformat(f"2026-11-01T{time}")))
+        for action, time in (("PLACE", placed), ("LIFT", lifted))
+    ]
+    assert OneBill(filing(), *words).now.do_not_load == stands

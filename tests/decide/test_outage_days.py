@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router import topics
-from router.clock import MINUTE
+from router.clock import DAY, MINUTE
 from router.decide.ledger.codes import Effect
 from router.decide.ledger.identity import event_key, identity
 from router.decide.ledger.state import BillState
@@ -19,7 +19,7 @@ from router.model.registry import LateTally, Outage, Party, RegistryNote, Reques
 from tests.checking.harness import Harness
 from tests.checking.replay import check, describe
 from tests.checking.samples import START, at, sailing
-from tests.decide.stories import BILLS, CODES, SCACS, dispositions, disturb, filings, tell
+from tests.decide.stories import AUTUMN, BILLS, CODES, SCACS, dispositions, disturb, filings, tell
 
 ACTIONS: Final = {Effect.PLACE: PLACE, Effect.BLOCK: PLACE, Effect.RELEASE: RELEASE}
 MOST_MINUTES_APART: Final = 240
@@ -51,7 +51,8 @@ def _identity(event: Disposition) -> str:
 def days(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
     """What happens on an undisturbed day, and what else happens on one with an outage."""
     filed = draw(st.lists(filings(), max_size=4, unique_by=lambda filing: filing.received_at))
-    events = draw(st.lists(dispositions(), min_size=1, max_size=15, unique_by=_identity))
+    drawn = draw(st.lists(dispositions(), min_size=1, max_size=15, unique_by=_identity))
+    events = [event._replace(received_at=max(event.received_at, event.action_at)) for event in drawn]
     more: list[Any] = [Outage("o1", "DECLARED", START, port=draw(st.sampled_from((None, "2704"))))]
     for event in events:
         if draw(st.booleans()):
@@ -82,13 +83,13 @@ def final(harness: Harness, bill: str) -> tuple[Any, ...]:
 @given(days(), st.randoms(use_true_random=False))
 def test_the_final_status_is_that_of_an_undisturbed_day(day: tuple[list[Any], list[Any]], random: Random) -> None:
     undisturbed, more = day
-    calm, rough = Harness(2, now=START), Harness(3, now=START)
+    calm, rough = Harness(2, now=AUTUMN), Harness(3, now=AUTUMN)
     live(calm, undisturbed, None)
     steps = [*undisturbed, *more]
     random.shuffle(steps)
     live(rough, steps, random)
     rough.register(Outage("o1", "DECLARED", START, ended_at=at(600)), LateTally("o1", "r1", 9, 1, 1, START, at(610)))
-    rough.register(Request("q1", "RESYNC", "OCNX", "me", at(620)), RegistryNote("tick", "tick", at(700)))
+    rough.register(Request("q1", "RESYNC", "OCNX", "me", at(620)), RegistryNote("tick", "tick", AUTUMN + DAY))
     rough.pump(random)
     for bill in BILLS:
         assert final(rough, bill) == final(calm, bill), bill
@@ -104,7 +105,7 @@ def test_what_was_only_phoned_stands_in_whatever_order_it_comes(
     """Without CBP's own events of half of it: two routers that hear the same in different orders agree."""
     undisturbed, more = day
     steps = [*undisturbed[::2], *more]
-    first, second = Harness(2, now=START), Harness(3, now=START)
+    first, second = Harness(2, now=AUTUMN), Harness(3, now=AUTUMN)
     live(first, steps, None)
     random.shuffle(steps)
     live(second, [*steps, *random.choices(steps, k=4)], random)

@@ -193,13 +193,6 @@ def test_on_a_known_bill_it_counts(router: Harness) -> None:
     assert router.status(HOUSE) == "HELD"
 
 
-def days_later(harness: Harness, days: int) -> None:
-    """A router ran on each of them."""
-    for day in range(1, days + 1):
-        harness.tick(START + day * DAY)
-        harness.pump()
-
-
 @pytest.mark.parametrize(
     ("code", "days", "kept"), [("1C", 89, True), ("1C", 91, False), ("1H", 91, True), ("1H", 366, False)]
 )
@@ -207,7 +200,7 @@ def test_a_life_that_is_over_and_quiet_is_forgotten_and_any_bill_after_a_year(
     router: Harness, code: str, days: int, kept: bool
 ) -> None:
     decide(router, filing(), event(code, 1))
-    days_later(router, days)
+    router.days_pass(days)
     assert (router.state(HOUSE) is not None) == kept
     assert (HOUSE in router.latest(topics.BILLS)) == kept
 
@@ -215,7 +208,7 @@ def test_a_life_that_is_over_and_quiet_is_forgotten_and_any_bill_after_a_year(
 def test_forgetting_tells_nobody_takes_facts_back_and_is_in_the_history(router: Harness) -> None:
     decide(router, filing(), event("1C", 1))
     heard = len(router.party_records())
-    days_later(router, 91)
+    router.days_pass(91)
     assert len(router.party_records()) == heard
     assert router.latest(topics.INDEX_STATE) == {}
     assert router.records(topics.TIMELINE)[-1].key == HOUSE.encode()
@@ -223,7 +216,7 @@ def test_forgetting_tells_nobody_takes_facts_back_and_is_in_the_history(router: 
 
 def test_a_notices_id_never_comes_back_with_a_bill_that_was_forgotten(router: Harness) -> None:
     decide(router, filing(), event("1C", 1))
-    days_later(router, 91)
+    router.days_pass(91)
     decide(router, event("4A", 2), filing(minute=5))
     ids = [one["notice_id"] for one in router.notices("NVXA")]
     assert len(ids) >= 2
@@ -234,7 +227,8 @@ def test_a_bill_from_before_the_first_tick_is_not_forgotten_by_it() -> None:
     harness = Harness()
     harness.roster(*PARTIES)
     decide(harness, event("1C", 1), filing())
-    days_later(harness, 0)
+    harness.tick(START)
+    harness.pump()
     assert harness.status(HOUSE) == "RELEASED"
 
 

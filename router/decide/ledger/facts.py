@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 
 from router.clock import DAY
-from router.model.inputs import Disposition, Filing, PaperBill, Snapshot
+from router.model.inputs import Disposition, Filing, ManualEvent, PaperBill, Snapshot
 
 SCALARS: Final = (
     "master_bill",
@@ -177,15 +177,19 @@ def _merged(filed: tuple[str, ...], named: Mapping[str, int], since: int) -> tup
     return tuple(dict.fromkeys((*filed, *later)))
 
 
-AnyFiling = Filing | PaperBill | Snapshot
+FromPeople = Filing | PaperBill | Snapshot | ManualEvent
+"""What people enter, at a machine of theirs."""
 
 
-def set_right(value: AnyFiling, now: int) -> AnyFiling | None:
-    """What is filed by a clock far ahead of the latest tick is as of that tick: else it would have the say over all
-    that is filed until that day. None: it is in time, or no tick was seen."""
-    filing = value.filing if isinstance(value, Snapshot) else value
-    if not now or filing.received_at - now <= DAY:
+def set_right(value: FromPeople, now: int) -> FromPeople | None:
+    """What was entered by a clock far ahead of the latest tick is as of that tick: else a filing would have the say
+    over all that is filed until that day, and a lift would end all that is placed until then. None: it is in time, or
+    no tick was seen."""
+    entered = value.filing if isinstance(value, Snapshot) else value
+    if not now or entered.received_at - now <= DAY:
         return None
     if isinstance(value, Snapshot):
         return value._replace(filing=value.filing._replace(received_at=now))
+    if isinstance(value, ManualEvent):
+        return value._replace(said_at=min(value.said_at, now), received_at=now)
     return value._replace(received_at=now)

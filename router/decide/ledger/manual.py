@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from router.clock import posted_minute
+from router.clock import order_moment, posted_minute
 from router.decide.ledger.account import Account, Event, HoldKey, Lot, apply_events, order_key
 from router.decide.ledger.codes import Effect
 from router.decide.ledger.identifiers import container_key
@@ -20,7 +20,8 @@ from router.model.inputs import LIFT, MANUAL_RELEASE_CODE, PLACE, RELEASE, Manua
 
 MINUTES_AN_HOUR: Final = 60
 ACTIONS: Final = (LIFT, RELEASE, PLACE)
-"""In the order in which they apply where they were said at the same moment: what stops comes last."""
+"""In the order in which they apply where they were said at the same moment, or in the hour that autumn repeats: what
+stops comes last."""
 
 
 class Word(NamedTuple):
@@ -49,7 +50,7 @@ class Word(NamedTuple):
 
     @property
     def order(self) -> tuple[int, int, str]:
-        return self.said.said_at, ACTIONS.index(self.said.action), self.id
+        return order_moment(self.said.said_at), ACTIONS.index(self.said.action), self.id
 
 
 class ByHand(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, assert_never
 
-from router.clock import DAY, day_of
+from router.clock import DAY, MINUTE, day_of
 from router.decide.recipients.outages import Outages, counted, entered
 from router.decide.recipients.registry_values import registry_value
 from router.errors import InputError
@@ -31,9 +31,10 @@ CAMIR_VOYAGE_WIDTH: Final = 5
 SAME_ROTATION_DAYS: Final = 30
 """A voyage number comes back after a year; a rotation's dates of arrival in two messages differ by days."""
 CAMIR_NAME_WIDTH: Final = 23
-MOST_ELAPSED: Final = DAY
+MOST_ELAPSED: Final = 60 * MINUTE
 """So much time can have gone by between two ticks, whatever they say: a clock that is a year ahead for a minute must
-not make every bill a year older. While no router runs, no more of it goes by either."""
+not make every bill a year older, nor may two machines that tick in turn, by clocks that differ. While no router runs,
+no more of it goes by either."""
 
 
 class Registry:

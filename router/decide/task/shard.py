@@ -17,7 +17,7 @@ from router.decide.conclude import Decision, conclude
 from router.decide.context import Context
 from router.decide.dead_letters import foreign_letter, names_a_bill, overlooked_letter, undecidable_letter
 from router.decide.keys import BillRecord, key_of
-from router.decide.ledger.facts import AnyFiling, set_right
+from router.decide.ledger.facts import FromPeople, set_right
 from router.decide.ledger.rules import Rules
 from router.decide.ledger.state import BillState
 from router.decide.notices.entered import Entered
@@ -113,7 +113,7 @@ class Shard:
             self._outputs.extend(self.registry_duties.hear(value, self._origin(record, None)))
         elif isinstance(value, IndexFact):
             self._index.enter(value)
-        elif isinstance(value, AnyFiling) and (earlier := set_right(value, self.registry.now)):
+        elif isinstance(value, FromPeople) and (earlier := set_right(value, self.registry.now)):
             self._bill(earlier, record._replace(value=codec.encode_value(earlier)))  # for the history, as decided
         elif value is not None:
             self._bill(value, record)

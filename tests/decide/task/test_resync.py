@@ -7,7 +7,6 @@ from typing import Final
 import pytest
 
 from router import topics
-from router.clock import DAY
 from router.model.registry import Party, Request, RequestDone
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check
@@ -119,13 +118,10 @@ def test_bills_long_over_are_left_out_and_a_resync_does_not_keep_them(harness: H
     gone, lately = BILLS[0], BILLS[1]
     harness.feed(event("1I", 5, bill=gone), event("1C", 6, bill=gone))
     harness.pump()
-    for day in range(1, 11):
-        harness.tick(START + day * DAY)
+    harness.days_pass(10)
     harness.feed(event("1I", 5, bill=lately), event("1C", 6, bill=lately))
     harness.pump()
-    for day in range(11, WINDOW + 2):
-        harness.tick(START + day * DAY)
-    harness.pump()
+    harness.days_pass(WINDOW - 9)
     touched = harness.state(lately).touched  # type: ignore[union-attr]
     harness.register(ask())
     settle(harness)
