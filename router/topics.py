@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.log.interface import TopicSpec
+from typing import NamedTuple
 
 DISPOSITIONS = "cbp.dispositions"
 URGENT = "cbp.urgent"
@@ -33,6 +33,16 @@ REQUEST_DAYS = 7
 
 POSITION_KEY = b"\x00position:"
 """With the partition's number appended: the reserved key in `snp.bills` that holds a task's position."""
+
+
+class TopicSpec(NamedTuple):
+    """How a topic is to be."""
+
+    name: str
+    partitions: int
+    compacted: bool = False
+    retention_days: int | None = None
+    """None: for ever (or, if compacted, as long as the key lives)."""
 
 
 def topic_specs(partitions: int) -> list[TopicSpec]:

@@ -25,6 +25,7 @@ from router.cli.show import grid
 from router.clock import now_milliseconds
 from router.desk.receipts import Receipt
 from router.desk.views import find_party
+from router.desk.webhooks import WebhookOrder, WebhookState, order_output, read_webhooks
 from router.engine.audit import Deed, deed_output, machine_user
 from router.engine.registrar import read_registry
 from router.errors import UsageError
@@ -33,7 +34,6 @@ from router.log.interface import Log
 from router.model.registry import Party
 from router.plain import plain
 from router.webhooks.secrets import add_secret, finish_rotation
-from router.webhooks.state import WebhookOrder, WebhookState, order_output, read_webhooks
 
 app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka, and see how far each is.")
 

@@ -14,9 +14,9 @@ from router.clock import CLOCKS_DIFFER, DAY, MINUTE
 from router.decide.notices.notice import HOLD, NO_LONGER_NOTIFIED
 from router.decide.recipients.registry import Registry
 from router.decide.task.certification import SAMPLE_PREFIX
+from router.desk.webhooks import WebhookState, read_webhooks
 from router.log.interface import Log, Record
 from router.model.registry import Party
-from router.webhooks.state import WebhookState, read_webhooks
 
 DO_NOT_LOAD: Final = "UNREAD_DO_NOT_LOAD"
 HELD: Final = "UNREAD_HOLD"

@@ -17,10 +17,11 @@ from typing import Final, NamedTuple, Protocol
 from router import codec, topics
 from router.clock import DAY
 from router.errors import FatalLogError, UsageError
-from router.log.interface import Output, Record, TopicSpec, partition_of
+from router.log.interface import Output, Record, partition_of
 from router.log.kafka import KafkaLog
 from router.log.sqlite.handover import Handover
 from router.log.sqlite.store import Topic
+from router.topics import TopicSpec
 
 MOVED_FROM: Final = "moved-from"
 """Header of a record that was moved: its offset in the file, in digits."""

@@ -17,8 +17,9 @@ from router.decide.recipients.registry import Registry
 from router.decide.task.outputs import registry_output
 from router.engine.audit import Deed, deed_output, machine_user
 from router.errors import FatalLogError
-from router.log.interface import Finding, Log, Output, TopicSpec
+from router.log.interface import Finding, Log, Output
 from router.model.registry import Party, RegistryNote, Sailing
+from router.topics import TopicSpec
 
 SECRET_BYTES: Final = 32
 

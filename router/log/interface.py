@@ -21,6 +21,8 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from router.topics import TopicSpec
+
 Headers = tuple[tuple[str, bytes], ...]
 
 Position = Mapping[str, int]
@@ -57,16 +59,6 @@ class Record(NamedTuple):
     def place(self) -> str:
         """Where it lies, for people."""
         return f"{self.topic}, partition {self.partition}, offset {self.offset}"
-
-
-class TopicSpec(NamedTuple):
-    """How a topic is to be."""
-
-    name: str
-    partitions: int
-    compacted: bool = False
-    retention_days: int | None = None
-    """None: for ever (or, if compacted, as long as the key lives)."""
 
 
 class Finding(NamedTuple):

@@ -11,6 +11,7 @@ import structlog
 
 from router import codec
 from router.clock import MILLISECONDS, iso, now_milliseconds
+from router.desk.webhooks import WebhookOrder, WebhookState
 from router.errors import UsageError
 from router.log.interface import Log, Record
 from router.model.registry import Party
@@ -20,7 +21,6 @@ from router.webhooks.lanes import Lanes, Pending
 from router.webhooks.secrets import Secrets, signed_headers
 from router.webhooks.sender import DELIVERED, DOWN, Outcome, Sender
 from router.webhooks.settings import WebhookSettings
-from router.webhooks.state import WebhookOrder, WebhookState
 
 LONGEST_SLEEP_SECONDS: Final = 60.0
 

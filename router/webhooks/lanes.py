@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from router.clock import DAY, MILLISECONDS
+from router.desk.webhooks import Refusal, WebhookState
 from router.log.interface import Record
 from router.webhooks.sender import DELIVERED, DOWN, GONE, Outcome
 from router.webhooks.settings import WebhookSettings
-from router.webhooks.state import Refusal, WebhookState
 
 WINDOW: Final = 100
 """Notices of a party in memory at once."""

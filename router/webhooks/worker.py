@@ -19,6 +19,7 @@ from router.clock import now_milliseconds
 from router.decide.recipients.registry import Registry
 from router.desk.alerts import Alert, alert_for, settle_alerts
 from router.desk.receipts import whom_to_call
+from router.desk.webhooks import Known, WebhookOrder, WebhookState, state_output
 from router.engine.registrar import read_registry
 from router.errors import LogError
 from router.log.interface import Log, Record, Task
@@ -27,7 +28,6 @@ from router.webhooks.delivery import Delivery
 from router.webhooks.secrets import Secrets
 from router.webhooks.sender import Sender, open_sender
 from router.webhooks.settings import WebhookSettings
-from router.webhooks.state import Known, WebhookOrder, WebhookState, state_output
 
 GROUP: Final = "snp-router-webhooks"
 KEPT_SECONDS: Final = 0.5

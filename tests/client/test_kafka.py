@@ -18,9 +18,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from router.client import Notices, notices
 from router.codec import decode_value
 from router.errors import FatalLogError, InputError, UsageError
-from router.log.interface import Output, TopicSpec
+from router.log.interface import Output
 from router.log.kafka import KafkaLog, open_kafka_log
 from router.model.registry import RESYNC, Request
+from router.topics import TopicSpec
 from tests.client.samples import PARTY, TOPIC, outputs
 from tests.kafka.broker import Cluster
 from tests.kafka.fixtures import QUICK, require_java, wipe

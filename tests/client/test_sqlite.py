@@ -11,9 +11,10 @@ import pytest
 from router.client import notices
 from router.codec import decode_value
 from router.errors import UsageError
-from router.log.interface import Log, TopicSpec
+from router.log.interface import Log
 from router.log.url import open_log
 from router.model.registry import RESYNC, Request
+from router.topics import TopicSpec
 from tests.client.samples import PARTY, TOPIC, outputs
 
 REQUESTS = f"snp.request.{PARTY}"

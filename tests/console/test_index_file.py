@@ -12,8 +12,8 @@ import pytest
 
 from router.console.index_file import IndexFile
 from router.errors import TaskRetry, UsageError
-from router.log.interface import TopicSpec
 from router.log.sqlite import open_sqlite_log
+from router.topics import TopicSpec
 
 PAGE = 4096
 FILLED = 500

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from router.log.interface import TopicSpec
 from router.log.kafka import open_kafka_log
+from router.topics import TopicSpec
 from tests.kafka.fixtures import QUICK, wipe
 from tests.log.contract import OTHER_PARTY, PARTY, outputs
 

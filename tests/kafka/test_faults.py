@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from router.log.interface import Task, TopicSpec
+from router.log.interface import Task
 from router.log.kafka import KafkaLog, KafkaSettings, open_kafka_log
-from router.topics import BILLS, DISPOSITIONS
+from router.topics import BILLS, DISPOSITIONS, TopicSpec
 from tests.kafka.broker import Cluster, free_ports
 from tests.kafka.fixtures import QUICK, require_java
 from tests.kafka.proxy import Proxy

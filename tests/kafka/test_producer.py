@@ -11,10 +11,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
-from router.log.interface import Output, TopicSpec
+from router.log.interface import Output
 from router.log.kafka import KafkaLog
 from router.log.kafka.producer import TransactionalProducer
 from router.log.kafka.refused import RefusedTopics
+from router.topics import TopicSpec
 from tests.kafka.fixtures import QUICK, KafkaLogs, wipe
 from tests.log.contract import PARTY, everything, outputs, values
 

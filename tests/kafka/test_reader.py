@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from aiokafka.client import AIOKafkaClient
 
-from router.log.interface import TopicSpec
 from router.log.kafka import KafkaLog, open_kafka_log
-from router.topics import PARTY_PREFIX
+from router.topics import PARTY_PREFIX, TopicSpec
 from tests.kafka.fixtures import QUICK, kafka, wipe
 
 __all__ = ["kafka"]

@@ -9,9 +9,9 @@ import pytest
 from confluent_kafka.admin import AclOperation, ResourceType
 
 from router.errors import DestinationMissing, FatalLogError
-from router.log.interface import Task, TopicSpec
+from router.log.interface import Task
 from router.log.kafka import KafkaLog, open_kafka_log
-from router.topics import BILLS, DISPOSITIONS
+from router.topics import BILLS, DISPOSITIONS, TopicSpec
 from tests.kafka.fixtures import QUICK
 from tests.kafka.secured import PASSWORD, Right, SecuredBroker
 from tests.log.contract import PARTY, counted, outputs, position_output, values

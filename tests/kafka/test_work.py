@@ -10,10 +10,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from router.errors import FatalLogError, TaskMoved
-from router.log.interface import Task, TopicSpec
+from router.log.interface import Task
 from router.log.kafka import KafkaLog
 from router.log.kafka.group import whole_tasks
-from router.topics import BILLS, DISPOSITIONS, REGISTRY, URGENT
+from router.topics import BILLS, DISPOSITIONS, REGISTRY, URGENT, TopicSpec
 from tests.kafka.fixtures import KafkaLogs, wipe
 from tests.log.contract import PARTY, counted, key_in, outputs, position_output, values
 

@@ -20,8 +20,8 @@ import pytest
 
 from router import topics
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
-from router.log.interface import Log, Output, Record, Task, TopicSpec, partition_of
-from router.topics import BILLS, DISPOSITIONS, REGISTRY, TIMELINE, URGENT
+from router.log.interface import Log, Output, Record, Task, partition_of
+from router.topics import BILLS, DISPOSITIONS, REGISTRY, TIMELINE, URGENT, TopicSpec
 
 PARTITIONS = 3
 PARTY, OTHER_PARTY = "snp.party.AAAA", "snp.party.BBBB"

@@ -14,11 +14,11 @@ import pytest
 
 from router.clock import DAY
 from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
-from router.log.interface import Log, Output, Task, TopicSpec
+from router.log.interface import Log, Output, Task
 from router.log.sqlite import SqliteSettings, open_sqlite_log
 from router.log.sqlite.lease import process_lives, this_process
 from router.log.sqlite.store import Catalogue, milliseconds, sweep
-from router.topics import BILLS, DISPOSITIONS
+from router.topics import BILLS, DISPOSITIONS, TopicSpec
 from tests.log.contract import LogContract, counted, everything, outputs, position_output, values
 
 QUICK = SqliteSettings(

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 from router import topics
-from router.log.interface import TopicSpec
 from router.log.sqlite import open_sqlite_log
+from router.topics import TopicSpec
 from tests.log.contract import everything
 from tests.log.crashing_worker import APPENDED, COMMITTED, PARTY
 

@@ -14,9 +14,9 @@ import pytest
 
 from router.errors import FatalLogError
 from router.files import make_for_owner
-from router.log.interface import Log, Output, Task, TopicSpec
+from router.log.interface import Log, Output, Task
 from router.log.sqlite import SqliteSettings, open_sqlite_log
-from router.topics import BILLS, DISPOSITIONS, REGISTRY
+from router.topics import BILLS, DISPOSITIONS, REGISTRY, TopicSpec
 from tests.log.contract import everything, position_output
 
 SPECS = (

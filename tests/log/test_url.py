@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from router.errors import UsageError
-from router.log.interface import TopicSpec
 from router.log.url import open_log
+from router.topics import TopicSpec
 
 
 async def test_three_slashes_and_a_name_are_a_file_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

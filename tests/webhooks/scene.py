@@ -10,11 +10,11 @@ from typing import Any
 
 from router import codec
 from router.clock import now_milliseconds
+from router.desk.webhooks import WebhookOrder, WebhookState, order_output, read_webhooks
 from router.engine.registrar import import_parties
 from router.log.interface import Log, Output
 from router.model.registry import Party
 from router.webhooks.secrets import add_secret
-from router.webhooks.state import WebhookOrder, WebhookState, order_output, read_webhooks
 from router.webhooks.worker import Webhooks
 from tests.webhooks.endpoint import Endpoint, quick
 

@@ -11,7 +11,7 @@ import structlog
 from aiokafka import TopicPartition
 
 from router.errors import FatalLogError, TaskMoved, TaskRetry
-from router.log.interface import Finding, Output, Place, Record, Task, TopicSpec, partition_of
+from router.log.interface import Finding, Output, Place, Record, Task, partition_of
 from router.log.kafka.appender import Appender
 from router.log.kafka.group import GroupMember
 from router.log.kafka.producer import TransactionalProducer
@@ -23,7 +23,7 @@ from router.log.kafka.task import KafkaTask
 from router.log.kafka.topics import TopicAdmin
 from router.log.kafka.work import Worker
 from router.log.retry import growing_pauses
-from router.topics import REGISTRY
+from router.topics import REGISTRY, TopicSpec
 
 ATOMIC_TOPICS = frozenset({REGISTRY})
 """An append that concerns one of these is atomic: who reads them acts on several records together."""

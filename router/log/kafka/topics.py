@@ -13,11 +13,12 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.protocol.metadata import MetadataRequest
 
 from router.errors import FatalLogError, TaskRetry
-from router.log.interface import Finding, TopicSpec
+from router.log.interface import Finding
 from router.log.kafka.broker import BrokerVersions, version_findings
 from router.log.kafka.ending import ended
 from router.log.kafka.errors import step
 from router.log.kafka.settings import KafkaSettings
+from router.topics import TopicSpec
 
 DAY_MS: Final = 86_400_000
 _GRANT: Final = "readable: grant DescribeConfigs, or see to it by hand"

@@ -14,7 +14,7 @@ import structlog
 
 from router import topics as names
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError
-from router.log.interface import Finding, Output, Place, Record, Task, TopicSpec, partition_of
+from router.log.interface import Finding, Output, Place, Record, Task, partition_of
 from router.log.retry import growing_pauses
 from router.log.sqlite import store
 from router.log.sqlite.connection import Connection, SqliteSettings, transaction
@@ -24,6 +24,7 @@ from router.log.sqlite.store import Catalogue, Span, Topic
 from router.log.sqlite.task import SqliteTask
 from router.log.sqlite.watch import Watch
 from router.log.sqlite.whole import damages, refuse_losses
+from router.topics import TopicSpec
 
 log = structlog.get_logger()
 

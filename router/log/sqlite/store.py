@@ -17,8 +17,9 @@ from zlib import crc32
 
 from router.clock import DAY
 from router.errors import DestinationMissing
-from router.log.interface import Headers, Output, Record, TopicSpec, partition_of
+from router.log.interface import Headers, Output, Record, partition_of
 from router.log.sqlite.errors import DamagedError
+from router.topics import TopicSpec
 
 OFFSET_BITS: Final = 40
 """A million million records in a partition, eight million partitions in a file."""
