@@ -44,6 +44,7 @@ async def route(log: Log) -> None:
 
     async def run(task: Task) -> None:
         state = [record async for batch in task.restore([BILLS]) for record in batch]
+        await everything(log, REGISTRY)
         records = await task.poll({REGISTRY: 1, DISPOSITIONS: 0}, 100, 0)
         assert (len(state), len(records)) == (2, 5)
         await task.commit([Output(BILLS, b"bill", b"held"), position_output(0, count=2)])

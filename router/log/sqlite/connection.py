@@ -232,6 +232,10 @@ def connect(path: str, busy_timeout_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         address, uri=True, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False
     )
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection

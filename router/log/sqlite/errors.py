@@ -15,6 +15,7 @@ _PRIMARY: Final = 0xFF
 _DAMAGED: Final = (
     "is damaged. Stop every program that uses it, keep it as it is, and restore a backup; feeds may be run again"
 )
+_UNKNOWN: Final = "could not do what was asked. This is a fault of the router's: report it"
 _NO_RIGHT: Final = "can't be opened: this user has no right to it"
 
 _ADVICE: Final[dict[int, str]] = {
@@ -29,7 +30,8 @@ _ADVICE: Final[dict[int, str]] = {
     sqlite3.SQLITE_NOTADB: (
         "is not a SQLite database, or its first page is damaged. Name another file with --log, or restore a backup"
     ),
-    sqlite3.SQLITE_CONSTRAINT: "takes no records any more: it was moved to another log. Start again on that one",
+    sqlite3.SQLITE_CONSTRAINT: _DAMAGED,
+    sqlite3.SQLITE_CONSTRAINT_TRIGGER: "takes no records any more: it was moved to another log. Start again on that",
     sqlite3.SQLITE_IOERR: (
         "can't be read or written: the disk reports an error, or a quota or limit (ulimit -f) is reached. Look at the "
         "system's log"
@@ -64,7 +66,9 @@ def translated(path: str) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         if for_now := _FOR_NOW.get(code) or _FOR_NOW.get(code & _PRIMARY):
             raise TaskRetry(f"{path} {for_now} (SQLite says: {error})") from error
-        advice = _ADVICE.get(code & _PRIMARY, "could not do what was asked. This is a fault of the router's: report it")
+        advice = _ADVICE.get(code) or _ADVICE.get(code & _PRIMARY, _UNKNOWN)
         raise FatalLogError(f"{path} {advice} (SQLite says: {error})") from error
+    except MemoryError as error:  # also where a damaged length is beyond all bounds
+        raise FatalLogError(f"{path} can't be read: there is no memory for it, or it {_DAMAGED}") from error
     except (DamagedError, UnicodeDecodeError) as error:  # a damaged schema, SQLite quotes in that schema's own bytes
         raise FatalLogError(f"{path} {_DAMAGED} ({error})") from error

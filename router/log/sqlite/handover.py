@@ -16,7 +16,8 @@ from router.log.interface import Record
 from router.log.sqlite.connection import Connection, SqliteSettings
 from router.log.sqlite.file import APPLICATION_ID, moved_to
 from router.log.sqlite.lease import process_lives
-from router.log.sqlite.store import END_OF_TIME, Catalogue, Span, Topic, end_offsets, read
+from router.log.sqlite.store import Catalogue, Span, Topic, end_offsets, read
+from router.log.sqlite.whole import refuse_losses
 
 BATCH: Final = 2_000
 
@@ -40,7 +41,9 @@ class Handover:
 
     async def records(self, topic: Topic, partition: int, start: int = 0) -> AsyncIterator[list[Record]]:
         """From an offset to the end, in order."""
-        while batch := await self._batch(Span(topic, partition, start, END_OF_TIME)):
+        await self._run(lambda connection: refuse_losses(connection, topic, partition))
+        end = (await self.ends(topic))[partition]
+        while batch := await self._batch(Span(topic, partition, start, end)):
             yield batch
             start = batch[-1].offset + 1
 

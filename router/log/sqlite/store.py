@@ -175,17 +175,24 @@ def latest_id(connection: sqlite3.Connection, topic: Topic, partition: int, key:
 
 
 def end_offsets(connection: sqlite3.Connection, topic: Topic) -> dict[int, int]:
-    rows = connection.execute(
-        "SELECT place, next_offset FROM ends WHERE place >= ? AND place < ?",
-        (topic.first_place, topic.first_place + topic.partitions),
-    )
-    return {place - topic.first_place: offset for place, offset in rows}
+    ends = ends_of(connection, range(topic.first_place, topic.first_place + topic.partitions))
+    return {place - topic.first_place: offset for place, offset in ends.items()}
+
+
+def ends_of(connection: sqlite3.Connection, places: Sequence[int]) -> dict[int, int]:
+    """The next offset of each."""
+    marks = ", ".join("?" * len(places))
+    found = dict(connection.execute(f"SELECT place, next_offset FROM ends WHERE place IN ({marks})", places).fetchall())
+    if len(found) != len(places):
+        raise DamagedError("the ends of partitions are missing")
+    return found
 
 
 def read(
     connection: sqlite3.Connection, span: Span, limit: int, *, key: bytes | None = None, live: bool = False
 ) -> list[Record]:
-    """The first `limit` records of a span; only of one key; or only those that hold a value (`live`)."""
+    """The first `limit` records of a span; only of one key; or only those that hold a value (`live`). Raises
+    DamagedError where they are not all there, or not as they were written."""
     where, values = "", [*span.ids]
     if key is not None and span.topic.compacted:
         identity = latest_id(connection, span.topic, span.partition, key)
@@ -199,24 +206,26 @@ def read(
         " ORDER BY id LIMIT ?",
         (*values, limit),
     ).fetchall()
-    if span.topic.has_no_gaps and key is None:
-        _refuse_gaps(span, rows)
+    gapless = span.topic.has_no_gaps and key is None
+    _refuse_misplaced(span, [row[0] for row in rows], min(limit, span.end - span.start) if gapless else None)
     return [_record(span, row) for row in rows]
+
+
+def _refuse_misplaced(span: Span, ids: list[int], wanted: int | None) -> None:
+    """Where a page lies in another's place, SQLite finds too little, or records of one partition amid another's."""
+    first = span.ids[0]
+    right = sorted(set(ids)) if wanted is None else list(range(first, first + max(wanted, 0)))
+    if ids != right or (ids and ids[0] < first):
+        raise DamagedError(f"{span.topic.name}, partition {span.partition}: records are missing from {span.start} on")
 
 
 def _record(span: Span, row: Row) -> Record:
     identity, written, key, value, packed, timestamp = row
+    offset = identity & END_OF_TIME
     with suppress(TypeError):  # Damage may also make a number of what was bytes.
         if checksum(identity, key, value, packed, timestamp) == written:
-            name, offset = span.topic.name, identity & END_OF_TIME
-            return Record(name, span.partition, offset, key, value, unpack_headers(packed), timestamp)
-    raise DamagedError(f"{span.topic.name}, partition {span.partition}, offset {identity & END_OF_TIME}")
-
-
-def _refuse_gaps(span: Span, rows: Sequence[Row]) -> None:
-    first = span.ids[0]
-    if rows and (rows[0][0] != first or rows[-1][0] != first + len(rows) - 1):
-        raise DamagedError(f"{span.topic.name}, partition {span.partition}: records are missing from {span.start} on")
+            return Record(span.topic.name, span.partition, offset, key, value, unpack_headers(packed), timestamp)
+    raise DamagedError(f"{span.topic.name}, partition {span.partition}, offset {offset}")
 
 
 def checksum(identity: int, key: bytes, value: bytes | None, packed: bytes | None, timestamp: int) -> int:

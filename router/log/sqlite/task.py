@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -14,13 +14,13 @@ from router.errors import TaskMoved
 from router.log.interface import Output, Position, Record
 from router.log.sqlite import lease as leases
 from router.log.sqlite.connection import Connection, transaction
+from router.log.sqlite.errors import DamagedError
 from router.log.sqlite.lease import Lease
 from router.log.sqlite.store import (
-    END_OF_TIME,
     Catalogue,
     Span,
-    Topic,
     end_offsets,
+    ends_of,
     latest_id,
     read,
     write,
@@ -54,7 +54,6 @@ class SqliteTask:
     async def open(self) -> None:
         """Remember where the position record is: whoever moves it from now on is not us."""
         self._position_id = await self._writer.run(self._find_position)
-        await self._reader.run(self._refuse_lost_inputs)
 
     def close(self) -> None:
         self._closed = True
@@ -106,18 +105,20 @@ class SqliteTask:
         records: list[Record] = []
         # One snapshot for all topics: else one of a later topic could come before what was there first.
         with transaction(connection, "DEFERRED"):
-            for topic, partition in self._input_places(connection):
-                span = Span(topic, partition, position.get(topic.name, 0), END_OF_TIME)
+            for span in self._waiting(connection, position):
                 records += read(connection, span, max_records - len(records))
         return records
 
-    def _input_places(self, connection: sqlite3.Connection) -> list[tuple[Topic, int]]:
+    def _waiting(self, connection: sqlite3.Connection, position: Position) -> Iterator[Span]:
         found = self._catalogue.find(connection, self._inputs).values()
-        return [(topic, 0 if topic.name == topics.REGISTRY else self.partition) for topic in found]
-
-    def _refuse_lost_inputs(self, connection: sqlite3.Connection) -> None:
-        for topic, partition in self._input_places(connection):
-            refuse_losses(connection, topic, partition)
+        places = [(topic, 0 if topic.name == topics.REGISTRY else self.partition) for topic in found]
+        ends = ends_of(connection, [topic.first_place + partition for topic, partition in places])
+        for topic, partition in places:
+            span = Span(topic, partition, position.get(topic.name, 0), ends[topic.first_place + partition])
+            if span.start > span.end:
+                raise DamagedError(f"{topic.name}, partition {partition} ends before what was read of it")
+            if span.start < span.end:
+                yield span
 
     def _spans(self, connection: sqlite3.Connection, names: Sequence[str]) -> list[Span]:
         found = self._catalogue.find(connection, names).values()

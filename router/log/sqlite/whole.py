@@ -16,24 +16,16 @@ MOST_SAID: Final = 20
 
 
 def refuse_losses(connection: sqlite3.Connection, topic: Topic, partition: int) -> None:
-    """Raises DamagedError where not all is there that was written: of a compacted topic every live record, of another
-    the last one. What was lost before that shows where it is read."""
-    place = topic.first_place + partition
-    first, last = Span(topic, partition, 0, END_OF_TIME).ids
+    """Raises DamagedError where a live record of a compacted topic is missing, or is an older one. What is missing of
+    another topic shows where it is read."""
     if topic.compacted:
         (lost,) = connection.execute(
             "SELECT live - (SELECT coalesce(sum(checksum), 0) FROM records"
             " WHERE id >= ? AND id < ? AND value IS NOT NULL) FROM ends WHERE place = ?",
-            (first, last, place),
+            (*Span(topic, partition, 0, END_OF_TIME).ids, topic.first_place + partition),
         ).fetchone()
-    else:
-        (lost,) = connection.execute(
-            "SELECT next_offset > 0 AND NOT EXISTS (SELECT 1 FROM records WHERE id = ? + next_offset - 1)"
-            " FROM ends WHERE place = ?",
-            (first, place),
-        ).fetchone()
-    if lost and (topic.compacted or topic.has_no_gaps):
-        raise DamagedError(f"{topic.name}, partition {partition}: records are missing, or are older ones")
+        if lost:
+            raise DamagedError(f"{topic.name}, partition {partition}: records are missing, or are older ones")
 
 
 def damages(connection: sqlite3.Connection) -> Iterator[str]:
