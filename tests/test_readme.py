@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type works as it stands there."""
+"""What the README and the pages it leads to tell a newcomer to type works as it stands there."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from router.cli import imports
+from router.feeds.recognise import read_events
 from router.feeds.tables import FilingForm, LineForm, PartyForm, SnapshotForm
+from router.model.inputs import Disposition
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+YOUR_FILES = (ROOT / "docs" / "your-files.md").read_text()
 
 
 def block(mark: str) -> str:
@@ -56,25 +60,36 @@ def test_ten_minutes_from_own_files_to_notices(folder: Path) -> None:
 
 
 def test_the_library_example_runs() -> None:
-    found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    found = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "how-it-works.md").read_text(), re.DOTALL)
     assert found
     subprocess.run([sys.executable, "-c", found[1]], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_and_folder_that_is_named_is_there(page: Path) -> None:
+    text = page.read_text()
+    for name in re.findall(r"`((?:router|schemas|docs|benchmarks|tests|deploy)/[\w/.-]*)`", text):
+        assert (ROOT / name).exists(), name
+    for target in re.findall(r"\]\(([\w/.-]+)(?:#[\w-]+)?\)", text):
+        assert (page.parent / target).exists(), target
 
 
 @pytest.mark.parametrize("table", ["parties", "sailings", "filings", "bills"])
 def test_every_column_of_a_table_is_named_with_it_and_in_the_help_of_its_import(table: str) -> None:
     forms = {"parties": PartyForm, "sailings": LineForm, "filings": FilingForm, "bills": SnapshotForm}
-    columns = forms[table].model_fields.keys()
-    row = re.search(rf"^\| {table}\b.*", README, re.MULTILINE)
-    assert row
+    fields = forms[table].model_fields
     if table == "bills":
-        columns -= FilingForm.model_fields.keys()
+        fields = {name: field for name, field in fields.items() if name not in FilingForm.model_fields}
+    row = re.search(rf"^\| `import {table}`.*", YOUR_FILES, re.MULTILINE)
+    assert row
     shown = (row[0], getattr(imports, table).__doc__)
-    assert [column for column in columns for text in shown if not re.search(rf"\b{column}\b", text)] == []
+    assert [column for column in fields for text in shown if not re.search(rf"\b{column}\b", text)] == []
+    needed = {name for name, field in fields.items() if field.is_required()}
+    assert set(re.findall(r"\*\*`(\w+)`\*\*", row[0])) == needed
 
 
-def test_every_file_and_folder_that_is_named_is_there() -> None:
-    for name in re.findall(r"`((?:router|schemas|docs|benchmarks|tests|deploy)/[\w/.-]*)`", README):
-        assert (ROOT / name).exists(), name
-    for target in re.findall(r"\]\(([\w/.-]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_the_least_event_is_read() -> None:
+    found = re.search(r"```json\n(.*?)```", YOUR_FILES, re.DOTALL)
+    assert found
+    (event,) = read_events([found[1].encode()], "page", 0)
+    assert isinstance(event, Disposition)

@@ -1,7 +1,7 @@
 """What is fed in: dispositions, filings, snapshots, what people relay by hand or take on paper, and what could not be
 read.
 
-Field names are those of the public input forms (README, "Our own input forms") and of `schemas/*.avsc`. Common to all:
+Field names are those of the public input forms (docs/your-files.md) and of `schemas/*.avsc`. Common to all:
 text is upper case and stripped, an unknown value is None and an unknown list is empty, times are UTC milliseconds since
 1970 (`*_at`), dates are `CCYY-MM-DD` text, a SCAC is 2 to 4 letters without padding, an SNP is a SCAC or `type:id`.
 """

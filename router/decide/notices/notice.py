@@ -47,7 +47,7 @@ SHOWN: Final[Mapping[View, tuple[str, ...]]] = {
         *("authorises", "manifested_quantity", "released_quantity", "release_posted_at", "flags"),
     ),
 }
-"""What each view shows beyond those below it (README, "Who sees what"). Each field of a notice's shared part is in it
+"""What each view shows beyond those below it (docs/how-it-works.md). Each field of a notice's shared part is in it
 once; of one that isn't no notice can be written, so that a new field is shown to nobody by mistake."""
 
 

@@ -1,6 +1,6 @@
 """Who is told of a bill, in which role, by which rule; and who was considered and is not.
 
-The rules are numbered as in the README's "Who is told": 1 the filer, 2 each second notify party, 3 the line whose
+The rules are numbered as in docs/how-it-works.md: 1 the filer, 2 each second notify party, 3 the line whose
 master bill it is under and the manifest carrier, 4 the lines aboard by their role and by what the agreement grants,
 5 the parties of other bills in a stopped box (they hear of their own bill, so here they only get the role).
 """
