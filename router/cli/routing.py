@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Final
@@ -21,11 +20,12 @@ from router.engine.worker import Totals, Worker
 from router.errors import UsageError
 from router.log.interface import Log
 from router.log.url import SQLITE
+from router.model.words import Counted, Tally
 from router.schema_registry.external import publish_under_external_ids
 
 _log = structlog.get_logger(__name__)
 
-COUNTED: Final = {
+COUNTED: Final[Mapping[Counted, str]] = {
     "events": "new events",
     "repeated": "repeated",
     "hold": "holds",
@@ -133,7 +133,7 @@ async def _telling(totals: Totals) -> AsyncIterator[None]:
 
 async def _tell(totals: Totals) -> None:
     """What was routed since it was last said, while it goes on."""
-    told: Counter[str] = Counter()
+    told = Tally()
     while True:
         await asyncio.sleep(TELL_SECONDS)
         new, told = totals.counts - told, totals.counts.copy()
@@ -141,7 +141,7 @@ async def _tell(totals: Totals) -> None:
             say(f"{datetime.now():%H:%M:%S} routed: {_words(new)}")
 
 
-def _words(counts: Counter[str]) -> str:
+def _words(counts: Tally) -> str:
     said = ((counts[name], words) for name, words in COUNTED.items() if counts[name])
     return ", ".join(f"{n} {words if n > 1 else words.removesuffix('s')}" for n, words in said) or "nothing new"
 

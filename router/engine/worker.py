@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from router.engine.progress import unrouted
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Log, Output, Record, Task
 from router.model.registry import RegistryNote
+from router.model.words import Tally
 from router.observe.health import RESTORING, ROUTING, Health
 from router.observe.metrics import COMMITTED, DESTINATION_MISSING, MOVED, RETRIED, Metrics
 
@@ -67,7 +67,7 @@ class WorkSettings:
 class Totals:
     """What a run did, for its summary; also in commits that nobody heard of, if the restored state has them."""
 
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Tally = field(default_factory=Tally)
     bills: dict[int, int] = field(default_factory=dict)
     """On the ledger, by task."""
 
@@ -145,7 +145,7 @@ class Worker:
             self.totals.bills[task.partition] = shard.bill_count
             self.metrics.bills(task.partition, shard.bill_count)
 
-    def _count(self, done: Counter[str]) -> None:
+    def _count(self, done: Tally) -> None:
         self.totals.counts.update(done)
         self.metrics.counted(done)
 
@@ -188,7 +188,7 @@ class Worker:
             records += await task.poll({**shard.position, **behind}, most - len(records), gather)
         return records
 
-    async def _transact(self, task: Task, shard: Shard, records: list[Record], duties: Duties | None) -> Counter[str]:
+    async def _transact(self, task: Task, shard: Shard, records: list[Record], duties: Duties | None) -> Tally:
         """Decide on the records and commit; where a destination is missing, decide again with that knowledge. What was
         done, by kinds."""
         while True:

@@ -4,6 +4,7 @@ type check. What each means to a party: docs/what-a-notice-means.md; a test hold
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal
 
 Kind = Literal["hold", "change", "release"]
@@ -33,3 +34,8 @@ Flag = Literal[
 
 Role = Literal["FILER", "SNP", "OPERATOR", "CHARTERER", "MASTER_CARRIER", "CO_LOADER"]
 """In the order of their bits in `snp.bills`: a new one goes to the end."""
+
+Counted = Kind | Literal["events", "repeated", "dead letters"]
+
+Tally = Counter[Counted]
+"""What a router counts of what it does."""

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from router.clock import MILLISECONDS
 from router.codec import NOTICE_KINDS
+from router.model.words import Counted
 
 LATENCY_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
 """From a quiet hour's milliseconds to a day's backlog. Seconds."""
@@ -69,8 +70,8 @@ class Metrics:
         for outcome in OUTCOMES:
             self._transactions.labels(outcome)
 
-    def counted(self, tally: Mapping[str, int]) -> None:
-        """What committed transactions did, by the names of `Shard.tally`."""
+    def counted(self, tally: Mapping[Counted, int]) -> None:
+        """What committed transactions did, as `Shard.tally` counts it."""
         self._events.labels("new").inc(tally.get("events", 0))
         self._events.labels("repeated").inc(tally.get("repeated", 0))
         self._dead_letters.inc(tally.get("dead letters", 0))

@@ -68,6 +68,16 @@ def test_alerts_and_the_dashboard_name_only_figures_there_are() -> None:
     assert named - there == set()
 
 
+def test_every_alert_that_wakes_somebody_is_tried() -> None:
+    rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
+    tried = set(re.findall(r"alertname: (\w+)", (DEPLOY / "prometheus/alerts.test.yml").read_text()))
+    pages = {
+        rule["alert"] for group in rules["groups"] for rule in group["rules"] if rule["labels"]["severity"] == "page"
+    }
+    assert pages
+    assert pages <= tried
+
+
 def test_every_alert_has_its_place_in_the_runbook() -> None:
     rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
     alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"]}

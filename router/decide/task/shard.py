@@ -6,7 +6,7 @@ Pure in the sense that matters: no clock, no I/O. What a transaction changed lie
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, get_args
@@ -35,6 +35,7 @@ from router.log.interface import Output, Record
 from router.model.facts import Handover, IndexFact, LinkFact, TakenOver
 from router.model.inputs import DeadLetter, Disposition
 from router.model.registry import RegistryValue
+from router.model.words import Tally
 
 HOT_BILLS: Final = 20_000
 """Decoded states kept at hand; the rest lie as bytes, about a third of the memory."""
@@ -64,7 +65,7 @@ class Shard:
         self._changed_bills: dict[str, BillState | None] = {}
         self._committed_position: dict[str, int] = {}
         self._encoded: dict[str, bytes | None] = {}
-        self.tally: Counter[str] = Counter()
+        self.tally = Tally()
         """What the transaction under way does: `events`, `repeated`, `hold`, `change`, `release`, `dead letters`."""
 
     @property
@@ -292,7 +293,7 @@ class Shard:
         self._outputs = []
         self._changed_bills = {}
         self._encoded = {}
-        self.tally = Counter()
+        self.tally = Tally()
 
 
 def _value_of(record: Record) -> codec.Value | None:
