@@ -101,6 +101,14 @@ def test_the_compose_file_follows_its_specification() -> None:
     assert [error.message for error in Draft201909Validator(specification).iter_errors(compose())] == []
 
 
+def test_its_brokers_have_the_settings_that_are_recommended() -> None:
+    lines = re.findall(r"^([a-z.]+)=(.+)$", (DEPLOY / "kafka/broker.properties").read_text(), re.MULTILINE)
+    assert len(lines) > 5
+    for name in ("broker-1", "broker-2", "broker-3"):
+        given = compose()["services"][name]["environment"]
+        assert {key: str(given.get("KAFKA_" + key.upper().replace(".", "_"))) for key, _ in lines} == dict(lines)
+
+
 def test_no_part_of_ours_runs_as_root_or_writes_where_it_should_not() -> None:
     ours = {name: part for name, part in compose()["services"].items() if part["image"] == "snp-router"}
     assert set(ours) == {"provision", "router", "feed", "console", "registry"}
