@@ -10,14 +10,14 @@ from typing import Final
 
 from router.errors import InputError
 from router.feeds.camir_event import Frame, bill_event, readable_bill, surroundings, vessel_event
-from router.feeds.camir_layout import STATUS_NOTIFICATION, field
+from router.feeds.camir_layout import RECORD_LENGTH, STATUS_NOTIFICATION, field
 from router.feeds.camir_records import ENCODING, read_records
-from router.feeds.evidence import NO_BILL, Bill, Evidence
+from router.feeds.evidence import LOOP_SIZE, NO_BILL, Evidence
 from router.feeds.fields import moment_or_none, with_century
 from router.model.inputs import DeadLetter, Disposition
 
 FORMAT: Final = "camir"
-LOOP_LIMIT: Final = 10_000
+LOOP_LIMIT: Final = LOOP_SIZE // RECORD_LENGTH
 """Most records of one event that are kept; an event without end must not grow in memory."""
 
 _CONTEXT: Final = ("ACR", "M01", "R01", "J01")
@@ -50,6 +50,8 @@ class _Reader:
         self._around = surroundings("", "")
         self._loop: list[str] = []
         self._loop_number = self._number = self._in_frame = 0
+        self._overflow: Evidence | None = None
+        """Of an event with too many records, all of them."""
         self._aside: Evidence | None = None
         self._aside_place = ""
         self._frame = Frame(received_at, None)
@@ -80,8 +82,12 @@ class _Reader:
             self._loop.append(record)
         elif name in self._begins:
             self._begins[name](record)
-        elif self._loop and len(self._loop) < LOOP_LIMIT:
+        elif self._overflow is not None:
+            self._overflow.add(_encoded([record]))
+        elif self._loop:
             self._loop.append(record)
+            if len(self._loop) > LOOP_LIMIT:
+                self._overflow = Evidence(_encoded([*self._surrounding(), *self._loop]))
 
     def _awaits_continuation(self) -> bool:
         """A continuation has the same name as a bill's record: only the record before tells them apart."""
@@ -148,21 +154,24 @@ class _Reader:
         if not self._loop:
             return
         loop, self._loop = self._loop, []
+        overflow, self._overflow = self._overflow, None
         issuer = field(self._context.get("J01", ""), "J01", "issuer")
         source, of_bill = self._place(self._loop_number), loop[0].startswith("R02")
         try:
+            if overflow is not None:
+                raise InputError(f"the event has more than {LOOP_LIMIT} records")
             if of_bill:
                 self._out.append(bill_event(loop, issuer, self._around, self._frame, source))
             else:
                 self._out.append(vessel_event(loop, self._around, self._frame, source))
         except InputError as error:
-            self._dead_letter(error.reason, loop, source, readable_bill(loop[0], issuer) if of_bill else NO_BILL)
+            bill = readable_bill(loop[0], issuer) if of_bill else NO_BILL
+            evidence = overflow or Evidence(_encoded([*self._surrounding(), *loop]))
+            self._out.append(evidence.letter(error.reason, source, FORMAT, self._received_at, bill))
 
-    def _dead_letter(self, reason: str, loop: list[str], source: str, bill: Bill) -> None:
-        """With the records that the event stood under, so that it can be read again by itself."""
-        context = [self._context[name] for name in _CONTEXT if name in self._context]
-        evidence = Evidence(_encoded([*context, *loop]))
-        self._out.append(evidence.letter(reason, source, FORMAT, self._received_at, bill))
+    def _surrounding(self) -> list[str]:
+        """The records that an event stands under, so that it can be read again by itself."""
+        return [self._context[name] for name in _CONTEXT if name in self._context]
 
     def _place(self, number: int) -> str:
         return f"{self._source}:record {number}"

@@ -27,6 +27,7 @@ from router.feeds.fields import (
     quantity_of,
     remarks_of,
     scac_readable,
+    upper,
     with_century,
 )
 from router.feeds.surroundings import Details, Surroundings
@@ -134,7 +135,7 @@ def readable_bill(r02: str, issuer: str) -> Bill:
 
 
 def _fields(record: str, kind: str) -> dict[str, str]:
-    record = record.upper()
+    record = upper(record)
     return {name: record[place].strip() for name, place in LAYOUT[kind].items()}
 
 

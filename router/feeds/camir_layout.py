@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from router.feeds.fields import upper
+
 RECORD_LENGTH: Final = 80
 STATUS_NOTIFICATION: Final = "RC"
 
@@ -66,4 +68,4 @@ LAYOUT: Final = {
 
 def field(record: str, kind: str, name: str) -> str:
     """One field, stripped, in upper case."""
-    return record[LAYOUT[kind][name]].strip().upper()
+    return upper(record[LAYOUT[kind][name]].strip())

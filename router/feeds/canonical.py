@@ -161,7 +161,7 @@ class _Notes:
             if name not in self._known and len(self._known) < 1000:
                 self._known.add(name)
                 if self._note is not None:
-                    self._note(f"{self._source}: the field {name!r} is not one of ours: kept aside")
+                    self._note(f"{self._source}: the field {name[:80]!r} is not one of ours: kept aside")
 
 
 def _event(line: bytes, place: str, received_at: int, notes: _Notes) -> Event:

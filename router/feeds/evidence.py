@@ -20,6 +20,13 @@ this is a damaged file, and must not grow in memory."""
 BLOCK_SIZE: Final = 1 << 17
 """Input is taken in steps of at most this many bytes, so that memory stays the same whatever is handed in."""
 
+LOOP_SIZE: Final = 200_000
+"""Characters of one event with all that stands under it: room for some 2,000 segments, as X12 allows. What follows from
+an event, its history and its notices, has to stay below a record's limit too."""
+
+REASON_SIZE: Final = 2_000
+"""Characters: a reason may quote what it is about."""
+
 ID_WIDTH: Final = 32
 MASK: Final = "X"
 
@@ -54,7 +61,7 @@ class Evidence:
 
     def letter(self, reason: str, source: str, kind: str, received_at: int, bill: Bill = NO_BILL) -> DeadLetter:
         """The dead letter for all that was added; `kind` is its format."""
-        return DeadLetter(self.id, reason, source, kind, self.content, self.size, *bill, received_at)
+        return DeadLetter(self.id, reason[:REASON_SIZE], source, kind, self.content, self.size, *bill, received_at)
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
 from router.clock import LATEST, to_milliseconds
@@ -19,6 +20,7 @@ from router.model.bill import SCAC_WIDTH, bill_key
 
 _CACHE: Final = 8_192
 _CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160)))
+_CAPITALS: Final = str.maketrans(ascii_lowercase, ascii_uppercase)
 _DATE: Final = re.compile(r"[0-9]{8}")
 _TIME: Final = re.compile(r"[0-9]{4}(?:[0-9]{2}(?:[0-9]{1,2})?)?")
 _CODE: Final = re.compile(r"[A-Z0-9]{2,3}")
@@ -126,13 +128,20 @@ def entry_of(entry_type: str, number: str) -> tuple[str | None, str | None]:
 @lru_cache(_CACHE)
 def bill_reference(text: str) -> str | None:
     """The bill key in a reference: SCAC and number, as in `OCNXMB7781234`. A SCAC shorter than four letters
-    is padded if it isn't already and a digit ends it; None where there is no number after the SCAC."""
+    is padded if it isn't already and a digit ends it; None where there is no number after the SCAC. Raises InputError
+    for a number that is none: it becomes a key."""
     text = text.strip()
     short = _SHORT_SCAC.fullmatch(text)
-    if short is not None:
-        return bill_key(short[1], short[2].replace(" ", ""))
-    number = text[SCAC_WIDTH:].replace(" ", "")
-    return text[:SCAC_WIDTH] + number if number else None
+    scac, number = (short[1], short[2]) if short is not None else (text[:SCAC_WIDTH], text[SCAC_WIDTH:])
+    number = number.replace(" ", "")
+    if number and not (bill_readable(number) and scac_readable(scac.replace(" ", ""))):
+        raise InputError(f"{text[:80]!r} is not a bill of another (SCAC and number)")
+    return bill_key(scac, number) if number else None
+
+
+def upper(text: str) -> str:
+    """Of the letters CBP uses, without a change of length: `ß` would become two letters, and another bill's number."""
+    return text.upper() if text.isascii() else text.translate(_CAPITALS)
 
 
 def plain(text: str) -> str | None:

@@ -16,6 +16,7 @@ from router.clock import LATEST, to_milliseconds
 from router.decide.ledger.facts import MOST_NAMED
 from router.decide.ledger.identifiers import container_clean
 from router.decide.recipients.registry_values import MOST_ALIASES
+from router.errors import InputError
 from router.feeds.fields import bill_reference
 
 LIST_SEPARATOR: Final = ";"
@@ -29,6 +30,8 @@ BILL_NUMBER: Final = r"^[!-~]{1,50}$"
 PRINTED: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 URL: Final = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"
 """Without user and password: a secret has no place in the registry."""
+LONGEST_REASON: Final = 300
+"""Characters: a fault quotes the value, however long that is."""
 LARGEST_QUANTITY: Final = 10**15
 
 
@@ -78,7 +81,10 @@ def _reference(value: Any) -> Any:
     value = _none_if_empty(value)
     if not isinstance(value, str):
         return value
-    reference = bill_reference(value.upper())
+    try:
+        reference = bill_reference(value.upper())
+    except InputError as error:
+        raise ValueError(error.reason) from error
     if reference is None:
         raise ValueError(f"{value!r} is not a bill: a SCAC of four places, then the number")
     return reference
@@ -133,7 +139,7 @@ def reason_of(fault: Mapping[str, Any]) -> str:
     said = str(fault["msg"]).removeprefix("Value error, ")
     for theirs, ours in _OURS.items():
         said = said.replace(theirs, ours)
-    return said
+    return said[:LONGEST_REASON]
 
 
 Empty = BeforeValidator(_none_if_empty)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from router.errors import InputError
-from router.feeds.evidence import NO_BILL, Bill, Evidence
+from router.feeds.evidence import LOOP_SIZE, NO_BILL, Bill, Evidence
 from router.feeds.fields import moment_or_none, with_century
 from router.feeds.surroundings import Surroundings
 from router.feeds.x12_envelope import GROUP, INTERCHANGE, LEVELS, TRANSACTION, Envelopes
@@ -39,10 +39,11 @@ from router.model.inputs import DeadLetter, Disposition
 FORMAT: Final = "x12"
 OUR_SET: Final = "350"
 OUR_GROUPS: Final = ("SO", "AU")
-LOOP_LIMIT: Final = 10_000
-"""Most segments of one loop that are kept. X12 allows some 2,000; a loop without end must not grow in memory."""
+HEADER_LIMIT: Final = 500
+"""Characters of a segment that others stand under; it is told again with each of them. X12's longest has some 200."""
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{1,2}")
+_HEADERS: Final = ("GS", "ST", "M10", "P4", "BA1", *LEVELS)
 _DETAILS: Final = ("K1", "N9", "N7", "VID")
 
 Event = Disposition | DeadLetter
@@ -72,6 +73,8 @@ class _Reader:
         self._aside: Evidence | None = None
         self._aside_reason = self._aside_place = ""
         self._loop: list[str] = []
+        self._overflow: Evidence | None = None
+        """Of a loop that is too long: it must not grow in memory."""
         self._loop_position = self._position = 0
         self._m10 = self._p4 = ""
         self._begin(Start(Delimiters(), ""))
@@ -111,12 +114,19 @@ class _Reader:
                 self._segment(text.strip(BLANKS))
                 loop, position = self._loop, self._position
         self._position = position
-        del loop[LOOP_LIMIT:]
+        if sum(map(len, loop)) > LOOP_SIZE:
+            self._overflow = self._overflow or Evidence(self._encoded([*self._context(), loop[0]]))
+            self._overflow.add(self._encoded(loop[1:]))
+            del loop[1:]
 
     def _segment(self, text: str) -> None:
         """Any segment. Of those we don't know, well-formed ones are passed over."""
+        name = text.partition(self._delimiters.element)[0].strip()
+        if len(text) > HEADER_LIMIT and name in _HEADERS:
+            reason = f"the {name} segment is longer than {HEADER_LIMIT} characters: a terminator may be missing"
+            self._dead_letter(reason, [text], self._position)
+            text = text[:HEADER_LIMIT]
         parts = [part.strip() for part in text.split(self._delimiters.element)]
-        name = parts[0]
         if name in ("GS", "ST"):
             self._header(name, text, parts)
         elif name in LEVELS:
@@ -219,10 +229,13 @@ class _Reader:
     def _end_loop(self) -> None:
         if not self._loop:
             return
-        loop, self._loop = self._loop[:LOOP_LIMIT], []
+        loop, self._loop = self._loop, []
+        overflow, self._overflow = self._overflow, None
         element, source = self._delimiters.element, f"{self._prefix}{self._loop_position}"
         of_bill = loop[0][:2] == "X4"
         try:
+            if overflow is not None or sum(map(len, loop)) > LOOP_SIZE:
+                raise InputError(f"the event has more than {LOOP_SIZE} characters")
             if of_bill:
                 event = bill_event(loop, element, self._around, self._envelope, self._firms, source)
             else:
@@ -230,7 +243,9 @@ class _Reader:
             self._out.append(event)
         except InputError as error:
             bill = readable_bill(loop[0], element) if of_bill else NO_BILL
-            self._dead_letter(error.reason, loop, self._loop_position, bill)
+            evidence = overflow or Evidence(self._encoded(self._context()))
+            evidence.add(self._encoded(loop[1:] if overflow else loop))
+            self._out.append(evidence.letter(error.reason, source, FORMAT, self._received_at, bill))
 
     def _skipped(self, token: Skipped) -> None:
         if not token.inside:
@@ -261,9 +276,11 @@ class _Reader:
 
     def _dead_letter(self, reason: str, texts: list[str], position: int, bill: Bill = NO_BILL) -> None:
         """With the envelope and port that the segments stood in, so that they can be read again by themselves."""
-        context = [*self._envelopes.headers, *filter(None, (self._m10, self._p4))]
-        evidence = Evidence(self._encoded([*context, *texts]))
+        evidence = Evidence(self._encoded([*self._context(), *texts]))
         self._out.append(evidence.letter(reason, f"{self._prefix}{position}", FORMAT, self._received_at, bill))
+
+    def _context(self) -> list[str]:
+        return [*self._envelopes.headers, *filter(None, (self._m10, self._p4))]
 
     def _encoded(self, texts: list[str]) -> bytes:
         return "".join(text + self._delimiters.terminator for text in texts if text).encode(ENCODING)

@@ -26,6 +26,7 @@ from router.feeds.fields import (
     quantity_of,
     remarks_of,
     scac_readable,
+    upper,
 )
 from router.feeds.surroundings import Details, Surroundings
 from router.model.bill import bill_key
@@ -124,6 +125,8 @@ def vessel_event(
     loop: Sequence[str], element: str, around: Surroundings, envelope: Envelope, source: str
 ) -> Disposition:
     """The event of a V9: no bill. Raises InputError if its code or time can't be read."""
+    if len(loop[0]) > SEGMENT_LIMIT:
+        raise InputError(f"the V9 segment is longer than {SEGMENT_LIMIT} characters")
     v9 = _elements(loop[0], element, _V9_ELEMENTS)
     return Disposition(
         scac=None,
@@ -142,7 +145,7 @@ def vessel_event(
 def readable_bill(x4_text: str, element: str, whole: bool = True) -> Bill:
     """As much of issuer, number and code as an X4 that can't be read in full still says. Issuer and number
     come together or not at all. If the text isn't `whole`, its last element isn't trusted."""
-    x4 = x4_text[:SEGMENT_LIMIT].upper().split(element)
+    x4 = upper(x4_text[:SEGMENT_LIMIT]).split(element)
     x4 = [text.strip() for text in (x4 if whole and len(x4_text) <= SEGMENT_LIMIT else x4[:-1])]
     x4 += [""] * (_X4_ELEMENTS - len(x4))
     number, scac = x4[1], x4[9]
@@ -156,7 +159,7 @@ def readable_bill(x4_text: str, element: str, whole: bool = True) -> Bill:
 def _elements(text: str, element: str, count: int) -> list[str]:
     """Upper case, at least `count` of them, the segment's name first. Blanks around are stripped where
     there are any."""
-    parts = text.upper().split(element)
+    parts = upper(text).split(element)
     if len(parts) < count:
         parts += [""] * (count - len(parts))
     return [part.strip() for part in parts] if " " in text or "\t" in text else parts
@@ -170,7 +173,9 @@ def _details(loop: Sequence[str], element: str) -> Details:
     for text in loop[1:]:
         name = text[:2]
         if len(text) > SEGMENT_LIMIT:
-            continue
+            name = text.partition(element)[0]
+            reason = f"the {name[:3]} segment is longer than {SEGMENT_LIMIT} characters: a terminator may be missing"
+            raise InputError(reason)
         if name == "N9":
             qualifier, value = _reference(text, element)
             if qualifier == "SNP" and value:
@@ -178,11 +183,11 @@ def _details(loop: Sequence[str], element: str) -> Details:
             elif value:
                 references.setdefault(qualifier, value)
         elif name == "N7":
-            containers.extend(_container(text.upper().split(element)[1:]))
+            containers.extend(_container(upper(text).split(element)[1:]))
         elif name == "K1":
             remarks.extend(_remarks(text, element))
         elif name == "VI":
-            containers.extend(_container(text.upper().split(element)[2:4]))
+            containers.extend(_container(upper(text).split(element)[2:4]))
     return Details(remarks, containers, snps, references)
 
 

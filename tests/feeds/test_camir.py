@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from router.codec import encode_value
 from router.feeds.camir import read_camir
 from router.feeds.recognise import read_dead_letter
 from router.feeds.x12 import read_x12
@@ -210,3 +211,22 @@ def test_access_codes_are_never_in_clear():
         letters = [event for event in read(broken) if isinstance(event, DeadLetter)]
         assert letters
         assert all(b"SECRET" not in letter.content for letter in letters)
+
+
+@pytest.mark.parametrize("remarks", [2_000, 3_000, 20_000])
+def test_an_event_without_end_stops_its_bill(remarks: int) -> None:
+    frame = records(samples.CAMIR_DO_NOT_LOAD)
+    place = next(number for number, record in enumerate(frame) if record.startswith(b"R02")) + 2
+    content = b"\n".join([*frame[:place], *remarks * [b"R03" + b"\xe9" * 77], *frame[place:]])
+    (found,) = (event for event in read(content) if event.bill_of_lading is not None)
+    assert isinstance(found, Disposition) == (remarks == 2_000)
+    assert len(encode_value(found)) < 1_001_000
+    if isinstance(found, DeadLetter):
+        assert "more than 2500 records" in found.reason
+        assert found.content_size > remarks * 80
+
+
+def test_a_letter_that_is_two_in_capitals_moves_nothing_and_makes_no_other_bill() -> None:
+    (letter,) = read(at(5, b"\xdf", b"R02"))[:1]
+    assert isinstance(letter, DeadLetter)
+    assert "is not a bill number" in letter.reason

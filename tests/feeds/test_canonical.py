@@ -256,3 +256,13 @@ def test_one_event_may_not_stop_thousands_of_containers_one_by_one() -> None:
     (letter,) = read_jsonl([line.encode()], "FILE", 5)
     assert isinstance(letter, DeadLetter)
     assert (letter.scac, letter.disposition_code) == ("NVXA", "1H")
+
+
+@pytest.mark.parametrize("name", ["action_at", "disposition_code", "master_bill", "arrival_date", "test", "remarks"])
+def test_a_reason_quotes_no_megabyte(name: str) -> None:
+    event = EVENT | {name: "9" * 500_000, "x" * 100_000: 1}
+    notes: list[str] = []
+    (letter,) = read_jsonl([json.dumps(event).encode()], "FILE", 5, note=notes.append)
+    assert isinstance(letter, DeadLetter)
+    assert len(letter.reason) < 1_000
+    assert sum(map(len, notes)) < 1_000

@@ -11,6 +11,7 @@ import pytest
 import x12 as oracle
 
 from router.clock import iso
+from router.codec import encode_value
 from router.feeds.evidence import BLOCK_SIZE, CONTENT_LIMIT, HEAD_SIZE, PIECE_LIMIT
 from router.feeds.recognise import read_dead_letter
 from router.feeds.x12 import read_x12
@@ -449,3 +450,54 @@ def test_an_independent_reader_finds_the_same_envelope(sample: bytes):
     bodies = one_line(sample).count(b"~X4*") + one_line(sample).count(b"~V9*")
     assert len(found) == bodies
     assert letters(sample) == []
+
+
+# What is too long
+
+
+def size_of(content: bytes) -> int:
+    return sum(len(encode_value(event)) for event in read(content))
+
+
+@pytest.mark.parametrize("header", [b"ST*350*", b"GS*SO*", b"M10*NVXA**US**", b"P4*", b"ST*350*1~M10*NVXA***9*"])
+@pytest.mark.parametrize("event", [X4, b"X4*A*b~"])
+def test_a_header_without_end_is_not_told_again_with_each_event_under_it(header: bytes, event: bytes) -> None:
+    content = ISA + b"~" + header + b"7" * 100_000 + b"~" + 200 * event
+    assert len(events(content)) in (0, 200)
+    assert size_of(content) < 3 * len(content) + 200 * 2_000
+    assert any("a terminator may be missing" in letter.reason for letter in letters(content))
+
+
+@pytest.mark.parametrize("segments", [50, 150, 5_000])
+def test_an_event_without_end_stops_its_bill_and_is_kept_as_far_as_any_other(segments: int) -> None:
+    """Of parties that no longer fit none is left out in silence; and what follows from an event fits the log."""
+    content = ISA + b"~ST*350*1~" + X4 + segments * (b"K1*" + b"R" * 1_900 + b"~")
+    found = next(event for event in read(content) if event.scac == "NVXA")
+    assert isinstance(found, Disposition) == (segments == 50)
+    assert len(encode_value(found)) < 1_001_000
+    if isinstance(found, DeadLetter):
+        assert (found.bill_of_lading, found.disposition_code) == ("HBL000012345", "6H")
+        assert found.content_size > segments * 1_900
+        assert "more than 200000 characters" in found.reason
+
+
+def test_a_detail_that_lost_its_terminator_stops_its_bill() -> None:
+    (letter, _) = letters(ISA + b"~ST*350*1~" + X4 + b"N9*SNP*SLTC" + b"N9*SNP*OCNX" * 300 + b"~")
+    assert letter.reason.startswith("the N9 segment is longer than 2000 characters")
+    assert letter.bill_of_lading == "HBL000012345"
+
+
+@pytest.mark.parametrize("reference", [b"OCNX" + b"1" * 51, b"OCNX\xe9123", b"\xe9CNX123"])
+def test_a_master_bill_that_can_be_none_stops_the_bill(reference: bytes) -> None:
+    (letter, _) = letters(ISA + b"~ST*350*1~" + X4.replace(b"OCNXMB7781234", reference))
+    assert "is not a bill of another" in letter.reason
+
+
+def test_a_vessel_event_without_end_has_a_short_reason() -> None:
+    (letter, _) = letters(ISA + b"~ST*350*1~V9*" + b"7" * 900_000 + b"~")
+    assert len(letter.reason) < 200
+
+
+def test_a_letter_that_is_two_in_capitals_makes_no_other_bill() -> None:
+    (letter, _) = letters(ISA + b"~ST*350*1~" + X4.replace(b"HBL", b"HB\xdf"))
+    assert "is not a bill number" in letter.reason
