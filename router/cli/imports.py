@@ -62,8 +62,8 @@ def sailings(context: typer.Context, files: Files, form: FormatOption = Format.T
     Example:  [bold]snp-router import sailings sailings.csv[/bold]
 
     Columns: sailing_id, imo_number, vessel_name, arrival_date, scac, role (operator, charterer), voyage_number (that
-    line's own), scope (own, do-not-load, holds, all: what the agreement lets that line see beyond its own bills),
-    ports (Schedule D, separated by ;: where the ship calls, for `contacts`).
+    line's own: its bills find the sailing by it), scope (own, do-not-load, holds, all: what the agreement lets that
+    line see beyond its own bills), ports (Schedule D, separated by ;: where the ship calls, for `contacts`).
     """
     result = _table(files, read_sailings)
 

@@ -165,7 +165,7 @@ def plain_rows(columns: Sequence[Column], rows: Iterable[Fields]) -> list[dict[s
 
 
 MISSING: Final = {
-    "NO_SAILING": "no sailing is registered with its ship and its carrier: `snp-router import sailings FILE`",
+    "NO_SAILING": "no sailing has its ship's IMO number, carrier and voyage number: `snp-router import sailings FILE`",
     "NO_SNP": "whom else to notify is not known: `snp-router import filings FILE`, or ask the filer",
     "PARTY_UNKNOWN": "a party that it names is not registered: `snp-router import parties FILE`",
     "PARTY_NOT_LIVE": "a party is suspended or still certifying: `snp-router party live SCAC`",

@@ -38,5 +38,5 @@ def test_what_waits_is_listed_until_the_missing_piece_comes(command: Command) ->
     assert "1 of 2 must not be loaded" in told
     for looked in (told, command("bill", "show", "NVXAB1").stderr, command("explain", "NVXAB1").stderr):
         assert (
-            "NO_SAILING: no sailing is registered with its ship and its carrier: `snp-router import sailings" in looked
+            "NO_SAILING: no sailing has its ship's IMO number, carrier and voyage number: `snp-router import" in looked
         )
