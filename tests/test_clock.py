@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.clock import EASTERN, LATEST, MINUTE, from_posted, iso, order_minute, posted_minute, to_milliseconds
+from router.clock import (
+    EASTERN,
+    LATEST,
+    MINUTE,
+    from_posted,
+    iso,
+    order_minute,
+    order_moment,
+    posted_minute,
+    to_milliseconds,
+)
 
 moments = st.integers(0, 4_102_444_800_000)
 """1970 to 2100."""
@@ -77,3 +87,10 @@ def test_only_the_repeated_hour_is_one_moment_for_the_order(text: str, hour: str
 def test_both_passes_of_the_repeated_hour_are_the_same_wall() -> None:
     first = wall("2026-11-01T01:30")
     assert posted_minute(first) == posted_minute(first + 60 * MINUTE)
+
+
+@given(moments, st.integers(0, 4 * 60 * MINUTE))
+def test_what_is_later_never_comes_before_in_the_order(moment: int, after: int) -> None:
+    assert order_minute(posted_minute(moment)) <= order_minute(posted_minute(moment + after))
+    assert order_moment(moment) <= order_moment(moment + after)
+    assert 0 <= moment - order_moment(moment) < 120 * MINUTE

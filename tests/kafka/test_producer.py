@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from router.clock import DAY, now_milliseconds
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Output
 from router.log.kafka import KafkaLog
@@ -183,3 +184,14 @@ async def test_many_batches_of_one_partition_keep_their_order(log: KafkaLog, pro
     found = await values(log, PARTY)
     assert found == sorted(found)  # type: ignore[type-var]
     assert len(found) == 10_000
+
+
+async def test_a_clock_far_ahead_of_the_brokers_is_named_and_nothing_is_written(
+    log: KafkaLog, producers: Producers
+) -> None:
+    """Kafka 4 takes nothing that is dated more than an hour ahead (message.timestamp.after.max.ms)."""
+    producer = await producers.start()
+    ahead = now_milliseconds() + DAY
+    with pytest.raises(TaskRetry, match="our clock is ahead"):
+        await producer.commit([Output(PARTY, b"k", b"0"), Output("small", b"k", b"1", timestamp=ahead)])
+    assert await everything(log, PARTY, "small") == []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from router import topics
 from router.clock import DAY
 from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Log, Output, Task
@@ -263,6 +264,12 @@ class TestSweep:
 
         assert [record.topic for record in await everything(log, "short", "t")] == ["t"] * 3
         assert await log.end_offsets("short") == {0: 3}
+
+
+def test_no_clock_makes_anything_go_that_nobody_read_but_what_parties_ask() -> None:
+    """A machine's clock may be a year ahead: what is fed in, told and decided is kept whatever the time is."""
+    specs = [*topics.topic_specs(4), *topics.party_topic_specs("SLTC")]
+    assert [spec.name for spec in specs if spec.retention_days is not None] == ["snp.request.SLTC"]
 
 
 def sweep_a_week_later(path: Path) -> None:

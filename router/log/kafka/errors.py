@@ -40,6 +40,7 @@ OUTCOMES: Final[tuple[tuple[type[BaseException], type[LogError], str], ...]] = (
     (kafka.InvalidProducerIdMapping, TaskMoved, "the broker no longer knows this producer"),
     (kafka.IllegalOperation, TaskMoved, "the producer was fenced before"),
     (AssertionError, TaskMoved, "the producer was fenced before"),
+    (kafka.InvalidTimestampError, TaskRetry, "our clock is ahead of the brokers' by more than they take: set it right"),
     (TimeoutError, TaskRetry, "no answer in time"),
     (BaseException, TaskRetry, "the outcome is in doubt"),
 )
