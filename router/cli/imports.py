@@ -9,10 +9,11 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from router.cli.exit_codes import ExitCode
+from router.cli.progress import reading
 from router.cli.session import Format, FormatOption, Session, console, emit, problem_fields, run, say, session_of
 from router.clock import now_milliseconds
 from router.engine.checking import refused_claims
-from router.engine.ingesting import Taken, chunks_of, files_in, name_of, take_in_filings
+from router.engine.ingesting import Progress, Taken, chunks_of, files_in, name_of, take_in_filings
 from router.engine.registrar import Changes, import_parties, import_sailings, read_registry
 from router.errors import InputError
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
@@ -123,13 +124,15 @@ def _table(files: list[Path], read: Callable[[Iterator[bytes], str], TableResult
 
 def _filings(context: typer.Context, files: list[Path], form: Format, kind: str, read: Callable[..., Any]) -> None:
     notes: list[str] = []
+    paths = files_in(files)
 
-    def values() -> Iterator[Filing | Snapshot | InputError]:
-        for path in files_in(files):
-            yield from read(chunks_of(path), name_of(path), now_milliseconds(), note=notes.append)
+    def values(told: Progress | None) -> Iterator[Filing | Snapshot | InputError]:
+        for path in paths:
+            yield from read(chunks_of(path, told), name_of(path), now_milliseconds(), note=notes.append)
 
     async def work(log: Log) -> Taken:
-        return await take_in_filings(log, values())
+        with reading(paths) as told:
+            return await take_in_filings(log, values(told))
 
     taken: Taken = run(_with_log(session_of(context), work))
     _finish(kind, taken.count, taken.problems, notes, form)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from router.cli.progress import reading
 from router.cli.session import (
     Format,
     FormatOption,
@@ -30,13 +29,10 @@ from router.engine.ingesting import (
     take_in,
     take_in_watched,
 )
-from router.engine.ingesting import Progress as Told
 from router.errors import UsageError
 from router.feeds.by_hand import feed_name
 from router.feeds.watch import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
 
-LONG_BYTES = 5_000_000
-"""From here on a progress bar is worth its lines."""
 SHOWN_PROBLEMS = 10
 
 
@@ -85,7 +81,7 @@ async def _ingest(session: Session, paths: list[Path], feed: str) -> Intake:
     whole = Intake()
     async with session.writing() as log:
         hearing = Hearing(log, feed, rules)
-        with _progress(paths) as told:
+        with reading(paths) as told:
             for path in paths:
                 whole.add(await take_in(log, path, rules.codes, told, hearing=hearing))
     return whole
@@ -107,20 +103,6 @@ async def _watch(session: Session, path: Path, settle_seconds: float, feed: str,
     async with session.writing() as log:
         with waiting(f"watching {path}", out if form is Format.TABLE else None):
             await take_in_watched(log, folder, rules.codes, told, Hearing(log, feed, rules))
-
-
-@contextmanager
-def _progress(paths: list[Path]) -> Iterator[Told | None]:
-    """A bar on standard error if that is a terminal and there is much to read."""
-    total = sum(path.stat().st_size for path in paths if path != STANDARD_INPUT)
-    err = console(stderr=True)
-    if not err.is_terminal or total < LONG_BYTES:
-        yield None
-        return
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda count: progress.advance(task, count)
 
 
 def _report(intake: Intake, form: Format) -> None:

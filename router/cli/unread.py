@@ -48,9 +48,9 @@ def unread(
         _print(found, now)
         for one, stop in overdue if threshold_minutes is not None else ():
             console().print(sentence(one.party, stop, now), soft_wrap=True)
-        for one in found:
-            if one.receipt.unknown:
-                say(f"{one.party.scac}: nobody can tell what it has read: {one.receipt.unknown}")
+        for why in dict.fromkeys(one.receipt.unknown for one in found if one.receipt.unknown):
+            parties = ", ".join(one.party.scac for one in found if one.receipt.unknown == why)
+            say(f"{parties}: nobody can tell what is read: {why}")
     if threshold_minutes is not None and overdue:
         raise typer.Exit(ExitCode.PROBLEMS)
 
@@ -84,8 +84,10 @@ def _overdue(one: Unread, minutes: int, now: int) -> Iterator[Stop]:
 
 def _print(found: Sequence[Unread], now: int) -> None:
     behind = [one for one in found if one.notices]
+    followed = [one.party.scac for one in found if not one.receipt.unknown]
     if not behind:
-        console().print("everything that can be followed has been read")
+        words = f"{', '.join(followed)}: everything is read" if followed else "no party's reading can be followed"
+        console().print(words)
         return
     headings = ("party", "do-not-loads", "holds", "no longer deliverable", "oldest", "notices in all", "call")
     console().print(grid(headings, (_cells(one, now) for one in behind)))

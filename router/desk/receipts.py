@@ -151,7 +151,7 @@ async def _receipt(log: Log, party: Party, webhook: WebhookState | None) -> Rece
         delivered = webhook or WebhookState(party.scac)
         return Receipt(delivered.taken_to, frozenset(delivered.open))
     if party.production_group is None:
-        return Receipt(unknown="it declares neither a production_group nor a webhook_url")
+        return Receipt(unknown="no production_group and no webhook_url is registered")
     committed = await log.committed(party.production_group, [party.topic])
     if committed is None:
         return Receipt(unknown="this log keeps no consumer groups")

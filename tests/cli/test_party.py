@@ -58,5 +58,6 @@ def test_certify_says_which_samples_are_there_and_that_sqlite_knows_no_reader(co
 
 def test_unread_names_those_of_whom_nobody_can_tell(routed: Command) -> None:
     done = routed("unread", "--threshold-minutes", "0")
-    assert "SLTC: nobody can tell what it has read" in done.stderr
+    assert "HARX, NVXA, NVXB, OCNX, SLTC: nobody can tell what is read: no production_group" in done.stderr
+    assert done.stdout == "no party's reading can be followed\n"
     assert all(one["unknown"] for one in routed.json("unread"))
