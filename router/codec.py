@@ -108,7 +108,8 @@ def unframe(name: str, value: bytes, read: avro.Decode) -> Any:
     try:
         datum, end = read(value, HEADER_SIZE)
     except (IndexError, ValueError, OverflowError, MemoryError) as error:
-        raise InputError(f"the value is not a whole {name} record ({error!r})") from error
+        # not its repr, which may hold all of the value
+        raise InputError(f"the value is not a whole {name} record ({type(error).__name__}: {error})") from error
     if end != len(value):
         raise InputError(f"the value is not a whole {name} record (it has {len(value)} bytes, the record {end})")
     return datum

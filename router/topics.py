@@ -25,6 +25,9 @@ REQUEST_PREFIX = "snp.request."
 INPUTS = (REGISTRY, URGENT, INDEX, LINKS, FILINGS, DISPOSITIONS)
 """What a task reads, in this order of what is waiting."""
 
+FED = (URGENT, FILINGS, DISPOSITIONS)
+"""Those that others write to."""
+
 STATE = (BILLS, INDEX_STATE)
 """What a task restores."""
 

@@ -17,18 +17,23 @@ from router.decide.ledger.identity import content_hash
 from router.errors import InputError
 from router.log.interface import Record
 from router.model.bill import is_vessel_key, split_bill_key
-from router.model.inputs import DeadLetter, Disposition
+from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition
 
 KEYED_BY_BILL: Final = frozenset({topics.URGENT, topics.LINKS, topics.FILINGS, topics.DISPOSITIONS})
+
+LONGEST_KEY: Final = 100
+"""Bytes of a bill's key: a SCAC and a number, which has at most 50 places."""
 
 
 def foreign_letter(record: Record, reason: str) -> DeadLetter:
     """For what is no record of ours. Its key may still name a bill: that bill it stops, for it may have been a hold."""
     value = record.value or b""
     letter_id = sha256(value).hexdigest()[:32]
-    key = record.key.decode(errors="replace") if record.topic in KEYED_BY_BILL else ""
+    may_name_a_bill = record.topic in KEYED_BY_BILL and len(record.key) <= LONGEST_KEY
+    key = record.key.decode(errors="replace") if may_name_a_bill else ""
     scac, number = (None, None) if is_vessel_key(key) else split_bill_key(key)
-    whole = (letter_id, reason, record.place, "unknown", value, len(value))
+    content = value if len(value) <= CONTENT_LIMIT else value[:HEAD_SIZE]
+    whole = (letter_id, reason, record.place, "unknown", content, len(value))
     return DeadLetter(*whole, scac or None, number or None, received_at=record.timestamp)
 
 

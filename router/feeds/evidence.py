@@ -6,13 +6,8 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from router.model.inputs import DeadLetter
+from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter
 
-CONTENT_LIMIT: Final = 1_000_000
-"""Above this many bytes only the head is kept: a record on the log has to stay below a broker's usual limit
-of 1 MB."""
-
-HEAD_SIZE: Final = 65_536
 PIECE_LIMIT: Final = 1 << 20
 """Longest X12 segment or JSON line that is read. CBP's longest segment is below 1 kB; what is longer than
 this is a damaged file, and must not grow in memory."""

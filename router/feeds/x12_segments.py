@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from router.feeds.evidence import HEAD_SIZE, MASK, PIECE_LIMIT, Evidence, blocks
+from router.feeds.evidence import MASK, PIECE_LIMIT, Evidence, blocks
+from router.model.inputs import HEAD_SIZE
 
 ENCODING: Final = "latin-1"
 """CBP's text is ASCII; in latin-1 any other byte is a character too, so that none can stop the reader."""

@@ -8,7 +8,7 @@ text is upper case and stripped, an unknown value is None and an unknown list is
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Disposition(NamedTuple):
@@ -180,6 +180,12 @@ class PaperMatch(NamedTuple):
     """Bill key (padded SCAC and number) under which it was filed."""
     by: str
     received_at: int = 0
+
+
+CONTENT_LIMIT: Final = 1_000_000
+"""Bytes of a dead letter's content; above, only its head is kept: a record on the log has to stay below a broker's
+usual limit of 1 MB."""
+HEAD_SIZE: Final = 65_536
 
 
 class DeadLetter(NamedTuple):

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from router import topics
+from router import codec, topics
 from router.clock import DAY
 from router.decide import bill as deciding
 from router.decide.ledger.codes import Code, CodeTable, Effect
 from router.decide.ledger.rules import Rules
+from router.log.interface import Record, partition_of
 from router.model.inputs import Confirmation
 from tests.checking.harness import Harness
 from tests.checking.samples import ABOARD, HOUSE, OTHER_HOUSE, PARTIES, START, dead_letter, event, filing, sailing
@@ -254,3 +255,45 @@ def test_words_by_hand_without_end_are_put_aside_and_the_bill_stays_stopped(
     assert kinds_of_holds(router)[-1] == "UNREADABLE"
     (letter,) = router.latest(topics.DEAD_LETTERS).values()
     assert "said of this bill by hand already" in letter["reason"]
+
+
+# Records of other programs
+
+
+@pytest.mark.parametrize("size", [900_000, 3_900_000])
+def test_what_follows_from_the_largest_garbage_is_no_larger(router: Harness, size: int) -> None:
+    """An error that quotes its value in full made a dead letter that no broker takes: the router ended, and ended
+    again at each start."""
+    whole = codec.encode_value(event("1H", 1, remarks="R" * size))
+    for garbage in (whole, whole.replace(b"RR", b"\xff\xff"), b"\x00" * size):
+        decide(router)
+        router.feed_bytes(topics.DISPOSITIONS, HOUSE.encode(), garbage)
+        router.pump()
+    assert len(router.latest(topics.DEAD_LETTERS)) == 3
+    assert kinds_of_holds(router) == ["UNREADABLE"] * 3
+    largest = max(len(record.value or b"") for records in router.log.values() for record in records)
+    assert largest <= size + 1_000
+
+
+def test_the_largest_event_that_is_taken_makes_no_record_beyond_a_brokers_limit(router: Harness) -> None:
+    decide(router, event("Z?", 1, remarks="\x00" * 499_000))
+    assert kinds_of_holds(router) == ["UNKNOWN_CODE"]
+    assert max(len(record.value or b"") for records in router.log.values() for record in records) < 3_900_000
+
+
+def test_an_event_in_another_tasks_partition_is_passed_on_to_its_bills() -> None:
+    """Other programs deal out keys by other sums. Two tasks that each know half of a bill would both be wrong."""
+    router = Harness(4)
+    router.roster(*PARTIES)
+    router.feed(filing(), event("1C", 1))
+    router.pump()
+    own = partition_of(HOUSE.encode(), 4)
+    for partition in range(4):
+        value = codec.encode_value(event("1H", 2 + partition))
+        astray = Record(topics.DISPOSITIONS, partition, 0, b"", value, (), 0)
+        records = router.log[topics.DISPOSITIONS, partition]
+        records.append(astray._replace(offset=len(records)))
+    router.pump()
+    assert router.status(HOUSE) == "HELD"
+    assert [shard.bill_count for shard in router.shards if shard.partition != own] == [0, 0, 0]
+    assert len(router.notices("NVXA", HOUSE)) == 1 + 4

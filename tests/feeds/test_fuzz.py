@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from router.codec import decode_value, encode_value
 from router.errors import InputError
-from router.feeds.evidence import CONTENT_LIMIT
 from router.feeds.recognise import FORMATS, read_dead_letter, read_events
 from router.feeds.tables import read_bills, read_filings, read_parties, read_sailings
-from router.model.inputs import DeadLetter, Disposition
+from router.model.inputs import CONTENT_LIMIT, DeadLetter, Disposition
 from tests.feeds import samples
 from tests.feeds.test_recognise import ONE_OF_EACH
 

@@ -8,9 +8,8 @@ import re
 import pytest
 
 from router.codec import raw_schema
-from router.feeds.evidence import HEAD_SIZE
 from router.feeds.recognise import FORMATS, UNKNOWN, read_dead_letter, read_events, recognise
-from router.model.inputs import DeadLetter, Disposition
+from router.model.inputs import HEAD_SIZE, DeadLetter, Disposition
 from tests.feeds import samples
 from tests.feeds.samples import RECEIVED_AT
 from tests.feeds.test_canonical import avro, line

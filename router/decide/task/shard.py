@@ -15,7 +15,13 @@ from router import codec, topics
 from router.decide.bill import decide
 from router.decide.conclude import Decision, conclude
 from router.decide.context import Context
-from router.decide.dead_letters import foreign_letter, names_a_bill, overlooked_letter, undecidable_letter
+from router.decide.dead_letters import (
+    KEYED_BY_BILL,
+    foreign_letter,
+    names_a_bill,
+    overlooked_letter,
+    undecidable_letter,
+)
 from router.decide.keys import BillRecord, key_of
 from router.decide.ledger.facts import FromPeople, set_right
 from router.decide.ledger.rules import Rules
@@ -31,9 +37,9 @@ from router.decide.task.registry_duties import RegistryDuties
 from router.decide.task.resync import resync
 from router.decide.task.stored import decode_state, encode_state
 from router.errors import InputError
-from router.log.interface import Output, Record
+from router.log.interface import Output, Record, partition_of
 from router.model.facts import Handover, IndexFact, LinkFact, TakenOver
-from router.model.inputs import DeadLetter, Disposition
+from router.model.inputs import CONTENT_LIMIT, DeadLetter, Disposition
 from router.model.registry import RegistryValue
 from router.model.words import Tally
 
@@ -43,10 +49,16 @@ HOT_BILLS: Final = 20_000
 
 BELONGS: Final = {
     topics.INDEX: frozenset({IndexFact}),
-    topics.LINKS: frozenset({LinkFact, Handover, TakenOver}),
-    **dict.fromkeys((topics.URGENT, topics.FILINGS, topics.DISPOSITIONS), frozenset(get_args(codec.FedValue))),
+    topics.LINKS: frozenset({LinkFact, Handover, TakenOver, *get_args(codec.FedValue)}),
+    **dict.fromkeys(topics.FED, frozenset(get_args(codec.FedValue))),
 }
-"""What each input but the registry brings: anything else there was written by another program."""
+"""What each input but the registry brings: anything else there was written by another program. What is fed in reaches
+`snp.links` from a task that isn't its bill's."""
+
+LARGEST_FED: Final = 500_000
+LARGEST_LETTER: Final = CONTENT_LIMIT + 100_000
+"""Bytes of a record. No feed of ours makes a larger one; what follows from one, in the history and in dead letters, may
+be several times as large, and has to stay below the limit of a record too."""
 
 
 class Shard:
@@ -54,6 +66,7 @@ class Shard:
         """`tasks`: how many there are."""
         self.rules = rules
         self.partition = partition
+        self._tasks = tasks
         self.registry_duties = RegistryDuties(rules, partition, tasks)
         self.registry = self.registry_duties.registry
         self._context = Context(self.registry, rules)
@@ -132,6 +145,10 @@ class Shard:
             self._outputs.append(letter_output(value))
             return
         key = key_of(value)
+        if record.topic in KEYED_BY_BILL and partition_of(key.encode(), self._tasks) != self.partition:
+            # fed in by a program that deals out keys in its own way: two tasks would each know half of the bill
+            self._outputs.append(Output(topics.LINKS, key.encode(), codec.encode_value(value), record.headers))
+            return
         try:
             decision = decide(self.state(key), value, self._context)
             self._keep(key, decision, self._origin(record, value))
@@ -303,6 +320,9 @@ def _value_of(record: Record) -> codec.Value | None:
     if record.value is None:
         return None
     value = codec.decode_value(record.value)
+    limit = LARGEST_LETTER if isinstance(value, DeadLetter) else LARGEST_FED
+    if record.topic in topics.FED and len(record.value) > limit:
+        raise InputError(f"it has {len(record.value):,} bytes, more than {limit:,}")
     if type(value) not in BELONGS[record.topic]:
         raise InputError(f"a {codec.NAME_OF[type(value)]} record does not belong here")
     return value
