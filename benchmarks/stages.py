@@ -56,7 +56,10 @@ STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
     ("encode notices, facts, history", (shard.Shard._keep, outputs.outputs_of)),
     ("ledger: encode and keep", (shard.Shard.take_outputs, shard.Shard.committed, stored.encode_state)),
     ("registry", (registry_duties.RegistryDuties.hear, registry.Registry.apply)),
-    ("rest of the task", (shard.Shard.process, shard.Shard.step, worker.Worker._transact, worker.Worker._poll)),
+    (
+        "rest of the task",
+        (shard.Shard.process, shard.Shard.step, worker.Worker._decide, worker.Worker._commit, worker.Worker._poll),
+    ),
     ("batch", (batches.grouped, batches.send_grouped, batches.check_sizes)),
 )
 """Stage and the functions that it begins with."""

@@ -29,7 +29,7 @@ def run(*arguments: str, **environment: str) -> str:
     [
         ("benchmarks.parse", "X12 350"),
         ("benchmarks.end_to_end", "ingest"),
-        ("benchmarks.stages", "decode the event"),
+        ("benchmarks.stages", "client: write and commit"),
         ("benchmarks.state", "snp.index-state"),
         ("benchmarks.recovery", "live do-not-loads"),
         ("benchmarks.console", "no console"),

@@ -29,3 +29,33 @@ async def _position(log: Log, partition: int) -> dict[str, int]:
             if record.value is not None:
                 offsets = codec.decode(record.value)[1]["offsets"]
     return offsets
+
+
+class Idle:
+    """Whether all tasks have looked and found nothing since any of them last did something."""
+
+    def __init__(self) -> None:
+        self.everywhere = False
+        """It is known that nothing is left in other routers' tasks either."""
+        self._waiting: set[int] = set()
+        self._tasks: set[int] = set()
+
+    @property
+    def tasks(self) -> int:
+        """How many are ours."""
+        return len(self._tasks)
+
+    def enter(self, task: int) -> None:
+        self._tasks.add(task)
+        self._waiting.clear()
+
+    def leave(self, task: int) -> None:
+        self._tasks.discard(task)
+        self._waiting.discard(task)
+
+    def is_over(self, task: int, *, busy: bool) -> bool:
+        if busy:
+            self._waiting.clear()
+        else:
+            self._waiting.add(task)
+        return self._waiting == self._tasks

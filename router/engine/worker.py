@@ -6,8 +6,8 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,9 +20,10 @@ from router.decide.task.outputs import registry_output
 from router.decide.task.shard import Shard
 from router.engine.doubt import Doubts, position_in
 from router.engine.duties import Duties, DutySettings, on_duty
-from router.engine.progress import unrouted
+from router.engine.progress import Idle, unrouted
+from router.engine.turns import FIRST, NOTHING, Portion, Taken, Turns
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
-from router.log.interface import Log, Output, Record, Task
+from router.log.interface import Log, Output, Task
 from router.model.registry import RegistryNote
 from router.model.words import Tally
 from router.observe.health import RESTORING, ROUTING, Health
@@ -40,7 +41,7 @@ polled again. A thousand events with four recipients each make about half as man
 a thousand stopped boxes of hundreds of bills, would make them without end."""
 
 SMALL_RECORDS: Final = 50
-"""A task with more than so many to decide waits for its turn; one with fewer never waits behind a backlog."""
+"""So many a task takes at a time without a turn. If there are as many it is behind, and takes more of them in turn."""
 
 COLLECTOR_THRESHOLDS: Final = (100_000, 20, 100)
 """The ledger is millions of long-lived values without cycles: looking through them often costs a fifth of the speed."""
@@ -96,8 +97,7 @@ class Worker:
         self._idle = Idle() if until_idle else None
         self._doubts = Doubts()
         self._clock = clock or now_milliseconds
-        self._turn = asyncio.Lock()
-        """Of tasks with a backlog one decides while others commit: did all decide at once, all would commit late."""
+        self._turns = Turns()
 
     async def run(self, group: str = "snp-router") -> Totals:
         """Raises FatalLogError where going on makes no sense; what was committed stays."""
@@ -128,22 +128,46 @@ class Worker:
             self.metrics.let_go(task.partition, topics.INPUTS)
 
     async def _keep_routing(self, task: Task, shard: Shard, duties: Duties | None) -> None:
+        taken = NOTHING
         while True:
             self.health.at(task.partition, ROUTING)
-            records = await self._poll(task, shard)
-            busy = bool(records) or shard.is_walking or (duties is not None and duties.are_due)
-            if self._idle and self._idle.is_over(task.partition, busy=busy):
+            async with self._portion(task, shard, taken) as portion:
+                taken = await self._poll(task, shard, portion)
+                busy = bool(taken.records) or shard.is_walking or (duties is not None and duties.are_due)
+                outputs = await self._decide(task, shard, taken, duties) if busy else []
+            if self._idle and portion.seconds and self._idle.is_over(task.partition, busy=busy):
                 if await self._nothing_is_left(self._idle):
                     return
                 continue
             if not busy:
                 continue
-            done = await self._transact(task, shard, records, duties)
+            done = await self._commit(task, shard, taken, duties, outputs)
             if self._idle:
                 self._idle.is_over(task.partition, busy=True)
             self._count(done)
             self.totals.bills[task.partition] = shard.bill_count
             self.metrics.bills(task.partition, shard.bill_count)
+
+    @asynccontextmanager
+    async def _portion(self, task: Task, shard: Shard, last: Taken) -> AsyncIterator[Portion]:
+        """A small one at once, a large one in turn. Who is behind takes a small one too where something urgent waits:
+        after each large one, and now and then while the others have their turns."""
+        small = min(SMALL_RECORDS, self._settings.records_per_transaction)
+        if len(last.records) < SMALL_RECORDS and not shard.is_walking:
+            yield Portion(small, 0, self._settings.idle_seconds if self._idle else self._settings.poll_seconds)
+            return
+
+        def hurries() -> bool:
+            return not last.ends_within(*FIRST) and _urgent_waits(task, shard)
+
+        if last.portion.records > small and hurries():
+            yield Portion(small, 0, 0.0)
+            return
+        async with self._turns.of(task.partition, hurries) as has_turn:
+            if has_turn:
+                yield Portion(self._settings.records_per_transaction, self._settings.walk_bills_per_transaction, 0.0)
+            else:
+                yield Portion(small, 0, 0.0)
 
     def _count(self, done: Tally) -> None:
         self.totals.counts.update(done)
@@ -176,25 +200,20 @@ class Worker:
         _log.info("task_restored", task=task.partition, bills=shard.bill_count, seconds=round(seconds, 3))
         return shard
 
-    async def _poll(self, task: Task, shard: Shard) -> list[Record]:
-        timeout = self._settings.idle_seconds if self._idle else self._settings.poll_seconds
-        if shard.is_walking:
-            timeout = 0.0
-        most = self._settings.records_per_transaction
-        records = await task.poll(shard.position, most, timeout)
-        if records and len(records) < most and all(record.topic == topics.INDEX for record in records):
+    async def _poll(self, task: Task, shard: Shard, portion: Portion) -> Taken:
+        most = portion.records
+        records = await task.poll(shard.position, most, portion.seconds)
+        if portion.seconds and 0 < len(records) < most and all(record.topic == topics.INDEX for record in records):
             behind = {record.topic: record.offset + 1 for record in records}
             gather = self._settings.index_gather_seconds
             records += await task.poll({**shard.position, **behind}, most - len(records), gather)
-        return records
+        return Taken(records, portion, time.perf_counter())
 
-    async def _transact(self, task: Task, shard: Shard, records: list[Record], duties: Duties | None) -> Tally:
-        """Decide on the records and commit; where a destination is missing, decide again with that knowledge. What was
-        done, by kinds."""
+    async def _commit(
+        self, task: Task, shard: Shard, taken: Taken, duties: Duties | None, outputs: list[Output]
+    ) -> Tally:
+        """Commit; where a destination is missing, decide again with that knowledge. What was done, by kinds."""
         while True:
-            async with self._turn if len(records) > SMALL_RECORDS or shard.is_walking else nullcontext():
-                started = time.perf_counter()
-                outputs = await self._decide(shard, records, duties)
             try:
                 await task.commit(outputs)
             except DestinationMissing as error:
@@ -202,6 +221,7 @@ class Worker:
                 self.metrics.transaction(DESTINATION_MISSING)
                 shard.abandon()
                 await self._note_missing(shard, error.topics)
+                outputs = await self._decide(task, shard, taken, duties)
                 continue
             except (TaskMoved, TaskRetry):
                 self._doubts.enter(task.partition, outputs, shard.tally)
@@ -210,40 +230,40 @@ class Worker:
             shard.committed()
             if duties is not None:
                 duties.done()
-            self.metrics.transaction(COMMITTED, time.perf_counter() - started)
+            self.metrics.transaction(COMMITTED, time.perf_counter() - taken.at)
             if _log.is_enabled_for(logging.DEBUG):
                 _say_decided(task.partition, outputs)
             self.metrics.latencies(
                 (
                     record.timestamp
-                    for record in records
-                    if record.topic in EVENTS and record.offset < shard.position[record.topic]
+                    for record in taken.records
+                    if record.topic in EVENTS and record.offset < shard.position.get(record.topic, 0)
                 ),
                 now_milliseconds(),
             )
             return done
 
-    async def _decide(self, shard: Shard, records: list[Record], duties: Duties | None) -> list[Output]:
-        """In slices, so that commits under way and heartbeats get their turn."""
-        for first in range(0, len(records), SLICE_RECORDS):
-            for record in records[first : first + SLICE_RECORDS]:
+    async def _decide(self, task: Task, shard: Shard, taken: Taken, duties: Duties | None) -> list[Output]:
+        """In slices, so that commits under way and heartbeats get their turn.
+
+        No bill is walked while there may be more of the registry: after a restart parties and sailings may be missing
+        that were written anew behind the position, since the registry is compacted.
+        """
+        for first in range(0, len(taken.records), SLICE_RECORDS):
+            if taken.holds_up(first, lambda: _urgent_waits(task, shard)):
+                break
+            for record in taken.records[first : first + SLICE_RECORDS]:
                 if shard.outputs_waiting >= MOST_OUTPUTS:
                     break
                 shard.process(record)
             await asyncio.sleep(0)
-        left = 0 if self._is_reading_on(records) else self._settings.walk_bills_per_transaction
+        left = 0 if taken.ends_within(topics.REGISTRY) else taken.portion.bills
         shard.step(min(SLICE_RECORDS, left))  # also without a walk: it says what follows from the records as a whole
         while shard.is_walking and (left := left - SLICE_RECORDS) > 0 and shard.outputs_waiting < MOST_OUTPUTS:
             await asyncio.sleep(0)
             shard.step(min(SLICE_RECORDS, left))
         done = duties.take_up() if duties is not None else []
         return [*shard.take_outputs(), *done]
-
-    def _is_reading_on(self, records: list[Record]) -> bool:
-        """Whether there may be more of the registry. No bill is walked until it is read to its end: after a restart
-        parties and sailings may be missing that were written anew behind the position, since the registry is compacted.
-        """
-        return len(records) >= self._settings.records_per_transaction and records[-1].topic == topics.REGISTRY
 
     async def _nothing_is_left(self, idle: Idle) -> bool:
         """Also in tasks that are not ours (yet): a router that died keeps its own for as long as its session lasts."""
@@ -269,31 +289,5 @@ def _say_decided(task: int, outputs: list[Output]) -> None:
             _log.debug("bill_decided", task=task, **said, told=told, waiting=entry["waiting"])
 
 
-class Idle:
-    """Whether all tasks have looked and found nothing since any of them last did something."""
-
-    def __init__(self) -> None:
-        self.everywhere = False
-        """It is known that nothing is left in other routers' tasks either."""
-        self._waiting: set[int] = set()
-        self._tasks: set[int] = set()
-
-    @property
-    def tasks(self) -> int:
-        """How many are ours."""
-        return len(self._tasks)
-
-    def enter(self, task: int) -> None:
-        self._tasks.add(task)
-        self._waiting.clear()
-
-    def leave(self, task: int) -> None:
-        self._tasks.discard(task)
-        self._waiting.discard(task)
-
-    def is_over(self, task: int, *, busy: bool) -> bool:
-        if busy:
-            self._waiting.clear()
-        else:
-            self._waiting.add(task)
-        return self._waiting == self._tasks
+def _urgent_waits(task: Task, shard: Shard) -> bool:
+    return task.has_waiting(topics.URGENT, shard.position)

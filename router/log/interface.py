@@ -96,6 +96,11 @@ class Task(Protocol):
         """
         ...
 
+    def has_waiting(self, topic: str, position: Position) -> bool:
+        """Whether something waits at `position` of this input, as far as is known without asking anyone: what was
+        written may be seen late, but not never. Only after a first `poll`."""
+        ...
+
     async def commit(self, outputs: Sequence[Output]) -> None:
         """Write all of `outputs`, or nothing. The position is one of them: a state record like any other, which the
         caller writes and restores, so that state and position can't come apart.

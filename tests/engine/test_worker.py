@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from router import codec, topics
 from router.decide.ledger.rules import Rules
-from router.engine import worker
-from router.engine.registrar import prepare
+from router.engine import turns, worker
+from router.engine.registrar import prepare, tell_time
 from router.engine.worker import Worker, WorkSettings
-from router.log.interface import Output, partition_of
+from router.log.interface import Log, Output, Record, partition_of
 from router.log.url import open_log
 from router.model.inputs import Disposition
 from router.observe.metrics import COMMITTED
@@ -39,13 +41,56 @@ async def test_a_task_with_little_to_do_does_not_wait_for_those_with_a_backlog(t
         await prepare(log, PARTITIONS)
         await log.append(holds({0: 400, 1: 400, 2: 400, 3: 5}))
         routing = Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True)
-        async with asyncio.timeout(30), routing._turn:  # as one with a backlog has it, only for longer
+        async with asyncio.timeout(30), a_turn_that_lasts(routing):
             running = asyncio.create_task(routing.run())
-            async for batch in log.read([topics.TIMELINE]):
-                if batch:
-                    break
-            assert {record.partition for record in batch} == {3}
+            found = await routed(log, lambda record: record.partition == 3)
+            assert Counter(record.partition for record in found) <= Counter({0: 50, 1: 50, 2: 50, 3: 5})
         assert (await running).counts["events"] == 1205
+
+
+async def test_what_is_urgent_does_not_wait_for_its_tasks_turn(tmp_path: Path) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, PARTITIONS)
+        *backlog, last = holds({0: 400})
+        await log.append(backlog)
+        routing = Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True)
+        async with asyncio.timeout(30), a_turn_that_lasts(routing):
+            running = asyncio.create_task(routing.run())
+            await routed(log, lambda record: True)
+            await log.append([last._replace(topic=topics.URGENT)])
+            assert len(await routed(log, lambda record: record.key == last.key)) <= 100
+        assert (await running).counts["events"] == 400
+
+
+@asynccontextmanager
+async def a_turn_that_lasts(routing: Worker) -> AsyncIterator[None]:
+    """As of a task with a backlog, only longer."""
+    async with routing._turns.of(-1, bool):
+        yield
+
+
+async def routed(log: Log, until: Callable[[Record], bool]) -> list[Record]:
+    """What is in the timeline as soon as there is such a record."""
+    found: list[Record] = []
+    async for batch in log.read([topics.TIMELINE]):
+        found += batch
+        if any(map(until, batch)):
+            break
+    return found
+
+
+@pytest.mark.parametrize(("look_seconds", "transactions"), [(0, 3), (60, 2)])
+async def test_what_is_urgent_does_not_wait_for_the_rest_of_a_large_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look_seconds: float, transactions: int
+) -> None:
+    monkeypatch.setattr(turns, "LOOK_SECONDS", look_seconds)
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, 1)
+        await tell_time(log)
+        await log.append([hold._replace(topic=topics.URGENT) for hold in holds({0: 59})] + holds({0: 200}))
+        routing = Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True)
+        assert (await routing.run()).counts["events"] == 200
+        assert committed(routing) == transactions
 
 
 async def test_a_transaction_that_comes_to_write_much_is_committed_before_its_other_records_are_decided(
@@ -57,6 +102,9 @@ async def test_a_transaction_that_comes_to_write_much_is_committed_before_its_ot
         await log.append(holds({0: 100}))
         routing = Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True)
         assert (await routing.run()).counts["events"] == 100
-        committed = routing.metrics.registry.get_sample_value("snp_transactions_total", {"outcome": COMMITTED})
-        assert committed is not None
-        assert committed >= 10
+        assert committed(routing) >= 10
+
+
+def committed(routing: Worker) -> float:
+    """How many transactions."""
+    return routing.metrics.registry.get_sample_value("snp_transactions_total", {"outcome": COMMITTED}) or 0.0

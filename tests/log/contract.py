@@ -354,6 +354,38 @@ class LogContract:
 
         await work(logs, log, run)
 
+    async def test_what_was_polled_and_not_acted_on_is_polled_again(self, logs: Logs, log: Log) -> None:
+        await log.append(outputs(URGENT, 2, key=key_in(0)) + outputs(DISPOSITIONS, 8, key=key_in(0)))
+        again: list[Record] = []
+
+        async def run(task: Task) -> None:
+            polled: list[Record] = []
+            while len(polled) < 6:
+                polled += await task.poll({r.topic: r.offset + 1 for r in polled}, 6 - len(polled), 5)
+            position = {record.topic: record.offset + 1 for record in polled[:4]}
+            while len(again) < 6:
+                again.extend(await task.poll(position | {r.topic: r.offset + 1 for r in again}, 10, 5))
+            assert again[:2] == polled[4:]
+
+        await work(logs, log, run)
+
+        assert [record.value for record in again] == [b"2", b"3", b"4", b"5", b"6", b"7"]
+
+    async def test_a_task_sees_what_waits_of_one_input_without_polling(self, logs: Logs, log: Log) -> None:
+        await log.append(outputs(DISPOSITIONS, 3, key=key_in(0)))
+
+        async def run(task: Task) -> None:
+            (last,) = (await task.poll({}, 3, 5))[-1:]
+            position = {DISPOSITIONS: last.offset + 1}
+            assert not task.has_waiting(URGENT, position)
+            await log.append(outputs(URGENT, 1, key=key_in(0)))
+            while not task.has_waiting(URGENT, position):
+                await asyncio.sleep(0.01)
+            (urgent,) = await task.poll(position, 3, 5)
+            assert not task.has_waiting(URGENT, position | {URGENT: urgent.offset + 1})
+
+        await work(logs, log, run)
+
     async def test_a_poll_waits_for_its_time_and_no_longer(self, logs: Logs, log: Log) -> None:
         async def run(task: Task) -> None:
             began = time.monotonic()

@@ -42,10 +42,15 @@ class OrderedInputs:
         self._reached: dict[TopicPartition, int] = {}
         """For each input, up to where it was read in when we last asked the reader: past markers too."""
         self._paused: set[TopicPartition] = set()
+        self._taken: list[Record] = []
+        """Handed out last."""
+        self._ends: dict[TopicPartition, int] = {}
+        """Of each input where it ended, as the reader had seen it, when it was last polled."""
 
     async def poll(self, position: Position, max_records: int, timeout: float) -> list[Record]:
         """See `Task.poll`."""
         await self._align(position)
+        self._ends = {partition: self._reader.seen_end(partition) for partition in self._inputs}
         deadline = asyncio.get_running_loop().time() + timeout
         await self._fetch(0)
         while not any(self._waiting.values()):
@@ -54,7 +59,16 @@ class OrderedInputs:
                 return []
             await self._fetch(left)
         await self._complete(max_records)
-        return self._take(max_records)
+        self._taken = self._take(max_records)
+        return self._taken
+
+    def has_waiting(self, topic: str) -> bool:
+        """See `Task.has_waiting`. It may be a transaction's marker only: the next poll takes that in."""
+        return any(
+            bool(self._waiting[partition]) or self._reader.seen_end(partition) > self._ends.get(partition, 0)
+            for partition in self._inputs
+            if partition.topic == topic
+        )
 
     async def _align(self, position: Position) -> None:
         """Read on where the caller is: at first, and again if it does not go on where it was."""
@@ -66,10 +80,19 @@ class OrderedInputs:
             return
         for partition, wanted in self._wanted(position).items():
             if wanted != self._next[partition]:
-                self._waiting[partition].clear()
                 self._next[partition] = wanted
-                self._reached.pop(partition, None)
-                self._reader.seek(partition, wanted)
+                if not self._put_back(partition, wanted):
+                    self._waiting[partition].clear()
+                    self._reached.pop(partition, None)
+                    self._reader.seek(partition, wanted)
+
+    def _put_back(self, partition: TopicPartition, wanted: int) -> bool:
+        """What the caller had from us last and has not acted on, so that it need not be read again."""
+        taken = [record for record in self._taken if record.topic == partition.topic]
+        if not taken or wanted < taken[0].offset:
+            return False
+        self._waiting[partition].extendleft(record for record in reversed(taken) if record.offset >= wanted)
+        return True
 
     def _wanted(self, position: Position) -> dict[TopicPartition, int]:
         return {partition: position.get(partition.topic, 0) or self._begins[partition] for partition in self._inputs}

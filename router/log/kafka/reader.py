@@ -90,6 +90,11 @@ class CommittedReader:
             offset: int = await self._consumer.position(partition)
             return offset
 
+    def seen_end(self, partition: TopicPartition) -> int:
+        """Where it ended, committed, when the brokers last answered a fetch of it; 0 before that."""
+        end: int | None = self._consumer.last_stable_offset(partition)
+        return end or 0
+
     async def fetch(self, timeout: float) -> dict[TopicPartition, list[Record]]:
         """All that has come, waiting up to `timeout` seconds for something."""
         async with self._step("reading", extra_seconds=timeout):

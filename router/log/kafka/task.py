@@ -99,6 +99,9 @@ class KafkaTask:
             polling.cancel()
             await asyncio.wait({polling, leaving})
 
+    def has_waiting(self, topic: str, position: Position) -> bool:
+        return self._ordered.has_waiting(topic)
+
     async def commit(self, outputs: Sequence[Output]) -> None:
         self._check_ours()
         await self._producer.commit(outputs)

@@ -92,6 +92,11 @@ class Catalogue:
             self.all(connection)
         return self._topics.get(name)
 
+    def place(self, name: str, partition: int) -> int | None:
+        """None if nobody has looked for the topic yet."""
+        topic = self._topics.get(name)
+        return topic and topic.first_place + partition
+
     def all(self, connection: sqlite3.Connection) -> list[Topic]:
         rows = connection.execute(
             "SELECT name, first_place, partitions, compacted, retention_days FROM topics ORDER BY name"

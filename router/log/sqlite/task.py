@@ -78,6 +78,10 @@ class SqliteTask:
                 async with asyncio.timeout(remaining):  # wait_for would lose a cancellation that comes with the change
                     await changed.wait()
 
+    def has_waiting(self, topic: str, position: Position) -> bool:
+        place = self._catalogue.place(topic, self.partition)
+        return place is not None and self._watch.next_offset(place) > position.get(topic, 0)
+
     async def commit(self, outputs: Sequence[Output]) -> None:
         self._check()
         self._position_id = await self._writer.commit(lambda connection: self._commit(connection, outputs))

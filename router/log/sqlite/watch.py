@@ -35,6 +35,14 @@ class Watch:
         change, self._change = self._change, asyncio.Event()
         change.set()
 
+    def next_offset(self, place: int) -> int:
+        """Of the record that will come next there; 0 where that can't be told now."""
+        try:
+            (offset,) = self._sqlite.execute("SELECT next_offset FROM ends WHERE place = ?", (place,)).fetchone()
+        except sqlite3.Error:
+            return 0
+        return int(offset)
+
     async def close(self) -> None:
         self._looking.cancel()
         with suppress(asyncio.CancelledError):
