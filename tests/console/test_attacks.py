@@ -8,6 +8,7 @@ import re
 import pytest
 import requests
 
+from router.console import actions, pages
 from tests.console.desk import OPERATOR, PASSWORD, VIEWER, Client, Installation
 
 BILL = "NVXAHBL000012345"
@@ -18,13 +19,16 @@ PAGES = (
     f"/bills/{BILL}",
     "/search?q=x",
     "/sailings",
+    "/sailings/EXEMPLAR-026E",
     "/parties",
     "/parties/SLTC",
     "/feeds",
     "/waiting",
     "/dead-letters",
+    "/dead-letters/abc",
     "/audit",
 )
+STREAM = "/live-notices"
 ACTIONS = [f"/bills/{BILL}/confirm", f"/bills/{BILL}/by-hand", "/dead-letters/abc/retry", "/outages", "/outages/1/end"]
 ACTIONS += ["/parties/SLTC/resync"]
 
@@ -32,7 +36,13 @@ ACTIONS += ["/parties/SLTC/resync"]
 # Not logged in
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/live-notices", "/nothing-here"])
+def test_every_page_and_every_action_is_tried_here() -> None:
+    tried = [path.partition("?")[0] for path in (*PAGES, STREAM, *ACTIONS)]
+    routes = (*pages.ROUTES, *actions.ROUTES)
+    assert [route.path for route in routes if not any(map(route.path_regex.match, tried))] == []
+
+
+@pytest.mark.parametrize("path", [*PAGES, STREAM, "/nothing-here"])
 def test_who_is_not_logged_in_sees_only_the_log_in(client: Client, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
