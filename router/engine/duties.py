@@ -7,6 +7,7 @@ parties' requests were read is part of the task's position: each is taken up onc
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ LONGEST_STALL: Final = 60 * MINUTE
 """A running router's ticks are never so far apart, unless its clock was set or its machine slept."""
 MOST_REQUESTS: Final = 100
 """Taken up in one transaction: a flood of requests holds up nobody's notices."""
+MOST_OF_A_PARTY: Final = 10
+"""Kept of what one party wrote since the last look: at most one of them is taken up, and a flood has no place here."""
 
 _log = structlog.get_logger(__name__)
 
@@ -118,16 +121,23 @@ class Duties:
     async def look(self) -> None:
         """Read what parties have asked since. What can't be read now is read the next time."""
         wanted = {topics.REQUEST_PREFIX + scac for scac in self._shard.registry.parties}
+        kept = Counter(record.topic for record in self._found)
+        passed_over: dict[str, Record] = {}
         try:
             names = sorted(wanted & (await self._log.topics()).keys())
             begin = {(name, 0): self._read_on.get(name, self._shard.position.get(name, 0)) for name in names}
             if names and len(self._found) < MOST_REQUESTS:
                 async for batch in self._log.read(names, until_end=True, begin=begin):
                     for record in batch:
-                        self._found.append(record)
                         self._read_on[record.topic] = record.offset + 1
+                        kept[record.topic] += 1
+                        if kept[record.topic] <= MOST_OF_A_PARTY:
+                            self._found.append(record)
+                        else:  # the last of them stands for all
+                            passed_over[record.topic] = record._replace(value=None)
         except LogError as error:
             _log.warning("requests_not_read", reason=str(error))
+        self._found += passed_over.values()
 
     async def keep_looking(self) -> None:
         while True:

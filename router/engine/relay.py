@@ -31,8 +31,10 @@ def request_of(
     party = registry.parties.get(scac)
     if party is None or party.status != "live":
         return Refused(scac, "it is not a live party")
+    if record.value is None:
+        return Refused(scac, "it is empty, or the last of too many at once")
     try:
-        value = codec.decode_value(record.value or b"")
+        value = codec.decode_value(record.value)
     except InputError as error:
         return Refused(scac, f"it can't be read: {error}")
     if not isinstance(value, Request) or value.kind != RESYNC:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from router import codec, topics
 from router.clock import DAY, MINUTE
 from router.decide.ledger.rules import Rules
@@ -131,3 +133,20 @@ async def test_a_feed_heard_by_a_clock_that_was_ahead_is_missed_all_the_same(tmp
             await desk.route()
         (view,) = await read_outages(log)
         assert view.outage.began_at == START + MINUTE
+
+
+async def test_a_flood_of_one_party_s_requests_costs_the_others_nothing(tmp_path: Path) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        desk = await opened(log)
+        await log.append([Output(topics.REQUEST_PREFIX + "SLTC", b"", b"garbage")] * 2_000)
+        await desk.ask("SLTC", request())
+        await desk.ask("NVXA", request("NVXA"))
+        with capture_logs() as said:
+            await desk.route()
+        assert (await resyncs(desk, "NVXA"), await resyncs(desk)) == (1, 0)
+        assert sum(line["event"] == "request_refused" for line in said) == 11
+        await desk.ask("SLTC", request())
+        with capture_logs() as said:
+            await desk.route()
+        assert await resyncs(desk) == 1
+        assert "request_refused" not in {line["event"] for line in said}
