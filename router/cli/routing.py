@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import structlog
 import typer
 
-from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
+from router.cli.session import Format, FormatOption, Session, console, emit, greet, run, say, session_of
 from router.engine.registrar import tell_time
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
@@ -89,7 +89,7 @@ async def _route(session: Session, totals: Totals, listen: str | None, *, until_
         worker.totals = totals
         async with _showing(worker, log, listen or session.settings.status_listen), _telling(totals):
             if not until_idle:
-                say(f"routing {session.settings.log}; Ctrl-C stops")
+                greet(f"routing {session.settings.log}")
             await worker.run()
 
 

@@ -82,6 +82,12 @@ def say(text: str) -> None:
     console(stderr=True).print(text, soft_wrap=True)
 
 
+def greet(text: str) -> None:
+    """The first line of a command that shows log lines: on a terminal only, elsewhere each line is to be JSON."""
+    if sys.stderr.isatty():
+        say(f"{text}; Ctrl-C stops")
+
+
 @contextmanager
 def waiting(words: str, out: Console | None = None) -> Iterator[None]:
     """Of a command that goes on until it is stopped: what it does meanwhile. Where `out` is a terminal a moving line

@@ -16,6 +16,7 @@ from router.cli.session import (
     configure_log_lines,
     console,
     emit,
+    greet,
     level_of,
     run,
     say,
@@ -60,7 +61,7 @@ async def _run(session: Session) -> None:
     async with session.writing() as log:
         parties = (await read_registry(log)).parties.values()
         wanted = sorted(party.scac for party in parties if wants_webhook(party))
-        say(f"posting to {', '.join(wanted)}; Ctrl-C stops" if wanted else f"posting to nobody yet: {NOBODY}")
+        greet(f"posting to {', '.join(wanted)}" if wanted else f"posting to nobody yet ({NOBODY})")
         await Webhooks(log, settings).run()
 
 

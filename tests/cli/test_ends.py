@@ -94,6 +94,7 @@ def test_a_live_tail_sees_what_another_process_routes_and_ctrl_c_ends_both(comma
         _, errors = process.communicate(timeout=WAIT_SECONDS)
         assert process.returncode == 130
         assert "Traceback" not in errors
+    assert [json.loads(line)["event"] for line in errors.splitlines()]  # the router's: log lines, and nothing else
 
 
 def test_ctrl_c_breaks_in_while_standard_input_is_awaited(command: Command) -> None:

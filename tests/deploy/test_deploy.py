@@ -138,7 +138,7 @@ def test_commands_in_the_compose_file_and_the_units_are_commands() -> None:
     commands += [
         part["command"] for part in compose()["services"].values() if "entrypoint" not in part and "command" in part
     ]
-    assert len(commands) == 6
+    assert len(commands) == 7
     for words in commands:
         options = [word for word in words if word.startswith("--")]
         names = [word for word in words[:2] if re.fullmatch("[a-z-]+", word) and not word.startswith("-")]
