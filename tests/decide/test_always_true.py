@@ -29,9 +29,16 @@ def new_harness(partitions: int = 2) -> Harness:
 
 @usual
 @given(stories.stories())
-def test_no_release_while_a_hold_stands_or_for_less_than_the_whole_bill(story: Story) -> None:
+def test_after_any_story(story: Story) -> None:
+    """Lived through once, and looked at from each side."""
     harness = new_harness()
     live_through(story, harness)
+    no_release_stands_while_a_hold_stands_or_for_less_than_the_whole_bill(harness)
+    topics_are_what_the_timeline_says_once_and_in_order(harness)
+    every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(harness)
+
+
+def no_release_stands_while_a_hold_stands_or_for_less_than_the_whole_bill(harness: Harness) -> None:
     for record in harness.party_records():
         notice = decoded(record)
         assert notice["deliverable"] in (notice["status"] == RELEASED, None)
@@ -43,36 +50,12 @@ def test_no_release_while_a_hold_stands_or_for_less_than_the_whole_bill(story: S
             assert notice["released_quantity"] == notice["manifested_quantity"]
 
 
-@usual
-@given(stories.stories(roster=False), st.randoms(use_true_random=False))
-def test_the_same_inputs_in_any_order_and_repetition_end_in_the_same_status(story: Story, random: Random) -> None:
-    first, second = new_harness(), new_harness(3)
-    live_through(story, first)
-    shuffled = [*story.steps, *random.choices(story.steps, k=5)]
-    random.shuffle(shuffled)
-    live_through(Story(shuffled, random), second)
-    assert final(second) == final(first)
-
-
-def final(harness: Harness) -> dict[str, str]:
-    """A link that came and went leaves a bill of which nothing is known: the same as none."""
-    return {bill: harness.status(bill) or ON_FILE for bill in BILLS}
-
-
-@usual
-@given(stories.stories())
-def test_topics_are_what_the_timeline_says_once_and_in_order(story: Story) -> None:
-    harness = new_harness()
-    live_through(story, harness)
+def topics_are_what_the_timeline_says_once_and_in_order(harness: Harness) -> None:
     faults = check(harness.records(topics.TIMELINE), harness.party_records(), harness.rules)
     assert not faults, describe(faults)
 
 
-@usual
-@given(stories.stories())
-def test_every_event_reaches_every_party_resolved_for_it_or_the_bill_waits_visibly(story: Story) -> None:
-    harness = new_harness()
-    live_through(story, harness)
+def every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(harness: Harness) -> None:
     accepted: defaultdict[str, set[str]] = defaultdict(set)
     for entry in map(decoded, harness.records(topics.TIMELINE)):
         if entry["event_id"] and not entry["repeated"]:
@@ -100,6 +83,22 @@ def is_superseded(harness: Harness, bill: str) -> bool:
     """What was said under a paper bill's number is said again, or taken back, under the one it was filed as."""
     state = harness.state(bill)
     return state is not None and state.offline is not None and state.offline.is_superseded
+
+
+@usual
+@given(stories.stories(roster=False), st.randoms(use_true_random=False))
+def test_the_same_inputs_in_any_order_and_repetition_end_in_the_same_status(story: Story, random: Random) -> None:
+    first, second = new_harness(), new_harness(3)
+    live_through(story, first)
+    shuffled = [*story.steps, *random.choices(story.steps, k=5)]
+    random.shuffle(shuffled)
+    live_through(Story(shuffled, random), second)
+    assert final(second) == final(first)
+
+
+def final(harness: Harness) -> dict[str, str]:
+    """A link that came and went leaves a bill of which nothing is known: the same as none."""
+    return {bill: harness.status(bill) or ON_FILE for bill in BILLS}
 
 
 @usual

@@ -24,7 +24,7 @@ SAMPLES = (
     samples.X12_HOLD_AND_RELEASE,
     samples.X12_NOMINATION_AND_ARRIVAL,
 )
-ISA, _, AFTER_ISA = samples.X12_DO_NOT_LOAD.partition(b"~")
+ISA = samples.X12_DO_NOT_LOAD.partition(b"~")[0]
 X4 = b"X4*HBL000012345*120***20260714*0812*6H**NVXA****2704**OB*OCNXMB7781234*ET~"
 
 

@@ -23,7 +23,6 @@ class Proxy:
         self._unanswered: bytes | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
-        self._refusing = False
         self._requests: set[asyncio.StreamReader] = set()
         """Where requests come from, in contrast to answers."""
         self._writers: set[asyncio.StreamWriter] = set()
@@ -57,21 +56,12 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
-    def refuse(self) -> None:
-        """Close every connection, and each new one at once."""
-        self._refusing = True
-        self.cut()
-
     def heal(self) -> None:
-        self._refusing = False
         self._unanswered = None
         self.delay_seconds = 0.0
         self._flowing.set()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._refusing:
-            writer.transport.abort()
-            return
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:

@@ -28,7 +28,6 @@ from tests.checking.samples import (
 
 FIRST = filing(master_bill=MASTER, bill_type="30")
 TOPIC = "snp.party.OCNX"
-HOLDS_FOR_THRD = sailing(lines=(Line("OCNX", "operator", "026E", "own"), Line("THRD", "charterer", "T26", "holds")))
 
 
 @pytest.fixture
