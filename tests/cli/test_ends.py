@@ -47,7 +47,7 @@ def wait_for(true: Callable[[], bool]) -> None:
 def test_each_error_is_one_message_and_a_documented_code(
     command: Command, arguments: tuple[object, ...], code: int, says: str
 ) -> None:
-    done = command.process(*arguments, code=code)
+    done = command(*arguments, code=code)
     assert says in done.stderr
     assert done.stdout == ""
 

@@ -50,8 +50,7 @@ async def undergo(
 @pytest.mark.parametrize(
     ("names", "seed"),
     [
-        ("kill", 1),
-        ("freeze", 2),
+        ("kill freeze", 1),
         ("add leave", 3),
         ("broker", 4),
         ("cut stall delay shrink answer", 5),
