@@ -51,6 +51,14 @@ def test_what_can_not_be_read_of_a_bill_stops_it_tells_its_parties_and_is_put_as
     assert letter["content"] == dead_letter().content
 
 
+def test_a_do_not_load_is_one_whatever_else_of_it_can_not_be_read(router: Harness) -> None:
+    decide(router, filing(), dead_letter(code="6H"))
+    assert (router.status(HOUSE), kinds_of_holds(router)) == ("DO_NOT_LOAD", ["UNREADABLE"])
+    decide(router, *(dead_letter(f"{number}", minute=1 + number) for number in range(RULES.fold_after_events + 1)))
+    assert len(kinds_of_holds(router)) < RULES.fold_after_events
+    assert router.status(HOUSE) == "DO_NOT_LOAD"
+
+
 def test_the_same_bytes_again_change_nothing_even_once_settled(router: Harness) -> None:
     decide(router, filing(), dead_letter(), dead_letter())
     assert router.kinds("NVXA") == ["hold"]

@@ -56,7 +56,7 @@ def enter_unread(state: BillState, one: Unread, rules: Rules) -> None:
     standing = sorted((one for one in state.unread.values() if one.id not in state.settled), key=_age)
     if len(standing) > rules.fold_after_events:
         half = len(standing) // 2
-        standing = [_folded_unread(standing[:half]), *standing[half:]]
+        standing = [_folded_unread(standing[:half], rules), *standing[half:]]
     state.unread = {one.id: one for one in standing}
     state.settled = state.settled & state.unread.keys()
 
@@ -128,7 +128,9 @@ def _age(one: Unread) -> tuple[int, str]:
     return one.placed, one.id
 
 
-def _folded_unread(oldest: list[Unread]) -> Unread:
+def _folded_unread(oldest: list[Unread], rules: Rules) -> Unread:
+    known = (rules.codes.get(one.code or "") for one in oldest)
+    do_not_load = next((code.code for code in known if code is not None and code.do_not_load), None)
     number = sum(int(one.id.split(":")[1]) if one.id.startswith(OLDER) else 1 for one in oldest)
     placed = oldest[-1].placed
-    return Unread(f"{OLDER}{number}:{placed}", "UNREADABLE", None, placed)
+    return Unread(f"{OLDER}{number}:{placed}", "UNREADABLE", do_not_load, placed)

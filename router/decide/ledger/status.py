@@ -99,7 +99,7 @@ def assess(
     confirmed: Collection[str],
     by_hand: tuple[StandingHold, ...] = (),
 ) -> Assessment:
-    holds = (*_own_holds(account, rules), *by_hand, *_unread_holds(unread), *_derived_holds(links))
+    holds = (*_own_holds(account, rules), *by_hand, *_unread_holds(unread, rules), *_derived_holds(links))
     do_not_load = any(hold.do_not_load for hold in holds)
     doubts, enough = _release(account, known, confirmed)
     authorities = _authorities(account, known, holds, rules)
@@ -161,14 +161,18 @@ def _own_holds(account: Account, rules: Rules) -> Iterable[StandingHold]:
 
 
 _MEANINGS: Final = {
-    "UNREADABLE": "an event of this bill could not be read",
+    "UNREADABLE": "an event of this bill could not be read, or is dated in the future",
     "UNKNOWN_CODE": "an event of this bill has a code that is not known here",
 }
 
 
-def _unread_holds(unread: Iterable[Unread]) -> Iterable[StandingHold]:
+def _unread_holds(unread: Iterable[Unread], rules: Rules) -> Iterable[StandingHold]:
+    """Of what could not be read the code may still be known: a do-not-load is one whatever else of it is wrong."""
     for one in unread:
-        yield StandingHold(one.kind, one.code, one.container_number, None, one.placed, _MEANINGS[one.kind], id=one.id)
+        known = rules.codes.get(one.code or "")
+        do_not_load = known is not None and known.do_not_load
+        meaning = _MEANINGS[one.kind]
+        yield StandingHold(one.kind, one.code, one.container_number, None, one.placed, meaning, do_not_load, id=one.id)
 
 
 def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
