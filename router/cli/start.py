@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from typing import Final
@@ -15,6 +16,9 @@ def main() -> None:
     if before is not signal.SIG_IGN:
         # The system's own way: an exception raised within an import shows as a traceback, or is taken for another one.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no `→` shows `\u2192`, and goes on
     from router.cli.main import main as run_command  # This is what takes the time.
 
     signal.signal(signal.SIGINT, before)

@@ -30,6 +30,11 @@ SHOWN_CHARACTERS: Final = 200
 LONGEST_WISH_SECONDS: Final = 3600.0
 """A `Retry-After` beyond is not granted."""
 NAT64: Final = ip_network("64:ff9b::/96")
+UNICAST: Final = ip_network("2000::/3")
+"""All that is handed out of IPv6 to the public internet (RFC 4291). Outside it lie, among others, old and local ways to
+write an IPv4 address, which Python takes for public ones."""
+NOT_PUBLIC: Final = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
+"""Set aside for protocols, relays and examples (RFC 6890, 7526, 9637), which not every Python knows."""
 AGENT: Final = "snp-router (webhooks)"
 
 Address = IPv4Address | IPv6Address
@@ -51,7 +56,11 @@ class Sender:
 
     async def post(self, url: str, body: str, headers: dict[str, str]) -> Outcome:
         """Never raises for what the other side does."""
-        if urlsplit(url).scheme != "https" and not self._settings.allow_http:
+        try:
+            is_encrypted = urlsplit(url).scheme == "https"
+        except ValueError:  # brackets that are no address, letters that become a slash
+            return Outcome(DOWN, "its webhook_url is no URL")
+        if not is_encrypted and not self._settings.allow_http:
             return Outcome(DOWN, "only https is allowed (setting webhooks.allow_http)")
         sent = headers | {"content-type": "application/json", "user-agent": AGENT}
         try:
@@ -109,6 +118,8 @@ def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
         return True
     if isinstance(address, IPv6Address) and (inner := _inner(address)) is not None:
         return is_allowed(inner, allowed)
+    if any(address in network for network in NOT_PUBLIC) or (address.version == 6 and address not in UNICAST):
+        return False
     return address.is_global and not address.is_multicast
 
 

@@ -18,7 +18,7 @@ from typer.main import get_command
 from router.cli.layout import global_options_first
 from router.cli.main import PANELS, app
 from router.demo.scenario import FILES
-from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, Command
+from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, Command, environment
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -233,3 +233,10 @@ def test_an_import_of_very_many_parties_with_very_many_aliases_ends(command: Com
     assert "1000 added" in done.stdout
     clash = command.write("clash.csv", "scac,aliases\nZZZZ,AAAB;AAAC\n")
     assert "AAAB already stands for the party AAAB" in command("import", "parties", clash, code=1).stderr
+
+
+def test_a_terminal_that_knows_few_letters_shows_the_others_written_out(tmp_path: Path) -> None:
+    narrow = environment() | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    shown = subprocess.run([*COMMAND, "--help"], cwd=tmp_path, env=narrow, capture_output=True, timeout=30, check=True)
+    assert b"\\xb7" in shown.stdout
+    assert shown.stderr == b""

@@ -122,6 +122,14 @@ async def test_a_name_that_is_rebound_is_checked_where_it_leads_now(
         ("64:ff9b::a9fe:a9fe", False),  # 169.254.169.254 through NAT64
         ("2002:7f00:1::", False),  # 127.0.0.1 through 6to4
         ("::ffff:10.1.2.3", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("64:ff9b::808:808", True),
+        ("fec0::1", False),
+        ("5f00::1", False),
+        ("3fff::1", False),
+        ("192.88.99.1", False),
         ("::ffff:8.8.8.8", True),
     ],
 )
@@ -134,6 +142,11 @@ def test_a_network_that_is_allowed_is_allowed_in_every_spelling() -> None:
     assert is_allowed(ip_address("10.1.2.3"), ours)
     assert is_allowed(ip_address("::ffff:10.1.2.3"), ours)
     assert not is_allowed(ip_address("10.2.2.3"), ours)
+
+
+@pytest.mark.parametrize("url", ["https://[", "https://a]b/", "https://a\u2100b/", "https://x:99999/", "https:///x"])
+async def test_a_url_that_is_none_is_said_to_be_so_and_ends_nothing(tmp_path: Path, url: str) -> None:
+    assert await post(tmp_path, url, ca_file=None) == Outcome(DOWN, "its webhook_url is no URL")
 
 
 async def test_who_never_answers_and_who_answers_without_end_are_let_go(tmp_path: Path) -> None:
