@@ -69,9 +69,12 @@ def add(
 
     Example:  [bold]snp-router console user add alice --role operator[/bold]
     """
+    from router.console.access import SHORTEST_PASSWORD
+
     users = _users(session_of(context))
     if sys.stdin.isatty():
-        password = typer.prompt("password", hide_input=True, confirmation_prompt=True)
+        words = f"password, at least {SHORTEST_PASSWORD} characters"
+        password = typer.prompt(words, hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
     users.put(name, role, password)

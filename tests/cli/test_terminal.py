@@ -84,3 +84,7 @@ def test_a_watched_folder_says_why_a_file_failed(command: Command, terminal: Cal
     assert watch.shows("watching inbox; Ctrl-C stops")
     command.write("inbox/bad.jsonl", "nonsense\n")
     assert watch.shows("why: inbox/failed/bad.jsonl.report.txt")
+
+
+def test_a_password_is_asked_for_with_how_long_it_has_to_be(terminal: Callable[..., Terminal]) -> None:
+    assert terminal("console", "user", "add", "alice").shows("password, at least 12 characters")
