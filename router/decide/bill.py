@@ -94,7 +94,7 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
     posted = posted_minute(record.action_at)
     repeated = event_id in state.unread or event_id in state.event_ids()
     if not repeated and _is_still_to_come(record):
-        return _enter_dead_letter(state, still_to_come_letter(record, text), context)
+        return _enter_still_to_come(state, record, still_to_come_letter(record, text), context)
     facts = state.facts.learn(record, posted)
     learnt = facts is not state.facts
     state.facts = facts
@@ -123,6 +123,17 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
         flags=_flags(state, record, posted, rules),
         letters=letters,
     )
+
+
+def _enter_still_to_come(state: BillState, record: Disposition, letter: DeadLetter, context: Context) -> Entered | None:
+    """It stops the bill, in place of what it is the mended reading of. Retried while it is still to come, it is put
+    aside again: the retry settled its letter."""
+    entered = _enter_dead_letter(state, letter, context)
+    if record.retry_of is None:
+        return entered
+    secret = context.registry.secret
+    _settle(state, record.retry_of, keyed_id(secret, letter.id), secret)
+    return entered or Entered(state, FILING, repeated=True, letters=(letter,))
 
 
 def ledger_event(record: Disposition, event_id: str, posted: int) -> Event:

@@ -17,7 +17,7 @@ from router.model.inputs import Disposition
 from router.model.registry import LateTally, Outage, RegistryNote
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check
-from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, event, filing, sailing
+from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, dead_letter, event, filing, sailing
 from tests.decide.ledger.test_manual import said
 from tests.decide.one_bill import OneBill
 
@@ -135,10 +135,19 @@ def test_its_letter_says_why_and_can_be_retried_as_it_is_once_the_clock_is_right
 def test_retried_while_it_is_still_to_come_it_stops_the_bill_as_before() -> None:
     bill = OneBill(*USUAL)
     (letter,) = bill.enter(to_come("1C")).letters
-    assert bill.enter(to_come("1C", retry_of=letter.id)._replace(received_at=at(1))).entered is None
-    assert kinds(bill) == ["UNREADABLE"]
+    again = to_come("1C", retry_of=letter.id)._replace(received_at=at(1))
+    assert [one.id for one in bill.enter(again).letters] == [letter.id], "the retry settled it"
+    assert (bill.told, kinds(bill)) == ({}, ["UNREADABLE"])
     bill.confirm(*bill.state.unread)
     assert bill.status == "RELEASED"
+
+
+def test_what_was_mended_but_for_its_date_stands_in_the_place_of_what_it_mends() -> None:
+    bill = OneBill(*USUAL, dead_letter())
+    (letter,) = bill.enter(to_come("1H", retry_of=dead_letter().id)).letters
+    assert len(bill.now.holds) == 1
+    bill.enter(event("1H", 5, retry_of=letter.id))
+    assert kinds(bill) == ["CBP"]
 
 
 def test_a_day_is_what_clocks_and_their_zones_may_differ() -> None:
