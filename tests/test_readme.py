@@ -74,6 +74,10 @@ def test_every_file_and_folder_that_is_named_is_there(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in README] == []
+
+
 @pytest.mark.parametrize("table", ["parties", "sailings", "filings", "bills"])
 def test_every_column_of_a_table_is_named_with_it_and_in_the_help_of_its_import(table: str) -> None:
     forms = {"parties": PartyForm, "sailings": LineForm, "filings": FilingForm, "bills": SnapshotForm}
