@@ -1,4 +1,4 @@
-"""`snp-router dead-letters`: what could not be read, where and why, and reading it again after a fix."""
+"""`snp-router dead-letters`: what could not be read, where and why; reading it again, or putting it away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from router.cli import show
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
-from router.desk.settling import Retried, retry
+from router.desk.settling import Retried, dismiss, retry
 from router.desk.views import read_dead_letter, read_dead_letters
 from router.engine.audit import machine_user
 from router.engine.ingesting import chunks_of
@@ -38,7 +38,9 @@ def list_letters(
             emit(row)
     elif rows:
         console().print(show.table(show.DEAD_LETTER, rows))
-        say("`snp-router dead-letters show ID` shows one whole; `retry ID --with FILE` reads it corrected")
+        say(
+            "`dead-letters show ID` shows one whole, `retry ID --with FILE` reads it corrected, `dismiss ID` puts it away"
+        )
     else:
         say("no dead letters")
 
@@ -94,6 +96,22 @@ def retry_letters(
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
+@app.command("dismiss")
+def dismiss_letters(
+    context: typer.Context,
+    letter_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Their beginnings will do.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why nothing is lost with it. Kept in the audit.")],
+) -> None:
+    """Put away what is no message of CBP's, such as a file fed in by mistake.
+
+    Example:  [bold]snp-router dead-letters dismiss 3f9c12 --reason "our own price list"[/bold]
+
+    One that stops a bill is settled with the bill, by `bill confirm`.
+    """
+    for letter_id in run(_dismiss(session_of(context), letter_ids, reason)):
+        console().print(f"{letter_id[: show.ID_SHOWN]}: put away")
+
+
 def _report(result: Retried, form: Format) -> None:
     letter_id = result.letter.id
     if form is Format.JSON:
@@ -128,6 +146,14 @@ async def _retry(session: Session, ids: list[str], corrected: bytes | None) -> l
             else:
                 results.append(await retry(log, rules, letter, corrected, by=machine_user()))
         return results
+
+
+async def _dismiss(session: Session, ids: list[str], reason: str) -> list[str]:
+    async with session.reading() as log:
+        letters = [await read_dead_letter(log, letter_id) for letter_id in ids]
+        for letter in letters:
+            await dismiss(log, letter, by=machine_user(), reason=reason)
+        return [letter.id for letter in letters]
 
 
 def _fields(letter: DeadLetter) -> show.Fields:

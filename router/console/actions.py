@@ -17,7 +17,7 @@ from router.console.page import desk_of, form_of, session_of
 from router.desk.manual import relay
 from router.desk.outages import declare, end
 from router.desk.requests import ask_resync
-from router.desk.settling import confirm, retry
+from router.desk.settling import confirm, dismiss, retry
 from router.desk.views import read_dead_letter
 from router.errors import UsageError
 from router.feeds.by_hand import ManualForm, OutageForm, checked
@@ -57,6 +57,14 @@ async def _retry(request: Request, fields: Fields) -> str:
     tried = await retry(desk.log, desk.rules, letter, corrected.encode() if corrected else None, by=by)
     if tried.problem is not None:
         raise UsageError(f"it still can't be read: {tried.problem}")
+    return "/dead-letters"
+
+
+async def _dismiss(request: Request, fields: Fields) -> str:
+    """Put away a dead letter that is no message of CBP's."""
+    desk = desk_of(request)
+    letter = await read_dead_letter(desk.log, request.path_params["letter"])
+    await dismiss(desk.log, letter, by=session_of(request).user.name, reason=_needed(fields, "reason"))
     return "/dead-letters"
 
 
@@ -111,6 +119,7 @@ def _needed(fields: Fields, name: str) -> str:
 
 ROUTES: Final[list[Any]] = [
     Route("/dead-letters/{letter}/retry", _action(_retry), methods=["POST"]),
+    Route("/dead-letters/{letter}/dismiss", _action(_dismiss), methods=["POST"]),
     Route("/bills/{bill}/confirm", _action(_confirm), methods=["POST"]),
     Route("/bills/{bill}/by-hand", _action(_relay), methods=["POST"]),
     Route("/outages", _action(_declare), methods=["POST"]),

@@ -1,4 +1,4 @@
-"""An operator's word: a bill is confirmed, a dead letter is read again."""
+"""An operator's word: a bill is confirmed, a dead letter is read again, or put away because it is nothing of CBP's."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from router.feeds.ingest import outputs_of
 from router.feeds.recognise import read_dead_letter as read_again
 from router.feeds.recognise import read_events
 from router.log.interface import Log, Output
-from router.model.bill import split_bill_key
+from router.model.bill import bill_key, split_bill_key
 from router.model.inputs import Confirmation, DeadLetter, Disposition
 
 RETRIED = "RETRIED"
 CONFIRMED = "CONFIRMED"
+DISMISSED = "DISMISSED"
 
 
 class Confirmed(NamedTuple):
@@ -102,6 +103,18 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
         deed = Deed(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
         await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED)), deed_output(deed)])
     return Retried(letter, len(events), problem)
+
+
+async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None:
+    """Put away a dead letter that is no message of CBP's: a file fed in by mistake. The same bytes fed in again wait
+    again. Raises UsageError for one that is settled, or that stops a bill: `confirm` settles that, with the bill."""
+    if letter.settled is not None:
+        raise UsageError(f"the dead letter {letter.id[:12]} is settled already ({letter.settled})")
+    if letter.scac is not None and letter.bill_of_lading is not None:
+        key = bill_key(letter.scac, letter.bill_of_lading)
+        raise UsageError(f"the dead letter {letter.id[:12]} stops a bill: `snp-router bill confirm {key}` settles both")
+    deed = Deed(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
+    await log.append_atomic([letter_output(letter._replace(settled=DISMISSED)), deed_output(deed)])
 
 
 def _urgent(event: Disposition, rules: Rules) -> bool:

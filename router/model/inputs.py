@@ -207,4 +207,4 @@ class DeadLetter(NamedTuple):
     disposition_code: str | None = None
     received_at: int = 0
     settled: str | None = None
-    """None while it waits; `RETRIED` or `CONFIRMED` once it is settled."""
+    """None while it waits; `RETRIED`, `CONFIRMED` or `DISMISSED` once it is settled."""

@@ -104,6 +104,22 @@ def test_what_could_not_be_read_is_kept_shown_and_read_again_after_a_fix(command
     assert settled[stopping["id"]] == "RETRIED"
 
 
+def test_a_file_fed_in_by_mistake_is_put_away_and_what_stops_a_bill_is_not(command: Command) -> None:
+    command.set_up()
+    command("ingest", "-", stdin="price,list\n1,2\n")
+    command("ingest", "-", stdin=line(disposition_code="QQ"))
+    command("run", "--until-idle")
+    letters = {letter["bill_of_lading"]: letter["id"] for letter in command.json("dead-letters", "list")}
+    command("dead-letters", "dismiss", letters[None][:8], "--reason", "our own price list")
+    assert [letter["bill_of_lading"] for letter in command.json("dead-letters", "list")] == [BILL[4:]]
+    settled = {letter["id"]: letter["settled"] for letter in command.json("dead-letters", "list", "--all")}
+    assert settled[letters[None]] == "DISMISSED"
+    stops = command("dead-letters", "dismiss", letters[BILL[4:]], "--reason", "in the way", code=2)
+    assert f"bill confirm {BILL}" in stops.stderr
+    again = command("dead-letters", "dismiss", letters[None], "--reason", "once more", code=2)
+    assert "settled already" in again.stderr
+
+
 def test_a_code_that_was_added_to_the_table_makes_its_letters_readable(command: Command) -> None:
     command.set_up()
     command("ingest", FILES / "1-on-file.x12")

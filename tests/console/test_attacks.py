@@ -29,7 +29,8 @@ PAGES = (
     "/audit",
 )
 STREAM = "/live-notices"
-ACTIONS = [f"/bills/{BILL}/confirm", f"/bills/{BILL}/by-hand", "/dead-letters/abc/retry", "/outages", "/outages/1/end"]
+ACTIONS = [f"/bills/{BILL}/confirm", f"/bills/{BILL}/by-hand", "/dead-letters/abc/retry", "/dead-letters/abc/dismiss"]
+ACTIONS += ["/outages", "/outages/1/end"]
 ACTIONS += ["/parties/SLTC/resync"]
 
 

@@ -106,6 +106,20 @@ def test_a_dead_letter_is_mended_and_its_bill_is_free_again(page: Page, routed: 
     page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => !t.includes('UNKNOWN_CODE'))")
 
 
+def test_a_dead_letter_that_is_no_message_is_put_away(page: Page, routed: Installation) -> None:
+    log_in(page)
+    (routed.folder / "prices.txt").write_text("our own price list")
+    routed.command("ingest", "prices.txt")
+    page.goto("/dead-letters")
+    page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => t.includes('prices.txt'))")
+    page.reload()
+    page.locator("tr", has_text="prices.txt").get_by_role("link").first.click()
+    page.get_by_label("Why it is no message").fill("a price list")
+    page.get_by_role("button", name="Dismiss").click()
+    page.get_by_role("link", name="Audit").click()
+    expect(page.get_by_role("row", name="alice dead-letters dismiss")).to_be_visible()
+
+
 def test_a_hold_relayed_by_phone_is_placed_and_lifted(page: Page, routed: Installation) -> None:
     log_in(page)
     ingest(routed, "quiet.jsonl", hold("NVXALIVE05", "2026-07-30T12:30:00Z", disposition_code="55"))
