@@ -13,7 +13,9 @@ from typing import Any, Final, NamedTuple
 
 from router import codec, topics
 from router.console.index_file import IndexFile
+from router.decide.ledger.facts import Known
 from router.decide.ledger.rules import Rules
+from router.decide.ledger.state import BillState
 from router.decide.task.stored import decode_state
 from router.engine.audit import Deed
 from router.log.interface import Place, Record
@@ -97,31 +99,16 @@ class Index(IndexFile):
             return
         state = decode_state(record.value)
         known, after = state.assess(self._rules)
-        voyage = (known.imo_number, known.vessel_name, known.voyage_number)
         row = (
-            bill,
-            after.status,
-            after.do_not_load,
-            *voyage,
-            known.port_of_unlading,
-            known.carrier_scac,
-            known.arrival_date,
-        )
-        connection.execute("INSERT INTO bills VALUES (?,?,?,?,?,?,?,?,?,?)", (*row, record.value))
+            bill, after.status, after.do_not_load, known.imo_number, known.vessel_name, known.voyage_number,
+            known.port_of_unlading, known.carrier_scac, known.arrival_date, record.value,
+        )  # fmt: skip
+        connection.execute("INSERT INTO bills VALUES (?,?,?,?,?,?,?,?,?,?)", row)
         connection.execute(
             "INSERT INTO statuses VALUES (?, 1) ON CONFLICT (status) DO UPDATE SET bills = bills + 1", (after.status,)
         )
-        entries = {event.entry_number for event in state.events if event.entry_number}
-        words = [
-            *(("bill", word) for word in _bill_words(bill)),
-            *(("container", number) for number in known.container_numbers),
-            *(("entry", number) for number in entries),
-            *(("vessel", name.upper()) for name in (known.vessel_name, known.imo_number) if name),
-            *(("master bill", master) for master in [known.master_bill] if master),
-        ]
-        connection.executemany(
-            "INSERT OR IGNORE INTO words VALUES (?, ?, ?)", [(word, kind, bill) for kind, word in words]
-        )
+        words = ((word, kind, bill) for kind, word in _words(bill, state, known))
+        connection.executemany("INSERT OR IGNORE INTO words VALUES (?, ?, ?)", words)
 
     # Reading
 
@@ -207,11 +194,16 @@ class Index(IndexFile):
         return await self._read(lambda connection: connection.execute(query, values).fetchall())
 
 
-def _bill_words(bill: str) -> Iterator[str]:
-    """The key as it is, and the number alone."""
-    yield bill
+def _words(bill: str, state: BillState, known: Known) -> Iterator[tuple[str, str]]:
+    """By what a bill is found, each with its kind; the bill itself by its key and by its number alone."""
+    yield "bill", bill
     if not is_vessel_key(bill):
-        yield bill[4:]
+        yield "bill", bill[4:]
+    yield from (("container", number) for number in known.container_numbers)
+    yield from (("entry", event.entry_number) for event in state.events if event.entry_number)
+    yield from (("vessel", name.upper()) for name in (known.vessel_name, known.imo_number) if name)
+    if known.master_bill:
+        yield "master bill", known.master_bill
 
 
 def _history(connection: sqlite3.Connection, record: Record) -> Iterator[codec.Datum]:
