@@ -10,10 +10,24 @@ from pathlib import Path
 
 import requests
 
-from tests.cli.conftest import COMMAND, WAIT_SECONDS, environment
+from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, environment
 
 OPERATOR, VIEWER = "alice", "victor"
 PASSWORD = "correct horse battery staple"
+PAGES = (
+    "/",
+    f"/bills/{BILL}",
+    "/search?q=NVXA",
+    "/sailings",
+    "/sailings/EXEMPLAR-026E",
+    "/parties",
+    "/parties/SLTC",
+    "/feeds",
+    "/waiting",
+    "/dead-letters",
+    "/audit",
+)
+"""Those that answer, of the demo's installation."""
 
 
 class Unavailable(Exception):

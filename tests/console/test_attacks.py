@@ -9,25 +9,12 @@ import pytest
 import requests
 
 from router.console import actions, pages
-from tests.console.desk import OPERATOR, PASSWORD, VIEWER, Client, Installation
+from tests.console import desk
+from tests.console.desk import BILL, OPERATOR, PASSWORD, VIEWER, Client, Installation
 
-BILL = "NVXAHBL000012345"
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 
-PAGES = (
-    "/",
-    f"/bills/{BILL}",
-    "/search?q=x",
-    "/sailings",
-    "/sailings/EXEMPLAR-026E",
-    "/parties",
-    "/parties/SLTC",
-    "/feeds",
-    "/waiting",
-    "/dead-letters",
-    "/dead-letters/abc",
-    "/audit",
-)
+PAGES = (*desk.PAGES, "/dead-letters/abc")
 STREAM = "/live-notices"
 ACTIONS = [f"/bills/{BILL}/confirm", f"/bills/{BILL}/by-hand", "/dead-letters/abc/retry", "/dead-letters/abc/dismiss"]
 ACTIONS += ["/outages", "/outages/1/end"]

@@ -8,21 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.console.desk import OPERATOR, PASSWORD, VIEWER, Installation
-
-BILL = "NVXAHBL000012345"
-PAGES = (
-    "/",
-    f"/bills/{BILL}",
-    "/search?q=NVXA",
-    "/sailings",
-    "/parties",
-    "/parties/SLTC",
-    "/feeds",
-    "/waiting",
-    "/dead-letters",
-    "/audit",
-)
+from tests.console.desk import BILL, OPERATOR, PAGES, PASSWORD, VIEWER, Installation
 
 expect.set_options(timeout=20_000)
 

@@ -75,6 +75,7 @@ class SecuredBroker:
         self._admin.list_topics(timeout=START_SECONDS)
 
     def _certificates(self, folder: Path) -> dict[str, str]:
+        folder.mkdir(parents=True, exist_ok=True)
         own, trusted = folder / "broker.pem", folder / "authority.pem"
         issued = self.authority.issue_cert("localhost")
         key = load_pem_private_key(issued.private_key_pem.bytes(), None)

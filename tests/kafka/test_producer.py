@@ -17,17 +17,10 @@ from router.log.kafka import KafkaLog
 from router.log.kafka.producer import TransactionalProducer
 from router.log.kafka.refused import RefusedTopics
 from router.topics import TopicSpec
-from tests.kafka.fixtures import QUICK, KafkaLogs, wipe
+from tests.kafka.fixtures import QUICK, KafkaLogs
 from tests.log.contract import PARTY, everything, outputs, values
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture
-async def logs(kafka: str) -> AsyncIterator[KafkaLogs]:
-    await wipe(kafka)
-    async with AsyncExitStack() as stack:
-        yield KafkaLogs(kafka, stack)
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -15,15 +13,8 @@ from router.log.kafka import open_kafka_log
 from router.log.kafka.broker import BrokerVersions, version_findings, version_of
 from router.topics import TopicSpec
 from tests.kafka.broker import free_ports
-from tests.kafka.fixtures import QUICK, KafkaLogs, wipe
+from tests.kafka.fixtures import QUICK, KafkaLogs
 from tests.kafka.jars import VERSION
-
-
-@pytest.fixture
-async def logs(kafka: str) -> AsyncIterator[KafkaLogs]:
-    await wipe(kafka)
-    async with AsyncExitStack() as stack:
-        yield KafkaLogs(kafka, stack)
 
 
 @pytest.mark.kafka

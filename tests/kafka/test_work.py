@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 
@@ -14,7 +12,7 @@ from router.log.interface import Task
 from router.log.kafka import KafkaLog
 from router.log.kafka.group import whole_tasks
 from router.topics import BILLS, DISPOSITIONS, REGISTRY, URGENT, TopicSpec
-from tests.kafka.fixtures import KafkaLogs, wipe
+from tests.kafka.fixtures import KafkaLogs
 from tests.log.contract import PARTY, counted, key_in, outputs, position_output, values
 
 pytestmark = pytest.mark.kafka
@@ -22,13 +20,6 @@ pytestmark = pytest.mark.kafka
 PARTITIONS = 3
 INPUTS = (REGISTRY, URGENT, DISPOSITIONS)
 PATIENCE_SECONDS = 40
-
-
-@pytest.fixture
-async def logs(kafka: str) -> AsyncIterator[KafkaLogs]:
-    await wipe(kafka)
-    async with AsyncExitStack() as stack:
-        yield KafkaLogs(kafka, stack)
 
 
 @pytest.fixture
