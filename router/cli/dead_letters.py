@@ -38,7 +38,7 @@ def list_letters(
             emit(row)
     elif rows:
         console().print(show.table(show.DEAD_LETTER, rows))
-        say("`dead-letters show ID` shows it whole; `retry ID --with FILE` reads it corrected; `dismiss ID` puts it away")
+        say("`dead-letters show ID` shows one whole; `retry ID --with FILE` reads it again; `dismiss ID` puts it away")
     else:
         say("no dead letters")
 
