@@ -112,7 +112,7 @@ def _csv_rows(
     reader = csv.reader(text, delimiter=comma)
     header: list[str] | None = None
     while True:
-        start = text.number + 1
+        start = text.begin_row()
         try:
             cells = next(reader, None)
         except csv.Error as error:
@@ -152,7 +152,12 @@ class _Text:
 
     def __init__(self, numbered: Iterator[tuple[int, bytes | Evidence]], told: _Told) -> None:
         self._numbered, self._told = numbered, told
-        self.number = self.first = 0
+        self.number = self.first = self._size = 0
+
+    def begin_row(self) -> int:
+        """Its line in the file."""
+        self._size = 0
+        return self.number + 1
 
     def __iter__(self) -> _Text:
         return self
@@ -163,6 +168,9 @@ class _Text:
         if isinstance(line, Evidence):
             self._told.note(f"row {self.number}: longer than {PIECE_LIMIT} bytes, left out")
             return "\n"
+        self._size += len(line) + 1
+        if self._size > PIECE_LIMIT:  # a row goes on from line to line as long as quotes are open
+            raise csv.Error(f"it is longer than {PIECE_LIMIT} bytes: a quote may be missing before row {self.number}")
         try:
             return line.decode("utf-8") + "\n"
         except UnicodeDecodeError:

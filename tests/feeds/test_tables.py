@@ -11,6 +11,7 @@ import pytest
 from router.clock import iso
 from router.decide.recipients.registry_values import MOST_ALIASES, MOST_LINES
 from router.errors import InputError
+from router.feeds.evidence import blocks
 from router.feeds.tables import read_bills, read_filings, read_parties, read_sailings
 from router.model.inputs import Filing, Snapshot, SnapshotHold
 from router.model.registry import Line, Party, Sailing
@@ -269,3 +270,11 @@ def test_what_every_task_keeps_of_a_party_or_a_sailing_is_bounded() -> None:
     assert "more than 500 lines aboard" in problem
     (problem,) = parties(f"scac,aliases\nAA,{';'.join(codes[1 : MOST_ALIASES + 2])}\n".encode())[1]
     assert "at most 100" in problem
+
+
+def test_a_row_whose_quotes_never_close_takes_no_memory_and_not_the_rest() -> None:
+    """As long as quotes are open a row goes on from line to line: to the end of the file, were there no limit."""
+    table = b"scac,bill_of_lading\n" + 210_000 * b'"a\n",' + b'"\nNVXA,H1\n'
+    found = list(read_filings(blocks([table]), "f.csv", 5))
+    assert "longer than 1048576 bytes: a quote may be missing" in str(found[0])
+    assert [one.bill_of_lading for one in found if isinstance(one, Filing)] == ["H1"]
