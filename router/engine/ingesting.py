@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -124,7 +125,8 @@ def files_in(paths: Iterable[Path]) -> list[Path]:
 def chunks_of(path: Path, progress: Progress | None = None) -> Iterator[bytes]:
     """A file's bytes, or those of standard input, step by step. Raises UsageError."""
     try:
-        with sys.stdin.buffer if path == STANDARD_INPUT else path.open("rb") as stream:
+        # named twice, standard input has nothing more the second time
+        with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 if progress is not None:
                     progress(len(chunk))

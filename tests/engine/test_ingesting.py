@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +17,15 @@ from router.decide.ledger.rules import Rules
 from router.demo.scenario import FILES
 from router.engine import ingesting
 from router.engine.hearing import Hearing
-from router.engine.ingesting import Intake, files_in, take_in, take_in_filings, take_in_watched
+from router.engine.ingesting import (
+    STANDARD_INPUT,
+    Intake,
+    chunks_of,
+    files_in,
+    take_in,
+    take_in_filings,
+    take_in_watched,
+)
 from router.engine.registrar import prepare
 from router.errors import InputError, UsageError
 from router.feeds.watch import WatchedFolder
@@ -139,3 +149,8 @@ def test_a_report_names_the_first_problems_and_counts_the_others() -> None:
         "here: wrong",
         "and 2 more: see `snp-router dead-letters list`",
     ]
+
+
+def test_standard_input_named_twice_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"scac\nNVXA\n")))
+    assert [b"".join(chunks_of(STANDARD_INPUT)) for _ in range(2)] == [b"scac\nNVXA\n", b""]
