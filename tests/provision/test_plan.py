@@ -105,6 +105,8 @@ class TestPlan:
         "right",
         [
             Right("User:stranger", "Read", "topic", "payroll"),
+            Right("User:stranger", "Read", "topic", "pay", prefixed=True),
+            Right("User:stranger", "Read", "topic", "s"),
             Right("User:stranger", "Describe", "cluster", "kafka-cluster"),
             Right("User:admin", "Read", "topic", "*"),
         ],
@@ -128,8 +130,9 @@ class TestPlan:
             gone: {"producer_byte_rate": None},
         }
 
-    def test_a_limit_for_everyone_is_said_since_it_slows_the_router(self) -> None:
-        plan = plan_of(found_with(quotas={Entity.of_user(""): {"consumer_byte_rate": 1.0}}))
+    @pytest.mark.parametrize("parts", [(("user", ""),), (("client-id", ""), ("user", ""))])
+    def test_a_limit_for_everyone_is_said_since_it_slows_the_router(self, parts: tuple[tuple[str, str], ...]) -> None:
+        plan = plan_of(found_with(quotas={Entity(parts): {"consumer_byte_rate": 1.0}}))
         assert not plan.mendable
         assert "slows the router" in plan.by_hand[0]
 
