@@ -11,9 +11,19 @@ import pytest
 from router.clock import iso
 from router.decide.recipients.registry_values import MOST_ALIASES, MOST_LINES
 from router.errors import InputError
+from router.feeds.canonical import Form
 from router.feeds.evidence import blocks
-from router.feeds.tables import read_bills, read_filings, read_parties, read_sailings
-from router.model.inputs import Filing, Snapshot, SnapshotHold
+from router.feeds.tables import (
+    FilingForm,
+    LineForm,
+    PartyForm,
+    SnapshotForm,
+    read_bills,
+    read_filings,
+    read_parties,
+    read_sailings,
+)
+from router.model.inputs import Disposition, Filing, Snapshot, SnapshotHold
 from router.model.registry import Line, Party, Sailing
 from tests.feeds.samples import RECEIVED_AT
 
@@ -278,3 +288,12 @@ def test_a_row_whose_quotes_never_close_takes_no_memory_and_not_the_rest() -> No
     found = list(read_filings(blocks([table]), "f.csv", 5))
     assert "longer than 1048576 bytes: a quote may be missing" in str(found[0])
     assert [one.bill_of_lading for one in found if isinstance(one, Filing)] == ["H1"]
+
+
+def test_a_form_has_every_field_of_what_it_is_read_into():
+    """But what the reading itself adds. A field that its form lacks would stay empty, whatever the file says."""
+    assert set(PartyForm.model_fields) == set(Party._fields)
+    assert set(LineForm.model_fields) == set(Line._fields) | (set(Sailing._fields) - {"lines"})
+    assert set(FilingForm.model_fields) == set(Filing._fields) - {"received_at", "source"}
+    assert set(SnapshotForm.model_fields) == set(FilingForm.model_fields) | (set(Snapshot._fields) - {"filing"})
+    assert set(Form.model_fields) == set(Disposition._fields) - {"retry_of", "transmitted_at"}
