@@ -6,9 +6,11 @@ import itertools
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,9 @@ def wait_for(true: Callable[[], bool]) -> None:
     ("arguments", "code", "says"),
     [
         (("parties",), 3, "there is no log snp.db yet"),
+        (("run",), 3, "there is no log snp.db yet"),
+        (("ingest", FILES / "1-on-file.x12"), 3, "there is no log snp.db yet"),
+        (("topics", "check"), 3, "there is no log snp.db yet"),
         (("ingest", "missing.x12"), 2, "no file or folder missing.x12"),
         (("ingest",), 2, "--watch"),
         (("tail",), 2, "--party"),
@@ -240,3 +245,22 @@ def test_a_terminal_that_knows_few_letters_shows_the_others_written_out(tmp_path
     shown = subprocess.run([*COMMAND, "--help"], cwd=tmp_path, env=narrow, capture_output=True, timeout=30, check=True)
     assert b"\\xb7" in shown.stdout
     assert shown.stderr == b""
+
+
+def test_a_log_that_fails_for_now_has_a_code_of_its_own(command: Command) -> None:
+    """A service is started again on it; on 4 it isn't."""
+    command.set_up()
+    command.environment["SNP_SQLITE__BUSY_TIMEOUT_SECONDS"] = "0.1"
+    with closing(sqlite3.connect(command.folder / "snp.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert "is locked by another program" in command("ingest", FILES / "1-on-file.x12", code=5).stderr
+    command("ingest", FILES / "1-on-file.x12")
+
+
+def test_a_damaged_file_is_found_by_the_check_and_routed_by_nobody(command: Command) -> None:
+    command.set_up()
+    command("topics", "check")
+    with closing(sqlite3.connect(command.folder / "snp.db")) as sqlite, sqlite:
+        sqlite.execute("UPDATE records SET value = x'00' WHERE substr(key, 1, 6) = CAST('party:' AS BLOB)")
+    for words in (("topics", "check"), ("run", "--until-idle")):
+        assert "is damaged" in command(*words, code=4).stderr

@@ -84,13 +84,14 @@ class TestFile:
             await logs.open()
         assert logs.path.read_bytes() == before
 
-    async def test_a_file_from_a_newer_version_is_refused(self, logs: SqliteLogs) -> None:
+    @pytest.mark.parametrize(("version", "words"), [(99, "a newer version"), (1, "an older version")])
+    async def test_a_file_of_another_version_is_refused(self, logs: SqliteLogs, version: int, words: str) -> None:
         await new_log(logs)
         with sqlite3.connect(logs.path) as connection:
-            connection.execute("PRAGMA user_version = 99")
+            connection.execute(f"PRAGMA user_version = {version}")
         connection.close()
 
-        with pytest.raises(FatalLogError, match="newer version"):
+        with pytest.raises(FatalLogError, match=words):
             await logs.open()
 
     async def test_a_truncated_file_is_called_damaged(self, tmp_path: Path) -> None:

@@ -234,6 +234,14 @@ async def test_a_file_mounted_by_itself_is_refused(path: Path, tmp_path: Path) -
             pass
 
 
+async def test_a_file_that_others_may_read_is_said(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for mode, said in ((0o600, False), (0o644, True)):
+        os.chmod(path, mode)
+        async with open_sqlite_log(str(path)):
+            pass
+        assert ("file_open_to_all" in "".join(capsys.readouterr())) is said
+
+
 async def test_a_copy_made_by_vacuum_works_like_the_original(path: Path, tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as sqlite:
         sqlite.execute("VACUUM INTO ?", (str(tmp_path / "copy.db"),))

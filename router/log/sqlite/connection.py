@@ -71,7 +71,7 @@ class OpenedFiles:
                 if path in self._seen:
                     raise FatalLogError(
                         f"{path} was taken away or replaced while it was in use. Stop every program that uses it, put "
-                        "the right file in its place, and start again"
+                        "the right file in its place, without the -wal and -shm of another, and start again"
                     )
                 if found is not None:  # the side files come with the first job
                     self._seen[path] = found

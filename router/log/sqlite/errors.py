@@ -15,7 +15,7 @@ _PRIMARY: Final = 0xFF
 _DAMAGED: Final = (
     "is damaged. Stop every program that uses it, keep it as it is, and restore a backup; feeds may be run again"
 )
-_UNKNOWN: Final = "could not do what was asked. This is a fault of the router's: report it"
+_UNKNOWN: Final = "could not do what was asked. It is damaged, or this is a fault of the router's: report it"
 _NO_RIGHT: Final = "can't be opened: this user has no right to it"
 
 _ADVICE: Final[dict[int, str]] = {
@@ -69,6 +69,8 @@ def translated(path: str) -> Iterator[None]:
         advice = _ADVICE.get(code) or _ADVICE.get(code & _PRIMARY, _UNKNOWN)
         raise FatalLogError(f"{path} {advice} (SQLite says: {error})") from error
     except MemoryError as error:  # also where a damaged length is beyond all bounds
-        raise FatalLogError(f"{path} can't be read: there is no memory for it, or it {_DAMAGED}") from error
+        raise FatalLogError(
+            f"{path} can't be read: there is not memory enough (ulimit -v), or it is damaged: `snp-router topics check`"
+        ) from error
     except (DamagedError, UnicodeDecodeError) as error:  # a damaged schema, SQLite quotes in that schema's own bytes
         raise FatalLogError(f"{path} {_DAMAGED} ({error})") from error

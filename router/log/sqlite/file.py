@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import time
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from router.errors import FatalLogError
 from router.files import make_for_owner
 from router.log.sqlite.connection import SqliteSettings, connect, is_busy, transaction
 from router.log.sqlite.errors import translated
 
+log = structlog.get_logger()
+
 APPLICATION_ID: Final = 0x534E5052
 """`SNPR` in the file's header: tells our files from other programs' SQLite files."""
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 MOUNT_POINT: Final = 4
 """The field of a line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
@@ -57,6 +62,8 @@ def prepare(path: str, settings: SqliteSettings) -> None:
             "write to it"
         ) from error
     _refuse_what_is_unsafe(path)
+    if os.stat(path).st_mode & stat.S_IRWXO:
+        log.warning("file_open_to_all", file=path, reason="others may read or write it: chmod 600")
     with translated(path):
         connection = connect(path, settings.busy_timeout_seconds)
         try:
@@ -99,10 +106,11 @@ def _check(connection: sqlite3.Connection, path: str, settings: SqliteSettings) 
     is_new = (application, version) == (0, 0) and _is_empty(connection)
     if not is_new and application != APPLICATION_ID:
         raise FatalLogError(f"{path} is a database of another program. Name another file, or move this one away")
-    if version > SCHEMA_VERSION:
+    if not is_new and version != SCHEMA_VERSION:
+        age = "a newer" if version > SCHEMA_VERSION else "an older"
         raise FatalLogError(
-            f"{path} was written by a newer version (format {version}; this one knows {SCHEMA_VERSION}). "
-            "Upgrade this installation"
+            f"{path} was written by {age} version (format {version}; this one knows {SCHEMA_VERSION}). Use the version "
+            "that wrote it, or begin a new file"
         )
     if target := moved_to(connection):
         raise FatalLogError(f"{path} was moved to {target}: use that log. This file is only kept as it was then")

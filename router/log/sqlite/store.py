@@ -145,8 +145,7 @@ def write(connection: sqlite3.Connection, topics: dict[str, Topic], outputs: Seq
 
 
 def _next_id(connection: sqlite3.Connection, place: int) -> int:
-    (offset,) = connection.execute("SELECT next_offset FROM ends WHERE place = ?", (place,)).fetchone()
-    return place << OFFSET_BITS | int(offset)
+    return place << OFFSET_BITS | ends_of(connection, [place])[place]
 
 
 def _compact(
@@ -188,7 +187,7 @@ def ends_of(connection: sqlite3.Connection, places: Sequence[int]) -> dict[int, 
     """The next offset of each."""
     marks = ", ".join("?" * len(places))
     found = dict(connection.execute(f"SELECT place, next_offset FROM ends WHERE place IN ({marks})", places).fetchall())
-    if len(found) != len(places):
+    if len(found) != len(places) or not all(isinstance(offset, int) for offset in found.values()):
         raise DamagedError("the ends of partitions are missing")
     return found
 

@@ -19,12 +19,12 @@ def refuse_losses(connection: sqlite3.Connection, topic: Topic, partition: int) 
     """Raises DamagedError where a live record of a compacted topic is missing, or is an older one. What is missing of
     another topic shows where it is read."""
     if topic.compacted:
-        (lost,) = connection.execute(
+        row = connection.execute(
             "SELECT live - (SELECT coalesce(sum(checksum), 0) FROM records"
             " WHERE id >= ? AND id < ? AND value IS NOT NULL) FROM ends WHERE place = ?",
             (*Span(topic, partition, 0, END_OF_TIME).ids, topic.first_place + partition),
         ).fetchone()
-        if lost:
+        if row != (0,):
             raise DamagedError(f"{topic.name}, partition {partition}: records are missing, or are older ones")
 
 

@@ -1,0 +1,112 @@
+"""The disk is full for a while: what is at work waits and goes on by itself; nothing is lost, doubled or half there."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from router import topics
+from router.decide.ledger.rules import Rules
+from router.demo.scenario import FILES
+from router.engine import ingesting
+from router.engine.hearing import Hearing
+from router.engine.ingesting import Intake, chunks_of, files_in, take_in, take_in_watched
+from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.engine.worker import Worker
+from router.feeds.tables import read_parties, read_sailings
+from router.feeds.watch import WatchedFolder
+from router.log.interface import Record
+from router.log.sqlite import SqliteLog, SqliteSettings, open_sqlite_log
+from tests.checking.replay import check, describe
+
+QUICK = SqliteSettings(retry_pause_seconds=0.01, longest_retry_pause_seconds=0.05)
+RULES = Rules()
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
+    async with open_sqlite_log(str(tmp_path / "snp.db"), QUICK) as opened:
+        await prepare(opened, 2)
+        await tell_time(opened)
+        await import_parties(opened, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
+        await import_sailings(opened, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
+        yield opened
+
+
+@asynccontextmanager
+async def full(log: SqliteLog) -> AsyncIterator[None]:
+    """SQLite's own limit gives the error that a full disk gives, on every machine."""
+
+    def limit(pages: str) -> Callable[[sqlite3.Connection], None]:
+        return lambda sqlite: sqlite.execute(f"PRAGMA max_page_count = {pages}").close()
+
+    await log._writer.run(limit("1"))  # as many as there are
+    yield
+    await log._writer.run(limit("4294967294"))
+
+
+async def records(log: SqliteLog, *names: str) -> list[Record]:
+    return [record async for batch in log.read(names, until_end=True) for record in batch]
+
+
+async def test_a_router_goes_on_when_there_is_room_again(log: SqliteLog, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in files_in([FILES]):
+        if path.name[0].isdigit():
+            await take_in(log, path, RULES.codes)
+    worker = Worker(log, RULES, until_idle=True)
+    async with full(log):
+        # The notices of all there is don't fit into what is free on the last pages.
+        running = asyncio.create_task(worker.run())
+        await said(capsys, "the disk is full")
+        assert not running.done()
+    async with asyncio.timeout(30):
+        await running
+    parties = [name for name in await log.topics() if name.startswith(topics.PARTY_PREFIX)]
+    notices = await records(log, *parties)
+    faults = check(await records(log, topics.TIMELINE), notices, RULES)
+    assert not faults, describe(faults)
+    assert len(notices) > 20
+    assert worker.totals.counts["events"] == len(await records(log, topics.DISPOSITIONS))
+
+
+async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
+    log: SqliteLog, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingesting, "RETRY_PAUSES", (0.01, 0.05))
+    lines = "".join(
+        f'{{"scac": "NVXA", "bill_of_lading": "B{n}", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}}\n'
+        for n in range(3000)
+    )
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "a.jsonl").write_text(lines)
+    moved: list[str] = []
+
+    def told(path: Path, intake: Intake) -> None:
+        moved.append(f"{path.parent.name}/{path.name}")
+
+    folder = WatchedFolder(tmp_path / "inbox", settle_seconds=0.01)
+    async with full(log):
+        watching = asyncio.create_task(take_in_watched(log, folder, RULES.codes, told, Hearing(log, "cbp", RULES)))
+        await said(capsys, "feeding_in_waits")
+    async with asyncio.timeout(30):
+        while not moved:
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
+    assert moved == ["done/a.jsonl"]
+    assert len(await records(log, topics.DISPOSITIONS)) == 3000
+
+
+async def said(capsys: pytest.CaptureFixture[str], words: str) -> None:
+    heard = ""
+    async with asyncio.timeout(30):
+        while words not in heard:
+            await asyncio.sleep(0.01)
+            out, err = capsys.readouterr()
+            heard += out + err
