@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -34,10 +36,13 @@ from router.cli import (
     waiting,
     webhooks,
 )
-from router.cli.exit_codes import EPILOG, exit_code_of
+from router.cli.exit_codes import EPILOG, ExitCode, exit_code_of
 from router.cli.layout import HELP_OPTIONS, Layout
 from router.cli.session import Session, configure_log_lines, level_of, say
 from router.errors import RouterError
+
+OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""Not a fault of ours: a full disk under what is written to a file, a limit on open files."""
 
 app = typer.Typer(
     name="snp-router",
@@ -129,3 +134,8 @@ def main() -> None:
     except RouterError as error:
         say(f"error: {error}")
         sys.exit(exit_code_of(error))
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        say(f"error: {error.filename or 'what is said'} can't be written or read: {error.strerror}")
+        os._exit(ExitCode.TRY_AGAIN)  # Python itself would try once more to write what is left, and say so

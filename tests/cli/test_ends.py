@@ -264,3 +264,21 @@ def test_a_damaged_file_is_found_by_the_check_and_routed_by_nobody(command: Comm
         sqlite.execute("UPDATE records SET value = x'00' WHERE substr(key, 1, 6) = CAST('party:' AS BLOB)")
     for words in (("topics", "check"), ("run", "--until-idle")):
         assert "is damaged" in command(*words, code=4).stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full, a disk that is always full")
+def test_output_to_a_full_disk_ends_in_one_line(command: Command) -> None:
+    command("import", "parties", FILES / "parties.csv")
+    words = [*COMMAND, "parties"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            words,
+            cwd=command.folder,
+            env=command.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 5
+    assert done.stderr == "error: what is said can't be written or read: No space left on device\n"
