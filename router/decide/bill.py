@@ -30,6 +30,7 @@ from router.decide.ledger.manual import ACTIONS, Word
 from router.decide.ledger.rules import Rules
 from router.decide.ledger.state import BillState
 from router.decide.ledger.status import Unread
+from router.decide.limits import MOST_HOLDS, MOST_SPLITS, MOST_WORDS, check
 from router.decide.notices.entered import Entered
 from router.decide.notices.notice import (
     CATCH_UP,
@@ -65,13 +66,12 @@ from router.model.words import Flag
 
 MOST_AHEAD: Final = DAY
 """So long after it came an event can have been posted: clocks and their zones differ by less."""
-MOST_WORDS: Final = 1000
-"""Said by hand of one bill: all are kept, and weighed against each other at each event. What is beyond goes to the dead
-letters and stops the bill."""
 
 
 def decide(state: BillState | None, record: BillRecord, context: Context) -> Decision:
-    """What one record does to its bill. A record that adds nothing gives a decision without outputs."""
+    """What one record does to its bill. A record that adds nothing gives a decision without outputs. Raises InputError
+    for what is beyond our limits."""
+    check(record)
     if state is None:
         if isinstance(record, LinkFact) and not record.active:
             return Decision(None)  # the bill was forgotten meanwhile
@@ -111,6 +111,8 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
         return Entered(state, FILING, repeated=True, letters=letters)
     if known_code:
         enter_event(state, ledger_event(record, event_id, posted), rules)
+        if record.container_level and len(state.account(rules).holds) > MOST_HOLDS:
+            raise InputError(f"with it more than {MOST_HOLDS} holds would stand on the bill, each on its container")
     else:
         containers = level_containers(record)
         container = containers[0] if len(containers) == 1 else None
@@ -240,12 +242,18 @@ def _enter_link(state: BillState, record: LinkFact, context: Context) -> Entered
     known = state.links.get(record.key)
     if known == record if record.active else known is None:
         return None
+    if record.active and record.kind == "SPLIT" and _splits(state) >= MOST_SPLITS:
+        return None
     links = state.links.copy()
     links.pop(record.key, None)
     if record.active:
         links[record.key] = record
     state.links = links
     return Entered(state, LINK)
+
+
+def _splits(state: BillState) -> int:
+    return sum(link.kind == "SPLIT" for link in state.links.values())
 
 
 _ENTER: Final[dict[type[BillRecord], Callable[[BillState, Any, Context], Entered | None]]] = {

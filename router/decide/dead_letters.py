@@ -81,8 +81,8 @@ def undecidable_letter(record: BillRecord, error: Exception) -> DeadLetter:
     if isinstance(record, Disposition):
         return _letter(record, content_hash(disposition_json(record)), reason)
     content = repr(record)
-    scac, number = key_of(record)[:4].rstrip(), key_of(record)[4:]
-    return DeadLetter(content_hash(content), reason, "", "unknown", content.encode(), len(content), scac, number)
+    kept = content.encode()[:CONTENT_LIMIT]
+    return DeadLetter(content_hash(content), reason, "", "unknown", kept, len(content), *split_bill_key(key_of(record)))
 
 
 def overlooked_letter(key: str, error: Exception) -> DeadLetter:

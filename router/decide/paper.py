@@ -16,9 +16,11 @@ from router.decide.ledger.identity import manual_id
 from router.decide.ledger.manual import Word
 from router.decide.ledger.offline import Offline, Paper
 from router.decide.ledger.state import BillState
+from router.decide.limits import MOST_WORDS
 from router.decide.notices.entered import Entered
 from router.decide.notices.notice import FILING, OPERATOR, REISSUE, subject_of_word
 from router.decide.recipients.audience import Audience
+from router.errors import InputError
 from router.model.facts import Handover, TakenOver
 from router.model.inputs import Filing, PaperBill, PaperMatch
 
@@ -85,6 +87,8 @@ def enter_handover(state: BillState, record: Handover, context: Context) -> Ente
     known = record.paper_bill in offline.replaces
     if known and not words:
         return None
+    if len(offline.words) + len(words) > MOST_WORDS or len(offline.replaces) > MOST_WORDS:
+        raise InputError(f"it has more than {MOST_WORDS} words or paper bills with what was to be handed over")
     replaces = offline.replaces if known else (*offline.replaces, record.paper_bill)
     state.offline = offline._replace(words=offline.words | {word.id: word for word in words}, replaces=replaces)
     if known:

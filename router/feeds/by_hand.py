@@ -53,8 +53,8 @@ class ManualForm(ByHandForm):
     code: Annotated[forms.Code | None, forms.Empty] = None
     container: forms.OptionalContainer = None
     quantity: Annotated[Annotated[int, Field(ge=1, le=forms.LARGEST_QUANTITY)] | None, forms.Empty] = None
-    source: forms.OptionalText = None
-    ticket: forms.OptionalText = None
+    source: Annotated[Name | None, forms.Empty] = None
+    ticket: Annotated[Name | None, forms.Empty] = None
 
     @model_validator(mode="after")
     def _a_hold_has_a_code(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import from_json
 
+from router.decide.limits import MOST_LEVEL_CONTAINERS
 from router.errors import InputError
 from router.feeds.avro_file import Stream, avro_lines
 from router.feeds.evidence import NO_BILL, PIECE_LIMIT, Bill, Evidence, blocks
@@ -35,9 +36,6 @@ AVRO: Final = "avro"
 
 MOST_FAULTS: Final = 8
 """Shown of one record: a list of a million wrong values is not to become a reason of many megabytes."""
-
-MOST_LEVEL_CONTAINERS: Final = 100
-"""That one event may stop each by itself: CBP names one. Each is a hold of its own, in the state and in each notice."""
 
 Event = Disposition | DeadLetter
 Note = Callable[[str], None]

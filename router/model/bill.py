@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 SCAC_WIDTH = 4
+_KEY: Final = re.compile(r"[!-`{-~][ -~]{4,53}")
+"""Four places and a number of up to fifty. What begins in lower case is no bill's; nor is what is reserved."""
 
 
 def bill_key(scac: str, number: str) -> str:
     """`bill_key("NVXA", "HBL000012345")` is `NVXAHBL000012345`; a shorter SCAC is padded with blanks on the right."""
     return scac.ljust(SCAC_WIDTH) + number
+
+
+def is_bill_key(text: str) -> bool:
+    return _KEY.fullmatch(text) is not None
 
 
 def split_bill_key(key: str) -> tuple[str, str]:

@@ -26,6 +26,9 @@ PLACING: Final = 4
 OVERRIDE: Final = "4A"
 EXAM_CODES: Final = frozenset({"1A", "1B"})
 
+MOST_LOTS: Final = 200
+"""Releases kept apart. Beyond, the oldest go: what was released less often than that is not released in full."""
+
 MINUTES_A_DAY: Final = 1440
 
 
@@ -292,6 +295,9 @@ def _release(account: Account, event: Event, code: Code, rules: Rules, confirmed
     account.taken_back = False
     _subtract(account, event, rules.codes.ends.get(event.code, frozenset()))
     account.lots.append(Lot(event.id, event.code, event.quantity, event.posted, event.entry_number, event.port))
+    if len(account.lots) > MOST_LOTS:
+        _trim(account)
+        del account.lots[:-MOST_LOTS]
 
 
 def _take_back(account: Account, event: Event, code: Code, rules: Rules, confirmed: Collection[str]) -> None:

@@ -39,6 +39,10 @@ EXAM: Final = "EXAM_TRANSFER"
 TERMINAL: Final = "TERMINAL_EXIT"
 PARTIAL: Final = "PARTIAL_DELIVERY"
 
+MOST_BOXES: Final = 100
+"""Stopped by other bills, that stand in a bill's notices one by one; more are one hold. Else each of a thousand boxes
+would send a thousand holds to everyone."""
+
 TWIN_PORTS: Final = {"2709": "2704", "2809": "2811", "3002": "3001"}
 """Los Angeles and Long Beach, Oakland and San Francisco, Seattle and Tacoma are one place each."""
 
@@ -176,12 +180,19 @@ def _unread_holds(unread: Iterable[Unread], rules: Rules) -> Iterable[StandingHo
 
 
 def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
-    for link in links:
-        if link.active and link.kind == "BOX":
-            container = link.key.partition(":")[2]
-            words = "the container must not be loaded" if link.do_not_load else "the container is stopped"
-            yield StandingHold("BOX", None, container, None, link.since, words, link.do_not_load)
-        elif link.active and link.kind == "HOUSE":
+    active = [link for link in links if link.active]
+    boxes = [link for link in active if link.kind == "BOX"]
+    if len(boxes) > MOST_BOXES:
+        since = min((link.since for link in boxes if link.since is not None), default=None)
+        words = f"more than {MOST_BOXES} of its containers are stopped"
+        yield StandingHold("BOX", None, None, None, since, words, any(link.do_not_load for link in boxes))
+        boxes = []
+    for link in boxes:
+        container = link.key.partition(":")[2]
+        words = "the container must not be loaded" if link.do_not_load else "the container is stopped"
+        yield StandingHold("BOX", None, container, None, link.since, words, link.do_not_load)
+    for link in active:
+        if link.kind == "HOUSE":
             yield StandingHold("HOUSE", None, None, None, link.since, "a house bill under this master is held")
 
 

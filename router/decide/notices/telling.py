@@ -64,6 +64,7 @@ def tell(
     status_now: Shared | None = None
     covers: tuple[str, ...] = ()
     vessel = is_vessel_key(state.key)
+    waited = {entry.partition(":")[2] for entry in before.waiting}
     added = hold_added(was, after)
     for member in audience.members.values():
         told = before.told.get(member.scac)
@@ -71,7 +72,7 @@ def tell(
         if member.topic is None or not (again or _entitled(member, told, after)):
             continue
         again = again or entered.all_again
-        new = again or (was is not None and _is_new(member, before, was))
+        new = again or (was is not None and _is_new(member, before, was, waited))
         if not new and not everyone:
             continue
         free = (told is not None and told.deliverable) or member.scac in entered.told_free
@@ -134,11 +135,9 @@ def is_told_now(member: Member, told: Told | None, after: Assessment) -> bool:
     return told is not None or _entitled(member, None, after)
 
 
-def _is_new(member: Member, before: BillState, was: Assessment) -> bool:
+def _is_new(member: Member, before: BillState, was: Assessment, waited: Collection[str]) -> bool:
     """Whether a member missed something that was said before: it gets the status now instead."""
-    if before.waiting and any(entry.partition(":")[2] == member.scac for entry in before.waiting):
-        return True
-    return member.scac not in before.told and _entitled(member, None, was)
+    return member.scac in waited or (member.scac not in before.told and _entitled(member, None, was))
 
 
 def covered(state: BillState) -> tuple[str, ...]:

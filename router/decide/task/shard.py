@@ -38,6 +38,7 @@ from router.decide.task.resync import resync
 from router.decide.task.stored import decode_state, encode_state
 from router.errors import InputError
 from router.log.interface import Output, Record, partition_of
+from router.model.bill import is_bill_key, is_vessel_key
 from router.model.facts import Handover, IndexFact, LinkFact, TakenOver
 from router.model.inputs import CONTENT_LIMIT, DeadLetter, Disposition
 from router.model.registry import RegistryValue
@@ -145,6 +146,10 @@ class Shard:
             self._outputs.append(letter_output(value))
             return
         key = key_of(value)
+        if not (is_bill_key(key) or is_vessel_key(key)):
+            letter = foreign_letter(record, f"what it is about, {key[:60]!r}, is no bill")
+            self._outputs.append(letter_output(letter._replace(scac=None, bill_of_lading=None)))
+            return
         if record.topic in KEYED_BY_BILL and partition_of(key.encode(), self._tasks) != self.partition:
             # fed in by a program that deals out keys in its own way: two tasks would each know half of the bill
             self._outputs.append(Output(topics.LINKS, key.encode(), codec.encode_value(value), record.headers))
@@ -180,7 +185,8 @@ class Shard:
     def _origin(self, record: Record, value: Any) -> Origin:
         at = getattr(value, "received_at", None) or self.registry.now
         source = getattr(value, "source", None)
-        return Origin(record.topic, record.offset, record.value, at, self.position.get(topics.REGISTRY, 0), source)
+        given = record.value if len(record.value or b"") <= LARGEST_LETTER else None
+        return Origin(record.topic, record.offset, given, at, self.position.get(topics.REGISTRY, 0), source)
 
     def _answer(self) -> None:
         """What follows for bills from all that bills said to the index in this transaction."""
