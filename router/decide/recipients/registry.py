@@ -66,6 +66,8 @@ class Registry:
         """Records that nobody can go by, by key, until they are written again: where each lies, and what is wrong."""
         self._audience_weight = 0
         self._scacs: dict[str, str] = {}
+        self._claimed: dict[str, set[str]] = {}
+        """Aliases to the parties that have them."""
         self._by_voyage: dict[tuple[str, str], set[str]] = {}
         """(IMO number, carrier's party) to ids of sailings."""
         self._vessels: dict[str, str] = {}
@@ -140,14 +142,25 @@ class Registry:
         self.now = at
 
     def _take_party(self, party: Party) -> None:
-        self._drop_party(party.scac)
+        old = self.parties.get(party.scac)
+        for alias in old.aliases if old is not None else ():
+            self._claimed[alias].discard(party.scac)
         self.parties[party.scac] = party
-        for scac in party.aliases:
-            self._scacs[scac] = party.scac
-        if party.status == "external":  # its SCAC may have gone to another party, whichever of the two came first
-            self._scacs.setdefault(party.scac, party.scac)
+        for alias in party.aliases:
+            self._claimed.setdefault(alias, set()).add(party.scac)
+        for scac in {party.scac, *party.aliases, *(old.aliases if old is not None else ())}:
+            self._settle_claim(scac)
+
+    def _settle_claim(self, scac: str) -> None:
+        """Whose it is, whichever party came first: the party's that has it as its own, unless that is external; else
+        that of the one party that has it as an alias. Of several none: nobody is to read what another should."""
+        own, claimed = self.parties.get(scac), self._claimed.get(scac, set())
+        if (own is not None and own.status != "external") or (own is not None and not claimed):
+            self._scacs[scac] = scac
+        elif len(claimed) == 1:
+            (self._scacs[scac],) = claimed
         else:
-            self._scacs[party.scac] = party.scac
+            self._scacs.pop(scac, None)
 
     def _take_sailing(self, sailing: Sailing) -> None:
         self._drop_sailing(sailing.sailing_id)
@@ -156,15 +169,6 @@ class Registry:
             self._by_voyage.setdefault((sailing.imo_number, line.scac), set()).add(sailing.sailing_id)
         if sailing.vessel_name:
             self._vessels[sailing.imo_number] = sailing.vessel_name
-
-    def _drop_party(self, scac: str) -> None:
-        old = self.parties.pop(scac, None)
-        if old is not None:
-            for name in (old.scac, *old.aliases):
-                if self._scacs.get(name) == scac:
-                    del self._scacs[name]
-                    if name in self.parties:  # given back
-                        self._scacs[name] = name
 
     def _drop_sailing(self, sailing_id: str) -> None:
         old = self.sailings.pop(sailing_id, None)

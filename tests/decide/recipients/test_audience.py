@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from router.decide.ledger.facts import Known
 from router.decide.recipients import audience as audience_module
 from router.decide.recipients.audience import Audience, View, audience_of, grounds_of, ties_of
 from router.decide.recipients.registry import Registry, same_name
+from router.engine.checking import claims
 from router.model.registry import Line, Party, RegistryNote, Sailing
 from tests.checking.samples import ABOARD, HOUSE, IMO, MASTER, sailing
 from tests.decide.one_bill import registry_of
@@ -82,10 +84,28 @@ def test_one_party_has_all_its_roles_and_sees_the_most() -> None:
 
 
 def test_an_alias_is_its_party() -> None:
-    registry = registry_of(Party("GRUP", aliases=("NVXA", "SLTC")))
+    given_up = (Party(scac, status="external") for scac in ("NVXA", "SLTC"))
+    registry = registry_of(*given_up, Party("GRUP", aliases=("NVXA", "SLTC")))
     found = audience(Known(snps=("SLTC",)), registry=registry).members
     assert found["GRUP"].roles == ("FILER", "SNP")
     assert "NVXA" not in found
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(4))])
+def test_nobody_takes_another_partys_scac_by_an_alias_whichever_was_registered_first(order: tuple[int, ...]) -> None:
+    """The import refuses it; another program's record may say it."""
+    parties = (
+        Party("NVXA"),
+        Party("EVIL", aliases=("NVXA", "BOTH", "FREE")),
+        Party("OTHR", aliases=("BOTH",)),
+        Party("OTHR", aliases=("NVXA", "BOTH")),
+    )
+    registry = registry_of(*(parties[place] for place in order))
+    assert [*audience(Known(snps=("FREE",)), registry=registry).members] == ["NVXA", "EVIL"]
+    assert audience(Known(snps=("BOTH",)), registry=registry).members["BOTH"].why_not == "PARTY_UNKNOWN"
+    assert "BOTH already stands for the party" in " ".join(claims(registry.parties.values(), ()))
+    registry.apply(Party("EVIL"))
+    assert registry.party_scac("BOTH") == "OTHR"
 
 
 @pytest.mark.parametrize("order", [1, -1])
