@@ -68,8 +68,8 @@ class Registry:
         self._scacs: dict[str, str] = {}
         self._claimed: dict[str, set[str]] = {}
         """Aliases to the parties that have them."""
-        self._by_voyage: dict[tuple[str, str], set[str]] = {}
-        """(IMO number, carrier's party) to ids of sailings."""
+        self._by_voyage: dict[tuple[str, str, str], set[str]] = {}
+        """(IMO number, SCAC of a line, first five places of its voyage) to ids of sailings."""
         self._vessels: dict[str, str] = {}
 
     def take(self, record: Record) -> RegistryValue | None:
@@ -166,7 +166,7 @@ class Registry:
         self._drop_sailing(sailing.sailing_id)
         self.sailings[sailing.sailing_id] = sailing
         for line in sailing.lines:
-            self._by_voyage.setdefault((sailing.imo_number, line.scac), set()).add(sailing.sailing_id)
+            self._by_voyage.setdefault((sailing.imo_number, line.scac, _cut(line)), set()).add(sailing.sailing_id)
         if sailing.vessel_name:
             self._vessels[sailing.imo_number] = sailing.vessel_name
 
@@ -174,7 +174,7 @@ class Registry:
         old = self.sailings.pop(sailing_id, None)
         if old is not None:
             for line in old.lines:
-                self._by_voyage[old.imo_number, line.scac].discard(sailing_id)
+                self._by_voyage[old.imo_number, line.scac, _cut(line)].discard(sailing_id)
 
     def party(self, scac: str) -> Party | None:
         """The party behind a SCAC, which may be an alias."""
@@ -195,7 +195,7 @@ class Registry:
             return None
         candidates = [
             (self.sailings[sailing_id], line)
-            for sailing_id in sorted(self._ids(imo_number, carrier))
+            for sailing_id in sorted(self._ids(imo_number, carrier, voyage))
             for line in self.sailings[sailing_id].lines
             if self.party_scac(line.scac) == self.party_scac(carrier) and line.voyage_number
         ]
@@ -206,10 +206,12 @@ class Registry:
             return None
         return _around([sailing for sailing, line in candidates if _cut(line) == voyage], arrival_date)
 
-    def _ids(self, imo_number: str, carrier: str) -> set[str]:
+    def _ids(self, imo_number: str, carrier: str, voyage: str) -> set[str]:
         party = self.party(carrier)
         names = {carrier} if party is None else {carrier, party.scac, *party.aliases}
-        return set().union(*(self._by_voyage.get((imo_number, name), set()) for name in names))
+        return set().union(
+            *(self._by_voyage.get((imo_number, name, voyage[:CAMIR_VOYAGE_WIDTH]), set()) for name in names)
+        )
 
 
 def _may_change_audiences(value: RegistryValue) -> bool:
