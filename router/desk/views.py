@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from router import codec, topics
@@ -101,6 +102,7 @@ async def _timeline(log: Log, key: str) -> tuple[codec.Datum, ...]:
 def bill_fields(view: BillView) -> dict[str, Any]:
     """What `bill show --format json` prints; names and moments as in notices."""
     scac, number = split_bill_key(view.key)
+    last = last_tellings(view)
     return (
         {"scac": scac, "bill_of_lading": number}
         | status_fields(view.after, view.known)
@@ -109,7 +111,7 @@ def bill_fields(view: BillView) -> dict[str, Any]:
         | {
             "sailing_id": view.audience.sailing.sailing_id if view.audience.sailing else None,
             "splits": splits_of(view.state),
-            "told": [told_fields(view, scac, told) for scac, told in view.state.told.items()],
+            "told": [told_fields(scac, told, last) for scac, told in view.state.told.items()],
             "waiting": list(view.state.waiting),
             "timeline": [plain("timeline-entry", entry) for entry in view.timeline],
         }
@@ -136,9 +138,9 @@ def status_fields(after: Assessment, known: Known) -> dict[str, Any]:
     return fields
 
 
-def told_fields(view: BillView, scac: str, told: Told) -> dict[str, Any]:
-    """A party that was told, and the last it heard."""
-    at, last_id = _last_telling(view, scac)
+def told_fields(scac: str, told: Told, last: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """A party that was told, and the last it heard: of `last_tellings`."""
+    at, last_id = last.get(scac, (None, None))
     return {
         "recipient": scac,
         "roles": list(told.roles),
@@ -152,13 +154,13 @@ def told_fields(view: BillView, scac: str, told: Told) -> dict[str, Any]:
     }
 
 
-def _last_telling(view: BillView, scac: str) -> tuple[str | None, str | None]:
-    """When, and the notice's id."""
-    for entry in reversed(view.timeline):
-        for telling in entry["told"]:
-            if telling["recipient"] == scac:
-                return iso(entry["at"]), notice_id(entry["decision_id"], scac)
-    return None, None
+def last_tellings(view: BillView) -> dict[str, tuple[str, str]]:
+    """Of each party that was ever told: when it was last, and the notice's id."""
+    return {
+        telling["recipient"]: (iso(entry["at"]), notice_id(entry["decision_id"], telling["recipient"]))
+        for entry in view.timeline
+        for telling in entry["told"]
+    }
 
 
 def splits_of(state: BillState) -> list[str]:
@@ -206,15 +208,16 @@ def explain(view: BillView) -> list[Explained]:
     ties = ties_of(view.key, view.known, in_box)
     for ground in grounds_of(ties, view.audience.sailing, view.registry):
         rules.setdefault(ground.scac, []).append(ground.rule)
-    explained = [_explained(view, scac, tuple(dict.fromkeys(its_rules))) for scac, its_rules in rules.items()]
+    last = last_tellings(view)
+    explained = [_explained(view, scac, tuple(dict.fromkeys(its_rules)), last) for scac, its_rules in rules.items()]
     return sorted(explained, key=lambda one: not one.told)
 
 
-def _explained(view: BillView, scac: str, rules: tuple[str, ...]) -> Explained:
+def _explained(view: BillView, scac: str, rules: tuple[str, ...], last: Mapping[str, tuple[str, str]]) -> Explained:
     told, member = view.state.told.get(scac), view.audience.members.get(scac)
     roles = member.roles if member else told.roles if told else ()
     if told is not None:
-        return Explained(scac, True, roles, rules, None, told_fields(view, scac, told)["last_notice"])
+        return Explained(scac, True, roles, rules, None, told_fields(scac, told, last)["last_notice"])
     return Explained(scac, False, roles, rules, _why_not(member), None)
 
 

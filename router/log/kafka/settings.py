@@ -24,8 +24,9 @@ class KafkaSettings(BaseModel):
     """Of the topics that we create."""
     minimum_in_sync_replicas: int | None = Field(None, ge=1)
     """Of the topics that we create; None: the brokers' own default."""
-    message_limit_bytes: int = Field(4_000_000, ge=1_000_000)
-    """The largest batch our topics take. A dead letter may be a little over 1 MB; Kafka's default is a little under."""
+    message_limit_bytes: int = Field(4_000_000, ge=4_000_000)
+    """The largest batch our topics take; Kafka's default is a little under 1 MB. No less: all that the router makes of
+    what it is fed is bounded so that it fits, and a record that doesn't would stop a task for ever."""
 
     start_deadline_seconds: float = Field(30.0, gt=0)
     """For connecting, fencing a former owner and finding out where a log ends."""
