@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import TopicPartition
@@ -30,6 +31,10 @@ _MADE: Final = (0, 36)
 _TOO_MANY_REPLICAS: Final = 38
 
 
+REACH_SECONDS: Final = 3.0
+"""For each address, where connecting failed, to see whether anything listens there."""
+
+
 class TopicAdmin:
     """The administrative side of a log. Every method may raise TaskRetry and FatalLogError."""
 
@@ -39,7 +44,8 @@ class TopicAdmin:
         self._client: Any = None
 
     async def start(self) -> None:
-        """Raises FatalLogError if no broker lets us in: at first it is most likely the address or the password."""
+        """Raises TaskRetry if no broker is there (yet), FatalLogError if those that are don't let us in: most likely
+        it is the password then."""
         self._client = AIOKafkaAdminClient(
             bootstrap_servers=self._bootstrap, client_id="snp-router-admin", **self._settings.connection()
         )
@@ -47,10 +53,29 @@ class TopicAdmin:
             async with step("connecting", self._settings.start_deadline_seconds):
                 await self._client.start()
         except TaskRetry as error:
+            if not await self._is_anyone_there():
+                raise TaskRetry(
+                    f"no broker at {self._bootstrap} answers: is the address right, are brokers running?"
+                ) from error
             raise FatalLogError(
-                f"no broker at {self._bootstrap} lets us in: is the address right and reachable, are user and password "
-                f"(sasl_*) or certificate (ssl_*) what it asks for? ({error})"
+                f"no broker at {self._bootstrap} lets us in: are user and password (sasl_*) or certificate (ssl_*) "
+                f"what it asks for? ({error})"
             ) from error
+            raise FatalLogError(
+                f"no broker at {self._bootstrap} lets us in: are user and password (sasl_*) or certificate (ssl_*) what it "
+                f"asks for? ({error})"
+            ) from error
+
+    async def _is_anyone_there(self) -> bool:
+        """aiokafka tells a closed port and a refused password by the same error."""
+        for address in self._bootstrap.split(","):
+            host, _, port = address.rpartition(":")
+            with suppress(OSError, TimeoutError):
+                async with asyncio.timeout(REACH_SECONDS):
+                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                writer.close()
+                return True
+        return False
 
     async def close(self) -> None:
         if self._client is not None:
