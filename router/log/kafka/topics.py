@@ -61,10 +61,6 @@ class TopicAdmin:
                 f"no broker at {self._bootstrap} lets us in: are user and password (sasl_*) or certificate (ssl_*) "
                 f"what it asks for? ({error})"
             ) from error
-            raise FatalLogError(
-                f"no broker at {self._bootstrap} lets us in: are user and password (sasl_*) or certificate (ssl_*) what it "
-                f"asks for? ({error})"
-            ) from error
 
     async def _is_anyone_there(self) -> bool:
         """aiokafka tells a closed port and a refused password by the same error."""
