@@ -112,12 +112,13 @@ class Trial:
 
     def _event(self, number: int) -> Disposition:
         """Each in a minute of its own, so that each is another event; bills share boxes and masters."""
-        bill = self.chance.randrange(BILLS)
+        bill, code = self.chance.randrange(BILLS), self.chance.choice(CODES)
+        posted = POSTED + number * MINUTE + self.chance.randrange(20) * 50_000 * MINUTE
         return Disposition(
             "NVXA",
             f"HBL{bill:06d}",
-            self.chance.choice(CODES),
-            POSTED + number * MINUTE + self.chance.randrange(20) * 50_000 * MINUTE,
+            code,
+            posted,
             120,
             container_numbers=(f"CSQU{bill % 20:06d}",),
             transaction_port="2704",
@@ -130,7 +131,7 @@ class Trial:
             voyage_number="026E",
             port_of_unlading="2704",
             arrival_date="2026-07-28",
-            received_at=POSTED,
+            received_at=posted,
         )
 
     async def finish(self, group: str) -> list[str]:
