@@ -19,7 +19,7 @@ from router.decide.keys import BillRecord
 from router.decide.ledger.identity import notice_id
 from router.decide.ledger.rules import Rules
 from router.decide.ledger.state import BillState
-from router.decide.recipients.outages import Outages, announcements, entered, still_watched
+from router.decide.recipients.outages import RECOVERED, Outages, announcements, entered, still_watched
 from router.decide.recipients.registry import Registry
 from router.errors import InputError
 from router.log.interface import Record
@@ -113,9 +113,9 @@ def _misplaced(record: Record, where: str, kind: str, fields: dict[str, Any], no
 
 def _numbers_differ(life: list[Entry]) -> Iterator[str]:
     for before, entry in pairwise(life):
-        forgotten = before.fields["cause"] == FORGOTTEN
+        over = before.fields["cause"] == FORGOTTEN or before.fields["status"] == RECOVERED
         step = entry.fields["sequence"] - before.fields["sequence"]
-        if step != 1 and not (forgotten and step > 0):
+        if step != 1 and not (over and step > 0):
             yield f"{entry}: the decision before it in the history is number {before.fields['sequence']}"
 
 
@@ -126,7 +126,7 @@ def _announcements_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
         value = codec.decode_value(entry.fields["input"])
         after = outages
         if isinstance(value, Outage):
-            after = entered(outages, value)
+            after = entered(outages, value, 0)
         elif isinstance(value, RegistryNote):
             after = still_watched(outages, value.at, rules)
         said = [announcement.state for announcement in announcements(outages, after)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from router.clock import MINUTE
+from router.clock import MILLISECONDS, MINUTE
 from router.decide.ledger.facts import Known
 from router.decide.ledger.rules import Rules
 from router.decide.ledger.status import TWIN_PORTS
@@ -23,8 +23,9 @@ class Watched(NamedTuple):
     """An outage that lasts, or from which a feed recovers."""
 
     outage: Outage
-    announced: int = 1
-    """How often it was announced: the number of its latest announcement."""
+    announced: int
+    """The number of its latest announcement. The first follows the time at which it was first heard of: so no number,
+    and with it no notice's id, comes back when an outage does that was over."""
     tallies: tuple[LateTally, ...] = ()
     """What came late so far; the latest of each run."""
 
@@ -49,13 +50,13 @@ class Announcement(NamedTuple):
     watched: Watched
 
 
-def entered(outages: Outages, outage: Outage) -> Outages:
-    """One that is over when it is first heard of is history, not news."""
+def entered(outages: Outages, outage: Outage, elapsed: int) -> Outages:
+    """`elapsed` is the registry's. One that is over when it is first heard of is history, not news."""
     old = outages.get(outage.id)
     if old is None and outage.ended_at is not None:
         return outages
     if old is None:
-        return {**outages, outage.id: Watched(outage)}
+        return {**outages, outage.id: Watched(outage, elapsed // MILLISECONDS + 1)}
     news = _said(outage) != _said(old.outage)
     return {**outages, outage.id: Watched(outage, old.announced + news, old.tallies)}
 

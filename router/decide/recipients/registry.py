@@ -96,7 +96,7 @@ class Registry:
             case RegistryNote():
                 self._note(value, offset)
             case Outage():
-                self.outages = entered(self.outages, value)
+                self.outages = entered(self.outages, value, self.elapsed)
                 self.remember(value)
             case Heard():
                 self.heard[value.feed, value.port] = value.at

@@ -70,6 +70,14 @@ def test_it_is_announced_again_only_when_what_is_said_of_it_changes(harness: Har
     assert [status["until"] for status in statuses(harness)] == [at(60), at(180)]
 
 
+def test_one_that_is_declared_again_after_it_was_over_has_new_numbers(harness: Harness) -> None:
+    tell(harness, OURS, OURS._replace(until=at(90)), ended(), 120 + QUIET)
+    assert states(harness)[-1] == "RECOVERED"
+    tell(harness, OURS, OURS._replace(until=at(180)))
+    numbers = [decoded(record)["sequence"] for record in harness.records(topics.TIMELINE)]
+    assert numbers == sorted(set(numbers))
+
+
 def test_a_silent_feed_is_announced_as_such(harness: Harness) -> None:
     tell(harness, Outage("o2", "SILENT", at(0), feed="x12"))
     assert states(harness) == ["SILENT"]
