@@ -26,7 +26,7 @@ from router.clock import MINUTE, now_milliseconds
 from router.decide.ledger.rules import Rules
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import Worker
-from router.feeds.ingest import outputs_of
+from router.feeds.addressed import addressed
 from router.log.interface import Log
 from router.log.url import open_log
 from router.model.inputs import Disposition
@@ -143,7 +143,7 @@ async def feed(log: Log, rules: Rules, events: list[Disposition]) -> None:
     def urgent(event: Disposition) -> bool:
         return rules.codes.is_urgent(event.disposition_code)
 
-    await log.append([output for event in events for output in outputs_of(event, urgent)])
+    await log.append([output for event in events for output in addressed(event, urgent)])
 
 
 def backlog(count: int, now: int) -> Iterator[Disposition]:

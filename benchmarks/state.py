@@ -35,7 +35,7 @@ from router.clock import DAY, MINUTE
 from router.decide.ledger.rules import Rules
 from router.decide.task.shard import Shard
 from router.engine.registrar import prepare
-from router.feeds.ingest import outputs_of
+from router.feeds.addressed import addressed
 from router.log.interface import Output, Record, Task
 from router.log.url import open_log
 from router.model.inputs import Disposition
@@ -230,7 +230,7 @@ def traffic_table(arguments: argparse.Namespace) -> Table:
     bench = Bench(TRADE, count)
     events = list(TRADE.lives(range(arguments.traffic)))
     codes = bench.shard.rules.codes
-    count(output for event in events for output in outputs_of(event, lambda one: codes.is_urgent(one.disposition_code)))
+    count(output for event in events for output in addressed(event, lambda one: codes.is_urgent(one.disposition_code)))
     bench.route(bench.records(events))
     for name in (*sorted(records), "all"):
         of_name = (records.total(), size.total()) if name == "all" else (records[name], size[name])

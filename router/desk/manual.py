@@ -14,8 +14,8 @@ from router.desk.views import NotFoundError, read_state
 from router.engine.audit import Deed, deed_output
 from router.engine.registrar import read_registry
 from router.errors import UsageError
+from router.feeds.addressed import addressed
 from router.feeds.by_hand import ManualForm, check_moment, manual_event
-from router.feeds.ingest import outputs_of
 from router.log.interface import Log
 from router.model.bill import bill_key
 from router.model.inputs import LIFT, MANUAL_RELEASE_CODE, PLACE, RELEASE, ManualEvent
@@ -56,7 +56,7 @@ async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
     event = manual_event(form, secrets.token_hex(ID_BYTES), now)
     relayed = await _foreseen(log, rules, event)
     deed = Deed(now, form.by, DEEDS[form.action], relayed.bill, _words(form))
-    await log.append_atomic([*outputs_of(event, lambda _: False), deed_output(deed)])
+    await log.append_atomic([*addressed(event, lambda _: False), deed_output(deed)])
     return relayed
 
 

@@ -16,7 +16,7 @@ from router.desk.views import NotFoundError, read_dead_letter, read_dead_letters
 from router.engine.audit import Deed, deed_output
 from router.engine.registrar import read_registry
 from router.errors import UsageError
-from router.feeds.ingest import outputs_of
+from router.feeds.addressed import addressed
 from router.feeds.recognise import read_dead_letter as read_again
 from router.feeds.recognise import read_events
 from router.log.interface import Log, Output
@@ -98,7 +98,7 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     events = [event for event in read if isinstance(event, Disposition)]
     problem = _problem(letter, read, events, rules)
     if problem is None:
-        outputs = [output for event in events for output in outputs_of(event, lambda event: _urgent(event, rules))]
+        outputs = [output for event in events for output in addressed(event, lambda event: _urgent(event, rules))]
         detail = "as it was" if corrected is None else f"corrected, {len(corrected)} bytes"
         deed = Deed(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
         await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED)), deed_output(deed)])

@@ -19,7 +19,7 @@ from router.codec import encode_value
 from router.decide.ledger.codes import CodeTable
 from router.engine.hearing import Hearing
 from router.errors import InputError, TaskRetry, UsageError
-from router.feeds.ingest import outputs_of
+from router.feeds.addressed import addressed
 from router.feeds.recognise import read_events
 from router.feeds.watch import WatchedFolder
 from router.log.interface import Log, Output
@@ -182,7 +182,7 @@ async def take_in(
     if heard is not None:
         chunks = heard.listen(chunks)
     for event in read_events(chunks, source or name_of(path), received_at, note=intake.notes.append):
-        outputs = outputs_of(event, urgent)
+        outputs = addressed(event, urgent)
         intake.count(event, urgent=outputs[0].topic == topics.URGENT)
         if heard is not None:
             heard.note(event, received_at)

@@ -20,7 +20,7 @@ from router.decide.ledger.rules import Rules
 from router.decide.ledger.state import BillState
 from router.decide.task.certification import SAMPLE_PREFIX
 from router.decide.task.shard import Shard
-from router.feeds.ingest import outputs_of
+from router.feeds.addressed import addressed
 from router.log.interface import Output, Record, partition_of
 from router.model.inputs import DeadLetter, Disposition, ManualEvent
 from router.model.registry import Party, RegistryNote, RegistryValue, Sailing, registry_key
@@ -68,7 +68,7 @@ class Harness:
         for value in values:
             if isinstance(value, Disposition | DeadLetter | ManualEvent):
                 self._append(
-                    outputs_of(value, lambda one: self.rules.codes.is_urgent(one.disposition_code, one.reversal))
+                    addressed(value, lambda one: self.rules.codes.is_urgent(one.disposition_code, one.reversal))
                 )
             else:
                 self._append([Output(topics.FILINGS, key_of(value).encode(), encode_value(value))])

@@ -8,7 +8,7 @@ import pytest
 
 from router import topics
 from router.codec import encode_value
-from router.decide.ledger.account import MOST_LOTS
+from router.decide.ledger.applying import MOST_LOTS
 from router.decide.ledger.facts import MOST_NAMED
 from router.decide.ledger.status import MOST_BOXES
 from router.decide.limits import (
@@ -23,7 +23,7 @@ from router.decide.limits import (
     MOST_SPLITS,
     MOST_WORDS,
 )
-from router.decide.task.shard import LARGEST_LETTER
+from router.decide.task.brought import LARGEST_LETTER
 from router.decide.task.stored import encode_state
 from router.model.inputs import HEAD_SIZE, Confirmation, ManualEvent, Snapshot, SnapshotHold
 from router.model.registry import Party

@@ -15,7 +15,7 @@ from router.engine.duties import DutySettings
 from router.engine.registrar import import_parties, prepare, read_registry, tell_time
 from router.engine.silence import FeedHours
 from router.engine.worker import Worker, WorkSettings
-from router.feeds.ingest import outputs_of
+from router.feeds.addressed import addressed
 from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import Disposition
@@ -52,7 +52,7 @@ async def opened(log: Log) -> Desk:
     await tell_time(log, START)
     await import_parties(log, [Party("SLTC"), Party("NVXA")])
     event = Disposition("NVXA", "B1", "1H", START, 10, snps=("SLTC",), received_at=START)
-    await log.append(outputs_of(event, lambda _: True))
+    await log.append(addressed(event, lambda _: True))
     await desk.route()
     return desk
 

@@ -16,7 +16,7 @@ from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.decide.task.outputs import registry_output
 from router.engine.worker import Worker
-from router.feeds.ingest import outputs_of
+from router.feeds.addressed import addressed
 from router.log.interface import Output
 from router.model.inputs import PLACE, Filing, ManualEvent, PaperBill, PaperMatch
 from router.model.registry import RESYNC, Request, party_topic
@@ -51,7 +51,7 @@ def on_paper(number: int, now: int) -> list[Output]:
     return [
         Output(topics.FILINGS, b"SLTC" + paper.bill_of_lading.encode(), encode_value(bill)),
         Output(topics.FILINGS, b"SLTC" + filed.bill_of_lading.encode(), encode_value(filed)),
-        *outputs_of(said, lambda _: True),
+        *addressed(said, lambda _: True),
     ]
 
 

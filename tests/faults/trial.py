@@ -21,7 +21,7 @@ from router.decide.ledger.rules import Rules
 from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import Worker
 from router.errors import LogError
-from router.feeds.ingest import outputs_of
+from router.feeds.addressed import addressed
 from router.log.interface import Log, Record
 from router.model.inputs import Disposition
 from router.model.registry import Line, Party, Sailing
@@ -99,7 +99,7 @@ class Trial:
         outputs = [
             output
             for event in events
-            for output in outputs_of(event, lambda one: self.rules.codes.is_urgent(one.disposition_code))
+            for output in addressed(event, lambda one: self.rules.codes.is_urgent(one.disposition_code))
         ]
         while True:
             try:

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from router.clock import order_moment, posted_minute
-from router.decide.ledger.account import Account, Event, HoldKey, Lot, apply_events, order_key
+from router.decide.ledger.account import Account, Event, HoldKey, Lot, order_key
+from router.decide.ledger.applying import apply_events
 from router.decide.ledger.codes import Effect
 from router.decide.ledger.identifiers import container_key
 from router.decide.ledger.rules import Rules

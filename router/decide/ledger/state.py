@@ -8,7 +8,8 @@ from operator import is_
 from typing import Final, NamedTuple
 
 from router.clock import order_minute, posted_minute
-from router.decide.ledger.account import TAKING_BACK, Account, Event, Lot, Standing, order_key, settle
+from router.decide.ledger.account import TAKING_BACK, Account, Event, Lot, Standing, order_key
+from router.decide.ledger.applying import settle
 from router.decide.ledger.facts import Facts, Known
 from router.decide.ledger.manual import ByHand, Word, confirmations, release_minute, settle_with_releases, what_follows
 from router.decide.ledger.offline import Offline

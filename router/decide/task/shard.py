@@ -6,10 +6,9 @@ Pure in the sense that matters: no clock, no I/O. What a transaction changed lie
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, get_args
+from typing import Any
 
 from router import codec, topics
 from router.decide.bill import decide
@@ -28,38 +27,20 @@ from router.decide.ledger.rules import Rules
 from router.decide.ledger.state import BillState
 from router.decide.notices.entered import Entered
 from router.decide.notices.notice import CATCH_UP
-from router.decide.recipients.registry_values import registry_value
-from router.decide.task.bills import Bills
+from router.decide.task.brought import LARGEST_LETTER, value_of
 from router.decide.task.forgetting import forgotten, is_forgettable, on_record, withdrawals
 from router.decide.task.index import Index
 from router.decide.task.outputs import Origin, index_state_output, letter_output, outputs_of
 from router.decide.task.registry_duties import RegistryDuties
 from router.decide.task.resync import resync
-from router.decide.task.stored import decode_state, encode_state
+from router.decide.task.states import States
 from router.errors import InputError
 from router.log.interface import Output, Record, partition_of
 from router.model.bill import is_bill_key, is_vessel_key
-from router.model.facts import Handover, IndexFact, LinkFact, TakenOver
-from router.model.inputs import CONTENT_LIMIT, DeadLetter, Disposition
+from router.model.facts import IndexFact
+from router.model.inputs import DeadLetter, Disposition
 from router.model.registry import RegistryValue
 from router.model.words import Tally
-
-HOT_BILLS: Final = 20_000
-"""Decoded states kept at hand; the rest lie as bytes, about a third of the memory."""
-
-
-BELONGS: Final = {
-    topics.INDEX: frozenset({IndexFact}),
-    topics.LINKS: frozenset({LinkFact, Handover, TakenOver, *get_args(codec.FedValue)}),
-    **dict.fromkeys(topics.FED, frozenset(get_args(codec.FedValue))),
-}
-"""What each input but the registry brings: anything else there was written by another program. What is fed in reaches
-`snp.links` from a task that isn't its bill's."""
-
-LARGEST_FED: Final = 500_000
-LARGEST_LETTER: Final = CONTENT_LIMIT + 100_000
-"""Bytes of a record. No feed of ours makes a larger one; what follows from one, in the history and in dead letters, may
-be several times as large, and has to stay below the limit of a record too."""
 
 
 class Shard:
@@ -72,19 +53,16 @@ class Shard:
         self.registry = self.registry_duties.registry
         self._context = Context(self.registry, rules)
         self.position: dict[str, int] = {}
-        self._bills = Bills()
-        self._hot: OrderedDict[str, BillState] = OrderedDict()
+        self._states = States()
         self._index = Index()
         self._outputs: list[Output] = []
-        self._changed_bills: dict[str, BillState | None] = {}
         self._committed_position: dict[str, int] = {}
-        self._encoded: dict[str, bytes | None] = {}
         self.tally = Tally()
         """What the transaction under way does: `events`, `repeated`, `hold`, `change`, `release`, `dead letters`."""
 
     @property
     def bill_count(self) -> int:
-        return len(self._bills)
+        return len(self._states.stored)
 
     # Restoring
 
@@ -99,10 +77,8 @@ class Shard:
         if record.key.startswith(topics.POSITION_KEY):
             if record.value is not None:
                 self._load_position(codec.decode(record.value)[1])
-        elif record.value is None:
-            self._bills.drop(record.key.decode())
         else:
-            self._bills[record.key.decode()] = record.value
+            self._states.load(record.key.decode(), record.value)
 
     def _load_position(self, datum: codec.Datum) -> None:
         self.position = dict(datum["offsets"])
@@ -119,7 +95,7 @@ class Shard:
         """Apply one input record; what it puts out waits for `take_outputs`. Never raises for what a record says."""
         self.position[record.topic] = record.offset + 1
         try:
-            value = _value_of(record)
+            value = value_of(record)
         except InputError as error:
             value = foreign_letter(record, error.reason)
         if isinstance(value, Disposition):  # as most are: the others take longer to tell apart
@@ -173,7 +149,7 @@ class Shard:
         if decision.letters:
             self.tally["dead letters"] += len(decision.letters)
         if decision.entered is not None:
-            self._changed_bills[key] = decision.state
+            self._states.put(key, decision.state)
 
     def _count(self, record: Record, decision: Decision) -> None:
         """The second copy of an urgent event is no repetition of CBP's."""
@@ -206,11 +182,11 @@ class Shard:
         self._answer()
         looked = 0
         for walk, look in ((self.registry_duties.walk, self._refresh), (self.registry_duties.sweep, self._forget)):
-            for key in walk.next(self._bills, limit - looked):
+            for key in walk.next(self._states.stored, limit - looked):
                 self._look(key, look)
                 looked += 1
         while self.registry_duties.may_resync and looked < limit:
-            scac, keys, done = self.registry_duties.resyncs.next(self._bills, limit - looked, self.registry.now)
+            scac, keys, done = self.registry_duties.resyncs.next(self._states.stored, limit - looked, self.registry.now)
             for key in keys:
                 self._look(key, partial(self._resync, scac=scac))
             looked += len(keys)
@@ -250,7 +226,7 @@ class Shard:
             return
         self._outputs += (*withdrawals(state), *on_record(state, self.registry.now, self.rules))
         self._keep(key, forgotten(state, self.rules), self._walk_origin())
-        self._changed_bills[key] = None
+        self._states.put(key, None)
 
     def _walk_origin(self) -> Origin:
         offset = self.position.get(topics.REGISTRY, 0)
@@ -260,19 +236,7 @@ class Shard:
 
     def state(self, key: str) -> BillState | None:
         """The bill's state as of now, uncommitted changes included."""
-        if key in self._changed_bills:
-            return self._changed_bills[key]
-        state = self._hot.get(key)
-        if state is not None:
-            self._hot.move_to_end(key)
-            return state
-        value = self._bills.get(key)
-        if value is None:
-            return None
-        state = self._hot[key] = decode_state(value)
-        if len(self._hot) > HOT_BILLS:
-            self._hot.popitem(last=False)
-        return state
+        return self._states.get(key)
 
     @property
     def outputs_waiting(self) -> int:
@@ -281,9 +245,8 @@ class Shard:
 
     def take_outputs(self) -> list[Output]:
         """Everything the transaction is to write: outputs in the order decided, then states, then the position."""
-        states = {key: None if state is None else encode_state(state) for key, state in self._changed_bills.items()}
-        self._encoded = states
-        outputs = [*self._outputs, *(Output(topics.BILLS, key.encode(), value) for key, value in states.items())]
+        states = (Output(topics.BILLS, key.encode(), value) for key, value in self._states.changes().items())
+        outputs = [*self._outputs, *states]
         position_key = topics.POSITION_KEY + str(self.partition).encode()
         outputs.append(Output(topics.BILLS, position_key, self._encode_position()))
         return outputs
@@ -292,14 +255,7 @@ class Shard:
         return codec.encode("position", {"offsets": self.position, **self.registry_duties.for_position()})
 
     def committed(self) -> None:
-        for key, value in self._encoded.items():
-            state = self._changed_bills[key]
-            if state is None or value is None:
-                self._bills.drop(key)
-                self._hot.pop(key, None)
-            else:
-                self._bills[key] = value
-                self._hot[key] = state
+        self._states.committed()
         self._index.committed()
         self._committed_position = dict(self.position)
         self.registry_duties.committed()
@@ -309,26 +265,10 @@ class Shard:
         """Forget what the transaction changed; of the registry not what parties and sailings there are."""
         self.position = dict(self._committed_position)
         self.registry_duties.abandon()
+        self._states.abandon()
         self._index.abandon()
         self._clear()
 
     def _clear(self) -> None:
         self._outputs = []
-        self._changed_bills = {}
-        self._encoded = {}
         self.tally = Tally()
-
-
-def _value_of(record: Record) -> codec.Value | None:
-    """None: what stood under its key was taken away. Raises InputError."""
-    if record.topic == topics.REGISTRY:
-        return registry_value(record)
-    if record.value is None:
-        return None
-    value = codec.decode_value(record.value)
-    limit = LARGEST_LETTER if isinstance(value, DeadLetter) else LARGEST_FED
-    if record.topic in topics.FED and len(record.value) > limit:
-        raise InputError(f"it has {len(record.value):,} bytes, more than {limit:,}")
-    if type(value) not in BELONGS[record.topic]:
-        raise InputError(f"a {codec.NAME_OF[type(value)]} record does not belong here")
-    return value

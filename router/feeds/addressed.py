@@ -16,7 +16,7 @@ URGENT_HEADERS: Final[Headers] = (("urgent", b"1"),)
 """On both copies of an urgent event, so that the second isn't counted as a repetition by CBP."""
 
 
-def outputs_of(event: Disposition | DeadLetter | ManualEvent, urgent: Callable[[Disposition], bool]) -> list[Output]:
+def addressed(event: Disposition | DeadLetter | ManualEvent, urgent: Callable[[Disposition], bool]) -> list[Output]:
     """The records for one event, the urgent copy first.
 
     `urgent` says whether a disposition places, blocks, takes back or is unknown: such events, and those that can't be
