@@ -133,10 +133,11 @@ class _Moving:
             raise FatalLogError("\n  ".join([f"{self._target.url} is not as the router needs it:", *grave]))
 
     async def copy(self, writer: Writer, tell: Tell) -> int:
-        """All that has not arrived, the state last. How many records it was."""
+        """All that has not arrived, the state last. How many records it was. A target in use is found out before the
+        first is copied."""
         copied = 0
-        for topic in self._found():
-            arrived = await self._arrived(topic)
+        there = [(topic, await self._arrived(topic)) for topic in self._found()]
+        for topic, arrived in there:
             of_topic = sum(one.records for one in arrived.values())
             for number in range(topic.partitions):
                 begin = arrived.get((topic.name, number), Arrived()).last + 1

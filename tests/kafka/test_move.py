@@ -217,6 +217,14 @@ async def test_topics_in_use_are_not_moved_to(installation: Installation) -> Non
     installation.on_file("run", "--until-idle")
 
 
+async def test_a_target_in_use_is_found_out_before_the_first_record_is_copied(installation: Installation) -> None:
+    installation.on_kafka("topics", "create")
+    installation.on_kafka("run", "--until-idle")  # writes the installation's secret, and nothing else
+    assert "is in use: snp.registry holds records that were not moved there" in installation.move(code=2)
+    async with open_log(installation.kafka, {"replication_factor": 1}) as log:
+        assert sum((await log.end_offsets(topics.DISPOSITIONS)).values()) == 0
+
+
 async def test_other_partitions_are_not_moved_to(installation: Installation) -> None:
     async with open_log(installation.kafka, {"replication_factor": 1}) as log:
         await log.create_topics(topics.topic_specs(PARTITIONS + 1))
