@@ -24,6 +24,7 @@ from router.decide.ledger.entering import (
     enter_unread,
     enter_word,
 )
+from router.decide.ledger.facts import content_of, supersedes
 from router.decide.ledger.identifiers import container_key, doubtful
 from router.decide.ledger.identity import content_hash, event_key, identity, keyed_id, level_containers, manual_id
 from router.decide.ledger.manual import ACTIONS, Word
@@ -191,14 +192,8 @@ def _enter_dead_letter(state: BillState, record: DeadLetter, context: Context) -
 def _enter_filing(state: BillState, record: Filing, context: Context) -> Entered | None:
     filing = state.facts.filing
     on_paper = state.offline is not None and state.offline.is_on_paper
-    if (
-        not on_paper
-        and filing is not None
-        and (
-            record.received_at < filing.received_at
-            or record._replace(received_at=0, source=None) == filing._replace(received_at=0, source=None)
-        )
-    ):
+    news = filing is None or (content_of(record) != content_of(filing) and supersedes(record, filing))
+    if not (news or on_paper):
         return None
     state.facts = replace(state.facts, filing=record)
     return reissue(state) if on_paper else Entered(state, FILING)

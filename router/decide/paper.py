@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from router.decide.context import Context
+from router.decide.ledger.facts import content_of, supersedes
 from router.decide.ledger.identity import manual_id
 from router.decide.ledger.manual import Word
 from router.decide.ledger.offline import Offline, Paper
@@ -22,7 +23,7 @@ from router.decide.notices.notice import FILING, OPERATOR, REISSUE, subject_of_w
 from router.decide.recipients.audience import Audience
 from router.errors import InputError
 from router.model.facts import Handover, TakenOver
-from router.model.inputs import Filing, PaperBill, PaperMatch
+from router.model.inputs import PaperBill, PaperMatch
 
 REISSUED: Final = "REISSUED"
 
@@ -34,16 +35,12 @@ def enter_paper_bill(state: BillState, record: PaperBill, context: Context) -> E
     known, offline = state.facts.filing, state.offline or Offline({})
     paper = Paper(record.delivered_at, record.form, record.by, record.ticket)
     if known is not None:
-        same = paper == offline.paper and filing._replace(received_at=0, source=None) == _content(known)
-        if same or not offline.is_on_paper or record.received_at < known.received_at:
+        same = paper == offline.paper and content_of(filing) == content_of(known)
+        if same or not offline.is_on_paper or not supersedes(filing, known, paper, offline.paper):
             return None
     state.facts = replace(state.facts, filing=filing)
     state.offline = offline._replace(paper=paper)
     return Entered(state, FILING)
-
-
-def _content(filing: Filing) -> Filing:
-    return filing._replace(received_at=0, source=None)
 
 
 def reissue(state: BillState) -> Entered:

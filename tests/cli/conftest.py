@@ -15,6 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+import structlog
 
 from router.cli.main import main
 from router.demo.scenario import FILES
@@ -54,6 +55,8 @@ class Command:
                 main()
             except SystemExit as end:
                 ended = int(end.code or 0)
+            finally:
+                structlog.reset_defaults()  # else later tests' lines go to the stream that was put in place here
         return self._checked(subprocess.CompletedProcess(words, ended, out.getvalue(), err.getvalue()), code)
 
     def process(self, *arguments: object, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -219,7 +219,7 @@ def test_markup_in_any_text_shows_as_text(installation: Installation) -> None:
         "entry_number": EVIL,
         "remarks": EVIL,
         "firms": EVIL,
-        "container_numbers": [EVIL],
+        "container_numbers": [EVIL[-25:]],  # no more is taken for one
         "manifest_sequence_number": EVIL,
         "snps": ["SLTC"],
     }

@@ -87,6 +87,20 @@ class Known(NamedTuple):
         return kind not in _NO_HOUSE and (self.master_bill is not None or self.carrier_scac != issuer)
 
 
+def supersedes(filing: Filing, known: Filing, *more: object) -> bool:
+    """Whether a filing counts in the place of the one known. Of two received in the same millisecond the greater one
+    does (with `more`, what else was said with the one and the other): which came first must not matter."""
+    if filing.received_at != known.received_at:
+        return filing.received_at > known.received_at
+    said, said_before = more or (None, None)
+    return repr((filing, said)) > repr((known, said_before))
+
+
+def content_of(filing: Filing) -> Filing:
+    """Without when and from where it came."""
+    return filing._replace(received_at=0, source=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     filing: Filing | None = None

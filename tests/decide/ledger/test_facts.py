@@ -6,12 +6,12 @@ from itertools import permutations
 
 from router.clock import posted_minute
 from router.decide.ledger.facts import IN_DISPOSITION, IN_FILING, MOST_NAMED, SCALARS, Facts, Known
-from router.model.inputs import Disposition, Filing
+from router.model.inputs import Disposition, Filing, PaperBill
 from tests.checking.samples import BOX, OTHER_BOX, at, event, filing
 from tests.decide.one_bill import OneBill
 
 
-def known(*records: Disposition | Filing) -> Known:
+def known(*records: Disposition | Filing | PaperBill) -> Known:
     one = OneBill(*records)
     assert one.state is not None
     return one.state.facts.known()
@@ -32,6 +32,13 @@ def test_of_what_events_said_the_one_posted_last_wins() -> None:
 def test_between_event_and_filing_the_one_received_last_wins() -> None:
     assert known(says(1, "1111"), filing(minute=5, port_of_unlading="2222")).port_of_unlading == "2222"
     assert known(says(1, "1111", received=9), filing(minute=5, port_of_unlading="2222")).port_of_unlading == "1111"
+
+
+def test_of_two_filings_received_in_one_moment_the_same_one_counts_whichever_came_first() -> None:
+    one, other = filing(minute=5, port_of_unlading="1111"), filing(minute=5, port_of_unlading=None)
+    assert known(one, other) == known(other, one)
+    paper, corrected = (PaperBill(filed, at(0), "CBPF1302", "J. Doe", received_at=at(5)) for filed in (one, other))
+    assert known(paper, corrected) == known(corrected, paper)
 
 
 def test_what_the_filing_leaves_open_events_fill() -> None:
