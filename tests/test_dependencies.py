@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 LISTED = dict(re.findall(r"^\| `([\w.-]+)` \| ([^|]+?) \|", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE))
 PROJECT = (ROOT / "pyproject.toml").read_text()
-BUILT_WITH = {"hatchling", "trove-classifiers"}
+BUILT_WITH = {"hatchling", "tomlkit", "trove-classifiers"}
 """pip builds the package in a place of its own, so these are not installed with it."""
 
 
