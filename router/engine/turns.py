@@ -39,6 +39,9 @@ class Taken(NamedTuple):
     at: float
     """By `time.perf_counter`."""
 
+    def brings(self, name: str) -> bool:
+        return any(record.topic == name for record in self.records)
+
     def ends_within(self, *names: str) -> bool:
         """Whether the last record is of one of these inputs, and there may be more."""
         return len(self.records) >= self.portion.records and self.records[-1].topic in names

@@ -131,11 +131,10 @@ class Worker:
         taken = NOTHING
         while True:
             self.health.at(task.partition, ROUTING)
-            async with self._portion(task, shard, taken) as portion:
-                taken = await self._poll(task, shard, portion)
+            async with self._portion(task, shard, taken) as taken:
                 busy = bool(taken.records) or shard.is_walking or (duties is not None and duties.are_due)
                 outputs = await self._decide(task, shard, taken, duties) if busy else []
-            if self._idle and portion.seconds and self._idle.is_over(task.partition, busy=busy):
+            if self._idle and taken.portion.seconds and self._idle.is_over(task.partition, busy=busy):
                 if await self._nothing_is_left(self._idle):
                     return
                 continue
@@ -149,25 +148,29 @@ class Worker:
             self.metrics.bills(task.partition, shard.bill_count)
 
     @asynccontextmanager
-    async def _portion(self, task: Task, shard: Shard, last: Taken) -> AsyncIterator[Portion]:
+    async def _portion(self, task: Task, shard: Shard, last: Taken) -> AsyncIterator[Taken]:
         """A small one at once, a large one in turn. Who is behind takes a small one too where something urgent waits:
-        after each large one, and now and then while the others have their turns."""
-        small = min(SMALL_RECORDS, self._settings.records_per_transaction)
+        after each large one, and now and then while the others have their turns. It reads before its turn, which is for
+        deciding alone, and again only where something urgent came meanwhile."""
+        small = Portion(min(SMALL_RECORDS, self._settings.records_per_transaction), 0, 0.0)
         if len(last.records) < SMALL_RECORDS and not shard.is_walking:
-            yield Portion(small, 0, self._settings.idle_seconds if self._idle else self._settings.poll_seconds)
+            seconds = self._settings.idle_seconds if self._idle else self._settings.poll_seconds
+            yield await self._poll(task, shard, small._replace(seconds=seconds))
             return
+        large = Portion(self._settings.records_per_transaction, self._settings.walk_bills_per_transaction, 0.0)
+        ahead = await self._poll(task, shard, large)
 
         def hurries() -> bool:
-            return not last.ends_within(*FIRST) and _urgent_waits(task, shard)
+            return not ahead.ends_within(*FIRST) and (ahead.brings(topics.URGENT) or _urgent_waits(task, shard))
 
-        if last.portion.records > small and hurries():
-            yield Portion(small, 0, 0.0)
+        if last.portion.records > small.records and hurries():
+            yield await self._poll(task, shard, small)
             return
         async with self._turns.of(task.partition, hurries) as has_turn:
-            if has_turn:
-                yield Portion(self._settings.records_per_transaction, self._settings.walk_bills_per_transaction, 0.0)
+            if has_turn and not _urgent_waits(task, shard):
+                yield ahead._replace(at=time.perf_counter())
             else:
-                yield Portion(small, 0, 0.0)
+                yield await self._poll(task, shard, large if has_turn else small)
 
     def _count(self, done: Tally) -> None:
         self.totals.counts.update(done)
