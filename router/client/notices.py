@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +11,7 @@ from router import topics
 from router.client.decoding import NoticeDecoder
 from router.client.source import Source
 from router.client.values import Notice
+from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.errors import DestinationMissing, FatalLogError, InputError, UsageError
 from router.log.interface import Output
@@ -83,7 +83,7 @@ class Notices:
         """Ask for the status now of all the party's open bills: they come as notices with cause `RESYNC`. Who asks
         again too soon is not heard. Raises LogError where it could not be asked for."""
         scac = self._party.scac
-        request = Request(secrets.token_hex(16), RESYNC, scac, scac, int(time.time() * 1000))
+        request = Request(secrets.token_hex(16), RESYNC, scac, scac, now_milliseconds())
         topic = topics.REQUEST_PREFIX + scac
         async with open_log(self._url, self._kafka) as log:
             try:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from router import topics
-from router.clock import DAY
+from router.clock import DAY, now_milliseconds
 from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Log, Output, Task
 from router.log.sqlite import SqliteSettings, open_sqlite_log
 from router.log.sqlite.lease import process_lives, this_process
-from router.log.sqlite.store import Catalogue, milliseconds, sweep
+from router.log.sqlite.store import Catalogue, sweep
 from router.topics import BILLS, DISPOSITIONS, TopicSpec
 from tests.log.contract import LogContract, counted, everything, outputs, position_output, values
 
@@ -275,5 +275,5 @@ def test_no_clock_makes_anything_go_that_nobody_read_but_what_parties_ask() -> N
 
 def sweep_a_week_later(path: Path) -> None:
     with sqlite3.connect(path) as connection:
-        sweep(connection, Catalogue().all(connection), milliseconds() + 7 * DAY)
+        sweep(connection, Catalogue().all(connection), now_milliseconds() + 7 * DAY)
     connection.close()

@@ -11,6 +11,7 @@ from typing import Final, get_args
 
 from router import codec
 from router.clock import day_of
+from router.decide.ledger.identifiers import scac_ok
 from router.errors import InputError
 from router.log.interface import Record
 from router.model.registry import Line, LineRole, Party, RegistryNote, RegistryValue, Sailing, Scope
@@ -25,7 +26,6 @@ MOST_BYTES: Final = 250_000
 STATUSES: Final = ("certifying", "live", "suspended", "external")
 ROLES: Final[tuple[str, ...]] = get_args(LineRole)
 SCOPES: Final[tuple[str, ...]] = get_args(Scope)
-_SCAC: Final = re.compile(r"[A-Z]{2,4}")
 
 
 def registry_value(record: Record) -> RegistryValue | None:
@@ -70,7 +70,7 @@ def faults(value: RegistryValue) -> Iterator[str]:
 
 def _of_party(party: Party) -> Iterator[str]:
     """Its SCAC names its topics, its user and its groups: letters alone keep those apart from all others'."""
-    wrong = [scac for scac in (party.scac, *party.aliases) if not _SCAC.fullmatch(scac)]
+    wrong = [scac for scac in (party.scac, *party.aliases) if not scac_ok(scac)]
     if wrong:
         yield f"{wrong[0][:100]!r} is no SCAC of a party: two to four capital letters"
     if len(party.aliases) > MOST_ALIASES:
@@ -90,7 +90,7 @@ def _of_sailing(sailing: Sailing) -> Iterator[str]:
 
 
 def _of_line(line: Line) -> Iterator[str]:
-    if not _SCAC.fullmatch(line.scac):
+    if not scac_ok(line.scac):
         yield "it is no SCAC: two to four capital letters"
     if line.role not in ROLES:
         yield f"role {line.role[:100]!r} is none of {', '.join(ROLES)}"

@@ -18,9 +18,10 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from router.clock import now_milliseconds
 from router.errors import TaskMoved, TaskRetry
 from router.log.sqlite.connection import Connection, SqliteSettings, transaction
-from router.log.sqlite.store import Catalogue, milliseconds, sweep
+from router.log.sqlite.store import Catalogue, sweep
 
 log = structlog.get_logger()
 
@@ -121,7 +122,7 @@ class Lease:
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
         with transaction(connection):
-            sweep(connection, self._catalogue.all(connection), milliseconds())
+            sweep(connection, self._catalogue.all(connection), now_milliseconds())
 
 
 def check(connection: sqlite3.Connection, name: str, owner: str) -> None:

@@ -7,7 +7,6 @@ partition is a range of SQLite's own row ids: found, read and appended to withou
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from router.clock import DAY
+from router.clock import DAY, now_milliseconds
 from router.errors import DestinationMissing
 from router.log.interface import Headers, Output, Record, partition_of
 from router.log.sqlite.errors import DamagedError
@@ -123,7 +122,7 @@ def write(connection: sqlite3.Connection, topics: dict[str, Topic], outputs: Seq
     next_ids: dict[int, int] = {}
     rows: dict[int, Row] = {}
     latest: dict[tuple[int, bytes], int] = {}
-    now = milliseconds()
+    now = now_milliseconds()
     for name, key, value, headers, timestamp in outputs:
         topic = topics[name]
         place = topic.first_place + partition_of(key, topic.partitions)
@@ -268,11 +267,6 @@ def _sweep_old(connection: sqlite3.Connection, topic: Topic, partition: int, bef
         "(SELECT id FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
         (before, first, last, SWEEP_LIMIT),
     )
-
-
-def milliseconds() -> int:
-    """Now, by the log's clock."""
-    return time.time_ns() // 1_000_000
 
 
 @lru_cache(maxsize=4096)
