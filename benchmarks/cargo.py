@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from router import codec, topics
-from router.clock import MINUTE
-from router.decide.ledger.identity import event_key
-from router.decide.ledger.rules import Rules
-from router.decide.task.shard import Shard
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.decide.identity import event_key
+from router.decide.rules import Rules
+from router.engine.administration import import_parties, import_sailings, prepare, tell_time
 from router.engine.worker import COLLECTOR_THRESHOLDS
 from router.log.interface import Log, Output, Record
+from router.model.eastern import MINUTE
 from router.model.inputs import Disposition
-from router.model.registry import Line, Party, RegistryNote, Sailing
+from router.model.registry_values import Line, Party, RegistryNote, Sailing
+from router.task.shard import Shard
 
 POSTED: Final = 1_784_031_120_000
 LIFE: Final = ("55", "69", "1H", "1I", "1C")

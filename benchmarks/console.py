@@ -32,8 +32,8 @@ from router import topics
 from router.codec import encode_value
 from router.console.access import OPERATOR, Users
 from router.console.settings import ConsoleSettings
-from router.decide.ledger.identity import event_key
-from router.decide.ledger.rules import Rules
+from router.decide.identity import event_key
+from router.decide.rules import Rules
 from router.engine.worker import Worker
 from router.log.interface import Log, Output
 from router.log.url import open_log

@@ -23,10 +23,10 @@ from benchmarks.console import console
 from benchmarks.options import Options
 from router import topics
 from router.console.index import Index
-from router.decide.ledger.rules import Rules
-from router.decide.task.stored import decode_state, encode_state
+from router.decide.rules import Rules
 from router.log.interface import Output
 from router.log.url import open_log
+from router.task.state_records import decode_state, encode_state
 
 BATCH: Final = 20_000
 PAGES: Final = {

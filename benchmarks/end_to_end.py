@@ -24,12 +24,12 @@ from benchmarks.cargo import LIFE, PARTITIONS, TRADE, TRANSACTION
 from benchmarks.kafka.contender import Copier
 from benchmarks.options import Options
 from router import codec
-from router.decide.ledger.rules import Rules
-from router.engine.ingesting import take_in
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.decide.rules import Rules
+from router.engine.administration import import_parties, import_sailings, prepare, tell_time
+from router.engine.intake import take_in
 from router.engine.worker import Worker
 from router.log.url import open_log
-from router.model.registry import Line, Party, Sailing
+from router.model.registry_values import Line, Party, Sailing
 
 T = TypeVar("T")
 

@@ -31,12 +31,12 @@ from benchmarks.kafka.scene import LOG_SETTINGS, Scene
 from benchmarks.options import Options
 from benchmarks.points import Waits
 from router import codec
-from router.decide.ledger.identity import event_key
-from router.decide.ledger.rules import Rules
-from router.feeds.addressed import addressed
+from router.decide.identity import event_key
+from router.decide.rules import Rules
+from router.engine.intake import addressed
 from router.log.interface import Log, Output, Record
 from router.log.url import KAFKA, open_log
-from router.model.registry import Party
+from router.model.registry_values import Party
 
 WATCHED: Final = 5
 """The topics of every fifth group are read."""

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.options import Options
-from router.feeds.addressed import addressed
+from router.engine.intake import addressed
 from router.log.url import open_log
 from router.model.inputs import Disposition
 from router.provision.admin import AccessAdmin

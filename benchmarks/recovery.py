@@ -22,15 +22,16 @@ from rich.console import Console
 from benchmarks.cargo import PARTITIONS
 from benchmarks.options import Options
 from router import topics
-from router.clock import MINUTE, now_milliseconds
-from router.decide.ledger.rules import Rules
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.clock import now_milliseconds
+from router.decide.rules import Rules
+from router.engine.administration import import_parties, import_sailings, prepare, tell_time
+from router.engine.intake import addressed
 from router.engine.worker import Worker
-from router.feeds.addressed import addressed
 from router.log.interface import Log
 from router.log.url import open_log
+from router.model.eastern import MINUTE
 from router.model.inputs import Disposition
-from router.model.registry import Line, Party, Sailing, party_topic
+from router.model.registry_values import Line, Party, Sailing, party_topic
 
 LIVE_SHARE: Final = 20
 """One live event for so many of the backlog."""

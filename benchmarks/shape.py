@@ -25,7 +25,7 @@ from benchmarks.options import Options
 from benchmarks.points import Point
 from benchmarks.state import OPEN, batches, states
 from router import topics
-from router.decide.ledger.rules import Rules
+from router.decide.rules import Rules
 from router.engine.worker import Worker
 from router.log.url import open_log
 from router.model.inputs import Disposition

@@ -31,30 +31,28 @@ from benchmarks.kafka.brokers import broker
 from benchmarks.kafka.scene import Feeder, Scene
 from benchmarks.options import Options
 from router import codec
-from router.decide import bill, conclude, crossing
-from router.decide.ledger import entering, facts, identity, state
-from router.decide.ledger.rules import Rules
-from router.decide.recipients import audience, registry
-from router.decide.task import outputs, registry_duties, shard, stored
+from router.decide import audience, bill, bill_state, boxes, cargo_facts, consequences, folding, identity, registry
+from router.decide.rules import Rules
 from router.engine import worker
 from router.log.interface import Log
 from router.log.kafka import batches
 from router.log.url import open_log
+from router.task import outputs, registry_duties, shard, state_records
 
 LOOK_SECONDS: Final = 0.001
 """Of CPU time; the system's clock makes it 4 ms where it ticks 250 times a second."""
 
 STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
     ("decode the event", (codec.decode_value,)),
-    ("ledger: find and read", (shard.Shard.state, stored.decode_state)),
-    ("decide: what is known of the bill", (facts.Facts.learn, facts.Facts.known)),
-    ("decide: holds, releases, status", (entering.enter_event, state.BillState.assess)),
+    ("ledger: find and read", (shard.Shard.state, state_records.decode_state)),
+    ("decide: what is known of the bill", (cargo_facts.CargoFacts.learn, cargo_facts.CargoFacts.known)),
+    ("decide: holds, releases, status", (folding.enter_event, bill_state.BillState.assess)),
     ("decide: identities", (identity.identity, identity.keyed_id, identity.notice_id, identity.decision_id)),
-    ("decide: what the index hears", (crossing.said_by, crossing.to_send, crossing.answer)),
-    ("decide: the rest", (bill.decide, conclude.conclude)),
+    ("decide: what the index hears", (boxes.facts_of, boxes.changed_facts, boxes.answer)),
+    ("decide: the rest", (bill.decide, consequences.conclude)),
     ("audience", (audience.audience_of,)),
     ("encode notices, facts, history", (shard.Shard._keep, outputs.outputs_of)),
-    ("ledger: encode and keep", (shard.Shard.take_outputs, shard.Shard.committed, stored.encode_state)),
+    ("ledger: encode and keep", (shard.Shard.take_outputs, shard.Shard.committed, state_records.encode_state)),
     ("registry", (registry_duties.RegistryDuties.hear, registry.Registry.apply)),
     (
         "rest of the task",

@@ -31,14 +31,14 @@ from rich.table import Table
 from benchmarks.cargo import LIFE, POSTED, TRADE, Bench, container_number, resident
 from benchmarks.options import Options
 from router import topics
-from router.clock import DAY, MINUTE
-from router.decide.ledger.rules import Rules
-from router.decide.task.shard import Shard
-from router.engine.registrar import prepare
-from router.feeds.addressed import addressed
+from router.decide.rules import Rules
+from router.engine.administration import prepare
+from router.engine.intake import addressed
 from router.log.interface import Output, Record, Task
 from router.log.url import open_log
+from router.model.eastern import DAY, MINUTE
 from router.model.inputs import Disposition
+from router.task.shard import Shard
 
 OPEN: Final = LIFE[:-1]
 BATCH: Final = 5_000

@@ -1,24 +1,10 @@
-"""The time, and CBP's clock: its events are posted in U.S. Eastern wall-clock time, to the minute (CAMIR R02 45-54, X12
-X405-06)."""
+"""The time now, and how long to wait before the next try. Decisions never look at a clock."""
 
 from __future__ import annotations
 
 import time
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from typing import Final
-from zoneinfo import ZoneInfo
-
-EASTERN: Final = ZoneInfo("America/New_York")
-MILLISECONDS: Final = 1000
-MINUTE: Final = 60_000
-DAY: Final = 86_400_000
-CLOCKS_DIFFER: Final = 5 * MINUTE
-"""So far apart may the clocks of two machines, or of people, be without anything being wrong."""
-LATEST: Final = 253_402_300_799_000
-"""The end of the year 9999, UTC milliseconds: later moments can't be written as ISO 8601. Feeds take none."""
-_EPOCH: Final = datetime(1970, 1, 1)
-_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+from collections.abc import Iterator
+from itertools import repeat
 
 
 def now_milliseconds() -> int:
@@ -26,78 +12,10 @@ def now_milliseconds() -> int:
     return time.time_ns() // 1_000_000
 
 
-def to_milliseconds(moment: datetime) -> int:
-    """UTC milliseconds since 1970. A time without an offset is Eastern; of an hour that autumn repeats, the first."""
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=EASTERN)
-    return (moment - _START) // timedelta(milliseconds=1)
-
-
-def iso(milliseconds: int) -> str:
-    """ISO 8601 in UTC: `2026-07-14T12:12:00Z`; the fraction only where there is one. See `_on_calendar`."""
-    milliseconds = _on_calendar(milliseconds)
-    moment = datetime.fromtimestamp(milliseconds / MILLISECONDS, UTC)
-    text = moment.isoformat(timespec="milliseconds" if milliseconds % MILLISECONDS else "seconds")
-    return text.replace("+00:00", "Z")
-
-
-@lru_cache(maxsize=65536)
-def day_of(text: str) -> date | None:
-    """The day that `CCYY-MM-DD` names; None where it names none."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
-def posted_minute(milliseconds: int) -> int:
-    """The Eastern wall-clock minute of a moment, as minutes since 1970 on that wall clock. See `_on_calendar`."""
-    milliseconds = _on_calendar(milliseconds)
-    return milliseconds // MINUTE + _offset_minutes(milliseconds // (15 * MINUTE))
-
-
-def _on_calendar(milliseconds: int) -> int:
-    """The moment, or the nearest one that can be written down: a decision must be possible whatever a record says."""
-    return min(max(milliseconds, 0), LATEST)
-
-
-def order_minute(posted: int) -> int:
-    """The minute by which events are ordered: of the hour that autumn repeats, its first, since nobody can tell the
-    two apart (design: within it a fixed order applies)."""
-    hour = posted - posted % 60
-    return hour if _is_repeated(hour) else posted
-
-
-def order_moment(milliseconds: int) -> int:
-    """As `order_minute`, of a moment to the millisecond: the beginning of the hour that autumn repeats, else itself."""
-    posted = posted_minute(milliseconds)
-    hour = posted - posted % 60
-    return from_posted(hour) if _is_repeated(hour) else milliseconds
-
-
-def from_posted(posted: int) -> int:
-    """UTC milliseconds of an Eastern wall-clock minute; of an hour that autumn repeats, the first."""
-    return posted * MINUTE - _utc_offset_of_wall(posted - posted % 15) * MINUTE
-
-
-@lru_cache(maxsize=65536)
-def _offset_minutes(quarter_hour: int) -> int:
-    moment = datetime.fromtimestamp(quarter_hour * 900, EASTERN)
-    return _minutes(moment.utcoffset())
-
-
-@lru_cache(maxsize=65536)
-def _utc_offset_of_wall(posted: int) -> int:
-    return _minutes((_EPOCH + timedelta(minutes=posted)).replace(tzinfo=EASTERN).utcoffset())
-
-
-@lru_cache(maxsize=65536)
-def _is_repeated(hour: int) -> bool:
-    wall = _EPOCH + timedelta(minutes=hour)
-    first, second = wall.replace(tzinfo=EASTERN), wall.replace(tzinfo=EASTERN, fold=1)
-    return first.utcoffset() != second.utcoffset() and first.utcoffset() > second.utcoffset()  # type: ignore[operator]
-
-
-def _minutes(offset: timedelta | None) -> int:
-    assert offset is not None
-    return int(offset.total_seconds()) // 60
+def growing_pauses(first_seconds: float, longest_seconds: float) -> Iterator[float]:
+    """For ever: `first_seconds`, then each twice the one before, up to `longest_seconds`."""
+    pause = first_seconds
+    while pause < longest_seconds:
+        yield pause
+        pause *= 2
+    yield from repeat(longest_seconds)

@@ -17,7 +17,6 @@ from typing import Any, Final, get_args
 
 from router import avro
 from router.errors import InputError
-from router.model.facts import Handover, IndexFact, LinkFact, TakenOver
 from router.model.inputs import (
     Confirmation,
     DeadLetter,
@@ -29,8 +28,9 @@ from router.model.inputs import (
     Snapshot,
     SnapshotHold,
 )
-from router.model.registry import (
-    Heard,
+from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
+from router.model.registry_values import (
+    FeedActivity,
     LateTally,
     Line,
     Outage,
@@ -41,7 +41,7 @@ from router.model.registry import (
     RequestDone,
     Sailing,
 )
-from router.model.words import Kind
+from router.model.vocabulary import Kind
 
 MAGIC: Final = b"\x00"
 HEADER_SIZE: Final = 5
@@ -172,7 +172,7 @@ def _typed_decoder(name: str) -> avro.Decode:
 # Values to and from records. A NamedTuple's fields are the record's fields, in the same order (a test says so).
 
 FedValue = Disposition | Filing | Snapshot | Confirmation | DeadLetter | ManualEvent | PaperBill | PaperMatch
-Value = FedValue | RegistryValue | IndexFact | LinkFact | Handover | TakenOver
+Value = FedValue | RegistryValue | IndexFact | LinkFact | Refiling | RefilingAnswer
 
 NAME_OF: Final[dict[type[Value], str]] = {
     Disposition: "disposition",
@@ -188,16 +188,20 @@ NAME_OF: Final[dict[type[Value], str]] = {
     ManualEvent: "manual-event",
     PaperBill: "paper-bill",
     PaperMatch: "paper-match",
-    Handover: "handover",
-    TakenOver: "taken-over",
+    Refiling: "handover",
+    RefilingAnswer: "taken-over",
     Outage: "outage",
-    Heard: "heard",
+    FeedActivity: "heard",
     LateTally: "late-tally",
     Request: "request",
     RequestDone: "request-done",
 }
 
-BUILDS: Final[dict[str, avro.Builder]] = {kind.__name__: kind for kind in (*NAME_OF, SnapshotHold, Line)}
+BUILDS: Final[dict[str, avro.Builder]] = {
+    **{raw_schema(name)["name"]: kind for kind, name in NAME_OF.items()},
+    "SnapshotHold": SnapshotHold,
+    "Line": Line,
+}
 
 _VALUE_NAMES: Final = frozenset(NAME_OF.values())
 

@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any
 
 from router import codec
-from router.clock import iso
 from router.errors import InputError
 from router.harmless import harmless
+from router.model.eastern import iso
 
 Convert = Callable[[Any], Any]
 

@@ -40,11 +40,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.sources import TomlConfigSettingsSource
 
 from router.console.settings import ConsoleSettings
-from router.decide.ledger.codes import load_codes
-from router.decide.ledger.rules import FRESH, Rules
-from router.engine.duties import DutySettings
-from router.engine.silence import FeedHours
+from router.decide.codes import load_codes
+from router.decide.rules import FRESH, Rules
+from router.engine.feed_silence import SilenceLimit
 from router.engine.supervisor import SLOT
+from router.engine.task_zero import TaskZeroSettings
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
 from router.feeds.forms import FeedName, Port, Text
@@ -113,9 +113,9 @@ class FeedSettings(BaseModel):
             raise ValueError("from_hour must be before to_hour; a night takes two entries")
         return self
 
-    def hours(self) -> FeedHours:
+    def hours(self) -> SilenceLimit:
         days = frozenset(DAYS.index(day) for day in self.days)
-        return FeedHours(self.name, self.port, days, self.from_hour, self.to_hour, self.longest_silence_minutes)
+        return SilenceLimit(self.name, self.port, days, self.from_hour, self.to_hour, self.longest_silence_minutes)
 
 
 class RequestSettings(BaseModel):
@@ -198,7 +198,7 @@ class Settings(BaseSettings):
         return self.webhooks.beside(self.toml_file.parent if self.toml_file else Path())
 
     def work_settings(self) -> WorkSettings:
-        duties = DutySettings(tuple(feed.hours() for feed in self.feeds), self.requests.minutes_between)
+        duties = TaskZeroSettings(tuple(feed.hours() for feed in self.feeds), self.requests.minutes_between)
         return WorkSettings(**self.work.model_dump(), duties=duties)
 
 

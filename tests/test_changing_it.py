@@ -15,7 +15,7 @@ from typing import get_args
 import pytest
 
 from router.decide.bill import _ENTER
-from router.decide.keys import BillRecord
+from router.decide.identity import BillRecord
 from router.feeds.recognise import FORMATS, Format, read_dead_letter, read_events
 from router.model.inputs import DeadLetter, Disposition
 
@@ -46,8 +46,8 @@ def test_every_record_about_a_bill_is_entered() -> None:
 
 DECIDING = """
 from router.decide.bill import Context, decide
-from router.decide.ledger.rules import Rules
-from router.decide.recipients.registry import Registry
+from router.decide.rules import Rules
+from router.decide.registry import Registry
 from router.model.inputs import Disposition
 state = None
 for minute, code in enumerate(("55", "ZH", "ZI", "ZR", "15")):
@@ -62,7 +62,7 @@ def test_a_code_is_a_row(tmp_path: Path) -> None:
     """A hold, its removal, and a release with its place in what takes it back: on a copy of the package."""
     shutil.copytree(ROOT / "router", tmp_path / "router", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
-    table = tmp_path / "router/decide/ledger/disposition_codes.csv"
+    table = tmp_path / "router/decide/disposition_codes.csv"
     rows = table.read_text().replace(",1B 1C 4C,", ",1B 1C 4C ZR,")
     rows += "ZH,a new hold,CBP,PLACE,,ZI,,,,,bill,x\nZI,removes it,CBP,LIFT,,ZH,,,,,bill,x\n"
     table.write_text(rows + "ZR,a new release,CBP,RELEASE,,,,,,,bill,x\n")

@@ -26,7 +26,6 @@ from router.codec import (
     raw_schema,
 )
 from router.errors import InputError
-from router.model.facts import Handover, IndexFact, LinkFact, TakenOver
 from router.model.inputs import (
     Confirmation,
     DeadLetter,
@@ -38,8 +37,9 @@ from router.model.inputs import (
     Snapshot,
     SnapshotHold,
 )
-from router.model.registry import (
-    Heard,
+from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
+from router.model.registry_values import (
+    FeedActivity,
     LateTally,
     Line,
     Outage,
@@ -68,10 +68,10 @@ VALUES = (
     SAID,
     PaperBill(Filing("NVXA", "B1", snps=("OCNX",)), 5, "CBPF1302", "me"),
     PaperMatch("NVXA", "B1", "NVXAB2", "me", 7),
-    Handover("NVXAB2", "NVXAB1", (SAID,), ("a",), ("OCNX",)),
-    TakenOver("NVXAB1", "NVXAB2", ("m1",), ("SLTC",)),
+    Refiling("NVXAB2", "NVXAB1", (SAID,), ("a",), ("OCNX",)),
+    RefilingAnswer("NVXAB1", "NVXAB2", ("m1",), ("SLTC",)),
     Outage("o1", "DECLARED", 5, port="2704", until=9),
-    Heard("x12", None, 5),
+    FeedActivity("x12", None, 5),
     LateTally("o1", "r1", 3, 1, 0, 4, 9),
     Request("q1", "RESYNC", "OCNX", "me", 5),
     RequestDone("q1", 0, 8, 9),
@@ -127,8 +127,8 @@ def test_a_values_fields_are_the_records_in_the_same_order(kind: Any) -> None:
 def test_what_lies_in_the_registry_lies_under_keys_of_its_own() -> None:
     keys = [registry_key(value) for value in VALUES if isinstance(value, codec.RegistryValue)]
     assert len(set(keys)) == len(keys) == len(get_args(codec.RegistryValue))
-    assert registry_key(Heard("x12", "2704", 5)) not in keys
-    assert registry_key(Heard("x12", None, 6)) in keys
+    assert registry_key(FeedActivity("x12", "2704", 5)) not in keys
+    assert registry_key(FeedActivity("x12", None, 6)) in keys
 
 
 def test_values_are_framed_as_confluents_are() -> None:

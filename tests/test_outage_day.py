@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 
-from router.clock import iso, now_milliseconds
+from router.clock import now_milliseconds
+from router.model.eastern import iso
 from tests.cli.conftest import Command, command
 from tests.test_readme import ROOT
 

@@ -23,7 +23,7 @@ from benchmarks.cargo import TRANSACTION, Trade
 from benchmarks.kafka.scene import LOG_SETTINGS
 from benchmarks.options import quiet
 from router import codec, topics
-from router.decide.ledger.rules import Rules
+from router.decide.rules import Rules
 from router.engine.worker import Worker
 from router.log.url import open_log
 

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 from benchmarks.cargo import PARTITIONS
 from benchmarks.kafka.scene import Feeder, Scene
 from router import codec
-from router.decide.ledger.identity import event_key
+from router.decide.identity import event_key
 from router.log.interface import Log, partition_of
 from router.model.inputs import Disposition
 

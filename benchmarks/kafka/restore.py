@@ -17,10 +17,10 @@ from benchmarks.kafka.scene import LOG_SETTINGS, Scene
 from benchmarks.options import quiet
 from benchmarks.state import states
 from router import topics
-from router.decide.ledger.rules import Rules
-from router.decide.task.shard import Shard
+from router.decide.rules import Rules
 from router.log.interface import Task
 from router.log.url import open_log
+from router.task.shard import Shard
 
 APPEND_RECORDS: Final = 5_000
 

@@ -14,8 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from benchmarks.cargo import PARTITIONS, Trade
 from router import topics
-from router.decide.ledger.rules import Rules
-from router.feeds.addressed import addressed
+from router.decide.rules import Rules
+from router.engine.intake import addressed
 from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import Disposition

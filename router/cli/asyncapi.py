@@ -30,7 +30,7 @@ def asyncapi(context: typer.Context) -> None:
 def _brokers(settings: Settings) -> Brokers | None:
     if not settings.log.startswith(KAFKA):
         return None
-    from router.log.kafka.settings import bootstrap_of, kafka_settings  # Only who uses Kafka pays for its client.
+    from router.log.kafka.settings import bootstrap_of, kafka_settings
 
     kafka = kafka_settings(settings.kafka)
     security = SECURITY[kafka.sasl_mechanism] if kafka.sasl_username else "X509" if kafka.ssl_certfile else None

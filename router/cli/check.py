@@ -10,13 +10,12 @@ import typer
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
-from router.decide.recipients.registry import Registry
+from router.decide.registry import Registry
 from router.desk.views import NotFoundError
-from router.engine.checking import claims, registry_problems
-from router.engine.ingesting import chunks_of, files_in, name_of
-from router.engine.registrar import read_registry
+from router.engine.administration import claims, read_registry, registry_problems
+from router.engine.intake import chunks_of, files_in, name_of
 from router.feeds.tables import TableResult, read_parties, read_sailings
-from router.model.registry import Party, Sailing
+from router.model.registry_values import Party, Sailing
 from router.settings import unknown_variables
 
 Value = TypeVar("Value", Party, Sailing)

@@ -44,7 +44,7 @@ def serve(
 
 
 async def _serve(session: Session, listen: str | None, status_listen: str | None) -> None:
-    from router.console.serve import serve_console  # a web server is loaded only by who needs one
+    from router.console.serve import serve_console
 
     settings = session.settings.console
     if not settings.access.proxy_addresses and not _users(session).names():

@@ -12,8 +12,8 @@ from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
 from router.desk.settling import Retried, dismiss, retry
 from router.desk.views import read_dead_letter, read_dead_letters
-from router.engine.audit import machine_user
-from router.engine.ingesting import chunks_of
+from router.engine.administration import machine_user
+from router.engine.intake import chunks_of
 from router.errors import UsageError
 from router.model.inputs import DeadLetter
 from router.plain import plain, readable

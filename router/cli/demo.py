@@ -16,7 +16,7 @@ from rich.text import Text
 
 from router.cli import show
 from router.cli.session import console, run
-from router.decide.ledger.rules import Rules
+from router.decide.rules import Rules
 from router.demo.outage_days import SCENARIOS
 from router.demo.scenario import STEPS, play, replace_demo_file, set_up
 from router.demo.stage import PARTIES, Scenario, Stage

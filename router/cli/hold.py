@@ -23,7 +23,7 @@ from router.codec import encode_value
 from router.desk.manual import Relayed, relay
 from router.desk.views import key_from
 from router.feeds.by_hand import ManualForm, checked
-from router.model.bill import split_bill_key
+from router.model.identifiers import split_bill_key
 from router.model.inputs import LIFT, PLACE, RELEASE
 from router.plain import plain_value
 

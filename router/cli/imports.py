@@ -12,14 +12,13 @@ from router.cli.exit_codes import ExitCode
 from router.cli.progress import reading
 from router.cli.session import Format, FormatOption, Session, console, emit, problem_fields, run, say, session_of
 from router.clock import now_milliseconds
-from router.engine.checking import refused_claims
-from router.engine.ingesting import Progress, Taken, chunks_of, files_in, name_of, take_in_filings
-from router.engine.registrar import Changes, import_parties, import_sailings, read_registry
+from router.engine.administration import Changes, import_parties, import_sailings, read_registry, refused_claims
+from router.engine.intake import ImportCount, Progress, chunks_of, files_in, name_of, take_in_filings
 from router.errors import InputError
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
 from router.log.interface import Log
 from router.model.inputs import Filing, Snapshot
-from router.model.registry import Party
+from router.model.registry_values import Party
 
 app = typer.Typer(no_args_is_help=True, help="Register parties, sailings, filings, or the state of bills.")
 
@@ -130,11 +129,11 @@ def _filings(context: typer.Context, files: list[Path], form: Format, kind: str,
         for path in paths:
             yield from read(chunks_of(path, told), name_of(path), now_milliseconds(), note=notes.append)
 
-    async def work(log: Log) -> Taken:
+    async def work(log: Log) -> ImportCount:
         with reading(paths) as told:
             return await take_in_filings(log, values(told))
 
-    taken: Taken = run(_with_log(session_of(context), work))
+    taken: ImportCount = run(_with_log(session_of(context), work))
     _finish(kind, taken.count, taken.problems, notes, form)
 
 

@@ -21,14 +21,8 @@ from router.cli.session import (
     session_of,
     waiting,
 )
-from router.engine.hearing import DEFAULT_FEED, Hearing
-from router.engine.ingesting import (
-    STANDARD_INPUT,
-    Intake,
-    files_in,
-    take_in,
-    take_in_watched,
-)
+from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
+from router.engine.intake import STANDARD_INPUT, Intake, files_in, take_in, take_in_watched
 from router.errors import UsageError
 from router.feeds.by_hand import feed_name
 from router.feeds.watch import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
@@ -80,7 +74,7 @@ async def _ingest(session: Session, paths: list[Path], feed: str) -> Intake:
     rules = session.settings.decision_rules()
     whole = Intake()
     async with session.writing() as log:
-        hearing = Hearing(log, feed, rules)
+        hearing = FeedActivityLog(log, feed, rules)
         with reading(paths) as told:
             for path in paths:
                 whole.add(await take_in(log, path, rules.codes, told, hearing=hearing))
@@ -102,7 +96,7 @@ async def _watch(session: Session, path: Path, settle_seconds: float, feed: str,
 
     async with session.writing() as log:
         with waiting(f"watching {path}", out if form is Format.TABLE else None):
-            await take_in_watched(log, folder, rules.codes, told, Hearing(log, feed, rules))
+            await take_in_watched(log, folder, rules.codes, told, FeedActivityLog(log, feed, rules))
 
 
 def _report(intake: Intake, form: Format) -> None:

@@ -16,7 +16,7 @@ from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.paper import Proposal, match, propose_matches
 from router.desk.views import key_from
-from router.engine.ingesting import chunks_of, files_in, name_of
+from router.engine.intake import chunks_of, files_in, name_of
 from router.errors import InputError, UsageError
 from router.feeds import forms
 from router.feeds.rows import read_rows

@@ -34,7 +34,7 @@ def move(
 
 
 async def _move(session: Session, source: str, target: str) -> None:
-    from router.engine.moving import move as move_log  # Only who uses Kafka pays for loading its client.
+    from router.engine.migration import move as move_log
     from router.log.kafka import KafkaLog
     from router.log.sqlite.handover import open_handover
 

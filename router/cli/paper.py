@@ -23,20 +23,15 @@ from router.cli.session import (
     say,
     session_of,
 )
-from router.clock import iso, now_milliseconds
-from router.desk.paper import (
-    FILED_AS,
-    ON_PAPER,
-    PaperView,
-    permission_words,
-    read_paper_bills,
-)
+from router.clock import now_milliseconds
+from router.desk.paper import FILED_AS, ON_PAPER, PaperView, permission_words, read_paper_bills
 from router.desk.views import key_from
-from router.engine.audit import Deed, deed_output
-from router.engine.ingesting import Taken, chunks_of, files_in, name_of, take_in_filings
+from router.engine.administration import AuditEntry, audit_output
+from router.engine.intake import ImportCount, chunks_of, files_in, name_of, take_in_filings
 from router.errors import InputError, UsageError
 from router.feeds.by_hand import PaperForm, check_moment, checked, paper_bill, read_paper
-from router.model.bill import split_bill_key
+from router.model.eastern import iso
+from router.model.identifiers import split_bill_key
 from router.model.inputs import PaperBill
 
 app = typer.Typer(no_args_is_help=True, help="Bills that CBP has only on paper: add, list, match with what was filed.")
@@ -105,15 +100,15 @@ def _rows(files: list[Path], by: str, now: int) -> Iterator[PaperBill | InputErr
         yield from read_paper(chunks_of(path), name_of(path), by, now, note=lambda note: say(f"note: {note}"))
 
 
-async def _add(session: Session, values: Iterator[PaperBill | InputError], by: str, now: int) -> Taken:
+async def _add(session: Session, values: Iterator[PaperBill | InputError], by: str, now: int) -> ImportCount:
     async with session.writing() as log:
         taken = await take_in_filings(log, values)
         if taken.count:
-            await log.append([deed_output(Deed(now, by, "paper add", f"{taken.count} bills"))])
+            await log.append([audit_output(AuditEntry(now, by, "paper add", f"{taken.count} bills"))])
         return taken
 
 
-def _added(taken: Taken, form: Format) -> None:
+def _added(taken: ImportCount, form: Format) -> None:
     if form is Format.JSON:
         emit({"added": taken.count, "problems": problem_fields(taken.problems)})
     else:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from router.cli.session import say
-from router.clock import MILLISECONDS, iso, now_milliseconds
+from router.clock import now_milliseconds
 from router.errors import UsageError
 from router.harmless import harmless
+from router.model.eastern import MILLISECONDS, iso
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -10,7 +10,7 @@ from typing import Final
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from router.cli.session import console
-from router.engine.ingesting import STANDARD_INPUT
+from router.engine.intake import STANDARD_INPUT
 
 LONG_BYTES: Final = 5_000_000
 """From here on a progress bar is worth its lines."""

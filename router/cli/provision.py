@@ -120,7 +120,7 @@ def _show(lines: list[str], form: Format) -> None:
 
 
 async def _with(session: Session, work: Callable[[Provisioning], Awaitable[T]]) -> T:
-    from router.provision.provisioning import Provisioning  # Only who uses Kafka pays for loading its client.
+    from router.provision.provisioning import Provisioning
 
     settings = session.settings
     opened = Provisioning.opened(settings.log, settings.log_settings(), settings.partitions, settings.provision)

@@ -10,9 +10,9 @@ from rich.text import Text
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.cli.show import grid
 from router.codec import encode_value
-from router.decide.recipients.registry import Registry
-from router.engine.registrar import read_registry
-from router.model.registry import Party, Sailing
+from router.decide.registry import Registry
+from router.engine.administration import read_registry
+from router.model.registry_values import Party, Sailing
 from router.plain import plain_value
 
 

@@ -30,7 +30,7 @@ def serve(
 
 
 async def _serve(listen: str) -> None:
-    from router.http import serving  # Only who serves pays for the HTTP server.
+    from router.http import serving
     from router.schema_registry.server import schema_registry_app
 
     async with serving(schema_registry_app(), listen) as address:

@@ -10,7 +10,7 @@ from router.cli.session import Format, FormatOption, ScacArgument, Session, cons
 from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.requests import ask_resync
-from router.model.registry import Request
+from router.model.registry_values import Request
 from router.plain import plain_value
 
 

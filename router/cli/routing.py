@@ -14,13 +14,13 @@ import structlog
 import typer
 
 from router.cli.session import Format, FormatOption, Session, console, emit, greet, run, say, session_of
-from router.engine.registrar import tell_time
+from router.engine.administration import tell_time
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
 from router.log.interface import Log
 from router.log.url import SQLITE
-from router.model.words import Counted, Tally
+from router.model.vocabulary import Counted, Tally
 from router.schema_registry.external import publish_under_external_ids
 
 _log = structlog.get_logger(__name__)
@@ -99,7 +99,7 @@ async def _showing(worker: Worker, log: Log, listen: str | None) -> AsyncIterato
     if listen is None:
         yield
         return
-    from router.http import address_of, serving  # Only who serves pays for the HTTP server.
+    from router.http import address_of, serving
     from router.observe.server import status_app
     from router.observe.watching import keep_watching
 

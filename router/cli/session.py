@@ -23,8 +23,8 @@ from rich.text import Text
 
 from router import topics
 from router.desk.views import NotFoundError
-from router.engine.progress import unrouted
-from router.engine.registrar import prepare
+from router.engine.administration import prepare
+from router.engine.backlog import unrouted
 from router.errors import InputError
 from router.harmless import harmless
 from router.log.interface import Log

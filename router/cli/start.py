@@ -19,7 +19,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows no `→` shows `\u2192`, and goes on
-    from router.cli.main import main as run_command  # This is what takes the time.
+    from router.cli.main import main as run_command
 
     signal.signal(signal.SIGINT, before)
     try:

@@ -15,7 +15,7 @@ from router.cli.session import Format, FormatOption, Session, console, emit, run
 from router.desk.views import find_party
 from router.errors import UsageError
 from router.log.interface import Log, Record
-from router.model.bill import is_vessel_key, split_bill_key
+from router.model.identifiers import is_vessel_key, split_bill_key
 from router.plain import plain_value
 
 

@@ -8,7 +8,7 @@ import typer
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, must_exist, run, session_of
-from router.engine.registrar import wanted_topics
+from router.engine.administration import wanted_topics
 from router.log.interface import Finding
 from router.log.url import open_log
 

@@ -27,12 +27,11 @@ from router.clock import now_milliseconds
 from router.desk.receipts import Receipt
 from router.desk.views import find_party
 from router.desk.webhooks import WebhookOrder, WebhookState, order_output, read_webhooks
-from router.engine.audit import Deed, deed_output, machine_user
-from router.engine.registrar import read_registry
+from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
 from router.errors import UsageError
 from router.feeds.by_hand import moment_of
 from router.log.interface import Log
-from router.model.registry import Party
+from router.model.registry_values import Party
 from router.plain import plain
 from router.webhooks.secrets import add_secret, finish_rotation
 
@@ -55,7 +54,7 @@ def run_webhooks(context: typer.Context) -> None:
 
 
 async def _run(session: Session) -> None:
-    from router.webhooks.worker import Webhooks, wants_webhook  # Only who posts pays for the HTTP client.
+    from router.webhooks.worker import Webhooks, wants_webhook
 
     settings = session.settings.webhook_settings()
     async with session.writing() as log:
@@ -205,6 +204,6 @@ async def _append_order(session: Session, scac: str, words: str, paused: bool, r
                 f"{party.scac} has no webhook_url: give it one in the parties' table and import that again"
             )
         now = now_milliseconds()
-        deed = Deed(now, machine_user(), "webhooks order", party.scac, words)
-        await log.append_atomic([order_output(WebhookOrder(party.scac, paused, replay_from, now)), deed_output(deed)])
+        deed = AuditEntry(now, machine_user(), "webhooks order", party.scac, words)
+        await log.append_atomic([order_output(WebhookOrder(party.scac, paused, replay_from, now)), audit_output(deed)])
         return party

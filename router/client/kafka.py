@@ -17,11 +17,11 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
+from router.clock import growing_pauses
 from router.errors import FatalLogError, LogError, TaskMoved, TaskRetry
 from router.log.kafka.ending import end_consumer
 from router.log.kafka.errors import step
 from router.log.kafka.settings import KafkaSettings, bootstrap_of
-from router.log.retry import growing_pauses
 
 COMMIT_SECONDS: Final = 1.0
 """In a backlog so often; as soon as nothing more is waiting, at once."""

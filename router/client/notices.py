@@ -16,7 +16,7 @@ from router.codec import encode_value
 from router.errors import DestinationMissing, FatalLogError, InputError, UsageError
 from router.log.interface import Output
 from router.log.url import KAFKA, SQLITE, open_log
-from router.model.registry import RESYNC, Party, Request
+from router.model.registry_values import RESYNC, Party, Request
 
 
 def notices(
@@ -122,7 +122,7 @@ class Notices:
             raise UsageError(f"{self._url!r} names no log: write kafka://host:port[,host:port] or sqlite:///file.db")
         if group is None:
             raise UsageError(f"on Kafka notices need a group: {self._party.group_prefix}desk, for one")
-        from router.client.kafka import KafkaSource  # Only who uses Kafka pays for loading its client.
+        from router.client.kafka import KafkaSource
         from router.log.kafka.settings import kafka_settings
 
         return KafkaSource(self._url, self._party.topic, group, kafka_settings(self._kafka))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
-from router.model.bill import bill_key
+from router.model.identifiers import bill_key
 
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -8,13 +8,13 @@ from router.console.access import Access
 from router.console.follower import Follower
 from router.console.index import Index
 from router.console.live import Hub
-from router.decide.ledger.rules import Rules
-from router.decide.recipients.audience import audience_of
-from router.decide.recipients.registry import Registry
-from router.decide.task.stored import decode_state
+from router.decide.audience import audience_of
+from router.decide.registry import Registry
+from router.decide.rules import Rules
 from router.desk.receipts import Unread
 from router.desk.views import BillView, NotFoundError, is_in_stopped_box
 from router.log.interface import Log
+from router.task.state_records import decode_state
 
 
 @dataclass

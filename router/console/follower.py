@@ -9,13 +9,13 @@ from typing import Final
 import structlog
 
 from router import topics
+from router.clock import growing_pauses
 from router.console.index import FOLLOWED, Index
 from router.console.live import Hub
-from router.decide.recipients.registry import Registry
+from router.decide.registry import Registry
 from router.errors import LogError
 from router.log.interface import Log, Record
-from router.log.retry import growing_pauses
-from router.model.registry import Outage
+from router.model.registry_values import Outage
 
 BATCH: Final = 2000
 """Records entered at once: readers of the index wait for no more than that."""

@@ -13,15 +13,15 @@ from typing import Any, Final, NamedTuple
 
 from router import codec, topics
 from router.console.index_file import IndexFile
-from router.decide.ledger.facts import Known
-from router.decide.ledger.rules import Rules
-from router.decide.ledger.state import BillState
-from router.decide.task.stored import decode_state
-from router.engine.audit import Deed
+from router.decide.bill_state import BillState
+from router.decide.cargo_facts import Cargo
+from router.decide.rules import Rules
+from router.engine.administration import AuditEntry
 from router.log.interface import Place, Record
 from router.log.sqlite.connection import transaction
-from router.model.bill import is_vessel_key
+from router.model.identifiers import is_vessel_key
 from router.model.inputs import DeadLetter
+from router.task.state_records import decode_state
 
 FOLLOWED: Final = (topics.BILLS, topics.TIMELINE, topics.WAITING, topics.DEAD_LETTERS, topics.AUDIT)
 
@@ -173,10 +173,10 @@ class Index(IndexFile):
         )
         return [_dead_letter(value) for (value,) in rows]
 
-    async def deeds(self) -> list[Deed]:
+    async def deeds(self) -> list[AuditEntry]:
         """What people did by hand, the latest first."""
         rows = await self._all(f"SELECT value FROM deeds ORDER BY place DESC LIMIT {MOST_FOUND}")
-        return [Deed(**codec.decode(value)[1]) for (value,) in rows]
+        return [AuditEntry(**codec.decode(value)[1]) for (value,) in rows]
 
     async def letter(self, letter_id: str) -> DeadLetter | None:
         rows = await self._all("SELECT value FROM letters WHERE id = ?", letter_id)
@@ -194,7 +194,7 @@ class Index(IndexFile):
         return await self._read(lambda connection: connection.execute(query, values).fetchall())
 
 
-def _words(bill: str, state: BillState, known: Known) -> Iterator[tuple[str, str]]:
+def _words(bill: str, state: BillState, known: Cargo) -> Iterator[tuple[str, str]]:
     """By what a bill is found, each with its kind; the bill itself by its key and by its number alone."""
     yield "bill", bill
     if not is_vessel_key(bill):

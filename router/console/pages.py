@@ -19,10 +19,10 @@ from router.console.index import MOST_FOUND, Found
 from router.console.live import Filter
 from router.console.page import desk_of, page
 from router.console.shown import bars, pieces
-from router.decide.recipients.registry import Registry
+from router.decide.registry import Registry
 from router.desk.receipts import sentence
 from router.desk.views import bill_fields, explain
-from router.model.registry import Sailing
+from router.model.registry_values import Sailing
 
 RECENT: Final = 50
 

@@ -16,7 +16,7 @@ from router.console.live import Hub
 from router.console.page import row_of
 from router.console.settings import ConsoleSettings
 from router.console.watching import keep_watching
-from router.decide.ledger.rules import Rules
+from router.decide.rules import Rules
 from router.http import serving
 from router.log.interface import Log
 from router.observe.server import status_app

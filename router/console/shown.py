@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from router.clock import MILLISECONDS
 from router.console.ports import zone_of_port
+from router.model.eastern import MILLISECONDS
 from router.model.inputs import DeadLetter
 from router.plain import readable
 

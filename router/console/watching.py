@@ -7,11 +7,12 @@ from typing import Final
 
 import structlog
 
-from router.clock import MILLISECONDS, now_milliseconds
+from router.clock import now_milliseconds
 from router.console.desk import Desk
 from router.console.figures import OUTAGE_KINDS, DeskFigures
 from router.desk.receipts import read_unread
 from router.errors import LogError
+from router.model.eastern import MILLISECONDS
 
 EVERY_SECONDS: Final = 15.0
 """A do-not-load is called unread after minutes; sooner, most are just being read."""

@@ -1,6 +1,6 @@
 """One bill, one record: `decide(state, record) -> Decision`. Pure: the state given is not changed.
 
-First the record is *entered* into a copy of the state; then `conclude` (router/decide/conclude.py) compares what
+First the record is *entered* into a copy of the state; then `conclude` (router/decide/consequences.py) compares what
 follows before and after and says who is told what.
 """
 
@@ -10,49 +10,42 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from router.clock import DAY, MINUTE, posted_minute
-from router.decide.conclude import Decision, conclude
-from router.decide.context import Context
+from router.decide.account import LedgerEvent
+from router.decide.bill_state import BillState
+from router.decide.cargo_facts import content_of, supersedes
+from router.decide.consequences import Decision, conclude
 from router.decide.dead_letters import still_to_come_id, still_to_come_letter, too_old_letter, unknown_code_letter
-from router.decide.keys import BillRecord, key_of
-from router.decide.ledger.account import Event
-from router.decide.ledger.entering import (
-    begin_from,
-    correct_resending,
-    enter_confirmed,
-    enter_event,
-    enter_unread,
-    enter_word,
+from router.decide.folding import begin_from, correct_resending, enter_confirmed, enter_event, enter_unread, enter_word
+from router.decide.identity import (
+    BillRecord,
+    content_hash,
+    event_key,
+    identity,
+    key_of,
+    keyed_id,
+    level_containers,
+    manual_id,
 )
-from router.decide.ledger.facts import content_of, supersedes
-from router.decide.ledger.identifiers import container_key, doubtful
-from router.decide.ledger.identity import content_hash, event_key, identity, keyed_id, level_containers, manual_id
-from router.decide.ledger.manual import ACTIONS, Word
-from router.decide.ledger.rules import Rules
-from router.decide.ledger.state import BillState
-from router.decide.ledger.status import Unread
 from router.decide.limits import MOST_HOLDS, MOST_SPLITS, MOST_WORDS, check
-from router.decide.notices.entered import Entered
-from router.decide.notices.notice import (
+from router.decide.manual_events import ACTIONS, RelayedEvent
+from router.decide.notices import (
     CATCH_UP,
     DISPOSITION,
     FILING,
     LINK,
     OPERATOR,
+    Entered,
     Subject,
     subject_of,
     subject_of_word,
 )
-from router.decide.paper import (
-    enter_handover,
-    enter_paper_bill,
-    enter_paper_match,
-    enter_taken_over,
-    reissue,
-)
+from router.decide.paper import enter_handover, enter_paper_bill, enter_paper_match, enter_taken_over, reissue
+from router.decide.registry import Context
+from router.decide.rules import Rules
+from router.decide.status import UnparsedEvent
 from router.errors import InputError
-from router.model.bill import is_vessel_key
-from router.model.facts import Handover, LinkFact, TakenOver
+from router.model.eastern import DAY, MINUTE, posted_minute
+from router.model.identifiers import container_key, doubtful, is_vessel_key
 from router.model.inputs import (
     Confirmation,
     DeadLetter,
@@ -63,7 +56,8 @@ from router.model.inputs import (
     PaperMatch,
     Snapshot,
 )
-from router.model.words import Flag
+from router.model.links import LinkFact, Refiling, RefilingAnswer
+from router.model.vocabulary import Flag
 
 MOST_AHEAD: Final = DAY
 """So long after it came an event can have been posted: clocks and their zones differ by less."""
@@ -117,7 +111,7 @@ def _enter_disposition(state: BillState, record: Disposition, context: Context) 
     else:
         containers = level_containers(record)
         container = containers[0] if len(containers) == 1 else None
-        unread = Unread(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container)
+        unread = UnparsedEvent(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container)
         enter_unread(state, unread, rules)
     return Entered(
         state,
@@ -139,8 +133,8 @@ def _enter_still_to_come(state: BillState, record: Disposition, letter: DeadLett
     return entered or Entered(state, FILING, repeated=True, letters=(letter,))
 
 
-def ledger_event(record: Disposition, event_id: str, posted: int) -> Event:
-    return Event(
+def ledger_event(record: Disposition, event_id: str, posted: int) -> LedgerEvent:
+    return LedgerEvent(
         event_id,
         record.disposition_code,
         posted,
@@ -183,7 +177,7 @@ def _enter_dead_letter(state: BillState, record: DeadLetter, context: Context) -
     if unread_id in state.unread:
         return None
     posted = posted_minute(record.received_at)
-    unread = Unread(unread_id, "UNREADABLE", record.disposition_code, posted)
+    unread = UnparsedEvent(unread_id, "UNREADABLE", record.disposition_code, posted)
     enter_unread(state, unread, context.rules)
     subject = Subject(unread_id, record.disposition_code, received_at=record.received_at)
     return Entered(state, DISPOSITION, subject=subject, letters=(record,))
@@ -223,7 +217,7 @@ def _enter_manual(state: BillState, record: ManualEvent, context: Context) -> En
     """Under an id of its own: whatever CBP sends electronically is another event, which may confirm this one."""
     if record.action not in ACTIONS:
         raise InputError(f"{record.action!r} is none of {', '.join(ACTIONS)}")
-    word = Word(manual_id(context.registry.secret, record), record)
+    word = RelayedEvent(manual_id(context.registry.secret, record), record)
     if word.id in state.words:
         return None
     if len(state.words) >= MOST_WORDS:
@@ -261,8 +255,8 @@ _ENTER: Final[dict[type[BillRecord], Callable[[BillState, Any, Context], Entered
     ManualEvent: _enter_manual,
     PaperBill: enter_paper_bill,
     PaperMatch: enter_paper_match,
-    Handover: enter_handover,
-    TakenOver: enter_taken_over,
+    Refiling: enter_handover,
+    RefilingAnswer: enter_taken_over,
 }
 
 

@@ -11,12 +11,11 @@ from hashlib import sha256
 from typing import Final
 
 from router import topics
-from router.clock import iso
-from router.decide.keys import BillRecord, key_of
-from router.decide.ledger.identity import content_hash
+from router.decide.identity import BillRecord, content_hash, key_of
 from router.errors import InputError
 from router.log.interface import Record
-from router.model.bill import is_vessel_key, split_bill_key
+from router.model.eastern import iso
+from router.model.identifiers import is_vessel_key, split_bill_key
 from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition
 
 KEYED_BY_BILL: Final = frozenset({topics.URGENT, topics.LINKS, topics.FILINGS, topics.DISPOSITIONS})

@@ -10,19 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final, cast
 
-from router.decide.keys import BillRecord
-from router.decide.ledger.facts import IN_DISPOSITION, IN_FILING, MOST_NAMED, Scalars
+from router.decide.cargo_facts import IN_DISPOSITION, IN_FILING, MOST_NAMED, Scalars
+from router.decide.identity import BillRecord
 from router.errors import InputError
-from router.model.bill import is_bill_key
-from router.model.inputs import (
-    Confirmation,
-    Disposition,
-    Filing,
-    ManualEvent,
-    PaperBill,
-    PaperMatch,
-    Snapshot,
-)
+from router.model.identifiers import is_bill_key
+from router.model.inputs import Confirmation, Disposition, Filing, ManualEvent, PaperBill, PaperMatch, Snapshot
 
 MOST_CHARACTERS: Final = 500
 """Of all identifiers of a bill's shipment together: they stand in every fact that the bill says of a box."""

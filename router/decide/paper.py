@@ -11,19 +11,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from router.decide.context import Context
-from router.decide.ledger.facts import content_of, supersedes
-from router.decide.ledger.identity import manual_id
-from router.decide.ledger.manual import Word
-from router.decide.ledger.offline import Offline, Paper
-from router.decide.ledger.state import BillState
+from router.decide.audience import Audience
+from router.decide.bill_state import BillState
+from router.decide.cargo_facts import content_of, supersedes
+from router.decide.identity import manual_id
 from router.decide.limits import MOST_WORDS
-from router.decide.notices.entered import Entered
-from router.decide.notices.notice import FILING, OPERATOR, REISSUE, subject_of_word
-from router.decide.recipients.audience import Audience
+from router.decide.manual_events import DowntimeRecord, Paper, RelayedEvent
+from router.decide.notices import FILING, OPERATOR, REISSUE, Entered, subject_of_word
+from router.decide.registry import Context
 from router.errors import InputError
-from router.model.facts import Handover, TakenOver
 from router.model.inputs import PaperBill, PaperMatch
+from router.model.links import Refiling, RefilingAnswer
 
 REISSUED: Final = "REISSUED"
 
@@ -32,7 +30,7 @@ def enter_paper_bill(state: BillState, record: PaperBill, context: Context) -> E
     """It counts as a filing. What was filed electronically is never taken for paper any more; a later record corrects
     an earlier one."""
     filing = record.filing._replace(received_at=record.received_at)
-    known, offline = state.facts.filing, state.offline or Offline({})
+    known, offline = state.facts.filing, state.offline or DowntimeRecord({})
     paper = Paper(record.delivered_at, record.form, record.by, record.ticket)
     if known is not None:
         same = paper == offline.paper and content_of(filing) == content_of(known)
@@ -61,7 +59,7 @@ def enter_paper_match(state: BillState, record: PaperMatch, context: Context) ->
     return Entered(state, REISSUE, flags=(REISSUED,))
 
 
-def handovers(before: BillState, state: BillState, covers: tuple[str, ...]) -> tuple[Handover, ...]:
+def handovers(before: BillState, state: BillState, covers: tuple[str, ...]) -> tuple[Refiling, ...]:
     """What a superseded bill has to hand over: everything when it is superseded, later what is said of it since."""
     offline = state.offline
     if offline is None or offline.paper is None or offline.paper.filed_as is None:
@@ -72,14 +70,14 @@ def handovers(before: BillState, state: BillState, covers: tuple[str, ...]) -> t
         return ()
     free = tuple(scac for scac, told in state.told.items() if told.deliverable)
     told = tuple(state.told)
-    return (Handover(offline.paper.filed_as, state.key, words, covers if told else (), told, free),)
+    return (Refiling(offline.paper.filed_as, state.key, words, covers if told else (), told, free),)
 
 
-def enter_handover(state: BillState, record: Handover, context: Context) -> Entered | None:
+def enter_handover(state: BillState, record: Refiling, context: Context) -> Entered | None:
     """Everyone is told the status now, once: who is told of this bill, and who was told under the old number. What is
     said under the old number after that comes as any word does."""
-    offline = state.offline or Offline({})
-    words = [Word(manual_id(context.registry.secret, said), said) for said in record.manual]
+    offline = state.offline or DowntimeRecord({})
+    words = [RelayedEvent(manual_id(context.registry.secret, said), said) for said in record.manual]
     words = [word for word in words if word.id not in offline.words]
     known = record.paper_bill in offline.replaces
     if known and not words:
@@ -94,12 +92,12 @@ def enter_handover(state: BillState, record: Handover, context: Context) -> Ente
     return Entered(state, REISSUE, flags=(REISSUED,), again=again, all_again=True, told_free=free, handover=record)
 
 
-def taken_over(handover: Handover, audience: Audience) -> TakenOver:
+def taken_over(handover: Refiling, audience: Audience) -> RefilingAnswer:
     groundless = tuple(scac for scac in handover.told if scac not in audience.members)
-    return TakenOver(handover.paper_bill, handover.bill, tuple(said.id for said in handover.manual), groundless)
+    return RefilingAnswer(handover.paper_bill, handover.bill, tuple(said.id for said in handover.manual), groundless)
 
 
-def enter_taken_over(state: BillState, record: TakenOver, context: Context) -> Entered | None:
+def enter_taken_over(state: BillState, record: RefilingAnswer, context: Context) -> Entered | None:
     """What was handed over stands there now, so here no longer."""
     if state.offline is None:
         return None

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from router import codec, topics
-from router.clock import MINUTE
 from router.demo.stage import Act, Scenario, Stage, moment
 from router.desk.outages import declare, end
 from router.desk.paper import match, propose_matches
 from router.feeds.by_hand import OutageForm, checked
 from router.log.interface import Output
+from router.model.eastern import MINUTE
 from router.model.inputs import LIFT, PLACE, Disposition, Filing, PaperBill
-from router.model.registry import RESYNC, Request
+from router.model.registry_values import RESYNC, Request
 
 BY: Final = "duty desk"
 SHIP: Final[dict[str, Any]] = {

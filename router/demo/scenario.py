@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from router import topics
-from router.clock import now_milliseconds, to_milliseconds
-from router.decide.ledger.rules import Rules
-from router.decide.task.outputs import registry_output
+from router.clock import now_milliseconds
+from router.decide.rules import Rules
 from router.demo.stage import FILES, MARK, PARTIES, PARTITIONS, WORK
-from router.engine.ingesting import chunks_of, take_in, take_in_filings
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.engine.administration import import_parties, import_sailings, prepare, tell_time
+from router.engine.intake import chunks_of, take_in, take_in_filings
 from router.engine.worker import Worker
 from router.errors import FatalLogError, UsageError
 from router.feeds.tables import read_filings, read_parties, read_sailings
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
-from router.model.registry import RegistryNote, party_topic
+from router.model.eastern import to_milliseconds
+from router.model.registry_values import RegistryNote, party_topic
 from router.plain import plain_value
+from router.task.outputs import registry_output
 
 
 class Step(NamedTuple):

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from router import topics
-from router.clock import to_milliseconds
 from router.decide.dead_letters import disposition_json
-from router.decide.ledger.rules import Rules
-from router.decide.task.outputs import registry_output
+from router.decide.rules import Rules
 from router.desk.manual import relay
-from router.engine.hearing import DEFAULT_FEED, Hearing
-from router.engine.ingesting import chunks_of, take_in, take_in_filings
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.engine.administration import import_parties, import_sailings, prepare, tell_time
+from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
+from router.engine.intake import chunks_of, take_in, take_in_filings
 from router.engine.worker import Worker, WorkSettings
 from router.feeds.by_hand import ManualForm, checked
 from router.feeds.tables import read_parties, read_sailings
 from router.log.interface import Log
+from router.model.eastern import to_milliseconds
 from router.model.inputs import Disposition, Filing, PaperBill
-from router.model.registry import RegistryNote, party_topic
+from router.model.registry_values import RegistryNote, party_topic
 from router.plain import plain_value
+from router.task.outputs import registry_output
 
 FILES: Final = Path(__file__).parent
 PARTIES: Final = ("NVXA", "NVXB", "SLTC", "HARX", "OCNX")
@@ -67,7 +67,7 @@ class Stage:
         self.now = moment(begins)
         self._work = work
         self._seen: dict[str, int] = {}
-        self._hearing = Hearing(log, DEFAULT_FEED, self.rules)
+        self._hearing = FeedActivityLog(log, DEFAULT_FEED, self.rules)
 
     async def set_up(self) -> None:
         """Topics, the demo's parties and its sailing."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from router import codec, topics
-from router.clock import DAY
 from router.log.interface import Log, Output
-from router.model.registry import Party
+from router.model.eastern import DAY
+from router.model.registry_values import Party
 
 ENDED_DAYS: Final = 7
 """So long an alarm that is over can be seen."""

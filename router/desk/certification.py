@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from router import codec
-from router.decide.task.certification import SAMPLE_PREFIX, story
 from router.desk.receipts import Receipt, read_receipts
-from router.engine.registrar import import_parties
+from router.engine.administration import import_parties
 from router.errors import UsageError
 from router.log.interface import Log
-from router.model.registry import Party
+from router.model.registry_values import Party
+from router.task.certification import SAMPLE_PREFIX, story
 
 
 class SampleRead(NamedTuple):

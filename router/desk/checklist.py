@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from router.clock import DAY, iso
-from router.decide.recipients.registry import Registry
+from router.decide.registry import Registry
 from router.desk.contacts import CALLS_THERE, contacts, latest_first
 from router.desk.outages import OutageView
 from router.desk.paper import ON_PAPER, PaperView, permission_words
-from router.model.registry import Outage, Sailing
+from router.model.eastern import DAY, iso
+from router.model.registry_values import Outage, Sailing
 
 SOURCE: Final = "CBP, 24-hour / Trade Act FAQ, vessel mode, revised 11 August 2008, section 27; in our own words"
 HELP_DESK: Final = "1-866-530-4172"

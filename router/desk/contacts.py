@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from router.decide.ledger.status import TWIN_PORTS
-from router.decide.recipients.registry import Registry
-from router.model.registry import Sailing
+from router.decide.registry import Registry
+from router.decide.status import TWIN_PORTS
+from router.model.registry_values import Sailing
 
 CALLS_THERE: Final = "CALLS_THERE"
 PORT_NOT_KNOWN: Final = "PORT_NOT_KNOWN"

@@ -6,18 +6,17 @@ import secrets
 from typing import NamedTuple
 
 from router.decide.bill import decide
-from router.decide.conclude import Decision
-from router.decide.context import Context
-from router.decide.ledger.codes import Effect
-from router.decide.ledger.rules import Rules
+from router.decide.codes import Effect
+from router.decide.consequences import Decision
+from router.decide.registry import Context
+from router.decide.rules import Rules
 from router.desk.views import NotFoundError, read_state
-from router.engine.audit import Deed, deed_output
-from router.engine.registrar import read_registry
+from router.engine.administration import AuditEntry, audit_output, read_registry
+from router.engine.intake import addressed
 from router.errors import UsageError
-from router.feeds.addressed import addressed
 from router.feeds.by_hand import ManualForm, check_moment, manual_event
 from router.log.interface import Log
-from router.model.bill import bill_key
+from router.model.identifiers import bill_key
 from router.model.inputs import LIFT, MANUAL_RELEASE_CODE, PLACE, RELEASE, ManualEvent
 
 ID_BYTES = 8
@@ -55,8 +54,8 @@ async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
     _check_code(form, rules)
     event = manual_event(form, secrets.token_hex(ID_BYTES), now)
     relayed = await _foreseen(log, rules, event)
-    deed = Deed(now, form.by, DEEDS[form.action], relayed.bill, _words(form))
-    await log.append_atomic([*addressed(event, lambda _: False), deed_output(deed)])
+    deed = AuditEntry(now, form.by, DEEDS[form.action], relayed.bill, _words(form))
+    await log.append_atomic([*addressed(event, lambda _: False), audit_output(deed)])
     return relayed
 
 

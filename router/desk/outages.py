@@ -6,16 +6,16 @@ import secrets
 from typing import Any, NamedTuple
 
 from router import topics
-from router.clock import iso
-from router.decide.recipients.registry_values import registry_value
-from router.decide.task.outputs import registry_output
 from router.desk.views import NotFoundError
-from router.engine.audit import Deed, deed_output
+from router.engine.administration import AuditEntry, audit_output
 from router.errors import InputError, UsageError
 from router.feeds.by_hand import OutageForm, check_moment
 from router.log.interface import Log, Record
-from router.model.registry import DECLARED, LateTally, Outage, RegistryValue
+from router.model.eastern import iso
+from router.model.registry_values import DECLARED, LateTally, Outage, RegistryValue
 from router.plain import plain
+from router.task.input_records import registry_value
+from router.task.outputs import registry_output
 
 ID_BYTES = 4
 
@@ -45,8 +45,8 @@ async def declare(log: Log, form: OutageForm, now: int) -> Outage:
         form.by,
         form.until,
     )
-    deed = Deed(now, form.by, "outage declare", outage.id, form.reason)
-    await log.append([registry_output(outage), deed_output(deed)])
+    deed = AuditEntry(now, form.by, "outage declare", outage.id, form.reason)
+    await log.append([registry_output(outage), audit_output(deed)])
     return outage
 
 
@@ -71,10 +71,10 @@ async def change(
     new = old._replace(reason=reason or old.reason, ticket=ticket or old.ticket, until=until or old.until)
     if new == old:
         raise UsageError(f"outage {old.id}: that changes nothing")
-    deed = Deed(
+    deed = AuditEntry(
         now, by, "outage change", old.id, "; ".join(filter(None, (reason, ticket, iso(until) if until else None)))
     )
-    await log.append([registry_output(new), deed_output(deed)])
+    await log.append([registry_output(new), audit_output(deed)])
     return new
 
 
@@ -85,7 +85,7 @@ async def end(log: Log, outage_id: str, by: str, at: int, now: int) -> Outage:
     if at < outage.began_at:
         raise UsageError(f"outage {outage.id} began at {iso(outage.began_at)}: it can't have ended before")
     ended = outage._replace(ended_at=at, ended_by=by)
-    await log.append([registry_output(ended), deed_output(Deed(now, by, "outage end", outage.id, iso(at)))])
+    await log.append([registry_output(ended), audit_output(AuditEntry(now, by, "outage end", outage.id, iso(at)))])
     return ended
 
 

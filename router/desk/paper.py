@@ -8,19 +8,18 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final, NamedTuple, Self
 
 from router import codec, topics
-from router.clock import DAY, MINUTE
 from router.codec import encode_value
-from router.decide.ledger.facts import Known
-from router.decide.ledger.identifiers import container_key
-from router.decide.ledger.rules import Rules
-from router.decide.ledger.state import BillState
-from router.decide.task.stored import decode_state
+from router.decide.bill_state import BillState
+from router.decide.cargo_facts import Cargo
+from router.decide.rules import Rules
 from router.desk.views import read_state
-from router.engine.audit import Deed, deed_output
+from router.engine.administration import AuditEntry, audit_output
 from router.errors import UsageError
 from router.log.interface import Log, Output
-from router.model.bill import split_bill_key
+from router.model.eastern import DAY, MINUTE
+from router.model.identifiers import container_key, split_bill_key
 from router.model.inputs import PaperMatch
+from router.task.state_records import decode_state
 
 ON_PAPER: Final = "ON_PAPER"
 FILED: Final = "FILED"
@@ -42,7 +41,7 @@ class PaperView(NamedTuple):
     ticket: str | None
     status: str
     do_not_load: bool
-    known: Known
+    known: Cargo
     quantity: int | None
 
 
@@ -104,8 +103,8 @@ async def match(log: Log, rules: Rules, paper: str, electronic: str, by: str, no
         raise UsageError(f"{paper} can't be filed as itself: its own filing is recognised without a word")
     scac, number = split_bill_key(paper)
     word = PaperMatch(scac, number, electronic, by, now)
-    deed = Deed(now, by, "paper match", paper, f"filed as {electronic}")
-    await log.append_atomic([Output(topics.FILINGS, paper.encode(), encode_value(word)), deed_output(deed)])
+    deed = AuditEntry(now, by, "paper match", paper, f"filed as {electronic}")
+    await log.append_atomic([Output(topics.FILINGS, paper.encode(), encode_value(word)), audit_output(deed)])
     return word
 
 
@@ -169,7 +168,7 @@ def _compare(paper_key: str, paper: _Cargo, other_key: str, other: _Cargo) -> Pr
     return Proposal(paper_key, other_key, agrees, differs) if alike else None
 
 
-def _traces(cargo: Iterable[Known]) -> re.Pattern[bytes] | None:
+def _traces(cargo: Iterable[Cargo]) -> re.Pattern[bytes] | None:
     """What the bytes of every candidate hold: a container's number, or the ship's."""
     words = set()
     for known in cargo:

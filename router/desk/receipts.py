@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router import codec
-from router.clock import CLOCKS_DIFFER, DAY, MINUTE
-from router.decide.notices.notice import HOLD, NO_LONGER_NOTIFIED
-from router.decide.recipients.registry import Registry
-from router.decide.task.certification import SAMPLE_PREFIX
+from router.decide.notices import HOLD, NO_LONGER_NOTIFIED
+from router.decide.registry import Registry
 from router.desk.webhooks import WebhookState, read_webhooks
 from router.log.interface import Log, Record
-from router.model.registry import Party
+from router.model.eastern import CLOCKS_DIFFER, DAY, MINUTE
+from router.model.registry_values import Party
+from router.task.certification import SAMPLE_PREFIX
 
 DO_NOT_LOAD: Final = "UNREAD_DO_NOT_LOAD"
 HELD: Final = "UNREAD_HOLD"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 
-from router.decide.task.outputs import registry_output
 from router.desk.views import find_party
-from router.engine.audit import Deed, deed_output
+from router.engine.administration import AuditEntry, audit_output
 from router.errors import UsageError
 from router.log.interface import Log
-from router.model.registry import RESYNC, Request
+from router.model.registry_values import RESYNC, Request
+from router.task.outputs import registry_output
 
 ID_BYTES = 8
 
@@ -20,5 +20,5 @@ async def ask_resync(log: Log, scac: str, by: str, now: int) -> Request:
     if party.status != "live":
         raise UsageError(f"party {party.scac} is {party.status}: it is told nothing, so there is nothing to send again")
     request = Request(secrets.token_hex(ID_BYTES), RESYNC, party.scac, by, now)
-    await log.append([registry_output(request), deed_output(Deed(now, by, "resync", party.scac))])
+    await log.append([registry_output(request), audit_output(AuditEntry(now, by, "resync", party.scac))])
     return request

@@ -8,20 +8,19 @@ from typing import NamedTuple
 from router import topics
 from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.decide.ledger.identity import keyed_id
-from router.decide.ledger.rules import Rules
-from router.decide.ledger.status import MANUAL_HOLD
-from router.decide.task.outputs import letter_output
+from router.decide.identity import keyed_id
+from router.decide.rules import Rules
+from router.decide.status import MANUAL_HOLD
 from router.desk.views import NotFoundError, read_dead_letter, read_dead_letters, read_state
-from router.engine.audit import Deed, deed_output
-from router.engine.registrar import read_registry
+from router.engine.administration import AuditEntry, audit_output, read_registry
+from router.engine.intake import addressed
 from router.errors import UsageError
-from router.feeds.addressed import addressed
 from router.feeds.recognise import read_dead_letter as read_again
 from router.feeds.recognise import read_events
 from router.log.interface import Log, Output
-from router.model.bill import bill_key, split_bill_key
+from router.model.identifiers import bill_key, split_bill_key
 from router.model.inputs import Confirmation, DeadLetter, Disposition
+from router.task.outputs import letter_output
 
 RETRIED = "RETRIED"
 CONFIRMED = "CONFIRMED"
@@ -64,8 +63,8 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
     letters = await _letters_of(log, covers)
     outputs = [Output(topics.DISPOSITIONS, key.encode(), encode_value(word))]
     outputs += [letter_output(letter._replace(settled=CONFIRMED)) for letter in letters]
-    deed = Deed(word.received_at, by, "bill confirm", key, f"{reason} (covers {len(covers)} events)")
-    await log.append_atomic([*outputs, deed_output(deed)])
+    deed = AuditEntry(word.received_at, by, "bill confirm", key, f"{reason} (covers {len(covers)} events)")
+    await log.append_atomic([*outputs, audit_output(deed)])
     ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
     disputed = tuple(event for event in contradictions if event in covers)
     return Confirmed(covers, after.doubts, ended, tuple(letter.id for letter in letters), disputed)
@@ -100,8 +99,8 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     if problem is None:
         outputs = [output for event in events for output in addressed(event, lambda event: _urgent(event, rules))]
         detail = "as it was" if corrected is None else f"corrected, {len(corrected)} bytes"
-        deed = Deed(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
-        await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED)), deed_output(deed)])
+        deed = AuditEntry(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
+        await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED)), audit_output(deed)])
     return Retried(letter, len(events), problem)
 
 
@@ -113,8 +112,8 @@ async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None
     if letter.scac is not None and letter.bill_of_lading is not None:
         key = bill_key(letter.scac, letter.bill_of_lading)
         raise UsageError(f"the dead letter {letter.id[:12]} stops a bill: `snp-router bill confirm {key}` settles both")
-    deed = Deed(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
-    await log.append_atomic([letter_output(letter._replace(settled=DISMISSED)), deed_output(deed)])
+    deed = AuditEntry(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
+    await log.append_atomic([letter_output(letter._replace(settled=DISMISSED)), audit_output(deed)])
 
 
 def _urgent(event: Disposition, rules: Rules) -> bool:

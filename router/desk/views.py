@@ -6,24 +6,24 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from router import codec, topics
-from router.clock import from_posted, iso
-from router.decide.ledger.facts import Known
-from router.decide.ledger.identity import notice_id
-from router.decide.ledger.rules import Rules
-from router.decide.ledger.state import BillState, Told
-from router.decide.ledger.status import Assessment
-from router.decide.notices.notice import hold_fields
-from router.decide.recipients.audience import Audience, Member, audience_of, grounds_of, ties_of
-from router.decide.recipients.registry import Registry
-from router.decide.task.stored import decode_state
-from router.engine.progress import unrouted
-from router.engine.registrar import read_registry
+from router.decide.audience import Audience, Recipient, audience_key, audience_of, grounds_of
+from router.decide.bill_state import BillState, LastNotice
+from router.decide.cargo_facts import Cargo
+from router.decide.identity import notice_id
+from router.decide.notices import hold_fields
+from router.decide.registry import Registry
+from router.decide.rules import Rules
+from router.decide.status import Assessment
+from router.engine.administration import read_registry
+from router.engine.backlog import unrouted
 from router.errors import UsageError
 from router.log.interface import Log
-from router.model.bill import SCAC_WIDTH, bill_key, split_bill_key
+from router.model.eastern import from_posted, iso
+from router.model.identifiers import SCAC_WIDTH, bill_key, split_bill_key
 from router.model.inputs import DeadLetter
-from router.model.registry import Party
+from router.model.registry_values import Party
 from router.plain import plain
+from router.task.state_records import decode_state
 
 
 class NotFoundError(UsageError):
@@ -35,7 +35,7 @@ class BillView(NamedTuple):
 
     key: str
     state: BillState
-    known: Known
+    known: Cargo
     after: Assessment
     registry: Registry
     audience: Audience
@@ -118,7 +118,7 @@ def bill_fields(view: BillView) -> dict[str, Any]:
     )
 
 
-def status_fields(after: Assessment, known: Known) -> dict[str, Any]:
+def status_fields(after: Assessment, known: Cargo) -> dict[str, Any]:
     """The status group of a notice; holds that an operator may confirm have an `id`."""
     datum = {
         "status": after.status,
@@ -138,7 +138,7 @@ def status_fields(after: Assessment, known: Known) -> dict[str, Any]:
     return fields
 
 
-def told_fields(scac: str, told: Told, last: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def told_fields(scac: str, told: LastNotice, last: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     """A party that was told, and the last it heard: of `last_tellings`."""
     at, last_id = last.get(scac, (None, None))
     return {
@@ -205,7 +205,7 @@ def explain(view: BillView) -> list[Explained]:
     """Who was told first, then who was considered and is not, each in the order of the rules."""
     rules: dict[str, list[str]] = {scac: [] for scac in view.state.told}
     in_box = is_in_stopped_box(view.state)
-    ties = ties_of(view.key, view.known, in_box)
+    ties = audience_key(view.key, view.known, in_box)
     for ground in grounds_of(ties, view.audience.sailing, view.registry):
         rules.setdefault(ground.scac, []).append(ground.rule)
     last = last_tellings(view)
@@ -221,7 +221,7 @@ def _explained(view: BillView, scac: str, rules: tuple[str, ...], last: Mapping[
     return Explained(scac, False, roles, rules, _why_not(member), None)
 
 
-def _why_not(member: Member | None) -> str:
+def _why_not(member: Recipient | None) -> str:
     if member is None:
         return "no ground to tell it"
     if member.why_not is not None:

@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from router.log.retry import growing_pauses
+from router.clock import growing_pauses
 
 SLOT: Final = "SNP_WORKER_SLOT"
 """Environment variable that tells a worker its slot, 0 to N-1."""

@@ -1,4 +1,7 @@
-"""The router's loop: for each task restore, poll, decide, commit."""
+"""Transactions whose commit failed without saying whether it happened: the position that is restored tells.
+
+The router's loop: for each task restore, poll, decide, commit.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,60 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from router import codec, topics
 from router.clock import now_milliseconds
-from router.decide.ledger.rules import Rules
-from router.decide.task.outputs import registry_output
-from router.decide.task.shard import Shard
-from router.engine.doubt import Doubts, position_in
-from router.engine.duties import Duties, DutySettings, on_duty
-from router.engine.progress import Idle, unrouted
-from router.engine.turns import FIRST, NOTHING, Portion, Taken, Turns
+from router.decide.rules import Rules
+from router.engine.backlog import Idle, unrouted
+from router.engine.scheduling import FIRST, NOTHING, PolledBatch, Portion, Turns
+from router.engine.task_zero import TaskZero, TaskZeroSettings, leading
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
-from router.log.interface import Log, Output, Task
-from router.model.registry import RegistryNote
-from router.model.words import Tally
+from router.log.interface import Log, Output, Record, Task
+from router.model.registry_values import RegistryNote
+from router.model.vocabulary import Tally
 from router.observe.health import RESTORING, ROUTING, Health
 from router.observe.metrics import COMMITTED, DESTINATION_MISSING, MOVED, RETRIED, Metrics
+from router.task.outputs import registry_output
+from router.task.shard import Shard
+
+
+class UncertainCommit(NamedTuple):
+    position: bytes
+    """As the transaction wrote it, if it was made. No other of the task's writes the same."""
+    tally: Tally
+
+
+class UncertainCommits:
+    """Of each task the last transaction in doubt. Only for counting what was done: what to do next, the restored state
+    and position say."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, UncertainCommit] = {}
+
+    def enter(self, task: int, outputs: Iterable[Output], tally: Tally) -> None:
+        position = position_in(outputs, task)
+        if position is not None:
+            self._of[task] = UncertainCommit(position, tally)
+
+    def settle(self, task: int, position: bytes | None) -> Tally:
+        """What the transaction in doubt did, if `position`, the one restored, is its own; else nothing. Where another
+        process had the task meanwhile and went on, that can't be told any more: then it isn't counted."""
+        doubt = self._of.pop(task, None)
+        return doubt.tally if doubt is not None and doubt.position == position else Tally()
+
+
+def position_in(records: Iterable[Output | Record], task: int) -> bytes | None:
+    """A task's position, as it lies in the last of these records that holds it."""
+    key = topics.POSITION_KEY + str(task).encode()
+    found = [record.value for record in records if record.key == key]
+    return found[-1] if found else None
+
 
 EVENTS: Final = frozenset({topics.URGENT, topics.DISPOSITIONS})
 
@@ -60,7 +95,7 @@ class WorkSettings:
     a transaction costs the same for one record as for hundreds."""
     idle_seconds: float = 0.2
     """With `until_idle`: nothing new for so long, in any task, is idle."""
-    duties: DutySettings = field(default_factory=DutySettings)
+    duties: TaskZeroSettings = field(default_factory=TaskZeroSettings)
     """Of task 0."""
 
 
@@ -95,7 +130,7 @@ class Worker:
         self._rules = rules
         self._settings = settings or WorkSettings()
         self._idle = Idle() if until_idle else None
-        self._doubts = Doubts()
+        self._doubts = UncertainCommits()
         self._clock = clock or now_milliseconds
         self._turns = Turns()
 
@@ -112,7 +147,7 @@ class Worker:
             self.totals.bills[task.partition] = shard.bill_count
             if self._idle:
                 self._idle.enter(task.partition)
-            async with on_duty(self._log, shard, self._settings.duties, self._clock, task.partition) as duties:
+            async with leading(self._log, shard, self._settings.duties, self._clock, task.partition) as duties:
                 await self._keep_routing(task, shard, duties)
         except TaskMoved:
             self.metrics.transaction(MOVED)
@@ -127,7 +162,7 @@ class Worker:
             self.health.let_go(task.partition)
             self.metrics.let_go(task.partition, topics.INPUTS)
 
-    async def _keep_routing(self, task: Task, shard: Shard, duties: Duties | None) -> None:
+    async def _keep_routing(self, task: Task, shard: Shard, duties: TaskZero | None) -> None:
         taken = NOTHING
         while True:
             self.health.at(task.partition, ROUTING)
@@ -148,7 +183,7 @@ class Worker:
             self.metrics.bills(task.partition, shard.bill_count)
 
     @asynccontextmanager
-    async def _portion(self, task: Task, shard: Shard, last: Taken) -> AsyncIterator[Taken]:
+    async def _portion(self, task: Task, shard: Shard, last: PolledBatch) -> AsyncIterator[PolledBatch]:
         """A small one at once, a large one in turn. Who is behind takes a small one too where something urgent waits:
         after each large one, and now and then while the others have their turns. It reads before its turn, which is for
         deciding alone, and again only where something urgent came meanwhile."""
@@ -203,17 +238,17 @@ class Worker:
         _log.info("task_restored", task=task.partition, bills=shard.bill_count, seconds=round(seconds, 3))
         return shard
 
-    async def _poll(self, task: Task, shard: Shard, portion: Portion) -> Taken:
+    async def _poll(self, task: Task, shard: Shard, portion: Portion) -> PolledBatch:
         most = portion.records
         records = await task.poll(shard.position, most, portion.seconds)
         if portion.seconds and 0 < len(records) < most and all(record.topic == topics.INDEX for record in records):
             behind = {record.topic: record.offset + 1 for record in records}
             gather = self._settings.index_gather_seconds
             records += await task.poll({**shard.position, **behind}, most - len(records), gather)
-        return Taken(records, portion, time.perf_counter())
+        return PolledBatch(records, portion, time.perf_counter())
 
     async def _commit(
-        self, task: Task, shard: Shard, taken: Taken, duties: Duties | None, outputs: list[Output]
+        self, task: Task, shard: Shard, taken: PolledBatch, duties: TaskZero | None, outputs: list[Output]
     ) -> Tally:
         """Commit; where a destination is missing, decide again with that knowledge. What was done, by kinds."""
         while True:
@@ -246,7 +281,7 @@ class Worker:
             )
             return done
 
-    async def _decide(self, task: Task, shard: Shard, taken: Taken, duties: Duties | None) -> list[Output]:
+    async def _decide(self, task: Task, shard: Shard, taken: PolledBatch, duties: TaskZero | None) -> list[Output]:
         """In slices, so that commits under way and heartbeats get their turn.
 
         No bill is walked while there may be more of the registry: after a restart parties and sailings may be missing

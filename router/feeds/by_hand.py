@@ -16,11 +16,11 @@ from pydantic import (
     model_validator,
 )
 
-from router.clock import CLOCKS_DIFFER, DAY
 from router.errors import InputError, UsageError
 from router.feeds import forms
 from router.feeds.rows import Note, read_rows
 from router.feeds.tables import FilingForm, filing_of
+from router.model.eastern import CLOCKS_DIFFER, DAY
 from router.model.inputs import PLACE, ManualEvent, PaperBill
 
 LONGEST_AGO: Final = 60 * DAY

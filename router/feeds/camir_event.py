@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from router.decide.ledger.identifiers import container_clean
 from router.errors import InputError
 from router.feeds.camir_layout import LAYOUT, field
 from router.feeds.evidence import Bill
@@ -31,6 +30,7 @@ from router.feeds.fields import (
     with_century,
 )
 from router.feeds.surroundings import Details, Surroundings
+from router.model.identifiers import container_clean
 from router.model.inputs import Disposition
 
 _CACHE = 8_192

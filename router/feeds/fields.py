@@ -13,10 +13,9 @@ from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
-from router.clock import LATEST, to_milliseconds
-from router.decide.ledger.identifiers import container_key
 from router.errors import InputError
-from router.model.bill import SCAC_WIDTH, bill_key
+from router.model.eastern import LATEST, to_milliseconds
+from router.model.identifiers import SCAC_WIDTH, bill_key, container_key
 
 _CACHE: Final = 8_192
 _CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160)))

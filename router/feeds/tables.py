@@ -7,14 +7,14 @@ from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
-from router.clock import CLOCKS_DIFFER
-from router.decide.ledger.identifiers import container_clean, imo_ok
-from router.decide.recipients.registry_values import MOST_LINES
 from router.errors import InputError
 from router.feeds import forms
 from router.feeds.rows import Note, Row, read_rows
+from router.model.eastern import CLOCKS_DIFFER
+from router.model.identifiers import container_clean, imo_ok
 from router.model.inputs import Filing, Snapshot, SnapshotHold
-from router.model.registry import Line, LineRole, Party, Sailing, Scope
+from router.model.registry_values import Line, LineRole, Party, Sailing, Scope
+from router.task.input_records import MOST_LINES
 
 BILL_TYPE_WORDS: Final = frozenset({"regular", "master", "house", "empty"})
 HOLD_PARTS: Final = 4

@@ -15,25 +15,8 @@ from router.feeds.evidence import LOOP_SIZE, NO_BILL, Bill, Evidence
 from router.feeds.fields import moment_or_none, with_century
 from router.feeds.surroundings import Surroundings
 from router.feeds.x12_envelope import GROUP, INTERCHANGE, LEVELS, TRANSACTION, Envelopes
-from router.feeds.x12_event import (
-    Envelope,
-    bill_event,
-    port_firms,
-    readable_bill,
-    surroundings,
-    vessel_event,
-)
-from router.feeds.x12_segments import (
-    BLANKS,
-    ENCODING,
-    Cut,
-    Delimiters,
-    Segments,
-    Skipped,
-    Start,
-    Token,
-    read_segments,
-)
+from router.feeds.x12_event import Envelope, bill_event, port_firms, readable_bill, surroundings, vessel_event
+from router.feeds.x12_segments import BLANKS, ENCODING, Cut, Delimiters, Segments, Skipped, Start, Token, read_segments
 from router.model.inputs import DeadLetter, Disposition
 
 FORMAT: Final = "x12"

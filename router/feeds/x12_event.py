@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from router.decide.ledger.identifiers import container_clean
 from router.errors import InputError
 from router.feeds.evidence import Bill
 from router.feeds.fields import (
@@ -29,7 +28,7 @@ from router.feeds.fields import (
     upper,
 )
 from router.feeds.surroundings import Details, Surroundings
-from router.model.bill import bill_key
+from router.model.identifiers import bill_key, container_clean
 from router.model.inputs import Disposition
 
 SEGMENT_LIMIT: Final = 2_000

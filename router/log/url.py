@@ -29,7 +29,7 @@ async def open_log(url: str, settings: Mapping[str, object] | None = None) -> As
         async with open_sqlite_log(url.removeprefix(SQLITE), _checked(SqliteSettings, settings)) as sqlite_log:
             yield sqlite_log
     elif url.startswith(KAFKA) and len(url) > len(KAFKA):
-        from router.log.kafka import KafkaSettings, open_kafka_log  # Only who uses Kafka pays for loading its client.
+        from router.log.kafka import KafkaSettings, open_kafka_log
 
         async with open_kafka_log(url, _checked(KafkaSettings, settings)) as kafka_log:
             yield kafka_log

@@ -15,9 +15,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from router.clock import MILLISECONDS
 from router.codec import NOTICE_KINDS
-from router.model.words import Counted
+from router.model.eastern import MILLISECONDS
+from router.model.vocabulary import Counted
 
 LATENCY_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
 """From a quiet hour's milliseconds to a day's backlog. Seconds."""

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Final
 
 from router import topics
-from router.decide.task.shard import Shard
 from router.errors import LogError
 from router.log.interface import Log
 from router.observe.metrics import Metrics
+from router.task.shard import Shard
 
 EVERY_SECONDS: Final = 15.0
 

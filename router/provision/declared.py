@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from router import topics
-from router.model.registry import Party
+from router.model.registry_values import Party
 from router.provision.rights import Entity, Quota, Right, user_principal
 from router.provision.settings import PARTY_USERS, ProvisionSettings
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from router.model.registry import Party
+from router.model.registry_values import Party
 from router.provision.declared import OURS, OWN_TRANSACTIONS, ROUTER_GROUP, Declared
 from router.provision.rights import ALLOW, WILDCARD, Entity, Found, Quota, Right
 from router.provision.settings import PARTY_USERS, ProvisionSettings

@@ -10,14 +10,20 @@ import structlog
 
 from router.clock import now_milliseconds
 from router.desk.views import NotFoundError
-from router.engine.audit import Deed, deed_output, machine_user
-from router.engine.registrar import import_parties, read_registry, wanted_topics
+from router.engine.administration import (
+    AuditEntry,
+    audit_output,
+    import_parties,
+    machine_user,
+    read_registry,
+    wanted_topics,
+)
 from router.errors import UsageError
 from router.log.interface import Finding, Log
 from router.log.kafka import KafkaSettings
 from router.log.kafka.settings import bootstrap_of
 from router.log.url import KAFKA, open_log
-from router.model.registry import Party
+from router.model.registry_values import Party
 from router.provision.admin import AccessAdmin
 from router.provision.declared import WITH_ACCESS, declare
 from router.provision.passwords import Handover, new_password
@@ -132,7 +138,7 @@ class Provisioning:
 
     async def _note(self, action: str, subject: str, detail: str) -> None:
         _log.info(action.replace(" ", "_"), subject=subject, detail=detail)
-        await self._log.append([deed_output(Deed(now_milliseconds(), machine_user(), action, subject, detail))])
+        await self._log.append([audit_output(AuditEntry(now_milliseconds(), machine_user(), action, subject, detail))])
 
     async def _party(self, scac: str) -> Party:
         party = (await read_registry(self._log)).party(scac.upper())

@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from router import codec
+from router.clock import growing_pauses
 from router.errors import FatalLogError, RegistryError, UsageError
-from router.log.retry import growing_pauses
 from router.schema_registry.published import Published, published
 from router.schema_registry.settings import RegistrySettings
 

@@ -10,11 +10,12 @@ from typing import Final
 import structlog
 
 from router import codec
-from router.clock import MILLISECONDS, iso, now_milliseconds
+from router.clock import now_milliseconds
 from router.desk.webhooks import WebhookOrder, WebhookState
 from router.errors import UsageError
 from router.log.interface import Log, Record
-from router.model.registry import Party
+from router.model.eastern import MILLISECONDS, iso
+from router.model.registry_values import Party
 from router.plain import json_line, plain_value
 from router.webhooks.inbox import Inbox
 from router.webhooks.lanes import Lanes, Pending

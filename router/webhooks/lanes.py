@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from router.clock import DAY, MILLISECONDS
 from router.desk.webhooks import Refusal, WebhookState
 from router.log.interface import Record
+from router.model.eastern import DAY, MILLISECONDS
 from router.webhooks.sender import DELIVERED, DOWN, GONE, Outcome
 from router.webhooks.settings import WebhookSettings
 

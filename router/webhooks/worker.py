@@ -16,14 +16,14 @@ import structlog
 
 from router import codec, topics
 from router.clock import now_milliseconds
-from router.decide.recipients.registry import Registry
+from router.decide.registry import Registry
 from router.desk.alerts import Alert, alert_for, settle_alerts
 from router.desk.receipts import whom_to_call
 from router.desk.webhooks import Known, WebhookOrder, WebhookState, state_output
-from router.engine.registrar import read_registry
+from router.engine.administration import read_registry
 from router.errors import LogError
 from router.log.interface import Log, Record, Task
-from router.model.registry import Party
+from router.model.registry_values import Party
 from router.webhooks.delivery import Delivery
 from router.webhooks.secrets import Secrets
 from router.webhooks.sender import Sender, open_sender

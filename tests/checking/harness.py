@@ -13,17 +13,17 @@ from random import Random
 from typing import Any, Final
 
 from router import codec, topics
-from router.clock import MINUTE
 from router.codec import FedValue, encode_value
-from router.decide.keys import key_of
-from router.decide.ledger.rules import Rules
-from router.decide.ledger.state import BillState
-from router.decide.task.certification import SAMPLE_PREFIX
-from router.decide.task.shard import Shard
-from router.feeds.addressed import addressed
+from router.decide.bill_state import BillState
+from router.decide.identity import key_of
+from router.decide.rules import Rules
+from router.engine.intake import addressed
 from router.log.interface import Output, Record, partition_of
+from router.model.eastern import MINUTE
 from router.model.inputs import DeadLetter, Disposition, ManualEvent
-from router.model.registry import Party, RegistryNote, RegistryValue, Sailing, registry_key
+from router.model.registry_values import Party, RegistryNote, RegistryValue, Sailing, registry_key
+from router.task.certification import SAMPLE_PREFIX
+from router.task.shard import Shard
 
 SECRET: Final = "00" * 32
 ENDLESS: Final = 100_000

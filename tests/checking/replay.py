@@ -13,20 +13,18 @@ from typing import Any, NamedTuple
 
 from router import codec
 from router.decide.bill import decide
-from router.decide.context import Context
+from router.decide.bill_state import BillState
 from router.decide.dead_letters import foreign_letter, undecidable_letter
-from router.decide.keys import BillRecord
-from router.decide.ledger.identity import notice_id
-from router.decide.ledger.rules import Rules
-from router.decide.ledger.state import BillState
-from router.decide.recipients.outages import RECOVERED, Outages, announcements, entered, still_watched
-from router.decide.recipients.registry import Registry
+from router.decide.identity import BillRecord, notice_id
+from router.decide.outages import RECOVERED, Outages, announcements, with_outage, without_recovered
+from router.decide.registry import Context, Registry
+from router.decide.rules import Rules
 from router.errors import InputError
 from router.log.interface import Record
-from router.model.bill import concerns_a_bill, is_vessel_key
-from router.model.facts import TakenOver
+from router.model.identifiers import concerns_a_bill, is_vessel_key
 from router.model.inputs import Confirmation
-from router.model.registry import Outage, RegistryNote, party_topic
+from router.model.links import RefilingAnswer
+from router.model.registry_values import Outage, RegistryNote, party_topic
 
 FORGOTTEN = "FORGOTTEN"
 
@@ -126,9 +124,9 @@ def _announcements_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
         value = codec.decode_value(entry.fields["input"])
         after = outages
         if isinstance(value, Outage):
-            after = entered(outages, value, 0)
+            after = with_outage(outages, value, 0)
         elif isinstance(value, RegistryNote):
-            after = still_watched(outages, value.at, rules)
+            after = without_recovered(outages, value.at, rules)
         said = [announcement.state for announcement in announcements(outages, after)]
         if said != [entry.fields["status"]]:
             yield f"{entry}: it announces {entry.fields['status']}, decided anew {said}"
@@ -156,7 +154,7 @@ def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
             except Exception as error:  # noqa: BLE001 - as the router does: what raises must stop its bill
                 decision = decide(state, undecidable_letter(record, error), context)
             state = decision.state
-            if decision.entered is None and isinstance(record, TakenOver):
+            if decision.entered is None and isinstance(record, RefilingAnswer):
                 pass  # all it did was to bid somebody farewell, and the replay knows nobody
             elif decision.entered is None:
                 yield f"{entry}: decided anew, its input changes nothing"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from router.clock import MINUTE, to_milliseconds
+from router.model.eastern import MINUTE, to_milliseconds
 from router.model.inputs import DeadLetter, Disposition, Filing
-from router.model.registry import Line, Party, Sailing
+from router.model.registry_values import Line, Party, Sailing
 
 START: Final = to_milliseconds(datetime(2026, 7, 14, 8, 0))
 """Minute 0 of a test: 14 July 2026, 8:00 Eastern."""

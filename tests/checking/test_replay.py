@@ -10,7 +10,7 @@ import pytest
 from router import codec, topics
 from router.log.interface import Record
 from router.model.inputs import Confirmation, ManualEvent, PaperBill, PaperMatch
-from router.model.registry import Outage, Request
+from router.model.registry_values import Outage, Request
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check
 from tests.checking.samples import (

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from router.console.page import rendered
-from router.decide.task.outputs import registry_output
 from router.harmless import harmless
 from router.log.interface import Output
 from router.log.url import open_log
-from router.model.registry import Line, Party, Sailing
+from router.model.registry_values import Line, Party, Sailing
+from router.task.outputs import registry_output
 from tests.cli.conftest import Command
 
 SCRIPTS = "Łódź Ωmega Волга 上海航运 東京 한진 שלום النقل تهران‌بار नौवहन 🚢"

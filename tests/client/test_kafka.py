@@ -20,7 +20,7 @@ from router.codec import decode_value
 from router.errors import FatalLogError, InputError, UsageError
 from router.log.interface import Output
 from router.log.kafka import KafkaLog, open_kafka_log
-from router.model.registry import RESYNC, Request
+from router.model.registry_values import RESYNC, Request
 from router.topics import TopicSpec
 from tests.client.samples import PARTY, TOPIC, outputs
 from tests.kafka.broker import Cluster

@@ -13,7 +13,7 @@ from router.codec import decode_value
 from router.errors import UsageError
 from router.log.interface import Log
 from router.log.url import open_log
-from router.model.registry import RESYNC, Request
+from router.model.registry_values import RESYNC, Request
 from router.topics import TopicSpec
 from tests.client.samples import PARTY, TOPIC, outputs
 

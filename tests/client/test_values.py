@@ -11,9 +11,9 @@ import pytest
 from router.client import Change, Hold, Release, StandingHold
 from router.client.decoding import NoticeDecoder
 from router.client.values import KINDS
-from router.clock import iso
 from router.codec import NOTICE_KINDS, header, raw_schema
 from router.errors import InputError, UsageError
+from router.model.eastern import iso
 from router.plain import plain
 from tests.client.samples import notices, outputs
 

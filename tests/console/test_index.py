@@ -9,7 +9,7 @@ import pytest
 
 from router import topics
 from router.console.index import FOLLOWED, Index
-from router.decide.ledger.rules import Rules
+from router.decide.rules import Rules
 from router.log.interface import Record
 from router.log.url import open_log
 

@@ -13,8 +13,8 @@ from router.console import live
 from router.console.access import VIEWER, Users
 from router.console.serve import serve_console
 from router.console.settings import AccessSettings, ConsoleSettings
-from router.decide.ledger.rules import Rules
-from router.engine.registrar import prepare
+from router.decide.rules import Rules
+from router.engine.administration import prepare
 from router.log.url import open_log
 
 PASSWORD = "correct horse battery"

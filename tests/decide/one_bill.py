@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from router.decide.account import Account
 from router.decide.bill import decide
-from router.decide.conclude import Decision
-from router.decide.context import Context
-from router.decide.keys import BillRecord
-from router.decide.ledger.account import Account
-from router.decide.ledger.rules import Rules
-from router.decide.ledger.state import BillState
-from router.decide.ledger.status import Assessment
-from router.decide.recipients.registry import Registry
+from router.decide.bill_state import BillState
+from router.decide.consequences import Decision
+from router.decide.identity import BillRecord
+from router.decide.registry import Context, Registry
+from router.decide.rules import Rules
+from router.decide.status import Assessment
 from router.model.inputs import Confirmation
-from router.model.registry import Party, RegistryNote, Sailing
+from router.model.registry_values import Party, RegistryNote, Sailing
 from tests.checking.samples import HOUSE, PARTIES, START, sailing
 
 DEFAULT_RULES = Rules()

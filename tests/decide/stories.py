@@ -9,19 +9,10 @@ from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 
-from router.clock import DAY, MINUTE, to_milliseconds
-from router.decide.ledger.codes import Effect, load_codes
-from router.model.inputs import (
-    LIFT,
-    PLACE,
-    RELEASE,
-    Disposition,
-    Filing,
-    ManualEvent,
-    PaperBill,
-    PaperMatch,
-)
-from router.model.registry import Line, Outage, Party, RegistryNote, Request, Sailing, Scope, party_topic
+from router.decide.codes import Effect, load_codes
+from router.model.eastern import DAY, MINUTE, to_milliseconds
+from router.model.inputs import LIFT, PLACE, RELEASE, Disposition, Filing, ManualEvent, PaperBill, PaperMatch
+from router.model.registry_values import Line, Outage, Party, RegistryNote, Request, Sailing, Scope, party_topic
 from tests.checking.harness import Fed, Harness, Registered
 from tests.checking.samples import ABOARD, BOX, HOUSE, IMO, MASTER, OTHER_BOX, OTHER_HOUSE, START, at, dead_letter
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router import topics
-from router.decide.ledger.status import ON_FILE, RELEASED
-from router.decide.recipients.audience import ALWAYS, audience_of
+from router.decide.audience import ALWAYS, audience_of
+from router.decide.status import ON_FILE, RELEASED
 from router.log.interface import Output
 from router.model.inputs import DeadLetter, Disposition
 from tests.checking.harness import Harness, decoded

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router import topics
-from router.clock import DAY, MINUTE, to_milliseconds
-from router.decide.recipients.registry import MOST_ELAPSED, Registry
+from router.decide.registry import MOST_ELAPSED, Registry
 from router.feeds.canonical import read_jsonl
+from router.model.eastern import DAY, MINUTE, to_milliseconds
 from router.model.inputs import Disposition
-from router.model.registry import LateTally, Outage, RegistryNote
+from router.model.registry_values import LateTally, Outage, RegistryNote
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check
 from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, dead_letter, event, filing, sailing
-from tests.decide.ledger.test_manual import said
 from tests.decide.one_bill import OneBill
+from tests.decide.test_manual_events import said
 
 YEAR = 366 * DAY
 

@@ -8,9 +8,8 @@ import pytest
 
 from router import topics
 from router.codec import encode_value
-from router.decide.ledger.applying import MOST_LOTS
-from router.decide.ledger.facts import MOST_NAMED
-from router.decide.ledger.status import MOST_BOXES
+from router.decide.account import MOST_LOTS
+from router.decide.cargo_facts import MOST_NAMED
 from router.decide.limits import (
     LONGEST_CONTAINER,
     LONGEST_NAME,
@@ -23,10 +22,11 @@ from router.decide.limits import (
     MOST_SPLITS,
     MOST_WORDS,
 )
-from router.decide.task.brought import LARGEST_LETTER
-from router.decide.task.stored import encode_state
+from router.decide.status import MOST_BOXES
 from router.model.inputs import HEAD_SIZE, Confirmation, ManualEvent, Snapshot, SnapshotHold
-from router.model.registry import Party
+from router.model.registry_values import Party
+from router.task.input_records import LARGEST_LETTER
+from router.task.state_records import encode_state
 from tests.checking.harness import Harness
 from tests.checking.samples import ABOARD, HOUSE, OTHER_HOUSE, PARTIES, START, at, event, filing, on_container, sailing
 from tests.decide.one_bill import OneBill

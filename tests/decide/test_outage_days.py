@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router import topics
-from router.clock import DAY, MINUTE
-from router.decide.ledger.codes import Effect
-from router.decide.ledger.identity import event_key, identity
-from router.decide.ledger.state import BillState
+from router.decide.bill_state import BillState
+from router.decide.codes import Effect
+from router.decide.identity import event_key, identity
+from router.model.eastern import DAY, MINUTE
 from router.model.inputs import PLACE, RELEASE, Disposition, ManualEvent
-from router.model.registry import LateTally, Outage, Party, RegistryNote, Request
+from router.model.registry_values import LateTally, Outage, Party, RegistryNote, Request
 from tests.checking.harness import Harness
 from tests.checking.replay import check, describe
 from tests.checking.samples import START, at, sailing

@@ -8,7 +8,7 @@ import pytest
 
 from router import topics
 from router.model.inputs import Filing, ManualEvent, PaperBill, PaperMatch
-from router.model.registry import Party
+from router.model.registry_values import Party
 from tests.checking.harness import Harness
 from tests.checking.replay import check
 from tests.checking.samples import BOX, HOUSE, OTHER_HOUSE, PARTIES, START, at, event, filing, sailing

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from router import topics
-from router.clock import DAY
 from router.desk.alerts import Alert, alert_for, read_alerts, settle_alerts
-from router.engine.registrar import prepare
+from router.engine.administration import prepare
 from router.log.interface import Log
 from router.log.url import open_log
-from router.model.registry import Party
+from router.model.eastern import DAY
+from router.model.registry_values import Party
 
 NOW = 1_784_030_400_000
 

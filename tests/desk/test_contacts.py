@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from router.decide.recipients.registry import Registry
+from router.decide.registry import Registry
 from router.desk.contacts import CALLS_THERE, NO_SAILING, PORT_NOT_KNOWN, contacts
-from router.model.registry import Line, Party, Sailing
+from router.model.registry_values import Line, Party, Sailing
 
 
 def aboard(sailing_id: str, arrival: str | None, ports: tuple[str, ...], *scacs: str) -> Sailing:

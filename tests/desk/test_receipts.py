@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from router import topics
-from router.clock import DAY, MINUTE
 from router.desk.receipts import DO_NOT_LOAD, HELD, NOT_DELIVERABLE, Receipt, Unread, sentence, whom_to_call
+from router.model.eastern import DAY, MINUTE
 from router.model.inputs import Confirmation
-from router.model.registry import Party
+from router.model.registry_values import Party
 from tests.checking.harness import Harness
 from tests.checking.samples import HOUSE, PARTIES, START, event, filing, sailing
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from router import codec, topics
-from router.clock import iso
-from router.decide.ledger.rules import Rules
+from router.decide.rules import Rules
 from router.demo.scenario import FILES, play, set_up
 from router.desk.settling import confirm, retry
 from router.desk.views import (
@@ -24,11 +23,12 @@ from router.desk.views import (
     read_state,
     unrouted,
 )
-from router.engine.ingesting import take_in
+from router.engine.intake import take_in
 from router.engine.worker import Worker, WorkSettings
 from router.errors import UsageError
 from router.log.interface import Log
 from router.log.url import open_log
+from router.model.eastern import iso
 from router.model.inputs import DeadLetter
 from router.plain import plain, plain_value
 

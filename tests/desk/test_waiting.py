@@ -6,7 +6,7 @@ from pathlib import Path
 
 from router import codec, topics
 from router.desk.waiting import read_waiting
-from router.engine.registrar import prepare
+from router.engine.administration import prepare
 from router.log.interface import Output
 from router.log.url import open_log
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from router import topics
-from router.decide.ledger.rules import Rules
-from router.decide.task.stored import decode_state
+from router.decide.rules import Rules
 from router.log.interface import Record
 from router.log.url import open_log
+from router.task.state_records import decode_state
 from tests.checking.replay import check, describe
 
 CODES = ("55", "69", "6H", "6I", "1C", "1H", "1I", "1C", "ZZ", "4A", "1A", "1B", "7H", "7I", "1J")

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from router import topics
-from router.decide.ledger.rules import Rules
+from router.decide.rules import Rules
 from router.demo.scenario import FILES
-from router.engine import ingesting
-from router.engine.hearing import Hearing
-from router.engine.ingesting import Intake, chunks_of, files_in, take_in, take_in_watched
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.engine import intake
+from router.engine.administration import import_parties, import_sailings, prepare, tell_time
+from router.engine.feed_activity import FeedActivityLog
+from router.engine.intake import Intake, chunks_of, files_in, take_in, take_in_watched
 from router.engine.worker import Worker
 from router.feeds.tables import read_parties, read_sailings
 from router.feeds.watch import WatchedFolder
@@ -77,7 +77,7 @@ async def test_a_router_goes_on_when_there_is_room_again(log: SqliteLog, capsys:
 async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
     log: SqliteLog, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingesting, "RETRY_PAUSES", (0.01, 0.05))
+    monkeypatch.setattr(intake, "RETRY_PAUSES", (0.01, 0.05))
     lines = "".join(
         f'{{"scac": "NVXA", "bill_of_lading": "B{n}", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}}\n'
         for n in range(3000)
@@ -91,7 +91,9 @@ async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
 
     folder = WatchedFolder(tmp_path / "inbox", settle_seconds=0.01)
     async with full(log):
-        watching = asyncio.create_task(take_in_watched(log, folder, RULES.codes, told, Hearing(log, "cbp", RULES)))
+        watching = asyncio.create_task(
+            take_in_watched(log, folder, RULES.codes, told, FeedActivityLog(log, "cbp", RULES))
+        )
         await said(capsys, "feeding_in_waits")
     async with asyncio.timeout(30):
         while not moved:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from router import codec, topics
-from router.decide.ledger.rules import Rules
-from router.engine import turns, worker
-from router.engine.registrar import prepare, tell_time
+from router.decide.rules import Rules
+from router.engine import scheduling, worker
+from router.engine.administration import prepare, tell_time
 from router.engine.worker import Worker, WorkSettings
 from router.log.interface import Log, Output, Record, partition_of
 from router.log.url import open_log
@@ -83,7 +83,7 @@ async def routed(log: Log, until: Callable[[Record], bool]) -> list[Record]:
 async def test_what_is_urgent_does_not_wait_for_the_rest_of_a_large_transaction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look_seconds: float, transactions: int
 ) -> None:
-    monkeypatch.setattr(turns, "LOOK_SECONDS", look_seconds)
+    monkeypatch.setattr(scheduling, "LOOK_SECONDS", look_seconds)
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         await prepare(log, 1)
         await tell_time(log)

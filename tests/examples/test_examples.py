@@ -24,11 +24,11 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from router import client
 from router.client import Notices
-from router.clock import iso, to_milliseconds
 from router.codec import decode_value, raw_schema
 from router.errors import FatalLogError
 from router.log.kafka import open_kafka_log
-from router.model.registry import RESYNC, Request
+from router.model.eastern import iso, to_milliseconds
+from router.model.registry_values import RESYNC, Request
 from router.plain import plain
 from tests.cli.conftest import COMMAND, Command, environment
 from tests.client.samples import PARTY, notices, outputs

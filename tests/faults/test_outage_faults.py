@@ -14,12 +14,12 @@ import pytest
 from router import codec, topics
 from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.decide.task.outputs import registry_output
+from router.engine.intake import addressed
 from router.engine.worker import Worker
-from router.feeds.addressed import addressed
 from router.log.interface import Output
 from router.model.inputs import PLACE, Filing, ManualEvent, PaperBill, PaperMatch
-from router.model.registry import RESYNC, Request, party_topic
+from router.model.registry_values import RESYNC, Request, party_topic
+from router.task.outputs import registry_output
 from tests.checking.replay import describe
 from tests.faults.scene import Scene, scene
 from tests.faults.test_faults import GROUP, SESSION_SECONDS

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from router import codec, topics
-from router.decide.ledger.identity import event_key
-from router.decide.ledger.rules import Rules
-from router.engine.registrar import import_parties, import_sailings, prepare, tell_time
+from router.decide.identity import event_key
+from router.decide.rules import Rules
+from router.engine.administration import import_parties, import_sailings, prepare, tell_time
+from router.engine.intake import addressed
 from router.engine.worker import Worker
 from router.errors import LogError
-from router.feeds.addressed import addressed
 from router.log.interface import Log, Record
 from router.model.inputs import Disposition
-from router.model.registry import Line, Party, Sailing
+from router.model.registry_values import Line, Party, Sailing
 from tests.checking.replay import check
 
 PARTITIONS = 4

@@ -12,10 +12,10 @@ import fastavro
 import pytest
 
 from router.avro import encode_long
-from router.clock import iso
 from router.feeds.canonical import read_avro, read_jsonl
 from router.feeds.evidence import PIECE_LIMIT
 from router.feeds.recognise import read_dead_letter
+from router.model.eastern import iso
 from router.model.inputs import DeadLetter, Disposition
 from tests.feeds.samples import RECEIVED_AT
 

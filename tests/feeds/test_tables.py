@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from router.clock import iso
-from router.decide.recipients.registry_values import MOST_ALIASES, MOST_LINES
 from router.errors import InputError
 from router.feeds.canonical import Form
 from router.feeds.evidence import blocks
@@ -23,8 +21,10 @@ from router.feeds.tables import (
     read_parties,
     read_sailings,
 )
+from router.model.eastern import iso
 from router.model.inputs import Disposition, Filing, Snapshot, SnapshotHold
-from router.model.registry import Line, Party, Sailing
+from router.model.registry_values import Line, Party, Sailing
+from router.task.input_records import MOST_ALIASES, MOST_LINES
 from tests.feeds.samples import RECEIVED_AT
 
 PARTIES = b"""scac,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group

@@ -10,11 +10,11 @@ from itertools import islice
 import pytest
 import x12 as oracle
 
-from router.clock import iso
 from router.codec import encode_value
 from router.feeds.evidence import BLOCK_SIZE, PIECE_LIMIT
 from router.feeds.recognise import read_dead_letter
 from router.feeds.x12 import read_x12
+from router.model.eastern import iso
 from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition
 from tests.feeds import samples
 from tests.feeds.samples import RECEIVED_AT, one_line

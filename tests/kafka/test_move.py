@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from router import topics
-from router.decide.ledger.rules import Rules
-from router.decide.task.stored import decode_state
+from router.decide.rules import Rules
 from router.log.interface import Output, Record
 from router.log.url import open_log
-from router.model.registry import party_topic
+from router.model.registry_values import party_topic
+from router.task.state_records import decode_state
 from tests.kafka.fixtures import wipe
 
 pytestmark = pytest.mark.kafka

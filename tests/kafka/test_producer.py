@@ -10,12 +10,13 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from router.clock import DAY, now_milliseconds
+from router.clock import now_milliseconds
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Output
 from router.log.kafka import KafkaLog
 from router.log.kafka.producer import TransactionalProducer
 from router.log.kafka.refused import RefusedTopics
+from router.model.eastern import DAY
 from router.topics import TopicSpec
 from tests.kafka.fixtures import QUICK, KafkaLogs
 from tests.log.contract import PARTY, everything, outputs, values

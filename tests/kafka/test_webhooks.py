@@ -12,7 +12,7 @@ from aiohttp import web
 from confluent_kafka.admin import AclOperation, ResourceType
 
 from router.desk.alerts import read_alerts
-from router.engine.registrar import prepare
+from router.engine.administration import prepare
 from router.log.kafka import open_kafka_log
 from router.provision.declared import webhook_rights
 from router.topics import topic_specs

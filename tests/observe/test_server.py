@@ -14,9 +14,9 @@ from urllib.request import urlopen
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from router.decide.ledger.rules import Rules
+from router.decide.rules import Rules
 from router.demo.scenario import FILES, set_up
-from router.engine.ingesting import take_in
+from router.engine.intake import take_in
 from router.engine.worker import Worker
 from router.errors import UsageError
 from router.http import serving

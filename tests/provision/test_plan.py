@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.model.registry import Party
+from router.model.registry_values import Party
 from router.provision.declared import declare, party_rights
 from router.provision.plan import Plan, compare, of_party, undeclared_topics
 from router.provision.rights import Entity, Found, Right

@@ -11,9 +11,9 @@ from typing import Any
 from router import codec
 from router.clock import now_milliseconds
 from router.desk.webhooks import WebhookOrder, WebhookState, order_output, read_webhooks
-from router.engine.registrar import import_parties
+from router.engine.administration import import_parties
 from router.log.interface import Log, Output
-from router.model.registry import Party
+from router.model.registry_values import Party
 from router.webhooks.secrets import add_secret
 from router.webhooks.worker import Webhooks
 from tests.webhooks.endpoint import Endpoint, quick

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from router.clock import DAY
 from router.desk.webhooks import WebhookState
 from router.log.interface import Record
+from router.model.eastern import DAY
 from router.webhooks.lanes import WINDOW, Lanes, Pending
 from router.webhooks.sender import DELIVERED, DOWN, GONE, REFUSED, Outcome
 from router.webhooks.settings import WebhookSettings

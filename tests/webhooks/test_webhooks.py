@@ -16,9 +16,9 @@ from aiohttp import web
 
 from router.desk.alerts import read_alerts
 from router.desk.receipts import read_receipts
-from router.engine.registrar import prepare, read_registry
+from router.engine.administration import prepare, read_registry
 from router.log.url import open_log
-from router.model.registry import Party
+from router.model.registry_values import Party
 from router.plain import plain_value
 from router.webhooks.secrets import add_secret, finish_rotation
 from router.webhooks.settings import WebhookSettings

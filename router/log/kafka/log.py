@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from aiokafka import TopicPartition
 
+from router.clock import growing_pauses
 from router.errors import FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
 from router.log.kafka.appender import Appender
@@ -22,7 +23,6 @@ from router.log.kafka.settings import KafkaSettings, bootstrap_of, kafka_setting
 from router.log.kafka.task import KafkaTask
 from router.log.kafka.topics import TopicAdmin
 from router.log.kafka.work import Worker
-from router.log.retry import growing_pauses
 from router.topics import REGISTRY, TopicSpec
 
 ATOMIC_TOPICS = frozenset({REGISTRY})

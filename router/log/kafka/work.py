@@ -10,12 +10,12 @@ from typing import Any
 
 import structlog
 
+from router.clock import growing_pauses
 from router.errors import LogError, TaskMoved, TaskRetry
 from router.log.interface import Task
 from router.log.kafka.group import GroupMember
 from router.log.kafka.settings import KafkaSettings
 from router.log.kafka.task import KafkaTask
-from router.log.retry import growing_pauses
 
 _SHOW_SECONDS = 5.0
 _RAN_WELL_SECONDS = 30.0

@@ -13,9 +13,9 @@ from typing import Final
 import structlog
 
 from router import topics as names
+from router.clock import growing_pauses
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
-from router.log.retry import growing_pauses
 from router.log.sqlite import store
 from router.log.sqlite.connection import Connection, SqliteSettings, transaction
 from router.log.sqlite.file import prepare

@@ -14,10 +14,11 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from router.clock import DAY, now_milliseconds
+from router.clock import now_milliseconds
 from router.errors import DestinationMissing
 from router.log.interface import Headers, Output, Record, partition_of
 from router.log.sqlite.errors import DamagedError
+from router.model.eastern import DAY
 from router.topics import TopicSpec
 
 OFFSET_BITS: Final = 40

@@ -16,15 +16,7 @@ from router.log.sqlite import lease as leases
 from router.log.sqlite.connection import Connection, transaction
 from router.log.sqlite.errors import DamagedError
 from router.log.sqlite.lease import Lease
-from router.log.sqlite.store import (
-    Catalogue,
-    Span,
-    end_offsets,
-    ends_of,
-    latest_id,
-    read,
-    write,
-)
+from router.log.sqlite.store import Catalogue, Span, end_offsets, ends_of, latest_id, read, write
 from router.log.sqlite.watch import Watch
 from router.log.sqlite.whole import refuse_losses
 

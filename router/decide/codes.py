@@ -1,0 +1,164 @@
+"""CBP's disposition codes as data: what each does to a bill. The table is `disposition_codes.csv`, with its version.
+
+Letters in a code carry no meaning (4H, 5H, MI and I3 break every pattern), so nothing here looks inside one.
+Source of the rows: CBP CAMIR V19, appendix D (March 2025); the `provenance` column says where a row is weaker.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from importlib import resources
+from pathlib import Path
+from typing import Final, NamedTuple, cast, get_args
+
+from router.errors import UsageError
+from router.model.vocabulary import Authority
+
+COLUMNS = (
+    "code",
+    "meaning",
+    "agency",
+    "effect",
+    "do_not_load",
+    "pair",
+    "cancels",
+    "authority",
+    "at_destination",
+    "closes",
+    "level",
+    "provenance",
+)
+
+
+class Effect(StrEnum):
+    PLACE = "PLACE"
+    LIFT = "LIFT"
+    BLOCK = "BLOCK"
+    RELEASE = "RELEASE"
+    MOVE = "MOVE"
+    REVOKE = "REVOKE"
+    SNP_START = "SNP_START"
+    CHANGE = "CHANGE"
+    INFO = "INFO"
+    ALERT = "ALERT"
+    VESSEL = "VESSEL"
+
+
+OTHER_HALF: Final = {Effect.PLACE: Effect.LIFT, Effect.LIFT: Effect.PLACE}
+"""A hold and its removal name each other."""
+
+
+class Code(NamedTuple):
+    code: str
+    meaning: str
+    agency: str
+    effect: Effect
+    do_not_load: bool
+    pair: frozenset[str]
+    """Of a placement: what lifts it. Of a removal: what it lifts. Of a block (and of 4A): what ends it."""
+    cancels: frozenset[str]
+    """Of a take-back: the releases, authorities and blocks it takes back."""
+    authority: Authority | None
+    """What it allows short of delivery, as notices name it in `authorises`."""
+    at_destination: bool
+    """A hold at the in-bond destination: it doesn't stop the move there from the port of discharge (rule of 1J)."""
+    closes: str | None
+    """`yes`: the bill is closed by it (exported, archived). `undo`: no longer."""
+    provenance: str
+
+
+class CodeTable:
+    """All codes of one version. Immutable after making."""
+
+    def __init__(self, version: str, codes: Iterable[Code]) -> None:
+        self.version = version
+        self.codes = {code.code: code for code in codes}
+        self.get = self.codes.get
+        self.ends: dict[str, frozenset[str]] = {}
+        """Code to the blocks that it ends."""
+        for block in self.codes.values():
+            if block.effect in (Effect.BLOCK, Effect.REVOKE):
+                for end in block.pair:
+                    self.ends[end] = self.ends.get(end, frozenset()) | {block.code}
+
+    def is_urgent(self, code: str, reversal: bool = False) -> bool:
+        """Whether an event places, blocks or takes back, or may (unknown): it goes ahead of a backlog.
+
+        Releases and removals never do, so no release of a bill can pass a hold of it that was fed in before.
+        """
+        known = self.get(code)
+        if known is None or known.effect in (Effect.PLACE, Effect.BLOCK, Effect.REVOKE):
+            return True
+        return reversal and known.effect in (Effect.RELEASE, Effect.MOVE, Effect.LIFT)
+
+
+def load_codes(extra: Path | None = None) -> CodeTable:
+    """The bundled table; rows of `extra`, a CSV of the same columns, are added to it or replace rows of it.
+
+    Raises UsageError naming file and row, or the codes that contradict each other.
+    """
+    bundled = resources.files("router.decide").joinpath("disposition_codes.csv").read_text("utf-8").splitlines()
+    version = bundled[0].removeprefix("# version: ").split(" ", 1)[0]
+    codes = {code.code: code for code in _read(bundled[1:], "disposition_codes.csv")}
+    if extra is not None:
+        try:
+            lines = extra.read_text("utf-8").splitlines()
+            codes |= {code.code: code for code in _read(lines, str(extra))}
+        except (OSError, ValueError, csv.Error) as error:
+            raise UsageError(f"the disposition codes in {extra} can't be read: {error}") from error
+        version = f"{version}+{extra.name}"
+    if wrong := list(_contradictions(codes)):
+        raise UsageError(f"{extra or 'disposition_codes.csv'} and the bundled codes together: {'; '.join(wrong)}")
+    return CodeTable(version, codes.values())
+
+
+def _contradictions(codes: Mapping[str, Code]) -> Iterator[str]:
+    """What would stay silent until cargo is at stake: a removal that lifts nothing, a release that is never taken
+    back."""
+    revoked = frozenset[str]().union(*(code.cancels for code in codes.values() if code.effect is Effect.REVOKE))
+    for code in codes.values():
+        for named in sorted((code.pair | code.cancels) - codes.keys()):
+            yield f"{code.code} names {named}, which is not there"
+        if code.effect in OTHER_HALF:
+            other = OTHER_HALF[code.effect]
+            mutual = [codes[name] for name in code.pair if name in codes and code.code in codes[name].pair]
+            if len(mutual) < len(code.pair) or not mutual or any(one.effect is not other for one in mutual):
+                yield f"{code.code} ({code.effect}) and a {other} have to name each other in the column pair"
+        elif (code.effect is Effect.RELEASE or code.authority) and code.code not in revoked:
+            yield f"{code.code} ({code.effect}) is in the column cancels of no {Effect.REVOKE}: nothing takes it back"
+
+
+def _read(lines: Iterable[str], name: str) -> list[Code]:
+    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
+    missing = [column for column in COLUMNS[:4] if column not in (rows.fieldnames or ())]
+    if missing:
+        raise UsageError(f"{name}: column {', '.join(missing)} is missing; it needs {', '.join(COLUMNS)}")
+    return [_code(row, f"{name}, code {row['code']!r}") for row in rows]
+
+
+def _code(row: dict[str, str | None], place: str) -> Code:
+    try:
+        effect = Effect(row["effect"] or "")
+    except ValueError as error:
+        raise UsageError(f"{place}: effect {row['effect']!r} is none of {', '.join(Effect)}") from error
+    return Code(
+        code=(row["code"] or "").upper(),
+        meaning=row["meaning"] or "",
+        agency=row["agency"] or "",
+        effect=effect,
+        do_not_load=row.get("do_not_load") == "yes",
+        pair=frozenset((row.get("pair") or "").split()),
+        cancels=frozenset((row.get("cancels") or "").split()),
+        authority=_authority(row.get("authority"), place),
+        at_destination=row.get("at_destination") == "yes",
+        closes=row.get("closes") or None,
+        provenance=row.get("provenance") or "",
+    )
+
+
+def _authority(word: str | None, place: str) -> Authority | None:
+    if word and word not in get_args(Authority):
+        raise UsageError(f"{place}: authority {word!r} is none of {', '.join(get_args(Authority))}")
+    return cast("Authority", word) if word else None

@@ -1,1 +1,0 @@
-"""What the cargo's status is: a bill's events, holds and releases, and what follows from them."""

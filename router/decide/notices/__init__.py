@@ -1,1 +1,0 @@
-"""What each of them is told, in which kind of notice."""

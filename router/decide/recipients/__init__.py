@@ -1,1 +1,0 @@
-"""Who must know: parties, sailings, and who of them is told of a bill."""

@@ -1,0 +1,204 @@
+"""Who is told of a bill, by which rule, and what each may see."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from router.decide import audience as audience_module
+from router.decide.audience import Audience, Disclosure, audience_key, audience_of, grounds_of
+from router.decide.cargo_facts import Cargo
+from router.decide.registry import Registry, same_name
+from router.engine.administration import claims
+from router.model.registry_values import Line, Party, RegistryNote, Sailing
+from tests.checking.samples import ABOARD, HOUSE, IMO, MASTER, sailing
+from tests.decide.one_bill import registry_of
+
+LOADED = Cargo(**ABOARD)
+
+
+def audience(
+    known: Cargo = LOADED, bill: str = HOUSE, in_box: bool = False, registry: Registry | None = None
+) -> Audience:
+    return audience_of(bill, known, in_box, registry or registry_of())
+
+
+def grants(operator: str = "own", charterer: str = "own") -> Registry:
+    lines = (Line("OCNX", "operator", "026E", operator), Line("THRD", "charterer", "T26", charterer))
+    return registry_of(sailing(lines=lines))
+
+
+def test_rule_1_the_filer() -> None:
+    member = audience(Cargo()).members["NVXA"]
+    assert (member.roles, member.view, member.when) == (("FILER",), Disclosure.FULL, "all")
+
+
+def test_rule_2_each_second_notify_party_however_many() -> None:
+    found = audience(Cargo(snps=("OCNX", "2:SLTC", "SCAC:THRD"))).members
+    assert {scac for scac, member in found.items() if "SNP" in member.roles} == {"OCNX", "SLTC", "THRD"}
+
+
+def test_rule_2_an_id_that_is_no_scac_is_shown_and_not_told() -> None:
+    known = Cargo(snps=("17:270412345",))
+    assert "17:270412345" not in audience(known).members
+    assert [ground.when for ground in grounds_of(audience_key(HOUSE, known, False), None, registry_of())] == [
+        "all",
+        "never",
+    ]
+
+
+def test_rule_3_who_issued_the_master_bill_and_who_manifests_it() -> None:
+    found = audience(Cargo(master_bill=MASTER, carrier_scac="SLTC")).members
+    for scac in ("OCNX", "SLTC"):
+        assert (found[scac].roles, found[scac].view) == (("MASTER_CARRIER",), Disclosure.CARRIER)
+
+
+def test_rule_4_the_operator_for_every_bill_of_a_charterer() -> None:
+    charterers = LOADED._replace(carrier_scac="THRD", voyage_number="T26")
+    member = audience(charterers, registry=grants()).members["OCNX"]
+    assert (member.roles, member.view, member.when) == (("OPERATOR",), Disclosure.AGREEMENT, "all")
+
+
+@pytest.mark.parametrize("scope", ["do-not-load", "holds", "all"])
+def test_rule_4_beyond_that_each_line_by_its_grant(scope: str) -> None:
+    member = audience(registry=grants(charterer=scope)).members["THRD"]
+    assert (member.roles, member.view, member.when) == (("CHARTERER",), Disclosure.AGREEMENT, scope)
+
+
+def test_rule_4_granted_its_own_bills_a_charterer_hears_of_those_only() -> None:
+    assert "THRD" not in audience(registry=grants()).members
+    for own in (LOADED._replace(snps=("THRD",)), LOADED._replace(carrier_scac="THRD", voyage_number="T26")):
+        assert audience(own, registry=grants()).members["THRD"].when == "all"
+    assert audience(bill="THRDB1", registry=grants()).members["THRD"].when == "all"
+
+
+def test_rule_5_in_a_stopped_box_the_bills_parties_are_co_loaders_too() -> None:
+    found = audience(LOADED._replace(snps=("SLTC",)), in_box=True).members
+    assert "CO_LOADER" in found["NVXA"].roles
+    assert "CO_LOADER" in found["SLTC"].roles
+    assert "CO_LOADER" not in found["OCNX"].roles
+
+
+def test_one_party_has_all_its_roles_and_sees_the_most() -> None:
+    member = audience(LOADED._replace(snps=("OCNX",), master_bill=MASTER)).members["OCNX"]
+    assert (member.roles, member.view) == (("SNP", "OPERATOR", "MASTER_CARRIER"), Disclosure.FULL)
+
+
+def test_an_alias_is_its_party() -> None:
+    given_up = (Party(scac, status="external") for scac in ("NVXA", "SLTC"))
+    registry = registry_of(*given_up, Party("GRUP", aliases=("NVXA", "SLTC")))
+    found = audience(Cargo(snps=("SLTC",)), registry=registry).members
+    assert found["GRUP"].roles == ("FILER", "SNP")
+    assert "NVXA" not in found
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(4))])
+def test_nobody_takes_another_partys_scac_by_an_alias_whichever_was_registered_first(order: tuple[int, ...]) -> None:
+    """The import refuses it; another program's record may say it."""
+    parties = (
+        Party("NVXA"),
+        Party("EVIL", aliases=("NVXA", "BOTH", "FREE")),
+        Party("OTHR", aliases=("BOTH",)),
+        Party("OTHR", aliases=("NVXA", "BOTH")),
+    )
+    registry = registry_of(*(parties[place] for place in order))
+    assert [*audience(Cargo(snps=("FREE",)), registry=registry).members] == ["NVXA", "EVIL"]
+    assert audience(Cargo(snps=("BOTH",)), registry=registry).members["BOTH"].why_not == "PARTY_UNKNOWN"
+    assert "BOTH already stands for the party" in " ".join(claims(registry.parties.values(), ()))
+    registry.apply(Party("EVIL"))
+    assert registry.party_scac("BOTH") == "OTHR"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_scac_of_an_external_party_may_stand_for_another_whichever_was_registered_first(order: int) -> None:
+    registry = registry_of(*[Party("BIGX", aliases=("NVXA",)), Party("NVXA", status="external")][::order])
+    assert [*audience(Cargo(), registry=registry).members] == ["BIGX"]
+    registry.apply(Party("BIGX"))
+    assert audience(Cargo(), registry=registry).members["NVXA"].why_not == "EXTERNAL"
+
+
+def test_each_line_has_its_own_voyage_number() -> None:
+    found = audience(LOADED._replace(snps=("SLTC",))).members
+    assert (found["OCNX"].voyage_number, found["SLTC"].voyage_number) == ("026E", "X26")
+
+
+@pytest.mark.parametrize(
+    ("party", "why_not"),
+    [
+        (Party("NVXA", status="certifying"), "PARTY_NOT_LIVE"),
+        (Party("NVXA", status="suspended"), "PARTY_NOT_LIVE"),
+        (Party("NVXA", status="external"), "EXTERNAL"),
+        (RegistryNote("missing", "snp.party.NVXA", 0), "NO_TOPIC"),
+    ],
+)
+def test_who_can_not_be_told_and_why(party: Party, why_not: str) -> None:
+    member = audience(Cargo(), registry=registry_of(party)).members["NVXA"]
+    assert (member.topic, member.why_not) == (None, why_not)
+
+
+def test_a_party_nobody_registered_is_unknown() -> None:
+    assert audience(Cargo(), bill="ZZZZ1").members["ZZZZ"].why_not == "PARTY_UNKNOWN"
+
+
+# Finding the sailing
+
+
+def found(registry: Registry, **changes: Any) -> str | None:
+    sailing_ = audience(LOADED._replace(**changes), registry=registry).sailing
+    return sailing_.sailing_id if sailing_ else None
+
+
+def test_a_sailing_is_found_by_ship_carrier_and_that_carriers_voyage() -> None:
+    assert found(registry_of()) == "S1"
+    assert found(registry_of(), carrier_scac="SLTC", voyage_number="X26") == "S1"
+    assert found(registry_of(), voyage_number="X26") is None
+    assert found(registry_of(), imo_number="9321483") is None
+
+
+def voyages(*numbers: str, arrival: str = "2026-07-28") -> Registry:
+    sailings = [
+        Sailing(f"S-{number}", IMO, None, arrival, (Line("OCNX", "operator", number, "own"),)) for number in numbers
+    ]
+    return registry_of(*sailings)
+
+
+def test_a_voyage_cut_to_five_places_is_found_if_exactly_one_fits() -> None:
+    assert found(voyages("LONGVOYAGE1"), voyage_number="LONGV") == "S-LONGVOYAGE1"
+    assert found(voyages("LONGVOYAGE1", "LONGVOYAGE2"), voyage_number="LONGV") is None
+    assert found(voyages("LONGVOYAGE1"), voyage_number="LONG") is None
+
+
+def test_a_voyage_number_of_another_year_is_another_sailing() -> None:
+    assert found(voyages("V1", arrival="2025-07-28"), voyage_number="V1") is None
+    assert found(voyages("V1", arrival="2026-08-10"), voyage_number="V1") == "S-V1"
+
+
+def test_a_sailing_imported_again_is_replaced_whole() -> None:
+    registry = registry_of(sailing(lines=(Line("OCNX", "operator", "027E", "own"),)))
+    assert found(registry) is None
+    assert found(registry, voyage_number="027E") == "S1"
+
+
+def test_a_vessels_name_is_the_same_however_it_is_spaced_or_cut() -> None:
+    assert same_name("Ocean  Exemplar", "OCEAN EXEMPLAR")
+    assert same_name("A VERY LONG VESSEL NAME INDEED", "A VERY LONG VESSEL NAME")
+    assert not same_name("OCEAN EXEMPLAR", "OCEAN EXAMPLE")
+
+
+# A vessel's own events
+
+
+def test_a_vessels_event_concerns_every_line_aboard_and_nobody_else() -> None:
+    found = audience_of("vessel:9074729:OCNX:026E", LOADED, False, registry_of()).members
+    assert {scac: member.when for scac, member in found.items()} == dict.fromkeys(("OCNX", "SLTC", "THRD"), "all")
+
+
+def test_what_is_kept_of_audiences_is_bounded_by_who_is_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audience_module, "MOST_MEMBERS", 100)
+    registry = registry_of()
+    for number in range(50):
+        found = audience(Cargo(**ABOARD, snps=(f"S{number}",)), registry=registry)
+        assert f"S{number}" in found.members
+        assert sum(len(one.members) for one in registry.audiences.values()) <= 100

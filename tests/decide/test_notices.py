@@ -1,0 +1,365 @@
+"""Hold, Change or Release: what each recipient is sent, and when; who catches up and who is no longer told."""
+
+from __future__ import annotations
+
+from typing import Any, get_type_hints
+
+import pytest
+
+from router import codec, topics
+from router.model.inputs import Confirmation
+from router.model.registry_values import Line, Party, RegistryNote
+from tests.checking.harness import Harness
+from tests.checking.samples import (
+    ABOARD,
+    BOX,
+    HOUSE,
+    MASTER,
+    OTHER_BOX,
+    PARTIES,
+    START,
+    at,
+    dead_letter,
+    event,
+    filing,
+    on_container,
+    sailing,
+)
+
+FIRST = filing(master_bill=MASTER, bill_type="30")
+TOPIC = "snp.party.OCNX"
+
+
+@pytest.fixture
+def router() -> Harness:
+    harness = Harness(now=START)
+    harness.roster(*PARTIES, sailing())
+    return harness
+
+
+def decide(harness: Harness, *values: Any) -> None:
+    for value in values:
+        harness.feed(value)
+        harness.pump()
+
+
+def waiting(harness: Harness, bill: str = HOUSE) -> list[str]:
+    return list(harness.latest(topics.WAITING).get(bill, {}).get("parties", ()))
+
+
+# The kind
+
+
+def test_one_bills_life(router: Harness) -> None:
+    codes = ["69", "6H", "6I", "1C", "1H", "1I", "1C", "4A", "54"]
+    decide(router, FIRST, *(event(code, minute) for minute, code in enumerate(codes)))
+    assert router.kinds("NVXA") == [
+        *("change", "hold", "change", "release", "hold", "change", "release", "hold", "change"),
+    ]
+
+
+def test_hold_where_the_last_word_was_release_whatever_took_it_away(router: Harness) -> None:
+    for taken_away in (
+        event("4A", 2),
+        event("4E", 2),
+        event("54", 2),
+        event("56", 2, 150),
+        event("1H", 2),
+        dead_letter(),
+    ):
+        harness = Harness(now=START)
+        harness.roster(*PARTIES, sailing())
+        decide(harness, FIRST, event("1C", 1), taken_away)
+        assert harness.kinds("NVXA") == ["release", "hold"], taken_away
+
+
+def test_a_filing_that_raises_the_quantity_tells_everybody(router: Harness) -> None:
+    decide(router, FIRST, event("1C", 1), FIRST._replace(manifested_quantity=150, received_at=at(9)))
+    notice = router.notices("NVXA")[-1]
+    assert (notice["kind"], notice["cause"], notice["disposition_code"]) == ("hold", "FILING", None)
+
+
+def test_change_for_everything_else(router: Harness) -> None:
+    decide(router, FIRST, event("1H", 1), event("1C", 2), event("2H", 3), event("2I", 4), event("19", 5))
+    assert router.kinds("NVXA") == ["hold", "change", "hold", "change", "change"]
+
+
+def test_a_permit_taken_back_from_a_released_bill_is_a_change(router: Harness) -> None:
+    decide(router, FIRST, event("1C", 1), event("1W", 2), event("83", 3))
+    assert router.kinds("NVXA") == ["release", "change", "change"]
+
+
+def test_a_second_release_changes_nothing(router: Harness) -> None:
+    decide(router, FIRST, event("1C", 1), event("1C", 2))
+    assert router.kinds("NVXA") == ["release", "change"]
+
+
+def test_a_do_not_load_that_is_lifted_authorises_lading_once(router: Harness) -> None:
+    decide(router, FIRST, event("6H", 1), event("6I", 2), event("19", 3))
+    assert [notice["authorises"] for notice in router.notices("NVXA")] == [(), ("LADING",), ()]
+
+
+def test_a_hold_on_more_pieces_is_a_hold(router: Harness) -> None:
+    decide(router, FIRST, event("1H", 1, 40), event("1H", 2, 30), event("1I", 3, 30))
+    assert router.kinds("NVXA") == ["hold", "hold", "change"]
+
+
+def test_what_comes_late_and_changes_nothing_that_stands_is_a_change(router: Harness) -> None:
+    decide(router, FIRST, event("1H", 5), event("1C", 1))
+    assert router.kinds("NVXA") == ["hold", "change"]
+
+
+def test_the_kind_is_in_a_header(router: Harness) -> None:
+    decide(router, FIRST, event("1H", 1))
+    assert [record.headers for record in router.records(TOPIC)] == [(("kind", b"hold"),)]
+
+
+def test_a_repeated_event_tells_nobody_again_and_who_it_names_anew_hears_the_status_now(router: Harness) -> None:
+    decide(router, event("1H", 1, snps=("OCNX",)), event("1H", 1, snps=("OCNX",)), event("1H", 1, snps=("SLTC",)))
+    assert router.kinds("OCNX") == ["hold"]
+    (notice,) = router.notices("SLTC")
+    assert (notice["kind"], notice["cause"], len(notice["covers"])) == ("hold", "CATCH_UP", 1)
+
+
+def test_an_operators_word_tells_everybody(router: Harness) -> None:
+    decide(router, event("69", 0), event("1C", 1))
+    covers = tuple(router.state(HOUSE).event_ids())  # type: ignore[union-attr]
+    decide(router, Confirmation(HOUSE[:4], HOUSE[4:], covers, "me", "seen", START))
+    assert [(one["kind"], one["cause"]) for one in router.notices("NVXA")][-1] == ("release", "OPERATOR")
+
+
+# What it says
+
+
+def test_the_fourteen_identifiers(router: Harness) -> None:
+    entry = {"entry_type": "01", "entry_number": "AB100045215", "manifest_sequence_number": "000001"}
+    decide(router, event("1H", 1, 40, container_numbers=(BOX,), **ABOARD, **entry))
+    (notice,) = router.notices("NVXA")
+    assert {name: notice[name] for name in FOURTEEN} == {
+        "scac": "NVXA",
+        "bill_of_lading": "HBL000012345",
+        "vessel_name": "OCEAN EXEMPLAR",
+        "disposition_code": "1H",
+        "voyage_number": "026E",
+        "quantity": 40,
+        **entry,
+        "imo_number": "9074729",
+        "port_of_unlading": "2704",
+        "action_at": at(1),
+        "arrival_date": "2026-07-28",
+        "container_numbers": (BOX,),
+    }
+
+
+FOURTEEN = (
+    *("scac", "bill_of_lading", "vessel_name", "disposition_code", "voyage_number", "quantity"),
+    *("manifest_sequence_number", "entry_type", "imo_number", "entry_number", "port_of_unlading"),
+    *("action_at", "arrival_date", "container_numbers"),
+)
+
+
+WORKED_OUT = {
+    *("code_meaning", "agency", "status", "deliverable", "do_not_load", "doubts", "holds", "authorises"),
+    *("released_quantity", "release_posted_at", "flags"),
+}
+
+
+def named(record: Any) -> Any:
+    """Each text in it says what field it stands in."""
+    texts = {name for name, kind in get_type_hints(type(record)).items() if kind == str | None}
+    return record._replace(**{name: name.upper() for name in texts - {"scac", "bill_of_lading", "arrival_date"}})
+
+
+def test_every_field_says_what_its_name_says(router: Harness) -> None:
+    """What is told as it was said stands under its own name: no two fields have changed places."""
+    said = (named(filing()), named(on_container("1H", 1, quantity=40, **ABOARD)))
+    decide(router, *said)
+    fields = {name: getattr(record, name) for record in said for name in record._fields}
+    as_said = fields.keys() & set(codec.shared_names())
+    (notice,) = router.notices("NVXA")
+    assert {name: notice[name] for name in as_said} == {name: fields[name] for name in as_said}
+    assert set(codec.shared_names()) - as_said == WORKED_OUT
+
+
+def test_each_sees_what_its_role_allows(router: Harness) -> None:
+    secrets = {"entry_type": "01", "entry_number": "AB100045215", "remarks": "CALL THE OFFICER"}
+    decide(router, event("6H", 1, **ABOARD, **secrets, snps=("SLTC",), master_bill=MASTER))
+    filer, snp, carrier, line = (router.notices(scac)[0] for scac in ("NVXA", "SLTC", "OCNX", "THRD"))
+    for sees_all in (filer, snp):
+        assert {name: sees_all[name] for name in secrets} == secrets
+    assert (carrier["remarks"], carrier["entry_number"], carrier["master_bill"]) == (None, "AB100045215", MASTER)
+    assert [line[name] for name in (*secrets, "master_bill")] == [None] * 4
+    assert (line["roles"], line["recipient_voyage_number"]) == (("CHARTERER",), "T26")
+
+
+def test_ids_say_nothing_to_who_tries_values(router: Harness) -> None:
+    other = Harness(now=START)
+    other.log.clear()
+    other.register(RegistryNote("installation", "secret", 0, "ff" * 32))
+    other.roster(*PARTIES)
+    for harness in (router, other):
+        decide(harness, event("1H", 1))
+    ids = [(one["event_id"], one["notice_id"]) for harness in (router, other) for one in harness.notices("NVXA")]
+    assert len({text for pair in ids for text in pair}) == 4
+
+
+# Scopes
+
+
+def test_a_line_granted_do_not_loads_hears_of_those_and_their_end(router: Harness) -> None:
+    decide(router, FIRST, event("1H", 1), event("6H", 2), event("6I", 3), event("1I", 4), event("1C", 5))
+    assert [one["disposition_code"] for one in router.notices("THRD")] == ["6H", "6I"]
+
+
+def test_a_line_granted_holds_hears_of_those_their_change_and_their_end() -> None:
+    harness = Harness(now=START)
+    harness.roster(
+        *PARTIES, sailing(lines=(Line("OCNX", "operator", "026E", "own"), Line("THRD", "charterer", "T26", "holds")))
+    )
+    decide(
+        harness, FIRST, event("55", 0), event("1H", 1), event("19", 2), event("1I", 3), event("1C", 4), event("1H", 5)
+    )
+    assert [one["disposition_code"] for one in harness.notices("THRD")] == ["1H", "19", "1I", "1H"]
+
+
+# Catching up
+
+
+def suspend(harness: Harness, scac: str, status: str = "suspended") -> None:
+    harness.roster(Party(scac, status=status))
+    harness.pump()
+
+
+def test_who_is_named_later_gets_the_status_now_for_all_that_was(router: Harness) -> None:
+    decide(router, filing(snps=()), event("69", 0), event("1H", 1), dead_letter(), filing(snps=("SLTC",), minute=9))
+    (notice,) = router.notices("SLTC")
+    assert (notice["kind"], notice["cause"]) == ("hold", "CATCH_UP")
+    assert len(notice["covers"]) == 3, "what could not be read is covered too"
+
+
+def test_who_could_not_be_told_waits_visibly_and_gets_what_was_missed(router: Harness) -> None:
+    suspend(router, "SLTC")
+    decide(router, FIRST, event("1C", 1), event("1H", 2))
+    assert (router.kinds("SLTC"), waiting(router)) == ([], ["SLTC"])
+    suspend(router, "SLTC", "live")
+    assert (router.kinds("SLTC"), waiting(router)) == (["hold"], [])
+    assert len(router.notices("SLTC")[0]["covers"]) == 2
+
+
+def test_a_line_that_believes_in_a_release_and_missed_its_end_is_told_when_it_is_back() -> None:
+    """Granted holds only, it was told the release that ended one; then, while it was away, a hold came and went."""
+    harness = Harness(now=START)
+    harness.roster(
+        *PARTIES, sailing(lines=(Line("OCNX", "operator", "026E", "own"), Line("THRD", "charterer", "T26", "holds")))
+    )
+    decide(harness, FIRST, event("55", 0), event("1H", 1), event("1C", 2), event("1I", 3))
+    assert harness.kinds("THRD")[-1] == "release"
+    suspend(harness, "THRD")
+    decide(harness, event("1H", 4), event("1I", 5))
+    assert waiting(harness) == ["THRD"]
+    suspend(harness, "THRD", "live")
+    assert harness.kinds("THRD")[-1] == "hold"
+
+
+def test_a_destination_that_is_missing_and_back(router: Harness) -> None:
+    router.register(RegistryNote("missing", "snp.party.SLTC", 0))
+    decide(router, FIRST, event("1H", 1))
+    assert (router.kinds("SLTC"), waiting(router)) == ([], ["SLTC"])
+    router.register(RegistryNote("back", "snp.party.SLTC", 0))
+    router.pump()
+    assert (router.kinds("SLTC"), waiting(router)) == (["hold"], [])
+
+
+def test_an_external_party_is_never_waited_for(router: Harness) -> None:
+    suspend(router, "SLTC", "external")
+    decide(router, FIRST, event("1H", 1))
+    assert waiting(router) == []
+
+
+def test_a_bill_without_sailing_or_notify_party_waits_although_others_were_told(router: Harness) -> None:
+    decide(router, event("6H", 1, carrier_scac="OCNX"))
+    record = router.latest(topics.WAITING)[HOUSE]
+    assert (record["reasons"], record["status"], record["do_not_load"]) == (
+        ("NO_SAILING", "NO_SNP"),
+        "DO_NOT_LOAD",
+        True,
+    )
+    assert {"NO_SNP", "SAILING_UNKNOWN"} <= set(router.notices("NVXA")[0]["flags"])
+    decide(router, event("6I", 2))
+    assert router.latest(topics.WAITING)[HOUSE]["status"] == "ON_FILE"
+    decide(router, FIRST)
+    assert HOUSE not in router.latest(topics.WAITING)
+
+
+def test_roster_changes_are_caught_up_a_bounded_number_of_bills_at_a_time(router: Harness) -> None:
+    suspend(router, "SLTC")
+    numbers = [f"NVXAB{number:03}" for number in range(20)]
+    decide(router, *(filing(bill) for bill in numbers), *(event("1H", 1, bill=bill) for bill in numbers))
+    router.roster(Party("SLTC"))
+    for task in range(2):
+        before = len(router.notices("SLTC"))
+        router.transact(task, walk=3)
+        assert len(router.notices("SLTC")) - before == 3
+        router.restart(task)
+    router.pump()
+    assert sorted({one["bill_of_lading"] for one in router.notices("SLTC")}) == [number[4:] for number in numbers]
+    assert len(router.notices("SLTC")) == 20
+
+
+def test_a_live_event_brings_its_bill_up_to_date_before_the_walk_comes_by(router: Harness) -> None:
+    suspend(router, "SLTC")
+    decide(router, FIRST, event("1H", 1))
+    router.roster(Party("SLTC"))
+    router.feed(event("19", 2))
+    for task in range(2):
+        router.transact(task, walk=0)
+    (notice,) = router.notices("SLTC")
+    assert (notice["cause"], notice["disposition_code"], len(notice["covers"])) == ("CATCH_UP", "19", 2)
+    router.pump()
+    assert len(router.notices("SLTC")) == 1
+
+
+def test_an_import_after_a_restart_is_caught_up_although_the_registry_was_compacted(router: Harness) -> None:
+    for name in ("a", "b", "c", "d"):
+        router.roster(Party("SLTC", name, status="suspended"))
+        router.pump()
+    decide(router, FIRST, event("1H", 1))
+    for task in range(2):
+        router.restart(task)
+    router.roster(Party("SLTC"))
+    router.pump()
+    assert router.kinds("SLTC") == ["hold"]
+
+
+# No longer told
+
+
+def test_who_has_dropped_out_gets_a_last_word_that_says_nothing_new(router: Harness) -> None:
+    decide(router, FIRST, event("1H", 1), filing(snps=("OCNX",), minute=9, container_numbers=(OTHER_BOX,)))
+    last = router.notices("SLTC")[-1]
+    assert (last["kind"], last["cause"], last["bill_of_lading"]) == ("change", "NO_LONGER_NOTIFIED", HOUSE[4:])
+    assert not any(last[name] for name in ("status", "holds", "container_numbers", "vessel_name", "event_id"))
+    decide(router, event("1I", 10))
+    assert router.notices("SLTC")[-1] == last
+
+
+def test_who_comes_back_gets_the_status_now(router: Harness) -> None:
+    decide(router, FIRST, event("1H", 1), filing(snps=("OCNX",), minute=8), filing(snps=("SLTC",), minute=9))
+    assert [one["cause"] for one in router.notices("SLTC")] == ["DISPOSITION", "NO_LONGER_NOTIFIED", "CATCH_UP"]
+
+
+# Flags
+
+
+def test_flags(router: Harness) -> None:
+    late = event("1H", 1, received_at=at(120))
+    decide(router, FIRST, late, event("19", 2, test=True), event("19", 3, imo_number="9074720"))
+    flags = [set(one["flags"]) for one in router.notices("NVXA")]
+    assert flags[0] == {"LATE"}
+    assert flags[1] == {"TEST"}
+    assert "IDENTIFIER_DOUBTFUL" in flags[2]
+
+
+def test_a_vessels_name_that_is_not_the_ships_is_flagged_and_the_event_goes_through(router: Harness) -> None:
+    decide(router, FIRST, event("1H", 1, vessel_name="ANOTHER SHIP"))
+    assert "VESSEL_MISMATCH" in router.notices("NVXA")[0]["flags"]

@@ -1,0 +1,148 @@
+"""Feeding in on a real log: what lands where, in bounded batches, whatever the input is."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from router import topics
+from router.codec import decode_value
+from router.decide.codes import load_codes
+from router.decide.rules import Rules
+from router.demo.scenario import FILES
+from router.engine import intake
+from router.engine.administration import prepare
+from router.engine.feed_activity import FeedActivityLog
+from router.engine.intake import STANDARD_INPUT, Intake, chunks_of, files_in, take_in, take_in_filings, take_in_watched
+from router.errors import InputError, UsageError
+from router.feeds.watch import WatchedFolder
+from router.log.interface import Log, Output
+from router.log.url import open_log
+from router.model.inputs import DeadLetter, Disposition, Filing
+
+CODES = load_codes()
+LINE = {"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
+        await prepare(opened, 2)
+        yield opened
+
+
+async def values(log: Log, topic: str) -> list[object]:
+    batches = log.read([topic], until_end=True)
+    return [decode_value(record.value) async for batch in batches for record in batch if record.value is not None]
+
+
+def lines(path: Path, *changes: dict[str, object] | str) -> Path:
+    written = (change if isinstance(change, str) else json.dumps(LINE | change) for change in changes)
+    path.write_text("".join(f"{line}\n" for line in written))
+    return path
+
+
+async def test_an_event_lands_on_dispositions_and_one_that_stops_on_urgent_too(log: Log, tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", {}, {"disposition_code": "1H"}, {"disposition_code": "QQ"})
+    intake = await take_in(log, path, CODES)
+    assert (intake.events, intake.urgent, intake.dead_letters) == (3, 2, 0)
+    urgent = [value.disposition_code for value in await values(log, topics.URGENT) if isinstance(value, Disposition)]
+    assert urgent == ["1H", "QQ"]
+    assert len(await values(log, topics.DISPOSITIONS)) == 3
+
+
+async def test_what_cannot_be_read_stops_its_bill_and_what_has_no_bill_is_a_dead_letter(
+    log: Log, tmp_path: Path
+) -> None:
+    intake = await take_in(log, lines(tmp_path / "a.jsonl", {"action_at": "never"}, "garbage", {}), CODES)
+    assert (intake.events, intake.dead_letters) == (1, 2)
+    assert [isinstance(value, DeadLetter) for value in await values(log, topics.URGENT)] == [True]
+    (letter,) = await values(log, topics.DEAD_LETTERS)
+    assert isinstance(letter, DeadLetter)
+    assert letter.content == b"garbage"
+    assert letter.source.endswith("a.jsonl:record 2")
+    assert any("record 1" in problem for problem in intake.problems)
+
+
+async def test_each_event_knows_its_source_and_when_it_was_taken_in(log: Log) -> None:
+    await take_in(log, FILES / "2-do-not-load.camir", CODES, source="desk 7", received_at=1_800_000_000_000)
+    (event,) = await values(log, topics.DISPOSITIONS)
+    assert isinstance(event, Disposition)
+    assert (event.source or "").startswith("desk 7:")
+    assert event.received_at == 1_800_000_000_000
+
+
+async def test_batches_are_bounded_in_records_and_in_bytes(log: Log) -> None:
+    batches = intake.Batches(log)
+    small = Output(topics.DISPOSITIONS, b"k", b"v")
+    assert not batches.add([small] * (intake.BATCH_RECORDS - 1))
+    assert batches.add([small])
+    await batches.flush()
+    assert batches.add([Output(topics.DISPOSITIONS, b"k", b"v" * intake.BATCH_BYTES)])
+    ends = await log.end_offsets(topics.DISPOSITIONS)
+    assert sum(ends.values()) == intake.BATCH_RECORDS
+
+
+def test_a_folder_stands_for_its_files_in_order_and_hidden_ones_are_left(tmp_path: Path) -> None:
+    for name in ("b.x12", "a.x12", ".hidden"):
+        (tmp_path / name).touch()
+    assert [file.name for file in files_in([tmp_path])] == ["a.x12", "b.x12"]
+    with pytest.raises(UsageError, match="no file or folder"):
+        files_in([tmp_path / "none"])
+
+
+async def test_progress_counts_every_byte(log: Log, tmp_path: Path) -> None:
+    path = lines(tmp_path / "a.jsonl", *[{}] * 1000)
+    read: list[int] = []
+    await take_in(log, path, CODES, read.append)
+    assert sum(read) == path.stat().st_size
+
+
+async def test_rows_of_filings_that_cannot_be_read_are_handed_back(log: Log) -> None:
+    wrong = InputError("wrong", place="row 2")
+    taken = await take_in_filings(log, [Filing("NVXA", "B1"), wrong, Filing("NVXA", "B2")])
+    assert (taken.count, taken.problems) == (2, [wrong])
+    assert len(await values(log, topics.FILINGS)) == 2
+
+
+async def test_a_watched_file_is_moved_once_its_events_are_on_the_log(log: Log, tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    lines(inbox / "1.jsonl", {})
+    lines(inbox / "2.jsonl", {"quantity": "many"}, {})
+
+    class Enough(Exception):
+        pass
+
+    moved: dict[str, int] = {}
+
+    def told(path: Path, intake: Intake) -> None:
+        moved[f"{path.parent.name}/{path.name}"] = intake.events
+        if len(moved) == 2:
+            raise Enough
+
+    hearing = FeedActivityLog(log, "cbp", Rules())
+    with pytest.raises(Enough):
+        await take_in_watched(log, WatchedFolder(inbox, settle_seconds=0.05), CODES, told, hearing)
+    assert moved == {"done/1.jsonl": 1, "failed/2.jsonl": 1}
+    assert "record 1" in (inbox / "failed" / "2.jsonl.report.txt").read_text()
+    assert len(await values(log, topics.DISPOSITIONS)) == 3
+
+
+def test_a_report_names_the_first_problems_and_counts_the_others() -> None:
+    report = intake.report_of(Intake(1, 5, 0, 3, ["here: wrong"]))
+    assert report.splitlines() == [
+        "events 5, urgent 0, dead letters 3",
+        "here: wrong",
+        "and 2 more: see `snp-router dead-letters list`",
+    ]
+
+
+def test_standard_input_named_twice_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"scac\nNVXA\n")))
+    assert [b"".join(chunks_of(STANDARD_INPUT)) for _ in range(2)] == [b"scac\nNVXA\n", b""]

@@ -1,0 +1,118 @@
+"""How a bill is written: the key everywhere.
+
+Identifiers are checked where a check exists; what fails is flagged, never dropped.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from router.model.identifiers import (
+    bill_key,
+    container_clean,
+    container_key,
+    container_ok,
+    doubtful,
+    entry_check_digit,
+    entry_number_ok,
+    imo_ok,
+    is_vessel_key,
+    scac_ok,
+    schedule_d_ok,
+    split_bill_key,
+    vessel_key,
+)
+from router.model.inputs import Disposition
+from router.model.registry_values import Party
+
+
+@pytest.mark.parametrize(
+    ("scac", "number", "key"),
+    [("NVXA", "HBL000012345", "NVXAHBL000012345"), ("AB", "1", "AB  1"), ("ABC", "XYZ", "ABC XYZ")],
+)
+def test_a_bill_is_its_issuer_padded_to_four_places_and_its_number(scac: str, number: str, key: str) -> None:
+    assert bill_key(scac, number) == key
+    assert split_bill_key(key) == (scac, number)
+
+
+def test_a_vessels_key_is_no_bills() -> None:
+    key = vessel_key("9074729", None, "OCNX", "026E")
+    assert is_vessel_key(key)
+    assert not is_vessel_key(bill_key("VESS", "EL:1"))
+    assert key != vessel_key("9074729", None, "SLTC", "026E")
+
+
+def test_a_partys_topic_is_under_its_own_scac() -> None:
+    assert Party("OCNX", aliases=("OCNY",)).topic == "snp.party.OCNX"
+
+
+SOUND = Disposition("NVXA", "HBL000012345", "1H", 0, container_numbers=("CSQU3054383",), imo_number="9074729")
+
+
+@pytest.mark.parametrize(
+    ("scac", "ok"), [("NVXA", True), ("AB", True), ("A", False), ("ABCDE", False), ("AB1", False), ("nvxa", False)]
+)
+def test_a_scac_has_two_to_four_letters(scac: str, ok: bool):
+    assert scac_ok(scac) is ok
+
+
+@pytest.mark.parametrize(
+    ("container", "ok"),
+    [
+        ("CSQU3054383", True),
+        ("CSQU305438", True),
+        ("CSQU3054384", False),
+        ("CSQ3054383", False),
+        ("CSQU30543", False),
+        ("", False),
+    ],
+)
+def test_a_container_has_its_check_digit_or_none(container: str, ok: bool):
+    assert container_ok(container) is ok
+
+
+def test_a_container_is_the_same_with_and_without_its_check_digit():
+    assert container_key("csqu 305438-3") == container_key("CSQU305438") == "CSQU305438"
+    assert container_key("BOX 17") == "BOX17"
+    assert container_clean(" nc ") is None
+
+
+@pytest.mark.parametrize(
+    ("number", "ok"), [("9074729", True), ("9074728", False), ("907472", False), ("IMO9074729", False)]
+)
+def test_an_imo_number_has_its_own_digit(number: str, ok: bool):
+    assert imo_ok(number) is ok
+
+
+def test_a_port_has_four_digits():
+    assert schedule_d_ok("2704")
+    assert not schedule_d_ok("USLAX")
+
+
+@pytest.mark.parametrize(("ten", "digit"), [("ABC1234567", 6), ("9999999999", 0), ("AB10004521", 5)])
+def test_entry_check_digits_are_those_of_the_table(ten: str, digit: int):
+    assert entry_check_digit(ten) == digit
+    assert entry_number_ok(f"{ten}{digit}", "01")
+    assert not entry_number_ok(f"{ten}{(digit + 1) % 10}", "01")
+
+
+def test_in_bond_and_form_numbers_are_no_entry_numbers_and_not_checked():
+    assert entry_number_ok("123456789", "61")
+    assert entry_number_ok("FORM77", None)
+    assert not entry_number_ok("123456789", "01")
+    assert not entry_number_ok("00012345678", "01")
+
+
+def test_one_doubtful_identifier_makes_the_event_doubtful():
+    assert not doubtful(SOUND)
+    for change in (
+        {"scac": "N1"},
+        {"carrier_scac": "X"},
+        {"imo_number": "1234568"},
+        {"port_of_unlading": "27"},
+        {"transaction_port": "LAX"},
+        {"container_numbers": ("CSQU3054380",)},
+        {"other_container_numbers": ("CSQU3054380",)},
+        {"entry_type": "01", "entry_number": "1"},
+    ):
+        assert doubtful(SOUND._replace(**change)), change

@@ -1,0 +1,70 @@
+"""The words of notices are the same in the code, in the schemas that parties read, and on the page for parties."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from router.codec import raw_schema
+from router.decide.audience import DISCLOSURE_OF_ROLE, ROLE_ABOARD
+from router.feeds.tables import DEFAULT_SCOPE
+from router.model.registry_values import LineRole
+from router.model.vocabulary import Authority, Cause, Doubt, Flag, HoldKind, Role, Status
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/what-a-notice-means.md").read_text()
+TOLD = {
+    "status": get_args(Status),
+    "doubts": get_args(Doubt),
+    "authorises": get_args(Authority),
+    "flags": get_args(Flag),
+    "kind": get_args(HoldKind),
+    "roles": get_args(Role),
+    "cause": tuple(word for word in get_args(Cause) if word != "FORGOTTEN"),
+}
+"""By the field that says them; `kind` is a hold's."""
+IN_TABLES = ("status", "doubts", "authorises", "flags", "kind")
+
+
+def words_of(schema: Any, field: str) -> list[str]:
+    """Those that the first sentence on the field lists, in their order."""
+    (doc,) = (one["doc"] for one in schema["fields"] if one["name"] == field)
+    return re.findall(r"\b[A-Z]{2}[A-Z_]+\b", doc.partition(". ")[0])
+
+
+@pytest.mark.parametrize("field", TOLD)
+def test_the_schema_lists_them(field: str) -> None:
+    schema = raw_schema("hold")
+    if field == "kind":
+        (schema,) = (one["type"]["items"] for one in schema["fields"] if one["name"] == "holds")
+    assert set(words_of(schema, field)) == set(TOLD[field])
+
+
+@pytest.mark.parametrize("field", IN_TABLES)
+def test_the_page_for_parties_explains_each_in_its_table(field: str) -> None:
+    found = re.search(rf"^\| `{field}`.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    assert found
+    assert set(re.findall(r"^\| `(\w+)`", found[1], re.MULTILINE)) == set(TOLD[field])
+
+
+@pytest.mark.parametrize("field", TOLD.keys() - set(IN_TABLES))
+def test_the_page_for_parties_explains_each(field: str) -> None:
+    assert [word for word in TOLD[field] if f"`{word}`" not in PAGE] == []
+
+
+def test_every_role_has_a_view_and_a_place_of_its_own_in_a_bills_state() -> None:
+    """Bits that are stored mean roles by their order: a new role goes to the end."""
+    assert set(DISCLOSURE_OF_ROLE) == set(get_args(Role))
+    (told,) = (one["type"]["items"] for one in raw_schema("bill-state")["fields"] if one["name"] == "told")
+    assert words_of(told, "word") == list(get_args(Role))
+    accepted = json.loads((ROOT / "tests/schemas/bill-state.avsc").read_text())
+    (before,) = (one["type"]["items"] for one in accepted["fields"] if one["name"] == "told")
+    assert words_of(before, "word") == list(get_args(Role))[: len(words_of(before, "word"))]
+
+
+def test_every_role_of_a_line_has_a_role_in_notices_and_a_scope_where_none_is_given() -> None:
+    assert set(ROLE_ABOARD) == set(DEFAULT_SCOPE) == set(get_args(LineRole))
