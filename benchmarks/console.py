@@ -30,8 +30,8 @@ from benchmarks.cargo import Trade
 from benchmarks.options import Options
 from router import topics
 from router.codec import encode_value
-from router.console.access import OPERATOR, Users
-from router.console.settings import ConsoleSettings
+from router.console import ConsoleSettings
+from router.console.sessions import OPERATOR, Users
 from router.decide.identity import event_key
 from router.decide.rules import Rules
 from router.engine.worker import Worker

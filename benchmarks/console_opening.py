@@ -22,7 +22,7 @@ from benchmarks.cargo import TRADE, Bench
 from benchmarks.console import console
 from benchmarks.options import Options
 from router import topics
-from router.console.index import Index
+from router.console.console_index import ConsoleIndex
 from router.decide.rules import Rules
 from router.log.interface import Output
 from router.log.url import open_log
@@ -73,12 +73,12 @@ async def write_log(folder: Path, bills: int) -> None:
 
 async def make_index(folder: Path, bills: int) -> tuple[float, float]:
     """Bills a second, and megabytes."""
-    index = Index(folder / "snp-console.db", Rules())
+    index = ConsoleIndex(folder / "snp-console.db", Rules())
     await index.open()
     started = time.perf_counter()
     async with open_log(f"sqlite:///{folder}/snp.db") as log:
         async for batch in log.read([topics.BILLS], until_end=True):
-            await index.take(batch)
+            await index.write_records(batch)
     taken = time.perf_counter() - started
     await index.close()
     return bills / taken, (folder / "snp-console.db").stat().st_size / 1e6

@@ -1,4 +1,4 @@
-"""Files that only their owner reads: made, and replaced in one step."""
+"""Files that only their owner may read: created, and replaced in one step."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ OWNER_ONLY: Final = 0o600
 
 
 def make_for_owner(path: str | Path) -> None:
-    """Make an empty file where there is none. One that is there is not even opened: closing it again would take away
-    the locks that SQLite has on it in this process. Raises OSError."""
+    """Create an empty file unless one exists. Raises OSError.
+
+    An existing file is not opened: closing it again would drop the locks that SQLite holds on it in this process.
+    """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
 
 
 def replace_for_owner(path: Path, text: str) -> None:
-    """Whatever happens, also a power cut: the file holds all of the old text or all of the new. Raises OSError."""
+    """Replace a file's text atomically: after a crash or power cut it holds the old text or the new. Raises OSError."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
     new.unlink(missing_ok=True)
     try:

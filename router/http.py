@@ -1,4 +1,4 @@
-"""Serving HTTP inside our own loop: one way for health and figures, schemas and the console."""
+"""An HTTP server in the running event loop, used for health and metrics, the schema registry and the console."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from router.errors import UsageError
 
 MOST_CONNECTIONS: Final = 1000
-"""Beyond, a request is answered with 503: what is open costs memory."""
+"""Open connections cost memory; requests beyond this limit are answered with 503."""
 
 KEEP_ALIVE_SECONDS: Final = 30
 REQUEST_SECONDS = 30.0
-"""Who has not asked anything whole for so long is let go, however slowly it goes on asking."""
+"""A connection without a complete request within this time is closed."""
 DRAIN_SECONDS: Final = 2
-MOST_PORT: Final = 65535
+LARGEST_PORT: Final = 65535
 
 
 class _Server(uvicorn.Server):
-    """Signals are the command's business (`router.cli.session.run`), not the server's."""
+    """A server that leaves signals to the command (`router.cli.session.run`)."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -33,31 +33,31 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Holds no place for who connects and sends no request, or one byte of it now and then: uvicorn alone would."""
+    """Closes connections that send no complete request within `REQUEST_SECONDS`; uvicorn has no such timeout."""
 
-    _answered: RequestResponseCycle | None = None
-    """The request that was the last one at the last look."""
+    _last_seen: RequestResponseCycle | None = None
+    """The latest request at the previous check."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.loop.call_later(REQUEST_SECONDS, self._look)
+        self.loop.call_later(REQUEST_SECONDS, self._close_if_idle)
 
-    def _look(self) -> None:
+    def _close_if_idle(self) -> None:
         if self.transport.is_closing():
             return
         is_idle = self.cycle is None or self.cycle.response_complete
-        if is_idle and self.cycle is self._answered:
+        if is_idle and self.cycle is self._last_seen:
             self.transport.close()
             return
-        self._answered = self.cycle
-        self.loop.call_later(REQUEST_SECONDS, self._look)
+        self._last_seen = self.cycle
+        self.loop.call_later(REQUEST_SECONDS, self._close_if_idle)
 
 
 @asynccontextmanager
 async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
-    """Serve `app` at `listen` (`host:port`; port 0: any free one) while the block runs. Gives the address, `host:port`.
+    """Serve `app` at `listen` (`host:port`; port 0 picks a free one) while the block runs, and yield the `host:port`.
 
-    Raises UsageError where the address is none, or is taken.
+    Raises UsageError if the address is invalid or in use.
     """
     host, port = address_of(listen)
     config = uvicorn.Config(
@@ -66,7 +66,7 @@ async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
         port=port,
         http=_Protocol,
         ws="none",
-        proxy_headers=False,  # uvicorn would believe whoever connects from this machine who the client is
+        proxy_headers=False,  # uvicorn would take the client's address from any local connection's headers
         lifespan="on",
         access_log=False,
         log_config=None,
@@ -77,9 +77,11 @@ async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
     )
     try:
         listener = config.bind_socket()
-    except (OSError, SystemExit) as error:  # uvicorn ends the process where an address is taken
-        raise UsageError(f"{listen} can't be listened on: it is taken, or no address of this machine") from error
-    listener.listen()  # who connects before the first turn of the loop waits instead of being refused
+    except (OSError, SystemExit) as error:  # uvicorn exits the process if the address is in use
+        raise UsageError(
+            f"cannot listen on {listen}: another program uses it, or it is no address of this machine. Name another one"
+        ) from error
+    listener.listen()  # queues connections that come before the server's first turn, instead of refusing them
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name=f"serving {listen}")
     bound = listener.getsockname()
@@ -92,8 +94,8 @@ async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
 
 
 def address_of(listen: str) -> tuple[str, int]:
-    """Raises UsageError."""
+    """Host and port of `host:port`. Raises UsageError."""
     host, _, port = listen.rpartition(":")
-    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > MOST_PORT:
-        raise UsageError(f"{listen!r} is no address to listen on: write host:port, as 127.0.0.1:9464")
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > LARGEST_PORT:
+        raise UsageError(f"{listen!r} is not an address to listen on: write host:port, for example 127.0.0.1:9464")
     return host.strip("[]"), int(port)

@@ -39,7 +39,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 from pydantic_settings.sources import TomlConfigSettingsSource
 
-from router.console.settings import ConsoleSettings
+from router.console import ConsoleSettings
 from router.decide.codes import load_codes
 from router.decide.rules import FRESH, Rules
 from router.engine.feed_silence import SilenceLimit
@@ -50,7 +50,7 @@ from router.errors import UsageError
 from router.feeds.forms import FeedName, Port, Text
 from router.log.sqlite import SqliteSettings
 from router.provision.settings import ProvisionSettings
-from router.schema_registry.settings import RegistrySettings
+from router.schema_registry.schema_publication import RegistrySettings
 from router.webhooks.settings import WebhookSettings
 
 CONFIG_FILE: Final = Path("snp-router.toml")

@@ -1,4 +1,4 @@
-"""Serving HTTP: who holds a connection and asks nothing holds it for a while only."""
+"""The HTTP server: idle connections are closed, and addresses that it can't listen on are named."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from router import http
-from router.http import serving
+from router.errors import UsageError
+from router.http import address_of, serving
 from router.observe.health import Health
 from router.observe.server import status_app
 
@@ -19,7 +20,7 @@ WHOLE = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.mark.parametrize("asked", [b"", WHOLE], ids=["nothing", "one request"])
 @pytest.mark.parametrize("begun", [b"", b"GET /live HTTP/1.1\r\n"], ids=["silent", "dripping"])
-async def test_who_sends_no_whole_request_is_let_go(
+async def test_a_connection_without_a_complete_request_is_closed(
     monkeypatch: pytest.MonkeyPatch, asked: bytes, begun: bytes
 ) -> None:
     monkeypatch.setattr(http, "REQUEST_SECONDS", 0.1)
@@ -38,6 +39,20 @@ async def test_who_sends_no_whole_request_is_let_go(
         writer.close()
 
 
+async def test_an_address_in_use_is_named() -> None:
+    app = status_app(CollectorRegistry(), Health())
+    async with serving(app, "127.0.0.1:0") as address:
+        with pytest.raises(UsageError, match=f"cannot listen on {address}: another program uses it"):
+            async with serving(app, address):
+                pass
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:²", "127.0.0.1:" + "9" * 5000, "127.0.0.1:-1", "nowhere"])
+def test_an_invalid_address_is_refused(listen: str) -> None:
+    with pytest.raises(UsageError, match="is not an address to listen on"):
+        address_of(listen)
+
+
 async def _read_to_end(reader: asyncio.StreamReader) -> None:
-    with suppress(ConnectionError):  # of who is still sending
+    with suppress(ConnectionError):  # the server closed while we were sending
         await reader.read()

@@ -1,5 +1,7 @@
-"""Reads a party's notices with confluent-kafka and its own Avro deserializer, for ever or the number given, and prints
-each as a line of JSON. Stock parts only: nothing of the router is installed here."""
+"""Prints a party's notices as lines of JSON: without end, or as many as asked for.
+
+It uses confluent-kafka and its Avro deserializer only; the router's package is not needed.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ TYPES = {b"hold": "Hold", b"change": "Change", b"release": "Release"}
 
 
 def handle(kind: str, notice: dict[str, Any]) -> None:
-    """What to do is safe to decide by the kind alone. The same `notice_id` again is the same notice again."""
+    """Handle one notice. Its kind alone is enough to act on safely; a `notice_id` seen before is a duplicate."""
     if kind == "Hold":
-        pass  # stop the box; with notice["do_not_load"], take it off the loading list
+        pass  # stop the cargo; if notice["do_not_load"], take it off the loading list
     elif kind == "Change":
-        pass  # nothing that was stopped may go, unless notice["authorises"] names something
+        pass  # stopped cargo stays stopped, except for what notice["authorises"] allows
     elif kind == "Release":
-        pass  # the whole bill may be delivered at its place now
+        pass  # the whole bill may be delivered now
     print(json.dumps({"type": kind, "notice": notice}, default=str), flush=True)  # noqa: T201
 
 
@@ -38,10 +40,10 @@ def settings(options: argparse.Namespace) -> dict[str, Any]:
         "sasl.username": f"snp.{options.party}",
         "sasl.password": options.password_file.read_text().strip(),
         "group.id": options.group,
-        # Only what the router has committed, from the oldest notice on.
+        # Only notices that the router has committed, starting with the oldest.
         "isolation.level": "read_committed",
         "auto.offset.reset": "earliest",
-        # Offsets are committed in the background, but only of notices that were handled: see store_offsets below.
+        # Offsets are committed in the background, but only after their notices were handled: see store_offsets below.
         "enable.auto.offset.store": False,
     }
 
@@ -70,11 +72,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("broker", help="host:port")
     parser.add_argument("party", help="your SCAC")
-    parser.add_argument("--group", required=True, help="begins with snp.<SCAC>.")
+    parser.add_argument("--group", required=True, help="consumer group; begins with snp.<SCAC>.")
     parser.add_argument("--registry", required=True, help="http://host:port of the schema registry")
     parser.add_argument("--password-file", type=Path, required=True)
-    parser.add_argument("--ca-file", type=Path, help="PEM; given: TLS")
-    parser.add_argument("--number", type=int, help="stop after so many")
+    parser.add_argument("--ca-file", type=Path, help="PEM; turns TLS on")
+    parser.add_argument("--number", type=int, help="stop after this number of notices")
     options = parser.parse_args()
     print(f"reading the notices of {options.party}; Ctrl-C stops", file=sys.stderr)  # noqa: T201
     with suppress(KeyboardInterrupt):

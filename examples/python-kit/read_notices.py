@@ -1,4 +1,4 @@
-"""Reads a party's notices with the kit, for ever or the number given, and prints each as a line of JSON."""
+"""Prints a party's notices, read with the kit, as lines of JSON: without end, or as many as asked for."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import json
 import sys
 from pathlib import Path
 
-from router.client import Change, Hold, Notice, Release, notices
+from router.client import Change, Hold, ReceivedNotice, Release, notices
 from router.errors import RouterError
 
 
-def handle(notice: Notice) -> None:
-    """What to do is safe to decide by the type alone. The same `notice_id` again is the same notice again."""
+def handle(notice: ReceivedNotice) -> None:
+    """Handle one notice. Its type alone is enough to act on safely; a `notice_id` seen before is a duplicate."""
     match notice:
         case Hold():
-            pass  # stop the box; with notice.do_not_load, take it off the loading list
+            pass  # stop the cargo; if notice.do_not_load, take it off the loading list
         case Change():
-            pass  # nothing that was stopped may go, unless notice.authorises names something
+            pass  # stopped cargo stays stopped, except for what notice.authorises allows
         case Release():
-            pass  # the whole bill may be delivered at its place now
+            pass  # the whole bill may be delivered now
     fields = dataclasses.asdict(notice)
     print(json.dumps({"type": type(notice).__name__, "notice": fields}, default=str), flush=True)  # noqa: T201
 
@@ -47,12 +47,12 @@ async def read(options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("url", help="kafka://host:port, or sqlite:///file.db for trying out")
+    parser.add_argument("url", help="kafka://host:port, or sqlite:///file.db to try it out")
     parser.add_argument("party", help="your SCAC")
-    parser.add_argument("--group", help="begins with snp.<SCAC>.")
+    parser.add_argument("--group", help="consumer group; begins with snp.<SCAC>.")
     parser.add_argument("--password-file", type=Path)
-    parser.add_argument("--ca-file", type=Path, help="PEM; given: TLS")
-    parser.add_argument("--number", type=int, help="stop after so many")
+    parser.add_argument("--ca-file", type=Path, help="PEM; turns TLS on")
+    parser.add_argument("--number", type=int, help="stop after this number of notices")
     options = parser.parse_args()
     print(f"reading the notices of {options.party}; Ctrl-C stops", file=sys.stderr)  # noqa: T201
     try:

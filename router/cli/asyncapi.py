@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from router.asyncapi import Brokers, asyncapi_document
+from router.asyncapi_document import BrokerAccess, asyncapi_document
 from router.cli.session import session_of
 from router.log.url import KAFKA
 from router.settings import Settings
@@ -27,7 +27,7 @@ def asyncapi(context: typer.Context) -> None:
     typer.echo(json.dumps(asyncapi_document(_brokers(session_of(context).settings)), indent=2, ensure_ascii=False))
 
 
-def _brokers(settings: Settings) -> Brokers | None:
+def _brokers(settings: Settings) -> BrokerAccess | None:
     if not settings.log.startswith(KAFKA):
         return None
     from router.log.kafka.settings import bootstrap_of, kafka_settings
@@ -36,4 +36,4 @@ def _brokers(settings: Settings) -> Brokers | None:
     security = SECURITY[kafka.sasl_mechanism] if kafka.sasl_username else "X509" if kafka.ssl_certfile else None
     registry = settings.registry
     addresses = tuple(bootstrap_of(settings.log).split(","))
-    return Brokers(addresses, kafka.ssl_cafile is not None, security, registry.public_url or registry.url)
+    return BrokerAccess(addresses, kafka.ssl_cafile is not None, security, registry.public_url or registry.url)

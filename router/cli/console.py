@@ -12,7 +12,7 @@ from router.cli.session import Session, console, run, say, session_of
 from router.errors import UsageError
 
 if TYPE_CHECKING:
-    from router.console.access import Users
+    from router.console.sessions import Users
 
 app = typer.Typer()
 user_app = typer.Typer(no_args_is_help=True, help="Who may log in.")
@@ -44,10 +44,10 @@ def serve(
 
 
 async def _serve(session: Session, listen: str | None, status_listen: str | None) -> None:
-    from router.console.serve import serve_console
+    from router.console.application import serve_console
 
     settings = session.settings.console
-    if not settings.access.proxy_addresses and not _users(session).names():
+    if not settings.access.proxy_addresses and not _users(session).roles():
         raise UsageError(NOBODY)
     async with (
         session.reading() as log,
@@ -69,7 +69,7 @@ def add(
 
     Example:  [bold]snp-router console user add alice --role operator[/bold]
     """
-    from router.console.access import SHORTEST_PASSWORD
+    from router.console.sessions import SHORTEST_PASSWORD
 
     users = _users(session_of(context))
     if sys.stdin.isatty():
@@ -97,7 +97,7 @@ def names(context: typer.Context) -> None:
 
     Example:  [bold]snp-router console user list[/bold]
     """
-    users = _users(session_of(context)).names()
+    users = _users(session_of(context)).roles()
     if not users:
         say(NOBODY)
     for name, role in sorted(users.items()):
@@ -105,6 +105,6 @@ def names(context: typer.Context) -> None:
 
 
 def _users(session: Session) -> Users:
-    from router.console.access import Users
+    from router.console.sessions import Users
 
     return Users(session.settings.console.access.users_file)

@@ -16,7 +16,7 @@ from router.engine.administration import machine_user
 from router.engine.intake import chunks_of
 from router.errors import UsageError
 from router.model.inputs import DeadLetter
-from router.plain import plain, readable
+from router.presentation import plain, readable
 
 app = typer.Typer(no_args_is_help=True, help="What could not be read: list it, look at it, read it again.")
 

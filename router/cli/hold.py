@@ -25,7 +25,7 @@ from router.desk.views import key_from
 from router.feeds.by_hand import ManualForm, checked
 from router.model.identifiers import split_bill_key
 from router.model.inputs import LIFT, PLACE, RELEASE
-from router.plain import plain_value
+from router.presentation import plain_value
 
 app = typer.Typer(no_args_is_help=True, help="Place or lift a hold that CBP relayed by phone, e-mail or on paper.")
 

@@ -21,7 +21,7 @@ from router.errors import InputError, UsageError
 from router.feeds import forms
 from router.feeds.rows import read_rows
 from router.model.inputs import PaperMatch
-from router.plain import plain_value
+from router.presentation import plain_value
 
 By = Annotated[str, typer.Option(help="Who of us says so.")]
 

@@ -14,7 +14,7 @@ from router.codec import encode_value
 from router.desk.certification import Standing, change_status, read_standing
 from router.desk.views import find_party
 from router.model.registry_values import Party
-from router.plain import plain_value
+from router.presentation import plain_value
 
 app = typer.Typer(no_args_is_help=True, help="Open or close a party's tap, or say where it stands.")
 

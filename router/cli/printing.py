@@ -11,8 +11,8 @@ import typer
 from router.cli.session import say
 from router.clock import now_milliseconds
 from router.errors import UsageError
-from router.harmless import harmless
 from router.model.eastern import MILLISECONDS, iso
+from router.presentation import harmless
 
 if TYPE_CHECKING:
     from jinja2 import Environment

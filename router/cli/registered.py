@@ -13,7 +13,7 @@ from router.codec import encode_value
 from router.decide.registry import Registry
 from router.engine.administration import read_registry
 from router.model.registry_values import Party, Sailing
-from router.plain import plain_value
+from router.presentation import plain_value
 
 
 def parties(context: typer.Context, form: FormatOption = Format.TABLE) -> None:

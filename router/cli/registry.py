@@ -9,7 +9,7 @@ import typer
 
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, console, emit, run, say, session_of
-from router.schema_registry.external import ExternalRegistry, Standing
+from router.schema_registry.schema_publication import ExternalRegistry, Registration
 
 DEFAULT_LISTEN = "127.0.0.1:8081"
 
@@ -31,7 +31,7 @@ def serve(
 
 async def _serve(listen: str) -> None:
     from router.http import serving
-    from router.schema_registry.server import schema_registry_app
+    from router.schema_registry.schema_server import schema_registry_app
 
     async with serving(schema_registry_app(), listen) as address:
         say(f"schemas are served at http://{address}")
@@ -44,7 +44,7 @@ def check(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
 
     Example:  [bold]snp-router registry check[/bold]
     """
-    _show(ExternalRegistry(session_of(context).settings.registry).standings(), form)
+    _show(ExternalRegistry(session_of(context).settings.registry).registrations(), form)
 
 
 @app.command()
@@ -58,7 +58,7 @@ def register(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
     _show(ExternalRegistry(session_of(context).settings.registry).register(), form)
 
 
-def _show(standings: list[Standing], form: Format) -> None:
+def _show(standings: list[Registration], form: Format) -> None:
     for schema, number, problem in standings:
         if form is Format.JSON:
             emit({"subject": schema.subject, "version": schema.version, "id": number, "problem": problem})

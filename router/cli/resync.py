@@ -11,7 +11,7 @@ from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.requests import ask_resync
 from router.model.registry_values import Request
-from router.plain import plain_value
+from router.presentation import plain_value
 
 
 def resync(

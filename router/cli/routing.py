@@ -21,7 +21,7 @@ from router.errors import UsageError
 from router.log.interface import Log
 from router.log.url import SQLITE
 from router.model.vocabulary import Counted, Tally
-from router.schema_registry.external import publish_under_external_ids
+from router.schema_registry.schema_publication import publish_under_external_ids
 
 _log = structlog.get_logger(__name__)
 

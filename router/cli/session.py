@@ -26,11 +26,10 @@ from router.desk.views import NotFoundError
 from router.engine.administration import prepare
 from router.engine.backlog import unrouted
 from router.errors import InputError
-from router.harmless import harmless
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
-from router.plain import json_line
-from router.schema_registry.external import publish_under_external_ids
+from router.presentation import harmless, json_line
+from router.schema_registry.schema_publication import publish_under_external_ids
 from router.settings import Settings, load_settings
 
 PLAIN_WIDTH: Final = 120

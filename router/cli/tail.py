@@ -16,7 +16,7 @@ from router.desk.views import find_party
 from router.errors import UsageError
 from router.log.interface import Log, Record
 from router.model.identifiers import is_vessel_key, split_bill_key
-from router.plain import plain_value
+from router.presentation import plain_value
 
 
 class Kind(StrEnum):

@@ -32,7 +32,7 @@ from router.errors import UsageError
 from router.feeds.by_hand import moment_of
 from router.log.interface import Log
 from router.model.registry_values import Party
-from router.plain import plain
+from router.presentation import plain
 from router.webhooks.secrets import add_secret, finish_rotation
 
 app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka, and see how far each is.")

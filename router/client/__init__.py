@@ -1,6 +1,6 @@
-"""For parties: their notices as typed values. `async for notice in notices("kafka://…", party="SLTC", group="…")`."""
+"""A party's notices as typed values: `async for notice in notices("kafka://…", party="SLTC", group="…")`."""
 
-from router.client.notices import Notices, notices
-from router.client.values import Change, Hold, Notice, Release, StandingHold
+from router.client.notice_stream import NoticeStream, notices
+from router.client.received_notice import Change, Hold, HoldInForce, ReceivedNotice, Release
 
-__all__ = ["Change", "Hold", "Notice", "Notices", "Release", "StandingHold", "notices"]
+__all__ = ["Change", "Hold", "HoldInForce", "NoticeStream", "ReceivedNotice", "Release", "notices"]

@@ -1,19 +1,21 @@
-"""What an operator does by hand: each needs the role and the form's own token, and ends where it began."""
+"""Forms sent to the console: logging in and out, and an operator's actions, each of which returns to its page."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console.access import csrf_ok
-from router.console.page import desk_of, form_of, session_of
+from router.console.rendering import backend_of, form_of, page, session_of
+from router.console.sessions import COOKIE, SESSION_SECONDS, csrf_ok
 from router.desk.manual import relay
 from router.desk.outages import declare, end
 from router.desk.requests import ask_resync
@@ -27,97 +29,146 @@ LONGEST_FIELD: Final = 200_000
 """Characters; a corrected dead letter is the longest."""
 
 MOST_FIELDS: Final = 30
+MOST_LOGIN_FIELDS: Final = 10
 
-Fields = Mapping[str, str]
-Act = Callable[[Request, Fields], Awaitable[str]]
-"""Does what is asked; gives the page to go to then."""
+FormFields = Mapping[str, str]
+Action = Callable[[Request, FormFields], Awaitable[str]]
+"""Performs an operator's action and returns the path of the page to show next."""
+
+_log = structlog.get_logger(__name__)
 
 
-def _action(act: Act) -> Callable[[Request], Awaitable[Response]]:
+# Logging in and out
+
+
+async def login_form(request: Request) -> Response:
+    return page(request, "login.html", wrong=None)
+
+
+async def log_in(request: Request) -> Response:
+    sessions = backend_of(request).sessions
+    # Browsers send this header. Anything without it is no browser, so no other site can be using its session.
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return page(request, "login.html", HTTPStatus.FORBIDDEN, wrong="the form came from another site: log in here")
+    given = await form_of(request, MOST_LOGIN_FIELDS)
+    try:
+        async with sessions.login_lock:
+            token = await asyncio.to_thread(sessions.log_in, given.get("name", ""), given.get("password", ""))
+    except UsageError as error:
+        return page(request, "login.html", HTTPStatus.TOO_MANY_REQUESTS, wrong=str(error))
+    if token is None:
+        _log.warning("console_login_refused")
+        return page(request, "login.html", HTTPStatus.UNAUTHORIZED, wrong="the name or the password is wrong")
+    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+    answer.set_cookie(
+        COOKIE, token, max_age=SESSION_SECONDS, secure=sessions.settings.secure_cookie, httponly=True, samesite="strict"
+    )
+    return answer
+
+
+async def log_out(request: Request) -> Response:
+    given = await form_of(request, MOST_LOGIN_FIELDS)
+    if csrf_ok(session_of(request), given.get("csrf", "")):
+        backend_of(request).sessions.log_out(request)
+    answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+    answer.delete_cookie(COOKIE)
+    return answer
+
+
+# An operator's actions
+
+
+def _action(act: Action) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that requires the operator's role, the session's token and fields within the limits."""
+
     async def answer(request: Request) -> Response:
         session = session_of(request)
         if not session.user.may_act:
-            raise HTTPException(HTTPStatus.FORBIDDEN, "a viewer reads; this needs an operator")
+            raise HTTPException(HTTPStatus.FORBIDDEN, "viewers can only read: ask an operator to do this")
         fields = {name: value.strip() for name, value in (await form_of(request, MOST_FIELDS)).items()}
         if not csrf_ok(session, fields.get("csrf", "")):
-            raise HTTPException(HTTPStatus.FORBIDDEN, "the form is too old, or was sent from another page: reload it")
+            raise HTTPException(HTTPStatus.FORBIDDEN, "the form is too old, or came from another page: reload it")
         if any(len(value) > LONGEST_FIELD for value in fields.values()):
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"a field has at most {LONGEST_FIELD} characters")
+            text = f"a field has more than {LONGEST_FIELD} characters: shorten it"
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, text)
         return RedirectResponse(await act(request, fields), HTTPStatus.SEE_OTHER)
 
     return answer
 
 
-async def _retry(request: Request, fields: Fields) -> str:
-    """Read a dead letter again, or what was put in its place."""
-    desk = desk_of(request)
-    letter = await read_dead_letter(desk.log, request.path_params["letter"])
+async def _retry(request: Request, fields: FormFields) -> str:
+    """Read a dead letter again, or the corrected content."""
+    backend = backend_of(request)
+    letter = await read_dead_letter(backend.log, request.path_params["letter"])
     corrected = fields.get("corrected", "")
     by = session_of(request).user.name
-    tried = await retry(desk.log, desk.rules, letter, corrected.encode() if corrected else None, by=by)
+    tried = await retry(backend.log, backend.rules, letter, corrected.encode() if corrected else None, by=by)
     if tried.problem is not None:
-        raise UsageError(f"it still can't be read: {tried.problem}")
+        raise UsageError(f"the content is still invalid: {tried.problem}")
     return "/dead-letters"
 
 
-async def _dismiss(request: Request, fields: Fields) -> str:
-    """Put away a dead letter that is no message of CBP's."""
-    desk = desk_of(request)
-    letter = await read_dead_letter(desk.log, request.path_params["letter"])
-    await dismiss(desk.log, letter, by=session_of(request).user.name, reason=_needed(fields, "reason"))
+async def _dismiss(request: Request, fields: FormFields) -> str:
+    """Dismiss a dead letter that is not a message of CBP's."""
+    log = backend_of(request).log
+    letter = await read_dead_letter(log, request.path_params["letter"])
+    await dismiss(log, letter, by=session_of(request).user.name, reason=_required(fields, "reason"))
     return "/dead-letters"
 
 
-async def _confirm(request: Request, fields: Fields) -> str:
-    """Settle a bill's doubts."""
-    desk, key = desk_of(request), request.path_params["bill"]
-    reason = _needed(fields, "reason")
-    await confirm(desk.log, desk.rules, key, by=session_of(request).user.name, reason=reason)
+async def _confirm(request: Request, fields: FormFields) -> str:
+    """Confirm a bill's status despite its doubts."""
+    backend, key = backend_of(request), request.path_params["bill"]
+    reason = _required(fields, "reason")
+    await confirm(backend.log, backend.rules, key, by=session_of(request).user.name, reason=reason)
     return f"/bills/{key}"
 
 
-async def _relay(request: Request, fields: Fields) -> str:
-    """What CBP said by phone, by e-mail or on paper about a bill."""
-    desk, key = desk_of(request), request.path_params["bill"]
+async def _relay(request: Request, fields: FormFields) -> str:
+    """Enter a hold, its removal or a release that CBP gave by phone, by e-mail or on paper."""
+    backend, key = backend_of(request), request.path_params["bill"]
     scac, number = split_bill_key(key)
     now = now_milliseconds()
-    names = ("action", "code", "container", "quantity", "channel", "source", "ticket")
-    given = {name: fields.get(name) or None for name in names}
     ours = {"scac": scac, "bill_of_lading": number, "said_at": now, "by": session_of(request).user.name}
-    form = checked(ManualForm, given | ours)
-    await relay(desk.log, desk.rules, form, now)
+    given = _given(fields, "action", "code", "container", "quantity", "channel", "source", "ticket")
+    await relay(backend.log, backend.rules, checked(ManualForm, given | ours), now)
     return f"/bills/{key}"
 
 
-async def _declare(request: Request, fields: Fields) -> str:
-    """That a feed, a port or a line is down."""
-    given = {name: fields.get(name) or None for name in ("port", "feed", "carrier", "reason", "until", "ticket")}
+async def _declare(request: Request, fields: FormFields) -> str:
+    """Declare an outage of a feed, a port or a line."""
     now = now_milliseconds()
-    form = checked(OutageForm, given | {"by": session_of(request).user.name, "since": now})
-    await declare(desk_of(request).log, form, now)
+    ours = {"by": session_of(request).user.name, "since": now}
+    given = _given(fields, "port", "feed", "carrier", "reason", "until", "ticket")
+    await declare(backend_of(request).log, checked(OutageForm, given | ours), now)
     return "/feeds"
 
 
-async def _end_outage(request: Request, fields: Fields) -> str:
+async def _end_outage(request: Request, fields: FormFields) -> str:
     now = now_milliseconds()
-    await end(desk_of(request).log, request.path_params["outage"], session_of(request).user.name, now, now)
+    await end(backend_of(request).log, request.path_params["outage"], session_of(request).user.name, now, now)
     return "/feeds"
 
 
-async def _resync(request: Request, fields: Fields) -> str:
-    """The status now of all a party's open bills."""
+async def _resync(request: Request, fields: FormFields) -> str:
+    """Send a party the present status of all its open bills."""
     scac = request.path_params["scac"]
-    await ask_resync(desk_of(request).log, scac, session_of(request).user.name, now_milliseconds())
+    await ask_resync(backend_of(request).log, scac, session_of(request).user.name, now_milliseconds())
     return f"/parties/{scac}"
 
 
-def _needed(fields: Fields, name: str) -> str:
+def _given(fields: FormFields, *names: str) -> dict[str, Any]:
+    """The named fields; empty ones are None."""
+    return {name: fields.get(name) or None for name in names}
+
+
+def _required(fields: FormFields, name: str) -> str:
     if not fields.get(name):
-        raise UsageError(f"{name.replace('_', ' ')} is missing")
+        raise UsageError(f"the field {name} is empty: fill it in")
     return fields[name]
 
 
-ROUTES: Final[list[Any]] = [
+ACTIONS: Final[list[Any]] = [
     Route("/dead-letters/{letter}/retry", _action(_retry), methods=["POST"]),
     Route("/dead-letters/{letter}/dismiss", _action(_dismiss), methods=["POST"]),
     Route("/bills/{bill}/confirm", _action(_confirm), methods=["POST"]),
@@ -125,4 +176,10 @@ ROUTES: Final[list[Any]] = [
     Route("/outages", _action(_declare), methods=["POST"]),
     Route("/outages/{outage}/end", _action(_end_outage), methods=["POST"]),
     Route("/parties/{scac}/resync", _action(_resync), methods=["POST"]),
+]
+
+LOGIN: Final[list[Any]] = [
+    Route("/login", login_form, methods=["GET"]),
+    Route("/login", log_in, methods=["POST"]),
+    Route("/logout", log_out, methods=["POST"]),
 ]

@@ -1,10 +1,11 @@
-"""What a duty officer reads: the stream, a bill, a sailing, a party, feeds, what waits, what could not be read."""
+"""The pages that a duty officer reads: notices, bills, sailings, parties, feeds, waiting bills, dead letters, audit."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,68 +15,72 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console.desk import Desk
-from router.console.index import MOST_FOUND, Found
-from router.console.live import Filter
-from router.console.page import desk_of, page
-from router.console.shown import bars, pieces
+from router.console.backend import Backend
+from router.console.console_index import MOST_FOUND, FoundBill
+from router.console.live_notices import NoticeFilter
+from router.console.rendering import backend_of, bars, page, pieces
 from router.decide.registry import Registry
 from router.desk.receipts import sentence
 from router.desk.views import bill_fields, explain
+from router.errors import UsageError
 from router.model.registry_values import Sailing
 
 RECENT: Final = 50
 
 
-async def stream(request: Request) -> Response:
-    """The latest notices, and where more of them come from."""
-    desk, wanted = desk_of(request), _filter(request)
-    recent = [entry for entry in await desk.index.recent(10 * RECENT) if wanted.wants(entry)][:RECENT]
-    counts = await desk.index.counts()
-    stopped = await desk.index.stopped()
-    statuses = await desk.index.statuses()
-    return page(
-        request, "stream.html", entries=recent, wanted=wanted, counts=counts, stopped=stopped, statuses=statuses,
-        query=request.url.query, unread=_unread_sentences(request),
-    )  # fmt: skip
-
-
-def _unread_sentences(request: Request) -> list[str]:
-    """Whom to call, about what."""
+async def notices(request: Request) -> Response:
+    """The first page: parties to call, stopped bills, and the latest notices, which `live_notices` continues."""
+    backend, wanted = backend_of(request), _filter(request)
+    recent = [entry for entry in await backend.index.recent(10 * RECENT) if wanted.matches(entry)][:RECENT]
     now = now_milliseconds()
-    desk = desk_of(request)
-    return [sentence(one.party, stop, now) for one in desk.watched.unread for stop in one.do_not_loads][:RECENT]
+    calls = [sentence(one.party, stop, now) for one in backend.unread for stop in one.do_not_loads]
+    return page(
+        request,
+        "stream.html",
+        entries=recent,
+        wanted=wanted,
+        counts=await backend.index.counts(),
+        stopped=await backend.index.stopped(),
+        statuses=await backend.index.statuses(),
+        query=request.url.query,
+        unread=calls[:RECENT],
+    )
 
 
-async def live(request: Request) -> Response:
-    """The same, as server-sent events: rows of the table, ready to be put in."""
-    desk = desk_of(request)
-    if desk.hub.is_full:
-        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many pages watch already: close one, or reload later")
+async def live_notices(request: Request) -> Response:
+    """New notices as server-sent events, each with finished rows of the table."""
+    backend = backend_of(request)
+    if backend.live.is_full:
+        text = "too many pages show live notices: close one, or reload this page later"
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, text)
     wanted = _filter(request)
 
     async def events() -> AsyncIterator[str]:
-        with desk.hub.watching(wanted) as watcher:
+        with backend.live.subscribed(wanted) as subscription:
             yield ": here\n\n"
-            async for delivery in watcher.deliveries():
-                if not desk.access.lasts(request):
+            async for update in subscription.updates():
+                if not _is_logged_in(backend, request):
                     return
-                if not delivery.rows:
+                if update.rows:
+                    data = {"rows": "".join(reversed(update.rows)), "missed": update.missed}
+                    yield f"data: {json.dumps(data)}\n\n"
+                else:
                     yield ": still here\n\n"
-                    continue
-                yield _event("".join(reversed(delivery.rows)), delivery.missed)
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
-def _event(rows: str, missed: int) -> str:
-    return f"data: {json.dumps({'rows': rows, 'missed': missed})}\n\n"
+def _is_logged_in(backend: Backend, request: Request) -> bool:
+    """False also while the file of users can't be read."""
+    with suppress(UsageError):
+        return backend.sessions.session_of(request) is not None
+    return False
 
 
-def _filter(request: Request) -> Filter:
+def _filter(request: Request) -> NoticeFilter:
     given = {name: value.strip() for name, value in request.query_params.items()}
     kind = given.get("kind", "").lower()
-    return Filter(
+    return NoticeFilter(
         party=given.get("party", "").upper() or None,
         kind=kind if kind in ("hold", "change", "release") else None,
         vessel=given.get("vessel", "").upper() or None,
@@ -85,101 +90,89 @@ def _filter(request: Request) -> Filter:
 
 
 async def bill(request: Request) -> Response:
-    """One bill: status, holds, history, who was told and why."""
-    desk = desk_of(request)
-    view = await desk.bill(request.path_params["bill"])
-    return page(
-        request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view), read=_read(desk, view.key)
-    )
-
-
-def _read(desk: Desk, bill: str) -> dict[str, str]:
-    """By party, whether it has read all that it was told of the bill."""
-    return {
-        one.party.scac: "not known" if one.receipt.unknown else "no" if bill in one.bills else "yes"
-        for one in desk.watched.unread
+    """A bill's status, holds and history, its recipients and their grounds, and which of them have read everything."""
+    backend = backend_of(request)
+    view = await backend.bill(request.path_params["bill"])
+    read = {
+        one.party.scac: "not known" if one.receipt.unknown else "no" if view.key in one.bills else "yes"
+        for one in backend.unread
     }
+    return page(request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view), read=read)
 
 
 async def search(request: Request) -> Response:
-    """Bills by number, container, entry, vessel or master."""
     text = request.query_params.get("q", "").strip()
-    return page(request, "search.html", text=text, found_bills=await desk_of(request).index.search(text))
+    return page(request, "search.html", text=text, found_bills=await backend_of(request).index.search(text))
 
 
 async def sailings(request: Request) -> Response:
-    known = desk_of(request).registry.sailings.values()
+    known = backend_of(request).registry.sailings.values()
     return page(request, "sailings.html", sailings=sorted(known, key=lambda one: one.arrival_date or "", reverse=True))
 
 
 async def sailing(request: Request) -> Response:
-    """One sailing: its lines, and its bills by status, do-not-loads on top."""
-    desk = desk_of(request)
-    found = desk.registry.sailings.get(request.path_params["sailing"])
+    """A sailing's lines, and its bills by status, do-not-loads first."""
+    backend = backend_of(request)
+    found = backend.registry.sailings.get(request.path_params["sailing"])
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such sailing")
-    aboard = [
-        one
-        for one, carrier, arrival in await desk.index.aboard(found.imo_number)
-        if _is_aboard(found, one, carrier, arrival, desk.registry)
-    ]
+    aboard = [one for one in await backend.index.aboard(found.imo_number) if _is_aboard(found, one, backend.registry)]
     counts = Counter(one.status for one in aboard)
     more = max(0, len(aboard) - MOST_FOUND)
     return page(request, "sailing.html", sailing=found, aboard=aboard[:MOST_FOUND], more=more, bars=bars(counts))
 
 
-def _is_aboard(sailing: Sailing, bill: Found, carrier: str | None, arrival: str | None, registry: Registry) -> bool:
-    found = registry.sailing(sailing.imo_number, carrier, bill.voyage_number, arrival)
+def _is_aboard(sailing: Sailing, bill: FoundBill, registry: Registry) -> bool:
+    found = registry.sailing(sailing.imo_number, bill.carrier_scac, bill.voyage_number, bill.arrival_date)
     return found is not None and found.sailing_id == sailing.sailing_id
 
 
 async def parties(request: Request) -> Response:
-    known = desk_of(request).registry.parties.values()
+    known = backend_of(request).registry.parties.values()
     return page(request, "parties.html", parties=sorted(known, key=lambda one: one.scac))
 
 
 async def party(request: Request) -> Response:
-    """One party: its contact, its topic, what it has not read."""
-    desk = desk_of(request)
-    found = desk.registry.party(request.path_params["scac"].upper())
+    """A party's contact, its topic, and its unread notices."""
+    backend = backend_of(request)
+    found = backend.registry.party(request.path_params["scac"].upper())
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such party")
-    unread = next((one for one in desk.watched.unread if one.party.scac == found.scac), None)
+    unread = next((one for one in backend.unread if one.party.scac == found.scac), None)
     return page(request, "party.html", party=found, unread=unread)
 
 
 async def waiting(request: Request) -> Response:
-    return page(request, "waiting.html", waiting=await desk_of(request).index.waiting())
+    return page(request, "waiting.html", waiting=await backend_of(request).index.waiting())
 
 
 async def feeds(request: Request) -> Response:
-    """When each feed was last heard, and every outage there was, the latest first."""
-    desk = desk_of(request)
-    heard = sorted((feed, port or "", at) for (feed, port), at in desk.registry.heard.items())
-    history = sorted(desk.follower.outages.values(), key=lambda one: one.began_at, reverse=True)
+    """The time of each feed's last event, and every outage, the latest first."""
+    backend = backend_of(request)
+    heard = sorted((feed, port or "", at) for (feed, port), at in backend.registry.heard.items())
+    history = sorted(backend.follower.outages.values(), key=lambda one: one.began_at, reverse=True)
     return page(request, "feeds.html", heard=heard, history=history, now=now_milliseconds())
 
 
 async def audit(request: Request) -> Response:
-    """What people did by hand, the latest first."""
-    return page(request, "audit.html", deeds=await desk_of(request).index.deeds())
+    return page(request, "audit.html", deeds=await backend_of(request).index.audit())
 
 
-async def letters(request: Request) -> Response:
-    return page(request, "letters.html", letters=await desk_of(request).index.letters())
+async def dead_letters(request: Request) -> Response:
+    return page(request, "letters.html", letters=await backend_of(request).index.dead_letters())
 
 
-async def letter(request: Request) -> Response:
-    """One dead letter, whole, with the broken place marked."""
-    found = await desk_of(request).index.letter(request.path_params["letter"])
+async def dead_letter(request: Request) -> Response:
+    """A dead letter's content, with the invalid piece marked."""
+    found = await backend_of(request).index.dead_letter(request.path_params["letter"])
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such dead letter")
     return page(request, "letter.html", letter=found, pieces=pieces(found))
 
 
 ROUTES: Final[list[Any]] = [
-    Route("/", stream),
-    Route("/live-notices", live),
+    Route("/", notices),
+    Route("/live-notices", live_notices),
     Route("/bills/{bill}", bill),
     Route("/search", search),
     Route("/sailings", sailings),
@@ -189,6 +182,6 @@ ROUTES: Final[list[Any]] = [
     Route("/feeds", feeds),
     Route("/waiting", waiting),
     Route("/audit", audit),
-    Route("/dead-letters", letters),
-    Route("/dead-letters/{letter}", letter),
+    Route("/dead-letters", dead_letters),
+    Route("/dead-letters/{letter}", dead_letter),
 ]

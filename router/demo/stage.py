@@ -22,7 +22,7 @@ from router.log.interface import Log
 from router.model.eastern import to_milliseconds
 from router.model.inputs import Disposition, Filing, PaperBill
 from router.model.registry_values import RegistryNote, party_topic
-from router.plain import plain_value
+from router.presentation import plain_value
 from router.task.outputs import registry_output
 
 FILES: Final = Path(__file__).parent

@@ -13,7 +13,7 @@ from router.feeds.by_hand import OutageForm, check_moment
 from router.log.interface import Log, Record
 from router.model.eastern import iso
 from router.model.registry_values import DECLARED, LateTally, Outage, RegistryValue
-from router.plain import plain
+from router.presentation import plain
 from router.task.input_records import registry_value
 from router.task.outputs import registry_output
 

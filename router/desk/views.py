@@ -22,7 +22,7 @@ from router.model.eastern import from_posted, iso
 from router.model.identifiers import SCAC_WIDTH, bill_key, split_bill_key
 from router.model.inputs import DeadLetter
 from router.model.registry_values import Party
-from router.plain import plain
+from router.presentation import plain
 from router.task.state_records import decode_state
 
 

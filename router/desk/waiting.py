@@ -6,7 +6,7 @@ from typing import Any
 
 from router import topics
 from router.log.interface import Log
-from router.plain import plain_value
+from router.presentation import plain_value
 
 
 async def read_waiting(log: Log) -> list[dict[str, Any]]:

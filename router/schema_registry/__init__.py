@@ -1,1 +1,1 @@
-"""The schemas that parties need, and the read-only part of the Confluent Schema Registry API that serves them."""
+"""The schemas that parties need: their own registry server, and their registration in an external registry."""

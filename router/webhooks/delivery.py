@@ -16,7 +16,7 @@ from router.errors import UsageError
 from router.log.interface import Log, Record
 from router.model.eastern import MILLISECONDS, iso
 from router.model.registry_values import Party
-from router.plain import json_line, plain_value
+from router.presentation import json_line, plain_value
 from router.webhooks.inbox import Inbox
 from router.webhooks.lanes import Lanes, Pending
 from router.webhooks.secrets import Secrets, signed_headers

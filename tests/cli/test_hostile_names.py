@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from router.console.page import rendered
-from router.harmless import harmless
+from router.console.rendering import rendered
 from router.log.interface import Output
 from router.log.url import open_log
 from router.model.registry_values import Line, Party, Sailing
+from router.presentation import harmless
 from router.task.outputs import registry_output
 from tests.cli.conftest import Command
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.console.desk import Client, Installation, Unavailable, chromium, demo_into, in_ci
+from tests.console.installation import Client, Installation, Unavailable, chromium, demo_into, in_ci
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def demo_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installation(demo_log: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """Shared by a module's tests."""
+    """One installation for all tests of a module."""
     folder = tmp_path_factory.mktemp("installation")
     shutil.copy(demo_log, folder / "snp.db")
     made = Installation(folder)
@@ -34,8 +34,10 @@ def client(installation: Installation) -> Client:
 
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
-    """A real browser, for one module alone: while it is open, an event loop runs in this thread, and no test that is a
-    coroutine can. Where there is none the test is skipped, with the reason, and under CI=true it fails."""
+    """A real browser for one module; without one, tests are skipped with the reason, or fail under CI=true.
+
+    While it is open, its event loop runs in this thread, so the module can't have coroutines as tests.
+    """
     try:
         executable = chromium()
     except Unavailable as reason:
@@ -48,7 +50,7 @@ def chrome() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(chrome: Browser, installation: Installation) -> Iterator[Page]:
-    """A window of its own, with no cookies; what the browser itself finds wrong fails the test."""
+    """A window without cookies; errors that the browser reports fail the test."""
     context = chrome.new_context(base_url=installation.address, viewport={"width": 1300, "height": 900})
     context.set_default_timeout(20_000)
     opened = context.new_page()

@@ -1,4 +1,4 @@
-"""What one does who means harm, or is not meant to be here: none of it works."""
+"""Attacks on the console, and use without permission: none of them works."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 import requests
 
 from router.console import actions, pages
-from tests.console import desk
-from tests.console.desk import BILL, OPERATOR, PASSWORD, VIEWER, Client, Installation
+from tests.console import installation
+from tests.console.installation import BILL, OPERATOR, PASSWORD, VIEWER, Client, Installation
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 
-PAGES = (*desk.PAGES, "/dead-letters/abc")
+PAGES = (*installation.PAGES, "/dead-letters/abc")
 STREAM = "/live-notices"
 ACTIONS = [f"/bills/{BILL}/confirm", f"/bills/{BILL}/by-hand", "/dead-letters/abc/retry", "/dead-letters/abc/dismiss"]
 ACTIONS += ["/outages", "/outages/1/end"]
@@ -26,19 +26,19 @@ ACTIONS += ["/parties/SLTC/resync"]
 
 def test_every_page_and_every_action_is_tried_here() -> None:
     tried = [path.partition("?")[0] for path in (*PAGES, STREAM, *ACTIONS)]
-    routes = (*pages.ROUTES, *actions.ROUTES)
+    routes = (*pages.ROUTES, *actions.ACTIONS)
     assert [route.path for route in routes if not any(map(route.path_regex.match, tried))] == []
 
 
 @pytest.mark.parametrize("path", [*PAGES, STREAM, "/nothing-here"])
-def test_who_is_not_logged_in_sees_only_the_log_in(client: Client, path: str) -> None:
+def test_a_stranger_sees_the_log_in_page_only(client: Client, path: str) -> None:
     answer = client.get(path)
     assert (answer.status_code, answer.headers["location"]) == (303, "/login")
     assert "NVXA" not in answer.text
 
 
 @pytest.mark.parametrize("path", ACTIONS)
-def test_who_is_not_logged_in_does_nothing(client: Client, path: str) -> None:
+def test_a_stranger_can_do_nothing(client: Client, path: str) -> None:
     assert client.post(path, {"reason": "x"}).status_code == 401
 
 
@@ -48,7 +48,7 @@ def test_a_wrong_password_and_an_unknown_name_look_the_same(client: Client) -> N
     assert wrong.text == unknown.text
 
 
-def test_guessing_is_slowed_down(client: Client) -> None:
+def test_guessing_a_password_is_slowed_down(client: Client) -> None:
     answers = [client.log_in("mallory", f"guess {number}").status_code for number in range(8)]
     assert answers[:5] == [401] * 5
     assert set(answers[5:]) == {429}
@@ -63,7 +63,7 @@ def test_a_log_in_sent_from_another_site_is_refused(client: Client) -> None:
 # Sessions
 
 
-def test_a_session_is_never_one_that_was_brought_along(client: Client) -> None:
+def test_a_token_planted_in_a_browser_never_becomes_a_session(client: Client) -> None:
     client.session.cookies.set("snp_console", "fixed-by-an-attacker")
     answer = client.log_in()
     assert answer.cookies["snp_console"] != "fixed-by-an-attacker"
@@ -72,13 +72,13 @@ def test_a_session_is_never_one_that_was_brought_along(client: Client) -> None:
     assert attacker.get("/").status_code == 303
 
 
-def test_the_cookie_is_kept_from_scripts_and_other_sites(client: Client) -> None:
+def test_scripts_and_other_sites_cannot_use_the_cookie(client: Client) -> None:
     cookie = client.log_in().headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
 
 
-def test_after_logging_out_the_old_cookie_is_worth_nothing(client: Client) -> None:
+def test_a_cookie_is_worthless_after_logging_out(client: Client) -> None:
     client.log_in()
     cookies = dict(client.session.cookies)
     client.post("/logout", {"csrf": client.csrf()})
@@ -87,12 +87,12 @@ def test_after_logging_out_the_old_cookie_is_worth_nothing(client: Client) -> No
     assert stolen.get("/").status_code == 303
 
 
-def test_a_proxys_headers_from_anywhere_else_are_not_believed(client: Client) -> None:
+def test_a_proxys_headers_from_other_addresses_are_ignored(client: Client) -> None:
     headers = {"X-Forwarded-User": "root", "X-Forwarded-Role": "operator"}
     assert client.get("/", headers=headers).status_code == 303
 
 
-def test_who_is_taken_out_is_out_with_the_next_page(installation: Installation) -> None:
+def test_a_removed_users_session_ends_with_the_next_page(installation: Installation) -> None:
     installation.command("console", "user", "add", "temp", stdin=f"{PASSWORD}\n")
     client = Client(installation.address)
     client.log_in("temp")
@@ -101,18 +101,18 @@ def test_who_is_taken_out_is_out_with_the_next_page(installation: Installation) 
     assert client.get("/").status_code == 303
 
 
-# Acting without the right
+# Acting without permission
 
 
 @pytest.mark.parametrize("path", ACTIONS)
-def test_a_viewer_calling_an_operators_action_is_refused(client: Client, path: str) -> None:
+def test_an_operators_action_is_refused_to_a_viewer(client: Client, path: str) -> None:
     client.log_in(VIEWER)
     answer = client.post(path, {"csrf": client.csrf(), "reason": "because"})
     assert answer.status_code == 403
     assert "operator" in answer.text
 
 
-def test_a_viewers_pages_offer_nothing_to_act_on(client: Client) -> None:
+def test_a_viewers_pages_have_no_actions(client: Client) -> None:
     client.log_in(VIEWER)
     for path in PAGES:
         assert 'class="act"' not in client.get(path).text
@@ -127,7 +127,7 @@ def test_a_form_without_its_own_token_is_refused(client: Client, path: str, toke
     assert "another page" in answer.text
 
 
-def test_another_sessions_token_is_no_good(client: Client, installation: Installation) -> None:
+def test_another_sessions_token_is_refused(client: Client, installation: Installation) -> None:
     client.log_in()
     other = Client(installation.address)
     other.log_in(VIEWER)
@@ -151,10 +151,10 @@ def test_another_sessions_token_is_no_good(client: Client, installation: Install
         "/parties/%3Cscript%3E",
     ],
 )
-def test_tricks_with_paths_find_nothing(client: Client, path: str) -> None:
+def test_manipulated_paths_find_nothing(client: Client, path: str) -> None:
     client.log_in()
     prepared = requests.Request("GET", client.address).prepare()
-    prepared.url = client.address + path  # as it stands: requests would tidy it up
+    prepared.url = client.address + path  # set here because requests would normalise it
     prepared.headers["cookie"] = "; ".join(f"{name}={value}" for name, value in client.session.cookies.items())
     answer = requests.Session().send(prepared, allow_redirects=False, timeout=10)
     assert answer.status_code in (303, 404)
@@ -171,7 +171,7 @@ def test_oversized_requests_are_refused_before_they_are_read(client: Client) -> 
     assert client.post(ACTIONS[0], {"csrf": csrf} | {f"f{n}": "" for n in range(100)}).status_code in (400, 413)
 
 
-def test_a_search_of_any_letters_is_only_a_search(client: Client) -> None:
+def test_a_search_text_is_never_a_query(client: Client) -> None:
     client.log_in()
     for text in ("' OR 1=1 --", "%", "_", "\\", "\x00", "Ω漢字", "*"):
         answer = client.get("/search", params={"q": text})
@@ -180,8 +180,8 @@ def test_a_search_of_any_letters_is_only_a_search(client: Client) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["undefined", "punycode", "raw_unicode_escape", "utf-8"])
-def test_a_form_comes_as_our_forms_are_sent(client: Client, encoding: str) -> None:
-    """A body in parts names its own encoding: some end in an error, some in text that can't be written."""
+def test_a_form_must_be_url_encoded(client: Client, encoding: str) -> None:
+    """A multipart body names its own encoding; some raise errors, some yield text that can't be written."""
     client.log_in()
     headers = {"content-type": f"multipart/form-data; boundary=x; charset={encoding}"}
     body = '--x\r\ncontent-disposition: form-data; name="csrf"\r\n\r\n\\ud800\r\n--x--\r\n'
@@ -190,24 +190,24 @@ def test_a_form_comes_as_our_forms_are_sent(client: Client, encoding: str) -> No
         assert answer.status_code == 415, path
 
 
-def test_no_answer_sends_anybody_where_the_host_header_says(client: Client) -> None:
+def test_no_redirect_follows_the_host_header(client: Client) -> None:
     client.log_in()
     cookie = "; ".join(f"{name}={value}" for name, value in client.session.cookies.items())
     for path in ("/login/", "/parties/", "/sailings/"):
         assert client.get(path, headers={"host": "evil.example", "cookie": cookie}).status_code == 404
 
 
-def test_a_body_nobody_asked_for_ends_nothing(client: Client) -> None:
+def test_an_unexpected_body_stops_nothing(client: Client) -> None:
     client.log_in()
     with client.get("/live-notices", data=b"x" * 300_000, stream=True) as answer:
         assert next(answer.iter_lines()) == b": here"
 
 
-# What CBP, carriers and parties write
+# Text from CBP, carriers and parties
 
 
-def test_markup_in_any_text_shows_as_text(installation: Installation) -> None:
-    """Every field of ours that a page shows, filled with markup by whoever feeds it in."""
+def test_markup_is_shown_as_text(installation: Installation) -> None:
+    """Every field that a page shows is filled with markup."""
     event = {
         "scac": "NVXA",
         "bill_of_lading": "EVIL1",
@@ -219,7 +219,7 @@ def test_markup_in_any_text_shows_as_text(installation: Installation) -> None:
         "entry_number": EVIL,
         "remarks": EVIL,
         "firms": EVIL,
-        "container_numbers": [EVIL[-25:]],  # no more is taken for one
+        "container_numbers": [EVIL[-25:]],  # a longer number is not accepted
         "manifest_sequence_number": EVIL,
         "snps": ["SLTC"],
     }
@@ -238,7 +238,7 @@ def test_markup_in_any_text_shows_as_text(installation: Installation) -> None:
     assert "&lt;script&gt;" in shown["/bills/NVXAEVIL1"].lower(), "it is shown, as text"
 
 
-def test_every_answer_is_shielded(client: Client) -> None:
+def test_every_answer_has_security_headers(client: Client) -> None:
     answers = [
         client.get("/login"),
         client.get("/"),

@@ -1,4 +1,4 @@
-"""A duty officer's night, in a real browser against a running router."""
+"""A duty officer's work, in a real browser with a running router."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.console.desk import BILL, OPERATOR, PAGES, PASSWORD, VIEWER, Installation
+from tests.console.installation import BILL, OPERATOR, PAGES, PASSWORD, VIEWER, Installation
 
 expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
 def routed(installation: Installation) -> Installation:
-    """With a router at work."""
+    """The installation with a running router."""
     installation.start("run")
     return installation
 
@@ -46,7 +46,7 @@ def test_a_hold_arrives_on_the_open_page(page: Page, routed: Installation) -> No
     expect(row).to_contain_text("HOLD SLTC")
 
 
-def test_a_filter_lets_only_its_own_through(page: Page, routed: Installation) -> None:
+def test_a_filter_shows_only_its_own_notices(page: Page, routed: Installation) -> None:
     log_in(page)
     page.goto("/?party=HARX")
     ingest(routed, "others.jsonl", hold("NVXALIVE02", "2026-07-30T12:10:00Z"))
@@ -64,7 +64,7 @@ def test_search_finds_a_bill_by_its_container(page: Page, routed: Installation) 
     expect(main).to_contain_text("RELEASED")
     expect(main).to_contain_text("May be delivered.")
     expect(main).to_contain_text("issuer of the bill")
-    expect(main).to_contain_text("posted 2026-07-14 12:12Z 07-14 05:12 PDT")  # UTC, and the clock at the port
+    expect(main).to_contain_text("posted 2026-07-14 12:12Z 07-14 05:12 PDT")  # UTC, and the time at the port
 
 
 def test_a_sailing_shows_its_bills_by_status(page: Page, routed: Installation) -> None:
@@ -75,7 +75,7 @@ def test_a_sailing_shows_its_bills_by_status(page: Page, routed: Installation) -
     expect(page.locator("table").last).to_contain_text("OCNX")
 
 
-def test_a_dead_letter_is_mended_and_its_bill_is_free_again(page: Page, routed: Installation) -> None:
+def test_a_corrected_dead_letter_frees_its_bill(page: Page, routed: Installation) -> None:
     log_in(page)
     unknown = hold("NVXALIVE04", "2026-07-30T12:20:00Z", disposition_code="0?")
     ingest(routed, "unknown.jsonl", unknown)
@@ -92,7 +92,7 @@ def test_a_dead_letter_is_mended_and_its_bill_is_free_again(page: Page, routed: 
     page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => !t.includes('UNKNOWN_CODE'))")
 
 
-def test_a_dead_letter_that_is_no_message_is_put_away(page: Page, routed: Installation) -> None:
+def test_a_dead_letter_that_is_no_message_is_dismissed(page: Page, routed: Installation) -> None:
     log_in(page)
     (routed.folder / "prices.txt").write_text("our own price list")
     routed.command("ingest", "prices.txt")
@@ -106,7 +106,7 @@ def test_a_dead_letter_that_is_no_message_is_put_away(page: Page, routed: Instal
     expect(page.get_by_role("row", name="alice dead-letters dismiss")).to_be_visible()
 
 
-def test_a_hold_relayed_by_phone_is_placed_and_lifted(page: Page, routed: Installation) -> None:
+def test_a_hold_by_phone_is_placed_and_lifted(page: Page, routed: Installation) -> None:
     log_in(page)
     ingest(routed, "quiet.jsonl", hold("NVXALIVE05", "2026-07-30T12:30:00Z", disposition_code="55"))
     expect(page.locator("#notices")).to_contain_text("NVXALIVE05")
@@ -134,15 +134,15 @@ def test_an_outage_is_declared_shown_on_every_page_and_ended(page: Page, routed:
     page.wait_for_function("() => fetch('/').then(r => r.text()).then(t => !t.includes('no news is not clearance'))")
 
 
-def test_a_viewer_sees_the_same_and_can_do_nothing(page: Page, routed: Installation) -> None:
+def test_a_viewer_sees_the_same_and_cannot_act(page: Page, routed: Installation) -> None:
     log_in(page, VIEWER)
     page.goto(f"/bills/{BILL}")
     expect(page.locator("main")).to_contain_text("RELEASED")
     assert page.locator("main form[method=post]").count() == 0
 
 
-def test_without_a_mouse(page: Page, routed: Installation) -> None:
-    """From the top of any page the keyboard reaches the content in one step."""
+def test_the_keyboard_reaches_the_content(page: Page, routed: Installation) -> None:
+    """One step from the top of any page."""
     log_in(page)
     page.keyboard.press("Tab")
     assert page.locator(":focus").inner_text() == "To the content"
@@ -153,7 +153,7 @@ def test_without_a_mouse(page: Page, routed: Installation) -> None:
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1300, 390])
 def test_the_pages_are_accessible(page: Page, routed: Installation, dark: bool, width: int) -> None:
-    """As axe sees it (WCAG 2 A and AA, and best practices), light and dark, on a desk and on a phone."""
+    """By axe (WCAG 2 A and AA, and best practices), light and dark, on a desk and on a phone."""
     page.emulate_media(color_scheme="dark" if dark else "light")
     page.set_viewport_size({"width": width, "height": 900})
     page.goto("/login")

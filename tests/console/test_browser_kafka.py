@@ -1,4 +1,4 @@
-"""The same pages over a Kafka log: a night in one go."""
+"""The same pages with a Kafka log, in one test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from router.demo.scenario import FILES
-from tests.console.desk import Installation
+from tests.console.installation import Installation
 from tests.console.test_browser import BILL, hold, ingest, log_in
 from tests.kafka.fixtures import wipe
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture(scope="module")
 def installation(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with ThreadPoolExecutor() as elsewhere:  # this thread has the browser's event loop
+    with ThreadPoolExecutor() as elsewhere:  # the browser's event loop runs in this thread
         elsewhere.submit(asyncio.run, wipe(kafka)).result()
     made = Installation(tmp_path_factory.mktemp("kafka-installation"), f"kafka://{kafka}")
     made.environment |= {"SNP_KAFKA__REPLICATION_FACTOR": "1", "SNP_PARTITIONS": "2"}
@@ -36,7 +36,7 @@ def installation(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     made.stop()
 
 
-def test_a_night_on_kafka(page: Page, installation: Installation) -> None:
+def test_the_pages_work_on_kafka(page: Page, installation: Installation) -> None:
     log_in(page)
     ingest(installation, "night.jsonl", hold("NVXALIVE01", "2026-07-30T12:00:00Z"))
     expect(page.locator("#notices tr", has_text="NVXALIVE01")).to_contain_text("HOLD SLTC")

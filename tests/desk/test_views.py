@@ -30,7 +30,7 @@ from router.log.interface import Log
 from router.log.url import open_log
 from router.model.eastern import iso
 from router.model.inputs import DeadLetter
-from router.plain import plain, plain_value
+from router.presentation import plain, plain_value
 
 RULES = Rules()
 QUICK = WorkSettings(idle_seconds=0.05)

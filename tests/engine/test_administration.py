@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 from router import topics
-from router.console.follower import Follower
-from router.console.index import Index
-from router.console.live import Hub
+from router.console.backend import Follower
+from router.console.console_index import ConsoleIndex
+from router.console.live_notices import LiveNotices
 from router.decide.rules import Rules
 from router.engine.administration import import_parties, prepare, read_registry, registry_problems
 from router.engine.worker import Worker
@@ -30,7 +30,7 @@ async def test_all_read_on_past_a_damaged_record(tmp_path: Path) -> None:
         (problem,) = registry_problems(registry)
         assert problem.startswith("snp.registry, partition 0, offset ")
         assert "`snp-router import parties`" in problem
-        follower = Follower(log, await index_in(tmp_path), Hub(str))
+        follower = Follower(log, await index_in(tmp_path), LiveNotices(str))
         following = asyncio.create_task(follower.run())
         async with asyncio.timeout(10):
             await follower.caught_up.wait()
@@ -42,7 +42,7 @@ async def test_all_read_on_past_a_damaged_record(tmp_path: Path) -> None:
         assert registry_problems(await read_registry(log)) == []
 
 
-async def index_in(folder: Path) -> Index:
-    index = Index(folder / "console.db", Rules())
+async def index_in(folder: Path) -> ConsoleIndex:
+    index = ConsoleIndex(folder / "console.db", Rules())
     await index.open()
     return index

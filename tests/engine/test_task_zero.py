@@ -19,7 +19,7 @@ from router.log.url import open_log
 from router.model.eastern import DAY, MINUTE
 from router.model.inputs import Disposition
 from router.model.registry_values import RESYNC, FeedActivity, Party, Request
-from router.plain import plain_value
+from router.presentation import plain_value
 from router.task.outputs import registry_output
 
 START = 1_784_030_400_000

@@ -1,5 +1,7 @@
-"""The example projects as an integrator meets them: a broker with passwords and rights, provisioned by the commands an
-operator types, and the same ten thousand notices read by each to the same values."""
+"""The example projects against a broker with passwords and rights, which an operator's commands have provisioned.
+
+Each example reads the same ten thousand notices to the same values.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +25,15 @@ from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from router import client
-from router.client import Notices
+from router.client import NoticeStream
 from router.codec import decode_value, raw_schema
 from router.errors import FatalLogError
 from router.log.kafka import open_kafka_log
 from router.model.eastern import iso, to_milliseconds
 from router.model.registry_values import RESYNC, Request
-from router.plain import plain
+from router.presentation import plain
 from tests.cli.conftest import COMMAND, Command, environment
-from tests.client.samples import PARTY, notices, outputs
+from tests.client.notice_samples import PARTY, notices, outputs
 from tests.kafka.fixtures import QUICK
 from tests.kafka.secured import PASSWORD, SecuredBroker
 
@@ -42,7 +44,7 @@ PAGE = EXAMPLES.parent / "docs" / "for-integrators.md"
 COUNT = 10_000
 BATCH = 1_000
 COLOUR = re.compile(r"\x1b\[\d*m")
-"""Some builds of Maven end with it, whatever they are told."""
+"""Some builds of Maven end with it, whatever their options."""
 PATIENCE_SECONDS = 300
 UNLIMITED = {
     "SNP_PROVISION__PARTY_READ_BYTES_PER_SECOND": "1000000000",
@@ -51,7 +53,7 @@ UNLIMITED = {
 
 
 class Site(NamedTuple):
-    """What an integrator is told."""
+    """The addresses and the password that an integrator is given."""
 
     bootstrap: str
     registry: str
@@ -82,7 +84,7 @@ def site(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def provisioned(broker: SecuredBroker, folder: Path) -> dict[str, str]:
-    """As the operator does it; users' passwords."""
+    """The users' passwords, after an operator's commands."""
     command = Command(folder)
     command.environment |= UNLIMITED | {
         "SNP_LOG": f"kafka://{broker.bootstrap}",
@@ -99,18 +101,18 @@ def provisioned(broker: SecuredBroker, folder: Path) -> dict[str, str]:
 
 
 async def write(bootstrap: str, password: str) -> None:
-    """As the router: in transactions, one of which it takes back."""
+    """Write notices as the router does: in transactions, of which one is aborted."""
     settings = QUICK.model_copy(update={"sasl_username": "snp-router", "sasl_password": password})
     settings = type(QUICK).model_validate(settings.model_dump())
     written = outputs(COUNT)
     async with open_kafka_log(f"kafka://{bootstrap}", settings) as log:
         await log.append_atomic(written[:BATCH])
-        await take_back(bootstrap, settings.connection())
+        await abort(bootstrap, settings.connection())
         for start in range(BATCH, COUNT, BATCH):
             await log.append_atomic(written[start : start + BATCH])
 
 
-async def take_back(bootstrap: str, connection: dict[str, Any]) -> None:
+async def abort(bootstrap: str, connection: dict[str, Any]) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id="snp-router-append-test", **connection)
     await producer.start()
     await producer.begin_transaction()
@@ -121,7 +123,7 @@ async def take_back(bootstrap: str, connection: dict[str, Any]) -> None:
 
 
 def read_by(command: list[str], folder: Path) -> list[dict[str, Any]]:
-    """What the example prints, normalised."""
+    """The notices that the example prints, normalised."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -139,7 +141,7 @@ MOMENTS = [field["name"] for field in raw_schema("hold")["fields"] if field["nam
 
 
 def normalised(line: dict[str, Any]) -> dict[str, Any]:
-    """Moments as our own JSON writes them; languages differ in the digits of a second."""
+    """Moments in the form of our own JSON; languages differ in the digits of a second."""
     notice = line["notice"]
     holds = [hold | {"placed_at": moment(hold["placed_at"])} for hold in notice["holds"]]
     moments = {name: moment(notice[name]) for name in MOMENTS}
@@ -197,8 +199,8 @@ def test_every_example_reads_the_same_notices_to_the_same_values(example: Any, s
     assert read == wanted
 
 
-def test_a_party_asks_for_a_resync_with_the_kit_and_with_a_stock_serializer(site: Site) -> None:
-    """With a party's own rights, on its own topic; on another's neither can."""
+def test_a_party_requests_a_resync_with_the_kit_and_with_a_stock_serializer(site: Site) -> None:
+    """With a party's own rights, on its own topic; on another's, both are refused."""
     asyncio.run(kit_of(site).resync())
     assert ask(site, PARTY) is None
     assert ask(site, "OCNX") == "TOPIC_AUTHORIZATION_FAILED"
@@ -213,10 +215,10 @@ def test_a_party_asks_for_a_resync_with_the_kit_and_with_a_stock_serializer(site
     [
         ({"party": "OCNX"}, r"no topic snp\.party\.OCNX, or this user may not read it"),
         ({"group": "snp.OCNX.desk"}, "may not read in this consumer group"),
-        ({"sasl_username": "snp.OCNX"}, "look at address, user and password"),
+        ({"sasl_username": "snp.OCNX"}, "check address, user and password"),
     ],
 )
-def test_what_is_not_the_partys_own_is_refused_in_words(site: Site, changed: dict[str, str], said: str) -> None:
+def test_topics_groups_and_users_of_others_are_refused_in_words(site: Site, changed: dict[str, str], said: str) -> None:
     async def read_one() -> None:
         async with kit_of(site, **changed) as stream:
             async for _ in stream:
@@ -227,13 +229,13 @@ def test_what_is_not_the_partys_own_is_refused_in_words(site: Site, changed: dic
     assert site.password_file.read_text().strip() not in str(caught.value)
 
 
-def kit_of(site: Site, party: str = PARTY, **changed: Any) -> Notices:
+def kit_of(site: Site, party: str = PARTY, **changed: Any) -> NoticeStream:
     own = {"group": f"snp.{PARTY}.kit", "sasl_username": f"snp.{PARTY}", "sasl_password_file": site.password_file}
     return client.notices(f"kafka://{site.bootstrap}", party=party, **own | changed)
 
 
 def ask(site: Site, party: str) -> str | None:
-    """As docs/for-integrators.md has it; the error's name, if the broker refuses."""
+    """Write a request as in docs/for-integrators.md; the error's name, if the broker refuses."""
     outcomes: list[KafkaError | None] = []
     serialize = AvroSerializer(
         SchemaRegistryClient({"url": site.registry}),
@@ -270,7 +272,7 @@ async def asked_by(site: Site) -> list[Request]:
     return [value for value in values if isinstance(value, Request)]
 
 
-def test_the_program_on_the_integrators_page_runs_as_it_stands(site: Site, tmp_path: Path) -> None:
+def test_the_program_in_for_integrators_runs(site: Site, tmp_path: Path) -> None:
     found = re.search(r"<!-- kit -->\n```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert found
     program = found[1]
@@ -291,7 +293,7 @@ def test_the_program_on_the_integrators_page_runs_as_it_stands(site: Site, tmp_p
     process.communicate()
     words = {"Hold": "stop", "Release": "may go", "Change": "changed"}
     kinds = [words[kind.capitalize()] for kind, _ in notices(100)]
-    # Some sample values have line breaks: each notice begins a line all the same.
+    # Some sample values have line breaks, but each notice begins on a new line.
     begun = [word for line in said for word in words.values() if line.startswith(word)]
     assert begun == kinds[: len(begun)]
     assert len(begun) > 10
@@ -301,7 +303,7 @@ def with_package() -> dict[str, str]:
     return environment() | {"PYTHONPATH": str(EXAMPLES.parent)}
 
 
-def test_the_kits_example_reads_a_demos_file_without_any_broker(tmp_path: Path) -> None:
+def test_the_kits_example_reads_the_demos_file_without_a_broker(tmp_path: Path) -> None:
     Command(tmp_path)("demo")
     script = str(EXAMPLES / "python-kit" / "read_notices.py")
     read = read_by([sys.executable, script, "sqlite:///snp-demo.db", "NVXA", "--number", "3"], tmp_path)

@@ -19,7 +19,7 @@ from router.desk.receipts import read_receipts
 from router.engine.administration import prepare, read_registry
 from router.log.url import open_log
 from router.model.registry_values import Party
-from router.plain import plain_value
+from router.presentation import plain_value
 from router.webhooks.secrets import add_secret, finish_rotation
 from router.webhooks.settings import WebhookSettings
 from tests.webhooks.endpoint import Endpoint, delivered, ids, quick, serving

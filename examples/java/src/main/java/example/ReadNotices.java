@@ -15,7 +15,7 @@ import snp.Change;
 import snp.Hold;
 import snp.Release;
 
-/** Reads a party's notices, for ever or the number given, and prints each as a line of JSON. */
+/** Prints a party's notices as lines of JSON: without end, or as many as asked for. */
 public final class ReadNotices {
 
     public static void main(String[] arguments) throws IOException {
@@ -36,19 +36,19 @@ public final class ReadNotices {
                     handle(record.value());
                     handled++;
                 }
-                consumer.commitSync(); // after they were handled: what a crash interrupts comes again
+                consumer.commitSync(); // only after handling: after a crash, unhandled notices are delivered again
             }
         }
     }
 
-    /** What to do is safe to decide by the type alone. The same notice_id again is the same notice again. */
+    /** Handles one notice. Its type alone is enough to act on safely; a notice_id seen before is a duplicate. */
     private static void handle(SpecificRecord notice) {
         if (notice instanceof Hold hold) {
-            show("Hold", hold); // stop the box; with hold.getDoNotLoad(), take it off the loading list
+            show("Hold", hold); // stop the cargo; if hold.getDoNotLoad(), take it off the loading list
         } else if (notice instanceof Change change) {
-            show("Change", change); // nothing that was stopped may go, unless getAuthorises() names something
+            show("Change", change); // stopped cargo stays stopped, except for what getAuthorises() allows
         } else if (notice instanceof Release release) {
-            show("Release", release); // the whole bill may be delivered at its place now
+            show("Release", release); // the whole bill may be delivered now
         }
     }
 

@@ -1,0 +1,187 @@
+"""The console as one web application: its pages, the log-in before them, its limits, and its start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from router.console import ConsoleSettings
+from router.console.actions import ACTIONS, LOGIN
+from router.console.backend import Backend, ConsoleFigures, Follower, keep_refreshed
+from router.console.console_index import ConsoleIndex
+from router.console.live_notices import LiveNotices
+from router.console.pages import ROUTES
+from router.console.rendering import page, row_of
+from router.console.sessions import LoginSessions
+from router.decide.rules import Rules
+from router.desk.views import NotFoundError
+from router.errors import LogError, UsageError
+from router.http import serving
+from router.log.interface import Log
+from router.observe.server import status_app
+
+STATIC: Final = Path(__file__).parent / "static"
+
+LARGEST_FORM: Final = 256 * 1024
+"""Bytes of a request's body; a corrected dead letter is the largest."""
+FORM_SECONDS: Final = 30.0
+"""The deadline for a whole body."""
+LONGEST_QUERY: Final = 2048
+LONGEST_PATH: Final = 512
+
+SECURITY_HEADERS: Final = (
+    (b"content-security-policy", b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+     b"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)  # fmt: skip
+"""Pages load nothing from elsewhere, contain no scripts, and can't be framed."""
+
+OPEN_PATHS: Final = ("/login", "/static/")
+"""Paths that need no log-in."""
+
+_log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def serve_console(
+    log: Log, rules: Rules, settings: ConsoleSettings, listen: str, status_listen: str | None = None
+) -> AsyncIterator[str]:
+    """Serve the console while the block runs, and yield its address. Raises UsageError, LogError.
+
+    `status_listen` is an address for `/metrics`, `/live` and `/ready`, which need no log-in.
+    """
+    index, live = ConsoleIndex(settings.index_file, rules), LiveNotices(row_of)
+    await index.open()
+    follower = Follower(log, index, live)
+    backend = Backend(log, rules, index, live, follower, LoginSessions(settings.access))
+    figures = ConsoleFigures()
+    tasks = [
+        asyncio.create_task(follower.run(), name="console: following"),
+        asyncio.create_task(keep_refreshed(backend, figures), name="console: refreshing"),
+    ]
+    try:
+        async with AsyncExitStack() as stack:
+            if status_listen is not None:
+                await stack.enter_async_context(serving(status_app(figures.registry, follower), status_listen))
+            yield await stack.enter_async_context(serving(console_app(backend), listen))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await index.close()
+
+
+def console_app(backend: Backend) -> Starlette:
+    app = Starlette(
+        routes=[*ROUTES, *ACTIONS, *LOGIN, Mount("/static", StaticFiles(directory=STATIC))],
+        middleware=[Middleware(LimitsAndHeaders), Middleware(LoginRequired, backend=backend)],
+        exception_handlers=dict.fromkeys((HTTPException, UsageError, LogError), _problem_page),
+    )
+    app.router.redirect_slashes = False  # such a redirect goes where the request's Host header says
+    app.state.backend = backend
+    return app
+
+
+class LimitsAndHeaders:
+    """Limits the size of every request, and adds security headers to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                kept = [(name, value) for name, value in message["headers"] if name != b"server"]
+                caching = [] if scope["path"].startswith("/static/") else [(b"cache-control", b"no-store")]
+                message["headers"] = [*kept, *SECURITY_HEADERS, *caching]
+            await send(message)
+
+        if len(scope["query_string"]) > LONGEST_QUERY or len(scope["raw_path"]) > LONGEST_PATH:
+            await Response("the address is too long", HTTPStatus.REQUEST_URI_TOO_LONG)(scope, receive, send_secured)
+        else:
+            await self._app(scope, _limited(receive) if scope["method"] == "POST" else receive, send_secured)
+
+
+def _limited(receive: Receive) -> Receive:
+    """The same body, refused beyond `LARGEST_FORM` or after `FORM_SECONDS`. Bodies of other methods are never read."""
+    size = 0
+    deadline = asyncio.get_running_loop().time() + FORM_SECONDS
+
+    async def limited() -> Message:
+        nonlocal size
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time: send it again") from None
+        size += len(message.get("body", b""))
+        if size > LARGEST_FORM:
+            text = f"the form has more than {LARGEST_FORM} bytes: shorten it"
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
+        return message
+
+    return limited
+
+
+class LoginRequired:
+    """Passes requests with a session on, which it adds to the request; others get the log-in page or 401."""
+
+    def __init__(self, app: ASGIApp, backend: Backend) -> None:
+        self._app, self._sessions = app, backend.sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(OPEN_PATHS):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            session = self._sessions.session_of(request)
+        except UsageError as error:
+            _log.error("console_users_unusable", reason=str(error))
+            text = "the console can't read its file of users: its log gives the reason"
+            await Response(text, HTTPStatus.SERVICE_UNAVAILABLE)(scope, receive, send)
+            return
+        if session is None:
+            answer = (
+                RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+                if request.method == "GET"
+                else Response("log in first", HTTPStatus.UNAUTHORIZED)
+            )
+            await answer(scope, receive, send)
+            return
+        scope.setdefault("state", {})["session"] = session
+        await self._app(scope, receive, send)
+
+
+async def _problem_page(request: Request, error: Exception) -> Response:
+    """An error's own text, with the HTTP status that fits it."""
+    text = error.detail if isinstance(error, HTTPException) else str(error)
+    if isinstance(error, HTTPException):
+        status = HTTPStatus(error.status_code)
+    elif isinstance(error, NotFoundError):
+        status = HTTPStatus.NOT_FOUND
+    else:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(error, UsageError) else HTTPStatus.SERVICE_UNAVAILABLE
+    return page(request, "problem.html", status, title=status.phrase, text=text)

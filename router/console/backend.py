@@ -1,0 +1,189 @@
+"""The console's work behind its pages: following the log into the index, and refreshing the figures for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from router import topics
+from router.clock import growing_pauses, now_milliseconds
+from router.console.console_index import FOLLOWED, ConsoleIndex
+from router.console.live_notices import LiveNotices
+from router.console.sessions import LoginSessions
+from router.decide.audience import audience_of
+from router.decide.registry import Registry
+from router.decide.rules import Rules
+from router.desk.receipts import Unread, read_unread
+from router.desk.views import BillView, NotFoundError, is_in_stopped_box
+from router.errors import LogError
+from router.log.interface import Log, Record
+from router.model.eastern import MILLISECONDS
+from router.model.registry_values import Outage
+from router.task.state_records import decode_state
+
+BATCH: Final = 2000
+"""Records indexed in one transaction; readers of the index wait for no more."""
+
+REFRESH_SECONDS: Final = 15.0
+"""Most notices are read within seconds, so a shorter interval would only count those."""
+
+OUTAGE_KINDS: Final = ("DECLARED", "SILENT")
+
+_log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Copies the log into the index and to open browsers. While the log is unreachable, it retries."""
+
+    def __init__(self, log: Log, index: ConsoleIndex, live: LiveNotices) -> None:
+        self.registry = Registry()
+        self.outages: dict[str, Outage] = {}
+        """All outages by id; the registry keeps only open ones."""
+        self.caught_up = asyncio.Event()
+        """Set once the index holds all records that were on the log at the start."""
+        self.trouble: str | None = None
+        """The reason why no new records arrive."""
+        self._log, self._index, self._live = log, index, live
+
+    def hanging(self) -> list[str]:
+        """Empty: a failed step is retried, so the console never needs a restart."""
+        return []
+
+    def unready(self) -> list[str]:
+        reasons = [] if self.caught_up.is_set() else ["the index is being built"]
+        return reasons if self.trouble is None else [*reasons, self.trouble]
+
+    async def run(self) -> None:
+        """Follow the log until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._retrying(self._follow_registry), name="console: registry")
+            group.create_task(self._retrying(self._follow_bills), name="console: bills")
+
+    async def _retrying(self, follow: Callable[[], Awaitable[None]]) -> None:
+        pauses = growing_pauses(0.5, 30)
+        while True:
+            try:
+                await follow()
+            except LogError as error:
+                self.trouble = str(error)
+                pause = next(pauses)
+                _log.warning("console_cut_off", reason=str(error), again_in_seconds=pause)
+                await asyncio.sleep(pause)
+
+    async def _follow_registry(self) -> None:
+        registry, outages = Registry(), dict[str, Outage]()
+        async for batch in self._log.read([topics.REGISTRY]):
+            for record in batch:
+                value = registry.take(record)
+                if isinstance(value, Outage):
+                    outages[value.id] = value
+            self.registry, self.outages = registry, outages
+
+    async def _follow_bills(self) -> None:
+        await self._index.mend()
+        positions = await self._index.positions()
+        ends = {
+            (topic, partition): end
+            for topic in FOLLOWED
+            for partition, end in (await self._log.end_offsets(topic)).items()
+        }
+        if any(offset > ends.get(place, 0) for place, offset in positions.items()):
+            _log.warning("console_index_begun_anew", reason="the index was built from another log")
+            await self._index.rebuild()
+            positions = {}
+        if not positions:
+            self.caught_up.clear()
+        await self._index_batches(self._log.read(FOLLOWED, begin=positions, until_end=True))
+        self.caught_up.set()
+        await self._index_batches(self._log.read(FOLLOWED, begin=await self._index.positions()))
+
+    async def _index_batches(self, batches: AsyncIterator[list[Record]]) -> None:
+        async for batch in batches:
+            self.trouble = None
+            for start in range(0, len(batch), BATCH):
+                entries = await self._index.write_records(batch[start : start + BATCH])
+                if self.caught_up.is_set():
+                    self._live.publish(entries)
+
+
+@dataclass
+class Backend:
+    """Everything that the pages and actions use."""
+
+    log: Log
+    rules: Rules
+    index: ConsoleIndex
+    live: LiveNotices
+    follower: Follower
+    sessions: LoginSessions
+    unread: list[Unread] = field(default_factory=list)
+    """Unread notices of each live party, the party with the oldest stop first; refreshed every 15 s."""
+
+    @property
+    def registry(self) -> Registry:
+        return self.follower.registry
+
+    async def bill(self, key: str) -> BillView:
+        """The bill as the index has it. Raises NotFoundError."""
+        value = await self.index.state(key)
+        if value is None:
+            raise NotFoundError(f"there is no bill {key}: check the number, or use the search")
+        state = decode_state(value)
+        known, after = state.assess(self.rules)
+        audience = audience_of(key, known, is_in_stopped_box(state), self.registry)
+        return BillView(key, state, known, after, self.registry, audience, tuple(await self.index.history(key)))
+
+
+class ConsoleFigures:
+    """Gauges for Prometheus. None of them names a bill."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.waiting = self._gauge("snp_waiting_bills", "Bills with a recipient that can't be notified.", "do_not_load")
+        self.letters = self._gauge("snp_dead_letters_waiting", "Unresolved dead letters.")
+        self.outages = self._gauge("snp_open_outages", "Open outages.", "kind")
+        self.silence = self._gauge("snp_feed_silence_seconds", "Seconds since a feed's last event.", "feed", "port")
+        self.unread = self._gauge("snp_unread_do_not_loads", "Do-not-loads that a party has not read.", "party")
+        self.unread_age = self._gauge(
+            "snp_unread_do_not_load_age_seconds", "Age of a party's oldest unread do-not-load.", "party"
+        )
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    async def refresh(self, backend: Backend) -> None:
+        """Set all gauges from the backend's index, registry and unread notices."""
+        counts, now = await backend.index.counts(), now_milliseconds()
+        stopped = counts["waiting_do_not_load"]
+        self.waiting.labels("true").set(stopped)
+        self.waiting.labels("false").set(counts["waiting"] - stopped)
+        self.letters.set(counts["letters"])
+        for kind in OUTAGE_KINDS:
+            outages = backend.follower.outages.values()
+            self.outages.labels(kind).set(sum(one.kind == kind and one.ended_at is None for one in outages))
+        for (feed, port), at in backend.registry.heard.items():
+            self.silence.labels(feed, port or "").set(max(0, now - at) / MILLISECONDS)
+        self.unread.clear()
+        self.unread_age.clear()
+        for unread in backend.unread:
+            stops = unread.do_not_loads
+            age = max((stop.age(now) for stop in stops), default=0)
+            self.unread.labels(unread.party.scac).set(len(stops))
+            self.unread_age.labels(unread.party.scac).set(max(0, age) / MILLISECONDS)
+
+
+async def keep_refreshed(backend: Backend, figures: ConsoleFigures) -> None:
+    """Refresh unread notices and figures until cancelled. While the log is unreachable, the last values stay."""
+    await backend.follower.caught_up.wait()
+    while True:
+        try:
+            backend.unread = await read_unread(backend.log, backend.registry)
+            await figures.refresh(backend)
+        except LogError as error:
+            _log.warning("console_cut_off", reason=str(error), again_in_seconds=REFRESH_SECONDS)
+        await asyncio.sleep(REFRESH_SECONDS)

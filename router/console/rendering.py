@@ -1,0 +1,178 @@
+"""Pages made from templates, and the values in them: times in UTC and at the port, dead letters, a sailing's bars.
+
+The templates escape all text, and nothing here produces markup.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from router.console.backend import Backend
+from router.console.console_index import IndexedEntry
+from router.console.sessions import LoginSession
+from router.model.eastern import MILLISECONDS
+from router.model.inputs import DeadLetter
+from router.presentation import harmless, readable
+
+FORM: Final = "application/x-www-form-urlencoded"
+
+STATUSES: Final = (
+    "DO_NOT_LOAD", "HELD", "NOT_RELEASED", "RELEASE_UNCONFIRMED", "PARTIALLY_RELEASED", "MOVEMENT_AUTHORISED",
+    "ON_FILE", "RELEASED", "CLOSED", "DELETED",
+)  # fmt: skip
+"""In the order of their concern to a duty officer."""
+
+MOST_SHOWN: Final = 100_000
+"""Characters of a dead letter's content on its page."""
+
+_ISO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
+
+_DISTRICTS: Final = {
+    "America/New_York": ("01", "02", "04", "05", "07", "09", "10", "11", "13",
+                         "14", "15", "16", "17", "18", "38", "41", "52", "54"),
+    "America/Chicago": ("19", "20", "21", "23", "35", "36", "37", "39", "45", "53", "55"),
+    "America/Denver": ("24", "33"),
+    "America/Phoenix": ("26",),
+    "America/Los_Angeles": ("25", "27", "28", "29", "30"),
+    "America/Anchorage": ("31",),
+    "Pacific/Honolulu": ("32",),
+    "America/Puerto_Rico": ("49", "51"),
+}  # fmt: skip
+"""Customs districts, the first two digits of a Schedule D code, by the time zone of their seaports.
+
+Districts and their states are those of the Census Bureau's Schedule D. Ports of other districts have UTC only.
+"""
+_ZONE_OF_DISTRICT: Final = {district: zone for zone, districts in _DISTRICTS.items() for district in districts}
+
+
+class Moment(NamedTuple):
+    machine: str
+    utc: str
+    there: str | None
+    """The local time at the port."""
+
+
+def moment(value: int | str | None, port: str | None = None) -> Moment | None:
+    """The moment at UTC milliseconds or at an ISO 8601 text; None for any other text."""
+    if value is None or (isinstance(value, str) and not _ISO_TIME.match(value)):
+        return None
+    at = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value / MILLISECONDS, UTC)
+    zone = _ZONE_OF_DISTRICT.get((port or "")[:2])
+    there = at.astimezone(ZoneInfo(zone)).strftime("%m-%d %H:%M %Z") if zone else None
+    return Moment(at.isoformat(), at.strftime("%Y-%m-%d %H:%MZ"), there)
+
+
+class Piece(NamedTuple):
+    """A segment or line of a dead letter."""
+
+    text: str
+    broken: bool
+
+
+def pieces(letter: DeadLetter) -> list[Piece]:
+    """A dead letter's segments or lines, with the invalid one marked.
+
+    If its reason names a segment, the last one of that name is marked; otherwise the last piece, since a letter begins
+    with its envelope.
+    """
+    text = readable(letter.content)[:MOST_SHOWN]
+    parts = _segments(text) if letter.format == "x12" else text.splitlines()
+    tag = re.search(r"\b(?:segment )?([A-Z][A-Z0-9]{1,2})\b", letter.reason)
+    named = [index for index, part in enumerate(parts) if tag and re.match(rf"{tag[1]}\b", part)]
+    broken = named[-1] if named else len(parts) - 1
+    return [Piece(part, index == broken) for index, part in enumerate(parts)]
+
+
+def _segments(text: str) -> list[str]:
+    """X12 segments, split at the terminator: the 106th character of the ISA segment."""
+    terminator = text[105] if text.startswith("ISA") and len(text) > 105 else "~"
+    return [part.strip("\r\n") for part in text.split(terminator) if part.strip("\r\n")]
+
+
+class Bar(NamedTuple):
+    """One status in a sailing's diagram, in thousandths of its width."""
+
+    status: str
+    bills: int
+    start: int
+    width: int
+
+
+def bars(counts: Mapping[str, int]) -> list[Bar]:
+    total = sum(counts.values())
+    made: list[Bar] = []
+    start = 0
+    for status in STATUSES:
+        if count := counts.get(status, 0):
+            width = max(8, 1000 * count // total)
+            made.append(Bar(status, count, start, width))
+            start += width
+    return made
+
+
+_TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    finalize=lambda value: harmless(value) if type(value) is str else value,
+)
+_TEMPLATES.globals["moment"] = moment
+
+
+def backend_of(request: Request) -> Backend:
+    backend: Backend = request.app.state.backend
+    return backend
+
+
+def session_of(request: Request) -> LoginSession:
+    """The session of a request that passed `LoginRequired`."""
+    session: LoginSession = request.scope["state"]["session"]
+    return session
+
+
+async def form_of(request: Request, most_fields: int) -> dict[str, str]:
+    """The fields of a URL-encoded form. Raises HTTPException for any other body.
+
+    A multipart body names its own encoding, and some encodings yield text that can't be written.
+    """
+    if request.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the form as {FORM}")
+    given = await request.form(max_files=0, max_fields=most_fields)
+    return {name: str(value) for name, value in given.items()}
+
+
+def rendered(template: str, **values: Any) -> str:
+    return _TEMPLATES.get_template(template).render(**values)
+
+
+def row_of(entry: IndexedEntry) -> str:
+    """The entry as a row of the table of notices."""
+    return rendered("rows.html", entries=[entry])
+
+
+def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
+    """A page, with the banner and menu that all pages share."""
+    follower = backend_of(request).follower
+    session = request.scope.get("state", {}).get("session")
+    shared = {
+        "user": session.user if session else None,
+        "csrf": session.csrf if session else "",
+        "path": request.url.path,
+        "trouble": follower.trouble,
+        "catching_up": not follower.caught_up.is_set(),
+        "outages": [outage for outage in follower.outages.values() if outage.ended_at is None],
+    }
+    return HTMLResponse(rendered(template, **shared, **values), status)

@@ -1,0 +1,94 @@
+"""Values as people and their programs read them: records as JSON fields, bytes as text, control characters escaped.
+
+Field names are the schema's own. A field whose schema has the logical type `timestamp-millis` becomes ISO 8601 in UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
+
+from router import codec
+from router.errors import InputError
+from router.model.eastern import iso
+
+_STEERING: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters except the line feed, line separators, changes of text direction, and unpaired surrogates."""
+
+Convert = Callable[[Any], Any]
+
+
+def harmless(text: str) -> str:
+    """Text by strangers, with each character that could steer a terminal or reverse a line escaped (`\\u202e`)."""
+    return text if text.isprintable() else _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def readable(content: bytes) -> str:
+    """UTF-8 bytes as text; anything else as Latin-1, one character a byte."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def json_line(fields: dict[str, Any]) -> str:
+    """JSON on one line, letters of every script unescaped, control characters harmless."""
+    return harmless(json.dumps(fields, ensure_ascii=False))
+
+
+def plain_value(value: bytes) -> dict[str, Any]:
+    """The JSON fields of a framed record; a notice also has its `kind`. Raises InputError."""
+    name, datum = codec.decode(value)
+    kind = {"kind": name} if name in codec.NOTICE_KINDS else {}
+    return kind | plain(name, datum)
+
+
+def plain(name: str, datum: codec.Datum) -> dict[str, Any]:
+    """The JSON fields of a record of schema `name`; fields that `datum` lacks are left out."""
+    converted: dict[str, Any] = _converter(name)(datum)
+    return converted
+
+
+@cache
+def _converter(name: str) -> Convert:
+    return _convert(codec.raw_schema(name), {})
+
+
+def _convert(schema: Any, named: dict[str, Convert]) -> Convert:
+    if isinstance(schema, list):  # all our unions are of null and one other type
+        (other,) = (one for one in schema if one != "null")
+        convert = _convert(other, named)
+        return lambda datum: None if datum is None else convert(datum)
+    if isinstance(schema, str):
+        return named.get(schema.rpartition(".")[2]) or (_bytes if schema == "bytes" else _same)
+    if schema.get("logicalType") == "timestamp-millis":
+        return iso
+    kind = schema["type"]
+    if kind == "record":
+        fields = {field["name"]: _convert(field["type"], named) for field in schema["fields"]}
+        named[schema["name"]] = lambda datum: {
+            field: convert(datum[field]) for field, convert in fields.items() if field in datum
+        }
+        return named[schema["name"]]
+    if kind == "array":
+        items = _convert(schema["items"], named)
+        return lambda datum: [items(item) for item in datum]
+    return _same if kind == "map" else _convert(kind, named)
+
+
+def _same(datum: Any) -> Any:
+    return datum
+
+
+def _bytes(datum: bytes) -> Any:
+    """A framed record within a record (a timeline entry's input) as its fields; other bytes as text."""
+    if datum[:1] == codec.MAGIC:
+        try:
+            name, fields = codec.decode(datum)
+        except InputError:
+            return datum.decode("latin-1")
+        return {"record": name} | plain(name, fields)
+    return readable(datum)

@@ -1,0 +1,139 @@
+"""The demo's installation and its console, as processes, with an HTTP client for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import requests
+
+from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, environment
+
+OPERATOR, VIEWER = "alice", "victor"
+PASSWORD = "correct horse battery staple"
+PAGES = (
+    "/",
+    f"/bills/{BILL}",
+    "/search?q=NVXA",
+    "/sailings",
+    "/sailings/EXEMPLAR-026E",
+    "/parties",
+    "/parties/SLTC",
+    "/feeds",
+    "/waiting",
+    "/dead-letters",
+    "/audit",
+)
+"""Pages of the demo's installation that answer with 200."""
+
+
+class Unavailable(Exception):
+    """No browser is installed; the text names the missing package."""
+
+
+class Installation:
+    """A folder with a log, and the console and other commands that run in it."""
+
+    def __init__(self, folder: Path, log: str = "sqlite:///snp.db") -> None:
+        self.folder = folder
+        self.environment = environment() | {"SNP_LOG": log, "SNP_CONSOLE__ACCESS__SECURE_COOKIE": "false"}
+        self._processes: list[subprocess.Popen[str]] = []
+        self.address = ""
+
+    def command(self, *words: str, stdin: str = "") -> str:
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=self.folder,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=WAIT_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*COMMAND, *words], cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, text=True
+        )
+        self._processes.append(process)
+        return process
+
+    def start_console(self) -> None:
+        process = self.start("console", "--listen", "127.0.0.1:0")
+        assert process.stderr is not None
+        for line in process.stderr:
+            if found := re.search(r"http://([0-9.:]+)/", line):
+                self.address = f"http://{found[1]}"
+                return
+        raise AssertionError("the console did not start")
+
+    def add_users(self) -> None:
+        for name, role in ((OPERATOR, "operator"), (VIEWER, "viewer")):
+            self.command("console", "user", "add", name, "--role", role, stdin=f"{PASSWORD}\n")
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in self._processes:
+            process.wait(WAIT_SECONDS)
+            if process.stderr is not None:
+                process.stderr.close()
+
+
+class Client:
+    """An HTTP client, faster than a browser and free to send what a browser would not."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.session = requests.Session()
+
+    def get(self, path: str, **options: object) -> requests.Response:
+        return self.session.get(self.address + path, allow_redirects=False, timeout=WAIT_SECONDS, **options)  # type: ignore[arg-type]
+
+    def post(self, path: str, fields: dict[str, str], **options: object) -> requests.Response:
+        return self.session.post(
+            self.address + path,
+            data=fields,
+            allow_redirects=False,
+            timeout=WAIT_SECONDS,
+            **options,  # type: ignore[arg-type]
+        )
+
+    def log_in(self, name: str = OPERATOR, password: str = PASSWORD) -> requests.Response:
+        return self.post("/login", {"name": name, "password": password})
+
+    def csrf(self) -> str:
+        found = re.search(r'name="csrf" value="([^"]+)"', self.get("/").text)
+        assert found is not None
+        return found[1]
+
+
+def demo_into(folder: Path) -> Path:
+    """The log that `snp-router demo` writes."""
+    subprocess.run(
+        [*COMMAND, "demo"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        timeout=2 * WAIT_SECONDS,
+        check=True,
+    )
+    return folder / "snp-demo.db"
+
+
+def chromium() -> str:
+    """The browser's path. Raises Unavailable."""
+    found = shutil.which("chromium")
+    if found is None:
+        raise Unavailable("there is no Chromium: install Debian's package chromium")
+    return found
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI") == "true"
