@@ -35,14 +35,15 @@ def notices(
 
 
 class NoticeReader(Protocol):
-    """Reads records of a party's topic. One coroutine calls `open`, then `next` and `handled` in turn, then `close`."""
+    """Reads a party's topic: one coroutine calls `open`, then `next` and `handled` in turn, then `close`.
 
-    async def open(self) -> None:
-        """Raises UsageError, FatalLogError."""
-        ...
+    All but `close` may raise UsageError and FatalLogError.
+    """
+
+    async def open(self) -> None: ...
 
     async def next(self) -> Any:
-        """Wait for the next record, which has a `value` and a `place` for messages. Raises FatalLogError."""
+        """Wait for the next record, which has a `value`, and a `place` for messages."""
         ...
 
     def handled(self, record: Any) -> None:
@@ -50,7 +51,7 @@ class NoticeReader(Protocol):
         ...
 
     async def close(self) -> None:
-        """Commit what was handled and release everything. Raises nothing."""
+        """Commit what was handled. Raises nothing."""
         ...
 
 

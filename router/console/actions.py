@@ -25,12 +25,6 @@ from router.errors import UsageError
 from router.feeds.by_hand import ManualForm, OutageForm, checked
 from router.model.identifiers import split_bill_key
 
-LONGEST_FIELD: Final = 200_000
-"""Characters; a corrected dead letter is the longest."""
-
-MOST_FIELDS: Final = 30
-MOST_LOGIN_FIELDS: Final = 10
-
 FormFields = Mapping[str, str]
 Action = Callable[[Request, FormFields], Awaitable[str]]
 """Performs an operator's action and returns the path of the page to show next."""
@@ -50,7 +44,7 @@ async def log_in(request: Request) -> Response:
     # Browsers send this header. Anything without it is no browser, so no other site can be using its session.
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return page(request, "login.html", HTTPStatus.FORBIDDEN, wrong="the form came from another site: log in here")
-    given = await form_of(request, MOST_LOGIN_FIELDS)
+    given = await form_of(request)
     try:
         async with sessions.login_lock:
             token = await asyncio.to_thread(sessions.log_in, given.get("name", ""), given.get("password", ""))
@@ -67,7 +61,7 @@ async def log_in(request: Request) -> Response:
 
 
 async def log_out(request: Request) -> Response:
-    given = await form_of(request, MOST_LOGIN_FIELDS)
+    given = await form_of(request)
     if csrf_ok(session_of(request), given.get("csrf", "")):
         backend_of(request).sessions.log_out(request)
     answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
@@ -79,18 +73,15 @@ async def log_out(request: Request) -> Response:
 
 
 def _action(act: Action) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that requires the operator's role, the session's token and fields within the limits."""
+    """An endpoint that requires the operator's role, and the session's token."""
 
     async def answer(request: Request) -> Response:
         session = session_of(request)
         if not session.user.may_act:
             raise HTTPException(HTTPStatus.FORBIDDEN, "viewers can only read: ask an operator to do this")
-        fields = {name: value.strip() for name, value in (await form_of(request, MOST_FIELDS)).items()}
+        fields = {name: value.strip() for name, value in (await form_of(request)).items()}
         if not csrf_ok(session, fields.get("csrf", "")):
             raise HTTPException(HTTPStatus.FORBIDDEN, "the form is too old, or came from another page: reload it")
-        if any(len(value) > LONGEST_FIELD for value in fields.values()):
-            text = f"a field has more than {LONGEST_FIELD} characters: shorten it"
-            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, text)
         return RedirectResponse(await act(request, fields), HTTPStatus.SEE_OTHER)
 
     return answer

@@ -132,7 +132,7 @@ class Backend:
         """The bill as the index has it. Raises NotFoundError."""
         value = await self.index.state(key)
         if value is None:
-            raise NotFoundError(f"there is no bill {key}: check the number, or use the search")
+            raise NotFoundError(f"no bill {key} has been routed yet: check the number, or use the search")
         state = decode_state(value)
         known, after = state.assess(self.rules)
         audience = audience_of(key, known, is_in_stopped_box(state), self.registry)

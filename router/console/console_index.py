@@ -40,7 +40,7 @@ VERSION: Final = 1
 """The version of the tables below; a file with another one is rebuilt."""
 
 SYNCHRONOUS: Final = "PRAGMA synchronous = NORMAL"
-"""What a power cut takes away is read from the log again."""
+"""A power cut may lose the last records, which are then read from the log again."""
 
 SCHEMA: Final = f"""
 CREATE TABLE progress (
@@ -69,7 +69,7 @@ class IndexedEntry(NamedTuple):
     """A timeline entry with its bill's present vessel and port."""
 
     fields: codec.Datum
-    """As in `schemas/timeline-entry.avsc`."""
+    """The fields of `schemas/timeline-entry.avsc`."""
     vessel_name: str | None
     port: str | None
 

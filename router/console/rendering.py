@@ -26,6 +26,7 @@ from router.model.inputs import DeadLetter
 from router.presentation import harmless, readable
 
 FORM: Final = "application/x-www-form-urlencoded"
+MOST_FIELDS: Final = 30
 
 STATUSES: Final = (
     "DO_NOT_LOAD", "HELD", "NOT_RELEASED", "RELEASE_UNCONFIRMED", "PARTIALLY_RELEASED", "MOVEMENT_AUTHORISED",
@@ -143,14 +144,14 @@ def session_of(request: Request) -> LoginSession:
     return session
 
 
-async def form_of(request: Request, most_fields: int) -> dict[str, str]:
+async def form_of(request: Request) -> dict[str, str]:
     """The fields of a URL-encoded form. Raises HTTPException for any other body.
 
     A multipart body names its own encoding, and some encodings yield text that can't be written.
     """
     if request.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the form as {FORM}")
-    given = await request.form(max_files=0, max_fields=most_fields)
+    given = await request.form(max_files=0, max_fields=MOST_FIELDS)
     return {name: str(value) for name, value in given.items()}
 
 
