@@ -33,18 +33,13 @@ async def notices(request: Request) -> Response:
     backend, wanted = backend_of(request), _filter(request)
     recent = [entry for entry in await backend.index.recent(10 * RECENT) if wanted.matches(entry)][:RECENT]
     now = now_milliseconds()
-    calls = [sentence(one.party, stop, now) for one in backend.unread for stop in one.do_not_loads]
+    calls = [sentence(one.party, stop, now) for one in backend.unread for stop in one.do_not_loads][:RECENT]
+    index = backend.index
+    counts, stopped, statuses = await index.counts(), await index.stopped(), await index.statuses()
     return page(
-        request,
-        "stream.html",
-        entries=recent,
-        wanted=wanted,
-        counts=await backend.index.counts(),
-        stopped=await backend.index.stopped(),
-        statuses=await backend.index.statuses(),
-        query=request.url.query,
-        unread=calls[:RECENT],
-    )
+        request, "stream.html", entries=recent, wanted=wanted, counts=counts, stopped=stopped, statuses=statuses,
+        query=request.url.query, unread=calls,
+    )  # fmt: skip
 
 
 async def live_notices(request: Request) -> Response:

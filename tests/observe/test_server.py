@@ -124,7 +124,8 @@ async def test_a_loop_that_hangs_is_not_live_but_one_that_restores_is(
 
 
 async def test_an_address_that_is_taken_or_none_says_so() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="taken"):
+    refused = pytest.raises(UsageError, match=r"cannot listen on .*: another program uses it")
+    with socket.create_server(("127.0.0.1", 0)) as taken, refused:
         async with serving(status_app(Metrics().registry, Health()), f"127.0.0.1:{taken.getsockname()[1]}"):
             pass
     for wrong in ("9464", "localhost", "localhost:99999", ":80"):
