@@ -21,8 +21,8 @@ from router.cli.session import (
     say,
     session_of,
 )
-from router.desk.settling import Confirmed, confirm
-from router.desk.views import BillView, Explained, bill_fields, explain, key_from, read_bill
+from router.desk.bill_views import BillView, Explained, bill_fields, explain, key_from, read_bill
+from router.desk.operator_deeds import Confirmed, confirm
 
 app = typer.Typer(no_args_is_help=True, help="Show a bill, or settle what is in doubt about it.")
 

@@ -12,9 +12,8 @@ from router.cli.contacts import port_code
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.clock import now_milliseconds
-from router.desk.checklist import SOURCE, Step, checklist
-from router.desk.outages import OutageView, change, declare, end, outage_fields, read_outages
-from router.desk.paper import read_paper_bills
+from router.desk.downtime import SOURCE, OutageView, Step, change, checklist, declare, end, outage_fields, read_outages
+from router.desk.paper_bills import read_paper_bills
 from router.engine.administration import machine_user, read_registry
 from router.feeds.by_hand import OutageForm, checked, moment_of
 

@@ -24,8 +24,8 @@ from router.cli.session import (
     session_of,
 )
 from router.clock import now_milliseconds
-from router.desk.paper import FILED_AS, ON_PAPER, PaperView, permission_words, read_paper_bills
-from router.desk.views import key_from
+from router.desk.bill_views import key_from
+from router.desk.paper_bills import FILED_AS, ON_PAPER, PaperView, permission_words, read_paper_bills
 from router.engine.administration import AuditEntry, audit_output
 from router.engine.intake import ImportCount, chunks_of, files_in, name_of, take_in_filings
 from router.errors import InputError, UsageError

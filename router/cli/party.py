@@ -11,8 +11,8 @@ from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, ScacArgument, Session, console, emit, run, say, session_of
 from router.cli.show import grid
 from router.codec import encode_value
-from router.desk.certification import Standing, change_status, read_standing
-from router.desk.views import find_party
+from router.desk.bill_views import find_party
+from router.desk.registered_parties import Standing, change_status, read_standing
 from router.model.registry_values import Party
 from router.plain import plain_value
 

@@ -11,8 +11,19 @@ from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.cli.show import grid
 from router.clock import now_milliseconds
-from router.desk.alerts import Alert, Raised, alert_for, settle_alerts
-from router.desk.receipts import DO_NOT_LOAD, HELD, NOT_DELIVERABLE, Stop, Unread, read_unread, sentence
+from router.desk.unread_notices import (
+    DO_NOT_LOAD,
+    HELD,
+    NOT_DELIVERABLE,
+    Alert,
+    Raised,
+    Stop,
+    Unread,
+    alert_for,
+    read_unread,
+    sentence,
+    settle_alerts,
+)
 from router.engine.administration import read_registry
 from router.model.eastern import MINUTE, iso
 

@@ -24,16 +24,16 @@ from router.cli.session import (
 )
 from router.cli.show import grid
 from router.clock import now_milliseconds
-from router.desk.receipts import Receipt
-from router.desk.views import find_party
-from router.desk.webhooks import WebhookOrder, WebhookState, order_output, read_webhooks
+from router.desk.bill_views import find_party
+from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_webhooks
+from router.desk.unread_notices import Receipt
 from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
 from router.errors import UsageError
 from router.feeds.by_hand import moment_of
 from router.log.interface import Log
 from router.model.registry_values import Party
 from router.plain import plain
-from router.webhooks.secrets import add_secret, finish_rotation
+from router.webhooks.signing import add_secret, finish_rotation
 
 app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka, and see how far each is.")
 
@@ -54,7 +54,7 @@ def run_webhooks(context: typer.Context) -> None:
 
 
 async def _run(session: Session) -> None:
-    from router.webhooks.worker import Webhooks, wants_webhook
+    from router.webhooks.delivery import Webhooks, wants_webhook
 
     settings = session.settings.webhook_settings()
     async with session.writing() as log:

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from router.console import actions, entrance, pages
 from router.console.desk import Desk
 from router.console.page import problem
-from router.desk.views import NotFoundError
+from router.desk.bill_views import NotFoundError
 from router.errors import LogError, UsageError
 
 HERE: Final = Path(__file__).parent

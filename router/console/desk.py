@@ -11,8 +11,8 @@ from router.console.live import Hub
 from router.decide.audience import audience_of
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.desk.receipts import Unread
-from router.desk.views import BillView, NotFoundError, is_in_stopped_box
+from router.desk.bill_views import BillView, NotFoundError, is_in_stopped_box
+from router.desk.unread_notices import Unread
 from router.log.interface import Log
 from router.task.state_records import decode_state
 

@@ -20,8 +20,8 @@ from router.console.live import Filter
 from router.console.page import desk_of, page
 from router.console.shown import bars, pieces
 from router.decide.registry import Registry
-from router.desk.receipts import sentence
-from router.desk.views import bill_fields, explain
+from router.desk.bill_views import bill_fields, explain
+from router.desk.unread_notices import sentence
 from router.model.registry_values import Sailing
 
 RECENT: Final = 50

@@ -10,7 +10,7 @@ import structlog
 from router.clock import now_milliseconds
 from router.console.desk import Desk
 from router.console.figures import OUTAGE_KINDS, DeskFigures
-from router.desk.receipts import read_unread
+from router.desk.unread_notices import read_unread
 from router.errors import LogError
 from router.model.eastern import MILLISECONDS
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from router.clock import now_milliseconds
-from router.desk.views import NotFoundError
+from router.desk.bill_views import NotFoundError
 from router.engine.administration import (
     AuditEntry,
     audit_output,
@@ -24,11 +24,10 @@ from router.log.kafka import KafkaSettings
 from router.log.kafka.settings import bootstrap_of
 from router.log.url import KAFKA, open_log
 from router.model.registry_values import Party
-from router.provision.admin import AccessAdmin
-from router.provision.declared import WITH_ACCESS, declare
+from router.provision.access_drift import Plan, compare, of_party, undeclared_topics
+from router.provision.access_rights import WITH_ACCESS, ProvisionSettings, declare
+from router.provision.broker_access import AccessAdmin
 from router.provision.passwords import Handover, new_password
-from router.provision.plan import Plan, compare, of_party, undeclared_topics
-from router.provision.settings import ProvisionSettings
 
 _log = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from router.errors import UsageError
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.webhook_settings import WebhookSettings
 
 DELIVERED, REFUSED, DOWN, GONE = "DELIVERED", "REFUSED", "DOWN", "GONE"
 """Taken; answered, but not this notice; nobody there, or not now; 410, for good."""

@@ -38,9 +38,8 @@ from confluent_kafka.admin import (
 )
 
 from router.errors import FatalLogError
-from router.provision.admin import AccessAdmin
-from router.provision.requests import DescribeUserScramCredentialsRequest
-from router.provision.rights import Entity
+from router.provision.access_rights import Entity
+from router.provision.broker_access import AccessAdmin, DescribeUserScramCredentialsRequest
 from router.topics import INPUTS, STATE
 from tests.kafka.provisioned import Provisioned, asked, fetched
 from tests.kafka.secured import SecuredBroker

@@ -16,7 +16,7 @@ import trustme
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.webhook_settings import WebhookSettings
 
 LOOPBACK = ip_network("127.0.0.0/8")
 Answer = Callable[["Post"], web.Response | None]

@@ -10,12 +10,12 @@ from typing import Any
 
 from router import codec
 from router.clock import now_milliseconds
-from router.desk.webhooks import WebhookOrder, WebhookState, order_output, read_webhooks
+from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_webhooks
 from router.engine.administration import import_parties
 from router.log.interface import Log, Output
 from router.model.registry_values import Party
-from router.webhooks.secrets import add_secret
-from router.webhooks.worker import Webhooks
+from router.webhooks.delivery import Webhooks
+from router.webhooks.signing import add_secret
 from tests.webhooks.endpoint import Endpoint, quick
 
 PATIENCE_SECONDS = 20

@@ -10,8 +10,8 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from router.errors import UsageError
-from router.webhooks.secrets import Secrets, add_secret, finish_rotation, signed_headers
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.signing import Secrets, add_secret, finish_rotation, signed_headers
+from router.webhooks.webhook_settings import WebhookSettings
 
 
 def source(folder: Path, **changes: object) -> Secrets:

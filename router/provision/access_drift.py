@@ -11,9 +11,20 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from router.model.registry_values import Party
-from router.provision.declared import OURS, OWN_TRANSACTIONS, ROUTER_GROUP, Declared
-from router.provision.rights import ALLOW, WILDCARD, Entity, Found, Quota, Right
-from router.provision.settings import PARTY_USERS, ProvisionSettings
+from router.provision.access_rights import (
+    ALLOW,
+    OURS,
+    OWN_TRANSACTIONS,
+    PARTY_USERS,
+    ROUTER_GROUP,
+    WILDCARD,
+    Declared,
+    Entity,
+    Found,
+    ProvisionSettings,
+    Quota,
+    Right,
+)
 from router.topics import PARTY_PREFIX, REQUEST_PREFIX
 
 NAMESPACE: Final[Mapping[str, tuple[str, ...]]] = {

@@ -12,7 +12,7 @@ from router.codec import encode_value
 from router.decide.bill_state import BillState
 from router.decide.cargo_facts import Cargo
 from router.decide.rules import Rules
-from router.desk.views import read_state
+from router.desk.bill_views import read_state
 from router.engine.administration import AuditEntry, audit_output
 from router.errors import UsageError
 from router.log.interface import Log, Output

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from router.desk.webhooks import Refusal, WebhookState
+from router.desk.receipts import Refusal, WebhookState
 from router.log.interface import Record
 from router.model.eastern import DAY, MILLISECONDS
 from router.webhooks.sender import DELIVERED, DOWN, GONE, Outcome
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.webhook_settings import WebhookSettings
 
 WINDOW: Final = 100
 """Notices of a party in memory at once."""

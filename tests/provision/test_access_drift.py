@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from router.model.registry_values import Party
-from router.provision.declared import declare, party_rights
-from router.provision.plan import Plan, compare, of_party, undeclared_topics
-from router.provision.rights import Entity, Found, Right
-from router.provision.settings import ProvisionSettings
+from router.provision.access_drift import Plan, compare, of_party, undeclared_topics
+from router.provision.access_rights import Entity, Found, ProvisionSettings, Right, declare, party_rights
 
 SETTINGS = ProvisionSettings()
 PARTIES = (

@@ -1,4 +1,7 @@
-"""Reading back: a bill's state and history, who is told of it and why, what could not be read, how far routing is."""
+"""Reading back: a bill's state and history, who is told of it and why, what could not be read, how far routing is.
+
+What waits: bills that not everyone who should be told could be told about.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from router.model.eastern import from_posted, iso
 from router.model.identifiers import SCAC_WIDTH, bill_key, split_bill_key
 from router.model.inputs import DeadLetter
 from router.model.registry_values import Party
-from router.plain import plain
+from router.plain import plain, plain_value
 from router.task.state_records import decode_state
 
 
@@ -270,3 +273,12 @@ async def find_party(log: Log, name: str) -> Party:
         known = ", ".join(sorted(registry.parties)) or "none: `snp-router import parties FILE`"
         raise NotFoundError(f"{name} is not a registered party. There are: {known}")
     return party
+
+
+async def read_waiting(log: Log) -> list[dict[str, Any]]:
+    """Every bill that is incomplete, as in `schemas/waiting.avsc`: do-not-loads first, then the oldest."""
+    waiting: dict[bytes, bytes | None] = {}
+    async for batch in log.read([topics.WAITING], until_end=True):
+        waiting.update((record.key, record.value) for record in batch)
+    rows = [plain_value(value) for value in waiting.values() if value is not None]
+    return sorted(rows, key=lambda row: (not row["do_not_load"], row["since"], row["scac"], row["bill_of_lading"]))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from router.desk.webhooks import WebhookState
+from router.desk.receipts import WebhookState
 from router.log.interface import Record
 from router.model.eastern import DAY
-from router.webhooks.lanes import WINDOW, Lanes, Pending
+from router.webhooks.delivery_schedule import WINDOW, Lanes, Pending
 from router.webhooks.sender import DELIVERED, DOWN, GONE, REFUSED, Outcome
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.webhook_settings import WebhookSettings
 
 SETTINGS = WebhookSettings(first_pause_seconds=1, longest_pause_seconds=8, concurrent_posts=3, give_up_days=2)
 OK, BAD, OUT = Outcome(DELIVERED), Outcome(REFUSED, "answered 400"), Outcome(DOWN, "answered 503")

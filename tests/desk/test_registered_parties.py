@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router.decide.registry import Registry
-from router.desk.contacts import CALLS_THERE, NO_SAILING, PORT_NOT_KNOWN, contacts
+from router.desk.registered_parties import CALLS_THERE, NO_SAILING, PORT_NOT_KNOWN, contacts
 from router.model.registry_values import Line, Party, Sailing
 
 

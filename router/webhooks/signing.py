@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 
 from router.errors import UsageError
 from router.files import replace_for_owner
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.webhook_settings import WebhookSettings
 
 SECRET_BYTES: Final = 32
 PREFIX: Final = "whsec_"

@@ -1,4 +1,7 @@
-"""Reading back what was routed: the demo's log, looked at as the command and a console do."""
+"""Reading back what was routed: the demo's log, looked at as the command and a console do.
+
+What waits is listed: do-not-loads first, then the oldest; what no longer waits is gone.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,7 @@ import pytest
 from router import codec, topics
 from router.decide.rules import Rules
 from router.demo.scenario import FILES, play, set_up
-from router.desk.settling import confirm, retry
-from router.desk.views import (
+from router.desk.bill_views import (
     NotFoundError,
     bill_fields,
     explain,
@@ -21,12 +23,15 @@ from router.desk.views import (
     read_dead_letter,
     read_dead_letters,
     read_state,
+    read_waiting,
     unrouted,
 )
+from router.desk.operator_deeds import confirm, retry
+from router.engine.administration import prepare
 from router.engine.intake import take_in
 from router.engine.worker import Worker, WorkSettings
 from router.errors import UsageError
-from router.log.interface import Log
+from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.eastern import iso
 from router.model.inputs import DeadLetter
@@ -152,3 +157,17 @@ def test_every_moment_of_every_schema_becomes_text() -> None:
     assert fields["content"] == "café"
     assert plain_value(codec.encode_value(letter)) == fields
     assert plain("hold", {"action_at": None, "holds": []}) == {"action_at": None, "holds": []}
+
+
+def waiting(number: str, since: int, *, do_not_load: bool = False) -> Output:
+    fields = {"scac": "NVXA", "bill_of_lading": number, "reasons": ["NO_SAILING"], "parties": [], "status": "HELD"}
+    value = codec.encode("waiting", fields | {"do_not_load": do_not_load, "since": since})
+    return Output(topics.WAITING, f"NVXA{number}".encode(), value)
+
+
+async def test_do_not_loads_are_on_top_then_the_oldest(tmp_path: Path) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, 4)
+        rows = [waiting("B1", 3), waiting("B2", 1), waiting("B3", 9, do_not_load=True), waiting("B4", 0)]
+        await log.append([*rows, waiting("B3", 8, do_not_load=True), waiting("B4", 0)._replace(value=None)])
+        assert [row["bill_of_lading"] for row in await read_waiting(log)] == ["B3", "B2", "B1"]

@@ -14,14 +14,13 @@ import pytest
 import trustme
 from aiohttp import web
 
-from router.desk.alerts import read_alerts
-from router.desk.receipts import read_receipts
+from router.desk.unread_notices import read_alerts, read_receipts
 from router.engine.administration import prepare, read_registry
 from router.log.url import open_log
 from router.model.registry_values import Party
 from router.plain import plain_value
-from router.webhooks.secrets import add_secret, finish_rotation
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.signing import add_secret, finish_rotation
+from router.webhooks.webhook_settings import WebhookSettings
 from tests.webhooks.endpoint import Endpoint, delivered, ids, quick, serving
 from tests.webhooks.scene import PATIENCE_SECONDS, Scene, notices
 

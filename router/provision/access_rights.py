@@ -1,14 +1,130 @@
-"""What access there has to be, from the parties registered. Pure; every right that anyone has stands in this file."""
+"""Settings of provisioning: who there is besides the parties, and how much a party may ask of the brokers.
+
+The words of access: a right, a quota, and what the brokers were found to allow.
+
+What access there has to be, from the parties registered. Pure; every right that anyone has stands in this file.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from router import topics
 from router.model.registry_values import Party
-from router.provision.rights import Entity, Quota, Right, user_principal
-from router.provision.settings import PARTY_USERS, ProvisionSettings
+
+PARTY_USERS: Final = "snp."
+"""Users whose names begin so are parties': provisioning makes and removes them."""
+
+
+class ProvisionSettings(BaseModel):
+    """Limits are per broker: Kafka has no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    router_user: str = "snp-router"
+    feed_users: tuple[str, ...] = ("snp-feed",)
+    """They run `ingest`."""
+    webhook_users: tuple[str, ...] = ("snp-webhooks",)
+    """They run `webhooks`: they read what every party is told."""
+    operator_users: tuple[str, ...] = ("snp-operator",)
+    """They read everything, and write what the commands of operators write."""
+    other_users: tuple[str, ...] = ()
+    """Known, but none of ours: their rights and quotas are left alone, and not shown as drift."""
+
+    party_read_bytes_per_second: int = Field(default=2_000_000, ge=10_000)
+    party_write_bytes_per_second: int = Field(default=50_000, ge=1_000)
+    party_request_percent: float = Field(default=20.0, gt=0)
+    """Of one thread's time: of a broker with 8 network and 8 request threads there are 1600."""
+
+    @model_validator(mode="after")
+    def _one_user_one_duty(self) -> Self:
+        named = Counter([*self._services, *self.other_users])
+        if twice := [name for name, count in named.items() if count > 1]:
+            raise ValueError(f"{', '.join(twice)}: named twice; each user has one duty, and rights that go with it")
+        if wrong := [name for name in named if name.startswith(PARTY_USERS) or not name]:
+            raise ValueError(f"{', '.join(wrong)}: names that begin with {PARTY_USERS} are the parties'")
+        return self
+
+    @property
+    def services(self) -> frozenset[str]:
+        """Our own users."""
+        return frozenset(self._services)
+
+    @property
+    def _services(self) -> tuple[str, ...]:
+        return self.router_user, *self.feed_users, *self.webhook_users, *self.operator_users
+
+    def party_quota(self) -> dict[str, float]:
+        return {
+            "consumer_byte_rate": float(self.party_read_bytes_per_second),
+            "producer_byte_rate": float(self.party_write_bytes_per_second),
+            "request_percentage": self.party_request_percent,
+        }
+
+
+ANY_HOST: Final = "*"
+ALLOW: Final = "Allow"
+WILDCARD: Final = "*"
+"""As a literal name: every resource of its kind."""
+
+Quota = Mapping[str, float]
+"""Limits of one user on each broker, by Kafka's names for them."""
+
+
+class Right(NamedTuple):
+    """One access control entry, in Kafka's words; what it is on may be one name or all names that begin so."""
+
+    principal: str
+    """`User:` and the name."""
+    operation: str
+    """`Read`, `Write`, `Describe`, …"""
+    resource: str
+    """`topic`, `group`, `transactional id` or `cluster`."""
+    name: str
+    prefixed: bool = False
+    host: str = ANY_HOST
+    permission: str = ALLOW
+
+    def __str__(self) -> str:
+        where = "" if self.host == ANY_HOST else f" from {self.host}"
+        name = f"{self.name}*" if self.prefixed else self.name
+        return f"{self.principal}{where}: {self.permission} {self.operation} on {self.resource} {name}"
+
+
+class Entity(NamedTuple):
+    """Whom a quota limits. An empty name stands for everyone who has none of their own."""
+
+    parts: tuple[tuple[str, str], ...]
+    """Kind (`user`, `client-id`, `ip`) and name, sorted."""
+
+    @classmethod
+    def of_user(cls, user: str) -> Entity:
+        return cls((("user", user),))
+
+    @property
+    def user(self) -> str | None:
+        return dict(self.parts).get("user")
+
+    def __str__(self) -> str:
+        return ", ".join(f"{kind} {name or '(default)'}" for kind, name in self.parts)
+
+
+class Found(NamedTuple):
+    """What brokers have of users, rights and quotas, whoever made them."""
+
+    users: frozenset[str]
+    """Those with a SCRAM-SHA-512 password."""
+    rights: frozenset[Right]
+    quotas: Mapping[Entity, Quota]
+
+
+def user_principal(user: str) -> str:
+    return f"User:{user}"
+
 
 ROUTER_GROUP: Final = "snp-router"
 WEBHOOK_GROUP: Final = "snp-router-webhooks"
