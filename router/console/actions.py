@@ -14,9 +14,8 @@ from starlette.routing import Route
 from router.clock import now_milliseconds
 from router.console.access import csrf_ok
 from router.console.page import desk_of, form_of, session_of
-from router.desk.bill_views import read_dead_letter
 from router.desk.downtime import declare, end
-from router.desk.operator_deeds import confirm, dismiss, relay, retry
+from router.desk.operator_deeds import confirm, dismiss, read_dead_letter, relay, retry
 from router.desk.registered_parties import ask_resync
 from router.errors import UsageError
 from router.feeds.by_hand import ManualForm, OutageForm, checked

@@ -12,7 +12,7 @@ from router.decide.audience import audience_of
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.desk.bill_views import BillView, NotFoundError, is_in_stopped_box
-from router.desk.unread_notices import Unread
+from router.desk.unread_notices import UnreadNotices
 from router.log.interface import Log
 from router.task.state_records import decode_state
 
@@ -21,7 +21,7 @@ from router.task.state_records import decode_state
 class Watched:
     """What was last asked for (`router/console/watching.py`)."""
 
-    unread: list[Unread] = field(default_factory=list)
+    unread: list[UnreadNotices] = field(default_factory=list)
     """Of each live party; first who has left something unread for longest."""
 
 

@@ -1,9 +1,6 @@
-"""Outages as operators declare, change and end them, and their history. All of it lies in `snp.registry`.
+"""Outages: declared, changed and ended by operators, their history, and the checklist to follow meanwhile.
 
-What to do while a system is down, with what is known filled in.
-
-The steps are those of CBP's 24-hour / Trade Act FAQ, vessel mode (revised 11 August 2008), section 27, in our own
-words. Numbers and addresses are of that year: a port's own word goes first.
+Outages are records of `snp.registry`; `snp-router run` announces them.
 """
 
 from __future__ import annotations
@@ -19,49 +16,43 @@ from router.desk.registered_parties import CALLS_THERE, contacts, latest_first
 from router.engine.administration import AuditEntry, audit_output
 from router.errors import InputError, UsageError
 from router.feeds.by_hand import OutageForm, check_moment
-from router.log.interface import Log, Record
+from router.log.interface import Log
 from router.model.eastern import DAY, iso
-from router.model.registry_values import DECLARED, LateTally, Outage, RegistryValue, Sailing
+from router.model.registry_values import DECLARED, LateTally, Outage, Sailing
 from router.plain import plain
 from router.task.input_records import registry_value
 from router.task.outputs import registry_output
 
-ID_BYTES = 4
+OUTAGE_ID_BYTES: Final = 4
 
 
 class OutageView(NamedTuple):
-    """One outage with what came late of it."""
+    """One outage with the count of its late events."""
 
     outage: Outage
     late: LateTally | None
-    """All runs of the feeds together."""
+    """Sum over all runs of the feeds; None if nothing came late."""
 
 
 async def declare(log: Log, form: OutageForm, now: int) -> Outage:
-    """`snp-router run` announces it. Raises UsageError."""
+    """Declare an outage. Raises UsageError."""
     check_moment("since", form.since, now)
     _check_return(form.until, now)
     outage = Outage(
-        secrets.token_hex(ID_BYTES),
+        secrets.token_hex(OUTAGE_ID_BYTES),
         DECLARED,
         form.since,
-        form.mode,
-        form.feed,
-        form.port,
-        form.carrier,
-        form.reason,
-        form.ticket,
-        form.by,
-        form.until,
+        mode=form.mode,
+        feed=form.feed,
+        port=form.port,
+        carrier=form.carrier,
+        reason=form.reason,
+        ticket=form.ticket,
+        declared_by=form.by,
+        until=form.until,
     )
-    deed = AuditEntry(now, form.by, "outage declare", outage.id, form.reason)
-    await log.append([registry_output(outage), audit_output(deed)])
+    await _write(log, outage, AuditEntry(now, form.by, "outage declare", outage.id, form.reason))
     return outage
-
-
-def _check_return(until: int | None, now: int) -> None:
-    if until is not None and until <= now:
-        raise UsageError("until: that is over; leave it out if nobody knows, or correct it")
 
 
 async def change(
@@ -74,144 +65,149 @@ async def change(
     ticket: str | None = None,
     until: int | None = None,
 ) -> Outage:
-    """What is learnt later, such as the ticket's number; the parties are told. Raises NotFoundError, UsageError."""
+    """Change an open outage, for example to add the ticket number. Raises NotFoundError, UsageError."""
     _check_return(until, now)
     old = await find_open(log, outage_id)
     new = old._replace(reason=reason or old.reason, ticket=ticket or old.ticket, until=until or old.until)
     if new == old:
-        raise UsageError(f"outage {old.id}: that changes nothing")
-    deed = AuditEntry(
-        now, by, "outage change", old.id, "; ".join(filter(None, (reason, ticket, iso(until) if until else None)))
-    )
-    await log.append([registry_output(new), audit_output(deed)])
+        raise UsageError(f"outage {old.id} has these values already: give a new reason, ticket or time of return")
+    detail = "; ".join(filter(None, (reason, ticket, iso(until) if until else None)))
+    await _write(log, new, AuditEntry(now, by, "outage change", old.id, detail))
     return new
 
 
 async def end(log: Log, outage_id: str, by: str, at: int, now: int) -> Outage:
-    """It is over as of `at`. Raises NotFoundError, UsageError."""
+    """End an outage as of `at`, UTC milliseconds. Raises NotFoundError, UsageError."""
     outage = await find_open(log, outage_id)
     check_moment("at", at, now)
     if at < outage.began_at:
-        raise UsageError(f"outage {outage.id} began at {iso(outage.began_at)}: it can't have ended before")
+        raise UsageError(f"outage {outage.id} cannot end before it began at {iso(outage.began_at)}: give a later time")
     ended = outage._replace(ended_at=at, ended_by=by)
-    await log.append([registry_output(ended), audit_output(AuditEntry(now, by, "outage end", outage.id, iso(at)))])
+    await _write(log, ended, AuditEntry(now, by, "outage end", outage.id, iso(at)))
     return ended
 
 
+def _check_return(until: int | None, now: int) -> None:
+    if until is not None and until <= now:
+        raise UsageError("until: the expected return is in the past; correct it, or leave it out if it is unknown")
+
+
+async def _write(log: Log, outage: Outage, deed: AuditEntry) -> None:
+    await log.append([registry_output(outage), audit_output(deed)])
+
+
 async def find_open(log: Log, outage_id: str) -> Outage:
-    """The one that is open and whose id begins so. Raises NotFoundError, UsageError where several do."""
-    outages = [view.outage for view in await read_outages(log)]
-    found = [outage for outage in outages if outage.id.startswith(outage_id)]
+    """Return the open outage whose id begins with `outage_id`.
+
+    Raises NotFoundError; UsageError if several are open or the outage is over.
+    """
+    found = [view.outage for view in await read_outages(log) if view.outage.id.startswith(outage_id)]
     still = [outage for outage in found if outage.ended_at is None]
     if len(still) == 1:
         return still[0]
     if len(still) > 1:
-        raise UsageError(f"{len(still)} open outages have ids that begin with {outage_id}: write more of it")
+        raise UsageError(f"{len(still)} open outages have an id that begins with {outage_id!r}: give more of it")
     if found:
         raise UsageError(f"outage {found[0].id} is over already, since {iso(found[0].ended_at or 0)}")
-    raise NotFoundError(f"there is no outage {outage_id}: see `snp-router outage list --all`")
+    raise NotFoundError(f"outage {outage_id} is unknown: see `snp-router outage list --all`")
 
 
 async def read_outages(log: Log) -> list[OutageView]:
-    """All there ever were, the latest first."""
+    """Read all outages, open and over, the latest first."""
     outages: dict[str, Outage] = {}
-    tallies: dict[tuple[str, str], LateTally] = {}
+    tallies: dict[str, dict[str, LateTally]] = {}
     async for batch in log.read([topics.REGISTRY], until_end=True):
         for record in batch:
-            value = _value(record)
+            try:
+                value = registry_value(record)
+            except InputError:
+                continue  # `run` skips and logs it
             if isinstance(value, Outage):
                 outages[value.id] = value
             elif isinstance(value, LateTally):
-                tallies[value.outage, value.run] = value
+                tallies.setdefault(value.outage, {})[value.run] = value
     latest = sorted(outages.values(), key=lambda outage: (outage.began_at, outage.id), reverse=True)
-    return [
-        OutageView(outage, _together([one for one in tallies.values() if one.outage == outage.id])) for outage in latest
-    ]
+    return [OutageView(outage, _sum(list(tallies.get(outage.id, {}).values()))) for outage in latest]
 
 
-def _value(record: Record) -> RegistryValue | None:
-    try:
-        return registry_value(record)
-    except InputError:
-        return None  # by another program: `run` says so
-
-
-def _together(tallies: list[LateTally]) -> LateTally | None:
+def _sum(tallies: list[LateTally]) -> LateTally | None:
     if not tallies:
         return None
     oldest = [tally.oldest_posted for tally in tallies if tally.oldest_posted is not None]
     return LateTally(
         tallies[0].outage,
-        "",
-        sum(tally.events for tally in tallies),
-        sum(tally.do_not_loads for tally in tallies),
-        sum(tally.holds for tally in tallies),
-        min(oldest, default=None),
-        max(tally.at for tally in tallies),
+        run="",
+        events=sum(tally.events for tally in tallies),
+        do_not_loads=sum(tally.do_not_loads for tally in tallies),
+        holds=sum(tally.holds for tally in tallies),
+        oldest_posted=min(oldest, default=None),
+        at=max(tally.at for tally in tallies),
     )
 
 
 def outage_fields(view: OutageView) -> dict[str, Any]:
-    """For JSON, lines and pages."""
+    """Fields of an outage for JSON, tables and pages."""
     late = plain("late-tally", view.late._asdict()) if view.late is not None else None
     if late is not None:
         del late["outage"], late["run"]
     return plain("outage", view.outage._asdict()) | {"late": late}
 
 
+# The checklist. Its steps are those of CBP's 24-hour / Trade Act FAQ, vessel mode (revised 11 August 2008), section 27,
+# in our own words. Its numbers and addresses are of that year; a port's own instructions take precedence.
+
 SOURCE: Final = "CBP, 24-hour / Trade Act FAQ, vessel mode, revised 11 August 2008, section 27; in our own words"
 HELP_DESK: Final = "1-866-530-4172"
 """As of 2008 (section 27)."""
 
 
-class Field(NamedTuple):
+class ChecklistField(NamedTuple):
     name: str
     value: str
-    """Empty: to be filled in by hand."""
+    """Empty if it is to be filled in by hand."""
 
 
-class Step(NamedTuple):
+class ChecklistStep(NamedTuple):
     who: str
     what: str
-    fields: tuple[Field, ...] = ()
+    fields: tuple[ChecklistField, ...] = ()
 
 
 def checklist(
     registry: Registry, views: list[OutageView], paper: list[PaperView], port: str, carrier: str | None, now: int
-) -> list[Step]:
-    """For one port, and for one carrier (or CBP itself being down)."""
+) -> list[ChecklistStep]:
+    """List the steps for one port during the outage of `carrier`, or of CBP where that is None."""
     outage = _open_outage(views, port, carrier)
-    here = [one for one in contacts(registry, port) if one.ground == CALLS_THERE and carrier in (None, one.scac)]
-    names = tuple(
-        Field(one.scac, ", ".join(filter(None, (one.contact_name, one.contact_phone, one.contact_email))))
-        for one in here
+    people = tuple(
+        ChecklistField(one.scac, ", ".join(filter(None, (one.contact_name, one.contact_phone, one.contact_email))))
+        for one in contacts(registry, port)
+        if one.ground == CALLS_THERE and carrier in (None, one.scac)
     )
-    under_way = tuple(_ship(sailing) for sailing in _under_way(registry, port, carrier, now))
+    ships = tuple(_ship(sailing) for sailing in _under_way(registry, port, carrier, now))
     waiting = [view for view in paper if view.state == ON_PAPER]
-    days = Field("days so far", _days(outage, now))
-    said = (
-        Field("ticket number", (outage.ticket if outage else None) or ""),
-        Field("since", iso(outage.began_at) if outage else ""),
-        Field("expected return", iso(outage.until) if outage and outage.until else ""),
-    )
+    ticket = ChecklistField("ticket number", (outage.ticket if outage else None) or "")
+    since = ChecklistField("since", iso(outage.began_at) if outage else "")
+    expected = ChecklistField("expected return", iso(outage.until) if outage and outage.until else "")
+    days = ChecklistField("days so far", "" if outage is None else str((now - outage.began_at) // DAY))
+    on_paper = ChecklistField("on paper now", str(len(waiting)))
+    step = ChecklistStep
     return [
-        Step("all", f"Call your client representative at CBP, or its help desk ({HELP_DESK} in 2008). Write down the "
-             "ticket number; `outage declare --ticket`, or `outage change` later.", said),
-        Step("all", "E-mail CBP's manifest branch whom to ask and when you expect to be back.", (*names, said[2])),
-        Step("all", "If it lasts over a day: report on each business day.", (days,)),
-        Step("carrier", "Telephone each port of discharge of the ships under way.", under_way),
-        Step("carrier", "Hand in a CBPF 1302 on paper for every shipment, cargo that stays aboard included, 24 hours "
-             "before lading, at each U.S. port of unlading, and at the CSI site where there is one. Fax and other "
-             "electronic messages don't count. Note each with `paper add`.",
-             (Field("on paper now", str(len(waiting))),)),
-        Step("carrier", "Give the ports a name and a telephone number for do-not-loads and holds, day and night "
-             f"(`contacts --port {port} --html`).", names),
-        Step("carrier", "No do-not-load 24 hours after delivery: you may load, under this procedure only "
-             "(`paper list`). Enter what is telephoned at once (`hold place`).", _clocks(waiting, now)),
-        Step("carrier", "When it is back: send all cargo data and the sailing's date and time electronically, then "
-             "`paper matches`, `paper match` and `outage end`."),
-        Step("NVOCC", "Use another service, or hand your data to a carrier that files electronically."),
-        Step("service centre", "Tell your clients what to do."),
+        step("all", f"Call your CBP client representative, or the help desk ({HELP_DESK} in 2008). Note the ticket "
+             "number and enter it with `outage declare --ticket` or `outage change`.", (ticket, since, expected)),
+        step("all", "E-mail CBP's manifest branch: a contact person and the expected return.", (*people, expected)),
+        step("all", "If the outage lasts more than a day, report on each business day.", (days,)),
+        step("carrier", "Telephone each port of discharge of the ships under way.", ships),
+        step("carrier", "Deliver a paper CBPF 1302 for every shipment, cargo that stays aboard included, 24 hours "
+             "before lading, to each U.S. port of unlading, and to the CSI site if there is one. Fax and other "
+             "electronic messages do not count. Enter each with `paper add`.", (on_paper,)),
+        step("carrier", "Give the ports a name and a telephone number for do-not-loads and holds, day and night "
+             f"(`contacts --port {port} --html`).", people),
+        step("carrier", "Without a do-not-load 24 hours after delivery you may load, under this procedure only "
+             "(`paper list`). Enter holds by telephone at once (`hold place`).", _clocks(waiting, now)),
+        step("carrier", "After the return, send all cargo data and the sailing's date and time electronically. Then "
+             "use `paper matches`, `paper match` and `outage end`."),
+        step("NVOCC", "Use another service, or give your data to a carrier that files electronically."),
+        step("service centre", "Instruct your clients."),
     ]  # fmt: skip
 
 
@@ -225,7 +221,7 @@ def _open_outage(views: list[OutageView], port: str, carrier: str | None) -> Out
 
 
 def _under_way(registry: Registry, port: str, carrier: str | None, now: int) -> list[Sailing]:
-    """Not arrived by yesterday, or nobody knows when; calling here, or nobody knows where."""
+    """Sailings to the port that had not arrived by yesterday; unknown dates and ports count."""
     yesterday = iso(now - DAY)[:10]
     return [
         sailing
@@ -236,20 +232,14 @@ def _under_way(registry: Registry, port: str, carrier: str | None, now: int) -> 
     ]
 
 
-def _ship(sailing: Sailing) -> Field:
+def _ship(sailing: Sailing) -> ChecklistField:
     voyages = ", ".join(f"{line.scac} {line.voyage_number or '?'}" for line in sailing.lines)
-    name = sailing.vessel_name or sailing.imo_number
-    return Field(
-        name, f"arrives {sailing.arrival_date or 'unknown'}, ports {', '.join(sailing.ports) or '?'}; {voyages}"
-    )
+    arrival, ports = sailing.arrival_date or "unknown", ", ".join(sailing.ports) or "?"
+    return ChecklistField(sailing.vessel_name or sailing.imo_number, f"arrives {arrival}, ports {ports}; {voyages}")
 
 
-def _days(outage: Outage | None, now: int) -> str:
-    return "" if outage is None else str((now - outage.began_at) // DAY)
-
-
-def _clocks(waiting: list[PaperView], now: int) -> tuple[Field, ...]:
+def _clocks(waiting: list[PaperView], now: int) -> tuple[ChecklistField, ...]:
     over = sum(view.delivered_at + DAY <= now and not view.do_not_load for view in waiting)
     stopped = [view for view in waiting if view.do_not_load]
-    counts = (Field("24 hours are over", str(over)), Field("must not be loaded", str(len(stopped))))
-    return (*counts, *(Field(view.bill, permission_words(view, now)) for view in stopped))
+    counts = (ChecklistField("24 hours are over", str(over)), ChecklistField("must not be loaded", str(len(stopped))))
+    return (*counts, *(ChecklistField(view.bill, permission_words(view, now)) for view in stopped))

@@ -1,25 +1,23 @@
-"""What CBP says by phone, by e-mail or on paper: checked, and what it will do shown before it is done.
+"""Operators' deeds: a hold or release that CBP relayed by hand, a bill's confirmation, the end of a dead letter.
 
-An operator's word: a bill is confirmed, a dead letter is read again, or put away because it is nothing of CBP's.
+Each deed is written in one append with its entry on `snp.audit`; `snp-router run` applies it and sends the notices.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
-from router import topics
+from router import codec, topics
 from router.clock import now_milliseconds
-from router.codec import encode_value
 from router.decide.bill import decide
 from router.decide.codes import Effect
-from router.decide.consequences import Decision
 from router.decide.identity import keyed_id
 from router.decide.registry import Context
 from router.decide.rules import Rules
 from router.decide.status import MANUAL_HOLD
-from router.desk.bill_views import NotFoundError, read_dead_letter, read_dead_letters, read_state
+from router.desk.bill_views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
 from router.engine.intake import addressed
 from router.errors import UsageError
@@ -28,30 +26,23 @@ from router.feeds.recognise import read_dead_letter as read_again
 from router.feeds.recognise import read_events
 from router.log.interface import Log, Output
 from router.model.identifiers import bill_key, split_bill_key
-from router.model.inputs import (
-    LIFT,
-    MANUAL_RELEASE_CODE,
-    PLACE,
-    RELEASE,
-    Confirmation,
-    DeadLetter,
-    Disposition,
-    ManualEvent,
-)
+from router.model.inputs import LIFT, PLACE, RELEASE, Confirmation, DeadLetter, Disposition, ManualEvent
 from router.task.outputs import letter_output
 
-ID_BYTES = 8
-EFFECTS = {
+# By hand: what CBP said by phone, by e-mail or on paper
+
+EVENT_ID_BYTES: Final = 8
+FITTING_EFFECTS: Final = {
     PLACE: (frozenset({Effect.PLACE, Effect.BLOCK}), "places no hold"),
-    LIFT: (frozenset({Effect.PLACE, Effect.BLOCK, Effect.LIFT}), "is no hold and lifts none"),
-    RELEASE: (frozenset({Effect.RELEASE}), "is no release"),
+    LIFT: (frozenset({Effect.PLACE, Effect.BLOCK, Effect.LIFT}), "neither places nor lifts a hold"),
+    RELEASE: (frozenset({Effect.RELEASE}), "is not a release"),
 }
-"""What a code has to do to go with an action. A lift may name the hold or its removal."""
-DEEDS = {PLACE: "hold place", LIFT: "hold lift", RELEASE: "release"}
+"""Effects of the codes that fit an action, and the fault of the others. A lift may name the hold or its removal."""
+DEEDS: Final = {PLACE: "hold place", LIFT: "hold lift", RELEASE: "release"}
 
 
-class Told(NamedTuple):
-    """One party as it will be told, if nothing comes in between."""
+class ForeseenNotice(NamedTuple):
+    """A notice that will be sent if nothing else comes first."""
 
     recipient: str
     kind: str
@@ -59,31 +50,27 @@ class Told(NamedTuple):
 
 
 class Relayed(NamedTuple):
-    """What was entered, and what will come of it as of now."""
+    """An event entered by hand, with its consequences as of now."""
 
     event: ManualEvent
     bill: str
     status: str
-    told: tuple[Told, ...]
+    told: tuple[ForeseenNotice, ...]
     known: bool
-    """Whether anything was known of the bill before."""
+    """The bill was known before."""
 
 
 async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
-    """Enter what was said; `run` tells the parties. Raises UsageError for what can't be meant."""
+    """Enter an event that CBP relayed by hand. Raises UsageError if code, container and action do not fit."""
     check_moment("said-at", form.said_at, now)
     _check_code(form, rules)
-    event = manual_event(form, secrets.token_hex(ID_BYTES), now)
-    relayed = await _foreseen(log, rules, event)
-    deed = AuditEntry(now, form.by, DEEDS[form.action], relayed.bill, _words(form))
+    event = manual_event(form, secrets.token_hex(EVENT_ID_BYTES), now)
+    relayed = await _foresee(log, rules, event)
+    what = " on ".join(filter(None, (form.code, form.container)))
+    detail = filter(None, (what, f"by {form.channel}", form.source, form.ticket and f"ticket {form.ticket}"))
+    deed = AuditEntry(now, form.by, DEEDS[form.action], relayed.bill, ", ".join(detail))
     await log.append_atomic([*addressed(event, lambda _: False), audit_output(deed)])
     return relayed
-
-
-def _words(form: ManualForm) -> str:
-    """What was said, for the audit."""
-    what = " on ".join(filter(None, (form.code, form.container)))
-    return ", ".join(filter(None, (what, f"by {form.channel}", form.source, form.ticket and f"ticket {form.ticket}")))
 
 
 def _check_code(form: ManualForm, rules: Rules) -> None:
@@ -91,121 +78,152 @@ def _check_code(form: ManualForm, rules: Rules) -> None:
         return
     code = rules.codes.get(form.code)
     if code is None:
-        raise UsageError(f"code {form.code} is not in the code table: ask again, or add it (rules.disposition_codes)")
-    fitting, fault = EFFECTS[form.action]
+        raise UsageError(
+            f"code {form.code} is unknown: ask CBP again, or add it to the code table (setting rules.disposition_codes)"
+        )
+    fitting, fault = FITTING_EFFECTS[form.action]
     if code.effect not in fitting:
-        raise UsageError(f"code {form.code} ({code.meaning}) {fault}")
+        raise UsageError(f"code {form.code} ({code.meaning}) {fault}: ask CBP which code it meant")
     if form.action == RELEASE and form.container is not None and form.quantity is None:
-        raise UsageError(f"a release of one container needs its quantity; {MANUAL_RELEASE_CODE} alone is of the bill")
+        raise UsageError(
+            "a release of one container needs its quantity: give it, or leave out the container to release the bill"
+        )
 
 
-async def _foreseen(log: Log, rules: Rules, event: ManualEvent) -> Relayed:
+async def _foresee(log: Log, rules: Rules, event: ManualEvent) -> Relayed:
     key = bill_key(event.scac, event.bill_of_lading)
     try:
-        state = await read_state(log, rules, key)
+        state = await read_state(log, key)
     except NotFoundError:
         state = None
-    decision: Decision = decide(state, event, Context(await read_registry(log), rules))
-    told = tuple(Told(notice.member.scac, notice.kind) for notice in decision.notices)
-    return Relayed(event, key, decision.after.status if decision.after else "", told, state is not None)
+    decision = decide(state, event, Context(await read_registry(log), rules))
+    notices = tuple(ForeseenNotice(notice.member.scac, notice.kind) for notice in decision.notices)
+    return Relayed(event, key, decision.after.status if decision.after else "", notices, state is not None)
 
 
-RETRIED = "RETRIED"
-CONFIRMED = "CONFIRMED"
-DISMISSED = "DISMISSED"
+# Confirmations
 
 
 class Confirmed(NamedTuple):
-    """What a confirmation covers."""
+    """Result of a confirmation."""
 
     covers: tuple[str, ...]
+    """Ids of the events covered."""
     doubts: tuple[str, ...]
     holds: tuple[str, ...]
-    """Kinds of the unread and unknown holds it ends."""
+    """Kinds of the ended holds, which stood for unreadable events and unknown codes."""
     letters: tuple[str, ...]
-    """Ids of the dead letters it settles."""
+    """Ids of the dead letters resolved."""
     contradictions: tuple[str, ...]
-    """Between what was said by hand and what CBP sent: ids of what it settles."""
+    """Ids of the covered events by hand that contradict CBP's messages."""
 
 
 async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, events: Sequence[str] = ()) -> Confirmed:
-    """Record an operator's word on a bill: it covers `events`, or else all that is on the bill as of now.
+    """Confirm a bill: the confirmation covers `events`, or else all events that are on the bill now.
 
-    Raises NotFoundError, UsageError where there is nothing to settle.
+    Raises NotFoundError, UsageError where there is nothing to confirm.
     """
-    state = await read_state(log, rules, key)
+    state = await read_state(log, key)
     after = state.assess(rules)[1]
     unread = {hold.id: hold for hold in after.holds if hold.id is not None and hold.kind != MANUAL_HOLD}
     contradictions = state.by_hand.contradictions if state.by_hand is not None else ()
     if not after.doubts and not unread and not contradictions:
         raise UsageError(
-            f"there is nothing to settle on {key}: its status is {after.status}, without doubts or contradictions, and "
-            "no hold on it stands for an event that can't be read or is unknown"
+            f"nothing to confirm on {key}: its status is {after.status}, without doubts and contradictions, and none "
+            "of its holds stands for an unreadable event or an unknown code"
         )
     known = state.coverable(rules)
     if unknown := [event for event in events if event not in known]:
-        raise NotFoundError(f"{key} has no event {', '.join(unknown)}: see `snp-router bill show`")
+        raise NotFoundError(f"{key} has no event {', '.join(unknown)}: see the ids in `snp-router bill show {key}`")
     covers = tuple(sorted(set(events) or known))
-    scac, number = split_bill_key(key)
-    word = Confirmation(scac, number, covers, by, reason, now_milliseconds())
-    letters = await _letters_of(log, covers)
-    outputs = [Output(topics.DISPOSITIONS, key.encode(), encode_value(word))]
+    confirmation = Confirmation(*split_bill_key(key), covers, by, reason, now_milliseconds())
+    letters = await _letters_behind(log, set(covers))
+    outputs = [Output(topics.DISPOSITIONS, key.encode(), codec.encode_value(confirmation))]
     outputs += [letter_output(letter._replace(settled=CONFIRMED)) for letter in letters]
-    deed = AuditEntry(word.received_at, by, "bill confirm", key, f"{reason} (covers {len(covers)} events)")
+    deed = AuditEntry(confirmation.received_at, by, "bill confirm", key, f"{reason} (covers {len(covers)} events)")
     await log.append_atomic([*outputs, audit_output(deed)])
     ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
     disputed = tuple(event for event in contradictions if event in covers)
     return Confirmed(covers, after.doubts, ended, tuple(letter.id for letter in letters), disputed)
 
 
-async def _letters_of(log: Log, covers: Iterable[str]) -> list[DeadLetter]:
-    """The dead letters behind unread events: ids on a bill are keyed, those of letters are not."""
-    secret, covered = (await read_registry(log)).secret, set(covers)
-    open_letters = [letter.id for letter in await read_dead_letters(log) if letter.settled is None]
-    return [await read_dead_letter(log, one) for one in open_letters if keyed_id(secret, one) in covered]
+async def _letters_behind(log: Log, covers: Collection[str]) -> list[DeadLetter]:
+    """The waiting dead letters behind unreadable events; a bill has their ids keyed."""
+    secret = (await read_registry(log)).secret
+    waiting = [letter.id for letter in await read_dead_letters(log) if letter.settled is None]
+    return [await read_dead_letter(log, one) for one in waiting if keyed_id(secret, one) in covers]
+
+
+# Dead letters: each is resolved by a retry, a confirmation of its bill, or a dismissal
+
+RETRIED: Final = "RETRIED"
+CONFIRMED: Final = "CONFIRMED"
+DISMISSED: Final = "DISMISSED"
+
+
+async def read_dead_letters(log: Log) -> list[DeadLetter]:
+    """Read all dead letters in the order received, without their content, which may be large."""
+    letters: dict[str, DeadLetter] = {}
+    async for batch in log.read([topics.DEAD_LETTERS], until_end=True):
+        for record in batch:
+            letter = codec.decode_value(record.value) if record.value is not None else None
+            if isinstance(letter, DeadLetter):
+                letters[letter.id] = letter._replace(content=b"")
+    return sorted(letters.values(), key=lambda letter: letter.received_at)
+
+
+async def read_dead_letter(log: Log, letter_id: str) -> DeadLetter:
+    """Read the dead letter whose id begins with `letter_id`. Raises NotFoundError, UsageError if there are several."""
+    ids = {letter.id for letter in await read_dead_letters(log) if letter.id.startswith(letter_id)}
+    if len(ids) > 1:
+        raise UsageError(f"{len(ids)} dead letters have an id that begins with {letter_id!r}: give more of it")
+    if not ids:
+        raise NotFoundError(f"dead letter {letter_id} is unknown: see `snp-router dead-letters list --all`")
+    found: DeadLetter | None = None
+    async for batch in log.read([topics.DEAD_LETTERS], until_end=True, key=ids.pop().encode()):
+        for record in batch:
+            letter = codec.decode_value(record.value) if record.value is not None else None
+            found = letter if isinstance(letter, DeadLetter) else found
+    assert found is not None
+    return found
 
 
 class Retried(NamedTuple):
+    """Result of a retry."""
+
     letter: DeadLetter
     events: int
     problem: str | None
-    """Why it can't be read even now; then nothing was written."""
+    """Why the letter still cannot be read; nothing was written then."""
 
 
 async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | None = None, *, by: str) -> Retried:
-    """Read a dead letter again, or `corrected` in its place. What comes of it and that the letter is settled are
-    written together; if anything still can't be read, nothing is."""
+    """Read a dead letter again, or `corrected` in its place.
+
+    Its events and its resolution are written together; if any part is still unreadable, nothing is.
+    """
     now = now_milliseconds()
     if corrected is None:
         read = list(read_again(letter, now))
+        detail = "as it was"
     else:
-        source = f"{letter.source} (corrected)"
-        read = [event._replace(retry_of=letter.id) if isinstance(event, Disposition) else event
-                for event in read_events((corrected,), source, now)]  # fmt: skip
+        read = [
+            event._replace(retry_of=letter.id) if isinstance(event, Disposition) else event
+            for event in read_events((corrected,), f"{letter.source} (corrected)", now)
+        ]
+        detail = f"corrected, {len(corrected)} bytes"
     events = [event for event in read if isinstance(event, Disposition)]
     problem = _problem(letter, read, events, rules)
     if problem is None:
-        outputs = [output for event in events for output in addressed(event, lambda event: _urgent(event, rules))]
-        detail = "as it was" if corrected is None else f"corrected, {len(corrected)} bytes"
+        codes = rules.codes
+        outputs = [
+            output
+            for event in events
+            for output in addressed(event, lambda one: codes.is_urgent(one.disposition_code, one.reversal))
+        ]
         deed = AuditEntry(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
         await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED)), audit_output(deed)])
     return Retried(letter, len(events), problem)
-
-
-async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None:
-    """Put away a dead letter that is no message of CBP's: a file fed in by mistake. The same bytes fed in again wait
-    again. Raises UsageError for one that is settled, or that stops a bill: `confirm` settles that, with the bill."""
-    if letter.settled is not None:
-        raise UsageError(f"the dead letter {letter.id[:12]} is settled already ({letter.settled})")
-    if letter.scac is not None and letter.bill_of_lading is not None:
-        key = bill_key(letter.scac, letter.bill_of_lading)
-        raise UsageError(f"the dead letter {letter.id[:12]} stops a bill: `snp-router bill confirm {key}` settles both")
-    deed = AuditEntry(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
-    await log.append_atomic([letter_output(letter._replace(settled=DISMISSED)), audit_output(deed)])
-
-
-def _urgent(event: Disposition, rules: Rules) -> bool:
-    return rules.codes.is_urgent(event.disposition_code, event.reversal)
 
 
 def _problem(
@@ -215,15 +233,27 @@ def _problem(
         if isinstance(event, DeadLetter):
             return event.reason
     if not events:
-        return "there is no event in it"
+        return "it contains no event"
     for disposition in events:
         code = disposition.disposition_code
         if rules.codes.get(code) is None:
-            return f"disposition code {code} is still not in the code table (setting `rules.disposition_codes`)"
-    if letter.bill_of_lading is not None and not any(_same_bill(event, letter) for event in events):
-        return f"no event in it is of the bill it stops, {letter.bill_of_lading} of {letter.scac}"
+            return f"code {code} is unknown: add it to the code table (setting rules.disposition_codes)"
+    bill = (letter.scac, letter.bill_of_lading)
+    if letter.bill_of_lading is not None and not any((event.scac, event.bill_of_lading) == bill for event in events):
+        return f"none of its events is on the bill that it stops, {letter.bill_of_lading} of {letter.scac}"
     return None
 
 
-def _same_bill(event: Disposition, letter: DeadLetter) -> bool:
-    return (event.scac, event.bill_of_lading) == (letter.scac, letter.bill_of_lading)
+async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None:
+    """Dismiss a dead letter that is not a message of CBP's, such as a file fed in by mistake.
+
+    The same bytes fed in again become a waiting dead letter again. Raises UsageError for a letter that is resolved, or
+    that stops a bill: `confirm` resolves it with the bill.
+    """
+    if letter.settled is not None:
+        raise UsageError(f"dead letter {letter.id[:12]} is resolved already ({letter.settled})")
+    if letter.scac is not None and letter.bill_of_lading is not None:
+        key = bill_key(letter.scac, letter.bill_of_lading)
+        raise UsageError(f"dead letter {letter.id[:12]} stops a bill: `snp-router bill confirm {key}` resolves both")
+    deed = AuditEntry(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
+    await log.append_atomic([letter_output(letter._replace(settled=DISMISSED)), audit_output(deed)])

@@ -1,4 +1,7 @@
-"""How far each party's webhook is, and what operators want of it: records of `snp.webhooks`."""
+"""Receipts: the notices a party has read, by its consumer group or its webhook.
+
+Records are counted, not offsets: a Kafka topic also has transaction markers between two offsets.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,32 @@ from typing import Final, NamedTuple
 
 from router import codec, topics
 from router.log.interface import Log, Output, Record
+from router.model.registry_values import Party
 
 STATE: Final = b"state:"
 ORDER: Final = b"order:"
 
 
+class Receipt(NamedTuple):
+    """The part of its topic that a party has read."""
+
+    next_offset: int = 0
+    open: frozenset[int] = frozenset()
+    """Offsets before `next_offset` that were not read."""
+    unknown: str | None = None
+    """Why reading cannot be tracked, as a phrase; the other fields then mean nothing."""
+
+    def has_read(self, offset: int) -> bool:
+        return self.unknown is None and offset < self.next_offset and offset not in self.open
+
+    @property
+    def begin(self) -> int:
+        """First offset that may be unread."""
+        return min((*self.open, self.next_offset))
+
+
 class Refusal(NamedTuple):
-    """A notice that the endpoint answered, and did not take."""
+    """A notice that the endpoint answered with a refusal; it is tried again."""
 
     offset: int
     notice_id: str
@@ -24,7 +46,7 @@ class Refusal(NamedTuple):
 
 
 class WebhookState(NamedTuple):
-    """As in `schemas/webhook-state.avsc`."""
+    """Progress of a party's webhook, as in `schemas/webhook-state.avsc`; a record of `snp.webhooks`."""
 
     scac: str
     taken_to: int = 0
@@ -42,13 +64,12 @@ class WebhookState(NamedTuple):
     order_at: int = 0
 
     @property
-    def begin(self) -> int:
-        """The offset from which its topic is read on."""
-        return min((*self.open, self.taken_to))
+    def receipt(self) -> Receipt:
+        return Receipt(self.taken_to, frozenset(self.open))
 
 
 class WebhookOrder(NamedTuple):
-    """As in `schemas/webhook-order.avsc`."""
+    """An operator's order for a party's webhook, as in `schemas/webhook-order.avsc`; a record of `snp.webhooks`."""
 
     scac: str
     paused: bool
@@ -64,8 +85,8 @@ def order_output(order: WebhookOrder) -> Output:
     return Output(topics.WEBHOOKS, ORDER + order.scac.encode(), codec.encode("webhook-order", order._asdict()))
 
 
-class Known(NamedTuple):
-    """What `snp.webhooks` says, by SCAC."""
+class WebhookRecords(NamedTuple):
+    """Latest state and latest order of each webhook, by SCAC."""
 
     states: dict[str, WebhookState]
     orders: dict[str, WebhookOrder]
@@ -83,8 +104,26 @@ class Known(NamedTuple):
                 self.states[fields["scac"]] = WebhookState(**fields | lists | {"refused": refused})
 
 
-async def read_webhooks(log: Log) -> Known:
-    known = Known({}, {})
+async def read_webhooks(log: Log) -> WebhookRecords:
+    records = WebhookRecords({}, {})
     async for batch in log.read([topics.WEBHOOKS], until_end=True):
-        known.take_in(batch)
-    return known
+        records.take_in(batch)
+    return records
+
+
+async def read_receipts(log: Log, parties: Iterable[Party]) -> dict[str, Receipt]:
+    """Read each party's receipt, by SCAC: from its webhook if it has one, else from its production group."""
+    parties = list(parties)
+    states = (await read_webhooks(log)).states if any(party.webhook_url for party in parties) else {}
+    return {party.scac: await _receipt(log, party, states.get(party.scac)) for party in parties}
+
+
+async def _receipt(log: Log, party: Party, webhook: WebhookState | None) -> Receipt:
+    if party.webhook_url is not None:
+        return webhook.receipt if webhook is not None else Receipt()
+    if party.production_group is None:
+        return Receipt(unknown="no production_group and no webhook_url is registered")
+    committed = await log.committed(party.production_group, [party.topic])
+    if committed is None:
+        return Receipt(unknown="this log keeps no consumer groups")
+    return Receipt(committed.get(party.topic, 0))

@@ -1,29 +1,38 @@
-"""Whom a port can call around the clock about do-not-loads and holds.
-
-CBP asks carriers for this list when their systems are down (24-hour / Trade Act FAQ, vessel mode, section 27).
-
-Where a party's certification stands, and opening and closing its tap.
-
-A party's resync as an operator asks for it.
-"""
+"""Registered parties as operators deal with them: look-up, a port's 24-hour contacts, certification, status, resync."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from router import codec
 from router.decide.registry import Registry
 from router.decide.status import TWIN_PORTS
-from router.desk.bill_views import find_party
-from router.desk.unread_notices import Receipt, read_receipts
-from router.engine.administration import AuditEntry, audit_output, import_parties
+from router.desk.bill_views import NotFoundError
+from router.desk.receipts import Receipt, read_receipts
+from router.engine.administration import AuditEntry, audit_output, import_parties, read_registry
 from router.errors import UsageError
 from router.log.interface import Log
 from router.model.registry_values import RESYNC, Party, Request, Sailing
 from router.task.certification import SAMPLE_PREFIX, story
 from router.task.outputs import registry_output
+
+REQUEST_ID_BYTES: Final = 8
+
+
+async def find_party(log: Log, name: str) -> Party:
+    """Return the party behind a SCAC, which may be an alias. Raises NotFoundError, which lists the parties."""
+    registry = await read_registry(log)
+    party = registry.party(name.upper())
+    if party is None:
+        known = ", ".join(sorted(registry.parties)) or "none (`snp-router import parties FILE`)"
+        raise NotFoundError(f"party {name} is not registered; registered are {known}")
+    return party
+
+
+# Contacts of a port. CBP asks carriers for this list when their systems are down (24-hour / Trade Act FAQ, vessel
+# mode, section 27).
 
 CALLS_THERE: Final = "CALLS_THERE"
 PORT_NOT_KNOWN: Final = "PORT_NOT_KNOWN"
@@ -35,87 +44,77 @@ class Contact(NamedTuple):
 
     scac: str
     ground: str
-    """`CALLS_THERE`: aboard a ship that calls at the port; `PORT_NOT_KNOWN`: aboard a ship, its ports aren't
-    registered; `NO_SAILING`: aboard no ship, such as an NVOCC."""
+    """`CALLS_THERE`: aboard a ship that calls at the port. `PORT_NOT_KNOWN`: aboard a ship whose ports are not
+    registered. `NO_SAILING`: aboard no ship, such as an NVOCC."""
     name: str | None
-    """None where a line is aboard but not registered: nobody knows whom to call."""
+    """None for a line that is aboard but not registered; it has no contact then."""
     contact_name: str | None
     contact_phone: str | None
     contact_email: str | None
     sailings: tuple[Sailing, ...]
-    """Behind the ground, the latest arrival first."""
+    """Those behind the ground, the latest arrival first."""
 
 
 def contacts(registry: Registry, port: str) -> list[Contact]:
-    """Who may be concerned at a port, those who surely are first, each by its SCAC."""
-    there, unknown = _aboard(registry, port)
-    unknown = {scac: sailings for scac, sailings in unknown.items() if scac not in there}
-    rest: dict[str, list[Sailing]] = {
-        scac: [] for scac in registry.parties if scac not in there and scac not in unknown
-    }
-    return [
-        *_contacts(registry, CALLS_THERE, there),
-        *_contacts(registry, PORT_NOT_KNOWN, unknown),
-        *_contacts(registry, NO_SAILING, rest),
-    ]
-
-
-def _aboard(registry: Registry, port: str) -> tuple[dict[str, list[Sailing]], dict[str, list[Sailing]]]:
-    """Parties with their sailings to the port, and with those of which the ports aren't known."""
-    there: dict[str, list[Sailing]] = {}
-    unknown: dict[str, list[Sailing]] = {}
+    """List the parties that a port may have to call: those whose ship calls there first, then by SCAC."""
+    place = TWIN_PORTS.get(port, port)
+    found: dict[str, dict[str, list[Sailing]]] = {CALLS_THERE: {}, PORT_NOT_KNOWN: {}}
     for sailing in latest_first(registry.sailings.values()):
-        if sailing.ports and not any(_place(one) == _place(port) for one in sailing.ports):
+        if sailing.ports and place not in {TWIN_PORTS.get(one, one) for one in sailing.ports}:
             continue
-        found = there if sailing.ports else unknown
+        aboard = found[CALLS_THERE if sailing.ports else PORT_NOT_KNOWN]
         for scac in dict.fromkeys(registry.party_scac(line.scac) for line in sailing.lines):
-            found.setdefault(scac, []).append(sailing)
-    return there, unknown
+            aboard.setdefault(scac, []).append(sailing)
+    found[NO_SAILING] = {scac: [] for scac in registry.parties}
+    listed: dict[str, Contact] = {}
+    for ground, parties in found.items():
+        for scac in sorted(parties.keys() - listed.keys()):
+            listed[scac] = _contact(scac, ground, registry.parties.get(scac), parties[scac])
+    return list(listed.values())
 
 
-def _place(port: str) -> str:
-    return TWIN_PORTS.get(port, port)
+def _contact(scac: str, ground: str, party: Party | None, sailings: Iterable[Sailing]) -> Contact:
+    if party is None:
+        return Contact(scac, ground, None, None, None, None, tuple(sailings))
+    person = (party.contact_name, party.contact_phone, party.contact_email)
+    return Contact(scac, ground, party.name or scac, *person, tuple(sailings))
 
 
 def latest_first(sailings: Iterable[Sailing]) -> list[Sailing]:
-    """By arrival; one whose arrival isn't known may still come."""
+    """Sort by arrival; a sailing without an arrival date may still come and counts as the latest."""
     return sorted(sailings, key=lambda sailing: (sailing.arrival_date or "9", sailing.sailing_id), reverse=True)
 
 
-def _contacts(registry: Registry, ground: str, found: dict[str, list[Sailing]]) -> Iterator[Contact]:
-    for scac in sorted(found):
-        party, sailings = registry.parties.get(scac), tuple(found[scac])
-        if party is None:
-            yield Contact(scac, ground, None, None, None, None, sailings)
-        else:
-            known = (party.contact_name, party.contact_phone, party.contact_email)
-            yield Contact(scac, ground, party.name or scac, *known, sailings)
+# Certification
 
 
 class SampleRead(NamedTuple):
-    """One sample in a party's topic."""
+    """One sample notice in a party's topic."""
 
     name: str
     kind: str
     status: str | None
     says: str
+    """The case that it is an example of."""
     notice_id: str
     read: bool
 
 
-class Standing(NamedTuple):
+class CertificationProgress(NamedTuple):
+    """Samples that a party got and has read."""
+
     party: Party
     receipt: Receipt
     samples: tuple[SampleRead, ...]
-    """The latest set; empty: none was written yet."""
+    """The latest set; empty if none was written yet."""
 
     @property
     def is_complete(self) -> bool:
         return bool(self.samples) and all(sample.read for sample in self.samples)
 
 
-async def read_standing(log: Log, party: Party) -> Standing:
-    """Which of its samples a party has read. Raises LogError."""
+async def read_certification(log: Log, party: Party) -> CertificationProgress:
+    """Read the samples in the party's topic and its receipt. Raises LogError."""
     receipt = (await read_receipts(log, [party]))[party.scac]
     samples: dict[str, SampleRead] = {}
     steps = story(party.scac)
@@ -130,26 +129,28 @@ async def read_standing(log: Log, party: Party) -> Standing:
                 read = receipt.has_read(record.offset)
                 values = (kind, fields["status"], step.says, fields["notice_id"], read)
                 samples[step.name] = SampleRead(step.name, *values)
-    return Standing(party, receipt, tuple(samples.values()))
+    return CertificationProgress(party, receipt, tuple(samples.values()))
+
+
+# Status and resync
 
 
 async def change_status(log: Log, party: Party, status: str) -> bool:
-    """Whether that changed anything. What follows, the router does: who is live anew gets the status now of its open
-    bills. Raises UsageError for a party that never subscribes."""
+    """Set a party's status; False if it had that status already. Raises UsageError for an external party.
+
+    The router sends a party that becomes live the status now of its open bills.
+    """
     if party.status == "external":
-        raise UsageError(f"{party.scac} is registered as external: import it anew with another status")
+        raise UsageError(f"party {party.scac} is external; import it again with the status it should have")
     changes = await import_parties(log, [party._replace(status=status)], action=f"party {status}")
     return bool(changes.changed)
 
 
-ID_BYTES = 8
-
-
 async def ask_resync(log: Log, scac: str, by: str, now: int) -> Request:
-    """The status now of all the party's open bills, once. Raises NotFoundError, UsageError."""
+    """Request the status now of all the party's open bills, once. Raises NotFoundError, UsageError."""
     party = await find_party(log, scac)
     if party.status != "live":
-        raise UsageError(f"party {party.scac} is {party.status}: it is told nothing, so there is nothing to send again")
-    request = Request(secrets.token_hex(ID_BYTES), RESYNC, party.scac, by, now)
+        raise UsageError(f"party {party.scac} is {party.status} and gets no notices; make it live before a resync")
+    request = Request(secrets.token_hex(REQUEST_ID_BYTES), RESYNC, party.scac, by, now)
     await log.append([registry_output(request), audit_output(AuditEntry(now, by, "resync", party.scac))])
     return request

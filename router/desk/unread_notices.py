@@ -1,9 +1,4 @@
-"""Read receipts: what each party has read, from what its reader committed, and what it has not read that stops cargo.
-
-Counted are records, not offsets: between two offsets of a Kafka topic lie transaction markers too.
-
-Alarms for the operators, on `snp.alerts`: raised once, kept while they stand, ended once.
-"""
+"""Unread notices that stop cargo, for the duty officer; and alerts for operators, on `snp.alerts`."""
 
 from __future__ import annotations
 
@@ -14,7 +9,7 @@ from typing import Final, NamedTuple
 from router import codec, topics
 from router.decide.notices import HOLD, NO_LONGER_NOTIFIED
 from router.decide.registry import Registry
-from router.desk.receipts import WebhookState, read_webhooks
+from router.desk.receipts import Receipt, read_receipts
 from router.log.interface import Log, Output, Record
 from router.model.eastern import CLOCKS_DIFFER, DAY, MINUTE
 from router.model.registry_values import Party
@@ -23,34 +18,20 @@ from router.task.certification import SAMPLE_PREFIX
 DO_NOT_LOAD: Final = "UNREAD_DO_NOT_LOAD"
 HELD: Final = "UNREAD_HOLD"
 NOT_DELIVERABLE: Final = "UNREAD_NOT_DELIVERABLE"
-"""A release that no longer holds: who has not read so still believes it."""
+"""A release that no longer counts; a party that has not read so still believes in it."""
 
-WORDS: Final = {
+PHRASES: Final = {
     DO_NOT_LOAD: "the do-not-load on {}",
     HELD: "the hold on {}",
     NOT_DELIVERABLE: "that {} may no longer be delivered",
 }
 
-
-class Receipt(NamedTuple):
-    """How far a party's reader is."""
-
-    next_offset: int = 0
-    open: frozenset[int] = frozenset()
-    """Offsets before that which were not read."""
-    unknown: str | None = None
-    """Why nobody can tell; then the rest says nothing."""
-
-    def has_read(self, offset: int) -> bool:
-        return self.unknown is None and offset < self.next_offset and offset not in self.open
-
-    @property
-    def begin(self) -> int:
-        return min((*self.open, self.next_offset))
+ENDED_DAYS: Final = 7
+"""Days for which an ended alert stays visible."""
 
 
 class Stop(NamedTuple):
-    """A bill that its party has not read it must not load, or not deliver."""
+    """A bill that its party must not load or not deliver, and the party has not read it."""
 
     bill: str
     kind: str
@@ -59,24 +40,27 @@ class Stop(NamedTuple):
     """When the notice was written. UTC milliseconds."""
     notice_id: str
     was_released: bool
-    """Whether a release was posted before: the party may have been told of it."""
+    """A release was posted before, so the party may believe in it."""
 
     def age(self, now: int) -> int:
-        """Milliseconds. Of a notice written by a clock that is ahead of ours nobody can tell: it is a day, so that an
-        alarm doesn't wait until its time has come."""
+        """Milliseconds since the notice was written.
+
+        A day if the notice is dated later than clocks may differ: an alert must not wait for a wrong clock.
+        """
         return now - self.since if self.since <= now + CLOCKS_DIFFER else DAY
 
 
 @dataclass(slots=True)
-class Unread:
-    """What a party has not read."""
+class UnreadNotices:
+    """Notices that one party has not read."""
 
     party: Party
     receipt: Receipt
     notices: int = 0
     bills: set[str] = field(default_factory=set)
-    """Of which there is any."""
+    """Bills with at least one unread notice."""
     stops: dict[str, Stop] = field(default_factory=dict)
+    """By bill."""
 
     def count(self, kind: str) -> int:
         return sum(stop.kind == kind for stop in self.stops.values())
@@ -90,7 +74,7 @@ class Unread:
         return min((stop.since for stop in self.stops.values()), default=None)
 
     def take_in(self, record: Record) -> None:
-        """One record of its topic, from its receipt on."""
+        """Count a record of the party's topic, unless it is read or a sample. Records come in the topic's order."""
         if record.value is None or self.receipt.has_read(record.offset):
             return
         kind, notice = codec.decode(record.value)
@@ -107,11 +91,11 @@ class Unread:
 
 
 def stop_after(before: Stop | None, bill: str, kind: str, notice: codec.Datum, at: int) -> Stop | None:
-    """What a party must be called about once it has not read this notice either.
+    """Return the stop to call the party about, given that it has not read this notice either.
 
-    Not about what is over: a do-not-load that was lifted, a hold after which the bill was released. But a release taken
-    back stays until there is a new one, and so does a hold put on a released bill, lifted or not: the party still
-    believes that it may deliver. A `Change` alone says nothing that the party must act on.
+    None for what is over: a do-not-load that was lifted, a hold after which the bill was released. A release taken
+    back stays until there is a new one. So does a hold placed on a released bill, lifted or not: the party still
+    believes that it may deliver. A `Change` alone begins no stop.
     """
     if notice["deliverable"] or notice["cause"] == NO_LONGER_NOTIFIED or (before is None and kind != HOLD):
         return None
@@ -125,63 +109,43 @@ def stop_after(before: Stop | None, bill: str, kind: str, notice: codec.Datum, a
     return before._replace(kind=stands)
 
 
-async def read_unread(log: Log, registry: Registry) -> list[Unread]:
-    """Of every live party what it has not read, read from where its reader is: not from the start, unless it never
-    committed anything. Raises LogError."""
-    there = await log.topics()
-    parties = [party for party in registry.parties.values() if party.status == "live" and party.topic in there]
+async def read_unread(log: Log, registry: Registry) -> list[UnreadNotices]:
+    """Read the unread notices of every live party, the oldest stop first. Raises LogError.
+
+    Each topic is read from its party's receipt on, and from the start only if the party never committed anything.
+    """
+    existing = await log.topics()
+    parties = [party for party in registry.parties.values() if party.status == "live" and party.topic in existing]
     receipts = await read_receipts(log, parties)
-    found = {party.topic: Unread(party, receipts[party.scac]) for party in parties}
-    known = {topic: one.receipt for topic, one in found.items() if one.receipt.unknown is None}
-    if known:
-        begin = {(topic, 0): receipt.begin for topic, receipt in known.items()}
-        async for batch in log.read(sorted(known), until_end=True, begin=begin):
+    found = {party.topic: UnreadNotices(party, receipts[party.scac]) for party in parties}
+    begin = {(topic, 0): one.receipt.begin for topic, one in found.items() if one.receipt.unknown is None}
+    if begin:
+        async for batch in log.read(sorted(topic for topic, _ in begin), until_end=True, begin=begin):
             for record in batch:
                 found[record.topic].take_in(record)
     return sorted(found.values(), key=lambda one: (one.oldest is None, one.oldest, one.party.scac))
 
 
-async def read_receipts(log: Log, parties: Iterable[Party]) -> dict[str, Receipt]:
-    """How far each party's reader is: its webhook, or its production group."""
-    parties = list(parties)
-    states = (await read_webhooks(log)).states if any(party.webhook_url for party in parties) else {}
-    return {party.scac: await _receipt(log, party, states.get(party.scac)) for party in parties}
-
-
-async def _receipt(log: Log, party: Party, webhook: WebhookState | None) -> Receipt:
-    if party.webhook_url is not None:
-        delivered = webhook or WebhookState(party.scac)
-        return Receipt(delivered.taken_to, frozenset(delivered.open))
-    if party.production_group is None:
-        return Receipt(unknown="no production_group and no webhook_url is registered")
-    committed = await log.committed(party.production_group, [party.topic])
-    if committed is None:
-        return Receipt(unknown="this log keeps no consumer groups")
-    return Receipt(committed.get(party.topic, 0))
-
-
 def sentence(party: Party, stop: Stop, now: int) -> str:
-    """For the duty officer: who, what, how long, whom to call."""
+    """Phrase a stop for the duty officer: party, stop, age, contact."""
     minutes = stop.age(now) // MINUTE
     age = f"{minutes} minute{'' if minutes == 1 else 's'}" if minutes < 120 else f"{minutes // 60} hours"
-    what = WORDS[stop.kind].format(stop.bill)
-    return f"{party.scac} has not read {what} for {age}; {whom_to_call(party)}"
+    return f"{party.scac} has not read {PHRASES[stop.kind].format(stop.bill)} for {age}; {whom_to_call(party)}"
 
 
 def whom_to_call(party: Party) -> str:
     if party.contact_phone is not None:
         return f"call {party.contact_phone}" + (f" ({party.contact_name})" if party.contact_name else "")
     if party.contact_email is not None:
-        return f"it has no telephone number: write to {party.contact_email}"
-    return "it has no 24-hour contact (`snp-router import parties`)"
+        return f"no telephone number is registered; write to {party.contact_email}"
+    return "no 24-hour contact is registered (`snp-router import parties`)"
 
 
-ENDED_DAYS: Final = 7
-"""So long an alarm that is over can be seen."""
+# Alerts
 
 
 class Alert(NamedTuple):
-    """As in `schemas/alert.avsc`."""
+    """An alert for the operators, as in `schemas/alert.avsc`."""
 
     id: str
     kind: str
@@ -202,15 +166,15 @@ def alert_for(party: Party, id: str, kind: str, since: int, now: int, text: str)
     return Alert(id, kind, party.scac, None, None, since, now, None, text, *contact)
 
 
-class Raised(NamedTuple):
-    """What one look changed."""
+class AlertChanges(NamedTuple):
+    """Alerts that one update raised and ended."""
 
     new: tuple[Alert, ...]
     ended: tuple[Alert, ...]
 
 
 async def read_alerts(log: Log) -> dict[str, Alert]:
-    """By id, those that ended of late too."""
+    """Read all alerts by id, including those ended within the last `ENDED_DAYS`."""
     alerts: dict[str, Alert] = {}
     async for batch in log.read([topics.ALERTS], until_end=True):
         for record in batch:
@@ -221,27 +185,25 @@ async def read_alerts(log: Log) -> dict[str, Alert]:
     return alerts
 
 
-async def settle_alerts(log: Log, prefix: str, standing: Iterable[Alert], now: int) -> Raised:
-    """Write what changed among the alarms whose id begins with `prefix`: those that stand now and did not before, or
-    are of another kind; and the end of those that no longer stand. One that stood before is not written again."""
+async def update_alerts(log: Log, prefix: str, standing: Iterable[Alert], now: int) -> AlertChanges:
+    """Raise and end alerts so that those whose id begins with `prefix` are the `standing` ones.
+
+    An alert that stands already is written again only if its kind or its beginning differs.
+    """
     before = {id: alert for id, alert in (await read_alerts(log)).items() if id.startswith(prefix)}
     current = {alert.id: alert for alert in standing}
-    new = tuple(alert for alert in current.values() if not _is_known(before.get(alert.id), alert))
-    ended = tuple(
-        alert._replace(ended_at=now) for id, alert in before.items() if alert.ended_at is None and id not in current
-    )
-    old = (
-        alert for id, alert in before.items()
-        if id not in current and alert.ended_at is not None and now - alert.ended_at > ENDED_DAYS * DAY
-    )  # fmt: skip
+    new = tuple(alert for alert in current.values() if not _stands(before.get(alert.id), alert))
+    gone = [alert for id, alert in before.items() if id not in current]
+    ended = tuple(alert._replace(ended_at=now) for alert in gone if alert.ended_at is None)
+    old = [alert for alert in gone if alert.ended_at is not None and now - alert.ended_at > ENDED_DAYS * DAY]
     outputs = [
         Output(topics.ALERTS, alert.id.encode(), codec.encode("alert", alert._asdict())) for alert in (*new, *ended)
     ]
     outputs += [Output(topics.ALERTS, alert.id.encode(), None) for alert in old]
     if outputs:
         await log.append(outputs)
-    return Raised(new, ended)
+    return AlertChanges(new, ended)
 
 
-def _is_known(before: Alert | None, alert: Alert) -> bool:
+def _stands(before: Alert | None, alert: Alert) -> bool:
     return before is not None and before.ended_at is None and (before.kind, before.since) == (alert.kind, alert.since)

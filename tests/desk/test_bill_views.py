@@ -1,7 +1,4 @@
-"""Reading back what was routed: the demo's log, looked at as the command and a console do.
-
-What waits is listed: do-not-loads first, then the oldest; what no longer waits is gone.
-"""
+"""Views of routed bills, on the demo's log; the list of waiting bills."""
 
 from __future__ import annotations
 
@@ -14,20 +11,17 @@ from router import codec, topics
 from router.decide.rules import Rules
 from router.demo.scenario import FILES, play, set_up
 from router.desk.bill_views import (
+    ExplainedParty,
     NotFoundError,
     bill_fields,
     explain,
-    find_party,
     key_from,
     read_bill,
-    read_dead_letter,
-    read_dead_letters,
     read_state,
     read_waiting,
-    unrouted,
 )
-from router.desk.operator_deeds import confirm, retry
-from router.engine.administration import prepare
+from router.engine.administration import import_parties, prepare
+from router.engine.backlog import unrouted
 from router.engine.intake import take_in
 from router.engine.worker import Worker, WorkSettings
 from router.errors import UsageError
@@ -35,6 +29,7 @@ from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.eastern import iso
 from router.model.inputs import DeadLetter
+from router.model.registry_values import Party
 from router.plain import plain, plain_value
 
 RULES = Rules()
@@ -58,20 +53,20 @@ def test_a_bill_s_key_is_read_from_one_word_or_two() -> None:
     assert key_from(["nvxahbl1"]) == "NVXAHBL1"
     assert key_from(["ABC", "hbl1"]) == "ABC HBL1"
     for words in (["NVXA"], ["TOOLONG", "1"], ["A", "B", "C"]):
-        with pytest.raises(UsageError, match="is no bill"):
+        with pytest.raises(UsageError, match="is not a bill: write one word"):
             key_from(words)
 
 
-async def test_a_bill_that_is_not_there_is_said_with_a_hint(log: Log) -> None:
+async def test_an_unknown_bill_is_refused_with_a_hint(log: Log) -> None:
     await Worker(log, RULES, QUICK, until_idle=True).run()
-    with pytest.raises(NotFoundError, match="was it fed in"):
-        await read_state(log, RULES, "NVXANOWHERE")
+    with pytest.raises(NotFoundError, match="bill NOWHERE of NVXA is unknown: check the number, or feed the bill in"):
+        await read_state(log, "NVXANOWHERE")
     await take_in(log, FILES / "1-on-file.x12", RULES.codes)
-    with pytest.raises(NotFoundError, match="not routed yet"):
-        await read_state(log, RULES, "NVXANOWHERE")
+    with pytest.raises(NotFoundError, match="3 records are not routed yet; start `snp-router run` first"):
+        await read_state(log, "NVXANOWHERE")
 
 
-async def test_what_is_not_routed_yet_is_counted_by_positions(log: Log) -> None:
+async def test_records_not_routed_yet_are_counted_by_positions(log: Log) -> None:
     assert await unrouted(log) == 3
     await route(log, FILES / "2-do-not-load.camir")
     assert await unrouted(log) == 0
@@ -87,67 +82,44 @@ async def test_a_bill_s_fields_follow_the_story(log: Log) -> None:
     assert list(statuses.values()) == ["ON_FILE", "DO_NOT_LOAD", "ON_FILE", "RELEASED", "HELD", "RELEASED", "RELEASED"]
 
 
-async def test_who_is_not_told_is_explained_with_the_rule_and_the_reason(log: Log) -> None:
+async def explained(log: Log) -> dict[str, ExplainedParty]:
+    return {one.recipient: one for one in explain(await read_bill(log, RULES, BILL))}
+
+
+async def test_a_party_that_is_not_notified_is_explained_with_the_rule_and_the_reason(log: Log) -> None:
     await route(log, FILES / "1-on-file.x12")
-    by_party = {one.recipient: one for one in explain(await read_bill(log, RULES, BILL))}
+    by_party = await explained(log)
     assert by_party["NVXA"].told
     assert not by_party["HARX"].told
-    assert "only while a do-not-load stands" in (by_party["HARX"].reason or "")
+    assert by_party["HARX"].reason == "only while a do-not-load stands, and none does"
     assert by_party["HARX"].rules == ("4: charterer, aboard EXEMPLAR-026E, granted do-not-load",)
 
 
-async def test_a_party_is_found_by_any_of_its_names(log: Log) -> None:
-    assert (await find_party(log, "ocnx")).topic == "snp.party.OCNX"
-    with pytest.raises(NotFoundError, match="HARX, NVXA"):
-        await find_party(log, "NONE")
+async def test_each_ground_is_explained_with_its_own_role_and_rule(log: Log) -> None:
+    await route(log, FILES / "1-on-file.x12")
+    by_party = await explained(log)
+    grounds = [(one.party, one.role, one.rule, one.when, one.reason) for one in by_party["SLTC"].grounds]
+    assert grounds == [
+        ("SLTC", "SNP", "2: second notify party on the bill", "all", None),
+        ("SLTC", "MASTER_CARRIER", "3: issued the master bill", "all", None),
+        ("SLTC", "MASTER_CARRIER", "3: the bill is on its manifest", "all", None),
+        ("SLTC", "CHARTERER", "4: charterer, aboard EXEMPLAR-026E, for its own bill", "all", None),
+    ]
+    assert by_party["SLTC"].roles == ("SNP", "CHARTERER", "MASTER_CARRIER")
+    (refused,) = by_party["HARX"].grounds
+    assert (refused.role, refused.when, refused.reason) == ("CHARTERER", "do-not-load", by_party["HARX"].reason)
 
 
-async def test_dead_letters_are_listed_without_their_content_and_found_by_the_beginning_of_their_id(
-    log: Log, tmp_path: Path
-) -> None:
-    (tmp_path / "a").write_text("nonsense one\n")
-    (tmp_path / "b").write_text("nonsense two\n")
-    for name in ("a", "b"):
-        await take_in(log, tmp_path / name, RULES.codes)
-    first, _ = await read_dead_letters(log)
-    assert first.content == b""
-    assert (await read_dead_letter(log, first.id[:10])).content == b"nonsense one\n"
-    with pytest.raises(UsageError, match="2 dead letters"):
-        await read_dead_letter(log, "")
-
-
-async def test_a_retry_that_would_leave_its_bill_stopped_is_refused(log: Log, tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"scac":"NVXA","bill_of_lading":"HBL000012345","disposition_code":"1C"}\n')
-    await route(log, tmp_path / "a.jsonl")
-    (letter,) = [await read_dead_letter(log, one.id) for one in await read_dead_letters(log)]
-    other = b'{"scac":"NVXA","bill_of_lading":"OTHER","disposition_code":"1C","action_at":"2026-07-14T08:12"}'
-    assert "no event in it is of the bill" in ((await retry(log, RULES, letter, other, by="J. Doe")).problem or "")
-    assert "no event" in ((await retry(log, RULES, letter, b"", by="J. Doe")).problem or "")
-    assert (await retry(log, RULES, letter, by="J. Doe")).problem
-    assert (await read_dead_letter(log, letter.id)).settled is None
-    assert await deeds(log) == [], "what was refused was not done"
-
-
-async def deeds(log: Log) -> list[tuple[str, str, str, str]]:
-    """What the audit topic holds, besides the imports that each of these logs begins with."""
-    batches = log.read([topics.AUDIT], until_end=True)
-    found = [codec.decode(record.value)[1] async for batch in batches for record in batch if record.value]
-    words = [(one["by"], one["action"], one["subject"], one["detail"]) for one in found]
-    return [deed for deed in words if not deed[1].startswith("import ")]
-
-
-async def test_a_word_of_an_operator_covers_all_that_is_on_the_bill_now(log: Log) -> None:
-    for name in ("1-on-file.x12", "4-arrival-and-release.x12", "5-exam.x12"):
-        await route(log, FILES / name)
-    state = await read_state(log, RULES, BILL)
-    confirmed = await confirm(log, RULES, BILL, by="J. Doe", reason="by phone")
-    ((by, action, subject, detail),) = await deeds(log)
-    assert (by, action, subject) == ("J. Doe", "bill confirm", BILL)
-    assert detail.startswith("by phone")
-    assert set(confirmed.covers) == state.coverable(RULES) == state.event_ids()
-    await Worker(log, RULES, QUICK, until_idle=True).run()
-    after = (await read_state(log, RULES, BILL)).assess(RULES)[1]
-    assert (after.status, after.doubts) == ("HELD", ())
+async def test_a_ground_that_has_come_true_since_is_not_explained_away(log: Log) -> None:
+    """A do-not-load stands, but the party was not registered when it was decided."""
+    await import_parties(log, [Party("HARX", status="suspended")])
+    await route(log, FILES / "1-on-file.x12")
+    await route(log, FILES / "2-do-not-load.camir")
+    assert (await explained(log))["HARX"].reason == "waits: the party is not live (`snp-router party live`)"
+    await import_parties(log, [Party("HARX")])
+    waiting = (await explained(log))["HARX"]
+    assert not waiting.told
+    assert waiting.reason == "not decided since the registry changed; start `snp-router run`"
 
 
 def test_every_moment_of_every_schema_becomes_text() -> None:
@@ -165,8 +137,8 @@ def waiting(number: str, since: int, *, do_not_load: bool = False) -> Output:
     return Output(topics.WAITING, f"NVXA{number}".encode(), value)
 
 
-async def test_do_not_loads_are_on_top_then_the_oldest(tmp_path: Path) -> None:
-    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+async def test_waiting_bills_are_listed_with_do_not_loads_first_then_the_oldest(tmp_path: Path) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/other.db") as log:
         await prepare(log, 4)
         rows = [waiting("B1", 3), waiting("B2", 1), waiting("B3", 9, do_not_load=True), waiting("B4", 0)]
         await log.append([*rows, waiting("B3", 8, do_not_load=True), waiting("B4", 0)._replace(value=None)])
