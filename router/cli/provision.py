@@ -11,7 +11,7 @@ import typer
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, ScacArgument, Session, console, emit, run, say, session_of
 from router.errors import UsageError
-from router.provision.passwords import Handover, to_command, to_file
+from router.provision.passwords import PasswordRotation, to_command, to_file
 
 if TYPE_CHECKING:
     from router.provision.provisioning import Provisioning
@@ -102,7 +102,7 @@ def password(
     say(f"{user} has a new password")
 
 
-def _handover(file: Path | None, command: str | None) -> Handover | None:
+def _handover(file: Path | None, command: str | None) -> PasswordRotation | None:
     if file is not None and command is not None:
         raise UsageError("--password-file or --password-command, not both")
     if file is not None:

@@ -120,18 +120,9 @@ def bill_fields(view: BillView) -> dict[str, Any]:
 
 def _status_fields(after: Assessment, known: Cargo) -> dict[str, Any]:
     """The status fields of a notice; holds that an operator may confirm also have their event's `id`."""
-    datum = {
-        "status": after.status,
-        "deliverable": after.deliverable,
-        "do_not_load": after.do_not_load,
-        "doubts": list(after.doubts),
-        "holds": [hold_fields(hold, known) for hold in after.holds],
-        "authorises": list(after.authorises),
-        "manifested_quantity": after.manifested_quantity,
-        "released_quantity": after.released_quantity,
-        "release_posted_at": None if after.release_posted is None else from_posted(after.release_posted),
-    }
-    fields = plain("hold", datum)
+    holds = [hold_fields(hold, known) for hold in after.holds]
+    released = None if after.release_posted is None else from_posted(after.release_posted)
+    fields = plain("hold", after._asdict() | {"holds": holds, "release_posted_at": released})
     for hold, shown in zip(after.holds, fields["holds"], strict=True):
         if hold.id is not None:
             shown["id"] = hold.id
@@ -140,13 +131,8 @@ def _status_fields(after: Assessment, known: Cargo) -> dict[str, Any]:
 
 def _last_notice(party: str, told: LastNotice, sent: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     at, last_id = sent.get(party, (None, None))
-    return {
-        "kind": told.kind,
-        "notice_id": last_id,
-        "at": at,
-        "do_not_load": told.do_not_load,
-        "deliverable": told.deliverable,
-    }
+    stands = {"do_not_load": told.do_not_load, "deliverable": told.deliverable}
+    return {"kind": told.kind, "notice_id": last_id, "at": at} | stands
 
 
 def _last_sent(view: BillView) -> dict[str, tuple[str, str]]:

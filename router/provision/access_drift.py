@@ -1,8 +1,7 @@
-"""The drift between what access is declared and what is found, in both directions. Pure.
+"""Drift between the access declared and the access found, in both directions. Pure.
 
-What is ours is set right: users, rights and quotas of our own users, and rights of others that reach nothing but our
-topics, groups and ids. What reaches further, or refuses, was made by somebody for a reason that we can't know: it is
-shown, and left to people.
+Drift of our own users is corrected, and so are others' rights that cover nothing but our topics, groups and ids.
+Wider rights and denials were made by somebody for a reason unknown to us: they are reported, and left to people.
 """
 
 from __future__ import annotations
@@ -13,78 +12,81 @@ from typing import Final, NamedTuple
 from router.model.registry_values import Party
 from router.provision.access_rights import (
     ALLOW,
-    OURS,
+    OWN_TOPICS,
     OWN_TRANSACTIONS,
     PARTY_USERS,
     ROUTER_GROUP,
     WILDCARD,
-    Declared,
+    BrokerAccess,
     Entity,
-    Found,
     ProvisionSettings,
     Quota,
     Right,
+    user_principal,
 )
 from router.topics import PARTY_PREFIX, REQUEST_PREFIX
 
 NAMESPACE: Final[Mapping[str, tuple[str, ...]]] = {
-    "topic": OURS,
+    "topic": OWN_TOPICS,
     "group": (PARTY_USERS, ROUTER_GROUP),
     "transactional id": (OWN_TRANSACTIONS,),
 }
-"""By kind of resource, what names of ours begin with."""
+"""Prefixes of our names, by kind of resource."""
 
 
-class Plan(NamedTuple):
-    """What differs. Empty: all is as declared."""
+class AccessDrift(NamedTuple):
+    """Differences from the declared access; empty if there are none."""
 
     users_missing: tuple[str, ...] = ()
     users_surplus: tuple[str, ...] = ()
     rights_missing: tuple[Right, ...] = ()
     rights_surplus: tuple[Right, ...] = ()
     quotas: tuple[tuple[Entity, Mapping[str, float | None]], ...] = ()
-    """Limits to set, None to take away."""
+    """Limits to set; None removes one."""
     by_hand: tuple[str, ...] = ()
-    """What nobody declared and `apply` leaves alone, each with what to do about it."""
-
-    @property
-    def mendable(self) -> bool:
-        return any(self._replace(by_hand=()))
+    """Undeclared access that `apply` leaves alone, each with what to do."""
 
     def lines(self) -> Iterator[str]:
-        """For people; `+` will be made, `-` taken away, `~` changed, `!` is theirs to settle."""
+        """Lines for people: `+` to be made, `-` removed, `~` changed by `apply`; `!` needs a person."""
         yield from (f"+ user {user}" for user in self.users_missing)
         yield from (f"- user {user}" for user in self.users_surplus)
         yield from (f"+ right {right}" for right in self.rights_missing)
         yield from (f"- right {right}" for right in self.rights_surplus)
         for entity, limits in self.quotas:
-            words = ", ".join(f"{key} {'none' if limit is None else f'{limit:g}'}" for key, limit in limits.items())
-            yield f"~ quota of {entity}: {words}"
+            shown = ", ".join(f"{key} {'none' if limit is None else f'{limit:g}'}" for key, limit in limits.items())
+            yield f"~ quota of {entity}: {shown}"
         yield from (f"! {text}" for text in self.by_hand)
 
 
 def compare(
-    declared: Declared, found: Found, settings: ProvisionSettings, logged_in_as: str | None, undeclared: Collection[str]
-) -> Plan:
-    """`logged_in_as` made all this and is left alone, as are those of `settings.other_users`. `undeclared` are
-    topics like a party's that nobody registered stands behind."""
+    declared: BrokerAccess,
+    found: BrokerAccess,
+    settings: ProvisionSettings,
+    logged_in_as: str | None,
+    undeclared: Collection[str],
+) -> AccessDrift:
+    """Compare declared and found access.
+
+    The administrator `logged_in_as` and the users in `settings.other_users` are left alone. `undeclared` are topics
+    named like a party's that belong to no registered party.
+    """
     left_alone = frozenset({*settings.other_users, *([logged_in_as] if logged_in_as else [])})
     users = found.users - declared.users - left_alone
     rights = sorted(right for right in found.rights - declared.rights if _user(right) not in left_alone)
-    ours = [right for right in rights if right.permission == ALLOW and _is_ours(right, declared)]
-    return Plan(
+    surplus = [right for right in rights if right.permission == ALLOW and _is_ours(right, declared)]
+    return AccessDrift(
         users_missing=tuple(sorted(declared.users - found.users)),
         users_surplus=tuple(sorted(user for user in users if user.startswith(PARTY_USERS))),
         rights_missing=tuple(sorted(declared.rights - found.rights)),
-        rights_surplus=tuple(ours),
+        rights_surplus=tuple(surplus),
         quotas=tuple(_quota_changes(declared, found, left_alone)),
         by_hand=(
-            *_unknown_users(users),
-            *(_word_on(right) for right in rights if right not in ours and _concerns_us(right, declared)),
+            *_undeclared_users(users),
+            *(_advice(right) for right in rights if right not in surplus and _concerns_us(right, declared)),
             *_default_quotas(found.quotas),
             *(
-                f"topic {name}: no party registered has it. It may hold notices, so it is never deleted here: register "
-                "its party (`external` is enough), or delete it by hand"
+                f"topic {name}: no registered party has it. It may hold notices, so it is never deleted here: register "
+                "its party (`external` is enough), or delete the topic by hand"
                 for name in sorted(undeclared)
             ),
         ),
@@ -92,20 +94,20 @@ def compare(
 
 
 def undeclared_topics(names: Collection[str], parties: Collection[Party]) -> list[str]:
-    """Topics like a party's of which no party is registered, whatever its status."""
+    """Topics named like a party's that belong to no registered party, whatever its status."""
     registered = {name for party in parties for name in (party.topic, REQUEST_PREFIX + party.scac)}
     return [name for name in names if name.startswith((PARTY_PREFIX, REQUEST_PREFIX)) and name not in registered]
 
 
-def of_party(found: Found, party: Party) -> Plan:
-    """What is to be taken away so that a party has nothing left: to cut it off."""
-    who, own = f"User:{party.user}", Entity.of_user(party.user)
-    return Plan(
+def all_access_of(found: BrokerAccess, party: Party) -> AccessDrift:
+    """All access of a party as surplus, to cut it off."""
+    who, entity = user_principal(party.user), Entity.of_user(party.user)
+    return AccessDrift(
         users_surplus=(party.user,) if party.user in found.users else (),
         rights_surplus=tuple(
             sorted(right for right in found.rights if right.principal == who and right.permission == ALLOW)
         ),
-        quotas=((own, dict.fromkeys(found.quotas[own])),) if own in found.quotas else (),
+        quotas=((entity, dict.fromkeys(found.quotas[entity])),) if entity in found.quotas else (),
     )
 
 
@@ -113,18 +115,18 @@ def _user(right: Right) -> str:
     return right.principal.removeprefix("User:")
 
 
-def _is_our_user(user: str, declared: Declared) -> bool:
+def _is_our_user(user: str, declared: BrokerAccess) -> bool:
     return user in declared.users or user.startswith(PARTY_USERS)
 
 
-def _is_ours(right: Right, declared: Declared) -> bool:
-    """Of our users, or on nothing but what is ours."""
-    within = right.name.startswith(NAMESPACE.get(right.resource, ())) if right.resource in NAMESPACE else False
-    return _is_our_user(_user(right), declared) or within
+def _is_ours(right: Right, declared: BrokerAccess) -> bool:
+    """True for a right of our users, or one on nothing but our names."""
+    prefixes = NAMESPACE.get(right.resource)
+    return _is_our_user(_user(right), declared) or (prefixes is not None and right.name.startswith(prefixes))
 
 
-def _concerns_us(right: Right, declared: Declared) -> bool:
-    """Whether it reaches into what is ours, among other things; rights on the cluster and on users reach everything."""
+def _concerns_us(right: Right, declared: BrokerAccess) -> bool:
+    """True for a right that covers our names among others; rights on the cluster and on users cover everything."""
     if right.resource not in NAMESPACE:
         return right.operation not in ("Describe", "DescribeConfigs", "IdempotentWrite")
     everything = right.name == WILDCARD and not right.prefixed
@@ -132,26 +134,26 @@ def _concerns_us(right: Right, declared: Declared) -> bool:
     return everything or wider or _is_ours(right, declared)
 
 
-def _word_on(right: Right) -> str:
+def _advice(right: Right) -> str:
     if right.permission != ALLOW:
-        return f"{right}: somebody refused this on purpose; take it away by hand when it is settled"
-    return f"{right}: reaches into what is ours, and nobody declared it. Take it away, or name the user in other_users"
+        return f"{right}: a denial that somebody made on purpose; remove it by hand once its reason is gone"
+    return f"{right}: an undeclared right that covers our names; remove it, or name the user in provision.other_users"
 
 
-def _unknown_users(users: Collection[str]) -> Iterator[str]:
+def _undeclared_users(users: Collection[str]) -> Iterator[str]:
     for user in sorted(users):
         if not user.startswith(PARTY_USERS):
-            yield f"user {user}: nobody declared it. Delete it, or name it in provision.other_users"
+            yield f"user {user}: undeclared; delete it, or name it in provision.other_users"
 
 
 def _default_quotas(quotas: Mapping[Entity, Quota]) -> Iterator[str]:
     for entity in sorted(quotas):
         if not all(name for _, name in entity.parts) and dict(entity.parts).keys() <= {"user", "client-id"}:
-            yield f"quota of {entity}: slows the router and its feeds too, which have none of their own"
+            yield f"quota of {entity}: slows the router and its feeds too, which have none of their own; remove it"
 
 
 def _quota_changes(
-    declared: Declared, found: Found, left_alone: frozenset[str]
+    declared: BrokerAccess, found: BrokerAccess, left_alone: frozenset[str]
 ) -> Iterator[tuple[Entity, Mapping[str, float | None]]]:
     for entity in sorted({*declared.quotas, *found.quotas}):
         wanted, there = declared.quotas.get(entity, {}), found.quotas.get(entity, {})

@@ -1,14 +1,9 @@
-"""Settings of provisioning: who there is besides the parties, and how much a party may ask of the brokers.
-
-The words of access: a right, a quota, and what the brokers were found to allow.
-
-What access there has to be, from the parties registered. Pure; every right that anyone has stands in this file.
-"""
+"""Declared access: the users, rights and quotas that the brokers should have. Pure; every right is granted here."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,11 +12,28 @@ from router import topics
 from router.model.registry_values import Party
 
 PARTY_USERS: Final = "snp."
-"""Users whose names begin so are parties': provisioning makes and removes them."""
+"""Prefix of parties' users: provisioning makes and removes them."""
+ROUTER_GROUP: Final = "snp-router"
+WEBHOOK_GROUP: Final = "snp-router-webhooks"
+OWN_TRANSACTIONS: Final = "snp-router-"
+"""Prefix of transactional ids: `<group>-<partition>` of tasks, `APPENDS` and a random part of single appends."""
+APPENDS: Final = "snp-router-append-"
+OWN_TOPICS: Final = ("snp.", "cbp.")
+"""Prefixes of all our topics."""
+ANY_HOST: Final = "*"
+ALLOW: Final = "Allow"
+WILDCARD: Final = "*"
+"""As a literal name: every resource of its kind."""
+
+WITH_ACCESS: Final = frozenset({"certifying", "live"})
+"""Statuses with access. A suspended party keeps its topic and the notices in it; an external one never had any."""
+
+Quota = Mapping[str, float]
+"""Limits of one user on each broker, by Kafka's names for them."""
 
 
 class ProvisionSettings(BaseModel):
-    """Limits are per broker: Kafka has no others."""
+    """The table `[provision]`: users besides the parties', and limits of parties. Kafka's limits are per broker."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -29,24 +41,26 @@ class ProvisionSettings(BaseModel):
     feed_users: tuple[str, ...] = ("snp-feed",)
     """They run `ingest`."""
     webhook_users: tuple[str, ...] = ("snp-webhooks",)
-    """They run `webhooks`: they read what every party is told."""
+    """They run `webhooks` and read every party's notices."""
     operator_users: tuple[str, ...] = ("snp-operator",)
-    """They read everything, and write what the commands of operators write."""
+    """They read everything, and write what operators' commands write."""
     other_users: tuple[str, ...] = ()
-    """Known, but none of ours: their rights and quotas are left alone, and not shown as drift."""
+    """Known users that are not ours: their rights and quotas are left alone and are no drift."""
 
     party_read_bytes_per_second: int = Field(default=2_000_000, ge=10_000)
     party_write_bytes_per_second: int = Field(default=50_000, ge=1_000)
     party_request_percent: float = Field(default=20.0, gt=0)
-    """Of one thread's time: of a broker with 8 network and 8 request threads there are 1600."""
+    """Percent of one thread's time; a broker with 8 network and 8 request threads has 1600."""
 
     @model_validator(mode="after")
     def _one_user_one_duty(self) -> Self:
         named = Counter([*self._services, *self.other_users])
         if twice := [name for name, count in named.items() if count > 1]:
-            raise ValueError(f"{', '.join(twice)}: named twice; each user has one duty, and rights that go with it")
+            raise ValueError(f"{', '.join(twice)}: named twice; give each duty its own user, since their rights differ")
         if wrong := [name for name in named if name.startswith(PARTY_USERS) or not name]:
-            raise ValueError(f"{', '.join(wrong)}: names that begin with {PARTY_USERS} are the parties'")
+            raise ValueError(
+                f"{', '.join(map(repr, wrong))}: give a name that does not begin with {PARTY_USERS}, as parties' do"
+            )
         return self
 
     @property
@@ -66,17 +80,8 @@ class ProvisionSettings(BaseModel):
         }
 
 
-ANY_HOST: Final = "*"
-ALLOW: Final = "Allow"
-WILDCARD: Final = "*"
-"""As a literal name: every resource of its kind."""
-
-Quota = Mapping[str, float]
-"""Limits of one user on each broker, by Kafka's names for them."""
-
-
 class Right(NamedTuple):
-    """One access control entry, in Kafka's words; what it is on may be one name or all names that begin so."""
+    """One access control entry, in Kafka's words, on one resource or on all whose names begin with `name`."""
 
     principal: str
     """`User:` and the name."""
@@ -96,7 +101,7 @@ class Right(NamedTuple):
 
 
 class Entity(NamedTuple):
-    """Whom a quota limits. An empty name stands for everyone who has none of their own."""
+    """The entity that a quota limits. An empty name covers everyone without a quota of their own."""
 
     parts: tuple[tuple[str, str], ...]
     """Kind (`user`, `client-id`, `ip`) and name, sorted."""
@@ -113,123 +118,118 @@ class Entity(NamedTuple):
         return ", ".join(f"{kind} {name or '(default)'}" for kind, name in self.parts)
 
 
-class Found(NamedTuple):
-    """What brokers have of users, rights and quotas, whoever made them."""
+class BrokerAccess(NamedTuple):
+    """Users, rights and quotas, as declared or as found on the brokers."""
 
     users: frozenset[str]
-    """Those with a SCRAM-SHA-512 password."""
+    """On the brokers: those with a SCRAM-SHA-512 password."""
     rights: frozenset[Right]
     quotas: Mapping[Entity, Quota]
+
+
+def declare(parties: Iterable[Party], settings: ProvisionSettings) -> BrokerAccess:
+    """Declare the access of our users; they should have no other."""
+    with_access = [party for party in parties if party.status in WITH_ACCESS]
+    return BrokerAccess(
+        users=settings.services | {party.user for party in with_access},
+        rights=frozenset().union(
+            *map(party_rights, with_access),
+            router_rights(settings.router_user),
+            *map(feed_rights, settings.feed_users),
+            *map(webhook_rights, settings.webhook_users),
+            *map(operator_rights, settings.operator_users),
+        ),
+        quotas={Entity.of_user(party.user): settings.party_quota() for party in with_access},
+    )
 
 
 def user_principal(user: str) -> str:
     return f"User:{user}"
 
 
-ROUTER_GROUP: Final = "snp-router"
-WEBHOOK_GROUP: Final = "snp-router-webhooks"
-OWN_TRANSACTIONS: Final = "snp-router-"
-"""Ids of tasks are `<group>-<partition>`; of single appends `snp-router-append-` and a random part."""
-APPENDS: Final = "snp-router-append-"
-OURS: Final = ("snp.", "cbp.")
-"""All our topics begin so."""
-
-WITH_ACCESS: Final = frozenset({"certifying", "live"})
-"""A party that is suspended keeps its topic and all that is in it; one that is external never had any."""
-
-
-class Declared(NamedTuple):
-    users: frozenset[str]
-    rights: frozenset[Right]
-    quotas: Mapping[Entity, Quota]
-
-
-def declare(parties: Iterable[Party], settings: ProvisionSettings) -> Declared:
-    """Users, rights and quotas that there have to be: these, and of ours no others."""
-    with_access = [party for party in parties if party.status in WITH_ACCESS]
-    rights = {right for party in with_access for right in party_rights(party)}
-    rights.update(router_rights(settings.router_user))
-    rights.update(right for user in settings.feed_users for right in feed_rights(user))
-    rights.update(right for user in settings.webhook_users for right in webhook_rights(user))
-    rights.update(right for user in settings.operator_users for right in operator_rights(user))
-    return Declared(
-        users=settings.services | {party.user for party in with_access},
-        rights=frozenset(rights),
-        quotas={Entity.of_user(party.user): settings.party_quota() for party in with_access},
+def party_rights(party: Party) -> frozenset[Right]:
+    """Rights to read its topic and the feed status, in groups of its own, and to write its request topic."""
+    return _rights(
+        party.user,
+        ("Read", "topic", party.topic),
+        ("Describe", "topic", party.topic),
+        ("Read", "group", f"{party.group_prefix}*"),
+        ("Read", "topic", topics.FEED_STATUS),
+        ("Write", "topic", topics.REQUEST_PREFIX + party.scac),
     )
 
 
-def party_rights(party: Party) -> Iterator[Right]:
-    """One topic to read, one to write, and groups of its own to do it in."""
-    who = user_principal(party.user)
-    yield Right(who, "Read", "topic", party.topic)
-    yield Right(who, "Describe", "topic", party.topic)
-    yield Right(who, "Read", "group", party.group_prefix, prefixed=True)
-    yield Right(who, "Read", "topic", topics.FEED_STATUS)
-    yield Right(who, "Write", "topic", topics.REQUEST_PREFIX + party.scac)
+def router_rights(user: str) -> frozenset[Right]:
+    return _rights(
+        user,
+        ("Write", "topic", "snp.*"),
+        *(("Read", "topic", name) for name in (*topics.INPUTS, *topics.STATE)),
+        ("Read", "topic", f"{topics.REQUEST_PREFIX}*"),
+        ("Write", "transactional id", f"{OWN_TRANSACTIONS}*"),
+        ("Read", "group", ROUTER_GROUP),
+        ("Describe", "group", f"{PARTY_USERS}*"),
+        *DESCRIBE_CONFIGS,
+    )
 
 
-def router_rights(user: str) -> Iterator[Right]:
+def feed_rights(user: str) -> frozenset[Right]:
+    """Rights to write events, filings, dead letters and the feed's activity; none to read the router's outputs."""
+    return _rights(
+        user,
+        ("Write", "topic", "cbp.*"),
+        ("Write", "topic", topics.DEAD_LETTERS),
+        ("Read", "topic", topics.REGISTRY),
+        ("Write", "topic", topics.REGISTRY),
+        ("Write", "transactional id", f"{APPENDS}*"),
+        *DESCRIBE_OWN_TOPICS,
+        *DESCRIBE_CONFIGS,
+    )
+
+
+def webhook_rights(user: str) -> frozenset[Right]:
+    """Rights to read all parties' topics, and to write progress and alerts."""
+    return _rights(
+        user,
+        ("Read", "topic", f"{topics.PARTY_PREFIX}*"),
+        ("Read", "topic", topics.REGISTRY),
+        *((operation, "topic", name) for operation in ("Read", "Write") for name in (topics.WEBHOOKS, topics.ALERTS)),
+        ("Read", "group", WEBHOOK_GROUP),
+        ("Write", "transactional id", f"{WEBHOOK_GROUP}-*"),
+        *DESCRIBE_OWN_TOPICS,
+        *DESCRIBE_CONFIGS,
+    )
+
+
+def operator_rights(user: str) -> frozenset[Right]:
+    """Rights to read everything, and to write what operators' commands write."""
+    written = (topics.REGISTRY, topics.DEAD_LETTERS, topics.ALERTS, topics.WEBHOOKS, topics.AUDIT)
+    return _rights(
+        user,
+        *(("Read", "topic", f"{prefix}*") for prefix in OWN_TOPICS),
+        ("Describe", "group", "snp*"),
+        ("Write", "topic", "cbp.*"),
+        *(("Write", "topic", name) for name in written),
+        *(("Create", "topic", f"{prefix}*") for prefix in (topics.PARTY_PREFIX, topics.REQUEST_PREFIX)),
+        ("Write", "transactional id", f"{APPENDS}*"),
+        *DESCRIBE_CONFIGS,
+    )
+
+
+Grant = tuple[str, str, str]
+"""Operation, kind of resource and name; a name that ends in `*` is a prefix."""
+
+DESCRIBE_OWN_TOPICS: Final[tuple[Grant, ...]] = tuple(("Describe", "topic", s.name) for s in topics.topic_specs(1))
+"""Without the parties' topics: their names reveal the parties."""
+DESCRIBE_CONFIGS: Final[tuple[Grant, ...]] = (
+    *(("DescribeConfigs", "topic", f"{prefix}*") for prefix in OWN_TOPICS),
+    ("DescribeConfigs", "cluster", "kafka-cluster"),
+)
+"""For the check at start; without them, wrong settings of topics and brokers would go unnoticed."""
+
+
+def _rights(user: str, *grants: Grant) -> frozenset[Right]:
     who = user_principal(user)
-    yield Right(who, "Write", "topic", "snp.", prefixed=True)
-    for name in (*topics.INPUTS, *topics.STATE):
-        yield Right(who, "Read", "topic", name)
-    yield Right(who, "Read", "topic", topics.REQUEST_PREFIX, prefixed=True)
-    yield Right(who, "Write", "transactional id", OWN_TRANSACTIONS, prefixed=True)
-    yield Right(who, "Read", "group", ROUTER_GROUP)
-    yield Right(who, "Describe", "group", PARTY_USERS, prefixed=True)
-    yield from _may_look_at_settings(who)
-
-
-def feed_rights(user: str) -> Iterator[Right]:
-    """Events and filings in, what could not be read, and when which feed was heard; nothing of what comes out."""
-    who = user_principal(user)
-    yield Right(who, "Write", "topic", "cbp.", prefixed=True)
-    yield Right(who, "Write", "topic", topics.DEAD_LETTERS)
-    yield Right(who, "Read", "topic", topics.REGISTRY)
-    yield Right(who, "Write", "topic", topics.REGISTRY)
-    yield Right(who, "Write", "transactional id", APPENDS, prefixed=True)
-    yield from _may_see_our_topics(who)
-    yield from _may_look_at_settings(who)
-
-
-def webhook_rights(user: str) -> Iterator[Right]:
-    """What parties without Kafka are told goes out; how far it is, and that one was given up, is written."""
-    who = user_principal(user)
-    yield Right(who, "Read", "topic", topics.PARTY_PREFIX, prefixed=True)
-    yield Right(who, "Read", "topic", topics.REGISTRY)
-    for name in (topics.WEBHOOKS, topics.ALERTS):
-        yield Right(who, "Read", "topic", name)
-        yield Right(who, "Write", "topic", name)
-    yield Right(who, "Read", "group", WEBHOOK_GROUP)
-    yield Right(who, "Write", "transactional id", f"{WEBHOOK_GROUP}-", prefixed=True)
-    yield from _may_see_our_topics(who)
-    yield from _may_look_at_settings(who)
-
-
-def operator_rights(user: str) -> Iterator[Right]:
-    """Reads everything. Writes what operators' commands do: an import, a word on a bill, a dead letter, an alert."""
-    who = user_principal(user)
-    for prefix in OURS:
-        yield Right(who, "Read", "topic", prefix, prefixed=True)
-    yield Right(who, "Describe", "group", "snp", prefixed=True)
-    yield Right(who, "Write", "topic", "cbp.", prefixed=True)
-    for name in (topics.REGISTRY, topics.DEAD_LETTERS, topics.ALERTS, topics.WEBHOOKS, topics.AUDIT):
-        yield Right(who, "Write", "topic", name)
-    for prefix in (topics.PARTY_PREFIX, topics.REQUEST_PREFIX):
-        yield Right(who, "Create", "topic", prefix, prefixed=True)
-    yield Right(who, "Write", "transactional id", APPENDS, prefixed=True)
-    yield from _may_look_at_settings(who)
-
-
-def _may_see_our_topics(who: str) -> Iterator[Right]:
-    """That they are there; not the parties' own, whose names say who they are."""
-    for spec in topics.topic_specs(1):
-        yield Right(who, "Describe", "topic", spec.name)
-
-
-def _may_look_at_settings(who: str) -> Iterator[Right]:
-    """So that what is wrong with a topic is said at start. Without it they would have to start unsure."""
-    for prefix in OURS:
-        yield Right(who, "DescribeConfigs", "topic", prefix, prefixed=True)
-    yield Right(who, "DescribeConfigs", "cluster", "kafka-cluster")
+    return frozenset(
+        Right(who, operation, resource, name.removesuffix("*"), prefixed=name.endswith("*"))
+        for operation, resource, name in grants
+    )

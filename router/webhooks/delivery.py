@@ -30,7 +30,7 @@ from router.model.registry_values import Party
 from router.plain import json_line, plain_value
 from router.webhooks.delivery_schedule import DeliverySchedule, PendingNotice
 from router.webhooks.sender import DELIVERED, DOWN, Outcome, Sender, open_sender
-from router.webhooks.signing import SigningSecrets, signed_headers
+from router.webhooks.signing import signed_headers
 from router.webhooks.webhook_settings import WebhookSettings
 
 GROUP: Final = "snp-router-webhooks"
@@ -53,14 +53,13 @@ async def deliver_notices(log: Log, settings: WebhookSettings) -> None:
     """Deliver notices until cancelled. Raises UsageError, FatalLogError."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(LOOK_UP_THREADS, thread_name_prefix="look-up"))
-    secrets = SigningSecrets(settings)
     async with open_sender(settings) as sender:
 
         async def work(task: Task) -> None:
             records = WebhookRecords({}, {})
             async for batch in task.restore([topics.WEBHOOKS]):
                 records.take_in(batch)
-            await DeliveryTask(log, task, records, sender, secrets, settings).run()
+            await DeliveryTask(log, task, records, sender).run()
 
         await log.work([topics.WEBHOOKS], work, group=GROUP)
 
@@ -68,20 +67,11 @@ async def deliver_notices(log: Log, settings: WebhookSettings) -> None:
 class PartyDelivery:
     """Delivery to one party, from its topic through its schedule to its endpoint."""
 
-    def __init__(
-        self,
-        party: Party,
-        state: WebhookState,
-        log: Log,
-        sender: Sender,
-        secrets: SigningSecrets,
-        settings: WebhookSettings,
-    ) -> None:
+    def __init__(self, party: Party, state: WebhookState, log: Log, sender: Sender) -> None:
         self.party = party
         self._log = log
         self._sender = sender
-        self._secrets = secrets
-        self._schedule = DeliverySchedule(state, settings, random.random)
+        self._schedule = DeliverySchedule(state, sender.settings, random.random)
         self._awake = asyncio.Event()
         self._next_offset = state.receipt.begin
         self._is_behind = True
@@ -164,7 +154,7 @@ class PartyDelivery:
         assert self.party.webhook_url is not None
         body = body_of(pending.record)
         try:
-            secrets = await self._secrets.of(self.party.scac)
+            secrets = await self._sender.secrets.of(self.party.scac)
         except UsageError as error:
             return Outcome(DOWN, str(error))
         headers = signed_headers(pending.notice_id, time.time(), body, secrets)
@@ -180,19 +170,11 @@ def body_of(record: Record) -> str:
 class DeliveryTask:
     """All parties' deliveries, while this process owns the task of `snp.webhooks`."""
 
-    def __init__(
-        self,
-        log: Log,
-        task: Task,
-        records: WebhookRecords,
-        sender: Sender,
-        secrets: SigningSecrets,
-        settings: WebhookSettings,
-    ) -> None:
+    def __init__(self, log: Log, task: Task, records: WebhookRecords, sender: Sender) -> None:
         self._log = log
         self._task = task
         self._records = records
-        self._parts = (log, sender, secrets, settings)
+        self._sender = sender
         self._written = dict(records.states)
         self._deliveries: dict[str, PartyDelivery] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -252,7 +234,7 @@ class DeliveryTask:
             self._start(parties[scac], self._records.states.get(scac) or WebhookState(scac))
 
     def _start(self, party: Party, state: WebhookState) -> None:
-        delivery = self._deliveries[party.scac] = PartyDelivery(party, state, *self._parts)
+        delivery = self._deliveries[party.scac] = PartyDelivery(party, state, self._log, self._sender)
         if (order := self._records.orders.get(party.scac)) is not None and order.at > state.order_at:
             if order.replay_from is None:
                 delivery.obey(order)  # before the first post

@@ -18,15 +18,12 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from router.errors import UsageError
+from router.webhooks.signing import SigningSecrets
 from router.webhooks.webhook_settings import WebhookSettings
 
-DELIVERED: Final = "DELIVERED"
-REFUSED: Final = "REFUSED"
-"""The endpoint answered, but refused this notice."""
-DOWN: Final = "DOWN"
-"""The endpoint did not answer, or asked for another time."""
-GONE: Final = "GONE"
-"""410: the endpoint is gone for good."""
+DELIVERED, REFUSED, DOWN, GONE = "DELIVERED", "REFUSED", "DOWN", "GONE"
+"""REFUSED: the endpoint answered, but refused this notice. DOWN: it did not answer, or asked for another time. GONE: it
+answered 410, for good."""
 
 NOT_NOW: Final = frozenset({408, 425, 429})
 ANSWER_BYTES: Final = 4096
@@ -61,7 +58,8 @@ class Sender:
 
     def __init__(self, session: aiohttp.ClientSession, settings: WebhookSettings) -> None:
         self._session = session
-        self._settings = settings
+        self.settings = settings
+        self.secrets = SigningSecrets(settings)
 
     async def post(self, url: str, body: str, headers: dict[str, str]) -> Outcome:
         """Post once. Raises nothing for what the endpoint does."""
@@ -69,14 +67,14 @@ class Sender:
             is_encrypted = urlsplit(url).scheme == "https"
         except ValueError:  # brackets without an address, letters that normalise to a slash
             return Outcome(DOWN, INVALID_URL)
-        if not is_encrypted and not self._settings.allow_http:
+        if not is_encrypted and not self.settings.allow_http:
             return Outcome(DOWN, "webhook_url is not https (setting webhooks.allow_http)")
         sent = headers | {"content-type": "application/json", "user-agent": AGENT}
         try:
             async with self._session.post(url, data=body.encode(), headers=sent, allow_redirects=False) as response:
                 return await _outcome_of(response)
         except TimeoutError:
-            return Outcome(DOWN, f"no answer within {self._settings.attempt_seconds:g} s")
+            return Outcome(DOWN, f"no answer within {self.settings.attempt_seconds:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Outcome(DOWN, _phrase(error))
 

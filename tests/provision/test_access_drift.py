@@ -1,12 +1,14 @@
-"""What access is declared, and how what is found differs from it. No broker needed."""
+"""The access declared, and its drift from the access found. Needs no broker."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import pytest
 
 from router.model.registry_values import Party
-from router.provision.access_drift import Plan, compare, of_party, undeclared_topics
-from router.provision.access_rights import Entity, Found, ProvisionSettings, Right, declare, party_rights
+from router.provision.access_drift import AccessDrift, all_access_of, compare, undeclared_topics
+from router.provision.access_rights import BrokerAccess, Entity, ProvisionSettings, Quota, Right, declare, party_rights
 
 SETTINGS = ProvisionSettings()
 PARTIES = (
@@ -16,15 +18,25 @@ PARTIES = (
     Party("EXTX", status="external"),
 )
 DECLARED = declare(PARTIES, SETTINGS)
-AS_DECLARED = Found(DECLARED.users | {"admin"}, DECLARED.rights, DECLARED.quotas)
+AS_DECLARED = BrokerAccess(DECLARED.users | {"admin"}, DECLARED.rights, DECLARED.quotas)
 
 
-def plan_of(found: Found, undeclared: tuple[str, ...] = (), settings: ProvisionSettings = SETTINGS) -> Plan:
+def drift_of(
+    found: BrokerAccess, undeclared: tuple[str, ...] = (), settings: ProvisionSettings = SETTINGS
+) -> AccessDrift:
     return compare(DECLARED, found, settings, "admin", undeclared)
 
 
-def found_with(*rights: Right, users: frozenset[str] = frozenset(), quotas: object = None) -> Found:
-    return Found(AS_DECLARED.users | users, AS_DECLARED.rights | set(rights), {**AS_DECLARED.quotas, **(quotas or {})})  # type: ignore[dict-item]
+def only_by_hand(drift: AccessDrift) -> bool:
+    """True if `apply` changes nothing."""
+    return drift == AccessDrift(by_hand=drift.by_hand)
+
+
+def found_with(
+    *rights: Right, users: frozenset[str] = frozenset(), quotas: Mapping[Entity, Quota] | None = None
+) -> BrokerAccess:
+    declared = AS_DECLARED
+    return BrokerAccess(declared.users | users, declared.rights | set(rights), {**declared.quotas, **(quotas or {})})
 
 
 class TestDeclared:
@@ -37,12 +49,12 @@ class TestDeclared:
             "User:snp.NVX: Allow Write on topic snp.request.NVX",
         }
 
-    def test_no_right_of_a_party_begins_what_another_s_is_named(self) -> None:
-        """`snp.party.NVX*` would open that of NVXA. Only groups are granted by a prefix, and theirs ends in a dot."""
+    def test_no_right_of_a_party_covers_names_of_another(self) -> None:
+        """`snp.party.NVX*` would cover that of NVXA. Only groups are granted by a prefix, which ends in a dot."""
         prefixed = [right for right in DECLARED.rights if right.prefixed and right.principal == "User:snp.NVX"]
         assert [(right.resource, right.name) for right in prefixed] == [("group", "snp.NVX.")]
 
-    def test_only_parties_that_certify_or_are_live_have_access(self) -> None:
+    def test_only_certifying_and_live_parties_have_access(self) -> None:
         services = {"snp-router", "snp-feed", "snp-webhooks", "snp-operator"}
         assert DECLARED.users == {"snp.NVX", "snp.NVXA"} | services
         assert {entity.user for entity in DECLARED.quotas} == {"snp.NVX", "snp.NVXA"}
@@ -57,16 +69,15 @@ class TestDeclared:
         assert writers == {"User:snp-router"}
 
 
-class TestPlan:
-    def test_as_declared_there_is_nothing_to_do(self) -> None:
-        assert plan_of(AS_DECLARED) == Plan()
-        assert not Plan().mendable
+class TestDrift:
+    def test_access_as_declared_is_no_drift(self) -> None:
+        assert drift_of(AS_DECLARED) == AccessDrift()
 
-    def test_all_of_it_is_made_where_nothing_is(self) -> None:
-        plan = plan_of(Found(frozenset({"admin"}), frozenset(), {}))
-        assert set(plan.users_missing) == DECLARED.users
-        assert set(plan.rights_missing) == DECLARED.rights
-        assert len(plan.quotas) == 2
+    def test_all_of_it_is_missing_where_nothing_is(self) -> None:
+        drift = drift_of(BrokerAccess(frozenset({"admin"}), frozenset(), {}))
+        assert set(drift.users_missing) == DECLARED.users
+        assert set(drift.rights_missing) == DECLARED.rights
+        assert len(drift.quotas) == 2
 
     @pytest.mark.parametrize(
         "right",
@@ -82,8 +93,8 @@ class TestPlan:
             Right("User:*", "Read", "topic", "cbp.urgent"),
         ],
     )
-    def test_a_right_that_nobody_declared_is_withdrawn_from_ours_and_where_only_ours_is(self, right: Right) -> None:
-        assert plan_of(found_with(right)) == Plan(rights_surplus=(right,))
+    def test_an_undeclared_right_of_our_users_or_on_our_names_only_is_surplus(self, right: Right) -> None:
+        assert drift_of(found_with(right)) == AccessDrift(rights_surplus=(right,))
 
     @pytest.mark.parametrize(
         "right",
@@ -94,10 +105,14 @@ class TestPlan:
             Right("User:snp.NVX", "Read", "topic", "snp.party.NVX", permission="Deny"),
         ],
     )
-    def test_what_reaches_further_or_refuses_is_for_people(self, right: Right) -> None:
-        plan = plan_of(found_with(right))
-        assert not plan.mendable
-        assert str(right) in plan.by_hand[0]
+    def test_wider_rights_and_denials_are_left_to_people(self, right: Right) -> None:
+        drift = drift_of(found_with(right))
+        assert only_by_hand(drift)
+        (advice,) = drift.by_hand
+        assert advice.startswith(f"{right}: ")
+        denial = "a denial that somebody made on purpose; remove it by hand once its reason is gone"
+        undeclared = "an undeclared right that covers our names; remove it, or name the user in provision.other_users"
+        assert advice.endswith(undeclared if right.permission == "Allow" else denial)
 
     @pytest.mark.parametrize(
         "right",
@@ -109,50 +124,53 @@ class TestPlan:
             Right("User:admin", "Read", "topic", "*"),
         ],
     )
-    def test_what_does_not_concern_us_is_not_shown(self, right: Right) -> None:
-        assert plan_of(found_with(right)) == Plan()
+    def test_rights_that_do_not_cover_our_names_are_not_reported(self, right: Right) -> None:
+        assert drift_of(found_with(right)) == AccessDrift()
 
-    def test_a_party_s_user_that_nobody_declared_goes_and_others_are_for_people(self) -> None:
-        plan = plan_of(found_with(users=frozenset({"snp.OLDX", "monitoring"})))
-        assert plan.users_surplus == ("snp.OLDX",)
-        assert "user monitoring" in plan.by_hand[0]
+    def test_an_undeclared_user_of_a_party_is_surplus_and_others_are_left_to_people(self) -> None:
+        drift = drift_of(found_with(users=frozenset({"snp.OLDX", "monitoring"})))
+        assert drift.users_surplus == ("snp.OLDX",)
+        assert drift.by_hand == ("user monitoring: undeclared; delete it, or name it in provision.other_users",)
         named = ProvisionSettings(other_users=("monitoring",))
-        assert plan_of(found_with(users=frozenset({"monitoring"})), settings=named) == Plan()
+        assert drift_of(found_with(users=frozenset({"monitoring"})), settings=named) == AccessDrift()
 
-    def test_limits_are_set_back_and_those_that_nobody_declared_taken_away(self) -> None:
+    def test_limits_are_restored_and_undeclared_ones_removed(self) -> None:
         own, gone = Entity.of_user("snp.NVX"), Entity((("client-id", "x"), ("user", "snp.NVXA")))
         limits = {**SETTINGS.party_quota(), "consumer_byte_rate": 1.0, "controller_mutation_rate": 2.0}
-        plan = plan_of(found_with(quotas={own: limits, gone: {"producer_byte_rate": 5.0}}))
-        assert dict(plan.quotas) == {
+        drift = drift_of(found_with(quotas={own: limits, gone: {"producer_byte_rate": 5.0}}))
+        assert dict(drift.quotas) == {
             own: {"consumer_byte_rate": 2_000_000.0, "controller_mutation_rate": None},
             gone: {"producer_byte_rate": None},
         }
 
     @pytest.mark.parametrize("parts", [(("user", ""),), (("client-id", ""), ("user", ""))])
-    def test_a_limit_for_everyone_is_said_since_it_slows_the_router(self, parts: tuple[tuple[str, str], ...]) -> None:
-        plan = plan_of(found_with(quotas={Entity(parts): {"consumer_byte_rate": 1.0}}))
-        assert not plan.mendable
-        assert "slows the router" in plan.by_hand[0]
+    def test_a_default_limit_is_reported_since_it_slows_the_router(self, parts: tuple[tuple[str, str], ...]) -> None:
+        drift = drift_of(found_with(quotas={Entity(parts): {"consumer_byte_rate": 1.0}}))
+        assert only_by_hand(drift)
+        assert "slows the router" in drift.by_hand[0]
 
-    def test_a_topic_without_a_party_is_shown_and_never_deleted(self) -> None:
+    def test_a_topic_without_a_party_is_reported_and_never_deleted(self) -> None:
         topics = ["snp.party.NVX", "snp.request.EXTX", "snp.party.NOWX", "payroll"]
         assert undeclared_topics(topics, PARTIES) == ["snp.party.NOWX"]
-        plan = plan_of(AS_DECLARED, undeclared=("snp.party.NOWX",))
-        assert not plan.mendable
-        assert "never deleted" in plan.by_hand[0]
+        drift = drift_of(AS_DECLARED, undeclared=("snp.party.NOWX",))
+        assert only_by_hand(drift)
+        assert "never deleted" in drift.by_hand[0]
 
 
-def test_cutting_a_party_off_takes_all_it_has_and_nothing_of_another() -> None:
+def test_cutting_a_party_off_removes_all_its_access_and_no_other() -> None:
     more = Right("User:snp.NVX", "Read", "topic", "payroll")
-    plan = of_party(found_with(more), Party("NVX"))
-    assert plan.users_surplus == ("snp.NVX",)
-    assert set(plan.rights_surplus) == {more, *party_rights(Party("NVX"))}
-    assert [entity.user for entity, _ in plan.quotas] == ["snp.NVX"]
+    drift = all_access_of(found_with(more), Party("NVX"))
+    assert drift.users_surplus == ("snp.NVX",)
+    assert set(drift.rights_surplus) == {more, *party_rights(Party("NVX"))}
+    assert [entity.user for entity, _ in drift.quotas] == ["snp.NVX"]
 
 
 @pytest.mark.parametrize(
     "given", [{"router_user": "snp.ROUTER"}, {"feed_users": ("snp-router",)}, {"operator_users": ("",)}]
 )
-def test_our_own_users_can_not_be_taken_for_parties_or_for_each_other(given: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"named twice|the parties'"):
+def test_our_own_users_differ_from_parties_and_from_each_other(given: dict[str, object]) -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"named twice; give each duty its own user|give a name that does not begin with snp\.",
+    ):
         ProvisionSettings.model_validate(given)
