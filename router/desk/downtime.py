@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from router import topics
 from router.decide.registry import Registry
 from router.desk.bill_views import NotFoundError
-from router.desk.paper_bills import ON_PAPER, PaperView, permission_words
+from router.desk.paper_bills import ON_PAPER, PaperView, lading_clock
 from router.desk.registered_parties import CALLS_THERE, contacts, latest_first
 from router.engine.administration import AuditEntry, audit_output
 from router.errors import InputError, UsageError
@@ -231,4 +231,4 @@ def _clocks(waiting: list[PaperView], now: int) -> tuple[ChecklistField, ...]:
     over = sum(view.delivered_at + DAY <= now and not view.do_not_load for view in waiting)
     stopped = [view for view in waiting if view.do_not_load]
     counts = (ChecklistField("24 hours are over", str(over)), ChecklistField("must not be loaded", str(len(stopped))))
-    return (*counts, *(ChecklistField(view.bill, permission_words(view, now)) for view in stopped))
+    return (*counts, *(ChecklistField(view.bill, lading_clock(view, now)) for view in stopped))

@@ -73,7 +73,7 @@ def _view(key: str, state: BillState, rules: Rules) -> PaperView | None:
     return PaperView(key, kind, paper.filed_as, paper.delivered_at, paper.form, paper.ticket, *what)
 
 
-def permission_words(view: PaperView, now: int) -> str:
+def lading_clock(view: PaperView, now: int) -> str:
     """Phrase the rest of the 24 hours since delivery.
 
     Their end permits lading only under CBP's outage procedure, and only without a do-not-load (24-hour / Trade Act FAQ,
