@@ -63,7 +63,7 @@ def apply(
     hand_over = _handover(password_file, password_command)
     drift = run(_with(session_of(context), lambda provisioning: provisioning.apply(hand_over)))
     _show(drift.lines, form)
-    if drift.access.by_hand:
+    if drift.by_hand:
         raise typer.Exit(ExitCode.PROBLEMS)
     if form is Format.TABLE and not drift.lines:
         console().print("access is as declared")
@@ -80,7 +80,7 @@ def revoke(
     Example:  [bold]snp-router provision revoke SLTC[/bold]
     """
     taken = run(_with(session_of(context), lambda provisioning: provisioning.revoke(scac)))
-    _show(list(taken.lines()), form)
+    _show(taken.lines, form)
     say(f"{scac} is cut off and suspended; what it should be told waits until it is live again")
 
 

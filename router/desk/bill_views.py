@@ -201,8 +201,8 @@ WHY_UNREACHED: Final = {
 def explain(view: BillView) -> list[ExplainedParty]:
     """Explain who receives the bill's notices: notified parties first, then the others, in the order of the rules."""
     grounds: dict[str, list[Ground]] = {party: [] for party in view.state.told}
-    ties = audience_key(view.key, view.known, is_in_stopped_box(view.state))
-    for ground in grounds_of(ties, view.audience.sailing, view.registry):
+    key = audience_key(view.key, view.known, is_in_stopped_box(view.state))
+    for ground in grounds_of(key, view.audience.sailing, view.registry):
         grounds.setdefault(ground.scac, []).append(ground)
     sent = _last_sent(view)
     explained = [_explained(view, party, found, sent) for party, found in grounds.items()]
@@ -216,11 +216,11 @@ def _explained(
     if told is not None and not grounds:
         gone = tuple(ExplainedGround(party, role, GROUND_GONE, "never", None) for role in told.roles or (None,))
         return ExplainedParty(party, True, gone, _last_notice(party, told, sent))
-    found = tuple(
-        ExplainedGround(*ground, _why_not(ground, member, view.after, told is not None))
-        for ground in dict.fromkeys(grounds)
-    )
-    return ExplainedParty(party, told is not None, found, _last_notice(party, told, sent) if told else None)
+    found = []
+    for ground in dict.fromkeys(grounds):
+        reason = _why_not(ground, member, view.after, told is not None)
+        found.append(ExplainedGround(party, ground.role, ground.rule, ground.when, reason))
+    return ExplainedParty(party, told is not None, tuple(found), _last_notice(party, told, sent) if told else None)
 
 
 def _why_not(ground: Ground, member: Recipient | None, after: Assessment, told: bool) -> str | None:

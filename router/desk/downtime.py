@@ -38,8 +38,10 @@ async def declare(log: Log, form: OutageForm, now: int) -> Outage:
     """Declare an outage. Raises UsageError."""
     check_moment("since", form.since, now)
     _check_return(form.until, now)
-    given = form.model_dump(exclude={"since", "by"})
-    outage = Outage(secrets.token_hex(OUTAGE_ID_BYTES), DECLARED, form.since, declared_by=form.by, **given)
+    outage = Outage(
+        secrets.token_hex(OUTAGE_ID_BYTES), DECLARED, form.since, mode=form.mode, feed=form.feed, port=form.port,
+        carrier=form.carrier, reason=form.reason, ticket=form.ticket, declared_by=form.by, until=form.until,
+    )  # fmt: skip
     await _write(log, outage, AuditEntry(now, form.by, "outage declare", outage.id, form.reason))
     return outage
 

@@ -34,9 +34,11 @@ NAMESPACE: Final[Mapping[str, tuple[str, ...]]] = {
 """Prefixes of our names, by kind of resource."""
 
 
-class AccessDrift(NamedTuple):
-    """Differences from the declared access; empty if there are none."""
+class Drift(NamedTuple):
+    """Differences from what is declared; empty if there are none."""
 
+    topics: tuple[str, ...] = ()
+    """Topics that differ from their specification, each with the difference."""
     users_missing: tuple[str, ...] = ()
     users_surplus: tuple[str, ...] = ()
     rights_missing: tuple[Right, ...] = ()
@@ -46,16 +48,22 @@ class AccessDrift(NamedTuple):
     by_hand: tuple[str, ...] = ()
     """Undeclared access that `apply` leaves alone, each with what to do."""
 
-    def lines(self) -> Iterator[str]:
+    @property
+    def lines(self) -> list[str]:
         """Lines for people: `+` to be made, `-` removed, `~` changed by `apply`; `!` needs a person."""
-        yield from (f"+ user {user}" for user in self.users_missing)
-        yield from (f"- user {user}" for user in self.users_surplus)
-        yield from (f"+ right {right}" for right in self.rights_missing)
-        yield from (f"- right {right}" for right in self.rights_surplus)
-        for entity, limits in self.quotas:
-            shown = ", ".join(f"{key} {'none' if limit is None else f'{limit:g}'}" for key, limit in limits.items())
-            yield f"~ quota of {entity}: {shown}"
-        yield from (f"! {text}" for text in self.by_hand)
+        return [
+            *(f"~ topic {topic}" for topic in self.topics),
+            *(f"+ user {user}" for user in self.users_missing),
+            *(f"- user {user}" for user in self.users_surplus),
+            *(f"+ right {right}" for right in self.rights_missing),
+            *(f"- right {right}" for right in self.rights_surplus),
+            *(f"~ quota of {entity}: {_limits(limits)}" for entity, limits in self.quotas),
+            *(f"! {text}" for text in self.by_hand),
+        ]
+
+
+def _limits(limits: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{key} {'none' if limit is None else f'{limit:g}'}" for key, limit in limits.items())
 
 
 def compare(
@@ -64,7 +72,7 @@ def compare(
     settings: ProvisionSettings,
     logged_in_as: str | None,
     undeclared: Collection[str],
-) -> AccessDrift:
+) -> Drift:
     """Compare declared and found access.
 
     The administrator `logged_in_as` and the users in `settings.other_users` are left alone. `undeclared` are topics
@@ -74,7 +82,7 @@ def compare(
     users = found.users - declared.users - left_alone
     rights = sorted(right for right in found.rights - declared.rights if _user(right) not in left_alone)
     surplus = [right for right in rights if right.permission == ALLOW and _is_ours(right, declared)]
-    return AccessDrift(
+    return Drift(
         users_missing=tuple(sorted(declared.users - found.users)),
         users_surplus=tuple(sorted(user for user in users if user.startswith(PARTY_USERS))),
         rights_missing=tuple(sorted(declared.rights - found.rights)),
@@ -99,10 +107,10 @@ def undeclared_topics(names: Collection[str], parties: Collection[Party]) -> lis
     return [name for name in names if name.startswith((PARTY_PREFIX, REQUEST_PREFIX)) and name not in registered]
 
 
-def all_access_of(found: BrokerAccess, party: Party) -> AccessDrift:
+def all_access_of(found: BrokerAccess, party: Party) -> Drift:
     """All access of a party as surplus, to cut it off."""
     who, entity = user_principal(party.user), Entity.of_user(party.user)
-    return AccessDrift(
+    return Drift(
         users_surplus=(party.user,) if party.user in found.users else (),
         rights_surplus=tuple(
             sorted(right for right in found.rights if right.principal == who and right.permission == ALLOW)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
@@ -21,27 +21,16 @@ from router.engine.administration import (
     wanted_topics,
 )
 from router.errors import UsageError
-from router.log.interface import Finding, Log
+from router.log.interface import Log
 from router.log.kafka import KafkaSettings
 from router.log.kafka.settings import bootstrap_of
 from router.log.url import KAFKA, open_log
-from router.provision.access_drift import AccessDrift, all_access_of, compare, undeclared_topics
+from router.provision.access_drift import Drift, all_access_of, compare, undeclared_topics
 from router.provision.access_rights import WITH_ACCESS, ProvisionSettings, declare
 from router.provision.broker_access import AccessAdmin
 from router.provision.passwords import PasswordRotation, new_password
 
 _log = structlog.get_logger(__name__)
-
-
-class Drift(NamedTuple):
-    """Differences from what is declared, of topics and of access."""
-
-    topics: tuple[Finding, ...]
-    access: AccessDrift
-
-    @property
-    def lines(self) -> list[str]:
-        return [*(f"~ topic {finding}" for finding in self.topics), *self.access.lines()]
 
 
 @dataclass(frozen=True)
@@ -76,13 +65,13 @@ class Provisioning:
         topics = await self._log.check(await wanted_topics(self._log, self._partitions))
         undeclared = undeclared_topics(list(await self._log.topics()), parties)
         declared, found = declare(parties, self._settings), await self._admin.found()
-        access = compare(declared, found, self._settings, self._logged_in_as, undeclared)
-        if not parties and access.users_surplus:
+        drift = compare(declared, found, self._settings, self._logged_in_as, undeclared)
+        if not parties and drift.users_surplus:
             raise UsageError(
-                f"{self._log.url} has no parties, but its brokers have users of {', '.join(access.users_surplus)}: "
+                f"{self._log.url} has no parties, but its brokers have users of {', '.join(drift.users_surplus)}: "
                 "check the log, or run `snp-router import parties FILE` first"
             )
-        return Drift(tuple(topics), access)
+        return drift._replace(topics=tuple(map(str, topics)))
 
     async def apply(self, rotate: PasswordRotation | None) -> Drift:
         """Correct the drift and return what it was. A party gets limits before rights, and rights before a password.
@@ -90,32 +79,30 @@ class Provisioning:
         Raises UsageError before any change if there are new users but no `rotate` to deliver their passwords.
         """
         drift = await self.plan()
-        access = drift.access
-        if access.users_missing and rotate is None:
+        if drift.users_missing and rotate is None:
             raise UsageError(
-                f"new users get passwords ({', '.join(access.users_missing)}): add --password-file or "
-                "--password-command"
+                f"new users get passwords ({', '.join(drift.users_missing)}): add --password-file or --password-command"
             )
         await self._log.mend(await wanted_topics(self._log, self._partitions))
-        await self._remove_surplus(access)
-        await self._admin.grant(access.rights_missing)
-        for user in access.users_missing:
+        await self._remove_surplus(drift)
+        await self._admin.grant(drift.rights_missing)
+        for user in drift.users_missing:
             assert rotate is not None
             await self._rotate(user, rotate)
         return drift
 
-    async def revoke(self, scac: str) -> AccessDrift:
-        """Cut a party off: its rights first, which ends open connections' use of them, then its user and limits.
+    async def revoke(self, scac: str) -> Drift:
+        """Cut a party off: its rights first, so that open connections may do nothing more, then its user and limits.
 
         It is then registered as suspended, so that the next `apply` does not readmit it. Raises NotFoundError.
         """
         party = await find_party(self._log, scac)
-        access = all_access_of(await self._admin.found(), party)
-        await self._remove_surplus(access)
+        drift = all_access_of(await self._admin.found(), party)
+        await self._remove_surplus(drift)
         if party.status in WITH_ACCESS:
             await import_parties(self._log, [party._replace(status="suspended")])
-        await self._audit("provision revoke", party.scac, f"{len(access.rights_surplus)} rights taken away")
-        return access
+        await self._audit("provision revoke", party.scac, f"{len(drift.rights_surplus)} rights taken away")
+        return drift
 
     async def new_password(self, name: str, rotate: PasswordRotation) -> str:
         """Give a party (by any of its SCACs) or one of our users a new password; return the user's name.
@@ -129,11 +116,11 @@ class Provisioning:
         await self._audit("provision password", user, "a new password")
         return user
 
-    async def _remove_surplus(self, access: AccessDrift) -> None:
+    async def _remove_surplus(self, drift: Drift) -> None:
         """Also sets the limits that differ."""
-        await self._admin.withdraw(access.rights_surplus)
-        await self._admin.remove_users(access.users_surplus)
-        await self._admin.set_quotas(access.quotas)
+        await self._admin.withdraw(drift.rights_surplus)
+        await self._admin.remove_users(drift.users_surplus)
+        await self._admin.set_quotas(drift.quotas)
 
     async def _rotate(self, user: str, rotate: PasswordRotation) -> None:
         password = new_password()

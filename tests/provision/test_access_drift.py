@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from router.model.registry_values import Party
-from router.provision.access_drift import AccessDrift, all_access_of, compare, undeclared_topics
+from router.provision.access_drift import Drift, all_access_of, compare, undeclared_topics
 from router.provision.access_rights import BrokerAccess, Entity, ProvisionSettings, Quota, Right, declare, party_rights
 
 SETTINGS = ProvisionSettings()
@@ -21,15 +21,13 @@ DECLARED = declare(PARTIES, SETTINGS)
 AS_DECLARED = BrokerAccess(DECLARED.users | {"admin"}, DECLARED.rights, DECLARED.quotas)
 
 
-def drift_of(
-    found: BrokerAccess, undeclared: tuple[str, ...] = (), settings: ProvisionSettings = SETTINGS
-) -> AccessDrift:
+def drift_of(found: BrokerAccess, undeclared: tuple[str, ...] = (), settings: ProvisionSettings = SETTINGS) -> Drift:
     return compare(DECLARED, found, settings, "admin", undeclared)
 
 
-def only_by_hand(drift: AccessDrift) -> bool:
+def only_by_hand(drift: Drift) -> bool:
     """True if `apply` changes nothing."""
-    return drift == AccessDrift(by_hand=drift.by_hand)
+    return drift == Drift(by_hand=drift.by_hand)
 
 
 def found_with(
@@ -71,7 +69,7 @@ class TestDeclared:
 
 class TestDrift:
     def test_access_as_declared_is_no_drift(self) -> None:
-        assert drift_of(AS_DECLARED) == AccessDrift()
+        assert drift_of(AS_DECLARED) == Drift()
 
     def test_all_of_it_is_missing_where_nothing_is(self) -> None:
         drift = drift_of(BrokerAccess(frozenset({"admin"}), frozenset(), {}))
@@ -94,7 +92,7 @@ class TestDrift:
         ],
     )
     def test_an_undeclared_right_of_our_users_or_on_our_names_only_is_surplus(self, right: Right) -> None:
-        assert drift_of(found_with(right)) == AccessDrift(rights_surplus=(right,))
+        assert drift_of(found_with(right)) == Drift(rights_surplus=(right,))
 
     @pytest.mark.parametrize(
         "right",
@@ -125,14 +123,14 @@ class TestDrift:
         ],
     )
     def test_rights_that_do_not_cover_our_names_are_not_reported(self, right: Right) -> None:
-        assert drift_of(found_with(right)) == AccessDrift()
+        assert drift_of(found_with(right)) == Drift()
 
     def test_an_undeclared_user_of_a_party_is_surplus_and_others_are_left_to_people(self) -> None:
         drift = drift_of(found_with(users=frozenset({"snp.OLDX", "monitoring"})))
         assert drift.users_surplus == ("snp.OLDX",)
         assert drift.by_hand == ("user monitoring: undeclared; delete it, or name it in provision.other_users",)
         named = ProvisionSettings(other_users=("monitoring",))
-        assert drift_of(found_with(users=frozenset({"monitoring"})), settings=named) == AccessDrift()
+        assert drift_of(found_with(users=frozenset({"monitoring"})), settings=named) == Drift()
 
     def test_limits_are_restored_and_undeclared_ones_removed(self) -> None:
         own, gone = Entity.of_user("snp.NVX"), Entity((("client-id", "x"), ("user", "snp.NVXA")))
