@@ -6,7 +6,7 @@ Each deed is written in one append with its entry on `snp.audit`; `snp-router ru
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Final, NamedTuple
 
 from router import codec, topics
@@ -163,13 +163,16 @@ DISMISSED: Final = "DISMISSED"
 
 async def read_dead_letters(log: Log) -> list[DeadLetter]:
     """Read all dead letters in the order received, without their content, which may be large."""
-    letters: dict[str, DeadLetter] = {}
-    async for batch in log.read([topics.DEAD_LETTERS], until_end=True):
+    letters = {letter.id: letter._replace(content=b"") async for letter in _letters(log)}
+    return sorted(letters.values(), key=lambda letter: letter.received_at)
+
+
+async def _letters(log: Log, key: str | None = None) -> AsyncIterator[DeadLetter]:
+    async for batch in log.read([topics.DEAD_LETTERS], until_end=True, key=key.encode() if key else None):
         for record in batch:
             letter = codec.decode_value(record.value) if record.value is not None else None
             if isinstance(letter, DeadLetter):
-                letters[letter.id] = letter._replace(content=b"")
-    return sorted(letters.values(), key=lambda letter: letter.received_at)
+                yield letter
 
 
 async def read_dead_letter(log: Log, letter_id: str) -> DeadLetter:
@@ -179,13 +182,7 @@ async def read_dead_letter(log: Log, letter_id: str) -> DeadLetter:
         raise UsageError(f"{len(ids)} dead letters have an id that begins with {letter_id!r}: give more of it")
     if not ids:
         raise NotFoundError(f"dead letter {letter_id} is unknown: see `snp-router dead-letters list --all`")
-    found: DeadLetter | None = None
-    async for batch in log.read([topics.DEAD_LETTERS], until_end=True, key=ids.pop().encode()):
-        for record in batch:
-            letter = codec.decode_value(record.value) if record.value is not None else None
-            found = letter if isinstance(letter, DeadLetter) else found
-    assert found is not None
-    return found
+    return [letter async for letter in _letters(log, ids.pop())][-1]
 
 
 class Retried(NamedTuple):

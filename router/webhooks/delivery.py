@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import structlog
 
@@ -115,8 +115,7 @@ class PartyDelivery:
         """Fill the schedule from the log. Records offered meanwhile are not taken, so another read follows."""
         self._was_offered = False
         begin = {(self.party.topic, 0): self._next_offset}
-        reading = cast(AsyncGenerator[list[Record]], self._log.read([self.party.topic], until_end=True, begin=begin))
-        async with aclosing(reading):
+        async with _reading(self._log, [self.party.topic], until_end=True, begin=begin) as reading:
             async for batch in reading:
                 for record in batch:
                     if self._schedule.is_full:
@@ -210,9 +209,8 @@ class DeliveryTask:
         """Follow until a party changes. Deliveries begin once reading began, so that no record is missed."""
         names = [topics.REGISTRY, *sorted(by_topic)]
         begin = {(topics.REGISTRY, 0): place}
-        reading = cast(AsyncGenerator[list[Record]], self._log.read(names, from_start=False, begin=begin))
         is_first = True
-        async with aclosing(reading):
+        async with _reading(self._log, names, from_start=False, begin=begin) as reading:
             async for batch in reading:
                 if is_first:
                     is_first = False
@@ -277,8 +275,7 @@ class DeliveryTask:
         self._deliveries[order.scac].obey(order)
 
     async def _first_since(self, topic: str, since: int) -> int | None:
-        reading = cast(AsyncGenerator[list[Record]], self._log.read([topic], until_end=True))
-        async with aclosing(reading):
+        async with _reading(self._log, [topic], until_end=True) as reading:
             async for batch in reading:
                 for record in batch:
                     if record.timestamp >= since:
@@ -304,6 +301,11 @@ class DeliveryTask:
             alerts = _alerts((states[scac] for scac in disabled), registry)
             await update_alerts(self._log, ALERT_PREFIX, alerts, now_milliseconds())
             self._disabled = disabled
+
+
+def _reading(log: Log, names: Sequence[str], **how: Any) -> aclosing[AsyncGenerator[list[Record]]]:
+    """Read topics, and close the reader on leaving."""
+    return aclosing(cast(AsyncGenerator[list[Record]], log.read(names, **how)))
 
 
 def _alerts(states: Iterable[WebhookState], registry: Registry) -> list[Alert]:
