@@ -34,9 +34,8 @@ from benchmarks.options import Options
 from router.engine.intake import addressed
 from router.log.url import open_log
 from router.model.inputs import Disposition
-from router.provision.admin import AccessAdmin
-from router.provision.rights import Entity
-from router.provision.settings import ProvisionSettings
+from router.provision.access_rights import Entity, ProvisionSettings
+from router.provision.broker_access import AccessAdmin
 from tests.kafka.provisioned import Provisioned
 from tests.kafka.secured import SecuredBroker
 

@@ -49,9 +49,9 @@ from router.engine.worker import WorkSettings
 from router.errors import UsageError
 from router.feeds.forms import FeedName, Port, Text
 from router.log.sqlite import SqliteSettings
-from router.provision.settings import ProvisionSettings
+from router.provision.access_rights import ProvisionSettings
 from router.schema_registry.schema_publication import RegistrySettings
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.webhook_settings import WebhookSettings
 
 CONFIG_FILE: Final = Path("snp-router.toml")
 """Read if it is there and no other is named."""

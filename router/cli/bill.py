@@ -21,8 +21,8 @@ from router.cli.session import (
     say,
     session_of,
 )
-from router.desk.settling import Confirmed, confirm
-from router.desk.views import BillView, Explained, bill_fields, explain, key_from, read_bill
+from router.desk.bill_views import BillView, ExplainedParty, bill_fields, explain, key_from, read_bill
+from router.desk.operator_deeds import Confirmed, confirm
 
 app = typer.Typer(no_args_is_help=True, help="Show a bill, or settle what is in doubt about it.")
 
@@ -101,7 +101,7 @@ async def _confirm(session: Session, key: str, by: str, reason: str, events: lis
         return await confirm(log, session.settings.decision_rules(), key, by=by, reason=reason, events=events)
 
 
-def _explained_fields(view: BillView, explained: list[Explained]) -> dict[str, Any]:
+def _explained_fields(view: BillView, explained: list[ExplainedParty]) -> dict[str, Any]:
     told = [
         {"recipient": one.recipient, "roles": list(one.roles), "rules": list(one.rules), "last_notice": one.last_notice}
         for one in explained
@@ -122,12 +122,12 @@ def _explained_fields(view: BillView, explained: list[Explained]) -> dict[str, A
     }
 
 
-def explained_table(key: str, explained: list[Explained]) -> Table:
+def explained_table(key: str, explained: list[ExplainedParty]) -> Table:
     headings = ("party", "told", "as", "by rule", "last notice, or why not")
     return show.grid(headings, map(_explained_cells, explained), f"who is told of {key}")
 
 
-def _explained_cells(one: Explained) -> tuple[str | Text, ...]:
+def _explained_cells(one: ExplainedParty) -> tuple[str | Text, ...]:
     why = show.kind_text(one.last_notice["kind"]) if one.last_notice else one.reason or ""
     mark = Text("yes", "green") if one.told else Text("no", "red")
     return one.recipient, mark, "\n".join(one.roles), "\n".join(one.rules), why

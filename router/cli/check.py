@@ -11,7 +11,7 @@ import typer
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.decide.registry import Registry
-from router.desk.views import NotFoundError
+from router.desk.bill_views import NotFoundError
 from router.engine.administration import claims, read_registry, registry_problems
 from router.engine.intake import chunks_of, files_in, name_of
 from router.feeds.tables import TableResult, read_parties, read_sailings

@@ -11,7 +11,7 @@ from rich.text import Text
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of
 from router.cli.show import grid
-from router.desk.contacts import CALLS_THERE, NO_SAILING, PORT_NOT_KNOWN, Contact, contacts
+from router.desk.registered_parties import CALLS_THERE, NO_SAILING, PORT_NOT_KNOWN, Contact, contacts
 from router.engine.administration import read_registry
 from router.errors import UsageError
 from router.model.registry_values import Sailing

@@ -10,8 +10,7 @@ import typer
 from router.cli import show
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
-from router.desk.settling import Retried, dismiss, retry
-from router.desk.views import read_dead_letter, read_dead_letters
+from router.desk.operator_deeds import Retried, dismiss, read_dead_letter, read_dead_letters, retry
 from router.engine.administration import machine_user
 from router.engine.intake import chunks_of
 from router.errors import UsageError

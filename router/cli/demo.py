@@ -20,7 +20,7 @@ from router.decide.rules import Rules
 from router.demo.outage_days import SCENARIOS
 from router.demo.scenario import STEPS, play, replace_demo_file, set_up
 from router.demo.stage import PARTIES, Scenario, Stage
-from router.desk.views import bill_fields, read_bill
+from router.desk.bill_views import bill_fields, read_bill
 from router.errors import UsageError
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log

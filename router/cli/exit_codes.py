@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from router.desk.views import NotFoundError
+from router.desk.bill_views import NotFoundError
 from router.errors import InputError, LogError, RouterError, TaskRetry
 
 

@@ -20,8 +20,8 @@ from router.cli.session import (
 )
 from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.desk.manual import Relayed, relay
-from router.desk.views import key_from
+from router.desk.bill_views import key_from
+from router.desk.operator_deeds import Relayed, relay
 from router.feeds.by_hand import ManualForm, checked
 from router.model.identifiers import split_bill_key
 from router.model.inputs import LIFT, PLACE, RELEASE

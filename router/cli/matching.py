@@ -14,8 +14,8 @@ from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
 from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.desk.paper import Proposal, match, propose_matches
-from router.desk.views import key_from
+from router.desk.bill_views import key_from
+from router.desk.paper_bills import Proposal, match, propose_matches
 from router.engine.intake import chunks_of, files_in, name_of
 from router.errors import InputError, UsageError
 from router.feeds import forms

@@ -12,9 +12,18 @@ from router.cli.contacts import port_code
 from router.cli.printing import HtmlOption, write_page
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.clock import now_milliseconds
-from router.desk.checklist import SOURCE, Step, checklist
-from router.desk.outages import OutageView, change, declare, end, outage_fields, read_outages
-from router.desk.paper import read_paper_bills
+from router.desk.downtime import (
+    SOURCE,
+    ChecklistStep,
+    OutageView,
+    change,
+    checklist,
+    declare,
+    end,
+    outage_fields,
+    read_outages,
+)
+from router.desk.paper_bills import read_paper_bills
 from router.engine.administration import machine_user, read_registry
 from router.feeds.by_hand import OutageForm, checked, moment_of
 
@@ -157,7 +166,7 @@ def print_checklist(
                 out.print(f"       {field.name}: {field.value or '____________________'}")
 
 
-async def _checklist(session: Session, port: str, carrier: str | None, now: int) -> list[Step]:
+async def _checklist(session: Session, port: str, carrier: str | None, now: int) -> list[ChecklistStep]:
     async with session.reading() as log:
         registry, views = await read_registry(log), await read_outages(log)
         paper = await read_paper_bills(log, session.settings.decision_rules())

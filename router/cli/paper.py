@@ -24,8 +24,8 @@ from router.cli.session import (
     session_of,
 )
 from router.clock import now_milliseconds
-from router.desk.paper import FILED_AS, ON_PAPER, PaperView, permission_words, read_paper_bills
-from router.desk.views import key_from
+from router.desk.bill_views import key_from
+from router.desk.paper_bills import FILED_AS, ON_PAPER, PaperView, lading_clock, read_paper_bills
 from router.engine.administration import AuditEntry, audit_output
 from router.engine.intake import ImportCount, chunks_of, files_in, name_of, take_in_filings
 from router.errors import InputError, UsageError
@@ -158,7 +158,7 @@ def paper_fields(view: PaperView, now: int) -> dict[str, Any]:
         "state": view.state,
         "filed_as": view.filed_as,
         "delivered_at": iso(view.delivered_at),
-        "clock": permission_words(view, now) if view.state == ON_PAPER else None,
+        "clock": lading_clock(view, now) if view.state == ON_PAPER else None,
         "form": view.form,
         "ticket": view.ticket,
         "status": view.status,

@@ -11,8 +11,7 @@ from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, ScacArgument, Session, console, emit, run, say, session_of
 from router.cli.show import grid
 from router.codec import encode_value
-from router.desk.certification import Standing, change_status, read_standing
-from router.desk.views import find_party
+from router.desk.registered_parties import CertificationProgress, change_status, find_party, read_certification
 from router.model.registry_values import Party
 from router.presentation import plain_value
 
@@ -79,7 +78,7 @@ def certify(context: typer.Context, scac: ScacArgument, form: FormatOption = For
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
-def _print(standing: Standing) -> None:
+def _print(standing: CertificationProgress) -> None:
     party = standing.party
     if not standing.samples:
         hint = "`snp-router run` writes them" if party.status == "certifying" else f"it is {party.status}"
@@ -98,14 +97,14 @@ def _print(standing: Standing) -> None:
         console().print(f"next: snp-router party live {party.scac}")
 
 
-def _counts(standing: Standing) -> dict[str, Any]:
+def _counts(standing: CertificationProgress) -> dict[str, Any]:
     read = None if standing.receipt.unknown else sum(sample.read for sample in standing.samples)
     return {"samples": len(standing.samples), "samples_read": read}
 
 
-async def _standing(session: Session, scac: str) -> Standing:
+async def _standing(session: Session, scac: str) -> CertificationProgress:
     async with session.reading() as log:
-        return await read_standing(log, await find_party(log, scac))
+        return await read_certification(log, await find_party(log, scac))
 
 
 async def _change(session: Session, scac: str, status: str) -> tuple[Party, bool]:

@@ -11,7 +11,7 @@ import typer
 from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, ScacArgument, Session, console, emit, run, say, session_of
 from router.errors import UsageError
-from router.provision.passwords import Handover, to_command, to_file
+from router.provision.passwords import PasswordRotation, to_command, to_file
 
 if TYPE_CHECKING:
     from router.provision.provisioning import Provisioning
@@ -63,7 +63,7 @@ def apply(
     hand_over = _handover(password_file, password_command)
     drift = run(_with(session_of(context), lambda provisioning: provisioning.apply(hand_over)))
     _show(drift.lines, form)
-    if drift.access.by_hand:
+    if drift.by_hand:
         raise typer.Exit(ExitCode.PROBLEMS)
     if form is Format.TABLE and not drift.lines:
         console().print("access is as declared")
@@ -80,7 +80,7 @@ def revoke(
     Example:  [bold]snp-router provision revoke SLTC[/bold]
     """
     taken = run(_with(session_of(context), lambda provisioning: provisioning.revoke(scac)))
-    _show(list(taken.lines()), form)
+    _show(taken.lines, form)
     say(f"{scac} is cut off and suspended; what it should be told waits until it is live again")
 
 
@@ -102,7 +102,7 @@ def password(
     say(f"{user} has a new password")
 
 
-def _handover(file: Path | None, command: str | None) -> Handover | None:
+def _handover(file: Path | None, command: str | None) -> PasswordRotation | None:
     if file is not None and command is not None:
         raise UsageError("--password-file or --password-command, not both")
     if file is not None:

@@ -9,7 +9,7 @@ import typer
 from router.cli.session import Format, FormatOption, ScacArgument, Session, console, emit, run, say, session_of
 from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.desk.requests import ask_resync
+from router.desk.registered_parties import ask_resync
 from router.model.registry_values import Request
 from router.presentation import plain_value
 

@@ -22,7 +22,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from router import topics
-from router.desk.views import NotFoundError
+from router.desk.bill_views import NotFoundError
 from router.engine.administration import prepare
 from router.engine.backlog import unrouted
 from router.errors import InputError

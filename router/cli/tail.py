@@ -12,7 +12,7 @@ import typer
 from router import topics
 from router.cli import show
 from router.cli.session import Format, FormatOption, Session, console, emit, run, session_of, waiting
-from router.desk.views import find_party
+from router.desk.registered_parties import find_party
 from router.errors import UsageError
 from router.log.interface import Log, Record
 from router.model.identifiers import is_vessel_key, split_bill_key

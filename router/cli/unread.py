@@ -11,8 +11,19 @@ from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.cli.show import grid
 from router.clock import now_milliseconds
-from router.desk.alerts import Alert, Raised, alert_for, settle_alerts
-from router.desk.receipts import DO_NOT_LOAD, HELD, NOT_DELIVERABLE, Stop, Unread, read_unread, sentence
+from router.desk.unread_notices import (
+    DO_NOT_LOAD,
+    HELD,
+    NOT_DELIVERABLE,
+    Alert,
+    AlertChanges,
+    Stop,
+    UnreadNotices,
+    alert_for,
+    read_unread,
+    sentence,
+    update_alerts,
+)
 from router.engine.administration import read_registry
 from router.model.eastern import MINUTE, iso
 
@@ -56,34 +67,34 @@ def unread(
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
-async def _look(session: Session, threshold_minutes: int | None, now: int) -> list[Unread]:
+async def _look(session: Session, threshold_minutes: int | None, now: int) -> list[UnreadNotices]:
     async with session.reading() as log:
         found = await read_unread(log, await read_registry(log))
         if threshold_minutes is not None:
             alerts = [_alert(one, stop, now) for one in found for stop in _overdue(one, threshold_minutes, now)]
-            _say_changes(await settle_alerts(log, PREFIX, alerts, now))
+            _say_changes(await update_alerts(log, PREFIX, alerts, now))
         return found
 
 
-def _alert(one: Unread, stop: Stop, now: int) -> Alert:
+def _alert(one: UnreadNotices, stop: Stop, now: int) -> Alert:
     id = f"{PREFIX}{one.party.scac}:{stop.bill}"
     alert = alert_for(one.party, id, stop.kind, stop.since, now, sentence(one.party, stop, now))
     return alert._replace(bill=stop.bill, notice_id=stop.notice_id)
 
 
-def _say_changes(raised: Raised) -> None:
+def _say_changes(raised: AlertChanges) -> None:
     if raised.new or raised.ended:
         say(f"alarms: {len(raised.new)} raised, {len(raised.ended)} ended")
 
 
-def _overdue(one: Unread, minutes: int, now: int) -> Iterator[Stop]:
+def _overdue(one: UnreadNotices, minutes: int, now: int) -> Iterator[Stop]:
     """The gravest first, then the oldest."""
     order = (DO_NOT_LOAD, HELD, NOT_DELIVERABLE)
     stops = sorted(one.stops.values(), key=lambda stop: (order.index(stop.kind), stop.since))
     return (stop for stop in stops if stop.age(now) >= minutes * MINUTE)
 
 
-def _print(found: Sequence[Unread], now: int) -> None:
+def _print(found: Sequence[UnreadNotices], now: int) -> None:
     behind = [one for one in found if one.notices]
     followed = [one.party.scac for one in found if not one.receipt.unknown]
     if not behind:
@@ -94,13 +105,13 @@ def _print(found: Sequence[Unread], now: int) -> None:
     console().print(grid(headings, (_cells(one, now) for one in behind)))
 
 
-def _cells(one: Unread, now: int) -> tuple[str, ...]:
+def _cells(one: UnreadNotices, now: int) -> tuple[str, ...]:
     oldest = f"{max(stop.age(now) for stop in one.stops.values()) // MINUTE} min" if one.stops else ""
     counts = (str(one.count(kind) or "") for kind in (DO_NOT_LOAD, HELD, NOT_DELIVERABLE))
     return one.party.scac, *counts, oldest, str(one.notices), one.party.contact_phone or ""
 
 
-def _fields(one: Unread, stops: Sequence[Stop], now: int) -> dict[str, Any]:
+def _fields(one: UnreadNotices, stops: Sequence[Stop], now: int) -> dict[str, Any]:
     return {
         "party": one.party.scac,
         "unread_notices": None if one.receipt.unknown else one.notices,

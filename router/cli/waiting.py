@@ -6,7 +6,7 @@ import typer
 
 from router.cli import show
 from router.cli.session import Format, FormatOption, Session, console, emit, hint_if_behind, run, say, session_of
-from router.desk.waiting import read_waiting
+from router.desk.bill_views import read_waiting
 
 app = typer.Typer(no_args_is_help=True, help="Bills that could not be told to everyone yet.")
 

@@ -24,16 +24,15 @@ from router.cli.session import (
 )
 from router.cli.show import grid
 from router.clock import now_milliseconds
-from router.desk.receipts import Receipt
-from router.desk.views import find_party
-from router.desk.webhooks import WebhookOrder, WebhookState, order_output, read_webhooks
+from router.desk.receipts import Receipt, WebhookOrder, WebhookState, order_output, read_webhooks
+from router.desk.registered_parties import find_party
 from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
 from router.errors import UsageError
 from router.feeds.by_hand import moment_of
 from router.log.interface import Log
 from router.model.registry_values import Party
 from router.presentation import plain
-from router.webhooks.secrets import add_secret, finish_rotation
+from router.webhooks.signing import add_secret, finish_rotation
 
 app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka, and see how far each is.")
 
@@ -54,14 +53,14 @@ def run_webhooks(context: typer.Context) -> None:
 
 
 async def _run(session: Session) -> None:
-    from router.webhooks.worker import Webhooks, wants_webhook
+    from router.webhooks.delivery import deliver_notices, wants_webhook
 
     settings = session.settings.webhook_settings()
     async with session.writing() as log:
         parties = (await read_registry(log)).parties.values()
         wanted = sorted(party.scac for party in parties if wants_webhook(party))
         greet(f"posting to {', '.join(wanted)}" if wanted else f"posting to nobody yet ({NOBODY})")
-        await Webhooks(log, settings).run()
+        await deliver_notices(log, settings)
 
 
 @app.command("status")

@@ -16,11 +16,9 @@ from starlette.routing import Route
 from router.clock import now_milliseconds
 from router.console.rendering import backend_of, form_of, page, session_of
 from router.console.sessions import COOKIE, SESSION_SECONDS, csrf_ok
-from router.desk.manual import relay
-from router.desk.outages import declare, end
-from router.desk.requests import ask_resync
-from router.desk.settling import confirm, dismiss, retry
-from router.desk.views import read_dead_letter
+from router.desk.downtime import declare, end
+from router.desk.operator_deeds import confirm, dismiss, read_dead_letter, relay, retry
+from router.desk.registered_parties import ask_resync
 from router.errors import UsageError
 from router.feeds.by_hand import ManualForm, OutageForm, checked
 from router.model.identifiers import split_bill_key

@@ -28,7 +28,7 @@ from router.console.pages import ROUTES
 from router.console.rendering import page, row_of
 from router.console.sessions import LoginSessions
 from router.decide.rules import Rules
-from router.desk.views import NotFoundError
+from router.desk.bill_views import NotFoundError
 from router.errors import LogError, UsageError
 from router.http import serving
 from router.log.interface import Log

@@ -18,8 +18,8 @@ from router.console.sessions import LoginSessions
 from router.decide.audience import audience_of
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.desk.receipts import Unread, read_unread
-from router.desk.views import BillView, NotFoundError, is_in_stopped_box
+from router.desk.bill_views import BillView, NotFoundError, is_in_stopped_box
+from router.desk.unread_notices import UnreadNotices, read_unread
 from router.errors import LogError
 from router.log.interface import Log, Record
 from router.model.eastern import MILLISECONDS
@@ -121,7 +121,7 @@ class Backend:
     live: LiveNotices
     follower: Follower
     sessions: LoginSessions
-    unread: list[Unread] = field(default_factory=list)
+    unread: list[UnreadNotices] = field(default_factory=list)
     """Unread notices of each live party, the party with the oldest stop first; refreshed every 15 s."""
 
     @property

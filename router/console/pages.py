@@ -20,8 +20,8 @@ from router.console.console_index import MOST_FOUND, FoundBill
 from router.console.live_notices import NoticeFilter
 from router.console.rendering import backend_of, bars, page, pieces
 from router.decide.registry import Registry
-from router.desk.receipts import sentence
-from router.desk.views import bill_fields, explain
+from router.desk.bill_views import bill_fields, explain
+from router.desk.unread_notices import sentence
 from router.errors import UsageError
 from router.model.registry_values import Sailing
 

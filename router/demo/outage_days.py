@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from router import codec, topics
 from router.demo.stage import Act, Scenario, Stage, moment
-from router.desk.outages import declare, end
-from router.desk.paper import match, propose_matches
+from router.desk.downtime import declare, end
+from router.desk.paper_bills import match, propose_matches
 from router.feeds.by_hand import OutageForm, checked
 from router.log.interface import Output
 from router.model.eastern import MINUTE

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from router import topics
 from router.decide.dead_letters import disposition_json
 from router.decide.rules import Rules
-from router.desk.manual import relay
+from router.desk.operator_deeds import relay
 from router.engine.administration import import_parties, import_sailings, prepare, tell_time
 from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
 from router.engine.intake import chunks_of, take_in, take_in_filings

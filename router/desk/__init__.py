@@ -1,1 +1,1 @@
-"""What people at a desk ask and do, whatever screen they sit at: the command, the console, a webhook's worker."""
+"""The operations desk: what people ask and do by command line, console and webhooks."""

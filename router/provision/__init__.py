@@ -1,1 +1,1 @@
-"""Who may do what on the brokers: declared from the parties registered, compared with what is found, and mended."""
+"""Provisioning: users, rights and quotas on the brokers, declared from the registered parties and corrected."""

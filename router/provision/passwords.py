@@ -1,4 +1,4 @@
-"""New passwords, and where they go: to a file that only its owner reads, or into a command's standard input. Once."""
+"""New passwords, delivered once: to a file that only its owner reads, or to a command's standard input."""
 
 from __future__ import annotations
 
@@ -9,40 +9,39 @@ import shlex
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from router.errors import UsageError
 from router.files import OWNER_ONLY
 
 PASSWORD_BYTES: Final = 24
-"""Of randomness: nobody tries them all."""
+"""Random bytes: too many to try."""
 COMMAND_SECONDS: Final = 60
 TERMINAL: Final = Path("-")
 
 
-class Handover(Protocol):
-    """Takes a user's new password before the brokers have it, so that none is in force that nobody holds."""
+PasswordRotation = Callable[[str, str], None]
+"""Delivers a user's new password before the brokers have it, so that none is in force that nobody holds.
 
-    def __call__(self, user: str, password: str) -> None:
-        """Raises UsageError if it could not be handed over; nothing was changed then."""
-        ...
+Raises UsageError if it cannot be delivered; the old password then stays in force."""
 
 
 def new_password() -> str:
     return secrets.token_urlsafe(PASSWORD_BYTES)
 
 
-def to_file(path: Path) -> Handover:
-    """A line of JSON each, appended; of several for one user the last one counts. `-` is standard output.
+def to_file(path: Path) -> PasswordRotation:
+    """Append each password as a line of JSON; a user's last line counts. `-` is standard output.
 
-    Raises UsageError if the file is there and others than its owner may read it.
+    Raises UsageError if the file exists and others than its owner may read it.
     """
     if path != TERMINAL:
         with _opened(path):
             pass
 
-    def hand_over(user: str, password: str) -> None:
+    def rotate(user: str, password: str) -> None:
         line = json.dumps({"user": user, "password": password}) + "\n"
         if path == TERMINAL:
             sys.stdout.write(line)
@@ -52,35 +51,35 @@ def to_file(path: Path) -> Handover:
             file.write(line.encode())
             os.fsync(file.fileno())
 
-    return hand_over
+    return rotate
 
 
-def to_command(command: str) -> Handover:
-    """Run for each password, which it reads from its standard input; `{user}` in its words is the user. No shell."""
+def to_command(command: str) -> PasswordRotation:
+    """Run a command for each password, given on its standard input; `{user}` in its words is the user. No shell."""
     words = shlex.split(command)
     if not words:
-        raise UsageError("--password-command is empty")
+        raise UsageError("--password-command is empty: give a program")
 
-    def hand_over(user: str, password: str) -> None:
+    def rotate(user: str, password: str) -> None:
         run = [word.replace("{user}", user) for word in words]
         try:
             done = subprocess.run(run, input=password.encode(), stdout=subprocess.DEVNULL, timeout=COMMAND_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
-            reason = error.strerror if isinstance(error, OSError) else f"no end within {COMMAND_SECONDS} s"
-            raise UsageError(f"the password command {words[0]} for {user} failed: {reason}") from error
+            reason = error.strerror if isinstance(error, OSError) else f"it did not end within {COMMAND_SECONDS} s"
+            raise UsageError(f"password command {words[0]} for {user} failed: {reason}") from error
         if done.returncode:
-            raise UsageError(f"the password command {words[0]} for {user} ended with {done.returncode}")
+            raise UsageError(f"password command {words[0]} for {user} failed with exit code {done.returncode}")
 
-    return hand_over
+    return rotate
 
 
 def _opened(path: Path):  # type: ignore[no-untyped-def]
     try:
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, OWNER_ONLY), "ab")
     except OSError as error:
-        raise UsageError(f"passwords can't be written to {path}: {error.strerror}") from error
+        raise UsageError(f"cannot write passwords to {path}: {error.strerror}") from error
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode) or stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid != os.geteuid():
         file.close()
-        raise UsageError(f"passwords are not written to {path}: it must be a file that only you can read (mode 600)")
+        raise UsageError(f"no passwords are written to {path}: it must be your own regular file with mode 600")
     return file

@@ -1,1 +1,1 @@
-"""Notices by webhook, for parties without Kafka: another reader of their topics, which posts what it reads."""
+"""Webhooks: notices posted to parties without Kafka, from their topics."""

@@ -1,95 +1,159 @@
-"""Delivering to one party: from its inbox through its lanes to its endpoint, for as long as it is let."""
+"""Delivery by webhook: one process follows the registry and the parties' topics and posts each notice to its party.
+
+Only one process at a time works; the log's consumer group ensures that. Each party's progress is written to
+`snp.webhooks`, fenced as a task's. Notices posted after the last write are posted again after a crash: at least once,
+under the same id.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import time
-from typing import Final
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
+from typing import Any, Final, cast
 
 import structlog
 
-from router import codec
+from router import codec, topics
 from router.clock import now_milliseconds
-from router.desk.webhooks import WebhookOrder, WebhookState
-from router.errors import UsageError
-from router.log.interface import Log, Record
+from router.decide.registry import Registry
+from router.desk.receipts import WebhookOrder, WebhookRecords, WebhookState, state_output
+from router.desk.unread_notices import Alert, alert_for, update_alerts, whom_to_call
+from router.engine.administration import read_registry
+from router.errors import LogError, UsageError
+from router.log.interface import Log, Record, Task
 from router.model.eastern import MILLISECONDS, iso
 from router.model.registry_values import Party
 from router.presentation import json_line, plain_value
-from router.webhooks.inbox import Inbox
-from router.webhooks.lanes import Lanes, Pending
-from router.webhooks.secrets import Secrets, signed_headers
-from router.webhooks.sender import DELIVERED, DOWN, Outcome, Sender
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.delivery_schedule import DeliverySchedule, PendingNotice
+from router.webhooks.sender import DELIVERED, DOWN, Outcome, Sender, open_sender
+from router.webhooks.signing import signed_headers
+from router.webhooks.webhook_settings import WebhookSettings
 
+GROUP: Final = "snp-router-webhooks"
+WRITE_SECONDS: Final = 0.5
+"""Interval of progress writes; notices of so long are posted again after a crash."""
+LOOK_UP_THREADS: Final = 64
+"""For name look-ups: a name server that is slow for one party must not delay the others."""
 LONGEST_SLEEP_SECONDS: Final = 60.0
+DISABLED: Final = "WEBHOOK_DISABLED"
+ALERT_PREFIX: Final = "webhook:"
 
 _log = structlog.get_logger(__name__)
 
 
-class Delivery:
-    def __init__(
-        self, party: Party, state: WebhookState, log: Log, sender: Sender, secrets: Secrets, settings: WebhookSettings
-    ) -> None:
+def wants_webhook(party: Party) -> bool:
+    return party.webhook_url is not None and party.status in ("live", "certifying")
+
+
+async def deliver_notices(log: Log, settings: WebhookSettings) -> None:
+    """Deliver notices until cancelled. Raises UsageError, FatalLogError."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(LOOK_UP_THREADS, thread_name_prefix="look-up"))
+    async with open_sender(settings) as sender:
+
+        async def work(task: Task) -> None:
+            records = WebhookRecords({}, {})
+            async for batch in task.restore([topics.WEBHOOKS]):
+                records.take_in(batch)
+            await DeliveryTask(log, task, records, sender).run()
+
+        await log.work([topics.WEBHOOKS], work, group=GROUP)
+
+
+class PartyDelivery:
+    """Delivery to one party, from its topic through its schedule to its endpoint."""
+
+    def __init__(self, party: Party, state: WebhookState, log: Log, sender: Sender) -> None:
         self.party = party
-        self._lanes = Lanes(state, settings, random.random)
-        self._awake = asyncio.Event()
-        self.inbox = Inbox(log, party.topic, state.begin, self._awake.set)
+        self._log = log
         self._sender = sender
-        self._secrets = secrets
+        self._schedule = DeliverySchedule(state, sender.settings, random.random)
+        self._awake = asyncio.Event()
+        self._next_offset = state.receipt.begin
+        self._is_behind = True
+        """The log has notices that were offered while the schedule was full, or before we followed."""
+        self._was_offered = False
 
     @property
     def state(self) -> WebhookState:
-        return self._lanes.state
+        return self._schedule.state
 
     def obey(self, order: WebhookOrder) -> None:
-        self._lanes.obey(paused=order.paused, order_at=order.at)
+        self._schedule.obey(paused=order.paused, order_at=order.at)
+        self._awake.set()
+
+    def offer(self, record: Record) -> None:
+        """Offer a new record of the topic. It is taken if there is room, else read from the log later."""
+        self._was_offered = True
+        if not self._is_behind and record.offset >= self._next_offset:
+            self._is_behind = self._schedule.is_full
+            if not self._is_behind:
+                self._add(record)
+        self._awake.set()
+
+    def read_from_log(self) -> None:
+        """Read on from the log: records may have been missed."""
+        self._is_behind = self._was_offered = True
         self._awake.set()
 
     async def run(self) -> None:
-        """For ever. Raises LogError; on cancellation posts under way are let go, and made again next time."""
+        """Run until cancelled; posts in flight are then dropped and made again next time. Raises LogError."""
         async with asyncio.TaskGroup() as posts:
             while True:
                 self._awake.clear()
-                await self._take_in()
-                while (pending := self._lanes.next(now_milliseconds())) is not None:
+                while self._is_behind and not self._schedule.is_full:
+                    await self._read()
+                while (pending := self._schedule.next(now_milliseconds())) is not None:
                     posts.create_task(self._try(pending))
                 await self._sleep()
 
-    async def _take_in(self) -> None:
-        while not self._lanes.is_full and (record := await self.inbox.take()) is not None:
-            self._lanes.add(record, _notice_id(record))
+    async def _read(self) -> None:
+        """Fill the schedule from the log. Records offered meanwhile are not taken, so another read follows."""
+        self._was_offered = False
+        begin = {(self.party.topic, 0): self._next_offset}
+        async with _reading(self._log, [self.party.topic], until_end=True, begin=begin) as reading:
+            async for batch in reading:
+                for record in batch:
+                    if self._schedule.is_full:
+                        return
+                    self._add(record)
+        self._is_behind = self._was_offered
+
+    def _add(self, record: Record) -> None:
+        self._schedule.add(record, codec.decode(record.value or b"")[1]["notice_id"])
+        self._next_offset = record.offset + 1
 
     async def _sleep(self) -> None:
-        """Until something came, was settled or ordered, or a pause is over."""
-        wake_at = self._lanes.wake_at()
+        """Wait for a record, an outcome or an order, or until a pause is over."""
+        wake_at = self._schedule.wake_at()
         seconds = LONGEST_SLEEP_SECONDS
         if wake_at is not None and wake_at > now_milliseconds():
             seconds = min(seconds, (wake_at - now_milliseconds()) / MILLISECONDS)
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._awake.wait()
-        except TimeoutError:
-            return
 
-    async def _try(self, pending: Pending) -> None:
+    async def _try(self, pending: PendingNotice) -> None:
         outcome = await self._post(pending)
-        before = self._lanes.state
-        self._lanes.settle(pending, outcome, now_milliseconds())
-        after = self._lanes.state
+        before = self.state
+        self._schedule.record_outcome(pending, outcome, now_milliseconds())
+        after = self.state
         if outcome.kind != DELIVERED and (before.failing_since is None or after.disabled is not None):
-            words = {"party": self.party.scac, "outcome": outcome.kind, "detail": outcome.detail}
-            _log.warning("webhook_disabled" if after.disabled else "webhook_failed", **words)
+            fields = {"party": self.party.scac, "outcome": outcome.kind, "detail": outcome.detail}
+            _log.warning("webhook_disabled" if after.disabled else "webhook_failed", **fields)
         elif outcome.kind == DELIVERED and before.failing_since is not None:
             _log.info("webhook_works_again", party=self.party.scac, after_failures=before.attempts)
         self._awake.set()
 
-    async def _post(self, pending: Pending) -> Outcome:
+    async def _post(self, pending: PendingNotice) -> Outcome:
         assert self.party.webhook_url is not None
         body = body_of(pending.record)
         try:
-            secrets = await self._secrets.of(self.party.scac)
+            secrets = await self._sender.secrets.of(self.party.scac)
         except UsageError as error:
             return Outcome(DOWN, str(error))
         headers = signed_headers(pending.notice_id, time.time(), body, secrets)
@@ -97,11 +161,163 @@ class Delivery:
 
 
 def body_of(record: Record) -> str:
-    """The same for every attempt: type, when it was written, and the notice as in `schemas/hold.avsc`."""
+    """Body of every attempt: type, time written, and the notice as in `schemas/hold.avsc`."""
     notice = plain_value(record.value or b"")
     return json_line({"type": f"notice.{notice['kind']}", "timestamp": iso(record.timestamp), "data": notice})
 
 
-def _notice_id(record: Record) -> str:
-    notice_id: str = codec.decode(record.value or b"")[1]["notice_id"]
-    return notice_id
+class DeliveryTask:
+    """All parties' deliveries, while this process owns the task of `snp.webhooks`."""
+
+    def __init__(self, log: Log, task: Task, records: WebhookRecords, sender: Sender) -> None:
+        self._log = log
+        self._task = task
+        self._records = records
+        self._sender = sender
+        self._written = dict(records.states)
+        self._deliveries: dict[str, PartyDelivery] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._disabled: frozenset[str] = frozenset()
+        self._is_following = asyncio.Event()
+
+    async def run(self) -> None:
+        """Raises LogError; whatever fails, the next run begins at what was written."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for work in (self._follow(), self._follow_orders(), self._keep_writing()):
+                    group.create_task(work)
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+        except asyncio.CancelledError:
+            with suppress(LogError):  # the outcome is then that of a crash
+                await self._write()
+            raise
+
+    # Registry and topics
+
+    async def _follow(self) -> None:
+        while True:
+            place = (await self._log.end_offsets(topics.REGISTRY))[0]
+            registry = await read_registry(self._log)
+            existing = await self._log.topics()
+            parties = {p.scac: p for p in registry.parties.values() if wants_webhook(p) and p.topic in existing}
+            self._deliver_to(parties)
+            await self._follow_topics({party.topic: scac for scac, party in parties.items()}, place)
+
+    async def _follow_topics(self, by_topic: dict[str, str], place: int) -> None:
+        """Follow until a party changes. Deliveries begin once reading began, so that no record is missed."""
+        names = [topics.REGISTRY, *sorted(by_topic)]
+        begin = {(topics.REGISTRY, 0): place}
+        is_first = True
+        async with _reading(self._log, names, from_start=False, begin=begin) as reading:
+            async for batch in reading:
+                if is_first:
+                    is_first = False
+                    self._is_following.set()
+                    for delivery in self._deliveries.values():
+                        delivery.read_from_log()
+                for record in batch:
+                    if record.topic != topics.REGISTRY:
+                        self._deliveries[by_topic[record.topic]].offer(record)
+                if any(record.topic == topics.REGISTRY and record.key.startswith(b"party:") for record in batch):
+                    return
+
+    def _deliver_to(self, parties: dict[str, Party]) -> None:
+        """Start and stop deliveries so that exactly these parties have one."""
+        for scac in list(self._deliveries):
+            if scac not in parties or self._deliveries[scac].party != parties[scac]:
+                self._records.states[scac] = self._stop(scac)
+        for scac in parties.keys() - self._deliveries.keys():
+            self._start(parties[scac], self._records.states.get(scac) or WebhookState(scac))
+
+    def _start(self, party: Party, state: WebhookState) -> None:
+        delivery = self._deliveries[party.scac] = PartyDelivery(party, state, self._log, self._sender)
+        if (order := self._records.orders.get(party.scac)) is not None and order.at > state.order_at:
+            if order.replay_from is None:
+                delivery.obey(order)  # before the first post
+            else:
+                self._group.create_task(self._follow_order(order))
+        self._running[party.scac] = self._group.create_task(self._run(delivery), name=f"webhook {party.scac}")
+        _log.info("webhook_followed", party=party.scac, begin=state.receipt.begin)
+
+    async def _run(self, delivery: PartyDelivery) -> None:
+        await self._is_following.wait()
+        await delivery.run()
+
+    def _stop(self, scac: str) -> WebhookState:
+        """Stop a delivery; posts in flight count as not delivered."""
+        self._running.pop(scac).cancel()
+        return self._deliveries.pop(scac).state
+
+    # Orders
+
+    async def _follow_orders(self) -> None:
+        position: dict[str, int] = {}
+        while True:
+            for record in await self._task.poll(position, 1000, 1.0):
+                position[record.topic] = record.offset + 1
+                if record.value is not None and codec.schema_name_of(record.value) == "webhook-order":
+                    self._records.take_in([record])
+                    await self._follow_order(self._records.orders[record.key.decode().partition(":")[2]])
+
+    async def _follow_order(self, order: WebhookOrder) -> None:
+        delivery = self._deliveries.get(order.scac)
+        if delivery is None or order.at <= delivery.state.order_at:
+            return
+        if order.replay_from is not None:
+            first = await self._first_since(delivery.party.topic, order.replay_from)
+            if self._deliveries.get(order.scac) is not delivery:  # its party changed meanwhile
+                return
+            state = self._stop(order.scac)
+            begin = state.receipt.begin if first is None else min(first, state.receipt.begin)
+            self._start(delivery.party, state._replace(taken_to=begin, open=(), refused=(), order_at=order.at))
+        self._deliveries[order.scac].obey(order)
+
+    async def _first_since(self, topic: str, since: int) -> int | None:
+        async with _reading(self._log, [topic], until_end=True) as reading:
+            async for batch in reading:
+                for record in batch:
+                    if record.timestamp >= since:
+                        return record.offset
+        return None
+
+    # Progress
+
+    async def _keep_writing(self) -> None:
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            await self._write()
+
+    async def _write(self) -> None:
+        states = self._records.states | {scac: delivery.state for scac, delivery in self._deliveries.items()}
+        changed = {scac: state for scac, state in states.items() if self._written.get(scac) != state}
+        if changed:
+            await self._task.commit([state_output(state) for state in changed.values()])
+            self._written |= changed
+        disabled = frozenset(scac for scac, state in states.items() if state.disabled is not None)
+        if disabled != self._disabled:
+            registry = await read_registry(self._log)
+            alerts = _alerts((states[scac] for scac in disabled), registry)
+            await update_alerts(self._log, ALERT_PREFIX, alerts, now_milliseconds())
+            self._disabled = disabled
+
+
+def _reading(log: Log, names: Sequence[str], **how: Any) -> aclosing[AsyncGenerator[list[Record]]]:
+    """Read topics, and close the reader on leaving."""
+    return aclosing(cast(AsyncGenerator[list[Record]], log.read(names, **how)))
+
+
+def _alerts(states: Iterable[WebhookState], registry: Registry) -> list[Alert]:
+    alerts = []
+    for state in states:
+        if (party := registry.parties.get(state.scac)) is not None:
+            text = f"{state.scac} gets no notices by webhook: {state.disabled}; {whom_to_call(party)}"
+            since = state.last_error_at or now_milliseconds()
+            alerts.append(alert_for(party, f"{ALERT_PREFIX}{state.scac}", DISABLED, since, now_milliseconds(), text))
+    return alerts
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first

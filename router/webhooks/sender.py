@@ -1,7 +1,7 @@
-"""One attempt to post one notice, and what came of it.
+"""One attempt to post one notice, and its outcome.
 
-The address is checked where the socket is made, for the very address that is connected to: whatever a name resolves to
-then, and however it was written, nothing but the public internet and what is allowed is ever spoken to.
+The address is checked where the socket is made, so the check covers the very address that is connected to. However a
+name resolves and an address is written, only public addresses and allowed networks are contacted.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final, NamedTuple
@@ -18,24 +18,27 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from router.errors import UsageError
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.signing import SigningSecrets
+from router.webhooks.webhook_settings import WebhookSettings
 
 DELIVERED, REFUSED, DOWN, GONE = "DELIVERED", "REFUSED", "DOWN", "GONE"
-"""Taken; answered, but not this notice; nobody there, or not now; 410, for good."""
+"""REFUSED: the endpoint answered, but refused this notice. DOWN: it did not answer, or asked for another time. GONE: it
+answered 410, for good."""
 
 NOT_NOW: Final = frozenset({408, 425, 429})
 ANSWER_BYTES: Final = 4096
-"""Of an answer no more is read."""
+"""Bytes of an answer that are read."""
 SHOWN_CHARACTERS: Final = 200
-LONGEST_WISH_SECONDS: Final = 3600.0
-"""A `Retry-After` beyond is not granted."""
+LONGEST_RETRY_AFTER_SECONDS: Final = 3600.0
+"""A longer `Retry-After` is cut to this."""
 NAT64: Final = ip_network("64:ff9b::/96")
 UNICAST: Final = ip_network("2000::/3")
-"""All that is handed out of IPv6 to the public internet (RFC 4291). Outside it lie, among others, old and local ways to
-write an IPv4 address, which Python takes for public ones."""
+"""IPv6 assigned to the public internet (RFC 4291). Outside lie, among others, old and local notations of an IPv4
+address, which Python takes for public ones."""
 NOT_PUBLIC: Final = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20")))
-"""Set aside for protocols, relays and examples (RFC 6890, 7526, 9637), which not every Python knows."""
+"""Reserved for protocols, relays and examples (RFC 6890, 7526, 9637); not every Python knows them."""
 AGENT: Final = "snp-router (webhooks)"
+INVALID_URL: Final = "webhook_url is not a valid URL"
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -43,8 +46,11 @@ Network = IPv4Network | IPv6Network
 
 class Outcome(NamedTuple):
     kind: str
+    """`DELIVERED`, `REFUSED`, `DOWN` or `GONE`."""
     detail: str = ""
+    """What went wrong, as a phrase; never holds the URL, which may hold a token."""
     retry_after: float | None = None
+    """Seconds."""
 
 
 class Sender:
@@ -52,33 +58,34 @@ class Sender:
 
     def __init__(self, session: aiohttp.ClientSession, settings: WebhookSettings) -> None:
         self._session = session
-        self._settings = settings
+        self.settings = settings
+        self.secrets = SigningSecrets(settings)
 
     async def post(self, url: str, body: str, headers: dict[str, str]) -> Outcome:
-        """Never raises for what the other side does."""
+        """Post once. Raises nothing for what the endpoint does."""
         try:
             is_encrypted = urlsplit(url).scheme == "https"
-        except ValueError:  # brackets that are no address, letters that become a slash
-            return Outcome(DOWN, "its webhook_url is no URL")
-        if not is_encrypted and not self._settings.allow_http:
-            return Outcome(DOWN, "only https is allowed (setting webhooks.allow_http)")
+        except ValueError:  # brackets without an address, letters that normalise to a slash
+            return Outcome(DOWN, INVALID_URL)
+        if not is_encrypted and not self.settings.allow_http:
+            return Outcome(DOWN, "webhook_url is not https (setting webhooks.allow_http)")
         sent = headers | {"content-type": "application/json", "user-agent": AGENT}
         try:
             async with self._session.post(url, data=body.encode(), headers=sent, allow_redirects=False) as response:
                 return await _outcome_of(response)
         except TimeoutError:
-            return Outcome(DOWN, f"no answer within {self._settings.attempt_seconds:g} s")
+            return Outcome(DOWN, f"no answer within {self.settings.attempt_seconds:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Outcome(DOWN, _phrase(error))
 
 
 @asynccontextmanager
 async def open_sender(settings: WebhookSettings) -> AsyncIterator[Sender]:
-    """Raises UsageError where the authorities' file can't be used. No proxy, no cookie, no redirect, no unpacking."""
+    """Open a sender without proxy, cookies, redirects and decompression. Raises UsageError for an unusable ca_file."""
     connector = aiohttp.TCPConnector(
         ssl=_trust(settings),
         socket_factory=guarded_socket(settings.allowed_networks),
-        limit=0,  # each party has a limit of its own, so that none waits for another's connections
+        limit=0,  # each party has its own limit, so that none waits for another's connections
         keepalive_timeout=30,
     )
     async with aiohttp.ClientSession(
@@ -97,12 +104,12 @@ def _trust(settings: WebhookSettings) -> ssl.SSLContext:
     if settings.ca_file is not None:
         try:
             context.load_verify_locations(settings.ca_file)
-        except OSError as error:  # ssl.SSLError is one
-            raise UsageError(f"webhooks.ca_file {settings.ca_file} can't be used: {error}") from error
+        except OSError as error:  # includes ssl.SSLError
+            raise UsageError(f"cannot use webhooks.ca_file {settings.ca_file}: {error}") from error
     return context
 
 
-def guarded_socket(allowed: Sequence[Network]) -> Any:
+def guarded_socket(allowed: Sequence[Network]) -> Callable[[Any], socket.socket]:
     def make(address_info: Any) -> socket.socket:
         family, kind, protocol, _, address = address_info
         if not is_allowed(ip_address(str(address[0]).partition("%")[0]), allowed):
@@ -113,7 +120,7 @@ def guarded_socket(allowed: Sequence[Network]) -> Any:
 
 
 def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
-    """Public, or in a network that is allowed. An IPv4 address inside an IPv6 one counts as what it is."""
+    """True for a public address and for one in an allowed network. An IPv4 address within IPv6 counts as itself."""
     if any(address in network for network in allowed):
         return True
     if isinstance(address, IPv6Address) and (inner := _inner(address)) is not None:
@@ -140,12 +147,12 @@ async def _outcome_of(response: aiohttp.ClientResponse) -> Outcome:
     if 300 <= status < 400:
         return Outcome(DOWN, f"answered {status}: redirects are not followed")
     if status >= 500 or status in NOT_NOW:
-        return Outcome(DOWN, detail, _wish(response.headers.get("retry-after", "")))
+        return Outcome(DOWN, detail, _retry_after(response.headers.get("retry-after", "")))
     return Outcome(REFUSED, detail)
 
 
-def _wish(retry_after: str) -> float | None:
-    return min(float(retry_after), LONGEST_WISH_SECONDS) if retry_after.isdecimal() and len(retry_after) < 9 else None
+def _retry_after(header: str) -> float | None:
+    return min(float(header), LONGEST_RETRY_AFTER_SECONDS) if header.isdecimal() and len(header) < 9 else None
 
 
 def _readable(answer: bytes) -> str:
@@ -154,8 +161,7 @@ def _readable(answer: bytes) -> str:
 
 
 def _phrase(error: Exception) -> str:
-    """What went wrong, without the URL, which may hold a token."""
     cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
     if cause is None and isinstance(error, aiohttp.InvalidURL):
-        return "its webhook_url is no URL"
+        return INVALID_URL
     return f"{type(cause or error).__name__}: {getattr(cause, 'strerror', None) or cause or error}"[:SHOWN_CHARACTERS]

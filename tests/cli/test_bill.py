@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from router.demo.scenario import FILES
+from router.demo.stage import FILES
 from tests.cli.conftest import BILL, CO_LOADED, Command
 
 EVENT = {"scac": "NVXA", "bill_of_lading": "HBL000012345", "disposition_code": "3H", "action_at": "2026-07-16T10:00"}
@@ -75,7 +75,7 @@ def test_an_operator_s_word_settles_what_is_in_doubt_and_nothing_else(command: C
     (after,) = command.json("bill", "show", BILL)
     assert [hold["code"] for hold in after["holds"]] == ["1H"]
     refused = command("bill", "confirm", BILL, *words, code=2)
-    assert "nothing to settle" in refused.stderr
+    assert "nothing to confirm" in refused.stderr
 
 
 def test_what_could_not_be_read_is_kept_shown_and_read_again_after_a_fix(command: Command) -> None:
@@ -117,7 +117,7 @@ def test_a_file_fed_in_by_mistake_is_put_away_and_what_stops_a_bill_is_not(comma
     stops = command("dead-letters", "dismiss", letters[BILL[4:]], "--reason", "in the way", code=2)
     assert f"bill confirm {BILL}" in stops.stderr
     again = command("dead-letters", "dismiss", letters[None], "--reason", "once more", code=2)
-    assert "settled already" in again.stderr
+    assert "is resolved already (DISMISSED)" in again.stderr
 
 
 def test_a_code_that_was_added_to_the_table_makes_its_letters_readable(command: Command) -> None:

@@ -19,7 +19,7 @@ from typer.main import get_command
 
 from router.cli.layout import global_options_first
 from router.cli.main import PANELS, app
-from router.demo.scenario import FILES
+from router.demo.stage import FILES
 from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, Command, environment
 
 README = Path(__file__).parents[2] / "README.md"

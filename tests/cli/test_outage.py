@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from router.demo.scenario import FILES
+from router.demo.stage import FILES
 from tests.cli.conftest import BILL, Command
 
 BY = ("--by", "J. Doe")
@@ -36,11 +36,11 @@ def test_what_can_t_be_meant_is_refused(command: Command) -> None:
         (("outage", "declare", "--reason", " ", *BY), "reason"),
         (("outage", "declare", "--reason", "x", "--until", "2020-01-01", *BY), "until"),
         (("hold", "place", BILL, "--code", "1C", *BY), "places no hold"),
-        (("hold", "place", BILL, "--code", "QQ", *BY), "not in the code table"),
+        (("hold", "place", BILL, "--code", "QQ", *BY), "code QQ is unknown"),
         (("hold", "place", BILL, "--code", "6H", "--said-at", "2999-01-01", *BY), "still to come"),
         (("hold", "place", BILL, "--code", "6H", "--channel", "pigeon", *BY), "channel"),
         (("hold", "place", BILL, "--code", "6H", "--container", "X", *BY), "container"),
-        (("release", BILL, "--code", "6H", *BY), "is no release"),
+        (("release", BILL, "--code", "6H", *BY), "is not a release"),
         (("paper", "add", *BY), "--csv"),
         (("paper", "add", BILL, *BY), "delivered_at"),
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.demo.scenario import FILES
+from router.demo.stage import FILES
 from tests.cli.conftest import BILL, Command
 
 CERTIFYING = "scac,status,contact_phone,production_group\nSLTC,certifying,+1-555-0110,snp.SLTC.production\n"

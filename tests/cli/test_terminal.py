@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from router.demo.scenario import FILES
+from router.demo.stage import FILES
 from tests.cli.conftest import COMMAND, WAIT_SECONDS, Command
 
 

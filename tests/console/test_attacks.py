@@ -10,7 +10,8 @@ import requests
 
 from router.console import actions, pages
 from tests.console import installation
-from tests.console.installation import BILL, OPERATOR, PASSWORD, VIEWER, Client, Installation
+from tests.console.installation import OPERATOR, PASSWORD, VIEWER, Client, Installation
+from tests.console.test_console_index import BILL
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 

@@ -8,7 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.console.installation import BILL, OPERATOR, PAGES, PASSWORD, VIEWER, Installation
+from tests.console.installation import OPERATOR, PAGES, PASSWORD, VIEWER, Installation
+from tests.console.test_console_index import BILL
 
 expect.set_options(timeout=20_000)
 

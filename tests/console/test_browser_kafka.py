@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import Page, expect
 
-from router.demo.scenario import FILES
+from router.demo.stage import FILES
 from tests.console.installation import Installation
-from tests.console.test_browser import BILL, hold, ingest, log_in
+from tests.console.test_browser import hold, ingest, log_in
+from tests.console.test_console_index import BILL
 from tests.kafka.fixtures import wipe
 
 pytestmark = pytest.mark.kafka

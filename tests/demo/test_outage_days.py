@@ -10,9 +10,9 @@ from router import topics
 from router.demo.outage_days import ACE_POSTED as POSTED
 from router.demo.outage_days import CARGO, PAPER_BILLS, PHONED, RENUMBERED, SCENARIOS, filed_number, paper_number
 from router.demo.stage import PARTIES, Act, Stage
-from router.desk.outages import read_outages
-from router.desk.paper import read_paper_bills
-from router.desk.views import read_bill
+from router.desk.bill_views import read_bill
+from router.desk.downtime import read_outages
+from router.desk.paper_bills import read_paper_bills
 from router.log.interface import Log, Record
 from router.log.url import open_log
 from router.model.registry_values import party_topic

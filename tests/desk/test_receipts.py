@@ -1,110 +1,44 @@
-"""What a duty officer must call about: what stops cargo, was not read, and is not over by a later notice."""
+"""Receipts: read from a party's webhook or its production group, or unknown with the reason."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from router import topics
-from router.desk.receipts import DO_NOT_LOAD, HELD, NOT_DELIVERABLE, Receipt, Unread, sentence, whom_to_call
-from router.model.eastern import DAY, MINUTE
-from router.model.inputs import Confirmation
-from router.model.registry_values import Party
-from tests.checking.harness import Harness
-from tests.checking.samples import HOUSE, PARTIES, START, event, filing, sailing
-
-NVXA = Party("NVXA", contact_name="Import desk", contact_phone="+1-555-0130")
-
-
-@pytest.fixture
-def harness() -> Harness:
-    harness = Harness(1, now=START)
-    harness.roster(*PARTIES, sailing())
-    harness.feed(filing())
-    return harness
-
-
-def unread(harness: Harness, *codes: str, read: int = 0) -> Unread:
-    """NVXA's view after events with these codes, a minute apart, of which it has read the first so many."""
-    for minute, code in enumerate(codes):
-        harness.feed(event(code, minute))
-        harness.pump()
-    records = harness.records(NVXA.topic)
-    found = Unread(NVXA, Receipt(records[read].offset if read < len(records) else len(records)))
-    for record in records:
-        found.take_in(record._replace(timestamp=record.offset))
-    return found
-
-
-@pytest.mark.parametrize(
-    ("codes", "read", "stops"),
-    [
-        (["6H"], 0, {HOUSE: DO_NOT_LOAD}),
-        (["6H"], 1, {}),
-        (["1H"], 0, {HOUSE: HELD}),
-        (["55", "1C"], 0, {}),
-        (["6H", "6I"], 0, {}),  # lifted: nothing to call about, though neither was read
-        (["6H", "1H", "6I"], 0, {HOUSE: HELD}),  # the do-not-load is over, the hold stands
-        (["1H", "6H"], 1, {HOUSE: DO_NOT_LOAD}),
-        (["1H", "1C"], 1, {}),  # it knows the hold: that a 1C came with it changes nothing
-        (["55", "1C", "1H"], 2, {HOUSE: HELD}),
-        (["55", "1C", "1H", "1I"], 2, {HOUSE: NOT_DELIVERABLE}),  # lifted, but it still believes in the old release
-        (["55", "1C", "1H", "1I", "1C"], 2, {}),
-        (["55", "1C", "4A"], 2, {HOUSE: NOT_DELIVERABLE}),
-        (["55", "1C", "4A", "1C"], 2, {}),
-    ],
+from router.desk.receipts import (
+    Receipt,
+    Refusal,
+    WebhookOrder,
+    WebhookState,
+    order_output,
+    read_receipts,
+    read_webhooks,
+    state_output,
 )
-def test_what_is_called_about(harness: Harness, codes: list[str], read: int, stops: dict[str, str]) -> None:
-    found = unread(harness, *codes, read=read)
-    assert {bill: stop.kind for bill, stop in found.stops.items()} == stops
+from router.engine.administration import prepare
+from router.log.url import open_log
+from router.model.registry_values import Party
 
 
-def test_it_is_as_old_as_the_notice_that_began_it(harness: Harness) -> None:
-    (stop,) = unread(harness, "1H", "3H", "1C").stops.values()
-    assert stop.since == 0
-    (graver,) = unread(harness, "6H").stops.values()
-    assert graver.since > stop.since
-
-
-def test_an_operator_s_word_that_frees_the_bill_ends_it(harness: Harness) -> None:
-    found = unread(harness, "55", "1C", "1H", "1I", read=2)
-    assert found.stops
-    state = harness.state(HOUSE)
-    assert state is not None
-    harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.event_ids()), "me", "by phone", START))
-    harness.pump()
-    found.take_in(harness.records(NVXA.topic)[-1])
-    assert not found.stops
-
-
-def test_samples_are_not_counted() -> None:
-    harness = Harness(1, now=START)
-    harness.roster(Party("SLTC", status="certifying"))
-    harness.pump()
-    found = Unread(Party("SLTC"), Receipt())
-    for record in harness.records(f"{topics.PARTY_PREFIX}SLTC"):
-        found.take_in(record)
-    assert (found.notices, found.stops) == (0, {})
-
-
-def test_what_was_passed_over_counts_as_unread(harness: Harness) -> None:
-    unread(harness, "6H", "6I", "1H")
-    records = harness.records(NVXA.topic)
-    found = Unread(NVXA, Receipt(len(records), frozenset({0, 2})))
-    for record in records:
-        found.take_in(record)
-    assert found.notices == 2
-
-
-def test_the_sentence_says_who_what_how_long_and_whom_to_call(harness: Harness) -> None:
-    (stop,) = unread(harness, "6H").stops.values()
-    assert sentence(NVXA, stop, stop.since + 11 * 60_000) == (
-        "NVXA has not read the do-not-load on NVXAHBL000012345 for 11 minutes; call +1-555-0130 (Import desk)"
-    )
-    assert whom_to_call(Party("SLTC", contact_email="ops@sltc.example")).endswith("write to ops@sltc.example")
-    assert "no 24-hour contact" in whom_to_call(Party("SLTC"))
-
-
-def test_of_a_notice_by_a_clock_that_is_ahead_the_alarm_does_not_wait_until_its_time(harness: Harness) -> None:
-    (stop,) = unread(harness, "6H").stops.values()
-    assert stop.age(stop.since + 3 * MINUTE) == 3 * MINUTE
-    assert stop.age(stop.since - 366 * DAY) == DAY
+async def test_a_receipt_comes_from_the_webhook_or_says_why_it_is_unknown(tmp_path: Path) -> None:
+    refusal = Refusal(3, "n3", "NVXAB1", 1, 2, "answered 400")
+    state = WebhookState("NVXA", taken_to=5, open=(1, 3), refused=(refusal,))
+    order = WebhookOrder("NVXA", True, None, 7)
+    url = "https://nvxa.example/"
+    parties = [
+        Party("NVXA", webhook_url=url), Party("NVXB", webhook_url=url), Party("SLTC", production_group="snp.SLTC.gate"),
+        Party("HARX"),
+    ]  # fmt: skip
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, 1)
+        await log.append([state_output(state._replace(taken_to=1, open=())), state_output(state), order_output(order)])
+        assert await read_webhooks(log) == ({"NVXA": state}, {"NVXA": order})
+        receipts = await read_receipts(log, parties)
+    assert receipts == {
+        "NVXA": Receipt(5, frozenset({1, 3})),
+        "NVXB": Receipt(),
+        "SLTC": Receipt(unknown="this log keeps no consumer groups"),
+        "HARX": Receipt(unknown="no production_group and no webhook_url is registered"),
+    }
+    assert [receipts["NVXA"].has_read(offset) for offset in range(6)] == [True, False, True, False, True, False]
+    assert receipts["NVXA"].begin == 1
+    assert not receipts["HARX"].has_read(0)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from router import codec, topics
 from router.decide.rules import Rules
-from router.desk.outages import read_outages
+from router.desk.downtime import read_outages
 from router.engine.administration import import_parties, prepare, read_registry, tell_time
 from router.engine.feed_silence import SilenceLimit
 from router.engine.intake import addressed

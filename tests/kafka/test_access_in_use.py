@@ -15,7 +15,7 @@ from confluent_kafka.admin import AclOperation, ResourceType
 
 from router.errors import TaskRetry
 from router.log.kafka import open_kafka_log
-from router.provision.admin import AccessAdmin
+from router.provision.broker_access import AccessAdmin
 from tests.kafka.provisioned import PARTIES, Provisioned, fetched
 from tests.kafka.secured import SESSION_SECONDS, SecuredBroker
 from tests.log.contract import outputs

@@ -38,9 +38,8 @@ from confluent_kafka.admin import (
 )
 
 from router.errors import FatalLogError
-from router.provision.admin import AccessAdmin
-from router.provision.requests import DescribeUserScramCredentialsRequest
-from router.provision.rights import Entity
+from router.provision.access_rights import Entity
+from router.provision.broker_access import AccessAdmin, describe_users
 from router.topics import INPUTS, STATE
 from tests.kafka.provisioned import Provisioned, asked, fetched
 from tests.kafka.secured import SecuredBroker
@@ -174,7 +173,7 @@ class Client:
         settled(self.admin.delete_acls([ANY_RIGHT]))
 
     def see_users(self) -> None:
-        accepted(self._asked(DescribeUserScramCredentialsRequest()).error_code)
+        accepted(self._asked(describe_users()).error_code)
 
     def remove_users(self) -> None:
         gone = UserScramCredentialDeletion("snp.SLTC", ScramMechanism.SCRAM_SHA_512)

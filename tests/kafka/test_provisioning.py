@@ -125,7 +125,7 @@ def test_revoked_is_cut_off_suspended_and_stays_so(scene: Provisioned, admin: Co
     deeds = [deed for deed in asyncio.run(audited(scene)) if deed[0] == "provision revoke"]
     assert deeds == [("provision revoke", "SLTC")]
     assert admin.json("provision", "revoke", "SLTC") == []
-    assert "no party ZZZZ" in admin("provision", "revoke", "ZZZZ", code=3).stderr
+    assert "party ZZZZ is not registered" in admin("provision", "revoke", "ZZZZ", code=3).stderr
 
 
 def test_a_new_password_goes_to_a_file_that_only_its_owner_reads(
@@ -146,7 +146,7 @@ def test_a_new_password_goes_to_a_file_that_only_its_owner_reads(
     (tmp_path / "open").chmod(0o644)
     assert "mode 600" in admin("provision", "password", "SLTC", "--password-file", tmp_path / "open", code=2).stderr
     failed = admin("provision", "password", "SLTC", "--password-command", "false", code=2)
-    assert "ended with 1" in failed.stderr
+    assert "password command false for snp.SLTC failed with exit code 1" in failed.stderr
     assert scene.command("snp.SLTC")("topics", "check", code=4)
 
 

@@ -11,10 +11,10 @@ import trustme
 from aiohttp import web
 from confluent_kafka.admin import AclOperation, ResourceType
 
-from router.desk.alerts import read_alerts
+from router.desk.unread_notices import read_alerts
 from router.engine.administration import prepare
 from router.log.kafka import open_kafka_log
-from router.provision.declared import webhook_rights
+from router.provision.access_rights import webhook_rights
 from router.topics import topic_specs
 from tests.kafka.fixtures import QUICK
 from tests.kafka.secured import PASSWORD, Right, SecuredBroker

@@ -1,4 +1,4 @@
-"""A party's endpoint: a real HTTPS server that keeps what it was sent and answers as it is told."""
+"""A party's endpoint: a real HTTPS server that keeps every post and answers as the test wants."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import trustme
 from aiohttp import web
 from standardwebhooks import Webhook
 
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.webhook_settings import WebhookSettings
 
 LOOPBACK = ip_network("127.0.0.0/8")
 Answer = Callable[["Post"], web.Response | None]
 
 
 class Post:
-    """One request that came in."""
+    """One request received."""
 
     def __init__(self, request: web.Request, body: str) -> None:
         self.headers = {name.lower(): value for name, value in request.headers.items()}
@@ -40,11 +40,11 @@ class Post:
 class Endpoint:
     def __init__(self) -> None:
         self.posts: list[Post] = []
-        """Every one that came in."""
+        """Every request received."""
         self.taken: list[Post] = []
-        """Those answered with 200, each id once."""
+        """Those answered 200, each id once."""
         self.answer: Answer = lambda post: None
-        """What is answered; None: 200."""
+        """Returns the answer; None for 200."""
         self.most_at_once: defaultdict[str | None, int] = defaultdict(int)
         self.url = ""
         self._now: defaultdict[str | None, int] = defaultdict(int)
@@ -91,7 +91,7 @@ async def serving(folder: Path, authority: trustme.CA | None = None) -> AsyncIte
 
 
 def quick(folder: Path, **changes: Any) -> WebhookSettings:
-    """May post to this machine, and does not wait long."""
+    """Settings that allow posts to this machine, with short waits."""
     given = {
         "secrets_directory": folder / "secrets",
         "ca_file": folder / "ca.pem",

@@ -1,4 +1,4 @@
-"""A log with parties that have webhooks, and the worker that posts."""
+"""A log with parties that have webhooks, and the process that delivers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from router import codec
 from router.clock import now_milliseconds
-from router.desk.webhooks import WebhookOrder, WebhookState, order_output, read_webhooks
+from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_webhooks
 from router.engine.administration import import_parties
 from router.log.interface import Log, Output
 from router.model.registry_values import Party
-from router.webhooks.secrets import add_secret
-from router.webhooks.worker import Webhooks
+from router.webhooks.delivery import deliver_notices
+from router.webhooks.signing import add_secret
 from tests.webhooks.endpoint import Endpoint, quick
 
 PATIENCE_SECONDS = 20
@@ -23,7 +23,7 @@ FIELDS = [field["name"] for field in codec.raw_schema("hold")["fields"]]
 
 
 def notices(scac: str, bills: Sequence[str], first: int = 0) -> list[Output]:
-    """One hold a bill, in this order, with ids that count."""
+    """One hold a bill, in this order, with numbered ids."""
     lists = dict.fromkeys(("container_numbers", "doubts", "holds", "authorises", "flags", "covers"), ())
     outputs = []
     for number, bill in enumerate(bills, first):
@@ -41,7 +41,7 @@ class Scene:
         self.folder = folder
 
     async def party(self, scac: str, endpoint: Endpoint, status: str = "live") -> str:
-        """Registered, with a secret, which is returned."""
+        """Register a party; return its secret."""
         await import_parties(self.log, [Party(scac, status=status, webhook_url=endpoint.url)])
         return add_secret(self.folder / "secrets", scac)
 
@@ -53,7 +53,7 @@ class Scene:
 
     @asynccontextmanager
     async def running(self, **changes: Any) -> AsyncIterator[None]:
-        task = asyncio.create_task(Webhooks(self.log, quick(self.folder, **changes)).run())
+        task = asyncio.create_task(deliver_notices(self.log, quick(self.folder, **changes)))
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""One attempt: what is sent where, and above all what is not."""
+"""One attempt: the request, its outcome, and above all the addresses that are never contacted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_a_notice_is_posted_over_verified_tls(endpoint: Endpoint, tmp_path
     assert taken.text == BODY
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(endpoint: Endpoint, tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_refused(endpoint: Endpoint, tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
     outcome = await post(tmp_path, endpoint.url, ca_file=tmp_path / "other.pem")
     assert (outcome.kind, "certificate verify failed" in outcome.detail) == (DOWN, True)
@@ -49,14 +49,14 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(endpoint: Endpoi
 @pytest.mark.parametrize(
     ("status", "kind"), [(204, DELIVERED), (400, REFUSED), (401, REFUSED), (410, GONE), (429, DOWN), (503, DOWN)]
 )
-async def test_what_an_answer_means(endpoint: Endpoint, tmp_path: Path, status: int, kind: str) -> None:
+async def test_the_status_decides_the_outcome(endpoint: Endpoint, tmp_path: Path, status: int, kind: str) -> None:
     endpoint.answer = lambda post: web.Response(status=status, text="what\x1b[31m happened")
     outcome = await post(tmp_path, endpoint.url)
     assert outcome.kind == kind
     assert "\x1b" not in outcome.detail
 
 
-async def test_a_wish_to_be_left_alone_is_granted_within_bounds(endpoint: Endpoint, tmp_path: Path) -> None:
+async def test_retry_after_is_respected_within_bounds(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.answer = lambda post: web.Response(status=429, headers={"retry-after": "120"})
     assert (await post(tmp_path, endpoint.url)).retry_after == 120
     endpoint.answer = lambda post: web.Response(status=503, headers={"retry-after": "99999999"})
@@ -71,7 +71,7 @@ async def test_a_redirect_is_not_followed(endpoint: Endpoint, tmp_path: Path) ->
     assert len(endpoint.posts) == 2
 
 
-async def test_nothing_goes_out_unencrypted_unless_allowed(tmp_path: Path) -> None:
+async def test_nothing_is_posted_unencrypted_unless_allowed(tmp_path: Path) -> None:
     async with serving(tmp_path) as plain:
         assert (await post(tmp_path, plain.url, ca_file=None)).kind == DOWN
         assert not plain.posts
@@ -81,16 +81,16 @@ async def test_nothing_goes_out_unencrypted_unless_allowed(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "[::ffff:169.254.169.254]", "10.0.0.1", "0.0.0.0"]
 )
-async def test_an_address_that_is_not_public_is_not_spoken_to(tmp_path: Path, host: str) -> None:
+async def test_an_address_that_is_not_public_is_not_contacted(tmp_path: Path, host: str) -> None:
     outcome = await post(tmp_path, f"https://{host}:9/", allowed_networks=(), ca_file=None)
     assert outcome.kind == DOWN
     assert "not a public address" in outcome.detail
 
 
-async def test_a_name_that_is_rebound_is_checked_where_it_leads_now(
+async def test_a_rebound_name_is_checked_by_the_address_connected_to(
     endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the name led to before: it is the address of the connection that counts."""
+    """The address of the connection counts, whatever the name resolved to before."""
     port = int(endpoint.url.split(":")[2].partition("/")[0])
     where = ["127.0.0.1"]
     real = socket.getaddrinfo
@@ -133,11 +133,11 @@ async def test_a_name_that_is_rebound_is_checked_where_it_leads_now(
         ("::ffff:8.8.8.8", True),
     ],
 )
-def test_which_addresses_are_public(address: str, allowed: bool) -> None:
+def test_public_addresses_are_allowed_and_others_are_not(address: str, allowed: bool) -> None:
     assert is_allowed(ip_address(address), ()) == allowed
 
 
-def test_a_network_that_is_allowed_is_allowed_in_every_spelling() -> None:
+def test_an_allowed_network_is_allowed_in_every_notation() -> None:
     ours = (ip_network("10.1.0.0/16"),)
     assert is_allowed(ip_address("10.1.2.3"), ours)
     assert is_allowed(ip_address("::ffff:10.1.2.3"), ours)
@@ -145,11 +145,11 @@ def test_a_network_that_is_allowed_is_allowed_in_every_spelling() -> None:
 
 
 @pytest.mark.parametrize("url", ["https://[", "https://a]b/", "https://a\u2100b/", "https://x:99999/", "https:///x"])
-async def test_a_url_that_is_none_is_said_to_be_so_and_ends_nothing(tmp_path: Path, url: str) -> None:
-    assert await post(tmp_path, url, ca_file=None) == Outcome(DOWN, "its webhook_url is no URL")
+async def test_an_invalid_url_is_an_outcome_not_an_error(tmp_path: Path, url: str) -> None:
+    assert await post(tmp_path, url, ca_file=None) == Outcome(DOWN, "webhook_url is not a valid URL")
 
 
-async def test_who_never_answers_and_who_answers_without_end_are_let_go(tmp_path: Path) -> None:
+async def test_endpoints_that_never_answer_or_never_stop_answering_time_out(tmp_path: Path) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
 

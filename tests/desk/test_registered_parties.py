@@ -1,9 +1,25 @@
-"""Whom a port can call: each party once, those who surely are concerned first."""
+"""Look-up, a port's contacts, status and resync of registered parties."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from router.decide.registry import Registry
-from router.desk.contacts import CALLS_THERE, NO_SAILING, PORT_NOT_KNOWN, contacts
+from router.desk.bill_views import NotFoundError
+from router.desk.registered_parties import (
+    CALLS_THERE,
+    NO_SAILING,
+    PORT_NOT_KNOWN,
+    ask_resync,
+    change_status,
+    contacts,
+    find_party,
+)
+from router.engine.administration import import_parties, prepare
+from router.errors import UsageError
+from router.log.url import open_log
 from router.model.registry_values import Line, Party, Sailing
 
 
@@ -19,7 +35,7 @@ def registry(*values: Party | Sailing) -> Registry:
     return made
 
 
-def test_a_line_is_listed_once_under_the_surest_ground() -> None:
+def test_a_line_is_listed_once_under_its_first_ground() -> None:
     found = contacts(
         registry(
             Party("OCNX", "Ocean", contact_phone="1"),
@@ -40,7 +56,7 @@ def test_a_line_is_listed_once_under_the_surest_ground() -> None:
     assert [one.name for one in found] == ["Ocean", None, "Harbour", "Consolidators"]
 
 
-def test_an_alias_is_its_party_and_its_latest_ships_come_first() -> None:
+def test_an_alias_counts_as_its_party_and_the_latest_ships_come_first() -> None:
     (found,) = contacts(
         registry(
             Party("OCNX", "Ocean", aliases=("OCNY",)),
@@ -56,3 +72,20 @@ def test_an_alias_is_its_party_and_its_latest_ships_come_first() -> None:
 def test_los_angeles_and_long_beach_are_one_place() -> None:
     (found,) = contacts(registry(aboard("S1", None, ("2704",), "OCNX")), "2709")
     assert found.ground == CALLS_THERE
+
+
+async def test_a_party_is_found_by_its_alias_and_others_are_refused_with_a_message(tmp_path: Path) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, 1)
+        with pytest.raises(NotFoundError, match=r"party OCNX is not registered; registered are none \(`snp-router imp"):
+            await find_party(log, "OCNX")
+        ocean, harbour = Party("OCNX", aliases=("OCNY",)), Party("HARX", status="external")
+        await import_parties(log, [ocean, harbour])
+        assert (await find_party(log, "ocny")).topic == "snp.party.OCNX"
+        with pytest.raises(NotFoundError, match="party NONE is not registered; registered are HARX, OCNX"):
+            await find_party(log, "NONE")
+        with pytest.raises(UsageError, match="party HARX is external; import it again"):
+            await change_status(log, harbour, "live")
+        assert await change_status(log, ocean, "suspended")
+        with pytest.raises(UsageError, match="party OCNX is suspended and gets no notices; make it live before"):
+            await ask_resync(log, "OCNX", "J. Doe", 0)

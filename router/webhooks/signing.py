@@ -1,4 +1,4 @@
-"""The secrets that sign a party's webhook: never in the registry, in a log line or in an error."""
+"""Secrets that sign a party's webhook. They never appear in the registry, in a log line or in an error."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ from standardwebhooks import Webhook
 
 from router.errors import UsageError
 from router.files import replace_for_owner
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.webhook_settings import WebhookSettings
 
 SECRET_BYTES: Final = 32
 PREFIX: Final = "whsec_"
+MOST_SECRETS: Final = 4
 COMMAND_SECONDS: Final = 10.0
 FRESH_SECONDS: Final = 60.0
-"""So long what the secret command said is used again."""
-MOST_SECRETS: Final = 4
+"""Time for which the secret command's output is reused."""
 
 
-class Secrets:
-    """Looks secrets up anew for each use, so that a rotation needs no restart. Methods raise UsageError."""
+class SigningSecrets:
+    """Looks secrets up for each use, so that a rotation needs no restart."""
 
     def __init__(self, settings: WebhookSettings) -> None:
         self._settings = settings
-        self._said: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._printed: dict[str, tuple[float, tuple[str, ...]]] = {}
 
     async def of(self, scac: str) -> tuple[str, ...]:
-        """All that sign now, the newest first."""
+        """Return all current secrets of a party, the newest first. Raises UsageError."""
         if not self._settings.secret_command:
             return _checked(read_file(self._settings.secrets_directory / scac), scac)
-        at, said = self._said.get(scac, (-FRESH_SECONDS, ()))
+        at, found = self._printed.get(scac, (-FRESH_SECONDS, ()))
         if time.monotonic() - at > FRESH_SECONDS:
-            said = _checked(await self._ask(scac), scac)
-            self._said[scac] = time.monotonic(), said
-        return said
+            found = _checked(await self._run_command(scac), scac)
+            self._printed[scac] = time.monotonic(), found
+        return found
 
-    async def _ask(self, scac: str) -> str:
+    async def _run_command(self, scac: str) -> str:
         command = self._settings.secret_command
         try:
             process = await asyncio.create_subprocess_exec(*command, scac, stdout=asyncio.subprocess.PIPE)
         except OSError as error:
-            raise UsageError(f"the secret command {command[0]} can't be run: {error.strerror}") from error
+            raise UsageError(f"secret command {command[0]} did not start: {error.strerror}") from error
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
                 out, _ = await process.communicate()
         except TimeoutError as error:
-            raise UsageError(f"the secret command did not answer within {COMMAND_SECONDS:.0f} s") from error
+            raise UsageError(f"secret command for {scac} did not end within {COMMAND_SECONDS:.0f} s") from error
         finally:
             if process.returncode is None:
                 process.kill()
         if process.returncode != 0:
-            raise UsageError(f"the secret command ended with {process.returncode} for {scac}")
+            raise UsageError(f"secret command for {scac} failed with exit code {process.returncode}")
         return out.decode(errors="replace")
 
 
@@ -65,9 +65,11 @@ def read_file(path: Path) -> str:
         mode = path.stat().st_mode
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"no webhook secret in {path}: `snp-router webhooks secret {path.name}` makes one") from error
+        raise UsageError(
+            f"no readable webhook secret in {path}: make one with `snp-router webhooks secret {path.name}`"
+        ) from error
     if mode & 0o077:
-        raise UsageError(f"{path} can be read by others: chmod 600 it, and make a new secret")
+        raise UsageError(f"{path} can be read by others: run chmod 600 on it, then make a new secret")
     return text
 
 
@@ -77,14 +79,14 @@ def _checked(text: str, scac: str) -> tuple[str, ...]:
         for secret in found:
             Webhook(secret)
     except ValueError:
-        raise UsageError(f"a webhook secret of {scac} is no base64 ({PREFIX}…)") from None
+        raise UsageError(f"a webhook secret of {scac} is not base64 ({PREFIX}…): make a new one") from None
     if not found:
-        raise UsageError(f"{scac} has no webhook secret: `snp-router webhooks secret {scac}` makes one")
+        raise UsageError(f"{scac} has no webhook secret: make one with `snp-router webhooks secret {scac}`")
     return found
 
 
 def add_secret(directory: Path, scac: str) -> str:
-    """A new secret, which signs from now on beside those there were: the party can change over when it likes."""
+    """Make a secret that signs beside the older ones, until `finish_rotation`. Raises UsageError."""
     path = directory / scac
     before = read_file(path) if path.exists() else ""
     secret = PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
@@ -93,7 +95,7 @@ def add_secret(directory: Path, scac: str) -> str:
 
 
 def finish_rotation(directory: Path, scac: str) -> int:
-    """Only the newest secret signs from now on; how many were dropped."""
+    """Drop all secrets but the newest; return the number dropped. Raises UsageError."""
     path = directory / scac
     found = _checked(read_file(path), scac)
     _write(path, f"{found[0]}\n")
@@ -105,14 +107,14 @@ def _write(path: Path, text: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_for_owner(path, text)
     except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}") from error
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
-def signed_headers(notice_id: str, seconds: float, body: str, secrets_: tuple[str, ...]) -> dict[str, str]:
-    """As the Standard Webhooks specification has them; one signature for each secret."""
+def signed_headers(notice_id: str, seconds: float, body: str, signing: tuple[str, ...]) -> dict[str, str]:
+    """Headers of the Standard Webhooks specification, with one signature for each secret."""
     at = datetime.fromtimestamp(int(seconds), UTC)
     return {
         "webhook-id": notice_id,
         "webhook-timestamp": str(int(seconds)),
-        "webhook-signature": " ".join(Webhook(secret).sign(notice_id, at, body) for secret in secrets_),
+        "webhook-signature": " ".join(Webhook(secret).sign(notice_id, at, body) for secret in signing),
     }

@@ -1,4 +1,4 @@
-"""Settings of `snp-router webhooks`: the table `[webhooks]`. Where a party's notices go stands in the registry."""
+"""Settings of `snp-router webhooks`: the table `[webhooks]`. A party's `webhook_url` is in the registry instead."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ class WebhookSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     secrets_directory: Path = Path("webhook-secrets")
-    """One file a party, named by its SCAC, for its owner only (mode 600): a secret a line, the newest first. Relative
-    to the settings file."""
+    """One file a party, named by its SCAC, mode 600, with a secret a line, the newest first. Relative to the settings
+    file."""
     secret_command: tuple[str, ...] = ()
-    """Instead: a program that prints the same; it is given the SCAC as its last argument."""
+    """Program that prints a party's secrets instead, given the SCAC as its last argument."""
     allowed_networks: tuple[IPvAnyNetwork, ...] = ()
     """Networks that may be posted to although they are not public."""
     allow_http: bool = False
-    """Whether notices may go out unencrypted."""
+    """Allow unencrypted posts."""
     ca_file: Path | None = None
-    """PEM. Authorities that are trusted besides the system's. Relative to the settings file."""
+    """Certificate authorities trusted besides the system's, PEM. Relative to the settings file."""
     attempt_seconds: float = Field(default=15.0, gt=0, le=120)
-    """For one attempt, from the name's look-up to the answer."""
+    """Deadline of one attempt, from the name's look-up to the answer."""
     concurrent_posts: int = Field(default=8, ge=1, le=64)
-    """To one party at once, each of another bill."""
+    """Concurrent posts to one party, each for another bill."""
     first_pause_seconds: float = Field(default=5.0, gt=0)
+    """Pause after the first failure; it doubles with each further one."""
     longest_pause_seconds: float = Field(default=3600.0, gt=0)
-    """After failures, doubling from the one to the other."""
     give_up_days: float = Field(default=7.0, gt=0)
-    """An endpoint that failed for so long is given up; a notice that was refused for so long is set aside."""
+    """Days of failures after which an endpoint is disabled, or a refused notice is set aside."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.first_pause_seconds > self.longest_pause_seconds:
-            raise ValueError("first_pause_seconds must not be longer than longest_pause_seconds")
+            raise ValueError("first_pause_seconds is longer than longest_pause_seconds: lower the first")
         return self
 
     def beside(self, folder: Path) -> WebhookSettings:
-        """With its paths seen from the settings file's folder."""
+        """Resolve paths relative to the settings file's folder."""
         ca_file = folder / self.ca_file if self.ca_file else None
         return self.model_copy(update={"secrets_directory": folder / self.secrets_directory, "ca_file": ca_file})

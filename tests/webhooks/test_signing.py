@@ -1,4 +1,4 @@
-"""Secrets: read anew each time, refused if others can read them, and what they sign any stock library verifies."""
+"""Signing secrets: read for each use, refused if others can read them; stock libraries verify the signatures."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from router.errors import UsageError
-from router.webhooks.secrets import Secrets, add_secret, finish_rotation, signed_headers
-from router.webhooks.settings import WebhookSettings
+from router.webhooks.signing import SigningSecrets, add_secret, finish_rotation, signed_headers
+from router.webhooks.webhook_settings import WebhookSettings
 
 
-def source(folder: Path, **changes: object) -> Secrets:
-    return Secrets(WebhookSettings(secrets_directory=folder, **changes))  # type: ignore[arg-type]
+def signing(folder: Path, **changes: object) -> SigningSecrets:
+    return SigningSecrets(WebhookSettings(secrets_directory=folder, **changes))  # type: ignore[arg-type]
 
 
 def test_a_signature_is_the_specification_s() -> None:
@@ -25,16 +25,16 @@ def test_a_signature_is_the_specification_s() -> None:
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-async def test_while_a_secret_is_rotated_both_verify(tmp_path: Path) -> None:
+async def test_both_secrets_verify_during_a_rotation(tmp_path: Path) -> None:
     old, new = add_secret(tmp_path, "NVXA"), add_secret(tmp_path, "NVXA")
-    secrets = await source(tmp_path).of("NVXA")
+    secrets = await signing(tmp_path).of("NVXA")
     assert secrets == (new, old)
     headers = signed_headers("n1", time.time(), "{}", secrets)
     for secret in (old, new):
         Webhook(secret).verify("{}", headers)
     assert finish_rotation(tmp_path, "NVXA") == 1
     with pytest.raises(WebhookVerificationError):
-        Webhook(old).verify("{}", signed_headers("n1", time.time(), "{}", await source(tmp_path).of("NVXA")))
+        Webhook(old).verify("{}", signed_headers("n1", time.time(), "{}", await signing(tmp_path).of("NVXA")))
 
 
 async def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -42,25 +42,25 @@ async def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "NVXA").stat().st_mode & 0o777 == 0o600
     (tmp_path / "NVXA").chmod(0o640)
     with pytest.raises(UsageError, match="can be read by others") as caught:
-        await source(tmp_path).of("NVXA")
+        await signing(tmp_path).of("NVXA")
     assert secret not in str(caught.value)
 
 
-async def test_a_missing_or_unreadable_secret_is_said_without_showing_it(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="webhooks secret NVXA"):
-        await source(tmp_path).of("NVXA")
+async def test_a_missing_or_invalid_secret_is_reported_without_showing_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no readable .*: make one with `snp-router webhooks secret NVXA`"):
+        await signing(tmp_path).of("NVXA")
     (tmp_path / "NVXB").write_text("whsec_a!\n")
     (tmp_path / "NVXB").chmod(0o600)
     with pytest.raises(UsageError) as caught:
-        await source(tmp_path).of("NVXB")
+        await signing(tmp_path).of("NVXB")
     assert "a!" not in str(caught.value)
 
 
-async def test_a_command_may_hold_them(tmp_path: Path) -> None:
+async def test_a_command_may_print_the_secrets(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "import sys; print('whsec_c2VjcmV0' if sys.argv[1] == 'NVXA' else '')")
-    secrets = source(tmp_path, secret_command=command)
+    secrets = signing(tmp_path, secret_command=command)
     assert await secrets.of("NVXA") == ("whsec_c2VjcmV0",)
-    with pytest.raises(UsageError, match="NVXB has no webhook secret"):
+    with pytest.raises(UsageError, match="NVXB has no webhook secret: make one with `snp-router webhooks secret NVXB`"):
         await secrets.of("NVXB")
-    with pytest.raises(UsageError, match="ended with 3"):
-        await source(tmp_path, secret_command=(sys.executable, "-c", "raise SystemExit(3)")).of("NVXA")
+    with pytest.raises(UsageError, match="secret command for NVXA failed with exit code 3"):
+        await signing(tmp_path, secret_command=(sys.executable, "-c", "raise SystemExit(3)")).of("NVXA")

@@ -1,0 +1,249 @@
+"""Views of a bill: its state, its history, its recipients with the ground for each; and the list of waiting bills."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from router import codec, topics
+from router.decide.audience import ROLES, Audience, Ground, Recipient, audience_key, audience_of, grounds_of
+from router.decide.bill_state import BillState, LastNotice
+from router.decide.cargo_facts import Cargo
+from router.decide.identity import notice_id
+from router.decide.notices import hold_fields
+from router.decide.registry import Registry
+from router.decide.rules import Rules
+from router.decide.status import Assessment
+from router.engine.administration import read_registry
+from router.engine.backlog import unrouted
+from router.errors import UsageError
+from router.log.interface import Log
+from router.model.eastern import from_posted, iso
+from router.model.identifiers import SCAC_WIDTH, bill_key, split_bill_key
+from router.model.vocabulary import Role
+from router.presentation import plain, plain_value
+from router.task.state_records import decode_state
+
+
+class NotFoundError(UsageError):
+    """The bill, party, outage or dead letter named is not on this log."""
+
+
+class BillView(NamedTuple):
+    """A bill's state now with what follows from it. Made by `read_bill`."""
+
+    key: str
+    state: BillState
+    known: Cargo
+    after: Assessment
+    registry: Registry
+    audience: Audience
+    timeline: tuple[codec.Datum, ...]
+    """Entries as in `schemas/timeline-entry.avsc`, in the order decided."""
+
+
+def key_from(words: list[str]) -> str:
+    """Return the bill's key from `SCACNUMBER` in one word, or a SCAC of two to four letters and the number in two.
+
+    Raises UsageError.
+    """
+    if len(words) == 1 and len(words[0]) > SCAC_WIDTH:
+        return words[0].upper()
+    if len(words) == 2 and 2 <= len(words[0].strip()) <= SCAC_WIDTH:
+        return bill_key(words[0].strip().upper(), words[1].strip().upper())
+    raise UsageError(
+        f"{' '.join(words)!r} is not a bill: write one word, NVXAHBL000012345 (SCAC of four letters and number), "
+        "or the SCAC and the number as two words"
+    )
+
+
+async def read_state(log: Log, key: str) -> BillState:
+    """Read a bill's state as last committed. Raises NotFoundError."""
+    value: bytes | None = None
+    async for batch in log.read([topics.BILLS], until_end=True, key=key.encode()):
+        for record in batch:
+            value = record.value
+    if value is None:
+        scac, number = split_bill_key(key)
+        behind = await unrouted(log)
+        hint = (
+            f"{behind} records are not routed yet; start `snp-router run` first"
+            if behind
+            else "check the number, or feed the bill in (`snp-router ingest`, `snp-router import filings`). A bill is "
+            "forgotten after a quiet year, or 90 quiet days if it was over"
+        )
+        raise NotFoundError(f"bill {number} of {scac} is unknown: {hint}")
+    return decode_state(value)
+
+
+async def read_bill(log: Log, rules: Rules, key: str) -> BillView:
+    """Raises NotFoundError."""
+    state = await read_state(log, key)
+    registry = await read_registry(log)
+    known, after = state.assess(rules)
+    audience = audience_of(key, known, is_in_stopped_box(state), registry)
+    timeline: list[codec.Datum] = []
+    async for batch in log.read([topics.TIMELINE], until_end=True, key=key.encode()):
+        timeline += [codec.decode(record.value)[1] for record in batch if record.value is not None]
+    return BillView(key, state, known, after, registry, audience, tuple(timeline))
+
+
+def is_in_stopped_box(state: BillState) -> bool:
+    return any(link.kind == "BOX" for link in state.links.values())
+
+
+# A bill as JSON
+
+
+def bill_fields(view: BillView) -> dict[str, Any]:
+    """Fields that `bill show --format json` prints; names and moments are those of notices."""
+    scac, number = split_bill_key(view.key)
+    sent = _last_sent(view)
+    splits = [link.other_bill for link in view.state.links.values() if link.kind == "SPLIT" and link.other_bill]
+    return (
+        {"scac": scac, "bill_of_lading": number}
+        | _status_fields(view.after, view.known)
+        | {"flags": list(view.timeline[-1]["flags"]) if view.timeline else []}
+        | {name: list(value) if isinstance(value, tuple) else value for name, value in view.known._asdict().items()}
+        | {
+            "sailing_id": view.audience.sailing.sailing_id if view.audience.sailing else None,
+            "splits": splits,
+            "told": [
+                {"recipient": party, "roles": list(told.roles), "last_notice": _last_notice(party, told, sent)}
+                for party, told in view.state.told.items()
+            ],
+            "waiting": list(view.state.waiting),
+            "timeline": [plain("timeline-entry", entry) for entry in view.timeline],
+        }
+    )
+
+
+def _status_fields(after: Assessment, known: Cargo) -> dict[str, Any]:
+    """The status fields of a notice; holds that an operator may confirm also have their event's `id`."""
+    holds = [hold_fields(hold, known) for hold in after.holds]
+    released = None if after.release_posted is None else from_posted(after.release_posted)
+    fields = plain("hold", after._asdict() | {"holds": holds, "release_posted_at": released})
+    for hold, shown in zip(after.holds, fields["holds"], strict=True):
+        if hold.id is not None:
+            shown["id"] = hold.id
+    return fields
+
+
+def _last_notice(party: str, told: LastNotice, sent: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    at, last_id = sent.get(party, (None, None))
+    stands = {"do_not_load": told.do_not_load, "deliverable": told.deliverable}
+    return {"kind": told.kind, "notice_id": last_id, "at": at} | stands
+
+
+def _last_sent(view: BillView) -> dict[str, tuple[str, str]]:
+    """Time and id of the last notice to each recipient."""
+    return {
+        told["recipient"]: (iso(entry["at"]), notice_id(entry["decision_id"], told["recipient"]))
+        for entry in view.timeline
+        for told in entry["told"]
+    }
+
+
+# Recipients and grounds
+
+
+class ExplainedGround(NamedTuple):
+    """One ground on which a party is a recipient, or on which it was refused; screens print one a line."""
+
+    party: str
+    role: Role | None
+    """None where the rule refuses the party."""
+    rule: str
+    when: str
+    """`all` events, only while `holds` or a `do-not-load` stand, or `never`."""
+    reason: str | None
+    """Why no notice follows from this ground; None where one does."""
+
+
+class ExplainedParty(NamedTuple):
+    """A party that was considered, with its grounds in the order of the rules; at least one."""
+
+    recipient: str
+    told: bool
+    """A notice of this bill was sent to it."""
+    grounds: tuple[ExplainedGround, ...]
+    last_notice: dict[str, Any] | None
+
+    @property
+    def reason(self) -> str | None:
+        """Reason of the widest ground; None for a party that was notified."""
+        return None if self.told else min(self.grounds, key=lambda ground: WIDEST.index(ground.when)).reason
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Roles of all grounds, for pages with one row a party."""
+        roles = {ground.role for ground in self.grounds}
+        return tuple(role for role in ROLES if role in roles)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Rules of all grounds, for pages with one row a party."""
+        return tuple(dict.fromkeys(ground.rule for ground in self.grounds))
+
+
+WIDEST: Final = ("all", "holds", "do-not-load", "never")
+
+GROUND_GONE: Final = "notified earlier, on a ground that is gone"
+
+WHY_UNREACHED: Final = {
+    "PARTY_UNKNOWN": "waits: the party is not registered (`snp-router import parties`)",
+    "PARTY_NOT_LIVE": "waits: the party is not live (`snp-router party live`)",
+    "NO_TOPIC": "waits: the party's topic is missing (`snp-router topics check`)",
+    "EXTERNAL": "the party is external and gets no notices",
+}
+
+
+def explain(view: BillView) -> list[ExplainedParty]:
+    """Explain who receives the bill's notices: notified parties first, then the others, in the order of the rules."""
+    grounds: dict[str, list[Ground]] = {party: [] for party in view.state.told}
+    key = audience_key(view.key, view.known, is_in_stopped_box(view.state))
+    for ground in grounds_of(key, view.audience.sailing, view.registry):
+        grounds.setdefault(ground.scac, []).append(ground)
+    sent = _last_sent(view)
+    explained = [_explained(view, party, found, sent) for party, found in grounds.items()]
+    return sorted(explained, key=lambda one: not one.told)
+
+
+def _explained(
+    view: BillView, party: str, grounds: list[Ground], sent: Mapping[str, tuple[str, str]]
+) -> ExplainedParty:
+    told, member = view.state.told.get(party), view.audience.members.get(party)
+    if told is not None and not grounds:
+        gone = tuple(ExplainedGround(party, role, GROUND_GONE, "never", None) for role in told.roles or (None,))
+        return ExplainedParty(party, True, gone, _last_notice(party, told, sent))
+    found = []
+    for ground in dict.fromkeys(grounds):
+        reason = _why_not(ground, member, view.after, told is not None)
+        found.append(ExplainedGround(party, ground.role, ground.rule, ground.when, reason))
+    return ExplainedParty(party, told is not None, tuple(found), _last_notice(party, told, sent) if told else None)
+
+
+def _why_not(ground: Ground, member: Recipient | None, after: Assessment, told: bool) -> str | None:
+    if ground.when == "never":
+        return "the rule gives it no notices of this bill"
+    if member is not None and member.why_not is not None:
+        return WHY_UNREACHED[member.why_not]
+    if told:
+        return None
+    if ground.when == "holds" and not after.stopped:
+        return "only while a hold stands, and none does"
+    if ground.when == "do-not-load" and not after.do_not_load:
+        return "only while a do-not-load stands, and none does"
+    return "not decided since the registry changed; start `snp-router run`"
+
+
+# Waiting bills
+
+
+async def read_waiting(log: Log) -> list[dict[str, Any]]:
+    """Read the incomplete bills, as in `schemas/waiting.avsc`: do-not-loads first, then the oldest."""
+    waiting: dict[bytes, bytes | None] = {}
+    async for batch in log.read([topics.WAITING], until_end=True):
+        waiting.update((record.key, record.value) for record in batch)
+    rows = [plain_value(value) for value in waiting.values() if value is not None]
+    return sorted(rows, key=lambda row: (not row["do_not_load"], row["since"], row["scac"], row["bill_of_lading"]))

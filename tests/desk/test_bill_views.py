@@ -1,0 +1,146 @@
+"""Views of routed bills, on the demo's log; the list of waiting bills."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from router import codec, topics
+from router.decide.rules import Rules
+from router.demo.scenario import play, set_up
+from router.demo.stage import FILES
+from router.desk.bill_views import (
+    ExplainedParty,
+    NotFoundError,
+    bill_fields,
+    explain,
+    key_from,
+    read_bill,
+    read_state,
+    read_waiting,
+)
+from router.engine.administration import import_parties, prepare
+from router.engine.backlog import unrouted
+from router.engine.intake import take_in
+from router.engine.worker import Worker, WorkSettings
+from router.errors import UsageError
+from router.log.interface import Log, Output
+from router.log.url import open_log
+from router.model.eastern import iso
+from router.model.inputs import DeadLetter
+from router.model.registry_values import Party
+from router.presentation import plain, plain_value
+
+RULES = Rules()
+QUICK = WorkSettings(idle_seconds=0.05)
+BILL = "NVXAHBL000012345"
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
+        await set_up(opened)
+        yield opened
+
+
+async def route(log: Log, path: Path) -> None:
+    await take_in(log, path, RULES.codes)
+    await Worker(log, RULES, QUICK, until_idle=True).run()
+
+
+def test_a_bill_s_key_is_read_from_one_word_or_two() -> None:
+    assert key_from(["nvxahbl1"]) == "NVXAHBL1"
+    assert key_from(["ABC", "hbl1"]) == "ABC HBL1"
+    for words in (["NVXA"], ["TOOLONG", "1"], ["A", "B", "C"]):
+        with pytest.raises(UsageError, match="is not a bill: write one word"):
+            key_from(words)
+
+
+async def test_an_unknown_bill_is_refused_with_a_hint(log: Log) -> None:
+    await Worker(log, RULES, QUICK, until_idle=True).run()
+    with pytest.raises(NotFoundError, match="bill NOWHERE of NVXA is unknown: check the number, or feed the bill in"):
+        await read_state(log, "NVXANOWHERE")
+    await take_in(log, FILES / "1-on-file.x12", RULES.codes)
+    with pytest.raises(NotFoundError, match="3 records are not routed yet; start `snp-router run` first"):
+        await read_state(log, "NVXANOWHERE")
+
+
+async def test_records_not_routed_yet_are_counted_by_positions(log: Log) -> None:
+    assert await unrouted(log) == 3
+    await route(log, FILES / "2-do-not-load.camir")
+    assert await unrouted(log) == 0
+    await take_in(log, FILES / "5-exam.x12", RULES.codes)
+    assert await unrouted(log) == 2  # an urgent event is on two topics
+
+
+async def test_a_bill_s_fields_follow_the_story(log: Log) -> None:
+    statuses = {}
+    async for step, _ in play(log):
+        view = await read_bill(log, RULES, BILL)
+        statuses[step.file[0]] = bill_fields(view)["status"]
+    assert list(statuses.values()) == ["ON_FILE", "DO_NOT_LOAD", "ON_FILE", "RELEASED", "HELD", "RELEASED", "RELEASED"]
+
+
+async def explained(log: Log) -> dict[str, ExplainedParty]:
+    return {one.recipient: one for one in explain(await read_bill(log, RULES, BILL))}
+
+
+async def test_a_party_that_is_not_notified_is_explained_with_the_rule_and_the_reason(log: Log) -> None:
+    await route(log, FILES / "1-on-file.x12")
+    by_party = await explained(log)
+    assert by_party["NVXA"].told
+    assert not by_party["HARX"].told
+    assert by_party["HARX"].reason == "only while a do-not-load stands, and none does"
+    assert by_party["HARX"].rules == ("4: charterer, aboard EXEMPLAR-026E, granted do-not-load",)
+
+
+async def test_each_ground_is_explained_with_its_own_role_and_rule(log: Log) -> None:
+    await route(log, FILES / "1-on-file.x12")
+    by_party = await explained(log)
+    grounds = [(one.party, one.role, one.rule, one.when, one.reason) for one in by_party["SLTC"].grounds]
+    assert grounds == [
+        ("SLTC", "SNP", "2: second notify party on the bill", "all", None),
+        ("SLTC", "MASTER_CARRIER", "3: issued the master bill", "all", None),
+        ("SLTC", "MASTER_CARRIER", "3: the bill is on its manifest", "all", None),
+        ("SLTC", "CHARTERER", "4: charterer, aboard EXEMPLAR-026E, for its own bill", "all", None),
+    ]
+    assert by_party["SLTC"].roles == ("SNP", "CHARTERER", "MASTER_CARRIER")
+    (refused,) = by_party["HARX"].grounds
+    assert (refused.role, refused.when, refused.reason) == ("CHARTERER", "do-not-load", by_party["HARX"].reason)
+
+
+async def test_a_ground_that_has_come_true_since_is_not_explained_away(log: Log) -> None:
+    """A do-not-load stands, but the party was not registered when it was decided."""
+    await import_parties(log, [Party("HARX", status="suspended")])
+    await route(log, FILES / "1-on-file.x12")
+    await route(log, FILES / "2-do-not-load.camir")
+    assert (await explained(log))["HARX"].reason == "waits: the party is not live (`snp-router party live`)"
+    await import_parties(log, [Party("HARX")])
+    waiting = (await explained(log))["HARX"]
+    assert not waiting.told
+    assert waiting.reason == "not decided since the registry changed; start `snp-router run`"
+
+
+def test_every_moment_of_every_schema_becomes_text() -> None:
+    letter = DeadLetter("id", "why", "where", "x12", b"caf\xe9", 4, received_at=1_784_100_000_000)
+    fields = plain("dead-letter", letter._asdict())
+    assert fields["received_at"] == iso(1_784_100_000_000)
+    assert fields["content"] == "café"
+    assert plain_value(codec.encode_value(letter)) == fields
+    assert plain("hold", {"action_at": None, "holds": []}) == {"action_at": None, "holds": []}
+
+
+def waiting(number: str, since: int, *, do_not_load: bool = False) -> Output:
+    fields = {"scac": "NVXA", "bill_of_lading": number, "reasons": ["NO_SAILING"], "parties": [], "status": "HELD"}
+    value = codec.encode("waiting", fields | {"do_not_load": do_not_load, "since": since})
+    return Output(topics.WAITING, f"NVXA{number}".encode(), value)
+
+
+async def test_waiting_bills_are_listed_with_do_not_loads_first_then_the_oldest(tmp_path: Path) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/other.db") as log:
+        await prepare(log, 4)
+        rows = [waiting("B1", 3), waiting("B2", 1), waiting("B3", 9, do_not_load=True), waiting("B4", 0)]
+        await log.append([*rows, waiting("B3", 8, do_not_load=True), waiting("B4", 0)._replace(value=None)])
+        assert [row["bill_of_lading"] for row in await read_waiting(log)] == ["B3", "B2", "B1"]

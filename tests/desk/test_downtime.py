@@ -1,0 +1,78 @@
+"""Outages declared, changed and ended; the checklist that is filled in for them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from router.decide.registry import Registry
+from router.desk.bill_views import NotFoundError
+from router.desk.downtime import OutageView, change, checklist, declare, end, outage_fields, read_outages
+from router.engine.administration import prepare
+from router.errors import UsageError
+from router.feeds.by_hand import OutageForm
+from router.log.interface import Log
+from router.log.url import open_log
+from router.model.eastern import DAY, MINUTE
+from router.model.registry_values import LateTally, Outage
+from router.task.outputs import registry_output
+
+NOW = 1_784_030_400_000
+FORM = OutageForm(reason="ACE is down", by="J. Doe", port="2704", since=NOW - MINUTE)
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
+        await prepare(opened, 1)
+        yield opened
+
+
+async def test_an_outage_keeps_its_history(log: Log) -> None:
+    declared = await declare(log, FORM, NOW)
+    assert (declared.mode, declared.port, declared.feed, declared.carrier) == ("ocean", "2704", None, None)
+    changed = await change(log, declared.id[:4], "A. Roe", NOW, ticket="4711", until=NOW + MINUTE)
+    ended = await end(log, declared.id, "A. Roe", NOW + MINUTE, NOW)
+    assert ended == changed._replace(ended_at=NOW + MINUTE, ended_by="A. Roe")
+    assert await read_outages(log) == [OutageView(ended, None)]
+
+
+async def test_late_events_of_all_runs_are_summed(log: Log) -> None:
+    outage = await declare(log, FORM, NOW)
+    tallies = [LateTally(outage.id, "one", 5, 1, 2, NOW, NOW), LateTally(outage.id, "two", 3, 0, 1, None, NOW + 9)]
+    await log.append([registry_output(tally) for tally in (tallies[0]._replace(events=4), *tallies)])
+    (view,) = await read_outages(log)
+    assert view.late == LateTally(outage.id, "", 8, 1, 3, NOW, NOW + 9)
+    assert outage_fields(view)["late"] == {
+        "events": 8, "do_not_loads": 1, "holds": 3, "oldest_posted": "2026-07-14T12:00:00Z",
+        "at": "2026-07-14T12:00:00.009Z",
+    }  # fmt: skip
+
+
+async def test_a_change_that_cannot_be_made_is_refused_with_a_message(log: Log) -> None:
+    with pytest.raises(NotFoundError, match="outage 00 is unknown: see `snp-router outage list --all`"):
+        await end(log, "00", "J. Doe", NOW, NOW)
+    with pytest.raises(UsageError, match="until: the expected return is in the past; correct it, or leave it out"):
+        await declare(log, FORM.model_copy(update={"until": NOW}), NOW)
+    first, _ = await declare(log, FORM, NOW), await declare(log, FORM, NOW)
+    with pytest.raises(UsageError, match="2 open outages have an id that begins with '': give more of it"):
+        await end(log, "", "J. Doe", NOW, NOW)
+    with pytest.raises(UsageError, match="has these values already: give a new reason, ticket or time of return"):
+        await change(log, first.id, "J. Doe", NOW, reason="ACE is down")
+    with pytest.raises(UsageError, match="cannot end before it began at 2026-07-14T11:59:00Z: give a later time"):
+        await end(log, first.id, "J. Doe", NOW - DAY, NOW)
+    await end(log, first.id, "J. Doe", NOW, NOW)
+    with pytest.raises(UsageError, match="is over already, since 2026-07-14T12:00:00Z"):
+        await end(log, first.id, "J. Doe", NOW, NOW)
+
+
+def test_the_checklist_leaves_unknown_fields_empty() -> None:
+    outage = Outage("1", "DECLARED", NOW - 2 * DAY, "ocean", port="2704", reason="x", ticket="4711")
+    steps = checklist(Registry(), [OutageView(outage, None)], [], "2704", None, NOW)
+    assert [step.who for step in steps] == [*3 * ["all"], *5 * ["carrier"], "NVOCC", "service centre"]
+    assert dict(steps[0].fields) == {"ticket number": "4711", "since": "2026-07-12T12:00:00Z", "expected return": ""}
+    assert dict(steps[2].fields) == {"days so far": "2"}
+    (elsewhere, *_) = checklist(Registry(), [OutageView(outage, None)], [], "5301", None, NOW)
+    assert dict(elsewhere.fields) == {"ticket number": "", "since": "", "expected return": ""}

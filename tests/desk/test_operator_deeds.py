@@ -1,0 +1,132 @@
+"""Operators' deeds: confirmations, and the retry and dismissal of dead letters; each is audited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from router import codec, topics
+from router.clock import now_milliseconds
+from router.decide.rules import Rules
+from router.demo.scenario import set_up
+from router.demo.stage import FILES
+from router.desk.bill_views import NotFoundError, read_state
+from router.desk.operator_deeds import (
+    ForeseenNotice,
+    confirm,
+    dismiss,
+    read_dead_letter,
+    read_dead_letters,
+    relay,
+    retry,
+)
+from router.engine.intake import take_in
+from router.engine.worker import Worker, WorkSettings
+from router.errors import UsageError
+from router.feeds.by_hand import ManualForm
+from router.log.interface import Log
+from router.log.url import open_log
+
+RULES = Rules()
+QUICK = WorkSettings(idle_seconds=0.05)
+BILL = "NVXAHBL000012345"
+
+
+@pytest.fixture
+async def log(tmp_path: Path) -> AsyncIterator[Log]:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
+        await set_up(opened)
+        yield opened
+
+
+async def route(log: Log, path: Path) -> None:
+    await take_in(log, path, RULES.codes)
+    await Worker(log, RULES, QUICK, until_idle=True).run()
+
+
+async def deeds(log: Log) -> list[tuple[str, str, str, str]]:
+    """Entries of the audit topic, without the imports that each of these logs begins with."""
+    batches = log.read([topics.AUDIT], until_end=True)
+    found = [codec.decode(record.value)[1] async for batch in batches for record in batch if record.value]
+    entries = [(one["by"], one["action"], one["subject"], one["detail"]) for one in found]
+    return [deed for deed in entries if not deed[1].startswith("import ")]
+
+
+def by_hand(**fields: object) -> ManualForm:
+    usual = {"scac": BILL[:4], "bill_of_lading": BILL[4:], "said_at": now_milliseconds(), "by": "J. Doe"}
+    return ManualForm.model_validate(usual | fields)
+
+
+async def test_a_relayed_hold_is_audited_and_foresees_its_notices(log: Log) -> None:
+    await route(log, FILES / "1-on-file.x12")
+    form = by_hand(action="PLACE", code="6H", source="CBP Los Angeles", ticket="4711")
+    relayed = await relay(log, RULES, form, form.said_at)
+    assert (relayed.bill, relayed.status, relayed.known) == (BILL, "DO_NOT_LOAD", True)
+    assert ForeseenNotice("SLTC", "hold") in relayed.told
+    assert await deeds(log) == [("J. Doe", "hold place", BILL, "6H, by phone, CBP Los Angeles, ticket 4711")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"action": "PLACE", "code": "QQ"}, "code QQ is unknown: ask CBP again, or add it to the code table"),
+        ({"action": "PLACE", "code": "1C"}, "places no hold: ask CBP which code it meant"),
+        ({"action": "LIFT", "code": "1C"}, "neither places nor lifts a hold: ask CBP which code it meant"),
+        ({"action": "RELEASE", "code": "6H"}, "is not a release: ask CBP which code it meant"),
+        ({"action": "RELEASE", "code": "1C", "container": "CSQU3054383"}, "a release of one container needs its quan"),
+    ],
+)
+async def test_a_code_that_does_not_fit_its_action_is_refused(
+    log: Log, fields: dict[str, object], message: str
+) -> None:
+    form = by_hand(**fields)
+    with pytest.raises(UsageError, match=message):
+        await relay(log, RULES, form, form.said_at)
+    assert await deeds(log) == []
+
+
+async def test_a_confirmation_covers_all_events_that_are_on_the_bill_now(log: Log) -> None:
+    for name in ("1-on-file.x12", "4-arrival-and-release.x12", "5-exam.x12"):
+        await route(log, FILES / name)
+    state = await read_state(log, BILL)
+    confirmed = await confirm(log, RULES, BILL, by="J. Doe", reason="by phone")
+    ((by, action, subject, detail),) = await deeds(log)
+    assert (by, action, subject) == ("J. Doe", "bill confirm", BILL)
+    assert detail.startswith("by phone")
+    assert set(confirmed.covers) == state.coverable(RULES) == state.event_ids()
+    await Worker(log, RULES, QUICK, until_idle=True).run()
+    after = (await read_state(log, BILL)).assess(RULES)[1]
+    assert (after.status, after.doubts) == ("HELD", ())
+
+
+async def test_dead_letters_are_listed_without_content_and_found_by_the_beginning_of_their_id(
+    log: Log, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_text("nonsense one\n")
+    (tmp_path / "b").write_text("nonsense two\n")
+    for name in ("a", "b"):
+        await take_in(log, tmp_path / name, RULES.codes)
+    first, _ = await read_dead_letters(log)
+    assert first.content == b""
+    assert (await read_dead_letter(log, first.id[:10])).content == b"nonsense one\n"
+    with pytest.raises(UsageError, match="2 dead letters have an id that begins with ''"):
+        await read_dead_letter(log, "")
+    with pytest.raises(NotFoundError, match="dead letter none is unknown: see `snp-router dead-letters list --all`"):
+        await read_dead_letter(log, "none")
+
+
+async def test_a_retry_that_would_leave_its_bill_stopped_is_refused(log: Log, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"scac":"NVXA","bill_of_lading":"HBL000012345","disposition_code":"1C"}\n')
+    await route(log, tmp_path / "a.jsonl")
+    (letter,) = [await read_dead_letter(log, one.id) for one in await read_dead_letters(log)]
+    other = b'{"scac":"NVXA","bill_of_lading":"OTHER","disposition_code":"1C","action_at":"2026-07-14T08:12"}'
+    elsewhere = "none of its events is on the bill that it stops, HBL000012345 of NVXA"
+    assert (await retry(log, RULES, letter, other, by="J. Doe")).problem == elsewhere
+    assert (await retry(log, RULES, letter, b"", by="J. Doe")).problem == "it contains no event"
+    assert (await retry(log, RULES, letter, by="J. Doe")).problem
+    assert (await read_dead_letter(log, letter.id)).settled is None
+    with pytest.raises(UsageError, match=f"stops a bill: `snp-router bill confirm {BILL}` resolves both"):
+        await dismiss(log, letter, by="J. Doe", reason="in the way")
+    assert await deeds(log) == [], "a refused deed leaves no entry"
