@@ -26,7 +26,7 @@ from router.decide.identity import (
     level_containers,
     manual_id,
 )
-from router.decide.limits import MOST_HOLDS, MOST_SPLITS, MOST_WORDS, check
+from router.model.limits import MOST_HOLDS, MOST_SPLITS, MOST_WORDS, check
 from router.decide.manual_events import ACTIONS, RelayedEvent
 from router.decide.notices import (
     CATCH_UP,
@@ -45,7 +45,7 @@ from router.decide.rules import Rules
 from router.decide.status import UnparsedEvent
 from router.errors import InputError
 from router.model.eastern import DAY, MINUTE, posted_minute
-from router.model.identifiers import container_key, doubtful, is_vessel_key
+from router.model.identifiers import container_key, has_invalid_identifier, is_vessel_key
 from router.model.inputs import (
     Confirmation,
     DeadLetter,
@@ -165,7 +165,7 @@ def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> 
     behind = state.is_behind(posted)
     flags: dict[Flag, bool] = {
         "LATE": late or behind,
-        "IDENTIFIER_DOUBTFUL": doubtful(record),
+        "IDENTIFIER_DOUBTFUL": has_invalid_identifier(record),
         "TEST": record.test,
     }
     return tuple(flag for flag, applies in flags.items() if applies)

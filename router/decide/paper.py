@@ -15,7 +15,7 @@ from router.decide.audience import Audience
 from router.decide.bill_state import BillState
 from router.decide.cargo_facts import content_of, supersedes
 from router.decide.identity import manual_id
-from router.decide.limits import MOST_WORDS
+from router.model.limits import MOST_WORDS
 from router.decide.manual_events import DowntimeRecord, Paper, RelayedEvent
 from router.decide.notices import FILING, OPERATOR, REISSUE, Entered, subject_of_word
 from router.decide.registry import Context

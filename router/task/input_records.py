@@ -15,21 +15,13 @@ from router import codec, topics
 from router.errors import InputError
 from router.log.interface import Record
 from router.model.eastern import day_of
-from router.model.identifiers import scac_ok
+from router.model.identifiers import is_valid_scac
 from router.model.inputs import CONTENT_LIMIT, DeadLetter
 from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
 from router.model.registry_values import Line, LineRole, Party, RegistryNote, RegistryValue, Sailing, Scope
 
-MOST_ALIASES: Final = 100
-"""SCACs of one party: the largest groups of carriers have some dozens."""
-MOST_LINES: Final = 500
-"""Aboard one sailing, each told by itself: vessels are shared by some dozens."""
 MOST_BYTES: Final = 250_000
 """Of one record: every task holds all of them. A sailing with all its lines needs half of it at most."""
-
-STATUSES: Final = ("certifying", "live", "suspended", "external")
-ROLES: Final[tuple[str, ...]] = get_args(LineRole)
-SCOPES: Final[tuple[str, ...]] = get_args(Scope)
 
 
 def registry_value(record: Record) -> RegistryValue | None:
@@ -58,48 +50,6 @@ def _passed_over(record: Record, fault: str) -> InputError:
         f"({again}; its key is {key[:100]})",
         place=record.place,
     )
-
-
-def registry_faults(value: RegistryValue) -> Iterator[str]:
-    """What can't be of a value, though it is a record of ours."""
-    match value:
-        case Party():
-            yield from _of_party(value)
-        case Sailing():
-            yield from _of_sailing(value)
-        case RegistryNote(kind="installation"):
-            if not re.fullmatch(r"(?:[0-9a-f]{2})+", value.detail or ""):
-                yield "the installation's secret is no hexadecimal number"
-
-
-def _of_party(party: Party) -> Iterator[str]:
-    """Its SCAC names its topics, its user and its groups: letters alone keep those apart from all others'."""
-    wrong = [scac for scac in (party.scac, *party.aliases) if not scac_ok(scac)]
-    if wrong:
-        yield f"{wrong[0][:100]!r} is no SCAC of a party: two to four capital letters"
-    if len(party.aliases) > MOST_ALIASES:
-        yield f"party {party.scac} has {len(party.aliases):,} aliases, more than {MOST_ALIASES}"
-    if party.status not in STATUSES:
-        yield f"party {party.scac}: status {party.status[:100]!r} is none of {', '.join(STATUSES)}"
-
-
-def _of_sailing(sailing: Sailing) -> Iterator[str]:
-    where = f"sailing {sailing.sailing_id[:100]}"
-    if len(sailing.lines) > MOST_LINES:
-        yield f"{where} has {len(sailing.lines):,} lines aboard, more than {MOST_LINES}"
-    for line in sailing.lines:
-        yield from (f"{where}, line {line.scac[:100]}: {fault}" for fault in _of_line(line))
-    if sailing.arrival_date is not None and day_of(sailing.arrival_date) is None:
-        yield f"{where}: arrival_date {sailing.arrival_date[:100]!r} is no date such as 2026-07-28"
-
-
-def _of_line(line: Line) -> Iterator[str]:
-    if not scac_ok(line.scac):
-        yield "it is no SCAC: two to four capital letters"
-    if line.role not in ROLES:
-        yield f"role {line.role[:100]!r} is none of {', '.join(ROLES)}"
-    if line.scope not in SCOPES:
-        yield f"scope {line.scope[:100]!r} is none of {', '.join(SCOPES)}"
 
 
 BELONGING: Final = {

@@ -10,7 +10,7 @@ from router import topics
 from router.codec import encode_value
 from router.decide.account import MOST_LOTS
 from router.decide.cargo_facts import MOST_NAMED
-from router.decide.limits import (
+from router.model.limits import (
     LONGEST_CONTAINER,
     LONGEST_NAME,
     LONGEST_SOURCE,
