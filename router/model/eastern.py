@@ -55,14 +55,15 @@ def _on_calendar(milliseconds: int) -> int:
 
 
 def order_minute(posted: int) -> int:
-    """Minute by which events are ordered. All of autumn's repeated hour counts as its first minute, since its two passes
-    can't be told apart; a fixed order applies within it."""
+    """Minute by which events are ordered. All of autumn's repeated hour counts as its first minute, since its two
+    passes can't be told apart; a fixed order applies within it."""
     hour = posted - posted % 60
     return hour if _is_repeated(hour) else posted
 
 
 def order_moment(milliseconds: int) -> int:
-    """The same for a moment to the millisecond: the beginning of autumn's repeated hour, otherwise the moment itself."""
+    """The same for a moment to the millisecond: the beginning of autumn's repeated hour, otherwise the moment
+    itself."""
     posted = posted_minute(milliseconds)
     hour = posted - posted % 60
     return from_posted(hour) if _is_repeated(hour) else milliseconds

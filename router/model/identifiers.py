@@ -112,7 +112,8 @@ def is_disposition_code(text: str) -> bool:
 
 
 def container_clean(text: str) -> str | None:
-    """A container number in upper case without blanks, dashes and dots; None for nothing and for `NC` (no container)."""
+    """A container number in upper case without blanks, dashes and dots; None for nothing and for `NC` (no
+    container)."""
     cleaned = text.upper()
     if not (cleaned.isalnum() and cleaned.isascii()):
         cleaned = _NOT_IN_CONTAINERS.sub("", cleaned)

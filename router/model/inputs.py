@@ -1,8 +1,8 @@
 """Inputs of the router: dispositions, filings, snapshots, what operators enter by hand or on paper, and dead letters.
 
 Common to all: text is upper case and stripped, an unknown value is None and an unknown list is empty, times are UTC
-milliseconds since 1970 (`*_at`), dates are `CCYY-MM-DD` text, a SCAC is 2 to 4 letters without padding, an SNP is a SCAC
-or `type:id`. People and other programs write the flat forms of docs/your-files.md and `schemas/*.avsc`;
+milliseconds since 1970 (`*_at`), dates are `CCYY-MM-DD` text, a SCAC is 2 to 4 letters without padding, an SNP is a
+SCAC or `type:id`. People and other programs write the flat forms of docs/your-files.md and `schemas/*.avsc`;
 `disposition_fields` and `filing_fields` convert to them, `disposition_of` and `filing_of` from them.
 """
 
@@ -111,7 +111,8 @@ class Snapshot(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """An operator's confirmation of a bill: its doubts, and the unreadable and unknown events named, no longer block."""
+    """An operator's confirmation of a bill: its doubts, and the unreadable and unknown events named, no longer
+    block."""
 
     scac: str
     bill_of_lading: str
@@ -222,12 +223,13 @@ def disposition_fields(event: Disposition) -> dict[str, Any]:
     """The flat form of a disposition. The bill-level form names its containers in `container_numbers`; the
     container-level form names those concerned there and the others in `other_container_numbers`."""
     fields = event._asdict()
-    shipment = fields.pop("shipment")._asdict()
-    named = shipment.pop("container_numbers")
-    fields |= shipment
+    shipment: Shipment = fields.pop("shipment")
+    fields |= shipment._asdict()
+    named = fields["container_numbers"]
     if event.container_numbers:
-        return fields | {"container_level": True, "other_container_numbers": named}
-    return fields | {"container_numbers": named, "container_level": False, "other_container_numbers": ()}
+        concerned = {"container_numbers": event.container_numbers, "container_level": True}
+        return fields | concerned | {"other_container_numbers": named}
+    return fields | {"container_level": False, "other_container_numbers": ()}
 
 
 def disposition_of(fields: Mapping[str, Any]) -> Disposition:
@@ -243,7 +245,8 @@ def disposition_of(fields: Mapping[str, Any]) -> Disposition:
 def filing_fields(filing: Filing) -> dict[str, Any]:
     """The flat form of a filing."""
     fields = filing._asdict()
-    return fields | fields.pop("shipment")._asdict()
+    shipment: Shipment = fields.pop("shipment")
+    return fields | shipment._asdict()
 
 
 def filing_of(fields: Mapping[str, Any]) -> Filing:
@@ -258,4 +261,5 @@ _SCALARS: Final = Shipment._fields[:-1]
 
 def _shipment_of(fields: dict[str, Any], container_numbers: tuple[str, ...]) -> Shipment:
     """The shipment in flat fields, which are taken out of them."""
-    return Shipment(*[fields.pop(name, None) for name in _SCALARS], container_numbers)
+    scalars = {name: fields.pop(name, None) for name in _SCALARS}
+    return Shipment(**scalars, container_numbers=container_numbers)

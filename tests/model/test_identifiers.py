@@ -11,19 +11,20 @@ from router.model.identifiers import (
     bill_key,
     container_clean,
     container_key,
-    is_valid_container,
-    has_invalid_identifier,
     entry_check_digit,
+    has_invalid_identifier,
+    is_valid_container,
     is_valid_entry_number,
     is_valid_imo_number,
-    is_vessel_key,
-    is_valid_scac,
     is_valid_port,
+    is_valid_scac,
+    is_vessel_key,
     split_bill_key,
     vessel_key,
 )
-from router.model.inputs import Disposition
+from router.model.inputs import Shipment
 from router.model.registry_values import Party
+from tests.checking.samples import event, with_fields
 
 
 @pytest.mark.parametrize(
@@ -36,17 +37,17 @@ def test_a_bill_is_its_issuer_padded_to_four_places_and_its_number(scac: str, nu
 
 
 def test_a_vessels_key_is_no_bills() -> None:
-    key = vessel_key("9074729", None, "OCNX", "026E")
+    key = vessel_key(Shipment(imo_number="9074729", carrier_scac="OCNX", voyage_number="026E"))
     assert is_vessel_key(key)
     assert not is_vessel_key(bill_key("VESS", "EL:1"))
-    assert key != vessel_key("9074729", None, "SLTC", "026E")
+    assert key != vessel_key(Shipment(imo_number="9074729", carrier_scac="SLTC", voyage_number="026E"))
 
 
 def test_a_partys_topic_is_under_its_own_scac() -> None:
     assert Party("OCNX", aliases=("OCNY",)).topic == "snp.party.OCNX"
 
 
-SOUND = Disposition("NVXA", "HBL000012345", "1H", 0, container_numbers=("CSQU3054383",), imo_number="9074729")
+SOUND = event("1H", container_numbers=("CSQU3054383",), imo_number="9074729")
 
 
 @pytest.mark.parametrize(
@@ -115,4 +116,4 @@ def test_one_doubtful_identifier_makes_the_event_doubtful():
         {"other_container_numbers": ("CSQU3054380",)},
         {"entry_type": "01", "entry_number": "1"},
     ):
-        assert has_invalid_identifier(SOUND._replace(**change)), change
+        assert has_invalid_identifier(with_fields(SOUND, **change)), change
