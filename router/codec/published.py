@@ -116,8 +116,15 @@ def encode(name: str, fields: Mapping[str, Any]) -> bytes:
 
 
 def decode(data: bytes) -> tuple[str, dict[str, Any]]:
-    """Schema name and fields, lists as tuples. Raises InputError if the data is not exactly one record of a known
-    schema."""
+    """Schema name and fields, lists as tuples.
+
+    Raises InputError if the data is not exactly one record of a known schema.
+    """
+    name, fields = _read(data)
+    return name, {key: tuple(part) if isinstance(part, list) else part for key, part in fields.items()}
+
+
+def _read(data: bytes) -> tuple[str, dict[str, Any]]:
     name = schema_name_of(data)
     stream = io.BytesIO(data)
     stream.seek(HEADER_SIZE)
@@ -128,12 +135,12 @@ def decode(data: bytes) -> tuple[str, dict[str, Any]]:
         raise InputError(f"the value is not a whole {name} record ({type(error).__name__})") from error
     if stream.tell() != len(data):
         raise InputError(f"the value has {len(data)} bytes, its {name} record {stream.tell()}")
-    return name, {key: tuple(part) if isinstance(part, list) else part for key, part in fields.items()}
+    return name, fields
 
 
 def _write(schema: Any, datum: Any) -> bytes:
     stream = io.BytesIO()
-    fastavro.schemaless_writer(stream, schema, datum, disable_tuple_notation=True)
+    fastavro.schemaless_writer(stream, schema, datum)
     return stream.getvalue()
 
 
@@ -193,7 +200,7 @@ def encode_value(value: PublishedValue) -> bytes:
 
 def decode_value(data: bytes) -> PublishedValue:
     """The typed value of a record. Raises InputError."""
-    name, fields = decode(data)
+    name, fields = _read(data)
     make = _VALUE_OF.get(name)
     if make is None:
         raise InputError(f"a {name} record does not belong here")
@@ -220,16 +227,15 @@ class NoticeParts:
 
     def notice(self, kind: Kind, disclosure: Disclosure, notice_id: str, recipient: bytes) -> bytes:
         """A whole notice, framed. `recipient` is the result of `encode_recipient`."""
-        return header(kind) + self._body(disclosure) + _write("string", notice_id) + recipient
-
-    def _body(self, disclosure: Disclosure) -> bytes:
         body = self._bodies.get(disclosure)
         if body is None:
-            steps = (
-                _write(_part(step), self._fields) if disclosure <= step else bytes(len(SHOWN[step]))
-                for step in _STEPS[1:]
-            )
-            body = self._bodies[disclosure] = b"".join((self._common, *steps))
+            body = self._bodies[disclosure] = self._body(disclosure)
+        return header(kind) + body + _write("string", notice_id) + recipient
+
+    def _body(self, disclosure: Disclosure) -> bytes:
+        body = self._common
+        for step in _STEPS[1:]:
+            body += _write(_part(step), self._fields) if disclosure <= step else bytes(len(SHOWN[step]))
         return body
 
 

@@ -129,6 +129,8 @@ class AssessedBill(NamedTuple):
     relayed: RelayedOutcome
     applied: Account | None
     """Account of all events, to which the next event can be added; None if the bill has manual events."""
+    facts_basis: tuple[object, ...] | None = None
+    """Basis of the state's index facts, kept by `conclude`; None if unknown."""
 
     def confirmable_ids(self) -> set[str]:
         """Ids that a confirmation may cover: events, manual and unparsed events, and those behind standing releases."""
@@ -139,7 +141,8 @@ class AssessedBill(NamedTuple):
 
 def assess_bill(state: BillState, rules: Rules, previous: AssessedBill | None = None) -> AssessedBill:
     """Assess a state. `previous` only saves work: an event after all others is added to the account of the others."""
-    cargo = state.facts.cargo()
+    is_same = previous is not None and state.facts is previous.state.facts
+    cargo = previous.cargo if previous is not None and is_same else state.facts.cargo()
     relayed, applied = RelayedOutcome(), None
     if state.relayed:
         account, relayed = _account_with_manual_events(state, rules)

@@ -91,7 +91,7 @@ class CargoFacts(NamedTuple):
         A duplicate that is received later counts as newer, so it may override the filing.
         """
         received_at, shipment = event.received_at, event.shipment
-        scalars = shipment._replace(container_numbers=()) if shipment.container_numbers else shipment
+        scalars = Shipment(*shipment[:-1], ())
         reports = _with_report(self.reports, ShipmentReport(posted, received_at, scalars))
         snps = _with_names(self.snps, event.snps, received_at)
         containers = _with_names(self.containers, event.container_numbers, received_at)

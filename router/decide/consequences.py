@@ -5,7 +5,7 @@ Every cause (an event, a filing, a link, an operator, a change of the registry) 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from router.decide.audience import Audience, Recipient, audience_of
@@ -31,6 +31,9 @@ CONTRADICTION: Final = "CONTRADICTION"
 
 FEED_BEHIND: Final = "FEED_BEHIND"
 """Flag: an outage covers the bill, so no news is not clearance."""
+
+
+_NO_FACTS: Final[tuple[IndexFact, ...]] = ()
 
 
 class Notified(NamedTuple):
@@ -116,7 +119,11 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
             notices = (*notifying.notices(), *notifying.last_notices(leaving, registry))
         last_notices = last_notices_after(old, sequence, notices, after.status)
 
-    facts, changed = _index_facts(before, after, audience)
+    basis = (after.cargo, after.status.holds, audience.sailing, state.is_superseded)
+    facts, changed = state.index_facts, _NO_FACTS
+    if before is None or before.facts_basis != basis:
+        facts = _index_facts(after, audience)
+        changed = changed_facts(state.index_facts, facts)
     reasons = _waiting_reasons(after, audience, waiting)
     record, waiting_changed = _waiting_record(old, was, after.status, reasons, waiting, registry.now)
     state = state._replace(
@@ -129,7 +136,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         waiting_since=record.since if record is not None else old.waiting_since if reasons else 0,
     )
     return Decision(
-        after._replace(state=state),
+        AssessedBill(state, after.cargo, after.account, after.status, after.relayed, after.applied, basis),
         history_entry(state, applied, was, after.status, flags, decision, notices),
         notices,
         changed,
@@ -180,15 +187,13 @@ def _authorises(was: Assessment | None, after: Assessment) -> tuple[Authority, .
     return after.authorises
 
 
-def _index_facts(
-    before: AssessedBill | None, after: AssessedBill, audience: Audience
-) -> tuple[dict[str, IndexFact], tuple[IndexFact, ...]]:
-    """The bill's facts for the index, and those of them to publish."""
+def _index_facts(after: AssessedBill, audience: Audience) -> Mapping[str, IndexFact]:
+    """The bill's facts for the index."""
     state = after.state
     facts = facts_of(state.key, after.cargo, after.status.holds, audience.sailing)
     if state.is_superseded and not any(fact.stopped for fact in facts.values()):
-        facts = {}  # the same cargo is in its boxes under its new number
-    return facts, changed_facts(state.index_facts, facts)
+        return {}  # the same cargo is in its boxes under its new number
+    return facts
 
 
 def _links(

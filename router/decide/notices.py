@@ -80,12 +80,8 @@ class Notice(NamedTuple):
     """All fields of `SHOWN`. Recipients of one decision share the object."""
     recipient: Recipient
     kind: Kind
+    cause: Cause
     notice_id: str
-
-    @property
-    def cause(self) -> Cause:
-        cause: Cause = self.fields["cause"]
-        return cause
 
 
 def kind_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
 from router.decide.audience import Audience, Disclosure, Recipient
@@ -53,7 +52,8 @@ class Notifying:
         self._flags = flags
         self._decision = decision
         self._rules = rules
-        self._status_now: dict[Cause, Mapping[str, Any]] = {}
+        self._built: dict[tuple[Cause, bool], Mapping[str, Any]] = {}
+        """Fields by cause, and True for the status now."""
 
     def notices(self) -> Iterator[Notice]:
         """Notices to everyone entitled: of an event, and of a change of status whatever its cause. New recipients, and
@@ -77,10 +77,9 @@ class Notifying:
             kind: Kind = CHANGE
             if not is_vessel:
                 kind = kind_of(after, last, believes_release, added=added, status_now=is_new)
-            fields = self.event_fields
-            if is_new:
-                fields = self._status_now_fields(applied.cause if again else CATCH_UP)
-            yield Notice(fields, recipient, kind, notice_id(self._decision, scac))
+            cause: Cause = CATCH_UP if is_new and not again else applied.cause
+            fields = self._fields(cause, status_now=is_new)
+            yield Notice(fields, recipient, kind, cause, notice_id(self._decision, scac))
 
     def superseded_notices(self, registry: Registry) -> Iterator[Notice]:
         """Notices under a number that another has replaced: only of events that CBP still sends under it, and a last
@@ -93,7 +92,8 @@ class Notifying:
                 if recipient.topic is not None and is_entitled(recipient, last, after):
                     believes_release = last is not None and last.deliverable
                     kind = kind_of(after, last, believes_release, added=added, status_now=False)
-                    yield Notice(self.event_fields, recipient, kind, notice_id(self._decision, recipient.scac))
+                    fields = self._fields(DISPOSITION, status_now=False)
+                    yield Notice(fields, recipient, kind, DISPOSITION, notice_id(self._decision, recipient.scac))
         yield from self.last_notices(self._applied.not_entitled, registry)
 
     def last_notices(self, leaving: Collection[str], registry: Registry) -> Iterator[Notice]:
@@ -107,7 +107,7 @@ class Notifying:
                 continue
             fields = fields or last_fields(self._before.key, self._rules)
             recipient = Recipient(scac, last.roles, Disclosure.AGREEMENT, "all", None, party.topic, None)
-            yield Notice(fields, recipient, CHANGE, notice_id(self._decision, scac))
+            yield Notice(fields, recipient, CHANGE, NO_LONGER_NOTIFIED, notice_id(self._decision, scac))
 
     def waiting_recipients(self) -> Iterator[Recipient]:
         """Entitled recipients that can't be reached; the bill waits for them, visibly."""
@@ -117,46 +117,49 @@ class Notifying:
             if recipient.scac in self._applied.renotify or is_entitled(recipient, last, after):
                 yield recipient
 
-    @cached_property
-    def event_fields(self) -> Mapping[str, Any]:
-        applied = self._applied
+    def _fields(self, cause: Cause, *, status_now: bool) -> Mapping[str, Any]:
+        """The fields of a notice about the event, or of a status-now notice."""
+        key = (cause, status_now)
+        fields = self._built.get(key)
+        if fields is None:
+            fields = self._built[key] = self._status_now_fields(cause) if status_now else self._event_fields(cause)
+        return fields
+
+    def _event_fields(self, cause: Cause) -> Mapping[str, Any]:
+        applied, after = self._applied, self._after
         return notice_fields(
             self._before.key,
-            self._after.cargo,
+            after.cargo,
             applied.event,
             applied.event_id,
-            self._after.status,
+            after.status,
             self._authorises,
             self._flags,
-            applied.cause,
+            cause,
             (),
             self._rules,
         )
 
     def _status_now_fields(self, cause: Cause) -> Mapping[str, Any]:
-        fields = self._status_now.get(cause)
-        if fields is None:
-            applied, after = self._applied, self._after
-            event, event_id = applied.event, applied.event_id
-            if event_id is None:
-                event, event_id = latest_event(after.state)
-            covers = covered_ids(after.state)
-            if applied.refiling is not None:
-                covers = tuple(sorted({*covers, *applied.refiling.covers}))
-            status, authorises = after.status, after.status.authorises
-            fields = self._status_now[cause] = notice_fields(
-                self._before.key,
-                after.cargo,
-                event,
-                event_id,
-                status,
-                authorises,
-                self._flags,
-                cause,
-                covers,
-                self._rules,
-            )
-        return fields
+        applied, after = self._applied, self._after
+        event, event_id = applied.event, applied.event_id
+        if event_id is None:
+            event, event_id = latest_event(after.state)
+        covers = covered_ids(after.state)
+        if applied.refiling is not None:
+            covers = tuple(sorted({*covers, *applied.refiling.covers}))
+        return notice_fields(
+            self._before.key,
+            after.cargo,
+            event,
+            event_id,
+            after.status,
+            after.status.authorises,
+            self._flags,
+            cause,
+            covers,
+            self._rules,
+        )
 
 
 def is_entitled(recipient: Recipient, last: LastNotice | None, after: Assessment) -> bool:

@@ -13,11 +13,10 @@ from typing import Final
 from router.errors import InputError
 from router.feeds.evidence import LOOP_SIZE, NO_BILL, Bill, Evidence
 from router.feeds.fields import moment_or_none, with_century
-from router.model.inputs import Shipment
 from router.feeds.x12_envelope import GROUP, INTERCHANGE, LEVELS, TRANSACTION, Envelopes
 from router.feeds.x12_event import Envelope, bill_event, port_firms, readable_bill, surroundings, vessel_event
 from router.feeds.x12_segments import BLANKS, ENCODING, Cut, Delimiters, Segments, Skipped, Start, Token, read_segments
-from router.model.inputs import DeadLetter, Disposition
+from router.model.inputs import DeadLetter, Disposition, Shipment
 
 FORMAT: Final = "x12"
 OUR_SET: Final = "350"

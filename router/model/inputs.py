@@ -9,6 +9,7 @@ SCAC or `type:id`. People and other programs write the flat forms of docs/your-f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 
@@ -233,13 +234,14 @@ def disposition_fields(event: Disposition) -> dict[str, Any]:
 
 
 def disposition_of(fields: Mapping[str, Any]) -> Disposition:
-    """The inverse of `disposition_fields`; missing fields have their defaults. Raises TypeError, KeyError."""
-    rest = dict(fields)
-    concerned = tuple(rest.pop("container_numbers", ()))
-    others = tuple(rest.pop("other_container_numbers", ()))
-    level = rest.pop("container_level", False)
-    shipment = _shipment_of(rest, others if level else (*concerned, *others))
-    return Disposition(container_numbers=concerned if level else (), shipment=shipment, **rest)
+    """The inverse of `disposition_fields`. Missing fields have their defaults, other fields are ignored."""
+    whole = {**_FLAT_DISPOSITION, **fields}
+    concerned, others = tuple(whole["container_numbers"]), tuple(whole["other_container_numbers"])
+    is_level = whole["container_level"]
+    whole["shipment"] = Shipment._make((*_scalars_of(whole), others if is_level else (*concerned, *others)))
+    whole["container_numbers"] = concerned if is_level else ()
+    whole["snps"] = tuple(whole["snps"])
+    return Disposition(*_disposition_values(whole))
 
 
 def filing_fields(filing: Filing) -> dict[str, Any]:
@@ -250,16 +252,15 @@ def filing_fields(filing: Filing) -> dict[str, Any]:
 
 
 def filing_of(fields: Mapping[str, Any]) -> Filing:
-    """The inverse of `filing_fields`; missing fields have their defaults. Raises TypeError, KeyError."""
-    rest = dict(fields)
-    shipment = _shipment_of(rest, tuple(rest.pop("container_numbers", ())))
-    return Filing(shipment=shipment, **rest)
+    """The inverse of `filing_fields`. Missing fields have their defaults, other fields are ignored."""
+    whole = {**_FLAT_FILING, **fields}
+    whole["shipment"] = Shipment._make((*_scalars_of(whole), tuple(whole["container_numbers"])))
+    whole["snps"] = tuple(whole["snps"])
+    return Filing(*_filing_values(whole))
 
 
-_SCALARS: Final = Shipment._fields[:-1]
-
-
-def _shipment_of(fields: dict[str, Any], container_numbers: tuple[str, ...]) -> Shipment:
-    """The shipment in flat fields, which are taken out of them."""
-    scalars = {name: fields.pop(name, None) for name in _SCALARS}
-    return Shipment(**scalars, container_numbers=container_numbers)
+_scalars_of: Final = itemgetter(*Shipment._fields[:-1])
+_disposition_values: Final = itemgetter(*Disposition._fields)
+_filing_values: Final = itemgetter(*Filing._fields)
+_FLAT_DISPOSITION: Final = disposition_fields(Disposition(None, None, "", 0))
+_FLAT_FILING: Final = filing_fields(Filing("", ""))

@@ -35,7 +35,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
         cargo = Cargo(shipment=Shipment(carrier_scac=outage.carrier))
         fields = notice_fields(key, cargo, event, None, None, (), flags, OPERATOR, (), rules)
         notices = tuple(
-            Notice(fields, recipient, CHANGE, notice_id(decision, recipient.scac))
+            Notice(fields, recipient, CHANGE, OPERATOR, notice_id(decision, recipient.scac))
             for recipient in _parties_of_its_sailings(outage, registry)
         )
     history = HistoryEntry(

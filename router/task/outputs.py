@@ -6,17 +6,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from router import codec, topics
-from router.codec.packed import INDEX_ENTRY, Packed
+from router.codec.packed import INDEX_ENTRY, Packed, fields_of
 from router.codec.published import NOTICE_KINDS, NoticeParts, encode_recipient
 from router.decide.boxes import Answer, IndexEntry
-from router.decide.consequences import Decision, HistoryEntry, Notified, WaitingReasons
+from router.decide.consequences import Decision, HistoryEntry, WaitingReasons
 from router.decide.notices import Notice
 from router.log.interface import KEY_SEPARATOR, Output
 from router.model.identifiers import split_bill_key
 from router.model.inputs import DeadLetter
 from router.model.links import IndexFact
 from router.model.registry_values import RegistryValue, registry_key
-from router.model.vocabulary import Cause, Flag
 
 KIND_HEADERS: Final = {kind: (("kind", kind.encode()),) for kind in NOTICE_KINDS}
 """Header by which a consumer can filter without decoding."""
@@ -35,32 +34,27 @@ class Origin(NamedTuple):
 
 
 class TimelineEntry(NamedTuple):
-    """A record of `snp.timeline`: a `HistoryEntry` with its `Origin`."""
+    """A record of `snp.timeline`."""
 
-    bill: str
-    sequence: int
-    input_topic: str
-    input_offset: int
-    input: bytes | None
-    at: int
-    cause: Cause
-    event_id: str | None
-    disposition_code: str | None
-    action_at: int | None
-    source: str | None
-    remarks: str | None
-    duplicate: bool
-    status_before: str | None
-    status: str
-    flags: tuple[Flag, ...]
-    holds: tuple[str, ...]
-    registry_offset: int
-    decision_id: str
-    notified: tuple[Notified, ...]
-    waiting: tuple[str, ...]
+    history: HistoryEntry
+    input: Origin
 
 
 TIMELINE_ENTRY: Final = Packed(19, "timeline-entry", TimelineEntry)
+
+
+def timeline_fields(data: bytes) -> dict[str, Any]:
+    """A record of `snp.timeline` as the fields of its history, and of its input, flat. Raises InputError."""
+    history, origin = TIMELINE_ENTRY.decode(data)
+    return {
+        **fields_of(history),
+        "input_topic": origin.topic,
+        "input_offset": origin.offset,
+        "input": origin.value,
+        "at": origin.at,
+        "registry_offset": origin.registry_offset,
+        "source": origin.source,
+    }
 
 
 def outputs_of(key: str, decision: Decision, origin: Origin) -> Iterator[Output]:
@@ -77,7 +71,7 @@ def outputs_of(key: str, decision: Decision, origin: Origin) -> Iterator[Output]
     if decision.waiting_changed:
         yield Output(topics.WAITING, bill, _waiting(key, decision.waiting) if decision.waiting else None)
     if decision.history is not None:
-        yield Output(topics.TIMELINE, bill, _timeline(decision.history, origin))
+        yield Output(topics.TIMELINE, bill, TIMELINE_ENTRY.encode(TimelineEntry(decision.history, origin)))
 
 
 def registry_output(value: RegistryValue) -> Output:
@@ -105,20 +99,6 @@ def _waiting(key: str, waiting: WaitingReasons) -> bytes:
     scac, number = split_bill_key(key)
     fields: dict[str, Any] = {"scac": scac, "bill_of_lading": number, **waiting._asdict()}
     return codec.encode("waiting", fields)
-
-
-def _timeline(history: HistoryEntry, origin: Origin) -> bytes:
-    return TIMELINE_ENTRY.encode(
-        TimelineEntry(
-            input_topic=origin.topic,
-            input_offset=origin.offset,
-            input=origin.value,
-            at=origin.at,
-            source=origin.source,
-            registry_offset=origin.registry_offset,
-            **history._asdict(),
-        )
-    )
 
 
 def index_entry_output(fact: IndexFact, answer: Answer | None) -> Output:

@@ -123,7 +123,7 @@ class Shard:
                 self._decide(failed_decision_letter(value, error), record)
 
     def _keep(self, key: str, decision: Decision, origin: Origin) -> None:
-        self._outputs.extend(list(outputs_of(key, decision, origin)))
+        self._outputs += list(outputs_of(key, decision, origin))
         for notice in decision.notices:
             self.tally[notice.kind] += 1
         if decision.letters:

@@ -23,6 +23,7 @@ from router.model.eastern import MINUTE
 from router.model.inputs import DeadLetter, Disposition, FedRecord, ManualEvent
 from router.model.registry_values import Party, RegistryNote, RegistryValue, Sailing, registry_key
 from router.task.certification import SAMPLE_PREFIX
+from router.task.outputs import timeline_fields
 from router.task.shard import Shard
 
 SECRET: Final = "00" * 32
@@ -182,6 +183,8 @@ class Harness:
 
 def decoded(record: Record) -> dict[str, Any]:
     assert record.value is not None
+    if record.topic == topics.TIMELINE:
+        return timeline_fields(record.value)
     kind, fields = codec.decode(record.value)
     return {"kind": kind, **fields}
 

@@ -26,6 +26,7 @@ from router.model.inputs import Confirmation
 from router.model.links import RefilingAnswer
 from router.model.registry_values import Outage, RegistryNote, party_topic
 from router.task.input_records import foreign_letter
+from router.task.outputs import timeline_fields
 
 FORGOTTEN = "FORGOTTEN"
 
@@ -186,8 +187,7 @@ def _renamed(record: BillRecord, ids: dict[str, str]) -> BillRecord:
 
 
 def _decoded(record: Record) -> tuple[Record, dict[str, Any]]:
-    assert record.value is not None
-    return record, codec.decode(record.value)[1]
+    return record, timeline_fields(record.value or b"")
 
 
 def _decoded_notice(record: Record) -> tuple[str, dict[str, Any]]:
