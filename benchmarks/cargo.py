@@ -22,7 +22,7 @@ from router.engine.administration import import_parties, import_sailings, prepar
 from router.engine.worker import COLLECTOR_THRESHOLDS
 from router.log.interface import Log, Output, Record
 from router.model.eastern import MINUTE
-from router.model.inputs import Disposition
+from router.model.inputs import Disposition, Shipment
 from router.model.registry_values import Line, Party, RegistryNote, Sailing
 from router.task.shard import Shard
 
@@ -100,6 +100,17 @@ class Trade(NamedTuple):
     def event(self, bill: int, code: str, minute: int, container: str | None = None) -> Disposition:
         filer, *others = self.group(bill % self.groups)
         carrier = others[0] if others else filer
+        shipment = Shipment(
+            carrier_scac=carrier,
+            imo_number=str(9_000_000 + bill % self.groups),
+            vessel_name=f"OCEAN {carrier}",
+            voyage_number="026E",
+            manifest_sequence_number="000001",
+            port_of_unlading="2704",
+            arrival_date="2026-07-28",
+            master_bill=f"{carrier}MB{bill // self.groups // 9:07d}" if others else None,
+            container_numbers=(container or container_number(bill),),
+        )
         return Disposition(
             scac=filer,
             bill_of_lading=f"HBL{bill:09d}",
@@ -108,17 +119,9 @@ class Trade(NamedTuple):
             quantity=120,
             entry_type="01" if code == "1C" else None,
             entry_number="AB100045215" if code == "1C" else None,
-            container_numbers=(container or container_number(bill),),
             transaction_port="2704",
             snps=(*others[:2], *others[3:]),
-            master_bill=f"{carrier}MB{bill // self.groups // 9:07d}" if others else None,
-            carrier_scac=carrier,
-            imo_number=str(9_000_000 + bill % self.groups),
-            vessel_name=f"OCEAN {carrier}",
-            voyage_number="026E",
-            manifest_sequence_number="000001",
-            port_of_unlading="2704",
-            arrival_date="2026-07-28",
+            shipment=shipment,
             received_at=POSTED + minute * MINUTE,
             source="benchmark",
         )

@@ -1,11 +1,8 @@
-"""A bill's account, the holds and releases that stand, and the order in which its events apply.
+"""A bill's account: the holds, releases and authorities that stand, and how each event changes them.
 
-The order is by posted minute and, within a minute, one that lets the safer win: so the order of arrival can't matter,
-nor can repetition.
-
-What each event does to a bill's account, by its code's effect.
-
-Rules are those of CBP's Trade Act FAQ (vessel mode, 2008) section 25 and of CAMIR V19 appendix D, as noted at each.
+Events apply by posted minute and, within a minute, in an order that lets the safer one win. So neither the order of
+arrival nor duplicates matter. The rules are those of CBP's Trade Act FAQ (vessel mode, 2008), section 25, and of CAMIR
+V19, appendix D, as noted at each.
 """
 
 from __future__ import annotations
@@ -22,13 +19,13 @@ ADDED: Final = "55"
 DELETED: Final = "54"
 QUANTITY_CODES: Final = frozenset({"55", "56", "69"})
 """The only codes whose quantity is the bill's own."""
-TAKING_BACK: Final = 3
+REVOKING: Final = 3
 PLACING: Final = 4
-"""Ranks within one minute (`order_key`): what stops comes last, and a block outlives a take-back of its minute."""
+"""Ranks within one minute (`order_key`): stops come last, so a block outlives a revocation of its minute."""
 
 
 class LedgerEvent(NamedTuple):
-    """What the ledger keeps of a disposition."""
+    """The part of a disposition that the ledger keeps."""
 
     id: str
     code: str
@@ -36,7 +33,7 @@ class LedgerEvent(NamedTuple):
     """Eastern wall-clock minute, minutes since 1970."""
     quantity: int | None = None
     containers: tuple[str, ...] = ()
-    """Filled only for a container-level event; without check digits."""
+    """Without check digits; empty: the whole bill."""
     entry_type: str | None = None
     entry_number: str | None = None
     port: str | None = None
@@ -45,16 +42,16 @@ class LedgerEvent(NamedTuple):
 
 
 class HeldPieces(NamedTuple):
-    """A hold that stands."""
+    """A standing hold's pieces."""
 
     quantity: int | None
-    """Pieces; None: all, however many that are."""
+    """None: all, however many."""
     placed: int
     """Posted minute of the latest placement."""
 
 
 class StandingRelease(NamedTuple):
-    """A release that stands, or what is left of it."""
+    """A release, or the part of it that still stands."""
 
     id: str
     code: str
@@ -63,68 +60,68 @@ class StandingRelease(NamedTuple):
     entry_number: str | None
     port: str | None
     stale_by: str | None = None
-    """The event that placed a hold after it."""
+    """Id of the event that placed a hold after it."""
 
 
 HoldKey = tuple[str, str | None]
-"""Disposition code, and the container it is on (None: the whole bill)."""
+"""Disposition code and container (None: the whole bill)."""
 
 
 @dataclass(slots=True)
 class Account:
     holds: dict[HoldKey, HeldPieces] = field(default_factory=dict)
-    lots: list[StandingRelease] = field(default_factory=list)
+    releases: list[StandingRelease] = field(default_factory=list)
     authorities: dict[str, int] = field(default_factory=dict)
-    """Code of an authority short of delivery, to its posted minute."""
+    """Codes of authorities short of delivery, with their posted minutes."""
     manifested: int | None = None
     complete: bool = False
-    taken_back: bool = False
+    revoked: bool = False
     closed: bool = False
     added: int | None = None
     deleted: int | None = None
     last_entry_code: str | None = None
-    """The latest of 1A, 1B, 1C, 4C: rule of 4A."""
+    """The latest of 1A, 1B, 1C, 4C, for the rule of 4A."""
     last_posted: int | None = None
-    unseen: set[str] = field(default_factory=set)
-    """Removals whose hold was never seen."""
+    unmatched_removals: set[str] = field(default_factory=set)
+    """Ids of removals that matched no hold."""
     quantity_minute: int | None = None
-    """Of the event that gave `manifested`. Only while events are applied: no minute is ever split by a fold."""
+    """Minute of the event that gave `manifested`, while events are applied. A fold never splits a minute."""
 
     def copy(self) -> Account:
         return Account(
             dict(self.holds),
-            list(self.lots),
+            list(self.releases),
             dict(self.authorities),
             self.manifested,
             self.complete,
-            self.taken_back,
+            self.revoked,
             self.closed,
             self.added,
             self.deleted,
             self.last_entry_code,
             self.last_posted,
-            set(self.unseen),
+            set(self.unmatched_removals),
             self.quantity_minute,
         )
 
     @property
     def is_deleted(self) -> bool:
-        """54, and no 55 in its minute or after it: deleting and adding again may be one act."""
+        """True after a 54 without a 55 in its minute or later: deleting and adding again may be one act."""
         return self.deleted is not None and (self.added is None or self.added < self.deleted)
 
 
 def order_key(event: LedgerEvent, rules: Rules) -> tuple[int, int, int, str]:
-    """The order in which events of a bill apply, whatever order they came in."""
+    """Sort key of a bill's events, independent of their arrival."""
     return order_minute(event.posted), _rank(event, rules), event.quantity or 0, event.id
 
 
 def _rank(event: LedgerEvent, rules: Rules) -> int:
-    """Within one minute: a life's beginning, then removals and releases, then what is neutral, then what stops."""
+    """Rank within one minute: the beginning of a life, removals and releases, neutral events, stops."""
     if event.code == ADDED:
         return 0
     code = rules.codes.get(event.code)
     if code is None or code.effect is Effect.REVOKE or event.code == DELETED:
-        return TAKING_BACK
+        return REVOKING
     if code.effect is Effect.PLACE:
         return PLACING
     if code.effect is Effect.BLOCK:
@@ -132,31 +129,22 @@ def _rank(event: LedgerEvent, rules: Rules) -> int:
     if code.effect is Effect.LIFT:
         return PLACING if event.reversal else 1
     if code.effect in (Effect.RELEASE, Effect.MOVE):
-        return TAKING_BACK if event.reversal else 1
+        return REVOKING if event.reversal else 1
     return 1 if event.code in rules.codes.ends else 2
 
 
 OVERRIDE: Final = "4A"
 EXAM_CODES: Final = frozenset({"1A", "1B"})
 
-MOST_LOTS: Final = 200
-"""Releases kept apart. Beyond, the oldest go: what was released less often than that is not released in full."""
+MOST_RELEASES: Final = 200
+"""Releases kept apart. Beyond, the oldest are dropped, which can only show less as released."""
 
 MINUTES_A_DAY: Final = 1440
 
 
-def settle(
-    base: Account, events: Iterable[LedgerEvent], rules: Rules, confirmed: Collection[str] = frozenset()
-) -> Account:
-    """Apply events, already in `order_key` order, to a copy of `base`. Unknown codes are not applied here: what they
-    may have meant stands beside the account as a hold of its own."""
-    account = base.copy()
-    apply_events(account, events, rules, confirmed)
-    return account
-
-
 def apply_events(account: Account, events: Iterable[LedgerEvent], rules: Rules, confirmed: Collection[str]) -> None:
-    """As `settle`, to `account` itself."""
+    """Apply events, sorted by `order_key`, to the account. Unknown codes are skipped: they stand beside the account as
+    holds of their own."""
     get = rules.codes.get
     for event in events:
         code = get(event.code)
@@ -182,11 +170,11 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, confi
             _place(account, event, (event.code,), rules, confirmed)
     elif effect is Effect.LIFT:
         if not _subtract(account, event, code.pair):
-            account.unseen.add(event.id)
+            account.unmatched_removals.add(event.id)
     elif effect in (Effect.RELEASE, Effect.MOVE):
         _release(account, event, code, rules, confirmed)
     elif effect is Effect.REVOKE:
-        _take_back(account, event, code, rules, confirmed)
+        _revoke(account, event, code, rules, confirmed)
     elif event.code in rules.codes.ends:
         _subtract(account, event, rules.codes.ends[event.code])
     if event.code == DELETED:
@@ -199,31 +187,34 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, confi
 
 
 def _set_quantity(account: Account, quantity: int, minute: int) -> None:
-    """The latest counts; of two in one minute the larger, of which less is released."""
+    """The latest quantity counts; of two in one minute the larger, since less of it is released."""
     same_minute = account.quantity_minute == minute and account.manifested is not None
     account.manifested = max(quantity, account.manifested or 0) if same_minute else quantity
     account.quantity_minute = minute
 
 
 def _begin(account: Account, event: LedgerEvent, rules: Rules) -> None:
-    """55. Releases posted before it belong to what was there before. Holds stay (54 and 55 may be a change of type,
-    and deleting undoes no hold), unless the number comes back after a life that ended and a long quiet."""
+    """Apply a 55. Releases posted before it belong to the earlier life.
+
+    Holds stay, since 54 and 55 may be a change of type and deleting undoes no hold; they go only if the number comes
+    back after a life that ended and a long quiet.
+    """
     quiet = event.posted - account.last_posted if account.last_posted is not None else 0
     over = not account.holds and quiet >= rules.forget_after_days * MINUTES_A_DAY
     if over or quiet >= rules.forget_silent_after_days * MINUTES_A_DAY:
         account.holds.clear()
         account.manifested = None
-    account.lots.clear()
+    account.releases.clear()
     account.authorities.clear()
-    account.taken_back = account.closed = False
+    account.revoked = account.closed = False
     account.last_entry_code = None
     account.added = order_minute(event.posted)
 
 
 def _delete(account: Account, event: LedgerEvent) -> None:
-    """54 undoes a release, not a hold."""
+    """Apply a 54, which undoes releases but no hold."""
     account.deleted = order_minute(event.posted)
-    account.lots.clear()
+    account.releases.clear()
     account.authorities.clear()
 
 
@@ -246,7 +237,7 @@ def _place(
 
 
 def _added(standing: HeldPieces | None, quantity: int | None, manifested: int | None) -> int | None:
-    """Placements add up, to the bill's quantity at most. None is all."""
+    """Pieces held after one more placement: the sum, at most the bill's quantity. None is all."""
     if quantity is None or (standing is not None and standing.quantity is None):
         return None
     total = quantity + (standing.quantity or 0 if standing else 0)
@@ -254,17 +245,17 @@ def _added(standing: HeldPieces | None, quantity: int | None, manifested: int | 
 
 
 def _make_stale(account: Account, event: LedgerEvent, confirmed: Collection[str]) -> None:
-    account.lots = [
-        lot if lot.id in confirmed and event.id in confirmed else lot._replace(stale_by=event.id)
-        for lot in account.lots
+    account.releases = [
+        release if release.id in confirmed and event.id in confirmed else release._replace(stale_by=event.id)
+        for release in account.releases
     ]
 
 
 def _subtract(account: Account, event: LedgerEvent, codes: Collection[str]) -> bool:
-    """Take the event's pieces off each of those holds in its scope; False if none of them stands.
+    """Take the event's pieces off each hold of those codes in its scope. False if none of them stands.
 
-    Without a quantity, or with the bill's whole, it ends the hold. A bill-level removal doesn't touch a hold on a
-    container, nor the other way round.
+    Without a quantity, or with the bill's whole quantity, it ends the hold. A bill-level removal does not touch a hold
+    on a container, nor the reverse.
     """
     seen = False
     for code in codes:
@@ -289,29 +280,30 @@ def _left(standing: HeldPieces, quantity: int | None, manifested: int | None) ->
 
 
 def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, confirmed: Collection[str]) -> None:
-    """1B, 1C, 4C (and 1J, 1W, 1X, 1Z, which allow less). A reversal takes the same back."""
+    """Apply 1B, 1C, 4C, or 1J, 1W, 1X, 1Z, which allow less than delivery. A reversal revokes the same."""
     if event.reversal:
         _cancel(account, event, frozenset({event.code}))
-        if event.code in EXAM_CODES:  # the exam that 1B ended is demanded again, as by 4A
+        if event.code in EXAM_CODES:  # the exam that 1B ended is required again, as after 4A
             _place(account, event, ("1A",), rules, confirmed)
         return
     if code.effect is Effect.MOVE:
-        if code.authority and not event.containers:  # for one container it authorises nothing for the bill
-            account.taken_back = False
+        if code.authority and not event.containers:  # a permit for one container authorises nothing for the bill
+            account.revoked = False
             account.authorities[event.code] = event.posted
         return
-    account.taken_back = False
+    account.revoked = False
     _subtract(account, event, rules.codes.ends.get(event.code, frozenset()))
-    account.lots.append(
+    account.releases.append(
         StandingRelease(event.id, event.code, event.quantity, event.posted, event.entry_number, event.port)
     )
-    if len(account.lots) > MOST_LOTS:
+    if len(account.releases) > MOST_RELEASES:
         _trim(account)
-        del account.lots[:-MOST_LOTS]
+        del account.releases[:-MOST_RELEASES]
 
 
-def _take_back(account: Account, event: LedgerEvent, code: Code, rules: Rules, confirmed: Collection[str]) -> None:
-    """4A, 4E, 14-16, 4Z, 83, 84, 95. 4A after 1A or 1B holds again, until 1B or 4C (a later 1C doesn't end it)."""
+def _revoke(account: Account, event: LedgerEvent, code: Code, rules: Rules, confirmed: Collection[str]) -> None:
+    """Apply 4A, 4E, 14-16, 4Z, 83, 84, 95. A 4A after 1A or 1B holds again, until 1B or 4C; a later 1C doesn't end
+    it."""
     _cancel(account, event, code.cancels)
     _subtract(account, event, code.cancels)
     if event.code == OVERRIDE and account.last_entry_code in EXAM_CODES:
@@ -321,34 +313,36 @@ def _take_back(account: Account, event: LedgerEvent, code: Code, rules: Rules, c
 def _cancel(account: Account, event: LedgerEvent, codes: frozenset[str]) -> None:
     for code in codes & account.authorities.keys():
         del account.authorities[code]
-    account.taken_back = account.taken_back or bool(codes - {"1A"})
+    account.revoked = account.revoked or bool(codes - {"1A"})
     left = event.quantity
     if left is None or (account.manifested is not None and left >= account.manifested):
-        account.lots = [lot for lot in account.lots if lot.code not in codes]
+        account.releases = [release for release in account.releases if release.code not in codes]
         return
     _trim(account)
-    # Of the entry that is named first, then the newest: what is taken back is most likely what was given last.
-    for lot in sorted(account.lots, key=lambda lot: (lot.entry_number == event.entry_number, lot.posted), reverse=True):
-        if lot.code in codes and left > 0:
-            taken = left if lot.quantity is None else min(left, lot.quantity)
+    # The named entry's releases first, then the newest: CBP most likely revokes what it gave last.
+    for release in sorted(
+        account.releases, key=lambda release: (release.entry_number == event.entry_number, release.posted), reverse=True
+    ):
+        if release.code in codes and left > 0:
+            taken = left if release.quantity is None else min(left, release.quantity)
             left -= taken
-            position = account.lots.index(lot)
-            if lot.quantity is None or taken == lot.quantity:
-                del account.lots[position]
+            position = account.releases.index(release)
+            if release.quantity is None or taken == release.quantity:
+                del account.releases[position]
             else:
-                account.lots[position] = lot._replace(quantity=lot.quantity - taken)
+                account.releases[position] = release._replace(quantity=release.quantity - taken)
 
 
 def _trim(account: Account) -> None:
-    """More can't be released than the bill has: the oldest of what is too much was given twice."""
-    if account.manifested is None or any(lot.quantity is None for lot in account.lots):
+    """Drop the oldest releases beyond the bill's quantity: they were given twice."""
+    if account.manifested is None or any(release.quantity is None for release in account.releases):
         return
-    excess = sum(lot.quantity or 0 for lot in account.lots) - account.manifested
-    while excess > 0 and account.lots:
-        first = account.lots[0]
+    excess = sum(release.quantity or 0 for release in account.releases) - account.manifested
+    while excess > 0 and account.releases:
+        first = account.releases[0]
         quantity = first.quantity or 0
         if quantity <= excess:
-            del account.lots[0]
+            del account.releases[0]
         else:
-            account.lots[0] = first._replace(quantity=quantity - excess)
+            account.releases[0] = first._replace(quantity=quantity - excess)
         excess -= quantity

@@ -1,8 +1,8 @@
-"""Who is told of a bill, in which role, by which rule; and who was considered and is not.
+"""The audience of a bill: its recipients with their roles and grounds, and parties considered and refused.
 
-The rules are numbered as in docs/how-it-works.md: 1 the filer, 2 each second notify party, 3 the line whose
-master bill it is under and the manifest carrier, 4 the lines aboard by their role and by what the agreement grants,
-5 the parties of other bills in a stopped box (they hear of their own bill, so here they only get the role).
+The rules are numbered as in docs/how-it-works.md: 1 the filer; 2 each second notify party; 3 the line whose master bill
+it is under, and the manifest carrier; 4 the lines aboard, by role and by the scope their agreement grants; 5 the
+parties of other bills in a stopped box, which only get the role here, since they are notified of their own bill.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 class Disclosure(IntEnum):
-    """What a role may see of a notice, a ladder: each shows what those below it show, and more (`notice.SHOWN`). One
-    party with several roles sees the most."""
+    """Steps of disclosure: each shows the fields of the steps below it, and more (`notices.SHOWN`).
 
-    __hash__ = int.__hash__  # an enum's own is written in Python, and costs as much as what is looked up with it
+    A party with several roles gets the widest.
+    """
+
+    __hash__ = int.__hash__  # an enum's own is written in Python, and costs as much as the look-up
 
     FULL = 0
     CARRIER = 1
@@ -50,52 +52,53 @@ DISCLOSURE_OF_ROLE: Final[Mapping[Role, Disclosure]] = {
 
 ROLE_ABOARD: Final[Mapping[LineRole, Role]] = {"operator": OPERATOR, "charterer": CHARTERER}
 
-MOST_MEMBERS: Final = 500_000
-"""Of all audiences kept at hand; beyond, all are worked out anew. A nation's bills under way come from far fewer
-combinations of a dozen; a sailing with thousands of lines is not to fill the memory."""
+MOST_KEPT_RECIPIENTS: Final = 500_000
+"""Recipients in all kept audiences. A nation's open bills need far fewer; a sailing with thousands of lines must not
+fill the memory."""
 
 ALWAYS: Final = "all"
 
 
 class Ground(NamedTuple):
-    """Why a party is told, or is not."""
+    """The reason to notify a party of a bill, or not to."""
 
     scac: str
-    """Of the party (never an alias)."""
+    """The party's own, never an alias."""
     role: Role | None
     rule: str
-    when: str
+    scope: str
     """`all` events, only while `holds` or a `do-not-load` stand, or `never` (considered and refused)."""
 
 
 class Recipient(NamedTuple):
-    """One party with all its grounds taken together."""
+    """One party with all its grounds merged."""
 
     scac: str
     roles: tuple[Role, ...]
-    view: Disclosure
-    when: str
+    disclosure: Disclosure
+    scope: str
     voyage_number: str | None
-    """Its own, where it has a line aboard."""
+    """Its own, if it has a line aboard."""
     topic: str | None
-    """None where nothing can be sent: then `why_not` says why."""
-    why_not: str | None
+    """None if nothing can be sent; `unreachable` then gives the reason."""
+    unreachable: str | None
     """PARTY_UNKNOWN, PARTY_NOT_LIVE, NO_TOPIC or EXTERNAL."""
 
 
 class Audience(NamedTuple):
-    members: dict[str, Recipient]
+    recipients: dict[str, Recipient]
+    """By SCAC."""
     sailing: Sailing | None
-    unreached: tuple[Recipient, ...]
-    """Those whom nothing can be sent to, and who wait for it: all without a topic but the external."""
+    waiting: tuple[Recipient, ...]
+    """Recipients without a topic, except external ones."""
 
 
 class AudienceKey(NamedTuple):
-    """All of a bill that decides over who is told of it, and nothing else: audiences are kept by it. What a new rule
-    goes by has to be added here."""
+    """Everything of a bill that decides on its audience. Audiences are cached by it; a new rule adds its inputs
+    here."""
 
     issuer: str | None
-    """None: no bill but a vessel on its voyage."""
+    """None for a vessel on its voyage."""
     snps: tuple[str, ...]
     master_carrier: str | None
     carrier: str | None
@@ -105,83 +108,83 @@ class AudienceKey(NamedTuple):
     in_stopped_box: bool
 
 
-def audience_key(bill: str, known: Cargo, in_stopped_box: bool) -> AudienceKey:
+def audience_key(bill: str, cargo: Cargo, in_stopped_box: bool) -> AudienceKey:
+    shipment = cargo.shipment
     return AudienceKey(
         None if is_vessel_key(bill) else split_bill_key(bill)[0],
-        known.snps,
-        split_bill_key(known.master_bill)[0] if known.master_bill else None,
-        known.carrier_scac,
-        known.imo_number,
-        known.voyage_number,
-        known.arrival_date,
+        cargo.snps,
+        split_bill_key(shipment.master_bill)[0] if shipment.master_bill else None,
+        shipment.carrier_scac,
+        shipment.imo_number,
+        shipment.voyage_number,
+        shipment.arrival_date,
         in_stopped_box,
     )
 
 
-def audience_of(bill: str, known: Cargo, in_stopped_box: bool, registry: Registry) -> Audience:
-    """Everyone who may be told of the bill at some status, by SCAC. Worked out once for all bills with the same ties,
-    until the registry changes."""
-    ties = audience_key(bill, known, in_stopped_box)
-    audience = registry.audiences.get(ties)
+def audience_of(bill: str, cargo: Cargo, in_stopped_box: bool, registry: Registry) -> Audience:
+    """Everyone who may be notified of the bill at some status. Cached by `audience_key` until the registry changes."""
+    key = audience_key(bill, cargo, in_stopped_box)
+    audience = registry.audiences.get(key)
     if audience is None:
-        audience = _work_out(ties, registry)
-        registry.keep_audience(ties, audience, len(audience.members) + 1, MOST_MEMBERS)
+        audience = _audience(key, registry)
+        registry.keep_audience(key, audience, len(audience.recipients) + 1, MOST_KEPT_RECIPIENTS)
     return audience
 
 
-def _work_out(ties: AudienceKey, registry: Registry) -> Audience:
-    sailing = registry.sailing(ties.imo_number, ties.carrier, ties.voyage_number, ties.arrival_date)
+def _audience(key: AudienceKey, registry: Registry) -> Audience:
+    sailing = registry.sailing(key.imo_number, key.carrier, key.voyage_number, key.arrival_date)
     merged: dict[str, list[Ground]] = {}
-    for ground in grounds_of(ties, sailing, registry):
-        if ground.when != "never":
+    for ground in grounds_of(key, sailing, registry):
+        if ground.scope != "never":
             merged.setdefault(ground.scac, []).append(ground)
     voyages: dict[str, str | None] = {}
     for line in sailing.lines if sailing is not None else ():
         voyages.setdefault(registry.party_scac(line.scac), line.voyage_number)
-    members = {scac: _member(scac, grounds, voyages.get(scac), registry) for scac, grounds in merged.items()}
-    unreached = tuple(one for one in members.values() if one.topic is None and one.why_not != "EXTERNAL")
-    return Audience(members, sailing, unreached)
+    recipients = {scac: _recipient(scac, grounds, voyages.get(scac), registry) for scac, grounds in merged.items()}
+    waiting = tuple(one for one in recipients.values() if one.topic is None and one.unreachable != "EXTERNAL")
+    return Audience(recipients, sailing, waiting)
 
 
-def grounds_of(ties: AudienceKey, sailing: Sailing | None, registry: Registry) -> list[Ground]:
-    """Every reason to tell or not to tell somebody, in the order of the rules; `explain` shows them as they are."""
-    if ties.issuer is None:
+def grounds_of(key: AudienceKey, sailing: Sailing | None, registry: Registry) -> list[Ground]:
+    """Every ground to notify a party or to refuse it, in the order of the rules. `explain` shows them."""
+    if key.issuer is None:
         return _vessel_grounds(sailing, registry)
     name = registry.party_scac
-    grounds = [Ground(name(ties.issuer), FILER, "1: issuer of the bill", ALWAYS)]
-    for snp in ties.snps:
+    grounds = [Ground(name(key.issuer), FILER, "1: issuer of the bill", ALWAYS)]
+    for snp in key.snps:
         kind, _, code = snp.rpartition(":")
         if kind in ("", "2", "SCAC"):
             grounds.append(Ground(name(code), SNP, "2: second notify party on the bill", ALWAYS))
         else:
             grounds.append(Ground(snp, None, f"2: second notify party by {kind}, not a SCAC", "never"))
-    if ties.master_carrier:
-        grounds.append(Ground(name(ties.master_carrier), MASTER_CARRIER, "3: issued the master bill", ALWAYS))
-    if ties.carrier:
-        grounds.append(Ground(name(ties.carrier), MASTER_CARRIER, "3: the bill is on its manifest", ALWAYS))
+    if key.master_carrier:
+        grounds.append(Ground(name(key.master_carrier), MASTER_CARRIER, "3: issued the master bill", ALWAYS))
+    if key.carrier:
+        grounds.append(Ground(name(key.carrier), MASTER_CARRIER, "3: the bill is on its manifest", ALWAYS))
     if sailing is not None:
-        grounds.extend(_aboard(sailing, ties, ties.issuer, registry))
-    if ties.in_stopped_box:
-        told = {ground.scac for ground in grounds if ground.role in (FILER, SNP)}
+        grounds.extend(_aboard(sailing, key, key.issuer, registry))
+    if key.in_stopped_box:
+        parties = {ground.scac for ground in grounds if ground.role in (FILER, SNP)}
         grounds.extend(
-            Ground(scac, CO_LOADER, "5: its bill is in a stopped container", ALWAYS) for scac in sorted(told)
+            Ground(scac, CO_LOADER, "5: its bill is in a stopped container", ALWAYS) for scac in sorted(parties)
         )
     return grounds
 
 
 def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]:
-    """What happens to the vessel concerns every line aboard, whatever it was granted of others' bills."""
+    """A vessel's event concerns every line aboard, whatever its scope."""
     if sailing is None:
         return []
     aboard = f"4: aboard {sailing.sailing_id}, an event of the vessel"
     return [Ground(registry.party_scac(line.scac), ROLE_ABOARD[line.role], aboard, ALWAYS) for line in sailing.lines]
 
 
-def _aboard(sailing: Sailing, ties: AudienceKey, issuer: str, registry: Registry) -> list[Ground]:
+def _aboard(sailing: Sailing, key: AudienceKey, issuer: str, registry: Registry) -> list[Ground]:
     name = registry.party_scac
     charterers = {name(line.scac) for line in sailing.lines if line.role == "charterer"}
-    carrier = name(ties.carrier or "")
-    own = {name(issuer), carrier, *(name(snp.rpartition(":")[2]) for snp in ties.snps)}
+    carrier = name(key.carrier or "")
+    own = {name(issuer), carrier, *(name(snp.rpartition(":")[2]) for snp in key.snps)}
     grounds = []
     for line in sailing.lines:
         scac = name(line.scac)
@@ -201,20 +204,20 @@ def _aboard(sailing: Sailing, ties: AudienceKey, issuer: str, registry: Registry
 _WIDEST: Final = {ALWAYS: 0, "holds": 1, "do-not-load": 2}
 
 
-def _member(scac: str, grounds: list[Ground], voyage: str | None, registry: Registry) -> Recipient:
+def _recipient(scac: str, grounds: list[Ground], voyage: str | None, registry: Registry) -> Recipient:
     roles = {ground.role for ground in grounds if ground.role}
-    when = min((ground.when for ground in grounds), key=_WIDEST.__getitem__)
+    scope = min((ground.scope for ground in grounds), key=_WIDEST.__getitem__)
     party = registry.parties.get(scac)
-    why_not = None
+    unreachable = None
     if party is None:
-        why_not = "PARTY_UNKNOWN"
+        unreachable = "PARTY_UNKNOWN"
     elif party.status == "external":
-        why_not = "EXTERNAL"
+        unreachable = "EXTERNAL"
     elif party.status != "live":
-        why_not = "PARTY_NOT_LIVE"
+        unreachable = "PARTY_NOT_LIVE"
     elif party.topic in registry.missing_topics:
-        why_not = "NO_TOPIC"
-    topic = party.topic if party is not None and why_not is None else None
+        unreachable = "NO_TOPIC"
+    topic = party.topic if party is not None and unreachable is None else None
     ordered = tuple(role for role in ROLES if role in roles)
-    view = min(DISCLOSURE_OF_ROLE[role] for role in ordered)
-    return Recipient(scac, ordered, view, when, voyage, topic, why_not)
+    disclosure = min(DISCLOSURE_OF_ROLE[role] for role in ordered)
+    return Recipient(scac, ordered, disclosure, scope, voyage, topic, unreachable)

@@ -1,21 +1,27 @@
-"""One bill, one record: `decide(state, record) -> Decision`. Pure: the state given is not changed.
+"""One bill, one record: `decide(bill, record, context) -> Decision`, a pure function.
 
-First the record is *entered* into a copy of the state; then `conclude` (router/decide/consequences.py) compares what
-follows before and after and says who is told what.
+First the record is *applied* to the bill's state; then `conclude` (router/decide/consequences.py) compares the bill
+before and after, and decides on notices, index facts and history.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from router.decide.account import LedgerEvent
-from router.decide.bill_state import BillState
+from router.decide.bill_state import AssessedBill, BillState
 from router.decide.cargo_facts import content_of, supersedes
 from router.decide.consequences import Decision, conclude
-from router.decide.dead_letters import still_to_come_id, still_to_come_letter, too_old_letter, unknown_code_letter
-from router.decide.folding import begin_from, correct_resending, enter_confirmed, enter_event, enter_unread, enter_word
+from router.decide.dead_letters import future_event_id, future_event_letter, old_event_letter, unknown_code_letter
+from router.decide.folding import (
+    with_confirmed,
+    with_event,
+    with_first_sending,
+    with_relayed,
+    with_snapshot,
+    with_unparsed,
+)
 from router.decide.identity import (
     BillRecord,
     content_hash,
@@ -26,26 +32,15 @@ from router.decide.identity import (
     level_containers,
     manual_id,
 )
-from router.decide.limits import MOST_HOLDS, MOST_SPLITS, MOST_WORDS, check
 from router.decide.manual_events import ACTIONS, RelayedEvent
-from router.decide.notices import (
-    CATCH_UP,
-    DISPOSITION,
-    FILING,
-    LINK,
-    OPERATOR,
-    Entered,
-    Subject,
-    subject_of,
-    subject_of_word,
-)
-from router.decide.paper import enter_handover, enter_paper_bill, enter_paper_match, enter_taken_over, reissue
+from router.decide.notices import CATCH_UP, DISPOSITION, FILING, LINK, OPERATOR, AppliedRecord, manual_disposition
+from router.decide.paper import apply_paper_bill, apply_paper_match, apply_refiling, apply_refiling_answer, reissue
 from router.decide.registry import Context
 from router.decide.rules import Rules
 from router.decide.status import UnparsedEvent
 from router.errors import InputError
 from router.model.eastern import DAY, MINUTE, posted_minute
-from router.model.identifiers import container_key, doubtful, is_vessel_key
+from router.model.identifiers import container_key, has_invalid_identifier, is_vessel_key
 from router.model.inputs import (
     Confirmation,
     DeadLetter,
@@ -56,81 +51,88 @@ from router.model.inputs import (
     PaperMatch,
     Snapshot,
 )
+from router.model.limits import MOST_HOLDS, MOST_MANUAL_EVENTS, MOST_SPLITS, check_limits
 from router.model.links import LinkFact, Refiling, RefilingAnswer
 from router.model.vocabulary import Flag
 
 MOST_AHEAD: Final = DAY
-"""So long after it came an event can have been posted: clocks and their zones differ by less."""
+"""Largest plausible difference by which an event's posted time is later than its receipt: clocks and zones."""
 
 
-def decide(state: BillState | None, record: BillRecord, context: Context) -> Decision:
-    """What one record does to its bill. A record that adds nothing gives a decision without outputs. Raises InputError
-    for what is beyond our limits."""
-    check(record)
-    if state is None:
+def decide(before: AssessedBill | None, record: BillRecord, context: Context) -> Decision:
+    """The decision on one record. A record that adds nothing gives a decision without history.
+
+    Raises InputError for a record beyond the limits.
+    """
+    check_limits(record)
+    if before is None:
         if isinstance(record, LinkFact) and not record.active:
             return Decision(None)  # the bill was forgotten meanwhile
         if isinstance(record, Disposition) and _is_older_than_horizon(record, context.rules):
-            return Decision(None, letters=(too_old_letter(record),))
-    before = state if state is not None else BillState(key_of(record))
-    if before.has_news:
-        before.assess(context.rules)  # before it is copied, so that the copy goes on from its account
-    entered = _ENTER[type(record)](before.copy(), record, context)
-    if entered is None:
-        return Decision(state)
-    return conclude(before, entered, context.registry, context.rules)
+            return Decision(None, letters=(old_event_letter(record),))
+    state = before.state if before is not None else BillState(key_of(record))
+    applied = _APPLY[type(record)](state, record, context)
+    if applied is None:
+        return Decision(before)
+    decision = conclude(before, applied, context.registry, context.rules)
+    if isinstance(record, Disposition) and record.container_level:
+        _check_holds(decision)
+    return decision
 
 
-def _enter_disposition(state: BillState, record: Disposition, context: Context) -> Entered | None:
+def _check_holds(decision: Decision) -> None:
+    if decision.bill is not None and len(decision.bill.account.holds) > MOST_HOLDS:
+        raise InputError(f"the bill would have more than {MOST_HOLDS} standing holds, each on its container")
+
+
+def _apply_disposition(state: BillState, record: Disposition, context: Context) -> AppliedRecord | None:
     rules, secret = context.rules, context.registry.secret
     text = identity(record, state.key)
-    known_code = rules.codes.get(record.disposition_code) is not None
-    event_id = keyed_id(secret, text if known_code else content_hash(text))
+    is_known_code = rules.codes.get(record.disposition_code) is not None
+    event_id = keyed_id(secret, text if is_known_code else content_hash(text))
     posted = posted_minute(record.action_at)
-    repeated = event_id in state.unread or event_id in state.event_ids()
-    if not repeated and _is_still_to_come(record):
-        return _enter_still_to_come(state, record, still_to_come_letter(record, text), context)
-    facts = state.facts.learn(record, posted)
-    learnt = facts is not state.facts
-    state.facts = facts
-    learnt |= repeated and not record.resent and correct_resending(state, event_id)
-    settled = _settle(state, record.retry_of, event_id, secret)
-    if state.unread:  # a copy that came before it can have been posted
-        settled |= _settle(state, still_to_come_id(text), event_id, secret)
+    is_duplicate = event_id in state.unparsed or event_id in state.event_ids
+    if not is_duplicate and _is_in_future(record):
+        return _apply_future_event(state, record, future_event_letter(record, text), context)
+    given = state
+    state = state._replace(facts=state.facts.with_disposition(record, posted))
+    if is_duplicate and not record.resent:
+        state = with_first_sending(state, event_id)
+    adds_facts = state.facts is not given.facts or state.events is not given.events
+    state = _with_resolved(state, record.retry_of, event_id, secret)
+    if state.unparsed:  # an earlier copy may have had a time in the future
+        state = _with_resolved(state, future_event_id(text), event_id, secret)
     letters: tuple[DeadLetter, ...] = ()
-    if not known_code and (not repeated or record.retry_of):
+    if not is_known_code and (not is_duplicate or record.retry_of):
         letters = (unknown_code_letter(record, text),)
-    if repeated:
-        if not (learnt or settled or letters):
+    if is_duplicate:
+        if not (adds_facts or letters or state.resolved is not given.resolved):
             return None
-        return Entered(state, FILING, repeated=True, letters=letters)
-    if known_code:
-        enter_event(state, ledger_event(record, event_id, posted), rules)
-        if record.container_level and len(state.account(rules).holds) > MOST_HOLDS:
-            raise InputError(f"with it more than {MOST_HOLDS} holds would stand on the bill, each on its container")
+        return AppliedRecord(state, FILING, duplicate=True, letters=letters)
+    if is_known_code:
+        state = with_event(state, ledger_event(record, event_id, posted), rules)
     else:
         containers = level_containers(record)
         container = containers[0] if len(containers) == 1 else None
-        unread = UnparsedEvent(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container)
-        enter_unread(state, unread, rules)
-    return Entered(
-        state,
-        DISPOSITION,
-        subject=subject_of(record, event_id),
-        flags=_flags(state, record, posted, rules),
-        letters=letters,
-    )
+        unparsed = UnparsedEvent(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container)
+        state = with_unparsed(state, unparsed, rules)
+    return AppliedRecord(state, DISPOSITION, record, event_id, _flags(state, record, posted, rules), letters=letters)
 
 
-def _enter_still_to_come(state: BillState, record: Disposition, letter: DeadLetter, context: Context) -> Entered | None:
-    """It stops the bill, in place of what it is the mended reading of. Retried while it is still to come, it is put
-    aside again: the retry settled its letter."""
-    entered = _enter_dead_letter(state, letter, context)
+def _apply_future_event(
+    state: BillState, record: Disposition, letter: DeadLetter, context: Context
+) -> AppliedRecord | None:
+    """An event of the future stops the bill, in place of the dead letter that it is a retry of.
+
+    Retried while it is still in the future, it becomes a dead letter again, since the retry resolved the first.
+    """
     if record.retry_of is None:
-        return entered
+        return _apply_dead_letter(state, letter, context)
     secret = context.registry.secret
-    _settle(state, record.retry_of, keyed_id(secret, letter.id), secret)
-    return entered or Entered(state, FILING, repeated=True, letters=(letter,))
+    applied = _apply_dead_letter(state, letter, context) or AppliedRecord(
+        state, FILING, duplicate=True, letters=(letter,)
+    )
+    return applied._replace(state=_with_resolved(applied.state, record.retry_of, keyed_id(secret, letter.id), secret))
 
 
 def ledger_event(record: Disposition, event_id: str, posted: int) -> LedgerEvent:
@@ -148,128 +150,123 @@ def ledger_event(record: Disposition, event_id: str, posted: int) -> LedgerEvent
     )
 
 
-def _settle(state: BillState, letter_id: str | None, event_id: str, secret: bytes) -> bool:
-    """A mended reading ends the hold that stood in its place, in the decision that applies it. One that is still what
-    it was, an unknown code, ends nothing."""
+def _with_resolved(state: BillState, letter_id: str | None, event_id: str, secret: bytes) -> BillState:
+    """The state where a corrected reading has ended the hold of its dead letter. A reading that is still the same, an
+    unknown code, ends nothing."""
     if letter_id is None:
-        return False
-    unread_id = keyed_id(secret, letter_id)
-    if unread_id == event_id or unread_id not in state.unread or unread_id in state.settled:
-        return False
-    state.settled = state.settled | {unread_id}
-    return True
+        return state
+    unparsed_id = keyed_id(secret, letter_id)
+    if unparsed_id == event_id or unparsed_id not in state.unparsed or unparsed_id in state.resolved:
+        return state
+    return state._replace(resolved=state.resolved | {unparsed_id})
 
 
 def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> tuple[Flag, ...]:
-    late = record.received_at - record.action_at > rules.late_after_minutes * MINUTE
-    behind = state.is_behind(posted)
+    is_late = record.received_at - record.action_at > rules.late_after_minutes * MINUTE
     flags: dict[Flag, bool] = {
-        "LATE": late or behind,
-        "IDENTIFIER_DOUBTFUL": doubtful(record),
+        "LATE": is_late or state.is_behind(posted),
+        "IDENTIFIER_DOUBTFUL": has_invalid_identifier(record),
         "TEST": record.test,
     }
     return tuple(flag for flag, applies in flags.items() if applies)
 
 
-def _enter_dead_letter(state: BillState, record: DeadLetter, context: Context) -> Entered | None:
-    """What could not be read stops its bill until it is settled: it may have been a hold."""
-    unread_id = keyed_id(context.registry.secret, record.id)
-    if unread_id in state.unread:
+def _apply_dead_letter(state: BillState, record: DeadLetter, context: Context) -> AppliedRecord | None:
+    """An unreadable event stops its bill until it is resolved: it may have been a hold."""
+    event_id = keyed_id(context.registry.secret, record.id)
+    if event_id in state.unparsed:
         return None
-    posted = posted_minute(record.received_at)
-    unread = UnparsedEvent(unread_id, "UNREADABLE", record.disposition_code, posted)
-    enter_unread(state, unread, context.rules)
-    subject = Subject(unread_id, record.disposition_code, received_at=record.received_at)
-    return Entered(state, DISPOSITION, subject=subject, letters=(record,))
+    unparsed = UnparsedEvent(event_id, "UNREADABLE", record.disposition_code, posted_minute(record.received_at))
+    state = with_unparsed(state, unparsed, context.rules)
+    event = Disposition(None, None, record.disposition_code or "", 0, received_at=record.received_at)
+    return AppliedRecord(state, DISPOSITION, event, event_id, letters=(record,))
 
 
-def _enter_filing(state: BillState, record: Filing, context: Context) -> Entered | None:
+def _apply_filing(state: BillState, record: Filing, context: Context) -> AppliedRecord | None:
     filing = state.facts.filing
-    on_paper = state.offline is not None and state.offline.is_on_paper
-    news = filing is None or (content_of(record) != content_of(filing) and supersedes(record, filing))
-    if not (news or on_paper):
+    is_on_paper = state.downtime is not None and state.downtime.is_on_paper
+    is_news = filing is None or (content_of(record) != content_of(filing) and supersedes(record, filing))
+    if not (is_news or is_on_paper):
         return None
-    state.facts = replace(state.facts, filing=record)
-    return reissue(state) if on_paper else Entered(state, FILING)
+    state = state._replace(facts=state.facts._replace(filing=record))
+    return reissue(state) if is_on_paper else AppliedRecord(state, FILING)
 
 
-def _enter_snapshot(state: BillState, record: Snapshot, context: Context) -> Entered | None:
+def _apply_snapshot(state: BillState, record: Snapshot, context: Context) -> AppliedRecord | None:
     if state.snapshot is not None and record.status_at <= state.snapshot.status_at:
         return None
     holds = tuple(
         hold._replace(container_number=hold.container_number and container_key(hold.container_number))
         for hold in record.holds
     )
-    begin_from(state, record._replace(holds=holds), context.rules)
-    state.facts = replace(state.facts, filing=record.filing)
-    return Entered(state, CATCH_UP)
+    state = with_snapshot(state, record._replace(holds=holds), context.rules)
+    return AppliedRecord(state._replace(facts=state.facts._replace(filing=record.filing)), CATCH_UP)
 
 
-def _enter_confirmation(state: BillState, record: Confirmation, context: Context) -> Entered | None:
-    covers = set(record.covers)
+def _apply_confirmation(state: BillState, record: Confirmation, context: Context) -> AppliedRecord | None:
+    covers = frozenset(record.covers)
     if covers <= state.confirmed:
         return None
-    enter_confirmed(state, covers, context.rules)
-    return Entered(state, OPERATOR)
+    return AppliedRecord(with_confirmed(state, covers, context.rules), OPERATOR)
 
 
-def _enter_manual(state: BillState, record: ManualEvent, context: Context) -> Entered | None:
-    """Under an id of its own: whatever CBP sends electronically is another event, which may confirm this one."""
+def _apply_manual_event(state: BillState, record: ManualEvent, context: Context) -> AppliedRecord | None:
+    """A manual event has an id of its own: CBP's electronic message of the same is another event, which may confirm
+    it."""
     if record.action not in ACTIONS:
         raise InputError(f"{record.action!r} is none of {', '.join(ACTIONS)}")
-    word = RelayedEvent(manual_id(context.registry.secret, record), record)
-    if word.id in state.words:
+    relayed = RelayedEvent(manual_id(context.registry.secret, record), record)
+    if relayed.id in state.relayed:
         return None
-    if len(state.words) >= MOST_WORDS:
-        raise InputError(f"{MOST_WORDS} things were said of this bill by hand already: no more are taken")
-    enter_word(state, word)
-    late = record.received_at - record.said_at > context.rules.late_after_minutes * MINUTE
-    return Entered(state, OPERATOR, subject=subject_of_word(word), flags=("MANUAL", *(("LATE",) if late else ())))
+    if len(state.relayed) >= MOST_MANUAL_EVENTS:
+        raise InputError(f"the bill has {MOST_MANUAL_EVENTS} manual events already, and takes no more")
+    is_late = record.received_at - record.said_at > context.rules.late_after_minutes * MINUTE
+    flags: tuple[Flag, ...] = ("MANUAL", "LATE") if is_late else ("MANUAL",)
+    state = with_relayed(state, [relayed])
+    return AppliedRecord(state, OPERATOR, manual_disposition(relayed), relayed.id, flags)
 
 
-def _enter_link(state: BillState, record: LinkFact, context: Context) -> Entered | None:
+def _apply_link(state: BillState, record: LinkFact, context: Context) -> AppliedRecord | None:
     known = state.links.get(record.key)
     if known == record if record.active else known is None:
         return None
     if record.active and record.kind == "SPLIT" and _splits(state) >= MOST_SPLITS:
         return None
-    links = state.links.copy()
-    links.pop(record.key, None)
+    links = {key: link for key, link in state.links.items() if key != record.key}
     if record.active:
         links[record.key] = record
-    state.links = links
-    return Entered(state, LINK)
+    return AppliedRecord(state._replace(links=links), LINK)
 
 
 def _splits(state: BillState) -> int:
     return sum(link.kind == "SPLIT" for link in state.links.values())
 
 
-_ENTER: Final[dict[type[BillRecord], Callable[[BillState, Any, Context], Entered | None]]] = {
-    Disposition: _enter_disposition,
-    DeadLetter: _enter_dead_letter,
-    Filing: _enter_filing,
-    Snapshot: _enter_snapshot,
-    Confirmation: _enter_confirmation,
-    LinkFact: _enter_link,
-    ManualEvent: _enter_manual,
-    PaperBill: enter_paper_bill,
-    PaperMatch: enter_paper_match,
-    Refiling: enter_handover,
-    RefilingAnswer: enter_taken_over,
+_APPLY: Final[dict[type[BillRecord], Callable[[BillState, Any, Context], AppliedRecord | None]]] = {
+    Disposition: _apply_disposition,
+    DeadLetter: _apply_dead_letter,
+    Filing: _apply_filing,
+    Snapshot: _apply_snapshot,
+    Confirmation: _apply_confirmation,
+    LinkFact: _apply_link,
+    ManualEvent: _apply_manual_event,
+    PaperBill: apply_paper_bill,
+    PaperMatch: apply_paper_match,
+    Refiling: apply_refiling,
+    RefilingAnswer: apply_refiling_answer,
 }
 
 
 def _is_older_than_horizon(record: Disposition, rules: Rules) -> bool:
-    """Measured against its transmission's own date, so that an old file read today isn't old by itself."""
+    """True if the event was posted long before its transmission's own date; an old file read today is not old."""
     if record.transmitted_at is None or is_vessel_key(event_key(record)):
         return False
     sent = min(record.transmitted_at, record.received_at or record.transmitted_at)  # its date may be wrong
     return sent - record.action_at > rules.forget_after_days * DAY
 
 
-def _is_still_to_come(record: Disposition) -> bool:
-    """Whether CBP is said to have posted it long after it came. By that time it would outlast, lift or release
-    whatever is posted until then. Told by the record alone, so that it doesn't matter when it is read."""
-    came = record.received_at
-    return came > 0 and record.action_at - came > MOST_AHEAD and not is_vessel_key(event_key(record))
+def _is_in_future(record: Disposition) -> bool:
+    """True if the posted time is long after the receipt. Such an event would outlast, lift or release everything posted
+    until then. Only the record decides, so the time of reading does not matter."""
+    received = record.received_at
+    return received > 0 and record.action_at - received > MOST_AHEAD and not is_vessel_key(event_key(record))

@@ -1,77 +1,47 @@
-"""What is known of a bill besides its events: learnt from filings and from what notifications carry, and merged so that
-the order of arrival doesn't matter.
+"""Facts of a bill besides its events: from filings and from the messages' surroundings, merged in any order of arrival.
 
-A scalar is a register: of what events said, the one CBP posted last wins; between that and the filing, the one received
-last. A list is what the filing says, where it says anything, and what events named since.
+A scalar is a register: among events the one posted last wins; between events and the filing the one received last. A
+list holds the filing's names, if it has any, and those that events named since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 from router.model.eastern import DAY
-from router.model.inputs import Disposition, Filing, ManualEvent, PaperBill, Snapshot
-
-SCALARS: Final = (
-    "master_bill",
-    "original_bill",
-    "carrier_scac",
-    "imo_number",
-    "vessel_name",
-    "voyage_number",
-    "manifest_sequence_number",
-    "port_of_unlading",
-    "arrival_date",
-)
+from router.model.inputs import NOWHERE, Disposition, Filing, ManualEvent, PaperBill, Shipment, Snapshot
+from router.model.limits import MOST_NAMED
 
 NEVER: Final = -1
-MOST_NAMED: Final = 1000
-"""Second notify parties, and containers, that events may add to a bill; beyond, those named longest ago go. No bill has
-as many: it keeps a mistaken feed from making one without end."""
 
 _HOUSE: Final = frozenset({"30", "N", "HOUSE"})
-_NO_HOUSE: Final = frozenset({"00", "01", "10", "11", "12", "28", "29", "M", "2", "REGULAR", "MASTER", "EMPTY"})
+_NOT_HOUSE: Final = frozenset({"00", "01", "10", "11", "12", "28", "29", "M", "2", "REGULAR", "MASTER", "EMPTY"})
 _EMPTY: Final = frozenset({"12", "2", "EMPTY"})
 _SIMPLE: Final = frozenset({"00", "01", "REGULAR"})
 
-
-Scalars = tuple[str | None, ...]
-"""Values of `SCALARS`, in that order."""
-_NONE: Final[Scalars] = (None,) * len(SCALARS)
-IN_DISPOSITION: Final = slice(Disposition._fields.index(SCALARS[0]), Disposition._fields.index(SCALARS[-1]) + 1)
-IN_FILING: Final = slice(Filing._fields.index(SCALARS[0]), Filing._fields.index(SCALARS[-1]) + 1)
-"""Where they lie, next to each other and in that order."""
+_NO_NAMES: Final[Mapping[str, int]] = {}
 
 
 class ShipmentReport(NamedTuple):
-    """What events posted and received at one time said of the scalars, as far as nothing later did."""
+    """Scalars of the shipment from events posted and received at one time, without those that a later one replaced."""
 
     posted: int
     received_at: int
-    scalars: Scalars
+    shipment: Shipment
+    """Without containers, which are merged by name."""
 
 
 class Cargo(NamedTuple):
-    """All that is known of a bill, merged. Names as in `Filing`."""
+    """All facts of a bill, merged."""
 
     bill_type: str | None = None
     snps: tuple[str, ...] = ()
-    master_bill: str | None = None
-    original_bill: str | None = None
-    carrier_scac: str | None = None
-    imo_number: str | None = None
-    vessel_name: str | None = None
-    voyage_number: str | None = None
-    manifest_sequence_number: str | None = None
-    port_of_unlading: str | None = None
-    arrival_date: str | None = None
-    container_numbers: tuple[str, ...] = ()
+    shipment: Shipment = NOWHERE
 
     @property
     def is_empty(self) -> bool:
-        """An empty container's bill (bill type 12; CBP Trade Act FAQ, vessel mode, section 16)."""
+        """True for an empty container's bill (bill type 12; CBP Trade Act FAQ, vessel mode, section 16)."""
         return (self.bill_type or "").upper() in _EMPTY
 
     @property
@@ -79,103 +49,113 @@ class Cargo(NamedTuple):
         return (self.bill_type or "").upper() in _SIMPLE
 
     def needs_snp(self, issuer: str) -> bool:
-        """An NVOCC's bill must name one (FAQ section 12). Where the type isn't known: any bill that its issuer doesn't
-        carry on its own manifest."""
+        """True if the bill must name a second notify party: an NVOCC's house bill (FAQ section 12).
+
+        A bill of unknown type counts as one if its issuer doesn't carry it on its own manifest.
+        """
         kind = (self.bill_type or "").upper()
         if kind in _HOUSE:
             return True
-        return kind not in _NO_HOUSE and (self.master_bill is not None or self.carrier_scac != issuer)
+        carried_by_issuer = self.shipment.master_bill is None and self.shipment.carrier_scac == issuer
+        return kind not in _NOT_HOUSE and not carried_by_issuer
 
 
 def supersedes(filing: Filing, known: Filing, *more: object) -> bool:
-    """Whether a filing counts in the place of the one known. Of two received in the same millisecond the greater one
-    does (with `more`, what else was said with the one and the other): which came first must not matter."""
+    """True if a filing replaces the known one: the later one does.
+
+    Of two received in the same millisecond the greater one counts (with `more`, the values filed with each), so that
+    the order of arrival does not matter.
+    """
     if filing.received_at != known.received_at:
         return filing.received_at > known.received_at
-    said, said_before = more or (None, None)
-    return repr((filing, said)) > repr((known, said_before))
+    filed_with, known_with = more or (None, None)
+    return repr((filing, filed_with)) > repr((known, known_with))
 
 
 def content_of(filing: Filing) -> Filing:
-    """Without when and from where it came."""
+    """The filing without time and source of its receipt."""
     return filing._replace(received_at=0, source=None)
 
 
-@dataclass(frozen=True, slots=True)
-class CargoFacts:
+class CargoFacts(NamedTuple):
     filing: Filing | None = None
-    learnt: tuple[ShipmentReport, ...] = ()
-    """Each scalar in one of them at most; most bills have one."""
-    snps: Mapping[str, int] = field(default_factory=dict)
-    """Named by events, to when they last were (received_at)."""
-    containers: Mapping[str, int] = field(default_factory=dict)
+    reports: tuple[ShipmentReport, ...] = ()
+    """Each scalar is in one of them at most; most bills have one report."""
+    snps: Mapping[str, int] = _NO_NAMES
+    """Parties named by events, with the time of the latest (received_at)."""
+    containers: Mapping[str, int] = _NO_NAMES
 
-    def learn(self, disposition: Disposition, posted: int) -> CargoFacts:
-        """With what a disposition carries; the same object if that adds nothing. Hearing the same again later counts:
-        it may now be newer than the filing."""
-        received_at = disposition.received_at
-        learnt = _latest(self.learnt, ShipmentReport(posted, received_at, cast("Scalars", disposition[IN_DISPOSITION])))
-        snps = _named(self.snps, disposition.snps, received_at)
-        containers = _named(self.containers, disposition.container_numbers, received_at)
-        containers = _named(containers, disposition.other_container_numbers, received_at)
-        if learnt is self.learnt and snps is self.snps and containers is self.containers:
+    def with_disposition(self, event: Disposition, posted: int) -> CargoFacts:
+        """The facts with a disposition's; the same object if it adds nothing.
+
+        A duplicate that is received later counts as newer, so it may override the filing.
+        """
+        received_at, shipment = event.received_at, event.shipment
+        scalars = Shipment(*shipment[:-1], ())
+        reports = _with_report(self.reports, ShipmentReport(posted, received_at, scalars))
+        snps = _with_names(self.snps, event.snps, received_at)
+        containers = _with_names(self.containers, event.container_numbers, received_at)
+        containers = _with_names(containers, shipment.container_numbers, received_at)
+        if reports is self.reports and snps is self.snps and containers is self.containers:
             return self
-        return CargoFacts(self.filing, learnt, snps, containers)
+        return CargoFacts(self.filing, reports, snps, containers)
 
-    def known(self) -> Cargo:
+    def cargo(self) -> Cargo:
+        """All facts merged."""
         filing = self.filing
         if filing is None:
-            scalars = _merged_scalars(self.learnt, _NONE, NEVER)
-            return Cargo._make((None, tuple(self.snps), *scalars, tuple(self.containers)))
+            is_one = len(self.reports) == 1
+            scalars = self.reports[0].shipment if is_one else _merged_scalars(self.reports, NOWHERE, NEVER)
+            return Cargo(None, tuple(self.snps), Shipment(*scalars[:-1], tuple(self.containers)))
         since = filing.received_at
-        scalars = _merged_scalars(self.learnt, cast("Scalars", filing[IN_FILING]), since)
-        snps = _merged(filing.snps, self.snps, since)
-        containers = _merged(filing.container_numbers, self.containers, since)
-        return Cargo._make((filing.bill_type, snps, *scalars, containers))
+        scalars = _merged_scalars(self.reports, filing.shipment, since)
+        containers = _merged_names(filing.shipment.container_numbers, self.containers, since)
+        snps = _merged_names(filing.snps, self.snps, since)
+        return Cargo(filing.bill_type, snps, Shipment(*scalars[:-1], containers))
 
 
-def _latest(learnt: tuple[ShipmentReport, ...], said: ShipmentReport) -> tuple[ShipmentReport, ...]:
-    """Of each scalar what was posted last, then received last, then is the greatest."""
-    if said.scalars == _NONE:
-        return learnt
-    if not learnt:
-        return (said,)
-    old = learnt[0]
-    if len(learnt) == 1 and (old.scalars == said.scalars or None not in said.scalars) and old[:2] < said[:2]:
-        return (said,)  # as most often: it replaces all that was known
-    return _merged_learnt(learnt, said)
+def _with_report(reports: tuple[ShipmentReport, ...], report: ShipmentReport) -> tuple[ShipmentReport, ...]:
+    """Keeps each scalar's latest value: by posted time, then by time received, then the greatest."""
+    if report.shipment == NOWHERE:
+        return reports
+    if not reports:
+        return (report,)
+    old = reports[0]
+    replaces_all = old.shipment == report.shipment or None not in report.shipment
+    if len(reports) == 1 and replaces_all and old[:2] < report[:2]:
+        return (report,)
+    return _merged_reports(reports, report)
 
 
-def _merged_learnt(learnt: tuple[ShipmentReport, ...], said: ShipmentReport) -> tuple[ShipmentReport, ...]:
-    winners: list[tuple[int, int, str] | None] = [None] * len(SCALARS)
-    for posted, received_at, scalars in (*learnt, said):
-        for place, value in enumerate(scalars):
-            winner = winners[place]
-            if value is not None and (winner is None or (posted, received_at, value) > winner):
-                winners[place] = posted, received_at, value
-    times = dict.fromkeys(winner[:2] for winner in winners if winner is not None)
-    merged = tuple(
-        ShipmentReport(
-            *time, tuple(winner[2] if winner is not None and winner[:2] == time else None for winner in winners)
-        )
-        for time in times
-    )
-    return learnt if set(merged) == set(learnt) else merged
+def _merged_reports(reports: tuple[ShipmentReport, ...], report: ShipmentReport) -> tuple[ShipmentReport, ...]:
+    latest: dict[str, tuple[int, int, str]] = {}
+    for posted, received_at, shipment in (*reports, report):
+        for name, value in _scalars(shipment):
+            candidate = (posted, received_at, value)
+            if name not in latest or candidate > latest[name]:
+                latest[name] = candidate
+    by_time: dict[tuple[int, int], dict[str, Any]] = {}
+    for name, (posted, received_at, value) in latest.items():
+        by_time.setdefault((posted, received_at), {})[name] = value
+    merged = tuple(ShipmentReport(*time, NOWHERE._replace(**values)) for time, values in by_time.items())
+    return reports if set(merged) == set(reports) else merged
 
 
-def _merged_scalars(learnt: tuple[ShipmentReport, ...], filed: Scalars, since: int) -> Scalars:
-    """What events said since the filing, or where it says nothing."""
-    if filed is _NONE and len(learnt) == 1:
-        return learnt[0].scalars
-    merged = list(filed)
-    for _, received_at, scalars in learnt:
-        for place, value in enumerate(scalars):
-            if value is not None and (received_at >= since or filed[place] is None):
-                merged[place] = value
-    return tuple(merged)
+def _merged_scalars(reports: Iterable[ShipmentReport], filed: Shipment, since: int) -> Shipment:
+    """The filing's scalars, replaced by those of events received since it, and completed by those of all events."""
+    merged = filed._asdict()
+    for _, received_at, shipment in reports:
+        for name, value in _scalars(shipment):
+            if received_at >= since or getattr(filed, name) is None:
+                merged[name] = value
+    return Shipment(**merged)
 
 
-def _named(register: Mapping[str, int], names: tuple[str, ...], received_at: int) -> Mapping[str, int]:
+def _scalars(shipment: Shipment) -> Iterable[tuple[str, str]]:
+    return ((name, value) for name, value in zip(shipment._fields, shipment[:-1], strict=False) if value is not None)
+
+
+def _with_names(register: Mapping[str, int], names: tuple[str, ...], received_at: int) -> Mapping[str, int]:
     news = [name for name in names if register.get(name, NEVER) < received_at]
     if not news:
         return register
@@ -186,21 +166,23 @@ def _named(register: Mapping[str, int], names: tuple[str, ...], received_at: int
     return named
 
 
-def _merged(filed: tuple[str, ...], named: Mapping[str, int], since: int) -> tuple[str, ...]:
+def _merged_names(filed: tuple[str, ...], named: Mapping[str, int], since: int) -> tuple[str, ...]:
     if not filed:
         return tuple(named)
     later = (name for name, received_at in named.items() if received_at >= since)
     return tuple(dict.fromkeys((*filed, *later)))
 
 
-FromPeople = Filing | PaperBill | Snapshot | ManualEvent
-"""What people enter, at a machine of theirs."""
+EnteredByPeople = Filing | PaperBill | Snapshot | ManualEvent
+"""Records that people enter, stamped by a clock of theirs."""
 
 
-def set_right(value: FromPeople, now: int) -> FromPeople | None:
-    """What was entered by a clock far ahead of the latest tick is as of that tick: else a filing would have the say
-    over all that is filed until that day, and a lift would end all that is placed until then. None: it is in time, or
-    no tick was seen."""
+def capped_at_tick(value: EnteredByPeople, now: int) -> EnteredByPeople | None:
+    """A record from a clock far ahead of the latest tick, dated back to that tick; None if its time is plausible or no
+    tick was seen.
+
+    Otherwise a filing would override all filings until its date, and a lift would end all holds placed until then.
+    """
     entered = value.filing if isinstance(value, Snapshot) else value
     if not now or entered.received_at - now <= DAY:
         return None

@@ -1,7 +1,7 @@
-"""CBP's disposition codes as data: what each does to a bill. The table is `disposition_codes.csv`, with its version.
+"""CBP's disposition codes as data, each with its effect on a bill. The table is `disposition_codes.csv`.
 
 Letters in a code carry no meaning (4H, 5H, MI and I3 break every pattern), so nothing here looks inside one.
-Source of the rows: CBP CAMIR V19, appendix D (March 2025); the `provenance` column says where a row is weaker.
+Source of the rows: CBP CAMIR V19, appendix D (March 2025); the `provenance` column marks weaker rows.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Effect(StrEnum):
 
 
 OTHER_HALF: Final = {Effect.PLACE: Effect.LIFT, Effect.LIFT: Effect.PLACE}
-"""A hold and its removal name each other."""
+"""A hold and its removal name each other in `pair`."""
 
 
 class Code(NamedTuple):
@@ -57,36 +57,36 @@ class Code(NamedTuple):
     effect: Effect
     do_not_load: bool
     pair: frozenset[str]
-    """Of a placement: what lifts it. Of a removal: what it lifts. Of a block (and of 4A): what ends it."""
+    """Placement: its removals. Removal: its placements. Block, and 4A: the codes that end it."""
     cancels: frozenset[str]
-    """Of a take-back: the releases, authorities and blocks it takes back."""
+    """Revocation: the releases, authorities and blocks that it revokes."""
     authority: Authority | None
-    """What it allows short of delivery, as notices name it in `authorises`."""
+    """The authority short of delivery that it gives, as in a notice's `authorises`."""
     at_destination: bool
     """A hold at the in-bond destination: it doesn't stop the move there from the port of discharge (rule of 1J)."""
     closes: str | None
-    """`yes`: the bill is closed by it (exported, archived). `undo`: no longer."""
+    """`yes`: it closes the bill (exported, archived). `undo`: it opens the bill again."""
     provenance: str
 
 
 class CodeTable:
-    """All codes of one version. Immutable after making."""
+    """All codes of one version. Immutable."""
 
     def __init__(self, version: str, codes: Iterable[Code]) -> None:
         self.version = version
         self.codes = {code.code: code for code in codes}
         self.get = self.codes.get
         self.ends: dict[str, frozenset[str]] = {}
-        """Code to the blocks that it ends."""
+        """Blocks by the code that ends them."""
         for block in self.codes.values():
             if block.effect in (Effect.BLOCK, Effect.REVOKE):
                 for end in block.pair:
                     self.ends[end] = self.ends.get(end, frozenset()) | {block.code}
 
     def is_urgent(self, code: str, reversal: bool = False) -> bool:
-        """Whether an event places, blocks or takes back, or may (unknown): it goes ahead of a backlog.
+        """True if an event places, blocks or revokes, or may do so (unknown): it overtakes a backlog.
 
-        Releases and removals never do, so no release of a bill can pass a hold of it that was fed in before.
+        Releases and removals never do, so no release of a bill overtakes a hold that was fed in before it.
         """
         known = self.get(code)
         if known is None or known.effect in (Effect.PLACE, Effect.BLOCK, Effect.REVOKE):
@@ -95,9 +95,9 @@ class CodeTable:
 
 
 def load_codes(extra: Path | None = None) -> CodeTable:
-    """The bundled table; rows of `extra`, a CSV of the same columns, are added to it or replace rows of it.
+    """The bundled table, with the rows of `extra`, a CSV of the same columns, added or replaced.
 
-    Raises UsageError naming file and row, or the codes that contradict each other.
+    Raises UsageError with file and row, or with the codes that contradict each other.
     """
     bundled = resources.files("router.decide").joinpath("disposition_codes.csv").read_text("utf-8").splitlines()
     version = bundled[0].removeprefix("# version: ").split(" ", 1)[0]
@@ -115,19 +115,19 @@ def load_codes(extra: Path | None = None) -> CodeTable:
 
 
 def _contradictions(codes: Mapping[str, Code]) -> Iterator[str]:
-    """What would stay silent until cargo is at stake: a removal that lifts nothing, a release that is never taken
-    back."""
+    """Faults that would stay unnoticed until cargo is at stake: a removal that lifts nothing, a release that nothing
+    revokes."""
     revoked = frozenset[str]().union(*(code.cancels for code in codes.values() if code.effect is Effect.REVOKE))
     for code in codes.values():
         for named in sorted((code.pair | code.cancels) - codes.keys()):
-            yield f"{code.code} names {named}, which is not there"
+            yield f"{code.code} names {named}, which is not in the table"
         if code.effect in OTHER_HALF:
             other = OTHER_HALF[code.effect]
             mutual = [codes[name] for name in code.pair if name in codes and code.code in codes[name].pair]
             if len(mutual) < len(code.pair) or not mutual or any(one.effect is not other for one in mutual):
-                yield f"{code.code} ({code.effect}) and a {other} have to name each other in the column pair"
+                yield f"{code.code} ({code.effect}) and a {other} must name each other in the column pair"
         elif (code.effect is Effect.RELEASE or code.authority) and code.code not in revoked:
-            yield f"{code.code} ({code.effect}) is in the column cancels of no {Effect.REVOKE}: nothing takes it back"
+            yield f"{code.code} ({code.effect}) is in the column cancels of no {Effect.REVOKE}: nothing revokes it"
 
 
 def _read(lines: Iterable[str], name: str) -> list[Code]:

@@ -1,174 +1,184 @@
-"""What keeps a bill incomplete: who could not be told, what is missing or disputed. It is listed in `snp.waiting`.
+"""The consequences of an applied record: notices, index facts, waiting reasons and history.
 
-From a bill before and after a record to who is told what, what the index hears, what waits, and the history.
-
-Kept in one place so that every cause (an event, a filing, a link, an operator, a change of the registry) ends the same.
+Every cause (an event, a filing, a link, an operator, a change of the registry) ends here, in the same way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from router.decide.audience import Audience, Recipient, audience_of
-from router.decide.bill_state import BillState
+from router.decide.bill_state import AssessedBill, BillState, assess_bill
 from router.decide.boxes import changed_facts, facts_of
 from router.decide.cargo_facts import Cargo
 from router.decide.identity import decision_id
-from router.decide.manual_events import DowntimeRecord, RelayedOutcome
-from router.decide.notices import LADING, RESYNC, Entered
+from router.decide.notices import LADING, RESYNC, AppliedRecord, Notice
 from router.decide.outages import is_behind
-from router.decide.paper import REISSUED, handovers, taken_over
-from router.decide.recipients import Notice, Shared, covered, farewells, not_reached, tell, tell_superseded, told_after
+from router.decide.paper import REISSUED, refiling_answer, refilings
+from router.decide.recipients import Notifying, covered_ids, last_notices_after
 from router.decide.registry import Registry, same_name
 from router.decide.rules import Rules
-from router.decide.status import Assessment
+from router.decide.status import Assessment, StandingHold
 from router.model.eastern import MINUTE
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.model.inputs import DeadLetter
 from router.model.links import IndexFact, Refiling, RefilingAnswer
-from router.model.vocabulary import Authority, Flag
+from router.model.vocabulary import Authority, Cause, Flag, Kind, Role, Status
 
 CONTRADICTION: Final = "CONTRADICTION"
-"""Flag, and reason to wait: what was said by hand and what CBP sent disagree. Meanwhile what holds stands."""
+"""Flag and waiting reason: a manual event and CBP's events disagree. Meanwhile the hold stands."""
 
 FEED_BEHIND: Final = "FEED_BEHIND"
-"""Flag: an outage covers the bill, so no news of it is no clearance."""
+"""Flag: an outage covers the bill, so no news is not clearance."""
 
 
-class Incomplete(NamedTuple):
-    """That a bill is incomplete: what is missing, and who could not be told."""
+_NO_FACTS: Final[tuple[IndexFact, ...]] = ()
+
+
+class Notified(NamedTuple):
+    """A notice as the history names it."""
+
+    recipient: str
+    kind: Kind
+    cause: Cause
+    roles: tuple[Role, ...]
+
+
+class HistoryEntry(NamedTuple):
+    """A decision in the history of its bill, vessel or outage."""
+
+    bill: str
+    sequence: int
+    cause: Cause
+    event_id: str | None
+    disposition_code: str | None
+    action_at: int | None
+    remarks: str | None
+    duplicate: bool
+    status_before: str | None
+    status: str
+    """Of a bill or vessel a `Status`; of an outage its own."""
+    flags: tuple[Flag, ...]
+    holds: tuple[str, ...]
+    """Each as `kind:code:container:quantity`."""
+    decision_id: str
+    notified: tuple[Notified, ...]
+    waiting: tuple[str, ...]
+    """Parties that wait, each as `reason:party`."""
+
+
+class WaitingReasons(NamedTuple):
+    """The record of an incomplete bill in `snp.waiting`."""
 
     reasons: tuple[str, ...]
     parties: tuple[str, ...]
-    status: str
+    status: Status
     do_not_load: bool
     since: int
 
 
-def lacks_snp(key: str, known: Cargo) -> bool:
-    return not is_vessel_key(key) and not known.snps and known.needs_snp(split_bill_key(key)[0])
-
-
-def incompleteness(
-    before: BillState,
-    state: BillState,
-    known: Cargo,
-    was: Assessment | None,
-    after: Assessment,
-    audience: Audience,
-    missed: tuple[Recipient, ...],
-    registry: Registry,
-) -> tuple[Incomplete | None, bool]:
-    """What keeps the bill incomplete. Nobody waits for a bill of which there is nothing to tell."""
-    reasons = []
-    superseded = state.offline is not None and state.offline.is_superseded
-    if state.has_news and not superseded:
-        if audience.sailing is None:
-            reasons.append("NO_SAILING")
-        if lacks_snp(state.key, known):
-            reasons.append("NO_SNP")
-    if state.by_hand is not None and state.by_hand.contradictions and not superseded:
-        reasons.append(CONTRADICTION)
-    reasons.extend(f"{member.why_not}:{member.scac}" for member in missed)
-    state.waiting = (*reasons, *(("DO_NOT_LOAD",) if reasons and after.do_not_load else ()))
-    if state.waiting == before.waiting and not (reasons and was and was.status != after.status):
-        return None, False
-    if not reasons:
-        state.waiting_since = 0
-        return None, True
-    state.waiting_since = before.waiting_since or registry.now
-    kinds = tuple(dict.fromkeys(reason.partition(":")[0] for reason in reasons))
-    parties = tuple(member.scac for member in missed)
-    return Incomplete(kinds, parties, after.status, after.do_not_load, state.waiting_since), True
-
-
 class Decision(NamedTuple):
-    """What a record did. The order of `notices` is the order in which they go out."""
+    """The result of one record on its bill. `notices` are in the order in which they are sent."""
 
-    state: BillState | None
-    """None: nothing is kept of the bill (any more)."""
-    entered: Entered | None = None
-    """None: the record added nothing; then only `letters` may be filled."""
-    before: Assessment | None = None
-    after: Assessment | None = None
-    flags: tuple[Flag, ...] = ()
+    bill: AssessedBill | None
+    """The bill afterwards; None if nothing is kept of it."""
+    history: HistoryEntry | None = None
+    """None: the record changed nothing, and only `letters` may be filled."""
     notices: tuple[Notice, ...] = ()
     facts: tuple[IndexFact, ...] = ()
     links: tuple[Refiling | RefilingAnswer, ...] = ()
     letters: tuple[DeadLetter, ...] = ()
-    waits: Incomplete | None = None
+    waiting: WaitingReasons | None = None
     waiting_changed: bool = False
-    id: str = ""
-    """What its notices' ids begin with; empty where there is nothing to tell."""
 
 
-def conclude(before: BillState, entered: Entered, registry: Registry, rules: Rules) -> Decision:
-    """What follows from a record that is entered already. Changes and returns `entered.state`."""
-    state = entered.state
-    was = before.assess(rules)[1] if before.has_news else None
-    state.view = None
-    known, after = state.assess(rules)
-    state.sequence = (state.sequence or registry.elapsed // MINUTE) + 1
-    if entered.cause != RESYNC:  # nothing was heard of the bill
-        state.touched = max(state.touched, registry.elapsed)
-    in_box = any(link.kind == "BOX" for link in state.links.values())
-    audience = audience_of(state.key, known, in_box, registry)
-    flags = _flags(entered, state, known, audience, registry)
+def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Registry, rules: Rules) -> Decision:
+    """The decision on an applied record. `before` is the bill without it; None if it was unknown."""
+    state = applied.state
+    old = before.state if before is not None else BillState(state.key)
+    was = before.status if before is not None and old.is_notifiable else None
+    after = assess_bill(state, rules, before)
+    audience = audience_of(state.key, after.cargo, state.is_in_stopped_box, registry)
+    sequence = (old.sequence or registry.elapsed // MINUTE) + 1
+    flags = _flags(applied, after, audience, registry)
+    authorises = _authorises(was, after.status)
+
     notices: tuple[Notice, ...] = ()
-    missed: tuple[Recipient, ...] = ()
+    waiting: tuple[Recipient, ...] = ()
     decision = ""
-    quiet = state.offline is not None and state.offline.is_superseded
-    if state.has_news:
-        decision = decision_id(registry.secret, state.key, state.sequence)
-        shared = Shared(known, entered.subject, after, _authorises(was, after), flags)
-        if quiet:
-            notices = tuple(tell_superseded(before, entered, shared, was, audience, registry, decision))
+    last_notices = state.last_notices
+    if state.is_notifiable:
+        decision = decision_id(registry.secret, state.key, sequence)
+        notifying = Notifying(old, was, applied, after, audience, authorises, flags, decision, rules)
+        if state.is_superseded:
+            notices = tuple(notifying.superseded_notices(registry))
         else:
-            missed = tuple(not_reached(before, entered, after, audience))
-            notices = (
-                *tell(before, entered, shared, was, audience, decision),
-                *farewells(before, before.told.keys() - audience.members.keys(), registry, decision),
-            )
-        state.told = told_after(before, state, notices, after)
-    changed_facts = _say(before, state, known, after, audience, quiet=quiet)
-    waits, waiting_changed = incompleteness(before, state, known, was, after, audience, missed, registry)
-    links = _links(before, entered, audience) if state.offline is not None else ()
+            waiting = tuple(notifying.waiting_recipients())
+            leaving = old.last_notices.keys() - audience.recipients.keys()
+            notices = (*notifying.notices(), *notifying.last_notices(leaving, registry))
+        last_notices = last_notices_after(old, sequence, notices, after.status)
+
+    basis = (after.cargo, after.status.holds, audience.sailing, state.is_superseded)
+    facts, changed = state.index_facts, _NO_FACTS
+    if before is None or before.facts_basis != basis:
+        facts = _index_facts(after, audience)
+        changed = changed_facts(state.index_facts, facts)
+    reasons = _waiting_reasons(after, audience, waiting)
+    record, waiting_changed = _waiting_record(old, was, after.status, reasons, waiting, registry.now)
+    state = state._replace(
+        sequence=sequence,
+        # a resync is no news of the bill
+        touched=state.touched if applied.cause == RESYNC else max(state.touched, registry.elapsed),
+        last_notices=last_notices,
+        index_facts=facts,
+        waiting=reasons,
+        waiting_since=record.since if record is not None else old.waiting_since if reasons else 0,
+    )
     return Decision(
-        state,
-        entered,
-        was,
-        after,
-        flags,
+        AssessedBill(state, after.cargo, after.account, after.status, after.relayed, after.applied, basis),
+        history_entry(state, applied, was, after.status, flags, decision, notices),
         notices,
-        changed_facts,
-        links,
-        entered.letters,
-        waits,
+        changed,
+        _links(old, applied, state, audience) if state.downtime is not None else (),
+        applied.letters,
+        record,
         waiting_changed,
-        decision,
     )
 
 
-def _say(
-    before: BillState, state: BillState, known: Cargo, after: Assessment, audience: Audience, *, quiet: bool
-) -> tuple[IndexFact, ...]:
-    """What the index is to hear: nothing, where what the bill says follows from the same as before."""
-    state.saying = (known, after.holds, audience.sailing, quiet)
-    if before.saying == state.saying:
-        return ()
-    facts = facts_of(state, known, after, audience.sailing)
-    if quiet and not any(fact.stopped for fact in facts.values()):
-        facts = {}  # the same cargo is in its boxes under its new number
-    changed = changed_facts(state.said, facts)
-    state.said = facts
-    return changed
+def history_entry(
+    state: BillState,
+    applied: AppliedRecord,
+    before: Assessment | None,
+    after: Assessment,
+    flags: tuple[Flag, ...] = (),
+    decision: str = "",
+    notices: tuple[Notice, ...] = (),
+) -> HistoryEntry:
+    event = applied.event
+    return HistoryEntry(
+        state.key,
+        state.sequence,
+        applied.cause,
+        applied.event_id,
+        (event.disposition_code or None) if event is not None else None,
+        (event.action_at or None) if event is not None else None,
+        event.remarks if event is not None else None,
+        applied.duplicate,
+        before.status if before is not None else None,
+        after.status,
+        flags,
+        tuple(map(_hold_text, after.holds)),
+        decision,
+        tuple(Notified(one.recipient.scac, one.kind, one.cause, one.recipient.roles) for one in notices),
+        tuple(reason for reason in state.waiting if ":" in reason),
+    )
 
 
-def _links(before: BillState, entered: Entered, audience: Audience) -> tuple[Refiling | RefilingAnswer, ...]:
-    """Between a paper bill and the one it was filed as."""
-    answer = (taken_over(entered.handover, audience),) if entered.handover is not None else ()
-    return (*answer, *handovers(before, entered.state, covered(before)))
+def _hold_text(hold: StandingHold) -> str:
+    quantity = "" if hold.quantity is None else hold.quantity
+    return f"{hold.kind}:{hold.code or ''}:{hold.container_number or ''}:{quantity}"
 
 
 def _authorises(was: Assessment | None, after: Assessment) -> tuple[Authority, ...]:
@@ -177,33 +187,88 @@ def _authorises(was: Assessment | None, after: Assessment) -> tuple[Authority, .
     return after.authorises
 
 
-def _flags(
-    entered: Entered, state: BillState, known: Cargo, audience: Audience, registry: Registry
-) -> tuple[Flag, ...]:
-    vessel_name = registry.vessel_name(known.imo_number) if known.imo_number else None
-    mismatch = bool(vessel_name and known.vessel_name and not same_name(vessel_name, known.vessel_name))
-    flags = [*entered.flags]
-    if entered.subject.event_id in state.unseen:
+def _index_facts(after: AssessedBill, audience: Audience) -> Mapping[str, IndexFact]:
+    """The bill's facts for the index."""
+    state = after.state
+    facts = facts_of(state.key, after.cargo, after.status.holds, audience.sailing)
+    if state.is_superseded and not any(fact.stopped for fact in facts.values()):
+        return {}  # the same cargo is in its boxes under its new number
+    return facts
+
+
+def _links(
+    old: BillState, applied: AppliedRecord, state: BillState, audience: Audience
+) -> tuple[Refiling | RefilingAnswer, ...]:
+    """Records between a paper bill and the bill it was filed as."""
+    answer = (refiling_answer(applied.refiling, audience),) if applied.refiling is not None else ()
+    return (*answer, *refilings(old, state, covered_ids(old)))
+
+
+def _flags(applied: AppliedRecord, after: AssessedBill, audience: Audience, registry: Registry) -> tuple[Flag, ...]:
+    state, cargo, shipment = after.state, after.cargo, after.cargo.shipment
+    vessel_name = registry.vessel_name(shipment.imo_number) if shipment.imo_number else None
+    flags = [*applied.flags]
+    if applied.event_id in after.account.unmatched_removals:
         flags.append("HOLD_UNSEEN")
     if audience.sailing is None:
         flags.append("SAILING_UNKNOWN")
-    if lacks_snp(state.key, known):
+    if lacks_snp(state.key, cargo):
         flags.append("NO_SNP")
-    if mismatch:
+    if vessel_name and shipment.vessel_name and not same_name(vessel_name, shipment.vessel_name):
         flags.append("VESSEL_MISMATCH")
-    if registry.outages and is_behind(registry.outages, known, registry.party_scac):
+    if registry.outages and is_behind(registry.outages, shipment, registry.party_scac):
         flags.append(FEED_BEHIND)
-    if state.offline is not None:
-        flags.extend(_offline_flags(state.offline, state.by_hand))
+    if state.downtime is not None:
+        flags.extend(_downtime_flags(after))
         return tuple(dict.fromkeys(flags))
     return tuple(flags)
 
 
-def _offline_flags(offline: DowntimeRecord, by_hand: RelayedOutcome | None) -> Iterator[Flag]:
-    """MANUAL also on whatever says that a bill is released, as long as that rests on a word alone."""
-    if by_hand is not None and by_hand.releases:
+def _downtime_flags(after: AssessedBill) -> Iterator[Flag]:
+    """MANUAL is also on every notice of a release that was only relayed by hand."""
+    if after.relayed.releases:
         yield "MANUAL"
-    if by_hand is not None and by_hand.contradictions:
+    if after.relayed.contradictions:
         yield CONTRADICTION
-    if offline.is_superseded:
+    if after.state.is_superseded:
         yield REISSUED
+
+
+def lacks_snp(key: str, cargo: Cargo) -> bool:
+    return not is_vessel_key(key) and not cargo.snps and cargo.needs_snp(split_bill_key(key)[0])
+
+
+def _waiting_reasons(after: AssessedBill, audience: Audience, waiting: tuple[Recipient, ...]) -> tuple[str, ...]:
+    """Reasons why the bill is incomplete. A bill without anything to notify waits for nobody."""
+    state = after.state
+    reasons: list[str] = []
+    if not state.is_superseded:
+        if state.is_notifiable and audience.sailing is None:
+            reasons.append("NO_SAILING")
+        if state.is_notifiable and lacks_snp(state.key, after.cargo):
+            reasons.append("NO_SNP")
+        if after.relayed.contradictions:
+            reasons.append(CONTRADICTION)
+    reasons.extend(f"{recipient.unreachable}:{recipient.scac}" for recipient in waiting)
+    if reasons and after.status.do_not_load:
+        reasons.append("DO_NOT_LOAD")
+    return tuple(reasons)
+
+
+def _waiting_record(
+    old: BillState,
+    was: Assessment | None,
+    after: Assessment,
+    reasons: tuple[str, ...],
+    waiting: tuple[Recipient, ...],
+    now: int,
+) -> tuple[WaitingReasons | None, bool]:
+    """The bill's record in `snp.waiting`, and True if it is to be written; None deletes it."""
+    status_changed = bool(reasons and was and was.status != after.status)
+    if reasons == old.waiting and not status_changed:
+        return None, False
+    if not reasons:
+        return None, True
+    kinds = tuple(dict.fromkeys(reason.partition(":")[0] for reason in reasons if reason != "DO_NOT_LOAD"))
+    parties = tuple(recipient.scac for recipient in waiting)
+    return WaitingReasons(kinds, parties, after.status, after.do_not_load, old.waiting_since or now), True

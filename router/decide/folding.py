@@ -1,135 +1,151 @@
-"""What a record adds to a bill's state, and how the state stays bounded: beyond its limits the oldest is folded into
-sums.
+"""Entering records in a bill's state within bounds: beyond them the oldest are folded into sums.
 
-A bill with thousands of events, or a feed that sends what nobody can read without end, must not make a state without
-end. All functions change the state they are given: a copy that is the decision's own.
+Neither a bill with thousands of events nor a feed of endless unparsable ones can make a state grow without end.
 """
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Set
+from bisect import bisect_right
+from collections.abc import Iterable, Set
 from typing import Final
 
 from router.decide.account import QUANTITY_CODES, Account, LedgerEvent, order_key
-from router.decide.bill_state import BillState, account_of
-from router.decide.manual_events import DowntimeRecord, RelayedEvent, release_minute, settle_with_releases
+from router.decide.bill_state import (
+    BillState,
+    assess_bill,
+    confirmed_manual_events,
+    counting_events,
+    open_manual_releases,
+    opening_account,
+    snapshot_account,
+)
+from router.decide.manual_events import DowntimeRecord, RelayedEvent, apply_with_releases, release_minute
 from router.decide.rules import Rules
 from router.decide.status import UnparsedEvent
 from router.model.eastern import order_minute, posted_minute
 from router.model.inputs import Snapshot
 
 MOST_CONFIRMED: Final = 1000
-"""Ids kept of what operators have confirmed, before those are dropped that nothing on the bill bears any more."""
+"""Ids of confirmed events kept before those that no longer occur on the bill are dropped."""
 OLDER: Final = "older:"
-"""Begins the id of what stands for several unread events. No keyed id has a colon."""
+"""Prefix of the id that stands for several unparsed events. No keyed id has a colon."""
 
 
-def enter_event(state: BillState, event: LedgerEvent, rules: Rules) -> None:
-    """Enter an event in its place; beyond the bound, fold the oldest into sums."""
-    state.events = state.events.copy()
-    if not state.events or order_key(state.events[-1], rules) < order_key(event, rules):
-        state.events.append(event)
+def with_event(state: BillState, event: LedgerEvent, rules: Rules) -> BillState:
+    """The state with an event at its place; beyond the bound, the oldest events are folded."""
+    events = state.events
+    key = order_key(event, rules)
+    if not events or order_key(events[-1], rules) < key:
+        events = (*events, event)
     else:
-        insort(state.events, event, key=lambda one: order_key(one, rules))
-    if len(state.events) > rules.fold_after_events:
-        _fold(state, rules)
+        place = bisect_right(events, key, key=lambda one: order_key(one, rules))
+        events = (*events[:place], event, *events[place:])
+    state = state._replace(events=events)
+    return _folded(state, rules) if len(events) > rules.fold_after_events else state
 
 
-def correct_resending(state: BillState, event_id: str) -> bool:
-    """Take note that an event known as sent again came as a first sending, too: which one came first must not
-    matter."""
-    corrected = [event._replace(resent=event.resent and event.id != event_id) for event in state.events]
-    changed = corrected != state.events
-    state.events, state.settled_account = corrected, None
-    return changed
+def with_first_sending(state: BillState, event_id: str) -> BillState:
+    """The state where an event known only as re-sent counts as sent first, so that the order of arrival is
+    irrelevant."""
+    if not any(event.id == event_id and event.resent for event in state.events):
+        return state
+    events = (event._replace(resent=event.resent and event.id != event_id) for event in state.events)
+    return state._replace(events=tuple(events))
 
 
-def enter_unread(state: BillState, one: UnparsedEvent, rules: Rules) -> None:
-    """Enter an event that stops the bill because nobody can say what it does. Beyond the bound those that are
-    settled are forgotten, then the oldest half becomes one: under an id that tells how many it stands for and since
-    when, so that an operator's word on fewer doesn't end it."""
-    state.unread = state.unread | {one.id: one}
-    if len(state.unread) <= rules.fold_after_events:
-        return
-    standing = sorted((one for one in state.unread.values() if one.id not in state.settled), key=_age)
+def with_unparsed(state: BillState, event: UnparsedEvent, rules: Rules) -> BillState:
+    """The state with an unparsed event, which stops the bill.
+
+    Beyond the bound resolved ones are forgotten; then the oldest half becomes one, whose id has their number and time,
+    so that a confirmation of fewer doesn't end it.
+    """
+    unparsed = {**state.unparsed, event.id: event}
+    if len(unparsed) <= rules.fold_after_events:
+        return state._replace(unparsed=unparsed)
+    standing = sorted((one for one in unparsed.values() if one.id not in state.resolved), key=_age)
     if len(standing) > rules.fold_after_events:
         half = len(standing) // 2
-        standing = [_folded_unread(standing[:half], rules), *standing[half:]]
-    state.unread = {one.id: one for one in standing}
-    state.settled = state.settled & state.unread.keys()
+        standing = [_folded_unparsed(standing[:half], rules), *standing[half:]]
+    unparsed = {one.id: one for one in standing}
+    return state._replace(unparsed=unparsed, resolved=state.resolved & unparsed.keys())
 
 
-def enter_confirmed(state: BillState, covers: Set[str], rules: Rules) -> None:
-    """Enter an operator's word. Beyond the bound, what nothing on the bill is known by any more is forgotten."""
-    state.confirmed = state.confirmed | covers
-    if len(state.confirmed) > MOST_CONFIRMED:
-        state.confirmed = (state.confirmed & state.coverable(rules)) | covers
-    state.settled = state.settled | (covers & state.unread.keys())
+def with_confirmed(state: BillState, covers: Set[str], rules: Rules) -> BillState:
+    """The state with confirmed events. Beyond the bound, ids that no longer occur on the bill are dropped."""
+    confirmed = state.confirmed | covers
+    if len(confirmed) > MOST_CONFIRMED:
+        confirmable = assess_bill(state._replace(confirmed=confirmed), rules).confirmable_ids()
+        confirmed = frozenset((confirmed & confirmable) | covers)
+    return state._replace(confirmed=confirmed, resolved=state.resolved | (covers & state.unparsed.keys()))
 
 
-def enter_word(state: BillState, word: RelayedEvent) -> None:
-    state.offline = (state.offline or DowntimeRecord({}))._replace(words=state.words | {word.id: word})
+def with_relayed(state: BillState, relayed: Iterable[RelayedEvent]) -> BillState:
+    """The state with manual events, new or changed."""
+    downtime = state.downtime or DowntimeRecord({})
+    return state._replace(downtime=downtime._replace(relayed={**downtime.relayed, **{one.id: one for one in relayed}}))
 
 
-def begin_from(state: BillState, snapshot: Snapshot, rules: Rules) -> None:
-    """Take a snapshot as what stood at its time. What was folded since stays, and the snapshot's holds beside it:
-    whether they were removed since, nobody can tell."""
-    state.snapshot = snapshot
-    if state.folded is not None and state.fold_line is not None:
-        if state.fold_line > posted_minute(snapshot.status_at):
-            state.folded = state.folded.copy()
-            state.folded.holds = account_of(snapshot, rules).holds | state.folded.holds
-        else:
-            state.folded = state.fold_line = None
+def with_snapshot(state: BillState, snapshot: Snapshot, rules: Rules) -> BillState:
+    """The state that begins from a snapshot. Events folded since it stay, and its holds beside them: their later
+    removals are unknown."""
+    state = state._replace(snapshot=snapshot)
+    if state.folded is None or state.fold_line is None:
+        return state
+    if state.fold_line <= posted_minute(snapshot.status_at):
+        return state._replace(folded=None, fold_line=None)
+    folded = state.folded.copy()
+    folded.holds = snapshot_account(snapshot, rules).holds | folded.holds
+    return state._replace(folded=folded)
 
 
-def _fold(state: BillState, rules: Rules) -> None:
-    """A quarter at a time, so that a bill with thousands of events doesn't pay for it at each."""
+def _folded(state: BillState, rules: Rules) -> BillState:
+    """The state with its oldest quarter of events in sums. Folding one at a time would cost each event the same."""
     last = order_minute(state.events[max(1, rules.fold_after_events // 4) - 1].posted)
-    oldest = [event for event in state.events if order_minute(event.posted) <= last]
-    counting = state.counting(oldest, rules)
-    known_quantity = _is_counted(state, counting)
-    opening = state.opening(rules)
-    releases = _fold_words(state, opening, oldest, last, rules)
-    state.folded = settle_with_releases(opening, counting, releases, rules, state.confirmed)
-    state.folded.unseen.clear()
-    state.folded.quantity_minute = None  # no minute is split by a fold
-    if not known_quantity:
-        state.folded.manifested = None  # only filed, so a later filing has the say
-    state.fold_line = max(last + 1, state.fold_line or 0)  # no minute is split: its fingerprints are gone
-    state.events = state.events[len(oldest) :]
+    oldest = tuple(event for event in state.events if order_minute(event.posted) <= last)
+    counting = counting_events(state, oldest, rules)
+    folded = opening_account(state, rules)
+    releases: list[RelayedEvent] = []
+    if state.relayed:
+        relayed, releases = _folded_manual_events(state, folded, oldest, last, rules)
+        state = with_relayed(state, relayed)
+    apply_with_releases(folded, counting, releases, rules, state.confirmed)
+    folded.unmatched_removals.clear()
+    folded.quantity_minute = None  # no minute is split by a fold
+    if not _quantity_is_from_events(state, counting):
+        folded.manifested = None  # a later filing may change a filed quantity
+    return state._replace(
+        folded=folded,
+        fold_line=max(last + 1, state.fold_line or 0),  # no minute is split: its events can't be told apart any more
+        events=state.events[len(oldest) :],
+    )
 
 
-def _fold_words(
-    state: BillState, opening: Account, oldest: list[LedgerEvent], last: int, rules: Rules
-) -> list[RelayedEvent]:
-    """Which words turned out to be which events must be remembered when those go, and releases by hand before the
-    fold line go with them; these are returned."""
-    if not state.words:
-        return []
-    found = state.confirmations(opening, rules)
+def _folded_manual_events(
+    state: BillState, opening: Account, oldest: tuple[LedgerEvent, ...], last: int, rules: Rules
+) -> tuple[list[RelayedEvent], list[RelayedEvent]]:
+    """Manual events with the confirmations that would go with the folded events, and the releases to fold."""
+    found = confirmed_manual_events(state, opening, rules)
     going = {event.id for event in oldest}
-    releases = [word for word in state.open_releases(found, rules) if release_minute(word, rules) <= last]
-    folded = {word.id for word in releases}
-    for word in state.words.values():
-        event = found.get(word.id)
-        confirmed_by = event if event in going else word.confirmed_by
-        enter_word(state, word._replace(confirmed_by=confirmed_by, folded=word.folded or word.id in folded))
-    return releases
+    releases = [one for one in open_manual_releases(state, found, rules) if release_minute(one, rules) <= last]
+    folded = {one.id for one in releases}
+    changed = []
+    for one in state.relayed.values():
+        event = found.get(one.id)
+        confirmed_by = event if event in going else one.confirmed_by
+        changed.append(one._replace(confirmed_by=confirmed_by, folded=one.folded or one.id in folded))
+    return changed, releases
 
 
-def _is_counted(state: BillState, events: list[LedgerEvent]) -> bool:
-    """Whether an event that is folded now or was before gave the bill's quantity."""
+def _quantity_is_from_events(state: BillState, folding: Iterable[LedgerEvent]) -> bool:
     before = state.folded is not None and state.folded.manifested is not None
-    return before or any(event.code in QUANTITY_CODES and event.quantity is not None for event in events)
+    return before or any(event.code in QUANTITY_CODES and event.quantity is not None for event in folding)
 
 
 def _age(one: UnparsedEvent) -> tuple[int, str]:
     return one.placed, one.id
 
 
-def _folded_unread(oldest: list[UnparsedEvent], rules: Rules) -> UnparsedEvent:
+def _folded_unparsed(oldest: list[UnparsedEvent], rules: Rules) -> UnparsedEvent:
     known = (rules.codes.get(one.code or "") for one in oldest)
     do_not_load = next((code.code for code in known if code is not None and code.do_not_load), None)
     number = sum(int(one.id.split(":")[1]) if one.id.startswith(OLDER) else 1 for one in oldest)

@@ -1,7 +1,4 @@
-"""What a notice says: its kind, and its fields as each recipient may see them.
-
-A record entered in a bill's state, before what follows from it is worked out.
-"""
+"""Notices: their kind, their fields, and the step of disclosure that shows each field."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from router.decide.account import LedgerEvent
-from router.decide.audience import Disclosure
+from router.decide.audience import Disclosure, Recipient
 from router.decide.bill_state import BillState, LastNotice
 from router.decide.cargo_facts import Cargo
 from router.decide.manual_events import RelayedEvent
@@ -18,7 +15,7 @@ from router.decide.rules import Rules
 from router.decide.status import CBP_HOLD, MANUAL_HOLD, Assessment, StandingHold
 from router.model.eastern import from_posted
 from router.model.identifiers import concerns_a_bill, container_key, split_bill_key
-from router.model.inputs import DeadLetter, Disposition
+from router.model.inputs import NOWHERE, DeadLetter, Disposition
 from router.model.links import Refiling
 from router.model.vocabulary import Authority, Cause, Flag, Kind
 
@@ -37,107 +34,76 @@ NO_LONGER_NOTIFIED: Final = "NO_LONGER_NOTIFIED"
 
 LADING: Final = "LADING"
 
-HoldScope = tuple[str | None, str | None]
-
 SHOWN: Final[Mapping[Disclosure, tuple[str, ...]]] = {
-    Disclosure.FULL: ("remarks",),
-    Disclosure.CARRIER: ("entry_type", "entry_number", "master_bill"),
     Disclosure.AGREEMENT: (
         *("scac", "bill_of_lading", "vessel_name", "disposition_code", "voyage_number", "quantity"),
         *("manifest_sequence_number", "imo_number", "port_of_unlading", "action_at", "arrival_date"),
         *("container_numbers", "code_meaning", "agency", "container_level", "transaction_port", "firms", "reversal"),
         *("carrier_scac", "original_bill", "received_at", "status", "deliverable", "do_not_load", "doubts", "holds"),
-        *("authorises", "manifested_quantity", "released_quantity", "release_posted_at", "flags"),
+        *("authorises", "manifested_quantity", "released_quantity", "release_posted_at", "flags", "event_id"),
+        *("cause", "covers"),
     ),
+    Disclosure.CARRIER: ("entry_type", "entry_number", "master_bill"),
+    Disclosure.FULL: ("remarks",),
 }
-"""What each view shows beyond those below it (docs/how-it-works.md). Each field of a notice's shared part is in it
-once; of one that isn't no notice can be written, so that a new field is shown to nobody by mistake."""
+"""Fields that each step shows beyond the steps above it here, in the order of the published schema
+(docs/how-it-works.md). A field that is missing here is in no notice, so a new one is never shown by mistake."""
 
 
-class Subject(NamedTuple):
-    """The event a notice is about. All None where it is about another bill's doing, or nothing in particular."""
+class AppliedRecord(NamedTuple):
+    """A bill's state with a record applied, before its consequences."""
 
+    state: BillState
+    cause: Cause
+    event: Disposition | None = None
+    """The event that notices are about; None if another bill, or nothing in particular, is the cause."""
     event_id: str | None = None
-    disposition_code: str | None = None
-    quantity: int | None = None
-    entry_type: str | None = None
-    entry_number: str | None = None
-    action_at: int | None = None
-    container_numbers: tuple[str, ...] = ()
-    container_level: bool = False
-    remarks: str | None = None
-    transaction_port: str | None = None
-    firms: str | None = None
-    reversal: bool = False
-    received_at: int | None = None
+    flags: tuple[Flag, ...] = ()
+    duplicate: bool = False
+    letters: tuple[DeadLetter, ...] = ()
+    renotify: frozenset[str] = frozenset()
+    """Parties that get the status now, with this cause, whatever their last notice was."""
+    renotify_all: bool = False
+    """The same for every entitled recipient."""
+    believing_release: frozenset[str] = frozenset()
+    """Parties whose last notice under the bill's former number was a Release."""
+    refiling: Refiling | None = None
+    """The refiling applied; its `covers` are covered too."""
+    not_entitled: frozenset[str] = frozenset()
+    """Parties notified of a superseded bill that have no ground under its new number."""
 
 
-def subject_of(disposition: Disposition, event_id: str) -> Subject:
-    return Subject(
-        event_id,
-        disposition.disposition_code,
-        disposition.quantity,
-        disposition.entry_type,
-        disposition.entry_number,
-        disposition.action_at,
-        disposition.container_numbers,
-        disposition.container_level,
-        disposition.remarks,
-        disposition.transaction_port,
-        disposition.firms,
-        disposition.reversal,
-        disposition.received_at,
-    )
+class Notice(NamedTuple):
+    """One notice to one recipient, before encoding."""
+
+    fields: Mapping[str, Any]
+    """All fields of `SHOWN`. Recipients of one decision share the object."""
+    recipient: Recipient
+    kind: Kind
+    cause: Cause
+    notice_id: str
 
 
-def subject_of_event(event: LedgerEvent | None) -> Subject:
-    """The latest event, in a status-now notice; the ledger keeps no remarks and no facility."""
-    if event is None:
-        return Subject()
-    return Subject(
-        event_id=event.id,
-        disposition_code=event.code,
-        quantity=event.quantity,
-        entry_type=event.entry_type,
-        entry_number=event.entry_number,
-        action_at=from_posted(event.posted),
-        container_numbers=event.containers,
-        container_level=bool(event.containers),
-        transaction_port=event.port,
-        reversal=event.reversal,
-    )
+def kind_of(
+    after: Assessment, last: LastNotice | None, believes_release: bool, *, added: bool, status_now: bool
+) -> Kind:
+    """Hold, Change or Release, from the ledger before and after and from the recipient's last notice.
 
-
-def subject_of_word(word: RelayedEvent) -> Subject:
-    """What was said by hand: never by whom, nor by whom it was entered."""
-    said = word.said
-    return Subject(
-        event_id=word.id,
-        disposition_code=word.code,
-        quantity=said.quantity,
-        action_at=said.said_at,
-        container_numbers=(said.container_number,) if said.container_number else (),
-        container_level=said.container_number is not None,
-        received_at=said.received_at,
-    )
-
-
-def kind_of(after: Assessment, told: LastNotice | None, believes_free: bool, *, added: bool, status_now: bool) -> Kind:
-    """Hold, Change or Release: a function of the ledger before and after (`added` is what `hold_added` says of them)
-    and of what this recipient was last told, so that who acts on the type alone is safe."""
+    `added` is `hold_added` of the ledger before and after. A consumer that acts on the kind alone is safe.
+    """
     if after.deliverable:
-        return CHANGE if believes_free and not status_now else RELEASE
-    if believes_free or added:
+        return CHANGE if believes_release and not status_now else RELEASE
+    if believes_release or added:
         return HOLD
-    return HOLD if (status_now or told is None) and after.stopped else CHANGE
+    return HOLD if (status_now or last is None) and after.stopped else CHANGE
 
 
 def hold_added(before: Assessment | None, after: Assessment) -> bool:
-    """Whether a hold or block stands that did not, or stands for more."""
+    """True if a hold or block stands that did not, or stands for more."""
     if not after.holds:
         return False
     stood = {(h.kind, h.code, h.container_number, h.id): h for h in before.holds} if before else {}
-    relayed = _confirmed(before, after) if before else {}
+    relayed = _ended_manual_holds(before, after) if before else {}
     for hold in after.holds:
         old = stood.get((hold.kind, hold.code, hold.container_number, hold.id))
         confirms = old is None and hold.kind == CBP_HOLD
@@ -151,72 +117,134 @@ def hold_added(before: Assessment | None, after: Assessment) -> bool:
     return False
 
 
-def _confirmed(before: Assessment, after: Assessment) -> dict[HoldScope, StandingHold]:
-    """Holds by hand that stand no longer: where CBP's own stands instead, nothing was added."""
+def _ended_manual_holds(before: Assessment, after: Assessment) -> dict[tuple[str | None, str | None], StandingHold]:
+    """Manual holds that no longer stand, by code and container. CBP's own hold in their place adds nothing."""
     left = {hold.id for hold in after.holds if hold.kind == MANUAL_HOLD}
     gone = (hold for hold in before.holds if hold.kind == MANUAL_HOLD and hold.id not in left)
     return {(hold.code, hold.container_number): hold for hold in gone}
 
 
-def shared_fields(
-    bill: str,
-    known: Cargo,
-    subject: Subject,
-    after: Assessment | None,
-    authorises: tuple[Authority, ...],
-    flags: tuple[Flag, ...],
-    rules: Rules,
-) -> tuple[Any, ...]:
-    """The fields that are the same for all who see everything, in the schema's order (a notice's first part). Without
-    `after`: the last word to one who is no longer told, which says nothing of a status."""
-    concerned = concerns_a_bill(bill)
-    scac, number = split_bill_key(bill) if concerned else (None, None)
-    code = rules.codes.get(subject.disposition_code or "")
-    status = after if concerned else None
-    return (
-        scac,
-        number,
-        known.vessel_name,
-        subject.disposition_code,
-        known.voyage_number,
-        subject.quantity,
-        known.manifest_sequence_number,
-        subject.entry_type,
-        known.imo_number,
-        subject.entry_number,
-        known.port_of_unlading,
-        subject.action_at,
-        known.arrival_date,
-        subject.container_numbers or known.container_numbers,
-        code.meaning if code else None,
-        code.agency if code else None,
-        subject.remarks,
-        subject.container_level,
-        subject.transaction_port,
-        subject.firms,
-        subject.reversal,
-        known.carrier_scac,
-        known.master_bill,
-        known.original_bill,
-        subject.received_at,
-        status.status if status else None,
-        status.deliverable if status else None,
-        status.do_not_load if status else None,
-        status.doubts if status else (),
-        [hold_fields(hold, known) for hold in after.holds] if after else (),
-        authorises,
-        after.manifested_quantity if after else None,
-        status.released_quantity if status else None,
-        None if after is None or after.release_posted is None else from_posted(after.release_posted),
-        flags,
+def latest_event(state: BillState) -> tuple[Disposition | None, str | None]:
+    """Event, and its id, for a status-now notice: the latest posted by CBP or relayed by hand.
+
+    The ledger keeps neither remarks nor facility.
+    """
+    event = state.latest_event()
+    relayed = max(state.relayed.values(), key=lambda one: one.order, default=None)
+    if relayed is not None and (event is None or event.posted <= relayed.posted):
+        return manual_disposition(relayed), relayed.id
+    return (None, None) if event is None else (_ledger_disposition(event), event.id)
+
+
+def _ledger_disposition(event: LedgerEvent) -> Disposition:
+    return Disposition(
+        None,
+        None,
+        event.code,
+        from_posted(event.posted),
+        event.quantity,
+        event.entry_type,
+        event.entry_number,
+        event.containers,
+        event.port,
+        reversal=event.reversal,
     )
 
 
-def hold_fields(hold: StandingHold, known: Cargo) -> dict[str, Any]:
-    """A hold as notices and `bill show` write it; its container as it is written on the bill, with its check digit."""
+def manual_disposition(relayed: RelayedEvent) -> Disposition:
+    """A manual event as notices show it: never who relayed or entered it."""
+    event = relayed.event
+    containers = (event.container_number,) if event.container_number else ()
+    return Disposition(
+        None,
+        None,
+        relayed.code or "",
+        event.said_at,
+        event.quantity,
+        container_numbers=containers,
+        received_at=event.received_at,
+    )
+
+
+def notice_fields(
+    bill: str,
+    cargo: Cargo,
+    event: Disposition | None,
+    event_id: str | None,
+    status: Assessment | None,
+    authorises: tuple[Authority, ...],
+    flags: tuple[Flag, ...],
+    cause: Cause,
+    covers: tuple[str, ...],
+    rules: Rules,
+) -> dict[str, Any]:
+    """The fields of `SHOWN`. Without `status`: a last notice to a party that is no longer notified.
+
+    Of a vessel's event the fields of status are null.
+    """
+    scac, number = split_bill_key(bill) if concerns_a_bill(bill) else (None, None)
+    shown = status if concerns_a_bill(bill) else None
+    shipment = cargo.shipment
+    code = rules.codes.get(event.disposition_code) if event is not None else None
+    posted = status.release_posted if status is not None else None
+    return {
+        "scac": scac,
+        "bill_of_lading": number,
+        "vessel_name": shipment.vessel_name,
+        "disposition_code": (event.disposition_code or None) if event is not None else None,
+        "voyage_number": shipment.voyage_number,
+        "quantity": event.quantity if event is not None else None,
+        "manifest_sequence_number": shipment.manifest_sequence_number,
+        "imo_number": shipment.imo_number,
+        "port_of_unlading": shipment.port_of_unlading,
+        "action_at": (event.action_at or None) if event is not None else None,
+        "arrival_date": shipment.arrival_date,
+        "container_numbers": _containers(event, cargo),
+        "code_meaning": code.meaning if code else None,
+        "agency": code.agency if code else None,
+        "container_level": event.container_level if event is not None else False,
+        "transaction_port": event.transaction_port if event is not None else None,
+        "firms": event.firms if event is not None else None,
+        "reversal": event.reversal if event is not None else False,
+        "carrier_scac": shipment.carrier_scac,
+        "original_bill": shipment.original_bill,
+        "received_at": (event.received_at or None) if event is not None else None,
+        "status": shown.status if shown else None,
+        "deliverable": shown.deliverable if shown else None,
+        "do_not_load": shown.do_not_load if shown else None,
+        "doubts": shown.doubts if shown else (),
+        "holds": [hold_fields(hold, cargo) for hold in status.holds] if status else (),
+        "authorises": authorises,
+        "manifested_quantity": status.manifested_quantity if status else None,
+        "released_quantity": shown.released_quantity if shown else None,
+        "release_posted_at": None if posted is None else from_posted(posted),
+        "flags": flags,
+        "event_id": event_id,
+        "cause": cause,
+        "covers": covers,
+        "entry_type": event.entry_type if event is not None else None,
+        "entry_number": event.entry_number if event is not None else None,
+        "master_bill": shipment.master_bill,
+        "remarks": event.remarks if event is not None else None,
+    }
+
+
+def last_fields(bill: str, rules: Rules) -> dict[str, Any]:
+    """Fields of the last notice to a party that is no longer notified: the bill, and nothing it had not seen."""
+    return notice_fields(bill, Cargo(shipment=NOWHERE), None, None, None, (), (), NO_LONGER_NOTIFIED, (), rules)
+
+
+def _containers(event: Disposition | None, cargo: Cargo) -> tuple[str, ...]:
+    """The event's containers, else the bill's."""
+    named = (event.container_numbers or event.shipment.container_numbers) if event is not None else ()
+    return named or cargo.shipment.container_numbers
+
+
+def hold_fields(hold: StandingHold, cargo: Cargo) -> dict[str, Any]:
+    """A hold as notices and `bill show` have it; its container as written on the bill, with check digit."""
     container = hold.container_number
     if container is not None:
-        container = _as_written(known.container_numbers).get(container, container)
+        container = _as_written(cargo.shipment.container_numbers).get(container, container)
     return {
         "code": hold.code,
         "kind": hold.kind,
@@ -229,26 +257,5 @@ def hold_fields(hold: StandingHold, known: Cargo) -> dict[str, Any]:
 
 @lru_cache(1024)
 def _as_written(numbers: tuple[str, ...]) -> dict[str, str]:
-    """By what they are without check digit; of two spellings the first."""
+    """Container numbers by key; the first of two spellings."""
     return {container_key(number): number for number in reversed(numbers)}
-
-
-class Entered(NamedTuple):
-    """A bill's state with a record entered, and what that was."""
-
-    state: BillState
-    cause: Cause
-    subject: Subject = Subject()
-    flags: tuple[Flag, ...] = ()
-    repeated: bool = False
-    letters: tuple[DeadLetter, ...] = ()
-    again: frozenset[str] = frozenset()
-    """Parties that are told the status now, with this cause, whatever they were told."""
-    all_again: bool = False
-    """The same for everybody whose grounds hold."""
-    told_free: frozenset[str] = frozenset()
-    """Parties that believe, from the bill's former number, that it may be delivered."""
-    handover: Refiling | None = None
-    """What a paper bill handed over here; its `covers` are covered too."""
-    groundless: frozenset[str] = frozenset()
-    """Parties that were told of a superseded bill and have no ground under its new number."""

@@ -1,19 +1,19 @@
-"""Outages as every task sees them: from when they are declared until nothing late comes any more. No news of a bill
-that one covers is no clearance.
+"""Outages as every task sees them: from their declaration until no late events come any more.
 
-What is kept is a few frozen values, never changed in place: a transaction that is thrown away puts the old ones back,
-and a task's position holds them, so that compaction of the registry can't lose what was announced already.
+While an outage covers a bill, no news is not clearance. All values are frozen and never changed in place: an abandoned
+transaction restores the old ones, and a task's position contains them, so that compaction of the registry can't lose
+what was announced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from router.decide.cargo_facts import Cargo
 from router.decide.rules import Rules
 from router.decide.status import TWIN_PORTS
 from router.model.eastern import MILLISECONDS, MINUTE
+from router.model.inputs import Shipment
 from router.model.registry_values import DECLARED, LateTally, Outage
 
 DOWN, SILENT, RECOVERING, RECOVERED = "DOWN", "SILENT", "RECOVERING", "RECOVERED"
@@ -24,21 +24,15 @@ class OutageWatch(NamedTuple):
 
     outage: Outage
     announced: int
-    """The number of its latest announcement. The first follows the time at which it was first heard of: so no number,
-    and with it no notice's id, comes back when an outage does that was over."""
+    """Number of its latest announcement. The first follows the time of the outage's first record, so that no number,
+    and no notice id, returns if an outage comes back."""
     tallies: tuple[LateTally, ...] = ()
-    """What came late so far; the latest of each run."""
+    """Late events so far; the latest tally of each run."""
 
     @property
     def last_late_at(self) -> int:
-        """When it ended, or the last late event came."""
+        """Time of its end, or of the latest late event."""
         return max(self.outage.ended_at or 0, *(tally.at for tally in self.tallies), 0)
-
-
-def watched_of(datum: Mapping[str, Any]) -> OutageWatch:
-    """As it lies in a position."""
-    tallies = tuple(LateTally(**tally) for tally in datum["tallies"])
-    return OutageWatch(Outage(**datum["outage"]), datum["announced"], tallies)
 
 
 Outages = Mapping[str, OutageWatch]
@@ -47,22 +41,25 @@ Outages = Mapping[str, OutageWatch]
 
 class Announcement(NamedTuple):
     state: str
-    watched: OutageWatch
+    watch: OutageWatch
 
 
 def with_outage(outages: Outages, outage: Outage, elapsed: int) -> Outages:
-    """`elapsed` is the registry's. One that is over when it is first heard of is history, not news."""
+    """The outages with one more, or one changed. An outage that is over at its first record is history, not news.
+
+    `elapsed` is the registry's.
+    """
     old = outages.get(outage.id)
     if old is None and outage.ended_at is not None:
         return outages
     if old is None:
         return {**outages, outage.id: OutageWatch(outage, elapsed // MILLISECONDS + 1)}
-    news = _said(outage) != _said(old.outage)
+    news = _announced(outage) != _announced(old.outage)
     return {**outages, outage.id: OutageWatch(outage, old.announced + news, old.tallies)}
 
 
-def _said(outage: Outage) -> Outage:
-    """What parties hear of it: never who said so."""
+def _announced(outage: Outage) -> Outage:
+    """The part that parties see."""
     return outage._replace(declared_by=None, ended_by=None)
 
 
@@ -75,7 +72,7 @@ def with_tally(outages: Outages, tally: LateTally) -> Outages:
 
 
 def without_recovered(outages: Outages, now: int, rules: Rules) -> Outages:
-    """Without those that ended and from which nothing late came for the quiet time."""
+    """The outages without those that ended and had no late events for the quiet time."""
     quiet = rules.recovery_quiet_minutes * MINUTE
     left = {
         number: watched
@@ -86,7 +83,7 @@ def without_recovered(outages: Outages, now: int, rules: Rules) -> Outages:
 
 
 def announcements(before: Outages, after: Outages) -> Iterator[Announcement]:
-    """What is to be said when the one has become the other."""
+    """Announcements due when the outages change."""
     for number, watched in after.items():
         old = before.get(number)
         if old is None or old.announced != watched.announced:
@@ -98,15 +95,15 @@ def announcements(before: Outages, after: Outages) -> Iterator[Announcement]:
             yield Announcement(RECOVERED, watched._replace(announced=watched.announced + 1))
 
 
-def is_behind(outages: Outages, known: Cargo, party_scac: Callable[[str], str]) -> bool:
-    """Whether an outage covers a bill: its port of unlading (or the one that is one place with it), and its manifest
-    carrier, where it is a line's own."""
-    return any(_covers(watched.outage, known, party_scac) for watched in outages.values())
+def is_behind(outages: Outages, shipment: Shipment, party_scac: Callable[[str], str]) -> bool:
+    """True if an outage covers a bill: by its port of unlading (or that port's twin) and, if the outage is a line's
+    own, by its manifest carrier."""
+    return any(_covers(watched.outage, shipment, party_scac) for watched in outages.values())
 
 
-def _covers(outage: Outage, known: Cargo, party_scac: Callable[[str], str]) -> bool:
-    port, line, carrier = outage.port, outage.carrier, known.carrier_scac
-    if port is not None and (known.port_of_unlading is None or _place(known.port_of_unlading) != _place(port)):
+def _covers(outage: Outage, shipment: Shipment, party_scac: Callable[[str], str]) -> bool:
+    port, line, carrier = outage.port, outage.carrier, shipment.carrier_scac
+    if port is not None and (shipment.port_of_unlading is None or _place(shipment.port_of_unlading) != _place(port)):
         return False
     return line is None or (carrier is not None and party_scac(carrier) == party_scac(line))
 

@@ -1,110 +1,127 @@
-"""Bills taken on paper: until the electronic filing comes they are like any other; then all that was said of them is
-said again under the electronic identifiers, once.
+"""Bills taken on paper: until the electronic filing comes they are like any other; then everything is reissued once.
 
-Under the same number that is this bill's own doing. Under another number (an operator says so) the paper bill hands
-over to that bill, goes quiet, and keeps what stands on it until the other has answered that it has it: so no box is let
-go in between.
+If the electronic filing comes under the same number, the bill itself reissues its notices. If it comes under another
+number (an operator states the match), the paper bill sends its history to that bill as a `Refiling`, goes quiet, and
+keeps its holds until the other bill has acknowledged them: no box is released in between.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from router.decide.audience import Audience
 from router.decide.bill_state import BillState
 from router.decide.cargo_facts import content_of, supersedes
 from router.decide.identity import manual_id
-from router.decide.limits import MOST_WORDS
 from router.decide.manual_events import DowntimeRecord, Paper, RelayedEvent
-from router.decide.notices import FILING, OPERATOR, REISSUE, Entered, subject_of_word
+from router.decide.notices import FILING, OPERATOR, REISSUE, AppliedRecord, manual_disposition
 from router.decide.registry import Context
 from router.errors import InputError
 from router.model.inputs import PaperBill, PaperMatch
+from router.model.limits import MOST_MANUAL_EVENTS
 from router.model.links import Refiling, RefilingAnswer
+from router.model.vocabulary import Flag
 
 REISSUED: Final = "REISSUED"
+_FLAGS: Final[tuple[Flag, ...]] = (REISSUED,)
 
 
-def enter_paper_bill(state: BillState, record: PaperBill, context: Context) -> Entered | None:
-    """It counts as a filing. What was filed electronically is never taken for paper any more; a later record corrects
-    an earlier one."""
+def apply_paper_bill(state: BillState, record: PaperBill, context: Context) -> AppliedRecord | None:
+    """A paper bill counts as a filing unless an electronic one is known. A later record corrects an earlier one."""
     filing = record.filing._replace(received_at=record.received_at)
-    known, offline = state.facts.filing, state.offline or DowntimeRecord({})
+    known, downtime = state.facts.filing, state.downtime or DowntimeRecord({})
     paper = Paper(record.delivered_at, record.form, record.by, record.ticket)
     if known is not None:
-        same = paper == offline.paper and content_of(filing) == content_of(known)
-        if same or not offline.is_on_paper or not supersedes(filing, known, paper, offline.paper):
+        same = paper == downtime.paper and content_of(filing) == content_of(known)
+        if same or not downtime.is_on_paper or not supersedes(filing, known, paper, downtime.paper):
             return None
-    state.facts = replace(state.facts, filing=filing)
-    state.offline = offline._replace(paper=paper)
-    return Entered(state, FILING)
+    facts = state.facts._replace(filing=filing)
+    return AppliedRecord(state._replace(facts=facts, downtime=downtime._replace(paper=paper)), FILING)
 
 
-def reissue(state: BillState) -> Entered:
+def reissue(state: BillState) -> AppliedRecord:
     """The electronic filing came under the paper bill's own number."""
-    assert state.offline is not None
-    assert state.offline.paper is not None
-    state.offline = state.offline._replace(paper=state.offline.paper._replace(electronic=True))
-    return Entered(state, REISSUE, flags=(REISSUED,), again=frozenset(state.told))
+    assert state.downtime is not None
+    assert state.downtime.paper is not None
+    downtime = state.downtime._replace(paper=state.downtime.paper._replace(electronic=True))
+    notified = frozenset(state.last_notices)
+    return AppliedRecord(state._replace(downtime=downtime), REISSUE, flags=_FLAGS, renotify=notified)
 
 
-def enter_paper_match(state: BillState, record: PaperMatch, context: Context) -> Entered | None:
-    """The first one counts, and only of a bill that is on paper."""
-    offline = state.offline
-    if offline is None or not offline.is_on_paper or record.electronic_bill == state.key:
+def apply_paper_match(state: BillState, record: PaperMatch, context: Context) -> AppliedRecord | None:
+    """The first match of a bill that is on paper counts."""
+    downtime = state.downtime
+    if downtime is None or not downtime.is_on_paper or record.electronic_bill == state.key:
         return None
-    assert offline.paper is not None
-    state.offline = offline._replace(paper=offline.paper._replace(filed_as=record.electronic_bill))
-    return Entered(state, REISSUE, flags=(REISSUED,))
+    assert downtime.paper is not None
+    paper = downtime.paper._replace(filed_as=record.electronic_bill)
+    return AppliedRecord(state._replace(downtime=downtime._replace(paper=paper)), REISSUE, flags=_FLAGS)
 
 
-def handovers(before: BillState, state: BillState, covers: tuple[str, ...]) -> tuple[Refiling, ...]:
-    """What a superseded bill has to hand over: everything when it is superseded, later what is said of it since."""
-    offline = state.offline
-    if offline is None or offline.paper is None or offline.paper.filed_as is None:
+def refilings(before: BillState, state: BillState, covers: tuple[str, ...]) -> tuple[Refiling, ...]:
+    """The refiling of a superseded bill: its whole history at first, later its new manual events."""
+    downtime = state.downtime
+    if downtime is None or downtime.paper is None or downtime.paper.filed_as is None:
         return ()
-    first = before.offline is None or not before.offline.is_superseded
-    words = tuple(word.said for word in state.words.values() if first or word.id not in before.words)
-    if not first and not words:
+    first = not before.is_superseded
+    events = tuple(one.event for one in state.relayed.values() if first or one.id not in before.relayed)
+    if not first and not events:
         return ()
-    free = tuple(scac for scac, told in state.told.items() if told.deliverable)
-    told = tuple(state.told)
-    return (Refiling(offline.paper.filed_as, state.key, words, covers if told else (), told, free),)
+    released = tuple(scac for scac, last in state.last_notices.items() if last.deliverable)
+    notified = tuple(state.last_notices)
+    covered = covers if notified else ()
+    return (Refiling(downtime.paper.filed_as, state.key, events, covered, notified, released),)
 
 
-def enter_handover(state: BillState, record: Refiling, context: Context) -> Entered | None:
-    """Everyone is told the status now, once: who is told of this bill, and who was told under the old number. What is
-    said under the old number after that comes as any word does."""
-    offline = state.offline or DowntimeRecord({})
-    words = [RelayedEvent(manual_id(context.registry.secret, said), said) for said in record.manual]
-    words = [word for word in words if word.id not in offline.words]
-    known = record.paper_bill in offline.replaces
-    if known and not words:
+def apply_refiling(state: BillState, record: Refiling, context: Context) -> AppliedRecord | None:
+    """Every recipient of this bill, and everyone notified under the paper number, gets the status now, once.
+
+    Later manual events under the paper number come like any manual event.
+    """
+    downtime = state.downtime or DowntimeRecord({})
+    events = [RelayedEvent(manual_id(context.registry.secret, one), one) for one in record.manual_events]
+    events = [one for one in events if one.id not in downtime.relayed]
+    is_known = record.paper_bill in downtime.replaces
+    if is_known and not events:
         return None
-    if len(offline.words) + len(words) > MOST_WORDS or len(offline.replaces) > MOST_WORDS:
-        raise InputError(f"it has more than {MOST_WORDS} words or paper bills with what was to be handed over")
-    replaces = offline.replaces if known else (*offline.replaces, record.paper_bill)
-    state.offline = offline._replace(words=offline.words | {word.id: word for word in words}, replaces=replaces)
-    if known:
-        return Entered(state, OPERATOR, subject_of_word(words[-1]), ("MANUAL",), handover=record)
-    again, free = frozenset(record.told), frozenset(record.told_free)
-    return Entered(state, REISSUE, flags=(REISSUED,), again=again, all_again=True, told_free=free, handover=record)
+    most = MOST_MANUAL_EVENTS
+    if len(downtime.relayed) + len(events) > most or len(downtime.replaces) > most:
+        raise InputError(
+            f"the bill would have more than {most} manual events or paper bills with those of its refiling"
+        )
+    relayed = {**downtime.relayed, **{one.id: one for one in events}}
+    replaces = downtime.replaces if is_known else (*downtime.replaces, record.paper_bill)
+    state = state._replace(downtime=downtime._replace(relayed=relayed, replaces=replaces))
+    if is_known:
+        latest = events[-1]
+        event = manual_disposition(latest)
+        return AppliedRecord(state, OPERATOR, event, latest.id, ("MANUAL",), refiling=record)
+    return AppliedRecord(
+        state,
+        REISSUE,
+        flags=_FLAGS,
+        renotify=frozenset(record.notified),
+        renotify_all=True,
+        believing_release=frozenset(record.notified_release),
+        refiling=record,
+    )
 
 
-def taken_over(handover: Refiling, audience: Audience) -> RefilingAnswer:
-    groundless = tuple(scac for scac in handover.told if scac not in audience.members)
-    return RefilingAnswer(handover.paper_bill, handover.bill, tuple(said.id for said in handover.manual), groundless)
+def refiling_answer(refiling: Refiling, audience: Audience) -> RefilingAnswer:
+    """The electronic bill's acknowledgement of a refiling."""
+    not_entitled = tuple(scac for scac in refiling.notified if scac not in audience.recipients)
+    ids = tuple(event.id for event in refiling.manual_events)
+    return RefilingAnswer(refiling.paper_bill, refiling.bill, ids, not_entitled)
 
 
-def enter_taken_over(state: BillState, record: RefilingAnswer, context: Context) -> Entered | None:
-    """What was handed over stands there now, so here no longer."""
-    if state.offline is None:
+def apply_refiling_answer(state: BillState, record: RefilingAnswer, context: Context) -> AppliedRecord | None:
+    """Acknowledged manual events stand under the electronic number, so no longer here."""
+    if state.downtime is None:
         return None
-    taken = set(record.manual)
-    words = {number: word for number, word in state.words.items() if word.said.id not in taken}
-    groundless = frozenset(record.groundless) & state.told.keys()
-    if words == state.words and not groundless:
+    acknowledged = set(record.manual_events)
+    relayed = {number: one for number, one in state.relayed.items() if one.event.id not in acknowledged}
+    not_entitled = frozenset(record.not_entitled) & state.last_notices.keys()
+    if relayed == state.relayed and not not_entitled:
         return None
-    state.offline = state.offline._replace(words=words)
-    return Entered(state, REISSUE, groundless=groundless)
+    state = state._replace(downtime=state.downtime._replace(relayed=relayed))
+    return AppliedRecord(state, REISSUE, not_entitled=not_entitled)

@@ -1,190 +1,202 @@
-"""Who of a bill's audience is told what of a decision: in which kind of notice, and standing for which events."""
+"""The recipients of a decision: which of a bill's audience gets a notice, of which kind, and which events it covers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 from router.decide.audience import Audience, Disclosure, Recipient
-from router.decide.bill_state import BillState, LastNotice
-from router.decide.cargo_facts import Cargo
+from router.decide.bill_state import AssessedBill, BillState, LastNotice
 from router.decide.identity import notice_id
 from router.decide.notices import (
     CATCH_UP,
     CHANGE,
     DISPOSITION,
     NO_LONGER_NOTIFIED,
-    Entered,
-    Subject,
+    AppliedRecord,
+    Notice,
     hold_added,
     kind_of,
-    subject_of_event,
-    subject_of_word,
+    last_fields,
+    latest_event,
+    notice_fields,
 )
 from router.decide.registry import Registry
+from router.decide.rules import Rules
 from router.decide.status import Assessment
 from router.model.identifiers import is_vessel_key
 from router.model.vocabulary import Authority, Cause, Flag, Kind
 
 
-class Shared(NamedTuple):
-    """What notices of a decision have in common; their first part is built from it once for each view."""
+class Notifying:
+    """One decision's notices. Recipients with the same content share its fields, which are built on first use."""
 
-    known: Cargo
-    subject: Subject
-    after: Assessment
-    authorises: tuple[Authority, ...]
-    flags: tuple[Flag, ...]
+    def __init__(
+        self,
+        before: BillState,
+        was: Assessment | None,
+        applied: AppliedRecord,
+        after: AssessedBill,
+        audience: Audience,
+        authorises: tuple[Authority, ...],
+        flags: tuple[Flag, ...],
+        decision: str,
+        rules: Rules,
+    ) -> None:
+        self._before = before
+        self._was = was
+        self._applied = applied
+        self._after = after
+        self._audience = audience
+        self._authorises = authorises
+        self._flags = flags
+        self._decision = decision
+        self._rules = rules
+        self._built: dict[tuple[Cause, bool], Mapping[str, Any]] = {}
+        """Fields by cause, and True for the status now."""
+
+    def notices(self) -> Iterator[Notice]:
+        """Notices to everyone entitled: of an event, and of a change of status whatever its cause. New recipients, and
+        those to be notified again, get the status now, which covers all events so far."""
+        before, was, applied, after = self._before, self._was, self._applied, self._after.status
+        everyone = applied.event_id is not None or applied.renotify_all or after != was
+        is_vessel = is_vessel_key(before.key)
+        had_waited = {entry.partition(":")[2] for entry in before.waiting}
+        added = hold_added(was, after)
+        for recipient in self._audience.recipients.values():
+            scac = recipient.scac
+            last = before.last_notices.get(scac)
+            again = scac in applied.renotify
+            if recipient.topic is None or not (again or is_entitled(recipient, last, after)):
+                continue
+            again = again or applied.renotify_all
+            is_new = again or (was is not None and _missed_something(recipient, before, was, had_waited))
+            if not is_new and not everyone:
+                continue
+            believes_release = (last is not None and last.deliverable) or scac in applied.believing_release
+            kind: Kind = CHANGE
+            if not is_vessel:
+                kind = kind_of(after, last, believes_release, added=added, status_now=is_new)
+            cause: Cause = CATCH_UP if is_new and not again else applied.cause
+            fields = self._fields(cause, status_now=is_new)
+            yield Notice(fields, recipient, kind, cause, notice_id(self._decision, scac))
+
+    def superseded_notices(self, registry: Registry) -> Iterator[Notice]:
+        """Notices under a number that another has replaced: only of events that CBP still sends under it, and a last
+        one to parties that have no ground under the new number."""
+        before, after = self._before, self._after.status
+        if self._applied.cause == DISPOSITION:
+            added = hold_added(self._was, after)
+            for recipient in self._audience.recipients.values():
+                last = before.last_notices.get(recipient.scac)
+                if recipient.topic is not None and is_entitled(recipient, last, after):
+                    believes_release = last is not None and last.deliverable
+                    kind = kind_of(after, last, believes_release, added=added, status_now=False)
+                    fields = self._fields(DISPOSITION, status_now=False)
+                    yield Notice(fields, recipient, kind, DISPOSITION, notice_id(self._decision, recipient.scac))
+        yield from self.last_notices(self._applied.not_entitled, registry)
+
+    def last_notices(self, leaving: Collection[str], registry: Registry) -> Iterator[Notice]:
+        """One last `Change` to each notified party that has no ground any more."""
+        fields: Mapping[str, Any] | None = None
+        for scac, last in self._before.last_notices.items():
+            if scac not in leaving:
+                continue
+            party = registry.parties.get(scac)
+            if party is None or party.status != "live" or party.topic in registry.missing_topics:
+                continue
+            fields = fields or last_fields(self._before.key, self._rules)
+            recipient = Recipient(scac, last.roles, Disclosure.AGREEMENT, "all", None, party.topic, None)
+            yield Notice(fields, recipient, CHANGE, NO_LONGER_NOTIFIED, notice_id(self._decision, scac))
+
+    def waiting_recipients(self) -> Iterator[Recipient]:
+        """Entitled recipients that can't be reached; the bill waits for them, visibly."""
+        before, after = self._before, self._after.status
+        for recipient in self._audience.waiting:
+            last = before.last_notices.get(recipient.scac)
+            if recipient.scac in self._applied.renotify or is_entitled(recipient, last, after):
+                yield recipient
+
+    def _fields(self, cause: Cause, *, status_now: bool) -> Mapping[str, Any]:
+        """The fields of a notice about the event, or of a status-now notice."""
+        key = (cause, status_now)
+        fields = self._built.get(key)
+        if fields is None:
+            fields = self._built[key] = self._status_now_fields(cause) if status_now else self._event_fields(cause)
+        return fields
+
+    def _event_fields(self, cause: Cause) -> Mapping[str, Any]:
+        applied, after = self._applied, self._after
+        return notice_fields(
+            self._before.key,
+            after.cargo,
+            applied.event,
+            applied.event_id,
+            after.status,
+            self._authorises,
+            self._flags,
+            cause,
+            (),
+            self._rules,
+        )
+
+    def _status_now_fields(self, cause: Cause) -> Mapping[str, Any]:
+        applied, after = self._applied, self._after
+        event, event_id = applied.event, applied.event_id
+        if event_id is None:
+            event, event_id = latest_event(after.state)
+        covers = covered_ids(after.state)
+        if applied.refiling is not None:
+            covers = tuple(sorted({*covers, *applied.refiling.covers}))
+        return notice_fields(
+            self._before.key,
+            after.cargo,
+            event,
+            event_id,
+            after.status,
+            after.status.authorises,
+            self._flags,
+            cause,
+            covers,
+            self._rules,
+        )
 
 
-class Notice(NamedTuple):
-    """One notice, not yet encoded."""
-
-    shared: Shared | None
-    """None: a farewell, which says nothing but which bill."""
-    member: Recipient
-    kind: Kind
-    cause: Cause
-    notice_id: str
-    covers: tuple[str, ...] = ()
-
-
-def tell(
-    before: BillState,
-    entered: Entered,
-    shared: Shared,
-    was: Assessment | None,
-    audience: Audience,
-    decision: str,
-) -> Iterator[Notice]:
-    """Everyone entitled hears of an event, and of a change of status whatever its cause; who is new, and who is to be
-    told again, hears the status now, which stands for all events so far."""
-    state, after = entered.state, shared.after
-    everyone = entered.subject.event_id is not None or entered.all_again or after != was
-    status_now: Shared | None = None
-    covers: tuple[str, ...] = ()
-    vessel = is_vessel_key(state.key)
-    waited = {entry.partition(":")[2] for entry in before.waiting}
-    added = hold_added(was, after)
-    for member in audience.members.values():
-        told = before.told.get(member.scac)
-        again = member.scac in entered.again
-        if member.topic is None or not (again or _entitled(member, told, after)):
-            continue
-        again = again or entered.all_again
-        new = again or (was is not None and _is_new(member, before, was, waited))
-        if not new and not everyone:
-            continue
-        free = (told is not None and told.deliverable) or member.scac in entered.told_free
-        kind = CHANGE if vessel else kind_of(after, told, free, added=added, status_now=new)
-        number = notice_id(decision, member.scac)
-        if not new:
-            yield Notice(shared, member, kind, entered.cause, number)
-            continue
-        if status_now is None:
-            subject = shared.subject if entered.subject.event_id else _latest(state)
-            status_now = shared._replace(subject=subject, authorises=after.authorises)
-            covers = _covers(entered)
-        yield Notice(status_now, member, kind, entered.cause if again else CATCH_UP, number, covers)
-
-
-def tell_superseded(
-    before: BillState,
-    entered: Entered,
-    shared: Shared,
-    was: Assessment | None,
-    audience: Audience,
-    registry: Registry,
-    decision: str,
-) -> Iterator[Notice]:
-    """Under a number that another has replaced only what CBP itself still sends under it is told; and those whom the
-    other no longer tells hear that once."""
-    if entered.cause == DISPOSITION:
-        added = hold_added(was, shared.after)
-        for member in audience.members.values():
-            told = before.told.get(member.scac)
-            if member.topic is not None and _entitled(member, told, shared.after):
-                free = told is not None and told.deliverable
-                kind = kind_of(shared.after, told, free, added=added, status_now=False)
-                yield Notice(shared, member, kind, entered.cause, notice_id(decision, member.scac))
-    yield from farewells(before, entered.groundless, registry, decision)
-
-
-def _latest(state: BillState) -> Subject:
-    """What a status-now notice names as the event: the last that CBP posted or somebody said."""
-    event = state.latest()
-    word = max(state.words.values(), key=lambda word: word.order, default=None)
-    if word is None or (event is not None and event.posted > word.posted):
-        return subject_of_event(event)
-    return subject_of_word(word)
-
-
-def _entitled(member: Recipient, told: LastNotice | None, after: Assessment) -> bool:
-    """Whether the member's grounds hold at this status. Who was told a hold is told of its change and its end."""
-    if member.when == "all":
+def is_entitled(recipient: Recipient, last: LastNotice | None, after: Assessment) -> bool:
+    """True if the recipient's scope covers this status. Whoever was notified of a hold is notified of its change and
+    end."""
+    if recipient.scope == "all":
         return True
-    if told is not None and told.deliverable and not after.deliverable:
+    if last is not None and last.deliverable and not after.deliverable:
         return True
-    if member.when == "holds":
-        return after.stopped or (told is not None and told.stopped)
-    return after.do_not_load or (told is not None and told.do_not_load)
+    if recipient.scope == "holds":
+        return after.stopped or (last is not None and last.stopped)
+    return after.do_not_load or (last is not None and last.do_not_load)
 
 
-def is_told_now(member: Recipient, told: LastNotice | None, after: Assessment) -> bool:
-    """Whether the member was told of the bill, or would be if it were new to it."""
-    return told is not None or _entitled(member, None, after)
+def _missed_something(recipient: Recipient, before: BillState, was: Assessment, had_waited: Collection[str]) -> bool:
+    """True if the recipient lacks an earlier notice; it gets the status now instead."""
+    if recipient.scac in had_waited:
+        return True
+    return recipient.scac not in before.last_notices and is_entitled(recipient, None, was)
 
 
-def _is_new(member: Recipient, before: BillState, was: Assessment, waited: Collection[str]) -> bool:
-    """Whether a member missed something that was said before: it gets the status now instead."""
-    return member.scac in waited or (member.scac not in before.told and _entitled(member, None, was))
+def covered_ids(state: BillState) -> tuple[str, ...]:
+    """Ids of all events so far, unparsed and manual ones included: those that a status-now notice covers."""
+    return tuple(sorted(state.event_ids | state.unparsed.keys() | state.relayed.keys()))
 
 
-def covered(state: BillState) -> tuple[str, ...]:
-    """What a status-now notice stands for: all events so far, those that could not be read and words too."""
-    return tuple(sorted(state.event_ids() | state.unread.keys() | state.words.keys()))
-
-
-def _covers(entered: Entered) -> tuple[str, ...]:
-    covers = covered(entered.state)
-    return covers if entered.handover is None else tuple(sorted({*covers, *entered.handover.covers}))
-
-
-def not_reached(before: BillState, entered: Entered, after: Assessment, audience: Audience) -> Iterator[Recipient]:
-    """Those who should be told and can't be: they wait, visibly."""
-    for member in audience.unreached:
-        if member.scac in entered.again or _entitled(member, before.told.get(member.scac), after):
-            yield member
-
-
-def farewells(before: BillState, gone: Collection[str], registry: Registry, decision: str) -> Iterator[Notice]:
-    """One last `Change` to each who was told and has no ground any more: with nothing it had not seen."""
-    for scac, told in before.told.items():
-        if scac not in gone:
-            continue
-        party = registry.parties.get(scac)
-        if party is None or party.status != "live" or party.topic in registry.missing_topics:
-            continue
-        member = Recipient(scac, told.roles, Disclosure.AGREEMENT, "all", None, party.topic, None)
-        number = notice_id(decision, scac)
-        yield Notice(None, member, CHANGE, NO_LONGER_NOTIFIED, number)
-
-
-def told_after(
-    before: BillState, state: BillState, notices: Iterable[Notice], after: Assessment
-) -> dict[str, LastNotice]:
-    told = before.told.copy()
+def last_notices_after(
+    before: BillState, sequence: int, notices: Iterable[Notice], after: Assessment
+) -> Mapping[str, LastNotice]:
+    """Each party's last notice after a decision."""
+    last_notices = dict(before.last_notices)
     for notice in notices:
-        scac = notice.member.scac
+        recipient = notice.recipient
         if notice.cause == NO_LONGER_NOTIFIED:
-            del told[scac]
+            del last_notices[recipient.scac]
         else:
-            told[scac] = LastNotice(
-                notice.kind,
-                after.stopped,
-                after.do_not_load,
-                after.deliverable,
-                notice.member.roles,
-                state.sequence,
+            last_notices[recipient.scac] = LastNotice(
+                notice.kind, after.stopped, after.do_not_load, after.deliverable, recipient.roles, sequence
             )
-    return told
+    return last_notices

@@ -1,9 +1,7 @@
-"""Parties and sailings as a task sees them at its place in `snp.registry`.
+"""Parties, sailings and outages as a task sees them at its place in `snp.registry`.
 
-Sailings are found by IMO number, manifest carrier and that carrier's own voyage number. CAMIR cuts voyage numbers to
-five places (M01 35-39), so also by the cut form, if exactly one sailing of that vessel around the arrival date fits.
-
-What a decision sees besides state and record.
+A sailing is found by IMO number, manifest carrier and that carrier's own voyage number. CAMIR cuts voyage numbers to
+five places (M01 35-39); the cut form finds a sailing if exactly one of that vessel around the arrival date fits.
 """
 
 from __future__ import annotations
@@ -12,8 +10,6 @@ from typing import Any, Final, NamedTuple, assert_never
 
 from router.decide.outages import Outages, with_outage, with_tally
 from router.decide.rules import Rules
-from router.errors import InputError
-from router.log.interface import Record
 from router.model.eastern import DAY, MINUTE, day_of
 from router.model.registry_values import (
     SILENT,
@@ -28,16 +24,14 @@ from router.model.registry_values import (
     RequestDone,
     Sailing,
 )
-from router.task.input_records import registry_value
 
 CAMIR_VOYAGE_WIDTH: Final = 5
 SAME_ROTATION_DAYS: Final = 30
-"""A voyage number comes back after a year; a rotation's dates of arrival in two messages differ by days."""
+"""Two messages' arrival dates of one rotation differ by days; a voyage number returns after a year."""
 CAMIR_NAME_WIDTH: Final = 23
 MOST_ELAPSED: Final = 60 * MINUTE
-"""So much time can have gone by between two ticks, whatever they say: a clock that is a year ahead for a minute must
-not make every bill a year older, nor may two machines that tick in turn, by clocks that differ. While no router runs,
-no more of it goes by either."""
+"""Most time that counts as passed between two ticks. A clock that is a year ahead for a minute must not age every bill
+by a year, nor must two machines with different clocks that tick in turn. A stopped router ages no bill."""
 
 
 class Registry:
@@ -50,83 +44,72 @@ class Registry:
         self.epoch = 0
         """Place in the registry behind the latest change of parties, sailings or destinations."""
         self.now = 0
-        """Time of the latest tick, UTC milliseconds: what is written down beside what is said."""
+        """Time of the latest tick, UTC milliseconds; the date of what is written."""
         self.elapsed = 0
-        """The time by which decisions tell how long something has been quiet: that of the first tick, and what has gone
-        by between ticks since. Never goes back; see `MOST_ELAPSED`. UTC milliseconds."""
+        """The first tick's time plus the time passed between ticks since, by which decisions measure quiet. It never
+        goes back; see `MOST_ELAPSED`. UTC milliseconds."""
         self.secret = b""
         self.outages: Outages = {}
-        """Those that last, and those a feed recovers from."""
+        """Outages that last, or from which a feed recovers."""
         self.silences: dict[tuple[str | None, str | None], str] = {}
-        """Of each feed and port the last time it was silent, over or not: the outage's id."""
-        self.heard: dict[tuple[str, str | None], int] = {}
-        """When a feed last brought something for a port, UTC milliseconds."""
-        self.asked: dict[str, int] = {}
-        """When a party's own request was last taken up, UTC milliseconds."""
+        """Id of the latest silence of each feed and port, over or not."""
+        self.feed_activity: dict[tuple[str, str | None], int] = {}
+        """Time of the latest input of each feed and port, UTC milliseconds."""
+        self.requested: dict[str, int] = {}
+        """Time of each party's latest accepted request, UTC milliseconds."""
         self.audiences: dict[Any, Any] = {}
-        """What `audience_of` worked out, until the registry changes."""
+        """Cache of `audience_of`, until the registry changes."""
         self.damaged: dict[bytes, str] = {}
-        """Records that nobody can go by, by key, until they are written again: where each lies, and what is wrong."""
-        self._audience_weight = 0
+        """Invalid records by key, with place and fault, until they are written again."""
+        self._kept_recipients = 0
         self._scacs: dict[str, str] = {}
         self._claimed: dict[str, set[str]] = {}
-        """Aliases to the parties that have them."""
+        """Aliases, with the parties that claim them."""
         self._by_voyage: dict[tuple[str, str, str], set[str]] = {}
-        """(IMO number, SCAC of a line, first five places of its voyage) to ids of sailings."""
+        """Ids of sailings by IMO number, SCAC of a line, and first five places of its voyage number."""
         self._vessels: dict[str, str] = {}
 
-    def take(self, record: Record) -> RegistryValue | None:
-        """Apply a record as it was read, and give what it says. One that nobody can go by is passed over."""
-        self.damaged.pop(record.key, None)
-        try:
-            value = registry_value(record)
-        except InputError as error:
-            self.damaged[record.key] = str(error)
-            return None
-        if value is not None:
-            self.apply(value, record.offset)
-        return value
-
     def apply(self, value: RegistryValue, offset: int = 0) -> None:
-        """`offset` is the record's in the registry: an epoch is a place, not a count, since compaction drops notes."""
+        """Apply a value. `offset` is its record's place: an epoch is a place, not a count, since compaction drops
+        notes."""
         if _may_change_audiences(value):
             self._forget_audiences()
         match value:
             case Party():
-                self._take_party(value)
+                self._apply_party(value)
             case Sailing():
-                self._take_sailing(value)
+                self._apply_sailing(value)
             case RegistryNote():
-                self._note(value, offset)
+                self._apply_note(value, offset)
             case Outage():
                 self.outages = with_outage(self.outages, value, self.elapsed)
-                self.remember(value)
+                self.remember_silence(value)
             case FeedActivity():
-                self.heard[value.feed, value.port] = value.at
+                self.feed_activity[value.feed, value.port] = value.at
             case LateTally():
                 self.outages = with_tally(self.outages, value._replace(at=min(value.at, self.now + DAY)))
             case Request() | RequestDone():
-                pass  # what a task does about them is its own (resync.py)
+                pass  # router/task/walks.py acts on them
             case _:
                 assert_never(value)
 
-    def keep_audience(self, alike: Any, audience: Any, weight: int, most: int) -> None:
-        """Until the registry changes, or all that are kept weigh more than `most`."""
-        self._audience_weight += weight
-        if self._audience_weight > most:
+    def keep_audience(self, key: Any, audience: Any, recipients: int, most: int) -> None:
+        """Cache an audience until the registry changes, or all that are kept have more than `most` recipients."""
+        self._kept_recipients += recipients
+        if self._kept_recipients > most:
             self._forget_audiences()
-        self.audiences[alike] = audience
+        self.audiences[key] = audience
 
     def _forget_audiences(self) -> None:
         self.audiences.clear()
-        self._audience_weight = 0
+        self._kept_recipients = 0
 
-    def remember(self, outage: Outage) -> None:
-        """That a feed was silent, so that it is not noticed twice."""
+    def remember_silence(self, outage: Outage) -> None:
+        """Remember a feed's silence, so that it is not declared twice."""
         if outage.kind == SILENT:
             self.silences[outage.feed, outage.port] = outage.id
 
-    def _note(self, note: RegistryNote, offset: int) -> None:
+    def _apply_note(self, note: RegistryNote, offset: int) -> None:
         if note.kind in ("epoch", "missing", "back"):
             self.epoch = max(self.epoch, offset + 1)
         if note.kind == "tick":
@@ -134,7 +117,7 @@ class Registry:
         elif note.kind == "installation" and not self.secret:
             self.secret = bytes.fromhex(note.detail or "")
         elif note.kind == "asked":
-            self.asked[note.key] = note.at
+            self.requested[note.key] = note.at
         elif note.kind == "missing":
             self.missing_topics.add(note.key)
         elif note.kind == "back":
@@ -144,7 +127,7 @@ class Registry:
         self.elapsed = self.elapsed + min(max(at - self.now, 0), MOST_ELAPSED) if self.elapsed else at
         self.now = at
 
-    def _take_party(self, party: Party) -> None:
+    def _apply_party(self, party: Party) -> None:
         old = self.parties.get(party.scac)
         for alias in old.aliases if old is not None else ():
             self._claimed[alias].discard(party.scac)
@@ -152,11 +135,12 @@ class Registry:
         for alias in party.aliases:
             self._claimed.setdefault(alias, set()).add(party.scac)
         for scac in {party.scac, *party.aliases, *(old.aliases if old is not None else ())}:
-            self._settle_claim(scac)
+            self._assign_scac(scac)
 
-    def _settle_claim(self, scac: str) -> None:
-        """Whose it is, whichever party came first: the party's that has it as its own, unless that is external; else
-        that of the one party that has it as an alias. Of several none: nobody is to read what another should."""
+    def _assign_scac(self, scac: str) -> None:
+        """Assign a SCAC, whichever party came first: to the party whose own it is, unless that is external; otherwise
+        to the only party with that alias. If several claim it, nobody gets it, so that nobody reads another's notices.
+        """
         own, claimed = self.parties.get(scac), self._claimed.get(scac, set())
         if (own is not None and own.status != "external") or (own is not None and not claimed):
             self._scacs[scac] = scac
@@ -165,7 +149,7 @@ class Registry:
         else:
             self._scacs.pop(scac, None)
 
-    def _take_sailing(self, sailing: Sailing) -> None:
+    def _apply_sailing(self, sailing: Sailing) -> None:
         self._drop_sailing(sailing.sailing_id)
         self.sailings[sailing.sailing_id] = sailing
         for line in sailing.lines:
@@ -180,11 +164,11 @@ class Registry:
                 self._by_voyage[old.imo_number, line.scac, _cut(line)].discard(sailing_id)
 
     def party(self, scac: str) -> Party | None:
-        """The party behind a SCAC, which may be an alias."""
+        """The party of a SCAC, which may be an alias."""
         return self.parties.get(self._scacs.get(scac, ""))
 
     def party_scac(self, scac: str) -> str:
-        """The SCAC of the party behind a SCAC; itself where the party isn't registered."""
+        """Own SCAC of the party of a SCAC; the SCAC itself if the party isn't registered."""
         return self._scacs.get(scac, scac)
 
     def vessel_name(self, imo_number: str) -> str | None:
@@ -193,7 +177,7 @@ class Registry:
     def sailing(
         self, imo_number: str | None, carrier: str | None, voyage: str | None, arrival_date: str | None
     ) -> Sailing | None:
-        """The one sailing meant, or None where there is none or more than one."""
+        """The one sailing that fits, or None if there is none or more than one."""
         if imo_number is None or carrier is None or voyage is None:
             return None
         candidates = [
@@ -218,7 +202,7 @@ class Registry:
 
 
 def _may_change_audiences(value: RegistryValue) -> bool:
-    """All but what is known not to: an audience that is out of date tells the wrong parties."""
+    """True unless the value certainly changes no audience: an outdated audience notifies the wrong parties."""
     if isinstance(value, RegistryNote):
         return value.kind != "tick"
     return not isinstance(value, Outage | FeedActivity | LateTally | Request | RequestDone)
@@ -229,20 +213,20 @@ def _cut(line: Line) -> str:
 
 
 def _around(sailings: list[Sailing], arrival_date: str | None) -> Sailing | None:
-    """The only one whose arrival is near the date; one without a date on either side counts as near."""
+    """The only sailing whose arrival is near the date. An unknown date is near any other."""
     unique = {sailing.sailing_id: sailing for sailing in sailings}
     fitting = [sailing for sailing in unique.values() if near(sailing.arrival_date, arrival_date, SAME_ROTATION_DAYS)]
     return fitting[0] if len(fitting) == 1 else None
 
 
 def near(one: str | None, other: str | None, days: int) -> bool:
-    """Whether two dates are at most so many days apart; an unknown one, or what is no date, is near."""
+    """True if two dates are at most `days` apart, or one is unknown or invalid."""
     first, second = day_of(one or ""), day_of(other or "")
     return first is None or second is None or abs((first - second).days) <= days
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two spellings name the same vessel: blanks and CAMIR's cut at 23 places apart."""
+    """True if two spellings name the same vessel, but for blanks and CAMIR's cut at 23 places."""
     if one == other:
         return True
     first, second = " ".join(one.upper().split()), " ".join(other.upper().split())
@@ -250,5 +234,7 @@ def same_name(one: str, other: str) -> bool:
 
 
 class Context(NamedTuple):
+    """Everything that a decision sees besides state and record."""
+
     registry: Registry
     rules: Rules

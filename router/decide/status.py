@@ -1,4 +1,4 @@
-"""A bill's status now, from its account and from what stands beside it: boxes, houses, and what could not be read."""
+"""A bill's status: from its account, its stopped boxes and houses, and its unparsed events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOT_RELEASED: Final = "NOT_RELEASED"
 ON_FILE: Final = "ON_FILE"
 
 OVER: Final = frozenset({RELEASED, CLOSED, DELETED})
-"""Statuses of a life that is over; after a long quiet such a bill is forgotten."""
+"""Statuses of a life that is over. After a long quiet such a bill is forgotten."""
 
 RELEASE_PREDATES_HOLD: Final = "RELEASE_PREDATES_HOLD"
 QUANTITY_UNKNOWN: Final = "QUANTITY_UNKNOWN"
@@ -32,7 +32,7 @@ PORT_DIFFERS: Final = "PORT_DIFFERS"
 
 CBP_HOLD: Final = "CBP"
 MANUAL_HOLD: Final = "MANUAL"
-"""Kinds of hold, of those that are named in several places."""
+"""Kinds of hold that several modules name."""
 
 IN_BOND: Final = "IN_BOND_MOVEMENT"
 EXAM: Final = "EXAM_TRANSFER"
@@ -40,11 +40,11 @@ TERMINAL: Final = "TERMINAL_EXIT"
 PARTIAL: Final = "PARTIAL_DELIVERY"
 
 MOST_BOXES: Final = 100
-"""Stopped by other bills, that stand in a bill's notices one by one; more are one hold. Else each of a thousand boxes
-would send a thousand holds to everyone."""
+"""Boxes stopped by other bills that a bill's notices list one by one; more of them become one hold. Otherwise each of a
+thousand boxes would send a thousand holds to everyone."""
 
 TWIN_PORTS: Final = {"2709": "2704", "2809": "2811", "3002": "3001"}
-"""Los Angeles and Long Beach, Oakland and San Francisco, Seattle and Tacoma are one place each."""
+"""Los Angeles and Long Beach, Oakland and San Francisco, Seattle and Tacoma count as one port each."""
 
 
 class StandingHold(NamedTuple):
@@ -60,12 +60,11 @@ class StandingHold(NamedTuple):
     do_not_load: bool = False
     at_destination: bool = False
     id: str | None = None
-    """Of what could not be read or is unknown: its event id, by which an operator may confirm it. Of a hold by hand:
-    the id of the word."""
+    """Event id of an unparsed event, by which an operator may confirm it, or of a manual event. None for others."""
 
 
 class UnparsedEvent(NamedTuple):
-    """An event that stops its bill because nobody can say what it does."""
+    """An event that stops its bill because its effect is unknown."""
 
     id: str
     kind: HoldKind
@@ -76,10 +75,10 @@ class UnparsedEvent(NamedTuple):
 
 
 class Assessment(NamedTuple):
-    """What follows from a bill's ledger."""
+    """Status of a bill, with what notices show of it."""
 
-    status: str
-    """Of a bill a `Status`; of an outage its own."""
+    status: Status
+    """A `Status`."""
     deliverable: bool
     do_not_load: bool
     doubts: tuple[Doubt, ...]
@@ -96,18 +95,18 @@ class Assessment(NamedTuple):
 
 def assess(
     account: Account,
-    known: Cargo,
+    cargo: Cargo,
     links: Iterable[LinkFact],
-    unread: Iterable[UnparsedEvent],
+    unparsed: Iterable[UnparsedEvent],
     rules: Rules,
     confirmed: Collection[str],
-    by_hand: tuple[StandingHold, ...] = (),
+    manual_holds: tuple[StandingHold, ...] = (),
 ) -> Assessment:
-    holds = (*_own_holds(account, rules), *by_hand, *_unread_holds(unread, rules), *_derived_holds(links))
+    holds = (*_own_holds(account, rules), *manual_holds, *_unparsed_holds(unparsed, rules), *_derived_holds(links))
     do_not_load = any(hold.do_not_load for hold in holds)
-    doubts, enough = _release(account, known, confirmed)
-    authorities = _authorities(account, known, holds, rules)
-    status = _status(account, known, holds, do_not_load, doubts, enough, authorities)
+    doubts, enough = _release(account, cargo, confirmed)
+    authorities = _authorities(account, cargo, holds, rules)
+    status = _status(account, cargo, holds, do_not_load, doubts, enough, authorities)
     if status == PARTIALLY_RELEASED and not doubts:
         authorities = (*authorities, PARTIAL)
     return Assessment(
@@ -119,26 +118,26 @@ def assess(
         authorities,
         account.manifested,
         _released_quantity(account),
-        max([lot.posted for lot in account.lots], default=None),
+        max([release.posted for release in account.releases], default=None),
     )
 
 
 def _status(
     account: Account,
-    known: Cargo,
+    cargo: Cargo,
     holds: tuple[StandingHold, ...],
     do_not_load: bool,
     doubts: tuple[Doubt, ...],
     enough: bool,
     authorities: tuple[Authority, ...],
 ) -> Status:
-    """The first that applies."""
-    released = bool(account.lots)
+    """The first status that applies."""
+    released = bool(account.releases)
     if holds:
         return DO_NOT_LOAD if do_not_load else HELD
     if account.is_deleted:
         return DELETED
-    if account.closed or (released and known.is_empty and any(lot.code == "1C" for lot in account.lots)):
+    if account.closed or (released and cargo.is_empty and any(release.code == "1C" for release in account.releases)):
         return CLOSED
     if released and enough:
         return RELEASE_UNCONFIRMED if doubts else RELEASED
@@ -146,7 +145,7 @@ def _status(
         return PARTIALLY_RELEASED
     if authorities:
         return MOVEMENT_AUTHORISED
-    return NOT_RELEASED if account.taken_back else ON_FILE
+    return NOT_RELEASED if account.revoked else ON_FILE
 
 
 def _own_holds(account: Account, rules: Rules) -> Iterable[StandingHold]:
@@ -170,9 +169,9 @@ _MEANINGS: Final = {
 }
 
 
-def _unread_holds(unread: Iterable[UnparsedEvent], rules: Rules) -> Iterable[StandingHold]:
-    """Of what could not be read the code may still be known: a do-not-load is one whatever else of it is wrong."""
-    for one in unread:
+def _unparsed_holds(unparsed: Iterable[UnparsedEvent], rules: Rules) -> Iterable[StandingHold]:
+    """Holds of unparsed events. One whose code is a known do-not-load is a do-not-load."""
+    for one in unparsed:
         known = rules.codes.get(one.code or "")
         do_not_load = known is not None and known.do_not_load
         meaning = _MEANINGS[one.kind]
@@ -184,75 +183,75 @@ def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
     boxes = [link for link in active if link.kind == "BOX"]
     if len(boxes) > MOST_BOXES:
         since = min((link.since for link in boxes if link.since is not None), default=None)
-        words = f"more than {MOST_BOXES} of its containers are stopped"
-        yield StandingHold("BOX", None, None, None, since, words, any(link.do_not_load for link in boxes))
+        meaning = f"more than {MOST_BOXES} of its containers are stopped"
+        yield StandingHold("BOX", None, None, None, since, meaning, any(link.do_not_load for link in boxes))
         boxes = []
     for link in boxes:
         container = link.key.partition(":")[2]
-        words = "the container must not be loaded" if link.do_not_load else "the container is stopped"
-        yield StandingHold("BOX", None, container, None, link.since, words, link.do_not_load)
+        meaning = "the container must not be loaded" if link.do_not_load else "the container is stopped"
+        yield StandingHold("BOX", None, container, None, link.since, meaning, link.do_not_load)
     for link in active:
         if link.kind == "HOUSE":
             yield StandingHold("HOUSE", None, None, None, link.since, "a house bill under this master is held")
 
 
-def _release(account: Account, known: Cargo, confirmed: Collection[str]) -> tuple[tuple[Doubt, ...], bool]:
-    """The doubts there are, and whether what was released is enough for the whole bill if they are settled."""
-    lots, manifested = account.lots, account.manifested
+def _release(account: Account, cargo: Cargo, confirmed: Collection[str]) -> tuple[tuple[Doubt, ...], bool]:
+    """The doubts, and whether the releases cover the whole bill if all doubts are confirmed."""
+    releases, manifested = account.releases, account.manifested
     doubts: list[Doubt] = []
-    if lots:
-        unsure = [lot for lot in lots if lot.id not in confirmed]
-        if unsure and (manifested is None or any(lot.quantity is None for lot in unsure)):
+    if releases:
+        unsure = [release for release in releases if release.id not in confirmed]
+        if unsure and (manifested is None or any(release.quantity is None for release in unsure)):
             doubts.append(QUANTITY_UNKNOWN)
-        stale = {lot.id for lot in lots if _is_stale(lot, confirmed)}
-        elsewhere = {lot.id for lot in lots if not _at_place(lot, known, confirmed)}
-        # Only what is free of every doubt can make up for the rest: one lot fresh and another at the place is neither.
-        if not _covers([lot for lot in lots if lot.id not in stale | elsewhere], lots, manifested):
+        stale = {release.id for release in releases if _is_stale(release, confirmed)}
+        elsewhere = {release.id for release in releases if not _at_place(release, cargo, confirmed)}
+        # Only releases free of every doubt can make up for others: a fresh one elsewhere and a stale one here don't.
+        if not _covers([release for release in releases if release.id not in stale | elsewhere], releases, manifested):
             doubts += [RELEASE_PREDATES_HOLD] if stale else []
             doubts += [PORT_DIFFERS] if elsewhere else []
     if not account.complete and not confirmed:
         doubts.append(HISTORY_INCOMPLETE)
-    enough = manifested is None or any(lot.quantity is None for lot in lots) or _sum(lots) >= manifested
+    enough = manifested is None or any(release.quantity is None for release in releases) or _sum(releases) >= manifested
     return tuple(doubts), enough
 
 
-def _covers(good: list[StandingRelease], lots: list[StandingRelease], manifested: int | None) -> bool:
-    """Whether the lots without a doubt are all there are, or enough without the others."""
-    if len(good) == len(lots):
+def _covers(good: list[StandingRelease], releases: list[StandingRelease], manifested: int | None) -> bool:
+    """True if all releases are free of doubt, or those that are suffice."""
+    if len(good) == len(releases):
         return True
-    return manifested is not None and all(lot.quantity is not None for lot in good) and _sum(good) >= manifested
+    return manifested is not None and all(release.quantity is not None for release in good) and _sum(good) >= manifested
 
 
-def _is_stale(lot: StandingRelease, confirmed: Collection[str]) -> bool:
-    return lot.stale_by is not None and not (lot.id in confirmed and lot.stale_by in confirmed)
+def _is_stale(release: StandingRelease, confirmed: Collection[str]) -> bool:
+    return release.stale_by is not None and not (release.id in confirmed and release.stale_by in confirmed)
 
 
-def _at_place(lot: StandingRelease, known: Cargo, confirmed: Collection[str]) -> bool:
-    """Whether the release is for the bill's customs place; a release elsewhere doesn't free it there."""
-    if lot.port is None or known.port_of_unlading is None or lot.id in confirmed:
+def _at_place(release: StandingRelease, cargo: Cargo, confirmed: Collection[str]) -> bool:
+    """True if the release is for the bill's port of unlading; a release elsewhere doesn't free it there."""
+    there, here = release.port, cargo.shipment.port_of_unlading
+    if there is None or here is None or release.id in confirmed:
         return True
-    there, here = lot.port, known.port_of_unlading
     return TWIN_PORTS.get(there, there) == TWIN_PORTS.get(here, here)
 
 
-def _sum(lots: Iterable[StandingRelease]) -> int:
-    return sum([lot.quantity or 0 for lot in lots])
+def _sum(releases: Iterable[StandingRelease]) -> int:
+    return sum([release.quantity or 0 for release in releases])
 
 
 def _released_quantity(account: Account) -> int | None:
-    if any(lot.quantity is None for lot in account.lots):
+    if any(release.quantity is None for release in account.releases):
         return None
-    total = _sum(account.lots)
+    total = _sum(account.releases)
     return total if account.manifested is None else min(total, account.manifested)
 
 
 def _authorities(
-    account: Account, known: Cargo, holds: tuple[StandingHold, ...], rules: Rules
+    account: Account, cargo: Cargo, holds: tuple[StandingHold, ...], rules: Rules
 ) -> tuple[Authority, ...]:
-    """The authorities that stand and that the holds leave room for.
+    """The standing authorities that the holds permit, sorted.
 
-    A hold at the in-bond destination doesn't stop the move there (1J); an exam transfer is allowed although a hold
-    stands (1X); 1Z is a master's, never a simple bill's. CAMIR V19 appendix D; CBP's house-bill FAQ.
+    A hold at the in-bond destination doesn't stop the move there (1J); an exam transfer is allowed under a hold (1X);
+    1Z is for a master, never for a simple bill. Sources: CAMIR V19, appendix D; CBP's house-bill FAQ.
     """
     if not account.authorities:
         return ()
@@ -262,6 +261,6 @@ def _authorities(
         entry = rules.codes.get(code)
         authority = entry.authority if entry else None
         blocked = {IN_BOND: here, EXAM: any(hold.do_not_load for hold in holds)}.get(authority or "", bool(holds))
-        if authority and not blocked and not (authority == TERMINAL and known.is_simple):
+        if authority and not blocked and not (authority == TERMINAL and cargo.is_simple):
             allowed.append(authority)
     return tuple(sorted(allowed))

@@ -21,7 +21,7 @@ from router.clock import now_milliseconds
 from router.decide.registry import Registry
 from router.errors import FatalLogError
 from router.log.interface import Finding, Log, Output
-from router.model.identifiers import imo_ok
+from router.model.identifiers import is_valid_imo_number
 from router.model.registry_values import Party, RegistryNote, Sailing
 from router.task.outputs import registry_output
 from router.topics import TopicSpec
@@ -124,7 +124,7 @@ def _sailing_problems(sailing: Sailing, registry: Registry) -> Iterator[str]:
             yield f"{where}: {line.scac} has no voyage number: bills on its manifest will not find the sailing"
     if not any(line.role == "operator" for line in sailing.lines):
         yield f"{where}: no operator"
-    if not imo_ok(sailing.imo_number):
+    if not is_valid_imo_number(sailing.imo_number):
         yield f"{where}: IMO number {sailing.imo_number} fails its check digit"
     if sailing.arrival_date is None:
         yield f"{where}: no arrival_date: it can't be told from a later voyage of the same number"

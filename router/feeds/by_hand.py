@@ -19,7 +19,7 @@ from pydantic import (
 from router.errors import InputError, UsageError
 from router.feeds import forms
 from router.feeds.rows import Note, read_rows
-from router.feeds.tables import FilingForm, filing_of
+from router.feeds.tables import FilingForm, filing_of_form
 from router.model.eastern import CLOCKS_DIFFER, DAY
 from router.model.inputs import PLACE, ManualEvent, PaperBill
 
@@ -154,7 +154,7 @@ def manual_event(form: ManualForm, event_id: str, received_at: int) -> ManualEve
 
 
 def paper_bill(form: PaperForm, source: str, by: str, received_at: int) -> PaperBill:
-    filing = filing_of(form, source, received_at)
+    filing = filing_of_form(form, source, received_at)
     return PaperBill(filing, form.delivered_at, form.form, by, form.ticket, received_at)
 
 

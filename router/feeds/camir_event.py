@@ -29,9 +29,9 @@ from router.feeds.fields import (
     upper,
     with_century,
 )
-from router.feeds.surroundings import Details, Surroundings
+from router.feeds.surroundings import Details
 from router.model.identifiers import container_clean
-from router.model.inputs import Disposition
+from router.model.inputs import Disposition, Shipment
 
 _CACHE = 8_192
 
@@ -43,14 +43,14 @@ class Frame(NamedTuple):
     transmitted_at: int | None
 
 
-def surroundings(m01: str, r01: str) -> Surroundings:
+def surroundings(m01: str, r01: str) -> Shipment:
     """What can be read of an M01 and an R01; either may be empty. The port's record has the word where both speak."""
 
     def either(name: str) -> str | None:
         return plain(field(r01, "R01", name)) or plain(field(m01, "M01", name))
 
     imo = field(m01, "M01", "imo")
-    return Surroundings(
+    return Shipment(
         carrier_scac=either("carrier"),
         imo_number=imo if imo.strip("0") else None,
         vessel_name=either("vessel"),
@@ -61,7 +61,7 @@ def surroundings(m01: str, r01: str) -> Surroundings:
     )
 
 
-def bill_event(loop: Sequence[str], issuer: str, around: Surroundings, frame: Frame, source: str) -> Disposition:
+def bill_event(loop: Sequence[str], issuer: str, around: Shipment, frame: Frame, source: str) -> Disposition:
     """The event of an R02. Raises InputError if it has no issuer, bill, code or time that can be read, a
     wrong quantity, or if the continuation it announces isn't there: without it nobody knows whether it is
     about one container."""
@@ -89,25 +89,25 @@ def bill_event(loop: Sequence[str], issuer: str, around: Surroundings, frame: Fr
         quantity,
         entry_type,
         entry_number,
-        named if own is None else (own,),
-        own is not None,
-        () if own is None else other_containers(own, named),
+        () if own is None else (own,),
         more["port"] or None,
         more["firms"] or None,
         negative or r02["reversal"] == "N",
         r02["resent"] == "Y",
         remarks_of(details.remarks),
         tuple(dict.fromkeys(details.snps)),
-        bill_reference(details.references.get("OB", "")),
-        bill_reference(details.references.get("OL", "")),
-        *around,
+        around._replace(
+            master_bill=bill_reference(details.references.get("OB", "")),
+            original_bill=bill_reference(details.references.get("OL", "")),
+            container_numbers=named if own is None else other_containers(own, named),
+        ),
         frame.received_at,
         source,
         frame.transmitted_at,
     )
 
 
-def vessel_event(loop: Sequence[str], around: Surroundings, frame: Frame, source: str) -> Disposition:
+def vessel_event(loop: Sequence[str], around: Shipment, frame: Frame, source: str) -> Disposition:
     """The event of an R06: no bill. Raises InputError if its code or time can't be read."""
     r06 = _fields(loop[0], "R06")
     return Disposition(
@@ -116,10 +116,10 @@ def vessel_event(loop: Sequence[str], around: Surroundings, frame: Frame, source
         disposition_code=code_of(r06["code"]),
         action_at=moment(with_century(r06["date"]), r06["time"]),
         remarks=remarks_of(_details(loop[1:]).remarks),
+        shipment=around,
         received_at=frame.received_at,
         source=source,
         transmitted_at=frame.transmitted_at,
-        **around._asdict(),
     )
 
 

@@ -8,7 +8,6 @@ from typing import Final, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import from_json
 
-from router.decide.limits import MOST_LEVEL_CONTAINERS
 from router.errors import InputError
 from router.feeds.avro_file import Stream, avro_lines
 from router.feeds.evidence import NO_BILL, PIECE_LIMIT, Bill, Evidence, blocks
@@ -29,7 +28,8 @@ from router.feeds.forms import (
     SignedQuantity,
     reason_of,
 )
-from router.model.inputs import DeadLetter, Disposition
+from router.model.inputs import DeadLetter, Disposition, disposition_of
+from router.model.limits import MOST_LEVEL_CONTAINERS
 
 JSONL: Final = "jsonl"
 AVRO: Final = "avro"
@@ -102,7 +102,7 @@ class Form(BaseModel):
             "source": self.source or source,
             "transmitted_at": self.received_at,
         }
-        return Disposition(**fields)
+        return disposition_of(fields)
 
 
 _NAMES: Final = tuple(Form.model_fields)

@@ -12,12 +12,12 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from router.decide.cargo_facts import MOST_NAMED
 from router.errors import InputError
 from router.feeds.fields import bill_reference
 from router.model.eastern import LATEST, to_milliseconds
 from router.model.identifiers import container_clean
-from router.task.input_records import MOST_ALIASES
+from router.model.limits import MOST_NAMED
+from router.model.registry_values import MOST_ALIASES
 
 LIST_SEPARATOR: Final = ";"
 REGISTERED_SCAC: Final = r"^[A-Za-z]{2,4}$"

@@ -5,18 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Surroundings(NamedTuple):
-    """Of the manifest and port that an event stands under, in the order of Disposition's fields."""
-
-    carrier_scac: str | None = None
-    imo_number: str | None = None
-    vessel_name: str | None = None
-    voyage_number: str | None = None
-    manifest_sequence_number: str | None = None
-    port_of_unlading: str | None = None
-    arrival_date: str | None = None
-
-
 class Details(NamedTuple):
     """What the records after an event's own say, in their order."""
 

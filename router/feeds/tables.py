@@ -11,10 +11,9 @@ from router.errors import InputError
 from router.feeds import forms
 from router.feeds.rows import Note, Row, read_rows
 from router.model.eastern import CLOCKS_DIFFER
-from router.model.identifiers import container_clean, imo_ok
-from router.model.inputs import Filing, Snapshot, SnapshotHold
-from router.model.registry_values import Line, LineRole, Party, Sailing, Scope
-from router.task.input_records import MOST_LINES
+from router.model.identifiers import container_clean, is_valid_imo_number
+from router.model.inputs import Filing, Snapshot, SnapshotHold, filing_of
+from router.model.registry_values import MOST_LINES, Line, LineRole, Party, Sailing, Scope
 
 BILL_TYPE_WORDS: Final = frozenset({"regular", "master", "house", "empty"})
 HOLD_PARTS: Final = 4
@@ -166,7 +165,7 @@ def read_sailings(chunks: Iterable[bytes], source: str) -> TableResult[Sailing]:
             result.problems.append(InputError(reason, place=f"{source}: row {rows[0][0].number}"))
         else:
             result.values.append(_sailing(rows))
-            if not imo_ok(rows[0][1].imo_number):
+            if not is_valid_imo_number(rows[0][1].imo_number):
                 number = rows[0][1].imo_number
                 result.notes.append(f"{source}: sailing {sailing_id}: {number} fails the IMO check digit")
     return result
@@ -182,7 +181,7 @@ def read_filings(
         elif isinstance(read[1], InputError):
             yield read[1]
         else:
-            yield filing_of(read[1], f"{source}:row {read[0].number}", received_at)
+            yield filing_of_form(read[1], f"{source}:row {read[0].number}", received_at)
 
 
 def read_bills(
@@ -213,7 +212,7 @@ def _snapshot(form: SnapshotForm, source: str, row: int, received_at: int) -> Sn
         SnapshotHold(hold.code, container_clean(hold.container or ""), hold.quantity, hold.placed_at)
         for hold in form.holds
     )
-    filing = filing_of(form, f"{source}:row {row}", received_at)
+    filing = filing_of_form(form, f"{source}:row {row}", received_at)
     return Snapshot(filing, form.status_at, form.released_quantity, form.release_posted_at, holds)
 
 
@@ -273,6 +272,6 @@ def _sailing(rows: list[tuple[Row, LineForm]]) -> Sailing:
     return Sailing(first.sailing_id, first.imo_number, first.vessel_name, first.arrival_date, lines, first.ports)
 
 
-def filing_of(form: FilingForm, source: str, received_at: int) -> Filing:
+def filing_of_form(form: FilingForm, source: str, received_at: int) -> Filing:
     fields = {name: getattr(form, name) for name in FilingForm.model_fields}
-    return Filing(**fields, received_at=received_at, source=source)
+    return filing_of({**fields, "received_at": received_at, "source": source})

@@ -13,11 +13,10 @@ from typing import Final
 from router.errors import InputError
 from router.feeds.evidence import LOOP_SIZE, NO_BILL, Bill, Evidence
 from router.feeds.fields import moment_or_none, with_century
-from router.feeds.surroundings import Surroundings
 from router.feeds.x12_envelope import GROUP, INTERCHANGE, LEVELS, TRANSACTION, Envelopes
 from router.feeds.x12_event import Envelope, bill_event, port_firms, readable_bill, surroundings, vessel_event
 from router.feeds.x12_segments import BLANKS, ENCODING, Cut, Delimiters, Segments, Skipped, Start, Token, read_segments
-from router.model.inputs import DeadLetter, Disposition
+from router.model.inputs import DeadLetter, Disposition, Shipment
 
 FORMAT: Final = "x12"
 OUR_SET: Final = "350"
@@ -188,7 +187,7 @@ class _Reader:
             self._out.append(letter)
             self._aside = None
         self._m10 = self._p4 = ""
-        self._around = Surroundings()
+        self._around = Shipment()
         self._firms: str | None = None
         self._prefix = self._place_prefix()
 

@@ -27,9 +27,9 @@ from router.feeds.fields import (
     scac_readable,
     upper,
 )
-from router.feeds.surroundings import Details, Surroundings
+from router.feeds.surroundings import Details
 from router.model.identifiers import bill_key, container_clean
-from router.model.inputs import Disposition
+from router.model.inputs import Disposition, Shipment
 
 SEGMENT_LIMIT: Final = 2_000
 """An X4 with every element at its full length is shorter; what is longer has lost a terminator."""
@@ -49,11 +49,11 @@ class Envelope(NamedTuple):
     test: bool
 
 
-def surroundings(m10: str, p4: str, element: str) -> Surroundings:
+def surroundings(m10: str, p4: str, element: str) -> Shipment:
     """What can be read of an M10 and a P4 segment; either may be empty. M1004 is an IMO number only under
     M1010 = L."""
     manifest, port = _elements(m10, element, _M10_ELEMENTS), _elements(p4, element, _P4_ELEMENTS)
-    return Surroundings(
+    return Shipment(
         carrier_scac=plain(manifest[1]),
         imo_number=plain(manifest[4]) if manifest[10] == "L" and manifest[4].strip("0") else None,
         vessel_name=plain(manifest[5]),
@@ -71,7 +71,7 @@ def port_firms(p4: str, element: str) -> str | None:
 def bill_event(
     loop: Sequence[str],
     element: str,
-    around: Surroundings,
+    around: Shipment,
     envelope: Envelope,
     firms: str | None,
     source: str,
@@ -101,18 +101,18 @@ def bill_event(
         quantity,
         entry_type,
         entry_number,
-        named if own is None else (own,),
-        own is not None,
-        () if own is None else other_containers(own, named),
+        () if own is None else (own,),
         x4[13] or None,
         x4[14] or firms,
         negative,
         False,
         " ".join(remarks) if remarks else None,
         tuple(dict.fromkeys(snps)) if snps else (),
-        _master(references, x4[8], x4[10]),
-        bill_reference(references["OL"]) if "OL" in references else None,
-        *around,
+        around._replace(
+            master_bill=_master(references, x4[8], x4[10]),
+            original_bill=bill_reference(references["OL"]) if "OL" in references else None,
+            container_numbers=named if own is None else other_containers(own, named),
+        ),
         envelope.received_at,
         source,
         envelope.transmitted_at,
@@ -120,9 +120,7 @@ def bill_event(
     )
 
 
-def vessel_event(
-    loop: Sequence[str], element: str, around: Surroundings, envelope: Envelope, source: str
-) -> Disposition:
+def vessel_event(loop: Sequence[str], element: str, around: Shipment, envelope: Envelope, source: str) -> Disposition:
     """The event of a V9: no bill. Raises InputError if its code or time can't be read."""
     if len(loop[0]) > SEGMENT_LIMIT:
         raise InputError(f"the V9 segment is longer than {SEGMENT_LIMIT} characters")
@@ -133,11 +131,11 @@ def vessel_event(
         disposition_code=code_of(v9[1]),
         action_at=moment(v9[3], v9[4], v9[13]),
         remarks=remarks_of([v9[2], v9[12], *_details(loop, element).remarks]),
+        shipment=around,
         received_at=envelope.received_at,
         source=source,
         transmitted_at=envelope.transmitted_at,
         test=envelope.test,
-        **around._asdict(),
     )
 
 

@@ -1,1 +1,1 @@
-"""The words of the trade as frozen, typed values. No behaviour that decides anything."""
+"""The trade's words as frozen, typed values, without behaviour that decides anything."""

@@ -1,5 +1,4 @@
-"""The time, and CBP's clock: its events are posted in U.S. Eastern wall-clock time, to the minute (CAMIR R02 45-54, X12
-X405-06)."""
+"""CBP's clock: events are posted in U.S. Eastern wall-clock time, to the minute (CAMIR R02 45-54, X12 X405-06)."""
 
 from __future__ import annotations
 
@@ -13,22 +12,22 @@ MILLISECONDS: Final = 1000
 MINUTE: Final = 60_000
 DAY: Final = 86_400_000
 CLOCKS_DIFFER: Final = 5 * MINUTE
-"""So far apart may the clocks of two machines, or of people, be without anything being wrong."""
+"""Tolerated difference between the clocks of two machines or people."""
 LATEST: Final = 253_402_300_799_000
-"""The end of the year 9999, UTC milliseconds: later moments can't be written as ISO 8601. Feeds take none."""
+"""End of the year 9999, UTC milliseconds. ISO 8601 has no later moments, so feeds refuse them."""
 _EPOCH: Final = datetime(1970, 1, 1)
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_milliseconds(moment: datetime) -> int:
-    """UTC milliseconds since 1970. A time without an offset is Eastern; of an hour that autumn repeats, the first."""
+    """UTC milliseconds since 1970. A time without an offset is Eastern; in autumn's repeated hour, the first."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=EASTERN)
     return (moment - _START) // timedelta(milliseconds=1)
 
 
 def iso(milliseconds: int) -> str:
-    """ISO 8601 in UTC: `2026-07-14T12:12:00Z`; the fraction only where there is one. See `_on_calendar`."""
+    """ISO 8601 in UTC, such as `2026-07-14T12:12:00Z`, with a fraction only if there is one. See `_on_calendar`."""
     milliseconds = _on_calendar(milliseconds)
     moment = datetime.fromtimestamp(milliseconds / MILLISECONDS, UTC)
     text = moment.isoformat(timespec="milliseconds" if milliseconds % MILLISECONDS else "seconds")
@@ -37,7 +36,7 @@ def iso(milliseconds: int) -> str:
 
 @lru_cache(maxsize=65536)
 def day_of(text: str) -> date | None:
-    """The day that `CCYY-MM-DD` names; None where it names none."""
+    """The day of `CCYY-MM-DD` text; None if there is no such day."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -45,32 +44,33 @@ def day_of(text: str) -> date | None:
 
 
 def posted_minute(milliseconds: int) -> int:
-    """The Eastern wall-clock minute of a moment, as minutes since 1970 on that wall clock. See `_on_calendar`."""
+    """Eastern wall-clock minute of a moment, in minutes since 1970 on that wall clock. See `_on_calendar`."""
     milliseconds = _on_calendar(milliseconds)
     return milliseconds // MINUTE + _offset_minutes(milliseconds // (15 * MINUTE))
 
 
 def _on_calendar(milliseconds: int) -> int:
-    """The moment, or the nearest one that can be written down: a decision must be possible whatever a record says."""
+    """The moment, or the nearest one on the calendar: every record must be decidable."""
     return min(max(milliseconds, 0), LATEST)
 
 
 def order_minute(posted: int) -> int:
-    """The minute by which events are ordered: of the hour that autumn repeats, its first, since nobody can tell the
-    two apart (design: within it a fixed order applies)."""
+    """Minute by which events are ordered. All of autumn's repeated hour counts as its first minute, since its two
+    passes can't be told apart; a fixed order applies within it."""
     hour = posted - posted % 60
     return hour if _is_repeated(hour) else posted
 
 
 def order_moment(milliseconds: int) -> int:
-    """As `order_minute`, of a moment to the millisecond: the beginning of the hour that autumn repeats, else itself."""
+    """The same for a moment to the millisecond: the beginning of autumn's repeated hour, otherwise the moment
+    itself."""
     posted = posted_minute(milliseconds)
     hour = posted - posted % 60
     return from_posted(hour) if _is_repeated(hour) else milliseconds
 
 
 def from_posted(posted: int) -> int:
-    """UTC milliseconds of an Eastern wall-clock minute; of an hour that autumn repeats, the first."""
+    """UTC milliseconds of an Eastern wall-clock minute; in autumn's repeated hour, the first."""
     return posted * MINUTE - _utc_offset_of_wall(posted - posted % 15) * MINUTE
 
 

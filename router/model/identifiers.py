@@ -1,9 +1,10 @@
-"""How a bill of lading is written: the issuer's SCAC padded to four places, then the number. Its key everywhere.
+"""The grammar of each identifier, its check digit, and the keys made of identifiers.
 
-Checks of identifiers where a check exists. A failed check flags a notice; it never drops an event.
+Two levels of strictness apply. *Readable* identifiers can stand in a key; a message with any other goes to the dead
+letters. *Valid* identifiers have the published shape and check digit; any other flags a notice and drops no event.
 
-Sources: SCAC and Schedule D by their shapes, containers by ISO 6346, IMO numbers by their own digit, entry
-numbers by 19 CFR 142.3a and CBP's check-digit table (equal to Luhn, with letters worth 1 to 9).
+Sources: containers by ISO 6346; IMO numbers by their own check digit; entry numbers by 19 CFR 142.3a and CBP's
+check-digit table (equal to Luhn, with letters worth 1 to 9); SCAC and Schedule D by their shapes.
 """
 
 from __future__ import annotations
@@ -12,20 +13,56 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from router.model.inputs import Disposition
+from router.model.inputs import Disposition, Shipment
 
-SCAC_WIDTH = 4
-_KEY: Final = re.compile(r"[!-`{-~][ -~]{4,53}")
-"""Four places and a number of up to fifty. What begins in lower case is no bill's; nor is what is reserved."""
+SCAC_WIDTH: Final = 4
+SERIAL_WIDTH: Final = 10
+"""Owner code, category and serial of a container; the check digit is the eleventh place."""
+
+READABLE_SCAC: Final = r"[!-~]{1,4}"
+READABLE_BILL_NUMBER: Final = r"[!-~]{1,50}"
+SCAC: Final = r"[A-Z]{2,4}"
+CONTAINER: Final = r"[A-Z]{4}[0-9]{6,7}"
+IMO_NUMBER: Final = r"[0-9]{7}"
+PORT: Final = r"[0-9]{4}"
+"""Schedule D."""
+DISPOSITION_CODE: Final = r"[A-Z0-9]{2,3}"
+
+IN_BOND_ENTRY_TYPES: Final = frozenset({"61", "62", "63"})
+"""Entry types whose entry-number field holds an in-bond number, which has no entry check digit."""
+
+_CACHE: Final = 8_192
+_READABLE_SCAC: Final = re.compile(READABLE_SCAC)
+_READABLE_BILL_NUMBER: Final = re.compile(READABLE_BILL_NUMBER)
+_SCAC: Final = re.compile(SCAC)
+_CONTAINER: Final = re.compile(CONTAINER)
+_IMO_NUMBER: Final = re.compile(IMO_NUMBER)
+_PORT: Final = re.compile(PORT)
+_CODE: Final = re.compile(DISPOSITION_CODE)
+_ENTRY: Final = re.compile(r"(?!000)[A-Z0-9]{3}[0-9]{8}")
+_NOT_IN_CONTAINERS: Final = re.compile(r"[^A-Z0-9]")
+_BILL_KEY: Final = re.compile(r"[!-`{-~][ -~]{4,53}")
+"""Four places and a number of up to fifty. A lower-case beginning marks keys of other subjects."""
+_CONTAINER_VALUES: Final = tuple(value for value in range(10, 39) if value % 11)
+"""Values of A to Z in ISO 6346: from 10 on, without multiples of 11."""
+_ENTRY_LETTERS: Final = {letter: (ord(letter) - ord("A")) % 9 + 1 for letter in "ABCDEFGHIJKLMNOPQR"} | {
+    letter: ord(letter) - ord("S") + 2 for letter in "STUVWXYZ"
+}
+
+
+# Keys
 
 
 def bill_key(scac: str, number: str) -> str:
-    """`bill_key("NVXA", "HBL000012345")` is `NVXAHBL000012345`; a shorter SCAC is padded with blanks on the right."""
+    """Key of a bill everywhere: the issuer's SCAC, padded to four places with blanks on the right, and the number.
+
+    `bill_key("NVXA", "HBL000012345")` is `NVXAHBL000012345`.
+    """
     return scac.ljust(SCAC_WIDTH) + number
 
 
 def is_bill_key(text: str) -> bool:
-    return _KEY.fullmatch(text) is not None
+    return _BILL_KEY.fullmatch(text) is not None
 
 
 def split_bill_key(key: str) -> tuple[str, str]:
@@ -33,9 +70,10 @@ def split_bill_key(key: str) -> tuple[str, str]:
     return key[:SCAC_WIDTH].rstrip(), key[SCAC_WIDTH:]
 
 
-def vessel_key(imo_number: str | None, vessel_name: str | None, carrier_scac: str | None, voyage: str | None) -> str:
-    """The key of a vessel's events on one voyage. Lower case at its start keeps it apart from every bill's key."""
-    return f"vessel:{imo_number or vessel_name or ''}:{carrier_scac or ''}:{voyage or ''}"
+def vessel_key(shipment: Shipment) -> str:
+    """Key of a vessel's events on one voyage. Its lower-case beginning sets it apart from every bill's key."""
+    vessel = shipment.imo_number or shipment.vessel_name or ""
+    return f"vessel:{vessel}:{shipment.carrier_scac or ''}:{shipment.voyage_number or ''}"
 
 
 def is_vessel_key(key: str) -> bool:
@@ -43,44 +81,39 @@ def is_vessel_key(key: str) -> bool:
 
 
 def outage_key(outage_id: str) -> str:
-    """The key of what is said of an outage."""
+    """Key of an outage's history."""
     return f"outage:{outage_id}"
 
 
 def concerns_a_bill(key: str) -> bool:
-    """Whether a key is a bill's: those of vessels and outages begin in lower case."""
+    """True for a bill's key; keys of vessels and outages begin in lower case."""
     return not key[:1].islower()
 
 
-IN_BOND_ENTRY_TYPES: Final = frozenset({"61", "62", "63"})
-"""Under these the entry-number field holds an in-bond number, which has no entry check digit."""
-
-SERIAL_WIDTH: Final = 10
-"""Owner code, category and serial of a container; the check digit is the eleventh place."""
-
-_CACHE: Final = 8_192
-_SCAC: Final = re.compile(r"[A-Z]{2,4}")
-_CONTAINER: Final = re.compile(r"[A-Z]{4}[0-9]{6,7}")
-_IMO: Final = re.compile(r"[0-9]{7}")
-_SCHEDULE_D: Final = re.compile(r"[0-9]{4}")
-_ENTRY: Final = re.compile(r"(?!000)[A-Z0-9]{3}[0-9]{8}")
-_NOT_IN_CONTAINERS: Final = re.compile(r"[^A-Z0-9]")
-_CONTAINER_VALUES: Final = tuple(value for value in range(10, 39) if value % 11)
-"""What A to Z are worth in ISO 6346: from 10 on, multiples of 11 left out."""
-_ENTRY_LETTERS: Final = {letter: (ord(letter) - ord("A")) % 9 + 1 for letter in "ABCDEFGHIJKLMNOPQR"} | {
-    letter: ord(letter) - ord("S") + 2 for letter in "STUVWXYZ"
-}
+# Readable identifiers
 
 
 @lru_cache(_CACHE)
-def scac_ok(scac: str) -> bool:
-    """Two to four letters. Whether anyone owns the code is the registry's to say."""
-    return _SCAC.fullmatch(scac) is not None
+def is_readable_scac(text: str) -> bool:
+    """True if the text can stand in a bill's key."""
+    return _READABLE_SCAC.fullmatch(text) is not None
+
+
+def is_readable_bill_number(text: str) -> bool:
+    """True for 1 to 50 printable characters without blanks."""
+    is_plain = text.isalnum() and text.isascii() and len(text) <= 50
+    return is_plain or _READABLE_BILL_NUMBER.fullmatch(text) is not None
+
+
+@lru_cache(_CACHE)
+def is_disposition_code(text: str) -> bool:
+    """True for two or three letters or digits, known to the code table or not."""
+    return _CODE.fullmatch(text) is not None
 
 
 def container_clean(text: str) -> str | None:
-    """As carriers write it, in upper case without blanks, dashes and dots; None for nothing and for `NC`
-    (no container)."""
+    """A container number in upper case without blanks, dashes and dots; None for nothing and for `NC` (no
+    container)."""
     cleaned = text.upper()
     if not (cleaned.isalnum() and cleaned.isascii()):
         cleaned = _NOT_IN_CONTAINERS.sub("", cleaned)
@@ -89,47 +122,61 @@ def container_clean(text: str) -> str | None:
 
 @lru_cache(_CACHE)
 def container_key(text: str) -> str:
-    """The same for a container written with and without its check digit: ten places, or the cleaned text
-    where the shape is not that of a container."""
+    """Ten places, equal for a container written with and without its check digit; the cleaned text if it has not the
+    shape of a container."""
     cleaned = container_clean(text) or ""
     return cleaned[:SERIAL_WIDTH] if _CONTAINER.fullmatch(cleaned) else cleaned
 
 
+# Valid identifiers
+
+
 @lru_cache(_CACHE)
-def container_ok(text: str) -> bool:
-    """Four letters and six digits, and, if there is an eleventh place, the right check digit."""
+def is_valid_scac(scac: str) -> bool:
+    """True for two to four letters. The registry knows who owns the code."""
+    return _SCAC.fullmatch(scac) is not None
+
+
+@lru_cache(_CACHE)
+def is_valid_container(text: str) -> bool:
+    """True for four letters and six digits, followed by nothing or by the right check digit."""
     if not _CONTAINER.fullmatch(text):
         return False
     return len(text) == SERIAL_WIDTH or container_check_digit(text[:SERIAL_WIDTH]) == int(text[SERIAL_WIDTH])
 
 
 def container_check_digit(serial: str) -> int:
+    """Check digit of ten places by ISO 6346."""
     values = (_CONTAINER_VALUES[ord(place) - ord("A")] if place.isalpha() else int(place) for place in serial)
     return sum(value << index for index, value in enumerate(values)) % 11 % 10
 
 
 @lru_cache(_CACHE)
-def imo_ok(number: str) -> bool:
-    if not _IMO.fullmatch(number):
+def is_valid_imo_number(number: str) -> bool:
+    if not _IMO_NUMBER.fullmatch(number):
         return False
     return sum(int(digit) * (7 - index) for index, digit in enumerate(number[:6])) % 10 == int(number[6])
 
 
 @lru_cache(_CACHE)
-def schedule_d_ok(port: str) -> bool:
-    return _SCHEDULE_D.fullmatch(port) is not None
+def is_valid_port(port: str) -> bool:
+    return _PORT.fullmatch(port) is not None
 
 
 @lru_cache(_CACHE)
-def entry_number_ok(number: str, entry_type: str | None) -> bool:
-    """Filer, seven digits and check digit, without dashes. True for in-bond numbers, and where no entry
-    type says that this is an entry at all: CBP puts form numbers in the same field."""
+def is_valid_entry_number(number: str, entry_type: str | None) -> bool:
+    """Filer, seven digits and check digit, without dashes.
+
+    True for in-bond numbers, and where no entry type says that this is an entry: CBP puts form numbers in the same
+    field.
+    """
     if entry_type is None or entry_type in IN_BOND_ENTRY_TYPES:
         return True
     return _ENTRY.fullmatch(number) is not None and entry_check_digit(number[:10]) == int(number[10])
 
 
 def entry_check_digit(ten: str) -> int:
+    """Check digit of an entry number's first ten places."""
     total = 0
     for index, place in enumerate(ten):
         value = _ENTRY_LETTERS[place] if place.isalpha() else int(place)
@@ -139,24 +186,26 @@ def entry_check_digit(ten: str) -> int:
     return -total % 10
 
 
-def doubtful(disposition: Disposition) -> bool:
-    """Whether any identifier of the event fails its check."""
-    event = disposition
+def has_invalid_identifier(event: Disposition) -> bool:
+    """True if any identifier of the event fails its check."""
+    shipment = event.shipment
     return not (
-        _shipment_ok(event.scac, event.carrier_scac, event.imo_number, event.transaction_port, event.port_of_unlading)
-        and (event.entry_number is None or entry_number_ok(event.entry_number, event.entry_type))
-        and all(map(container_ok, event.container_numbers))
-        and all(map(container_ok, event.other_container_numbers))
+        _are_valid(
+            event.scac, shipment.carrier_scac, shipment.imo_number, event.transaction_port, shipment.port_of_unlading
+        )
+        and (event.entry_number is None or is_valid_entry_number(event.entry_number, event.entry_type))
+        and all(map(is_valid_container, event.container_numbers))
+        and all(map(is_valid_container, shipment.container_numbers))
     )
 
 
 @lru_cache(_CACHE)
-def _shipment_ok(
+def _are_valid(
     scac: str | None, carrier: str | None, imo_number: str | None, acted_at: str | None, unlading: str | None
 ) -> bool:
-    """What thousands of bills have in common."""
+    """The identifiers that thousands of bills have in common, checked once."""
     return (
-        all(scac_ok(one) for one in (scac, carrier) if one is not None)
-        and (imo_number is None or imo_ok(imo_number))
-        and all(schedule_d_ok(port) for port in (acted_at, unlading) if port is not None)
+        all(is_valid_scac(one) for one in (scac, carrier) if one is not None)
+        and (imo_number is None or is_valid_imo_number(imo_number))
+        and all(is_valid_port(port) for port in (acted_at, unlading) if port is not None)
     )

@@ -1,38 +1,61 @@
-"""What is fed in: dispositions, filings, snapshots, what people relay by hand or take on paper, and what could not be
-read.
+"""Inputs of the router: dispositions, filings, snapshots, what operators enter by hand or on paper, and dead letters.
 
-Field names are those of the public input forms (docs/your-files.md) and of `schemas/*.avsc`. Common to all:
-text is upper case and stripped, an unknown value is None and an unknown list is empty, times are UTC milliseconds since
-1970 (`*_at`), dates are `CCYY-MM-DD` text, a SCAC is 2 to 4 letters without padding, an SNP is a SCAC or `type:id`.
+Common to all: text is upper case and stripped, an unknown value is None and an unknown list is empty, times are UTC
+milliseconds since 1970 (`*_at`), dates are `CCYY-MM-DD` text, a SCAC is 2 to 4 letters without padding, an SNP is a
+SCAC or `type:id`. People and other programs write the flat forms of docs/your-files.md and `schemas/*.avsc`;
+`disposition_fields` and `filing_fields` convert to them, `disposition_of` and `filing_of` from them.
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+
+class Shipment(NamedTuple):
+    """The voyage, the manifest and the cargo that a message places a bill on. None: the message does not say."""
+
+    carrier_scac: str | None = None
+    """Line on whose manifest the bill is (X12 M1001, CAMIR M01/R01)."""
+    imo_number: str | None = None
+    vessel_name: str | None = None
+    voyage_number: str | None = None
+    """The manifest carrier's own; CAMIR cuts it to five places."""
+    manifest_sequence_number: str | None = None
+    port_of_unlading: str | None = None
+    """Schedule D."""
+    arrival_date: str | None = None
+    master_bill: str | None = None
+    """Bill key of the master that this house bill is under."""
+    original_bill: str | None = None
+    """Bill key of the bill that this one was split from (reference OL)."""
+    container_numbers: tuple[str, ...] = ()
+    """Containers named for information; those that an event concerns stand in the event."""
+
+
+NOWHERE: Final = Shipment()
 
 
 class Disposition(NamedTuple):
-    """One CBP event on a bill, or, where `bill_of_lading` is None, on a vessel (X12 V9, CAMIR R06)."""
+    """One CBP event on a bill, or, if `bill_of_lading` is None, on a vessel (X12 V9, CAMIR R06)."""
 
     scac: str | None
     """Issuer of the bill. None only for a vessel event."""
     bill_of_lading: str | None
     """Number without the issuer's SCAC."""
     disposition_code: str
-    """Two or three characters, upper case, as CBP sent them; not necessarily one we know."""
+    """Two or three characters, upper case, as CBP sent them; possibly unknown."""
     action_at: int
-    """When CBP posted it. UTC milliseconds."""
+    """Time at which CBP posted it. UTC milliseconds."""
     quantity: int | None = None
-    """Pieces this event affects; never the bill's own quantity (but for codes 55, 56 and 69)."""
+    """Pieces this event affects; the bill's own quantity only for codes 55, 56 and 69."""
     entry_type: str | None = None
     entry_number: str | None = None
     container_numbers: tuple[str, ...] = ()
-    """Of a container-level event: those it concerns. Else: those named, for information."""
-    container_level: bool = False
-    other_container_numbers: tuple[str, ...] = ()
-    """Of a container-level event: containers named beside it, for information."""
+    """Containers that a container-level event concerns. Empty: the event concerns the whole bill."""
     transaction_port: str | None = None
-    """Schedule D port where the transaction happened; not the port of unlading."""
+    """Schedule D port of the transaction; not the port of unlading."""
     firms: str | None = None
     reversal: bool = False
     """CBP takes the quantity back (CAMIR R02 position 67 = N; a negative X402)."""
@@ -40,50 +63,33 @@ class Disposition(NamedTuple):
     """A hold sent again because port or vessel changed (CAMIR R02 position 69 = Y): not a new hold."""
     remarks: str | None = None
     snps: tuple[str, ...] = ()
-    master_bill: str | None = None
-    """Bill key (padded SCAC and number) of the master this house bill is under."""
-    original_bill: str | None = None
-    """Bill key of the bill this one was split from (reference OL)."""
-    carrier_scac: str | None = None
-    """Whose manifest the bill is on (X12 M1001, CAMIR M01/R01)."""
-    imo_number: str | None = None
-    vessel_name: str | None = None
-    voyage_number: str | None = None
-    """The manifest carrier's own; CAMIR cuts it to five places."""
-    manifest_sequence_number: str | None = None
-    port_of_unlading: str | None = None
-    arrival_date: str | None = None
+    shipment: Shipment = NOWHERE
     received_at: int = 0
-    """When the feed took it in. UTC milliseconds, stamped by the feed."""
+    """Time at which the feed read it. UTC milliseconds, stamped by the feed."""
     source: str | None = None
-    """Where it came from: file, interchange, transaction, segment or record number."""
+    """Origin: file, interchange, transaction, segment or record number."""
     transmitted_at: int | None = None
-    """The transmission's own date (X12 ISA, CAMIR ACR), where it has one. UTC milliseconds."""
+    """The transmission's own date (X12 ISA, CAMIR ACR), if it has one. UTC milliseconds."""
     test: bool = False
     """Sent as a test (X12 ISA15 = T)."""
     retry_of: str | None = None
-    """Id of the dead letter that this is the mended reading of."""
+    """Id of the dead letter that this reading replaces."""
+
+    @property
+    def container_level(self) -> bool:
+        return bool(self.container_numbers)
 
 
 class Filing(NamedTuple):
-    """What is known of a bill from its filer. A later filing of the same bill replaces the earlier one whole."""
+    """The filer's declaration of a bill. A later filing of the same bill replaces the earlier one whole."""
 
     scac: str
     bill_of_lading: str
     bill_type: str | None = None
     """CBP's code (00 regular, 28/29 master, 30 house, 12 empty; CAMIR M, N, 2) or regular, master, house, empty."""
     snps: tuple[str, ...] = ()
-    master_bill: str | None = None
-    original_bill: str | None = None
-    carrier_scac: str | None = None
-    imo_number: str | None = None
-    vessel_name: str | None = None
-    voyage_number: str | None = None
-    manifest_sequence_number: str | None = None
-    port_of_unlading: str | None = None
-    arrival_date: str | None = None
+    shipment: Shipment = NOWHERE
     manifested_quantity: int | None = None
-    container_numbers: tuple[str, ...] = ()
     received_at: int = 0
     source: str | None = None
 
@@ -96,7 +102,7 @@ class SnapshotHold(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What stood on a bill at `status_at`, for going live in the middle of things. Events posted before are in it."""
+    """A bill's holds and releases at `status_at`, for going live midway. It includes all events posted before."""
 
     filing: Filing
     status_at: int
@@ -106,12 +112,13 @@ class Snapshot(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """An operator's word on a bill: its doubts are settled, or the unread and unknown events named no longer block."""
+    """An operator's confirmation of a bill: its doubts, and the unreadable and unknown events named, no longer
+    block."""
 
     scac: str
     bill_of_lading: str
     covers: tuple[str, ...]
-    """Event ids it covers, as the operator saw them. Anything else still blocks."""
+    """Ids of the events that the operator saw. All others still block."""
     by: str
     reason: str
     received_at: int
@@ -119,38 +126,37 @@ class Confirmation(NamedTuple):
 
 PLACE, LIFT, RELEASE = "PLACE", "LIFT", "RELEASE"
 PHONE, EMAIL, PAPER = "phone", "e-mail", "paper"
-MANUAL_RELEASE_CODE = "1C"
-"""What a release relayed by hand is, where no code is given."""
+MANUAL_RELEASE_CODE: Final = "1C"
+"""Code of a manual release that names none."""
 
 
 class ManualEvent(NamedTuple):
-    """What CBP said by phone, by e-mail or on paper, entered by an operator. Topic cbp.dispositions, under the bill's
-    key; a PLACE goes to cbp.urgent as well.
+    """An event that CBP relayed by phone, e-mail or paper, entered by an operator.
 
-    It ends and releases only what was placed by hand: no word of it ever beats a hold that CBP sent electronically.
+    Topic cbp.dispositions, under the bill's key; a PLACE goes to cbp.urgent as well. A manual lift or release ends and
+    releases only what was placed by hand, never a hold that CBP sent electronically.
     """
 
     scac: str
     bill_of_lading: str
     id: str
-    """Made once, at entry: the same id again is the same word."""
+    """Made once, at entry; the same id again is a duplicate."""
     action: str
     """`PLACE`, `LIFT` or `RELEASE`."""
     said_at: int
-    """When CBP said so; what is said at the same moment: lifts and releases first, placements last."""
+    """Time of CBP's statement. At equal times lifts and releases apply first, placements last."""
     by: str
-    """Our operator."""
+    """The router's operator."""
     channel: str
     """`phone`, `e-mail` or `paper`."""
     disposition_code: str | None = None
-    """PLACE: the hold's. LIFT: the hold's or its removal's; None: every manual hold in its scope. RELEASE: None
-    is 1C."""
+    """PLACE: the hold's. LIFT: the hold's or its removal's; None: every manual hold in scope. RELEASE: None is 1C."""
     container_number: str | None = None
-    """Its scope, exactly: that container, or (None) the whole bill."""
+    """Exact scope: that container, or (None) the whole bill."""
     quantity: int | None = None
     """Pieces; None: all."""
     source: str | None = None
-    """Who at CBP said so."""
+    """The person at CBP."""
     ticket: str | None = None
     received_at: int = 0
 
@@ -160,51 +166,101 @@ class PaperBill(NamedTuple):
 
     filing: Filing
     delivered_at: int
-    """Time stamp of delivery to CBP: the 24 hours run from here."""
+    """Time stamp of the delivery to CBP, from which the 24 hours run."""
     form: str
     """`CBPF1302` or `EMAIL`."""
     by: str
-    """Our operator."""
+    """The router's operator."""
     ticket: str | None = None
     received_at: int = 0
 
 
 class PaperMatch(NamedTuple):
-    """An operator's word that a paper bill is the one filed under another number. Topic cbp.filings, under the paper
-    bill's key. The first one on a bill counts."""
+    """An operator's statement that a paper bill was filed under another number.
+
+    Topic cbp.filings, under the paper bill's key. The first one on a bill counts.
+    """
 
     scac: str
     bill_of_lading: str
     """Number of the paper bill, without its issuer's SCAC."""
     electronic_bill: str
-    """Bill key (padded SCAC and number) under which it was filed."""
+    """Bill key under which it was filed."""
     by: str
     received_at: int = 0
 
 
 CONTENT_LIMIT: Final = 1_000_000
-"""Bytes of a dead letter's content; above, only its head is kept: a record on the log has to stay below a broker's
-usual limit of 1 MB."""
+"""Bytes of a dead letter's content. Of a longer one the head is kept: a broker's usual record limit is 1 MB."""
 HEAD_SIZE: Final = 65_536
 
 
 class DeadLetter(NamedTuple):
-    """What could not be read, whole, with the reason. With a bill it also stops that bill until it is settled."""
+    """Input that could not be read, whole, with the reason. If it names a bill, it stops that bill until resolved."""
 
     id: str
-    """Hash of the bytes: the same bytes again are the same dead letter."""
+    """Hash of the bytes; the same bytes again are the same dead letter."""
     reason: str
     source: str
-    """Where it came from: file, interchange, transaction, segment or record number, as exact as is known."""
+    """Origin as exact as known: file, interchange, transaction, segment or record number."""
     format: str
-    """`x12`, `camir`, `jsonl`, `avro` or `unknown`: how to read `content` again."""
+    """`x12`, `camir`, `jsonl`, `avro` or `unknown`: the reader for `content`."""
     content: bytes
-    """All bytes (credentials masked), readable by itself: the envelope and port it stood in come first. Above 1 MB:
-    its head."""
+    """All bytes (credentials masked), readable alone: its envelope and port come first. Above 1 MB: the head."""
     content_size: int
     scac: str | None = None
     bill_of_lading: str | None = None
     disposition_code: str | None = None
     received_at: int = 0
-    settled: str | None = None
-    """None while it waits; `RETRIED`, `CONFIRMED` or `DISMISSED` once it is settled."""
+    resolution: str | None = None
+    """None while it waits; then `RETRIED`, `CONFIRMED` or `DISMISSED`."""
+
+
+FedRecord = Disposition | Filing | Snapshot | Confirmation | DeadLetter | ManualEvent | PaperBill | PaperMatch
+"""Everything that feeds and operators append about bills."""
+
+
+def disposition_fields(event: Disposition) -> dict[str, Any]:
+    """The flat form of a disposition. The bill-level form names its containers in `container_numbers`; the
+    container-level form names those concerned there and the others in `other_container_numbers`."""
+    fields = event._asdict()
+    shipment: Shipment = fields.pop("shipment")
+    fields |= shipment._asdict()
+    named = fields["container_numbers"]
+    if event.container_numbers:
+        concerned = {"container_numbers": event.container_numbers, "container_level": True}
+        return fields | concerned | {"other_container_numbers": named}
+    return fields | {"container_level": False, "other_container_numbers": ()}
+
+
+def disposition_of(fields: Mapping[str, Any]) -> Disposition:
+    """The inverse of `disposition_fields`. Missing fields have their defaults, other fields are ignored."""
+    whole = {**_FLAT_DISPOSITION, **fields}
+    concerned, others = tuple(whole["container_numbers"]), tuple(whole["other_container_numbers"])
+    is_level = whole["container_level"]
+    whole["shipment"] = Shipment._make((*_scalars_of(whole), others if is_level else (*concerned, *others)))
+    whole["container_numbers"] = concerned if is_level else ()
+    whole["snps"] = tuple(whole["snps"])
+    return Disposition(*_disposition_values(whole))
+
+
+def filing_fields(filing: Filing) -> dict[str, Any]:
+    """The flat form of a filing."""
+    fields = filing._asdict()
+    shipment: Shipment = fields.pop("shipment")
+    return fields | shipment._asdict()
+
+
+def filing_of(fields: Mapping[str, Any]) -> Filing:
+    """The inverse of `filing_fields`. Missing fields have their defaults, other fields are ignored."""
+    whole = {**_FLAT_FILING, **fields}
+    whole["shipment"] = Shipment._make((*_scalars_of(whole), tuple(whole["container_numbers"])))
+    whole["snps"] = tuple(whole["snps"])
+    return Filing(*_filing_values(whole))
+
+
+_scalars_of: Final = itemgetter(*Shipment._fields[:-1])
+_disposition_values: Final = itemgetter(*Disposition._fields)
+_filing_values: Final = itemgetter(*Filing._fields)
+_FLAT_DISPOSITION: Final = disposition_fields(Disposition(None, None, "", 0))
+_FLAT_FILING: Final = filing_fields(Filing("", ""))

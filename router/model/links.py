@@ -1,5 +1,7 @@
-"""What bills tell each other, through the index: never from one task's memory to another's; and what a paper bill
-hands over to the one it was filed as."""
+"""Records by which bills affect each other: facts for the index, its answers, and a paper bill's refiling.
+
+They travel over the log, never from one task's memory to another's.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ CONTAINER, MASTER, ORIGINAL = "container", "master", "original"
 
 
 class IndexFact(NamedTuple):
-    """What one bill says under one index key. Written to `snp.index`; `present` False takes it back."""
+    """One bill's statement under one index key. Topic `snp.index`; `present` False withdraws it."""
 
     key: str
     """`container:CSQU305438` (no check digit), `master:<bill key>` or `original:<bill key>`."""
@@ -28,44 +30,46 @@ class IndexFact(NamedTuple):
 
 
 class LinkFact(NamedTuple):
-    """What the index says to one bill. Written to `snp.links` under that bill's key."""
+    """The index's answer to one bill. Topic `snp.links`, under that bill's key."""
 
     bill: str
     key: str
-    """The index key it comes from."""
+    """The index key that it answers."""
     kind: str
     """`BOX`, `HOUSE` or `SPLIT`."""
     active: bool
     do_not_load: bool = False
     since: int | None = None
     other_bill: str | None = None
-    """Only for `SPLIT`: the other bill. A box or house hold never names the bill behind it."""
+    """The other bill of a `SPLIT`. A box or house hold never names the bill behind it."""
 
 
 class Refiling(NamedTuple):
-    """What a paper bill hands over to the bill it was filed as, under another number. Written by the paper bill's task
-    to `snp.links` under the electronic bill's key."""
+    """A paper bill's history, for the bill under whose other number it was filed.
+
+    Written by the paper bill's task to `snp.links` under the electronic bill's key.
+    """
 
     bill: str
     """The electronic bill."""
     paper_bill: str
-    manual: tuple[ManualEvent, ...]
-    """What was said by hand under the paper number; it stands there until it is taken over."""
+    manual_events: tuple[ManualEvent, ...]
+    """Manual events under the paper number; they stand there until the electronic bill has them."""
     covers: tuple[str, ...]
-    """Event ids that were told under the paper number."""
-    told: tuple[str, ...]
-    """Parties that were told under it."""
-    told_free: tuple[str, ...] = ()
-    """Those among them who believe that it may be delivered."""
+    """Ids of the events notified under the paper number."""
+    notified: tuple[str, ...]
+    """Parties notified under it."""
+    notified_release: tuple[str, ...] = ()
+    """Those of them whose last notice was a Release."""
 
 
 class RefilingAnswer(NamedTuple):
-    """The answer: the electronic bill has it all. Written to `snp.links` under the paper bill's key."""
+    """The electronic bill's acknowledgement of a refiling. Topic `snp.links`, under the paper bill's key."""
 
     bill: str
     """The paper bill."""
     electronic_bill: str
-    manual: tuple[str, ...]
-    """Ids of the words it took over: they stand there now."""
-    groundless: tuple[str, ...]
-    """Parties that were told under the paper number and have no ground under the new one."""
+    manual_events: tuple[str, ...]
+    """Ids of the manual events it has now."""
+    not_entitled: tuple[str, ...]
+    """Parties notified under the paper number that have no ground under the new one."""

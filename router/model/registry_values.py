@@ -1,19 +1,34 @@
-"""What every task must see in the same order: parties, sailings, and the small records between them."""
+"""Records of `snp.registry`, which every task reads in the same order: parties, sailings, outages, requests.
+
+`registry_faults` checks a value that another program may have written. The router's commands write only valid ones.
+"""
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple, assert_never
+import re
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple, assert_never, get_args
 
-from router.model.identifiers import outage_key
+from router.model.eastern import day_of
+from router.model.identifiers import is_valid_scac, outage_key
 
 LineRole = Literal["operator", "charterer"]
 
 Scope = Literal["own", "do-not-load", "holds", "all"]
-"""What an agreement grants a line beyond its own bills."""
+"""Bills that an agreement lets a line see beyond its own."""
+
+PARTY_STATUSES: Final = ("certifying", "live", "suspended", "external")
+LINE_ROLES: Final[tuple[str, ...]] = get_args(LineRole)
+SCOPES: Final[tuple[str, ...]] = get_args(Scope)
+
+MOST_ALIASES: Final = 100
+"""SCACs of one party. The largest groups of carriers have some dozens."""
+MOST_LINES: Final = 500
+"""Lines aboard one sailing. Vessels are shared by some dozens."""
 
 
 class Party(NamedTuple):
-    """One who is told. Several SCACs may be one party (`aliases`): one topic, under `scac`."""
+    """A recipient of notices. Several SCACs may belong to one party (`aliases`), which has one topic."""
 
     scac: str
     name: str | None = None
@@ -25,9 +40,9 @@ class Party(NamedTuple):
     contact_email: str | None = None
     aliases: tuple[str, ...] = ()
     production_group: str | None = None
-    """The consumer group whose committed offsets show what it has read."""
+    """Consumer group whose committed offsets show which notices it has read."""
     webhook_url: str | None = None
-    """Where its notices go if it has no Kafka."""
+    """Destination of its notices if it has no Kafka."""
 
     @property
     def topic(self) -> str:
@@ -35,12 +50,12 @@ class Party(NamedTuple):
 
     @property
     def user(self) -> str:
-        """The name it logs in with."""
+        """Its user name on the brokers."""
         return f"snp.{self.scac}"
 
     @property
     def group_prefix(self) -> str:
-        """What its consumer groups are named with. The dot at the end keeps `snp.NVX` out of those of `snp.NVXA`."""
+        """Prefix of its consumer groups. The dot at the end keeps `snp.NVX` out of the groups of `snp.NVXA`."""
         return f"{self.user}."
 
 
@@ -63,16 +78,18 @@ class Sailing(NamedTuple):
     arrival_date: str | None
     lines: tuple[Line, ...]
     ports: tuple[str, ...] = ()
-    """U.S. ports it calls at, Schedule D; empty: not known. Says whom a port may call, decides nothing."""
+    """U.S. ports of call, Schedule D; empty: unknown. They decide nothing; they name the parties that a port may
+    call."""
 
 
 class RegistryNote(NamedTuple):
-    """A registry record that is neither party nor sailing.
+    """A small registry record. Its `kind` is one of:
 
-    `kind`: `epoch` (an import is complete: look at audiences again), `tick` (`at` is the time now, the only clock
-    a decision sees), `installation` (`detail` is the secret that keys ids, hex; the first one counts), `missing`
-    and `back` (`key` is a topic that can't, or can again, be written to), `asked` (a request of the party `key` was
-    taken up).
+    - `epoch`: an import is complete, so audiences are to be computed again;
+    - `tick`: `at` is the time now, the only clock that decisions see;
+    - `installation`: `detail` is the secret that keys ids, in hex; the first one counts;
+    - `missing`, `back`: the topic `key` can't, or can again, be written to;
+    - `asked`: a request of the party `key` was accepted.
     """
 
     kind: str
@@ -86,9 +103,10 @@ RESYNC: Final = "RESYNC"
 
 
 class Outage(NamedTuple):
-    """One time that a system was down. Written again when it changes or ends; its record stays, as the history.
+    """One downtime of a system. It is written again when it changes or ends, and kept as history.
 
-    `carrier` None: CBP's, or a port's. Else that line's own, which is told to the parties of its sailings only.
+    `carrier` None: an outage of CBP or of a port. Otherwise that line's own, announced to the parties of its sailings
+    only.
     """
 
     id: str
@@ -96,17 +114,17 @@ class Outage(NamedTuple):
     """`DECLARED` by an operator, or a feed that is `SILENT`."""
     began_at: int
     mode: str | None = None
-    """For display: everything here is `ocean`."""
+    """For display; always `ocean`."""
     feed: str | None = None
     port: str | None = None
     """Schedule D; None: all ports."""
     carrier: str | None = None
     reason: str | None = None
-    """Told to the parties."""
+    """Shown to the parties."""
     ticket: str | None = None
-    """Told to the parties: CBP's number, by which they may ask."""
+    """CBP's number, shown to the parties."""
     declared_by: str | None = None
-    """Never told to parties, like `ended_by`."""
+    """Never shown to parties, like `ended_by`."""
     until: int | None = None
     """Expected return."""
     ended_at: int | None = None
@@ -114,7 +132,7 @@ class Outage(NamedTuple):
 
 
 class FeedActivity(NamedTuple):
-    """When a feed last brought something for a port (None: any)."""
+    """Time of a feed's latest input for a port (None: any port)."""
 
     feed: str
     port: str | None
@@ -122,7 +140,7 @@ class FeedActivity(NamedTuple):
 
 
 class LateTally(NamedTuple):
-    """What one run of a feed brought late after an outage. Cumulative within the run: the latest record says all."""
+    """Late events of an outage in one run of a feed. Cumulative within the run: the latest record counts."""
 
     outage: str
     run: str
@@ -133,16 +151,18 @@ class LateTally(NamedTuple):
     oldest_posted: int | None
     """UTC milliseconds."""
     at: int
-    """When the last of it came."""
+    """Time of the latest late event."""
 
 
 class Request(NamedTuple):
-    """A party wants something. Whoever relays it writes it with `started_at` None; the task of partition 0 writes it
-    again with the time, and by that starts it in every task, or takes it away if one of that party is running. Gone
-    once all tasks are through."""
+    """A party's request. Its relay writes it with `started_at` None.
+
+    The task of partition 0 writes it again with the time, which starts it in every task, or deletes it if another one
+    of that party is running. It is deleted when all tasks are done.
+    """
 
     id: str
-    """Unique, made once by who asks."""
+    """Unique, made once by the sender."""
     kind: str
     """`RESYNC`: the status now of all its open bills."""
     scac: str
@@ -153,21 +173,21 @@ class Request(NamedTuple):
 
 
 class RequestDone(NamedTuple):
-    """One task is through with a request."""
+    """One task's completion of a request."""
 
     request: str
     task: int
     tasks: int
-    """How many there are."""
+    """Number of tasks."""
     at: int
 
 
 RegistryValue = Party | Sailing | RegistryNote | Outage | FeedActivity | LateTally | Request | RequestDone
-"""Everything that lies in `snp.registry`."""
+"""Every value of `snp.registry`."""
 
 
 def registry_key(value: RegistryValue) -> bytes:
-    """Under a key of its own for each kind and subject: the registry is compacted."""
+    """Key of a registry record, unique per kind and subject: the registry is compacted."""
     match value:
         case Party():
             key = f"party:{value.scac}"
@@ -178,7 +198,7 @@ def registry_key(value: RegistryValue) -> bytes:
         case Outage():
             key = outage_key(value.id)
         case FeedActivity():
-            key = f"heard:{value.feed}:{value.port or ''}"
+            key = f"activity:{value.feed}:{value.port or ''}"
         case LateTally():
             key = f"late:{value.outage}:{value.run}"
         case Request():
@@ -196,3 +216,45 @@ def request_key(request_id: str) -> str:
 
 def party_topic(scac: str) -> str:
     return f"snp.party.{scac}"
+
+
+def registry_faults(value: RegistryValue) -> Iterator[str]:
+    """Faults of a value whose types are right but whose content is not."""
+    match value:
+        case Party():
+            yield from _party_faults(value)
+        case Sailing():
+            yield from _sailing_faults(value)
+        case RegistryNote(kind="installation"):
+            if not re.fullmatch(r"(?:[0-9a-f]{2})+", value.detail or ""):
+                yield "the installation's secret is not a hexadecimal number"
+
+
+def _party_faults(party: Party) -> Iterator[str]:
+    """A SCAC names a party's topics, user and groups; letters alone keep those of different parties apart."""
+    invalid = [scac for scac in (party.scac, *party.aliases) if not is_valid_scac(scac)]
+    if invalid:
+        yield f"{invalid[0][:100]!r} is not a party's SCAC: two to four capital letters"
+    if len(party.aliases) > MOST_ALIASES:
+        yield f"party {party.scac} has {len(party.aliases):,} aliases, more than {MOST_ALIASES}"
+    if party.status not in PARTY_STATUSES:
+        yield f"party {party.scac}: status {party.status[:100]!r} is none of {', '.join(PARTY_STATUSES)}"
+
+
+def _sailing_faults(sailing: Sailing) -> Iterator[str]:
+    where = f"sailing {sailing.sailing_id[:100]}"
+    if len(sailing.lines) > MOST_LINES:
+        yield f"{where} has {len(sailing.lines):,} lines aboard, more than {MOST_LINES}"
+    for line in sailing.lines:
+        yield from (f"{where}, line {line.scac[:100]}: {fault}" for fault in _line_faults(line))
+    if sailing.arrival_date is not None and day_of(sailing.arrival_date) is None:
+        yield f"{where}: arrival_date {sailing.arrival_date[:100]!r} is not a date such as 2026-07-28"
+
+
+def _line_faults(line: Line) -> Iterator[str]:
+    if not is_valid_scac(line.scac):
+        yield "not a SCAC: two to four capital letters"
+    if line.role not in LINE_ROLES:
+        yield f"role {line.role[:100]!r} is none of {', '.join(LINE_ROLES)}"
+    if line.scope not in SCOPES:
+        yield f"scope {line.scope[:100]!r} is none of {', '.join(SCOPES)}"

@@ -1,5 +1,6 @@
-"""The closed lists of words in notices. They are types: a word outside its list, or one misspelt, does not pass the
-type check. What each means to a party: docs/what-a-notice-means.md; a test holds that page and the schemas to these.
+"""Closed lists of words in notices, as types: the type check refuses any other word.
+
+docs/what-a-notice-means.md explains each to a party; a test compares that page and the schemas with these lists.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ Kind = Literal["hold", "change", "release"]
 Cause = Literal[
     "DISPOSITION", "FILING", "LINK", "OPERATOR", "CATCH_UP", "RESYNC", "REISSUE", "NO_LONGER_NOTIFIED", "FORGOTTEN",
 ]  # fmt: skip
-"""Of a decision. `FORGOTTEN` is never told: it stands in the history alone."""
+"""Cause of a decision. `FORGOTTEN` is only in the history, never in a notice."""
 
 Status = Literal[
     "DO_NOT_LOAD", "HELD", "DELETED", "CLOSED", "RELEASED", "RELEASE_UNCONFIRMED", "PARTIALLY_RELEASED",
@@ -33,9 +34,8 @@ Flag = Literal[
 ]  # fmt: skip
 
 Role = Literal["FILER", "SNP", "OPERATOR", "CHARTERER", "MASTER_CARRIER", "CO_LOADER"]
-"""In the order of their bits in `snp.bills`: a new one goes to the end."""
 
 Counted = Kind | Literal["events", "repeated", "dead letters"]
 
 Tally = Counter[Counted]
-"""What a router counts of what it does."""
+"""Counts of one transaction or one run."""

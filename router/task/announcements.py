@@ -1,5 +1,5 @@
-"""What is said of an outage: on `snp.feed-status`, which every party may read; of a line's own only to the parties of
-its sailings, on their topics. Decided in the task of partition 0, from the registry alone."""
+"""Announcements of outages: on `snp.feed-status`, which every party may read; those of a line's own outage only on the
+topics of its sailings' parties. The task of partition 0 decides them, from the registry alone."""
 
 from __future__ import annotations
 
@@ -7,63 +7,78 @@ from collections.abc import Iterator
 
 from router import codec, topics
 from router.decide.audience import ROLE_ABOARD, ROLES, Disclosure, Recipient
-from router.decide.bill_state import BillState
 from router.decide.cargo_facts import Cargo
-from router.decide.consequences import FEED_BEHIND, Decision
+from router.decide.consequences import FEED_BEHIND, Decision, HistoryEntry, Notified
 from router.decide.identity import decision_id, notice_id
-from router.decide.notices import CHANGE, OPERATOR, Entered, Subject
+from router.decide.notices import CHANGE, OPERATOR, Notice, notice_fields
 from router.decide.outages import RECOVERED, RECOVERING, Announcement, OutageWatch
-from router.decide.recipients import Notice, Shared
 from router.decide.registry import SAME_ROTATION_DAYS, Registry
-from router.decide.status import Assessment
+from router.decide.rules import Rules
 from router.log.interface import Output
 from router.model.eastern import DAY, iso
 from router.model.identifiers import outage_key
+from router.model.inputs import Disposition, Shipment
 from router.model.registry_values import Outage
 from router.model.vocabulary import Flag, Role
 
 
-def decision_on(announcement: Announcement, registry: Registry) -> Decision:
-    """As of a bill, under the outage's own key and number, so that it lies in the history like any."""
-    state, watched = announcement
-    key = outage_key(watched.outage.id)
-    decision = decision_id(registry.secret, key, watched.announced)
-    subject = Subject(remarks=_words(announcement), action_at=watched.outage.began_at)
-    after = Assessment(state, False, False, (), (), (), None, None, None)
+def decision_on(announcement: Announcement, registry: Registry, rules: Rules) -> Decision:
+    """The decision under the outage's own key and number, so that it is in the history like a bill's."""
+    state, watch = announcement
+    outage = watch.outage
+    key = outage_key(outage.id)
+    decision = decision_id(registry.secret, key, watch.announced)
+    event = Disposition(None, None, "", outage.began_at, remarks=_text(announcement))
     flags: tuple[Flag, ...] = () if state in (RECOVERING, RECOVERED) else (FEED_BEHIND,)
-    told: tuple[Notice, ...] = ()
-    if watched.outage.carrier is not None and state != RECOVERED:
-        shared = Shared(Cargo(carrier_scac=watched.outage.carrier), subject, after, (), flags)
-        told = tuple(
-            Notice(shared, member, CHANGE, OPERATOR, notice_id(decision, member.scac))
-            for member in _aboard_its_sailings(watched.outage, registry)
+    notices: tuple[Notice, ...] = ()
+    if outage.carrier is not None and state != RECOVERED:
+        cargo = Cargo(shipment=Shipment(carrier_scac=outage.carrier))
+        fields = notice_fields(key, cargo, event, None, None, (), flags, OPERATOR, (), rules)
+        notices = tuple(
+            Notice(fields, recipient, CHANGE, OPERATOR, notice_id(decision, recipient.scac))
+            for recipient in _parties_of_its_sailings(outage, registry)
         )
-    entered = Entered(BillState(key, watched.announced), OPERATOR, subject)
-    return Decision(entered.state, entered, None, after, flags, told, id=decision)
+    history = HistoryEntry(
+        key,
+        watch.announced,
+        OPERATOR,
+        None,
+        None,
+        event.action_at,
+        event.remarks,
+        duplicate=False,
+        status_before=None,
+        status=state,
+        flags=flags,
+        holds=(),
+        decision_id=decision,
+        notified=tuple(Notified(one.recipient.scac, one.kind, OPERATOR, one.recipient.roles) for one in notices),
+        waiting=(),
+    )
+    return Decision(None, history, notices)
 
 
-def _words(announcement: Announcement) -> str:
+def _text(announcement: Announcement) -> str:
     state, (outage, *_) = announcement
-    who = f"{outage.carrier}'s own systems" if outage.carrier else "the feed"
+    system = f"{outage.carrier}'s own systems" if outage.carrier else "the feed"
     if state == RECOVERED:
-        return f"{who}: nothing late comes any more"
+        return f"{system}: recovery complete, no late events come any more"
     if state == RECOVERING:
-        return f"{who} work again since {iso(outage.ended_at or 0)}; what was missed may still come late"
+        return f"{system} work again since {iso(outage.ended_at or 0)}; missed events may still come late"
     until = f", expected back {iso(outage.until)}" if outage.until is not None else ""
     ticket = f", ticket {outage.ticket}" if outage.ticket else ""
-    return f"{who} are down since {iso(outage.began_at)}: {outage.reason or 'no reason given'}{until}{ticket}. " + (
-        "No news is not clearance."
-    )
+    reason = outage.reason or "no reason given"
+    return f"{system} are down since {iso(outage.began_at)}: {reason}{until}{ticket}. No news is not clearance."
 
 
-def _aboard_its_sailings(outage: Outage, registry: Registry) -> Iterator[Recipient]:
-    """Every party with a line aboard a sailing of the line that hasn't long arrived; live, and with a topic."""
-    line = registry.party_scac(outage.carrier or "")
-    oldest = _day(outage.began_at)
+def _parties_of_its_sailings(outage: Outage, registry: Registry) -> Iterator[Recipient]:
+    """Live parties with a line aboard one of the carrier's sailings, unless it arrived long before the outage."""
+    carrier = registry.party_scac(outage.carrier or "")
+    oldest = iso(outage.began_at - SAME_ROTATION_DAYS * DAY).partition("T")[0]
     roles: dict[str, set[Role]] = {}
     for sailing in registry.sailings.values():
         aboard = {registry.party_scac(one.scac): one.role for one in sailing.lines}
-        if line in aboard and (sailing.arrival_date is None or sailing.arrival_date >= oldest):
+        if carrier in aboard and (sailing.arrival_date is None or sailing.arrival_date >= oldest):
             for scac, role in aboard.items():
                 roles.setdefault(scac, set()).add(ROLE_ABOARD[role])
     for scac in sorted(roles):
@@ -73,15 +88,10 @@ def _aboard_its_sailings(outage: Outage, registry: Registry) -> Iterator[Recipie
             yield Recipient(scac, ordered, Disclosure.FULL, "all", None, party.topic, None)
 
 
-def _day(milliseconds: int) -> str:
-    """So long before that moment a sailing's arrival may lie."""
-    return iso(milliseconds - SAME_ROTATION_DAYS * DAY).partition("T")[0]
-
-
 def feed_status(announcement: Announcement, now: int) -> Output:
-    """Do-not-loads first. Who declared it is not for the parties."""
-    state, watched = announcement
-    outage = watched.outage
+    """The announcement to all parties, late do-not-loads first, without the operator who declared it."""
+    state, watch = announcement
+    outage = watch.outage
     datum = {
         "outage": outage.id,
         "state": state,
@@ -95,13 +105,15 @@ def feed_status(announcement: Announcement, now: int) -> Output:
         "until": outage.until,
         "ticket": outage.ticket,
     }
-    return Output(topics.FEED_STATUS, outage.id.encode(), codec.encode("feed-status", datum | _late(state, watched)))
+    return Output(
+        topics.FEED_STATUS, outage.id.encode(), codec.encode("feed-status", datum | _late_counts(state, watch))
+    )
 
 
-def _late(state: str, watched: OutageWatch) -> dict[str, int | None]:
+def _late_counts(state: str, watch: OutageWatch) -> dict[str, int | None]:
     if state != RECOVERED:
         return dict.fromkeys(("late_do_not_loads", "late_holds", "late_events", "oldest_posted"))
-    tallies = watched.tallies
+    tallies = watch.tallies
     return {
         "late_do_not_loads": sum(tally.do_not_loads for tally in tallies),
         "late_holds": sum(tally.holds for tally in tallies),

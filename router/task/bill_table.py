@@ -1,7 +1,4 @@
-"""The stored states of a task's bills, in parts that are small whatever the number of bills.
-
-The states of a task's bills: all as bytes, some decoded at hand, and what the transaction under way changed.
-"""
+"""The bills of a task: all states as bytes, some of them decoded and assessed, and the changes of the transaction."""
 
 from __future__ import annotations
 
@@ -9,17 +6,23 @@ import zlib
 from collections import OrderedDict
 from typing import Final
 
-from router.decide.bill_state import BillState
-from router.task.state_records import decode_state, encode_state
+from router.codec.packed import BILL_STATE
+from router.decide.bill_state import AssessedBill, assess_bill
+from router.decide.rules import Rules
 
 PARTS: Final = 512
-"""At a million bills some 2,000 each: neither sorting one for a walk nor its growing takes noticeable time, where a
+"""Parts of a table. At a million bills each has some 2,000: sorting or growing one takes no noticeable time, while a
 single table's would stop all work for up to a second."""
+
+DECODED: Final = 20_000
+"""Bills kept decoded. As bytes they need about a third of the memory."""
 
 
 class BillTable:
-    """A table from bill key to the bill's state as written, with an order to walk in: that of the parts, and by key
-    within one. The order is the same in every process."""
+    """A table from bill key to encoded state, which can be walked: by parts, and by key within a part.
+
+    The order is the same in every process.
+    """
 
     def __init__(self) -> None:
         self._parts: list[dict[str, bytes]] = [{} for _ in range(PARTS)]
@@ -37,8 +40,8 @@ class BillTable:
         self._parts[_part(key)].pop(key, None)
 
     def after(self, cursor: str, limit: int) -> list[str]:
-        """Up to so many keys that come after `cursor`, which need not be there; from the beginning after an empty
-        one. Fewer only at the end."""
+        """At most `limit` keys after the cursor, fewer only at the end. The cursor need not exist; an empty one is the
+        beginning."""
         part = _part(cursor)
         chosen = sorted(key for key in self._parts[part] if key > cursor)
         while len(chosen) < limit and part < PARTS - 1:
@@ -48,62 +51,63 @@ class BillTable:
 
 
 def _part(key: str) -> int:
-    return zlib.crc32(key.encode()) % PARTS  # 0 for the empty key: before all others
+    return zlib.crc32(key.encode()) % PARTS  # the empty key is in part 0, before all others
 
 
-AT_HAND: Final = 20_000
-"""Decoded states kept; as bytes they take about a third of the memory."""
+class Bills:
+    """A task's bills, with the uncommitted changes of one transaction."""
 
-
-class BillStates:
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules) -> None:
         self.stored = BillTable()
-        """As of the last commit."""
-        self._at_hand: OrderedDict[str, BillState] = OrderedDict()
-        self._changed: dict[str, BillState | None] = {}
+        """As of the latest commit."""
+        self._rules = rules
+        self._decoded: OrderedDict[str, AssessedBill] = OrderedDict()
+        self._changed: dict[str, AssessedBill | None] = {}
         self._encoded: dict[str, bytes | None] = {}
 
     def load(self, key: str, value: bytes | None) -> None:
-        """As restored."""
+        """Enter a restored record."""
         if value is None:
             self.stored.drop(key)
         else:
             self.stored[key] = value
 
-    def get(self, key: str) -> BillState | None:
-        """As of now, uncommitted changes included. Raises InputError if what is stored can't be read."""
+    def get(self, key: str) -> AssessedBill | None:
+        """The bill with uncommitted changes. Raises InputError if its stored state is invalid."""
         if key in self._changed:
             return self._changed[key]
-        state = self._at_hand.get(key)
-        if state is not None:
-            self._at_hand.move_to_end(key)
-            return state
+        bill = self._decoded.get(key)
+        if bill is not None:
+            self._decoded.move_to_end(key)
+            return bill
         value = self.stored.get(key)
         if value is None:
             return None
-        state = self._at_hand[key] = decode_state(value)
-        if len(self._at_hand) > AT_HAND:
-            self._at_hand.popitem(last=False)
-        return state
+        bill = self._decoded[key] = assess_bill(BILL_STATE.decode(value), self._rules)
+        if len(self._decoded) > DECODED:
+            self._decoded.popitem(last=False)
+        return bill
 
-    def put(self, key: str, state: BillState | None) -> None:
-        """Counts when `committed`. None: the bill is forgotten."""
-        self._changed[key] = state
+    def put(self, key: str, bill: AssessedBill | None) -> None:
+        """Change a bill, with effect from `commit`. None forgets it."""
+        self._changed[key] = bill
 
-    def changes(self) -> dict[str, bytes | None]:
-        """What is to be written, by bill."""
-        self._encoded = {key: None if state is None else encode_state(state) for key, state in self._changed.items()}
+    def encode_changes(self) -> dict[str, bytes | None]:
+        """Changed states by bill, for the log."""
+        self._encoded = {
+            key: None if bill is None else BILL_STATE.encode(bill.state) for key, bill in self._changed.items()
+        }
         return self._encoded
 
-    def committed(self) -> None:
-        """What `changes` gave last is on the log."""
+    def commit(self) -> None:
+        """The changes encoded last are on the log."""
         for key, value in self._encoded.items():
-            state = self._changed[key]
+            bill = self._changed[key]
             self.load(key, value)
-            if state is None:
-                self._at_hand.pop(key, None)
+            if bill is None:
+                self._decoded.pop(key, None)
             else:
-                self._at_hand[key] = state
+                self._decoded[key] = bill
         self.abandon()
 
     def abandon(self) -> None:

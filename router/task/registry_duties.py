@@ -1,15 +1,14 @@
-"""What a task does upon what it reads in the registry: it announces outages, sends samples to parties that certify,
-starts requests, and begins walks over its bills. What of that is under way is part of the task's position.
-"""
+"""A task's duties from the registry: announcing outages, sending samples to certifying parties, starting requests, and
+beginning walks over its bills. Their progress is part of the task's position."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
-from router import codec
+from router.codec.packed import Packed
 from router.decide.consequences import Decision
-from router.decide.outages import Announcement, announcements, watched_of, without_recovered
+from router.decide.outages import Announcement, OutageWatch, announcements, without_recovered
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.errors import InputError
@@ -17,31 +16,49 @@ from router.log.interface import Output, Record
 from router.model.eastern import DAY
 from router.model.registry_values import LateTally, Outage, Party, RegistryNote, RegistryValue, Request, RequestDone
 from router.task.announcements import decision_on, feed_status
-from router.task.certification import CERTIFYING, begins, sample_outputs
+from router.task.certification import CERTIFYING, party_to_certify, sample_outputs
 from router.task.input_records import registry_value
 from router.task.outputs import Origin
-from router.task.walks import Resyncs, Walk, running_of
+from router.task.walks import Resyncs, RunningResync, Walk
 
 TICK: Final = "tick"
 
 
+class Position(NamedTuple):
+    """A task's position: the next offset of each input, and the progress of its duties."""
+
+    offsets: Mapping[str, int]
+    walk_epoch: int = 0
+    walk_cursor: str | None = None
+    sweep_day: int = 0
+    sweep_cursor: str | None = None
+    certifying: tuple[str, ...] = ()
+    now: int = 0
+    elapsed: int = 0
+    outages: Mapping[str, OutageWatch] = {}
+    resyncs: tuple[RunningResync, ...] = ()
+
+
+POSITION: Final = Packed(20, "position", Position)
+
+
 class RegistryDuties:
-    """Of one task. Outages are announced, and samples sent, by that of partition 0 alone."""
+    """The duties of one task. The task of partition 0 alone announces outages and sends samples."""
 
     def __init__(self, rules: Rules, partition: int, tasks: int) -> None:
         self.registry = Registry()
         self.walk = Walk()
-        """Over all bills, when parties or sailings have changed."""
+        """Over all bills, after changes of parties or sailings."""
         self.sweep = Walk()
-        """Over all bills, once a day: which of them are to be forgotten."""
+        """Over all bills once a day, for those to forget."""
         self.certifying: frozenset[str] = frozenset()
-        """Parties that were sent their samples and are not live yet. Known to task 0, which sends them."""
+        """Parties that have their samples and are not live yet. Only task 0, which sends them, knows them."""
         self.resyncs = Resyncs(partition, tasks)
         self._rules = rules
         self._leads = partition == 0
         self._due: list[tuple[Announcement, Origin]] = []
         self._drained = True
-        """Whether this transaction read nothing of the registry: then all of it that was there was read before."""
+        """True if this transaction read nothing of the registry, so all of it was read before."""
         self._mark_committed()
 
     @property
@@ -50,62 +67,61 @@ class RegistryDuties:
 
     @property
     def may_resync(self) -> bool:
-        """A request is walked for only when the registry was read as far as it goes: its walk looks at each bill
-        once."""
+        """True if a resync may walk. It visits each bill once, so the registry must have been read to its end."""
         return self._drained and self.resyncs.is_walking
 
     # Restoring
 
-    def restore(self, position: codec.Datum) -> None:
-        """What was under way, from the task's position."""
-        self.walk = Walk(position["walk_epoch"], position["walk_cursor"])
-        self.sweep = Walk(position["sweep_day"], position["sweep_cursor"])
-        self.certifying = frozenset(position["certifying"])
-        self.registry.now = position["now"]
-        self.registry.elapsed = position["elapsed"]
-        self.registry.outages = {one["outage"]["id"]: watched_of(one) for one in position["outages"]}
-        self.resyncs.restore(tuple(running_of(one) for one in position["resyncs"]))
+    def restore(self, position: Position) -> None:
+        """Continue the duties in a task's position."""
+        self.walk = Walk(position.walk_epoch, position.walk_cursor)
+        self.sweep = Walk(position.sweep_day, position.sweep_cursor)
+        self.certifying = frozenset(position.certifying)
+        self.registry.now = position.now
+        self.registry.elapsed = position.elapsed
+        self.registry.outages = position.outages
+        self.resyncs.restore(position.resyncs)
         self._mark_committed()
 
     def load(self, record: Record) -> None:
-        """Take in a registry record from before the position: it was acted on already. Ticks, outages,
-        what came late after them, and requests are in the position itself."""
+        """Enter a registry record from before the position, without acting on it again.
+
+        Ticks, outages, late tallies and requests are part of the position itself.
+        """
         if record.value is None:
             return
         try:
             value = registry_value(record)
         except InputError:
-            return  # a dead letter says so
+            return  # its dead letter was written when it was read first
         if value is None:
             return
         if isinstance(value, Outage):
-            self.registry.remember(value)
+            self.registry.remember_silence(value)
         elif not isinstance(value, LateTally | Request | RequestDone) and not _is_tick(value):
             self.registry.apply(value, record.offset)
 
-    def for_position(self) -> dict[str, Any]:
-        """The position's fields that are about what is under way."""
-        return {
-            "walk_epoch": self.walk.goal,
-            "walk_cursor": self.walk.cursor,
-            "sweep_day": self.sweep.goal,
-            "sweep_cursor": self.sweep.cursor,
-            "certifying": sorted(self.certifying),
-            "now": self.registry.now,
-            "elapsed": self.registry.elapsed,
-            "outages": tuple(self.registry.outages.values()),
-            "resyncs": self.resyncs.running,
-        }
+    def position(self, offsets: Mapping[str, int]) -> Position:
+        return Position(
+            offsets,
+            *self.walk.place,
+            *self.sweep.place,
+            tuple(sorted(self.certifying)),
+            self.registry.now,
+            self.registry.elapsed,
+            self.registry.outages,
+            self.resyncs.running,
+        )
 
     # Reading the registry
 
-    def hear(self, value: RegistryValue, origin: Origin) -> Iterator[Output]:
-        """Take in one record of the registry, which is `origin`; what is to be written at once."""
+    def apply(self, value: RegistryValue, origin: Origin) -> Iterator[Output]:
+        """Apply one value of the registry, whose record is `origin`. Returns records to write at once."""
         self._drained = False
         if isinstance(value, Request):
-            yield from self.resyncs.ask(value, self.registry)
+            yield from self.resyncs.apply_request(value, self.registry)
         elif isinstance(value, RequestDone):
-            yield from self.resyncs.hear(value)
+            yield from self.resyncs.apply_done(value)
         else:
             before = self.registry.outages
             self.registry.apply(value, origin.offset)
@@ -125,27 +141,28 @@ class RegistryDuties:
             self.sweep = Walk(self.registry.elapsed // DAY, "")
 
     def _certify(self, value: object, offset: int) -> Iterator[Output]:
-        """A party that becomes `certifying` gets its samples, once."""
-        if (party := begins(self.certifying, value, self.registry)) is not None:
+        """Samples of a party that becomes `certifying`, once."""
+        if (party := party_to_certify(self.certifying, value, self.registry)) is not None:
             yield from (output for _, output in sample_outputs(party.scac, offset))
         if isinstance(value, Party):
             others = self.certifying - {value.scac}
             self.certifying = others | {value.scac} if value.status == CERTIFYING else others
 
     def announce(self) -> Iterator[tuple[tuple[Output, ...], Decision, Origin]]:
-        """What is to be said of outages: to everybody, and to the parties of a line's sailings.
+        """Announcements of outages: to everybody, and to the parties of a line's sailings.
 
-        With the registry as it is behind all that the transaction read of it: so that a transaction that is decided
-        again says the same."""
+        They are decided with the registry behind everything that the transaction read of it, so that a transaction that
+        is decided again announces the same.
+        """
         due, self._due = self._due, []
         for announcement, origin in due:
-            everybody = announcement.watched.outage.carrier is None
-            said = (feed_status(announcement, self.registry.now),) if everybody else ()
-            yield said, decision_on(announcement, self.registry), origin
+            is_public = announcement.watch.outage.carrier is None
+            public = (feed_status(announcement, self.registry.now),) if is_public else ()
+            yield public, decision_on(announcement, self.registry, self._rules), origin
 
     # The transaction
 
-    def committed(self) -> None:
+    def commit(self) -> None:
         self._mark_committed()
         self._clear()
 
@@ -156,8 +173,7 @@ class RegistryDuties:
         self._committed_standing = (registry.now, registry.elapsed, registry.outages, self.resyncs.running)
 
     def abandon(self) -> None:
-        """Forget what the transaction changed. Parties and sailings stay: what it was told of them holds whoever hears
-        it twice."""
+        """Undo the transaction's changes. Parties and sailings stay, since applying them twice is harmless."""
         registry = self.registry
         registry.now, registry.elapsed, registry.outages, running = self._committed_standing
         self.resyncs.restore(running)

@@ -1,25 +1,21 @@
-"""Passes over all bills of a task, a bounded number at a time.
+"""Walks over all bills of a task, a bounded number at a time: reviews, resyncs and forgetting.
 
-Requests of parties that were down themselves: the status now of all their open bills, once.
-
-The task of partition 0 alone says which request starts: it writes the record again with the time, or takes it away if
-one of that party is running. So all tasks start the same ones, whatever compaction left of the registry. Each walks its
-bills a bounded number at a time; when all have said that they are through, the records are taken away.
-
-When a bill is forgotten, and what is said then: nothing is kept of a life that is over and quiet.
+A resync sends a party that was down the status now of all its open bills, once. The task of partition 0 alone decides
+which request starts: it writes the record again with the time, or deletes it if one of that party is running. So all
+tasks start the same ones, whatever compaction left of the registry. When all tasks are done, the records are deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from router import codec, topics
 from router.decide.audience import audience_of
-from router.decide.bill_state import BillState
-from router.decide.consequences import Decision, conclude
-from router.decide.notices import RESYNC, Entered
-from router.decide.recipients import is_told_now
+from router.decide.bill_state import AssessedBill
+from router.decide.consequences import Decision, conclude, history_entry
+from router.decide.notices import RESYNC, AppliedRecord
+from router.decide.recipients import is_entitled
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.decide.status import OVER
@@ -28,23 +24,24 @@ from router.model.eastern import DAY
 from router.model.identifiers import concerns_a_bill
 from router.model.registry_values import Request, RequestDone, registry_key
 from router.task.bill_table import BillTable
+from router.task.outputs import registry_output
 
 
 class Walk:
-    """A bounded pass over all bills; its cursor is part of the position."""
+    """A bounded pass over all bills. Its place is part of the task's position."""
 
     def __init__(self, goal: int = 0, cursor: str | None = None) -> None:
         self.goal = goal
-        """What it is for: the registry's epoch, or a day."""
+        """The registry's epoch, or the day, for which it walks."""
         self.cursor = cursor
-        """The last bill looked at; None: done."""
+        """The last bill visited; None: done."""
 
     @property
     def place(self) -> tuple[int, str | None]:
         return self.goal, self.cursor
 
     def next(self, bills: BillTable, limit: int) -> list[str]:
-        """The next bills to look at; those that came meanwhile are up to date by themselves, and seen or not."""
+        """The next bills to visit. Bills that are new since its start are up to date anyway, visited or not."""
         if self.cursor is None or limit <= 0:
             return []
         chosen = bills.after(self.cursor, limit)
@@ -52,34 +49,30 @@ class Walk:
         return chosen
 
 
-class Running(NamedTuple):
+class RunningResync(NamedTuple):
     """A request that was started."""
 
     request: Request
     party: str
-    """The party behind its SCAC, as of its start."""
+    """The party of its SCAC at its start."""
     cursor: str | None = None
-    """The last bill looked at; None: this task's walk has not begun or is over."""
-    through: bool = False
-    done: tuple[int, ...] = ()
-    """Tasks that are through; kept by that of partition 0."""
-
-
-def running_of(datum: Mapping[str, Any]) -> Running:
-    """As it lies in a position."""
-    return Running(**{**datum, "request": Request(**datum["request"]), "done": tuple(datum["done"])})
+    """The last bill visited; None: this task's walk has not begun or is over."""
+    is_done: bool = False
+    """True if this task is done."""
+    tasks_done: tuple[int, ...] = ()
+    """All tasks that are done; kept by that of partition 0."""
 
 
 class Resyncs:
-    """Those that run, as one task sees them; `running` is part of its position."""
+    """The running resyncs as one task sees them. `running` is part of its position."""
 
     def __init__(self, partition: int, tasks: int) -> None:
-        self.running: tuple[Running, ...] = ()
+        self.running: tuple[RunningResync, ...] = ()
         self._partition = partition
         self._tasks = tasks
         self._walk: tuple[str, Walk] | None = None
 
-    def restore(self, running: tuple[Running, ...]) -> None:
+    def restore(self, running: tuple[RunningResync, ...]) -> None:
         self.running = running
         self._walk = None
 
@@ -87,47 +80,47 @@ class Resyncs:
     def is_walking(self) -> bool:
         return any(one.cursor is not None for one in self.running)
 
-    def ask(self, request: Request, registry: Registry) -> Iterator[Output]:
-        """A request, as it is asked or as it was started."""
+    def apply_request(self, request: Request, registry: Registry) -> Iterator[Output]:
+        """Apply a request, new or started."""
         known = next((one for one in self.running if one.request.id == request.id), None)
         if request.started_at is not None:
             self._start(request, known, registry)
         elif self._partition == 0:
             party = registry.party_scac(request.scac)
             if known is not None:
-                yield _output(known.request)  # asked again under the same id: it must not look as if it hadn't begun
+                yield registry_output(known.request)  # a duplicate must not look like one that has not started
             elif any(one.party == party for one in self.running):
                 yield Output(topics.REGISTRY, registry_key(request), None)
             else:
                 started = request._replace(started_at=registry.now)
-                self.running = (*self.running, Running(started, party))
-                yield _output(started)
+                self.running = (*self.running, RunningResync(started, party))
+                yield registry_output(started)
 
-    def _start(self, request: Request, known: Running | None, registry: Registry) -> None:
-        if known is not None and (known.through or known.cursor is not None):
+    def _start(self, request: Request, known: RunningResync | None, registry: Registry) -> None:
+        if known is not None and (known.is_done or known.cursor is not None):
             return
         party = registry.party_scac(request.scac)
         others = tuple(one for one in self.running if one.request.id != request.id and one.party != party)
-        self.running = (*others, Running(request, party, ""))
+        self.running = (*others, RunningResync(request, party, ""))
 
-    def hear(self, done: RequestDone) -> Iterator[Output]:
-        """Of a task that is through; of all of them, the records are taken away."""
+    def apply_done(self, done: RequestDone) -> Iterator[Output]:
+        """Apply one task's completion. After the last one, the records are deleted."""
         for one in self.running:
-            if self._partition == 0 and one.request.id == done.request and done.task not in one.done:
-                heard = one._replace(done=(*one.done, done.task))
-                self._put(heard)
-                if len(heard.done) == done.tasks:
+            if self._partition == 0 and one.request.id == done.request and done.task not in one.tasks_done:
+                tasks_done = (*one.tasks_done, done.task)
+                self._replace(one._replace(tasks_done=tasks_done))
+                if len(tasks_done) == done.tasks:
                     self.forget(registry_key(one.request))
                     yield Output(topics.REGISTRY, registry_key(one.request), None)
-                    for task in heard.done:
+                    for task in tasks_done:
                         yield Output(topics.REGISTRY, registry_key(done._replace(task=task)), None)
 
     def forget(self, key: bytes) -> None:
-        """The request under that key of the registry was taken away."""
+        """Forget the request with that registry key, which was deleted."""
         self.running = tuple(one for one in self.running if registry_key(one.request) != key)
 
     def next(self, bills: BillTable, limit: int, now: int) -> tuple[str, list[str], Output | None]:
-        """Whom to resync, on which bills; and what is to be said once it is all."""
+        """A party with the next bills to resync, and the completion once there are no more."""
         one = next((one for one in self.running if one.cursor is not None), None)
         if one is None or limit <= 0:
             return "", [], None
@@ -135,65 +128,59 @@ class Resyncs:
             self._walk = one.request.id, Walk(0, one.cursor)
         walk = self._walk[1]
         keys = walk.next(bills, limit)
-        through = walk.cursor is None
-        self._put(one._replace(cursor=walk.cursor, through=through))
+        is_done = walk.cursor is None
+        self._replace(one._replace(cursor=walk.cursor, is_done=is_done))
         done = RequestDone(one.request.id, self._partition, self._tasks, now)
-        return one.party, keys, _output(done) if through else None
+        return one.party, keys, registry_output(done) if is_done else None
 
-    def _put(self, changed: Running) -> None:
+    def _replace(self, changed: RunningResync) -> None:
         same = changed.request.id
         self.running = tuple(changed if one.request.id == same else one for one in self.running)
 
 
-def _output(value: Request | RequestDone) -> Output:
-    return Output(topics.REGISTRY, registry_key(value), codec.encode_value(value))
-
-
-def resync(before: BillState, scac: str, registry: Registry, rules: Rules) -> Decision | None:
-    """The status now of a bill for one party; None where it isn't told of it, or it has long been over."""
-    superseded = before.offline is not None and before.offline.is_superseded
-    if not concerns_a_bill(before.key) or not before.has_news or superseded:
+def resync(bill: AssessedBill, scac: str, registry: Registry, rules: Rules) -> Decision | None:
+    """The status now of a bill for one party; None if the party is not notified of it, or it has long been over."""
+    state, status = bill.state, bill.status
+    if not concerns_a_bill(state.key) or not state.is_notifiable or state.is_superseded:
         return None
-    known, after = before.assess(rules)
-    if after.status in OVER and registry.elapsed - before.touched > rules.resync_over_days * DAY:
+    if status.status in OVER and registry.elapsed - state.touched > rules.resync_over_days * DAY:
         return None
-    in_box = any(link.kind == "BOX" for link in before.links.values())
-    member = audience_of(before.key, known, in_box, registry).members.get(scac)
-    if member is None or member.topic is None or not is_told_now(member, before.told.get(scac), after):
+    recipient = audience_of(state.key, bill.cargo, state.is_in_stopped_box, registry).recipients.get(scac)
+    if recipient is None or recipient.topic is None:
         return None
-    return conclude(before, Entered(before.copy(), RESYNC, again=frozenset({scac})), registry, rules)
+    if scac not in state.last_notices and not is_entitled(recipient, None, status):
+        return None
+    return conclude(bill, AppliedRecord(state, RESYNC, renotify=frozenset({scac})), registry, rules)
 
 
-def is_forgettable(state: BillState, elapsed: int, rules: Rules) -> bool:
-    """Whether a life is over and has been quiet for long, or any bill has for much longer. `elapsed`: the registry's,
-    since a clock that jumps must not make a do-not-load old."""
-    quiet = elapsed - state.touched if state.touched else 0  # 0: from before the first tick of all
+def is_forgettable(bill: AssessedBill, elapsed: int, rules: Rules) -> bool:
+    """True if a life is over and long quiet, or any bill is quiet for much longer.
+
+    `elapsed` is the registry's, since a clock that jumps must not age a do-not-load.
+    """
+    touched = bill.state.touched
+    quiet = elapsed - touched if touched else 0  # 0: from before the first tick
     if quiet >= rules.forget_silent_after_days * DAY:
         return True
-    return state.assess(rules)[1].status in OVER and quiet >= rules.forget_after_days * DAY
+    return bill.status.status in OVER and quiet >= rules.forget_after_days * DAY
 
 
-def withdrawals(state: BillState) -> Iterator[Output]:
-    """What takes back all that the bill has said to the index, and that it waits."""
-    for fact in state.said.values():
+def forgetting_outputs(bill: AssessedBill, now: int, rules: Rules) -> Iterator[Output]:
+    """Withdrawals of the bill's index facts and waiting record, and an audit entry if something still stops it."""
+    state, status = bill.state, bill.status
+    for fact in state.index_facts.values():
         yield Output(topics.INDEX, fact.key.encode(), codec.encode_value(fact._replace(present=False)))
     if state.waiting:
         yield Output(topics.WAITING, state.key.encode(), None)
-
-
-def on_record(state: BillState, now: int, rules: Rules) -> Iterator[Output]:
-    """For the operators, on `snp.audit`: a bill that something still stops and that is forgotten all the same."""
-    after = state.assess(rules)[1]
-    if after.stopped:
-        holds = ", ".join(sorted({hold.code or hold.kind for hold in after.holds}))
-        detail = f"{after.status} ({holds}); nothing was heard of it for {rules.forget_silent_after_days} days"
+    if status.stopped:
+        holds = ", ".join(sorted({hold.code or hold.kind for hold in status.holds}))
+        detail = f"{status.status} ({holds}); no record of it for {rules.forget_silent_after_days} days"
         entry = {"at": now, "by": "router", "action": "forget", "subject": state.key, "detail": detail}
         yield Output(topics.AUDIT, state.key.encode(), codec.encode("audit-entry", entry))
 
 
-def forgotten(state: BillState, rules: Rules) -> Decision:
-    """The last entry in its history; nobody is told."""
-    last = state.copy()
-    last.sequence += 1
-    after = state.assess(rules)[1]
-    return Decision(last, Entered(last, "FORGOTTEN"), after, after)
+def forgotten(bill: AssessedBill) -> Decision:
+    """The last entry in a bill's history, without notices."""
+    state = bill.state._replace(sequence=bill.state.sequence + 1)
+    history = history_entry(state, AppliedRecord(state, "FORGOTTEN"), bill.status, bill.status)
+    return Decision(None, history)

@@ -13,22 +13,23 @@ from random import Random
 from typing import Any, Final
 
 from router import codec, topics
-from router.codec import FedValue, encode_value
-from router.decide.bill_state import BillState
+from router.codec import encode_value
+from router.decide.bill_state import AssessedBill, BillState
 from router.decide.identity import key_of
 from router.decide.rules import Rules
 from router.engine.intake import addressed
 from router.log.interface import Output, Record, partition_of
 from router.model.eastern import MINUTE
-from router.model.inputs import DeadLetter, Disposition, ManualEvent
+from router.model.inputs import DeadLetter, Disposition, FedRecord, ManualEvent
 from router.model.registry_values import Party, RegistryNote, RegistryValue, Sailing, registry_key
 from router.task.certification import SAMPLE_PREFIX
+from router.task.outputs import timeline_fields
 from router.task.shard import Shard
 
 SECRET: Final = "00" * 32
 ENDLESS: Final = 100_000
 
-Fed = FedValue
+Fed = FedRecord
 Registered = RegistryValue
 
 
@@ -111,12 +112,16 @@ class Harness:
 
     # What came of it
 
+    def bill(self, key: str) -> AssessedBill | None:
+        return self.shards[partition_of(key.encode(), self.partitions)].bill(key)
+
     def state(self, key: str) -> BillState | None:
-        return self.shards[partition_of(key.encode(), self.partitions)].state(key)
+        bill = self.bill(key)
+        return bill.state if bill is not None else None
 
     def status(self, key: str) -> str | None:
-        state = self.state(key)
-        return state.assess(self.rules)[1].status if state is not None else None
+        bill = self.bill(key)
+        return bill.status.status if bill is not None else None
 
     def notices(self, scac: str, key: str | None = None) -> list[dict[str, Any]]:
         """A party's notices, decoded, with their `kind`; of one bill, if `key` is given."""
@@ -178,6 +183,8 @@ class Harness:
 
 def decoded(record: Record) -> dict[str, Any]:
     assert record.value is not None
+    if record.topic == topics.TIMELINE:
+        return timeline_fields(record.value)
     kind, fields = codec.decode(record.value)
     return {"kind": kind, **fields}
 

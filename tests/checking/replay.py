@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from router import codec
 from router.decide.bill import decide
-from router.decide.bill_state import BillState
-from router.decide.dead_letters import foreign_letter, undecidable_letter
+from router.decide.bill_state import AssessedBill
+from router.decide.dead_letters import failed_decision_letter
 from router.decide.identity import BillRecord, notice_id
 from router.decide.outages import RECOVERED, Outages, announcements, with_outage, without_recovered
 from router.decide.registry import Context, Registry
@@ -25,6 +25,8 @@ from router.model.identifiers import concerns_a_bill, is_vessel_key
 from router.model.inputs import Confirmation
 from router.model.links import RefilingAnswer
 from router.model.registry_values import Outage, RegistryNote, party_topic
+from router.task.input_records import foreign_letter
+from router.task.outputs import timeline_fields
 
 FORGOTTEN = "FORGOTTEN"
 
@@ -73,11 +75,11 @@ class Named(NamedTuple):
 def _notices_differ(entries: list[Entry], party_records: Sequence[Record]) -> Iterator[str]:
     named: dict[str, Named] = {}
     for place, entry in enumerate(entries):
-        for told in entry.fields["told"]:
-            number = notice_id(entry.fields["decision_id"], told["recipient"])
+        for one in entry.fields["notified"]:
+            number = notice_id(entry.fields["decision_id"], one["recipient"])
             if number in named:
                 yield f"{entry}: notice {number} is named twice"
-            named[number] = Named(place, entry, told["recipient"], told["kind"])
+            named[number] = Named(place, entry, one["recipient"], one["kind"])
     seen: Counter[str] = Counter()
     last: dict[tuple[str, bytes], int] = {}
     for record in sorted(party_records, key=lambda one: (one.topic, one.partition, one.offset)):
@@ -139,28 +141,28 @@ def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
         yield from _announcements_differ(life, rules)
         return
     context = Context(Registry(), rules)
-    state: BillState | None = None
+    bill: AssessedBill | None = None
     ids: dict[str, str] = {}
     """Of events: as in the timeline, to what the replay (which has no secret) makes of them."""
     for entry in life:
         fields = entry.fields
         if fields["cause"] == FORGOTTEN:
-            state, ids = None, {}
+            bill, ids = None, {}
             continue
         if fields["input"] is not None:
             record = _renamed(_input(entry), ids)
             try:
-                decision = decide(state, record, context)
+                decision = decide(bill, record, context)
             except Exception as error:  # noqa: BLE001 - as the router does: what raises must stop its bill
-                decision = decide(state, undecidable_letter(record, error), context)
-            state = decision.state
-            if decision.entered is None and isinstance(record, RefilingAnswer):
+                decision = decide(bill, failed_decision_letter(record, error), context)
+            bill = decision.bill
+            if decision.history is None and isinstance(record, RefilingAnswer):
                 pass  # all it did was to bid somebody farewell, and the replay knows nobody
-            elif decision.entered is None:
+            elif decision.history is None:
                 yield f"{entry}: decided anew, its input changes nothing"
             elif fields["event_id"] is not None:
-                ids[fields["event_id"]] = decision.entered.subject.event_id or ""
-        status = state.assess(rules)[1].status if state is not None else None
+                ids[fields["event_id"]] = decision.history.event_id or ""
+        status = bill.status.status if bill is not None else None
         if status != fields["status"]:
             yield f"{entry}: its status is {fields['status']}, decided anew it is {status}"
 
@@ -169,7 +171,8 @@ def _input(entry: Entry) -> BillRecord:
     """The record decided on. What can't be decoded is what the router made of it: a dead letter."""
     value = entry.fields["input"]
     try:
-        return codec.decode_value(value)  # type: ignore[return-value]
+        record: BillRecord = codec.decode_value(value)
+        return record
     except InputError as error:
         source = entry.record._replace(
             topic=entry.fields["input_topic"], offset=entry.fields["input_offset"], key=entry.bill.encode(), value=value
@@ -184,8 +187,7 @@ def _renamed(record: BillRecord, ids: dict[str, str]) -> BillRecord:
 
 
 def _decoded(record: Record) -> tuple[Record, dict[str, Any]]:
-    assert record.value is not None
-    return record, codec.decode(record.value)[1]
+    return record, timeline_fields(record.value or b"")
 
 
 def _decoded_notice(record: Record) -> tuple[str, dict[str, Any]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from router.codec.published import raw_schema
+from router.decide.cargo_facts import Cargo
 from router.model.eastern import MINUTE, to_milliseconds
-from router.model.inputs import DeadLetter, Disposition, Filing
+from router.model.inputs import DeadLetter, Disposition, Filing, Shipment, disposition_fields, disposition_of, filing_of
 from router.model.registry_values import Line, Party, Sailing
 
 START: Final = to_milliseconds(datetime(2026, 7, 14, 8, 0))
@@ -24,6 +26,8 @@ MASTER: Final = "OCNXMB7781234"
 
 QUANTITY: Final = 100
 
+_OWN: Final = ("recipient", "roles", "recipient_voyage_number")
+
 ABOARD: Final[dict[str, Any]] = {
     "carrier_scac": "OCNX",
     "imo_number": IMO,
@@ -33,6 +37,11 @@ ABOARD: Final[dict[str, Any]] = {
     "port_of_unlading": "2704",
 }
 """On the sailing below, on OCNX's manifest."""
+
+SHARED: Final = tuple(
+    field["name"] for field in raw_schema("hold")["fields"] if field["name"] not in (*_OWN, "notice_id")
+)
+"""A notice's fields without the recipient's own, from the published schema."""
 
 PARTIES: Final = tuple(Party(scac) for scac in ("OCNX", "SLTC", "THRD", "NVXA", "NVXB"))
 
@@ -53,8 +62,9 @@ def at(minute: int) -> int:
 
 def event(code: str, minute: int = 0, quantity: int | None = QUANTITY, bill: str = HOUSE, **more: Any) -> Disposition:
     """An event posted so many minutes after START and received with it."""
-    received = {"received_at": at(minute)}
-    return Disposition(bill[:4].rstrip(), bill[4:], code, at(minute), quantity, **received | more)
+    usual = {"action_at": at(minute), "received_at": at(minute), "quantity": quantity}
+    named = {"scac": bill[:4].rstrip(), "bill_of_lading": bill[4:], "disposition_code": code}
+    return disposition_of(usual | more | named)
 
 
 def on_container(code: str, minute: int = 0, *containers: str, quantity: int | None = None, **more: Any) -> Disposition:
@@ -64,7 +74,17 @@ def on_container(code: str, minute: int = 0, *containers: str, quantity: int | N
 
 def filing(bill: str = HOUSE, minute: int = 0, **more: Any) -> Filing:
     usual = {**ABOARD, "snps": ("OCNX", "SLTC"), "container_numbers": (BOX,), "manifested_quantity": QUANTITY}
-    return Filing(bill[:4].rstrip(), bill[4:], **usual | {"received_at": at(minute)} | more)
+    named = {"scac": bill[:4].rstrip(), "bill_of_lading": bill[4:]}
+    return filing_of(usual | {"received_at": at(minute)} | more | named)
+
+
+def cargo(bill_type: str | None = None, snps: tuple[str, ...] = (), **shipment: Any) -> Cargo:
+    return Cargo(bill_type, snps, Shipment(**shipment))
+
+
+def with_fields(event: Disposition, **changes: Any) -> Disposition:
+    """The event with changes in its flat form."""
+    return disposition_of(disposition_fields(event) | changes)
 
 
 def dead_letter(name: str = "a", bill: str | None = HOUSE, minute: int = 0, code: str | None = None) -> DeadLetter:

@@ -11,6 +11,7 @@ from router import codec, topics
 from router.log.interface import Record
 from router.model.inputs import Confirmation, ManualEvent, PaperBill, PaperMatch
 from router.model.registry_values import Outage, Request
+from router.task.outputs import TIMELINE_ENTRY
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check
 from tests.checking.samples import (
@@ -51,7 +52,7 @@ def story() -> Harness:
         harness.pump()
     state = harness.state(HOUSE)
     assert state is not None
-    harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.unread), "me", "seen", START))
+    harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.unparsed), "me", "seen", START))
     harness.feed_bytes(topics.DISPOSITIONS, MASTER.encode(), b"garbage")
     _days_of_outage(harness)
     harness.roster(sailing(lines=()))
@@ -137,16 +138,16 @@ def under_another_bill(history: History) -> None:
 
 def another_status(history: History) -> None:
     place = next(place for place, one in enumerate(history.timeline) if decoded(one)["status"] == "HELD")
-    entry = decoded(history.timeline[place]) | {"status": "RELEASED"}
-    entry.pop("kind")
-    history.timeline[place] = history.timeline[place]._replace(value=codec.encode("timeline-entry", entry))
+    entry = TIMELINE_ENTRY.decode(history.timeline[place].value or b"")
+    entry = entry._replace(history=entry.history._replace(status="RELEASED"))
+    history.timeline[place] = history.timeline[place]._replace(value=TIMELINE_ENTRY.encode(entry))
 
 
 def announced_too_early(history: History) -> None:
     place = next(place for place, one in enumerate(history.timeline) if decoded(one)["status"] == "RECOVERING")
-    entry = decoded(history.timeline[place]) | {"status": "RECOVERED"}
-    entry.pop("kind")
-    history.timeline[place] = history.timeline[place]._replace(value=codec.encode("timeline-entry", entry))
+    entry = TIMELINE_ENTRY.decode(history.timeline[place].value or b"")
+    entry = entry._replace(history=entry.history._replace(status="RECOVERED"))
+    history.timeline[place] = history.timeline[place]._replace(value=TIMELINE_ENTRY.encode(entry))
 
 
 def an_entry_lost(history: History) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from router.decide.account import Account
 from router.decide.bill import decide
-from router.decide.bill_state import BillState
+from router.decide.bill_state import AssessedBill, BillState
 from router.decide.consequences import Decision
 from router.decide.identity import BillRecord
 from router.decide.registry import Context, Registry
@@ -29,31 +29,35 @@ class OneBill:
     def __init__(self, *records: BillRecord, rules: Rules = DEFAULT_RULES, registry: Registry | None = None) -> None:
         self.rules = rules
         self.registry = registry or registry_of()
-        self.state: BillState | None = None
+        self.bill: AssessedBill | None = None
         self.last = Decision(None)
         self.enter(*records)
 
     def enter(self, *records: BillRecord) -> Decision:
         for record in records:
-            self.last = decide(self.state, record, Context(self.registry, self.rules))
-            self.state = self.last.state
+            self.last = decide(self.bill, record, Context(self.registry, self.rules))
+            self.bill = self.last.bill
         return self.last
 
     def confirm(self, *covers: str) -> Decision:
         """An operator's word on those event ids; on everything, if none is named."""
         assert self.state is not None
-        named = covers or tuple(self.state.event_ids() | self.state.unread.keys())
+        named = covers or tuple(self.state.event_ids | self.state.unparsed.keys())
         return self.enter(Confirmation(HOUSE[:4], HOUSE[4:], named, "operator", "seen the papers", START))
 
     @property
+    def state(self) -> BillState | None:
+        return self.bill.state if self.bill is not None else None
+
+    @property
     def now(self) -> Assessment:
-        assert self.state is not None
-        return self.state.assess(self.rules)[1]
+        assert self.bill is not None
+        return self.bill.status
 
     @property
     def account(self) -> Account:
-        assert self.state is not None
-        return self.state.account(self.rules)
+        assert self.bill is not None
+        return self.bill.account
 
     @property
     def status(self) -> str:
@@ -69,6 +73,6 @@ class OneBill:
         return {(hold.code, hold.container_number): hold.quantity for hold in self.now.holds}
 
     @property
-    def told(self) -> dict[str, str]:
-        """Of the last decision: who was sent which kind of notice."""
-        return {notice.member.scac: notice.kind for notice in self.last.notices}
+    def notified(self) -> dict[str, str]:
+        """Recipients of the last decision's notices, with the kind of notice."""
+        return {notice.recipient.scac: notice.kind for notice in self.last.notices}

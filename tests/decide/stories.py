@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from router.decide.codes import Effect, load_codes
 from router.model.eastern import DAY, MINUTE, to_milliseconds
-from router.model.inputs import LIFT, PLACE, RELEASE, Disposition, Filing, ManualEvent, PaperBill, PaperMatch
+from router.model.inputs import (
+    LIFT,
+    PLACE,
+    RELEASE,
+    Disposition,
+    Filing,
+    ManualEvent,
+    PaperBill,
+    PaperMatch,
+    disposition_of,
+    filing_of,
+)
 from router.model.registry_values import Line, Outage, Party, RegistryNote, Request, Sailing, Scope, party_topic
 from tests.checking.harness import Fed, Harness, Registered
 from tests.checking.samples import ABOARD, BOX, HOUSE, IMO, MASTER, OTHER_BOX, OTHER_HOUSE, START, at, dead_letter
@@ -75,12 +86,12 @@ def dispositions(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Disposition
     bill = draw(st.sampled_from(bills))
     boxes = draw(st.sampled_from(((), (), (BOX,), (OTHER_BOX,), (BOX, OTHER_BOX), (BOX[:10],))))
     posted = draw(moments)
-    return Disposition(
-        bill[:4],
-        bill[4:],
-        draw(any_code),
-        posted,
-        draw(quantities),
+    fields = dict(
+        scac=bill[:4],
+        bill_of_lading=bill[4:],
+        disposition_code=draw(any_code),
+        action_at=posted,
+        quantity=draw(quantities),
         entry_type=draw(st.sampled_from((None, "01"))),
         entry_number=draw(st.sampled_from((None, "0000000", f"{SECRET_ENTRY}AAA", f"{SECRET_ENTRY}BBB"))),
         container_numbers=boxes,
@@ -95,14 +106,15 @@ def dispositions(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Disposition
         received_at=posted + draw(st.sampled_from((0, 1, 2, 3, 4, 5, 5, BEFORE_IT_WAS_POSTED))) * MINUTE,
         **draw(st.sampled_from(_VOYAGES)),
     )
+    return disposition_of(fields)
 
 
 @st.composite
 def filings(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Filing:
     bill = draw(st.sampled_from(bills))
-    return Filing(
-        bill[:4],
-        bill[4:],
+    fields = dict(
+        scac=bill[:4],
+        bill_of_lading=bill[4:],
         bill_type=draw(st.sampled_from((None, "30", "00", "12"))),
         snps=draw(st.sampled_from(((), ("OCNX",), ("SLTC",)))),
         master_bill=draw(st.sampled_from((None, MASTER))) if bill.startswith("NVX") else None,
@@ -111,6 +123,7 @@ def filings(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Filing:
         received_at=START + draw(st.integers(0, 10**6)),
         **draw(st.sampled_from(_VOYAGES)),
     )
+    return filing_of(fields)
 
 
 @st.composite
@@ -162,6 +175,7 @@ requests = st.builds(
     st.sampled_from(SCACS),
     st.just("me"),
     st.just(START),
+    st.none() | st.integers(-(2**63), 2**63 - 1),
 )
 _ticked = st.one_of(st.integers(0, 60).map(at), st.sampled_from((START - DAY, START + 3 * DAY, START + 366 * DAY)))
 ticks = st.builds(RegistryNote, st.just("tick"), st.just("tick"), _ticked, st.none())

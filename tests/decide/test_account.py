@@ -176,7 +176,7 @@ def test_releases_add_up_to_the_whole_bill() -> None:
 def test_a_removal_for_the_bill_leaves_the_hold_on_a_container_and_is_flagged() -> None:
     one = bill(on_container("1H", 1), event("1I", 2))
     assert one.holds == {("1H", BOX_KEY): None}
-    assert "HOLD_UNSEEN" in one.last.flags
+    assert "HOLD_UNSEEN" in one.last.history.flags
 
 
 def test_a_removal_for_a_container_leaves_the_hold_on_the_bill_and_other_containers() -> None:
@@ -191,7 +191,7 @@ def test_a_container_is_the_same_with_and_without_its_check_digit() -> None:
 def test_a_removal_of_a_hold_never_seen_releases_nothing_and_is_flagged() -> None:
     one = bill(event("1I", 1))
     assert one.status == ON_FILE
-    assert "HOLD_UNSEEN" in one.last.flags
+    assert "HOLD_UNSEEN" in one.last.history.flags
 
 
 # Sent again
@@ -255,7 +255,7 @@ def test_4e_takes_back_so_many_pieces() -> None:
 def test_4e_takes_from_the_entry_that_it_names() -> None:
     first, second = event("1C", 1, 60, entry_number="A"), event("1C", 2, 40, entry_number="B")
     one = bill(first, second, event("4E", 3, 40, entry_number="A"))
-    assert sorted((lot.entry_number, lot.quantity) for lot in one.account.lots) == [("A", 20), ("B", 40)]
+    assert sorted((lot.entry_number, lot.quantity) for lot in one.account.releases) == [("A", 20), ("B", 40)]
 
 
 @pytest.mark.parametrize(("code", "status"), [("14", RELEASED), ("15", NOT_RELEASED), ("16", NOT_RELEASED)])
@@ -400,7 +400,7 @@ def test_what_was_posted_before_the_fold_never_lifts_or_releases(code: str) -> N
     before = one.status
     one.enter(event(code, 2))
     assert one.status == before
-    assert "LATE" in one.last.flags
+    assert "LATE" in one.last.history.flags
 
 
 @pytest.mark.parametrize(("code", "status"), [("1H", HELD), ("6H", DO_NOT_LOAD), ("4A", NOT_RELEASED)])
@@ -408,7 +408,7 @@ def test_what_was_posted_before_the_fold_still_places_and_takes_back(code: str, 
     one = folded(event("1C", 1))
     one.enter(event(code, 2))
     assert one.status == status
-    assert "LATE" in one.last.flags
+    assert "LATE" in one.last.history.flags
 
 
 def test_a_fold_splits_no_minute_so_a_repeated_release_never_counts_twice() -> None:
@@ -441,7 +441,7 @@ def test_a_newer_snapshot_replaces_what_came_before() -> None:
     assert one.status == RELEASED
     one.enter(event("1H", 40))
     assert one.status == RELEASED
-    assert "LATE" in one.last.flags
+    assert "LATE" in one.last.history.flags
 
 
 # Lives

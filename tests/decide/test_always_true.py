@@ -58,19 +58,18 @@ def topics_are_what_the_timeline_says_once_and_in_order(harness: Harness) -> Non
 def every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(harness: Harness) -> None:
     accepted: defaultdict[str, set[str]] = defaultdict(set)
     for entry in map(decoded, harness.records(topics.TIMELINE)):
-        if entry["event_id"] and not entry["repeated"]:
+        if entry["event_id"] and not entry["duplicate"]:
             accepted[entry["bill"]].add(entry["event_id"])
     waiting = harness.latest(topics.WAITING)
-    for bill in filter(harness.state, BILLS):
-        state = harness.state(bill)
-        assert state is not None
+    for bill in filter(harness.bill, BILLS):
+        assessed = harness.bill(bill)
+        assert assessed is not None
+        state = assessed.state
         if is_superseded(harness, bill):
             continue
         registry = harness.shards[0].registry
-        known, _ = state.assess(harness.rules)
-        in_box = any(link.kind == "BOX" for link in state.links.values())
-        for member in audience_of(bill, known, in_box, registry).members.values():
-            if member.when != ALWAYS or member.why_not == "EXTERNAL" or not state.has_news:
+        for member in audience_of(bill, assessed.cargo, state.is_in_stopped_box, registry).recipients.values():
+            if member.scope != ALWAYS or member.unreachable == "EXTERNAL" or not state.is_notifiable:
                 continue
             if member.topic is None:
                 assert member.scac in waiting[bill]["parties"]
@@ -82,7 +81,7 @@ def every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(ha
 def is_superseded(harness: Harness, bill: str) -> bool:
     """What was said under a paper bill's number is said again, or taken back, under the one it was filed as."""
     state = harness.state(bill)
-    return state is not None and state.offline is not None and state.offline.is_superseded
+    return state is not None and state.is_superseded
 
 
 @usual

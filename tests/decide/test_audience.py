@@ -13,10 +13,14 @@ from router.decide.cargo_facts import Cargo
 from router.decide.registry import Registry, same_name
 from router.engine.administration import claims
 from router.model.registry_values import Line, Party, RegistryNote, Sailing
-from tests.checking.samples import ABOARD, HOUSE, IMO, MASTER, sailing
+from tests.checking.samples import ABOARD, HOUSE, IMO, MASTER, cargo, sailing
 from tests.decide.one_bill import registry_of
 
-LOADED = Cargo(**ABOARD)
+LOADED = cargo(**ABOARD)
+
+
+def loaded(snps: tuple[str, ...] = (), **changes: Any) -> Cargo:
+    return cargo(snps=snps, **ABOARD | changes)
 
 
 def audience(
@@ -31,65 +35,65 @@ def grants(operator: str = "own", charterer: str = "own") -> Registry:
 
 
 def test_rule_1_the_filer() -> None:
-    member = audience(Cargo()).members["NVXA"]
-    assert (member.roles, member.view, member.when) == (("FILER",), Disclosure.FULL, "all")
+    member = audience(Cargo()).recipients["NVXA"]
+    assert (member.roles, member.disclosure, member.scope) == (("FILER",), Disclosure.FULL, "all")
 
 
 def test_rule_2_each_second_notify_party_however_many() -> None:
-    found = audience(Cargo(snps=("OCNX", "2:SLTC", "SCAC:THRD"))).members
+    found = audience(cargo(snps=("OCNX", "2:SLTC", "SCAC:THRD"))).recipients
     assert {scac for scac, member in found.items() if "SNP" in member.roles} == {"OCNX", "SLTC", "THRD"}
 
 
 def test_rule_2_an_id_that_is_no_scac_is_shown_and_not_told() -> None:
-    known = Cargo(snps=("17:270412345",))
-    assert "17:270412345" not in audience(known).members
-    assert [ground.when for ground in grounds_of(audience_key(HOUSE, known, False), None, registry_of())] == [
+    known = cargo(snps=("17:270412345",))
+    assert "17:270412345" not in audience(known).recipients
+    assert [ground.scope for ground in grounds_of(audience_key(HOUSE, known, False), None, registry_of())] == [
         "all",
         "never",
     ]
 
 
 def test_rule_3_who_issued_the_master_bill_and_who_manifests_it() -> None:
-    found = audience(Cargo(master_bill=MASTER, carrier_scac="SLTC")).members
+    found = audience(cargo(master_bill=MASTER, carrier_scac="SLTC")).recipients
     for scac in ("OCNX", "SLTC"):
-        assert (found[scac].roles, found[scac].view) == (("MASTER_CARRIER",), Disclosure.CARRIER)
+        assert (found[scac].roles, found[scac].disclosure) == (("MASTER_CARRIER",), Disclosure.CARRIER)
 
 
 def test_rule_4_the_operator_for_every_bill_of_a_charterer() -> None:
-    charterers = LOADED._replace(carrier_scac="THRD", voyage_number="T26")
-    member = audience(charterers, registry=grants()).members["OCNX"]
-    assert (member.roles, member.view, member.when) == (("OPERATOR",), Disclosure.AGREEMENT, "all")
+    charterers = loaded(carrier_scac="THRD", voyage_number="T26")
+    member = audience(charterers, registry=grants()).recipients["OCNX"]
+    assert (member.roles, member.disclosure, member.scope) == (("OPERATOR",), Disclosure.AGREEMENT, "all")
 
 
 @pytest.mark.parametrize("scope", ["do-not-load", "holds", "all"])
 def test_rule_4_beyond_that_each_line_by_its_grant(scope: str) -> None:
-    member = audience(registry=grants(charterer=scope)).members["THRD"]
-    assert (member.roles, member.view, member.when) == (("CHARTERER",), Disclosure.AGREEMENT, scope)
+    member = audience(registry=grants(charterer=scope)).recipients["THRD"]
+    assert (member.roles, member.disclosure, member.scope) == (("CHARTERER",), Disclosure.AGREEMENT, scope)
 
 
 def test_rule_4_granted_its_own_bills_a_charterer_hears_of_those_only() -> None:
-    assert "THRD" not in audience(registry=grants()).members
-    for own in (LOADED._replace(snps=("THRD",)), LOADED._replace(carrier_scac="THRD", voyage_number="T26")):
-        assert audience(own, registry=grants()).members["THRD"].when == "all"
-    assert audience(bill="THRDB1", registry=grants()).members["THRD"].when == "all"
+    assert "THRD" not in audience(registry=grants()).recipients
+    for own in (LOADED._replace(snps=("THRD",)), loaded(carrier_scac="THRD", voyage_number="T26")):
+        assert audience(own, registry=grants()).recipients["THRD"].scope == "all"
+    assert audience(bill="THRDB1", registry=grants()).recipients["THRD"].scope == "all"
 
 
 def test_rule_5_in_a_stopped_box_the_bills_parties_are_co_loaders_too() -> None:
-    found = audience(LOADED._replace(snps=("SLTC",)), in_box=True).members
+    found = audience(LOADED._replace(snps=("SLTC",)), in_box=True).recipients
     assert "CO_LOADER" in found["NVXA"].roles
     assert "CO_LOADER" in found["SLTC"].roles
     assert "CO_LOADER" not in found["OCNX"].roles
 
 
 def test_one_party_has_all_its_roles_and_sees_the_most() -> None:
-    member = audience(LOADED._replace(snps=("OCNX",), master_bill=MASTER)).members["OCNX"]
-    assert (member.roles, member.view) == (("SNP", "OPERATOR", "MASTER_CARRIER"), Disclosure.FULL)
+    member = audience(loaded(snps=("OCNX",), master_bill=MASTER)).recipients["OCNX"]
+    assert (member.roles, member.disclosure) == (("SNP", "OPERATOR", "MASTER_CARRIER"), Disclosure.FULL)
 
 
 def test_an_alias_is_its_party() -> None:
     given_up = (Party(scac, status="external") for scac in ("NVXA", "SLTC"))
     registry = registry_of(*given_up, Party("GRUP", aliases=("NVXA", "SLTC")))
-    found = audience(Cargo(snps=("SLTC",)), registry=registry).members
+    found = audience(cargo(snps=("SLTC",)), registry=registry).recipients
     assert found["GRUP"].roles == ("FILER", "SNP")
     assert "NVXA" not in found
 
@@ -104,8 +108,8 @@ def test_nobody_takes_another_partys_scac_by_an_alias_whichever_was_registered_f
         Party("OTHR", aliases=("NVXA", "BOTH")),
     )
     registry = registry_of(*(parties[place] for place in order))
-    assert [*audience(Cargo(snps=("FREE",)), registry=registry).members] == ["NVXA", "EVIL"]
-    assert audience(Cargo(snps=("BOTH",)), registry=registry).members["BOTH"].why_not == "PARTY_UNKNOWN"
+    assert [*audience(cargo(snps=("FREE",)), registry=registry).recipients] == ["NVXA", "EVIL"]
+    assert audience(cargo(snps=("BOTH",)), registry=registry).recipients["BOTH"].unreachable == "PARTY_UNKNOWN"
     assert "BOTH already stands for the party" in " ".join(claims(registry.parties.values(), ()))
     registry.apply(Party("EVIL"))
     assert registry.party_scac("BOTH") == "OTHR"
@@ -114,13 +118,13 @@ def test_nobody_takes_another_partys_scac_by_an_alias_whichever_was_registered_f
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_scac_of_an_external_party_may_stand_for_another_whichever_was_registered_first(order: int) -> None:
     registry = registry_of(*[Party("BIGX", aliases=("NVXA",)), Party("NVXA", status="external")][::order])
-    assert [*audience(Cargo(), registry=registry).members] == ["BIGX"]
+    assert [*audience(Cargo(), registry=registry).recipients] == ["BIGX"]
     registry.apply(Party("BIGX"))
-    assert audience(Cargo(), registry=registry).members["NVXA"].why_not == "EXTERNAL"
+    assert audience(Cargo(), registry=registry).recipients["NVXA"].unreachable == "EXTERNAL"
 
 
 def test_each_line_has_its_own_voyage_number() -> None:
-    found = audience(LOADED._replace(snps=("SLTC",))).members
+    found = audience(LOADED._replace(snps=("SLTC",))).recipients
     assert (found["OCNX"].voyage_number, found["SLTC"].voyage_number) == ("026E", "X26")
 
 
@@ -134,19 +138,19 @@ def test_each_line_has_its_own_voyage_number() -> None:
     ],
 )
 def test_who_can_not_be_told_and_why(party: Party, why_not: str) -> None:
-    member = audience(Cargo(), registry=registry_of(party)).members["NVXA"]
-    assert (member.topic, member.why_not) == (None, why_not)
+    member = audience(Cargo(), registry=registry_of(party)).recipients["NVXA"]
+    assert (member.topic, member.unreachable) == (None, why_not)
 
 
 def test_a_party_nobody_registered_is_unknown() -> None:
-    assert audience(Cargo(), bill="ZZZZ1").members["ZZZZ"].why_not == "PARTY_UNKNOWN"
+    assert audience(Cargo(), bill="ZZZZ1").recipients["ZZZZ"].unreachable == "PARTY_UNKNOWN"
 
 
 # Finding the sailing
 
 
 def found(registry: Registry, **changes: Any) -> str | None:
-    sailing_ = audience(LOADED._replace(**changes), registry=registry).sailing
+    sailing_ = audience(loaded(**changes), registry=registry).sailing
     return sailing_.sailing_id if sailing_ else None
 
 
@@ -191,14 +195,14 @@ def test_a_vessels_name_is_the_same_however_it_is_spaced_or_cut() -> None:
 
 
 def test_a_vessels_event_concerns_every_line_aboard_and_nobody_else() -> None:
-    found = audience_of("vessel:9074729:OCNX:026E", LOADED, False, registry_of()).members
-    assert {scac: member.when for scac, member in found.items()} == dict.fromkeys(("OCNX", "SLTC", "THRD"), "all")
+    found = audience_of("vessel:9074729:OCNX:026E", LOADED, False, registry_of()).recipients
+    assert {scac: member.scope for scac, member in found.items()} == dict.fromkeys(("OCNX", "SLTC", "THRD"), "all")
 
 
 def test_what_is_kept_of_audiences_is_bounded_by_who_is_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audience_module, "MOST_MEMBERS", 100)
+    monkeypatch.setattr(audience_module, "MOST_KEPT_RECIPIENTS", 100)
     registry = registry_of()
     for number in range(50):
-        found = audience(Cargo(**ABOARD, snps=(f"S{number}",)), registry=registry)
-        assert f"S{number}" in found.members
-        assert sum(len(one.members) for one in registry.audiences.values()) <= 100
+        found = audience(loaded(snps=(f"S{number}",)), registry=registry)
+        assert f"S{number}" in found.recipients
+        assert sum(len(one.recipients) for one in registry.audiences.values()) <= 100

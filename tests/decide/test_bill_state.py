@@ -5,10 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.codec.packed import BILL_STATE
+from router.decide.bill_state import assess_bill
 from router.decide.folding import MOST_CONFIRMED
 from router.decide.rules import Rules
 from router.model.inputs import Disposition
-from router.task.state_records import decode_state, encode_state
 from tests.checking.samples import BOX, dead_letter, event, filing
 from tests.decide.one_bill import OneBill
 
@@ -41,29 +42,29 @@ def test_the_account_that_is_kept_is_the_one_that_all_events_give(steps: list[Di
             one.enter(filing(minute=6))
         elif one.state is not None:
             one.confirm()
-        if one.state is not None:
-            anew = decode_state(encode_state(one.state))
-            assert anew == one.state
-            assert anew.account(RULES) == one.account
-            assert anew.assess(RULES) == one.state.assess(RULES)
+        if one.bill is not None:
+            anew = assess_bill(BILL_STATE.decode(BILL_STATE.encode(one.bill.state)), RULES)
+            assert anew.state == one.bill.state
+            assert anew.account == one.account
+            assert anew.status == one.bill.status
 
 
 def test_what_can_not_be_read_stays_few_and_ends_only_by_a_word_on_all_of_it() -> None:
     one = OneBill(event("55"), rules=RULES)
     for number in range(30):
         one.enter(dead_letter(str(number), minute=number))
-    assert one.state is not None
-    early = one.state.coverable(RULES)
+    assert one.bill is not None
+    early = one.bill.confirmable_ids()
     for number in range(30, 40):
         one.enter(dead_letter(str(number), minute=number))
-    assert len(one.state.unread) <= RULES.fold_after_events
+    assert len(one.state.unparsed) <= RULES.fold_after_events
     one.confirm(*early)
     assert one.status == "HELD"
-    one.confirm(*one.state.coverable(RULES))
+    one.confirm(*one.bill.confirmable_ids())
     assert one.status == "ON_FILE"
     one.enter(*(dead_letter(str(number), minute=number) for number in range(40, 80)))
     assert one.status == "HELD"
-    assert len(one.state.unread) <= RULES.fold_after_events
+    assert len(one.state.unparsed) <= RULES.fold_after_events
 
 
 def test_words_on_events_long_gone_are_forgotten() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from router import topics
 from router.decide.boxes import Answer, IndexEntry, IndexGroup, answer, same_voyage
-from router.model.inputs import Disposition
+from router.model.inputs import Disposition, filing_fields, filing_of
 from router.model.links import IndexFact, LinkFact
 from tests.checking.harness import Harness
 from tests.checking.samples import (
@@ -115,7 +115,7 @@ def test_a_bill_that_stops_a_box_and_leaves_it_frees_the_others(router: Harness)
 
 def test_the_same_box_on_another_sailing_is_another_box(router: Harness) -> None:
     router.roster(sailing(sailing_id="S2", imo_number="9321483", arrival_date="2026-08-20"))
-    other = OTHERS._replace(imo_number="9321483", arrival_date="2026-08-20")
+    other = filing_of(filing_fields(OTHERS) | {"imo_number": "9321483", "arrival_date": "2026-08-20"})
     decide(router, MINE, other, released(), event("6H", 2, bill=OTHER_HOUSE))
     assert router.status(HOUSE) == "RELEASED"
 

@@ -82,7 +82,7 @@ def test_a_bill_that_is_forgotten_although_it_is_stopped_is_on_the_operators_lis
     assert (router.state(HOUSE), router.state(OTHER_HOUSE)) == (None, None)
     (entry,) = map(decoded, router.records(topics.AUDIT))
     assert (entry["subject"], entry["action"]) == (HOUSE, "forget")
-    assert entry["detail"] == "DO_NOT_LOAD (6H); nothing was heard of it for 365 days"
+    assert entry["detail"] == "DO_NOT_LOAD (6H); no record of it for 365 days"
 
 
 def test_a_feed_whose_clock_is_ahead_does_not_keep_an_outage_from_being_over(router: Harness) -> None:
@@ -124,8 +124,8 @@ def test_what_is_dated_in_the_future_stops_the_bill_and_bears_on_nothing_else(co
 def test_its_letter_says_why_and_can_be_retried_as_it_is_once_the_clock_is_right() -> None:
     bill = OneBill(*USUAL)
     (letter,) = bill.enter(to_come("6H")).letters
-    assert bill.told["NVXA"] == "hold"
-    assert "2026-07-16T12:00:00Z, but it came at 2026-07-14T12:00:00Z already" in letter.reason
+    assert bill.notified["NVXA"] == "hold"
+    assert "2026-07-16T12:00:00Z, but was received at 2026-07-14T12:00:00Z" in letter.reason
     (again,) = read_jsonl([letter.content], "letter", at(AHEAD + 1))
     assert isinstance(again, Disposition)
     bill.enter(again._replace(retry_of=letter.id))
@@ -137,8 +137,8 @@ def test_retried_while_it_is_still_to_come_it_stops_the_bill_as_before() -> None
     (letter,) = bill.enter(to_come("1C")).letters
     again = to_come("1C", retry_of=letter.id)._replace(received_at=at(1))
     assert [one.id for one in bill.enter(again).letters] == [letter.id], "the retry settled it"
-    assert (bill.told, kinds(bill)) == ({}, ["UNREADABLE"])
-    bill.confirm(*bill.state.unread)
+    assert (bill.notified, kinds(bill)) == ({}, ["UNREADABLE"])
+    bill.confirm(*bill.state.unparsed)
     assert bill.status == "RELEASED"
 
 

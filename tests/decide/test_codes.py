@@ -99,14 +99,14 @@ def test_a_wrong_table_is_refused_with_its_place(extra: Path, text: str, complai
 @pytest.mark.parametrize(
     ("rows", "complaint"),
     [
-        ("ZZ,PLACE,,,", "ZZ .PLACE. and a LIFT have to name each other"),
-        ("ZZ,PLACE,ZY,,\nZY,LIFT,,,", "ZY .LIFT. and a PLACE have to name each other"),
+        ("ZZ,PLACE,,,", "ZZ .PLACE. and a LIFT must name each other"),
+        ("ZZ,PLACE,ZY,,\nZY,LIFT,,,", "ZY .LIFT. and a PLACE must name each other"),
         ("ZZ,PLACE,1I,,", "ZZ .PLACE. and a LIFT"),
         ("1H,INFO,,,", "1I .LIFT. and a PLACE"),
-        ("ZZ,PLACE,ZY,,", "ZZ names ZY, which is not there"),
+        ("ZZ,PLACE,ZY,,", "ZZ names ZY, which is not in the table"),
         ("ZZ,RELEASE,,,", "ZZ .RELEASE. is in the column cancels of no REVOKE"),
         ("ZZ,MOVE,,,EXAM_TRANSFER", "ZZ .MOVE. is in the column cancels of no REVOKE"),
-        ("ZZ,REVOKE,,ZX,", "ZZ names ZX, which is not there"),
+        ("ZZ,REVOKE,,ZX,", "ZZ names ZX, which is not in the table"),
     ],
 )
 def test_codes_that_contradict_each_other_are_refused(extra: Path, rows: str, complaint: str) -> None:

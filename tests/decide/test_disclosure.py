@@ -15,14 +15,14 @@ from typing import Any, Final, get_args
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from router import codec, topics
+from router import topics
 from router.decide.audience import CHARTERER, CO_LOADER, FILER, MASTER_CARRIER, OPERATOR, SNP, Disclosure
 from router.decide.notices import NO_LONGER_NOTIFIED, SHOWN
 from router.model.inputs import Disposition, Filing, ManualEvent, PaperBill
 from router.model.registry_values import Party, Sailing
 from router.model.vocabulary import Role
 from tests.checking.harness import Harness, decoded
-from tests.checking.samples import HOUSE, MASTER, START, at
+from tests.checking.samples import HOUSE, MASTER, SHARED, START, event
 from tests.decide import stories
 from tests.decide.stories import BILLS, SCACS, Story, live_through
 
@@ -66,17 +66,22 @@ def marked(step: Any) -> Any:
     """The same with marks for whatever it says of its bill."""
     if isinstance(step, Disposition) and step.bill_of_lading is not None:
         bill = f"{step.scac}{step.bill_of_lading}"
+        shipment = step.shipment._replace(
+            manifest_sequence_number=mark("manifest_sequence_number", bill),
+            container_numbers=(*step.shipment.container_numbers, mark("container", bill)),
+        )
         return step._replace(
             entry_number=step.entry_number and mark("entry_number", bill),
             remarks=step.remarks and mark("remarks", bill),
             firms=mark("firms", bill),
-            manifest_sequence_number=mark("manifest_sequence_number", bill),
-            other_container_numbers=(mark("container", bill),),
+            shipment=shipment,
         )
     if isinstance(step, Filing):
         bill = f"{step.scac}{step.bill_of_lading}"
-        boxes = (*step.container_numbers, mark("container", bill))
-        return step._replace(container_numbers=boxes, manifest_sequence_number=mark("manifest_sequence_number", bill))
+        boxes = (*step.shipment.container_numbers, mark("container", bill))
+        sequence_number = mark("manifest_sequence_number", bill)
+        shipment = step.shipment._replace(container_numbers=boxes, manifest_sequence_number=sequence_number)
+        return step._replace(shipment=shipment)
     if isinstance(step, PaperBill):
         return step._replace(filing=marked(step.filing))
     if isinstance(step, ManualEvent):
@@ -177,7 +182,7 @@ class Named:
             if isinstance(filing, Disposition | Filing):
                 bill = f"{filing.scac}{filing.bill_of_lading}"
                 self._named[bill, SNP] |= {snp.removeprefix("2:") for snp in filing.snps}
-                carriers = {filing.carrier_scac or "", (filing.master_bill or "")[:4]} - {""}
+                carriers = {filing.shipment.carrier_scac or "", (filing.shipment.master_bill or "")[:4]} - {""}
                 self._named[bill, MASTER_CARRIER] |= carriers
 
     def allow(self, letter: Letter) -> None:
@@ -207,7 +212,7 @@ class Named:
 
 def test_every_field_has_its_place_and_those_not_for_all_are_tried_here() -> None:
     shown = [name for view in Disclosure for name in SHOWN[view]]
-    assert sorted(shown) == sorted(codec.shared_names())
+    assert sorted(shown) == sorted(SHARED)
     assert {name for view in Disclosure for name in SHOWN[view] if view < max(Disclosure)} <= SHOWN_TO.keys()
 
 
@@ -215,8 +220,8 @@ def test_the_marks_would_be_found() -> None:
     """The property could fail: each mark does reach someone who may see it."""
     harness = Harness(1, now=START)
     bill = HOUSE
-    disposition = Disposition(bill[:4], bill[4:], "1H", at(0), 100, "01", mark("entry_number", bill),
-                              remarks=mark("remarks", bill), master_bill=MASTER, received_at=at(0))  # fmt: skip
+    disposition = event("1H", bill=bill, entry_type="01", entry_number=mark("entry_number", bill),
+                        remarks=mark("remarks", bill), master_bill=MASTER)  # fmt: skip
     live_through(Story([*map(Party, SCACS), marked(disposition)], Random(0)), harness, trouble=False)
     (notice,) = harness.party_records()[:1]
     text = (notice.value or b"").decode("latin-1")

@@ -29,11 +29,11 @@ def kinds(bill: OneBill) -> list[tuple[str, str | None]]:
 
 
 def flags(bill: OneBill) -> tuple[str, ...]:
-    return bill.last.flags
+    return bill.last.history.flags
 
 
 def waits(bill: OneBill) -> tuple[str, ...]:
-    return bill.last.waits.reasons if bill.last.waits else ()
+    return bill.last.waiting.reasons if bill.last.waiting else ()
 
 
 # Placing
@@ -43,17 +43,16 @@ def test_a_hold_by_phone_reaches_everyone_at_once_and_says_that_it_is_manual() -
     bill = OneBill(filing(), said("PLACE", 5, "6H"))
     assert bill.status == "DO_NOT_LOAD"
     assert kinds(bill) == [("MANUAL", "6H")]
-    assert bill.told == dict.fromkeys(("NVXA", "OCNX", "SLTC", "THRD"), "hold")
+    assert bill.notified == dict.fromkeys(("NVXA", "OCNX", "SLTC", "THRD"), "hold")
     assert flags(bill) == ("MANUAL",)
     (notice, *_) = bill.last.notices
     assert notice.cause == "OPERATOR"
-    assert notice.shared is not None
-    assert (notice.shared.subject.disposition_code, notice.shared.subject.action_at) == ("6H", at(5))
+    assert (notice.fields["disposition_code"], notice.fields["action_at"]) == ("6H", at(5))
 
 
 def test_the_same_word_again_changes_nothing() -> None:
     bill = OneBill(filing(), said("PLACE", 5, "6H"))
-    assert bill.enter(said("PLACE", 5, "6H")).entered is None
+    assert bill.enter(said("PLACE", 5, "6H")).history is None
 
 
 def test_a_hold_by_phone_of_a_code_that_is_not_in_the_table_stands_like_any() -> None:
@@ -83,7 +82,7 @@ def test_the_electronic_hold_within_a_day_is_the_same_one_in_whichever_order_the
     for records in ((relayed, sent), (sent, relayed)):
         bill = OneBill(filing(), *records)
         assert kinds(bill) == [("CBP", "6H")]
-        assert set(bill.told.values()) == {"change"}, "nothing was added: it was confirmed"
+        assert set(bill.notified.values()) == {"change"}, "nothing was added: it was confirmed"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +97,7 @@ def test_the_electronic_hold_within_a_day_is_the_same_one_in_whichever_order_the
 def test_otherwise_both_stand(sent: BillRecord) -> None:
     bill = OneBill(filing(), said("PLACE", 5000, "6H"), sent)
     assert [kind for kind, _ in kinds(bill)] == ["CBP", "MANUAL"]
-    assert bill.told["NVXA"] == "hold"
+    assert bill.notified["NVXA"] == "hold"
 
 
 def test_one_electronic_hold_confirms_one_word() -> None:
@@ -134,9 +133,8 @@ def test_a_confirmed_word_stays_confirmed_when_its_event_is_folded() -> None:
 def test_a_lift_by_phone_ends_what_was_placed_by_phone(code: str | None) -> None:
     bill = OneBill(filing(), said("PLACE", 0, "6H"), said("LIFT", 5, code))
     assert bill.status == "ON_FILE"
-    assert bill.told["NVXA"] == "change"
-    assert bill.last.notices[0].shared is not None
-    assert "LADING" in bill.last.notices[0].shared.authorises
+    assert bill.notified["NVXA"] == "change"
+    assert "LADING" in bill.last.notices[0].fields["authorises"]
 
 
 @pytest.mark.parametrize(
@@ -151,17 +149,18 @@ def test_a_lift_of_something_else_ends_nothing(lift: ManualEvent) -> None:
 def test_a_lift_ends_as_many_pieces_as_it_names() -> None:
     bill = OneBill(filing(), said("PLACE", 0, "1H"), said("LIFT", 5, quantity=40))
     assert bill.holds == {("1H", None): 60}
-    assert bill.enter(said("LIFT", 6, quantity=60)).after.holds == ()  # type: ignore[union-attr]
+    bill.enter(said("LIFT", 6, quantity=60))
+    assert bill.now.holds == ()
 
 
 def test_a_release_by_phone_releases_where_nothing_stands_and_is_marked_until_cbp_sends_it() -> None:
     bill = OneBill(filing(), said("RELEASE", 5))
     assert (bill.status, flags(bill)) == ("RELEASED", ("MANUAL",))
-    assert bill.told["NVXA"] == "release"
+    assert bill.notified["NVXA"] == "release"
     bill.enter(event("DV", 6))
     assert "MANUAL" in flags(bill)
     bill.enter(event("1C", 30))
-    assert (bill.status, flags(bill), bill.told["NVXA"]) == ("RELEASED", (), "change")
+    assert (bill.status, flags(bill), bill.notified["NVXA"]) == ("RELEASED", (), "change")
 
 
 def test_a_release_by_phone_and_the_same_from_cbp_count_once() -> None:
@@ -229,9 +228,8 @@ def test_a_later_word_settles_it(settles: BillRecord) -> None:
 def test_an_operator_settles_it_and_the_hold_stands_still() -> None:
     bill = OneBill(filing(), event("6H", 30), said("LIFT", 60))
     assert bill.state is not None
-    bill.confirm(*bill.state.words)
-    assert bill.state.by_hand is not None
-    assert bill.state.by_hand.contradictions == ()
+    bill.confirm(*bill.state.relayed)
+    assert bill.bill.relayed.contradictions == ()
     assert bill.status == "DO_NOT_LOAD"
 
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router import topics
-from router.decide.bill_state import BillState
+from router.decide.bill_state import BillState, assess_bill
 from router.decide.codes import Effect
 from router.decide.identity import event_key, identity
 from router.model.eastern import DAY, MINUTE
@@ -71,8 +71,7 @@ def live(harness: Harness, steps: list[Any], random: Random | None) -> None:
 
 def final(harness: Harness, bill: str) -> tuple[Any, ...]:
     """A link that came and went leaves a bill of which nothing is known: the same as none."""
-    state = harness.state(bill) or BillState(bill)
-    after = state.assess(harness.rules)[1]
+    after = (harness.bill(bill) or assess_bill(BillState(bill), harness.rules)).status
     holds = sorted(
         (hold.kind, hold.code or "", hold.container_number or "", hold.quantity or 0) for hold in after.holds
     )

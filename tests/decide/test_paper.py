@@ -77,15 +77,15 @@ def test_what_is_filed_electronically_is_never_taken_for_paper(harness: Harness)
     feed(harness, filing(PAPER), phoned(), paper(minute=100))
     state = harness.state(PAPER)
     assert state is not None
-    assert state.offline is not None
-    assert state.offline.paper is None
+    assert state.downtime is not None
+    assert state.downtime.paper is None
 
 
 def test_an_electronic_filing_that_was_taken_in_before_the_paper_one_was_entered_counts(harness: Harness) -> None:
     feed(harness, paper(minute=100), filing(PAPER, 50))
     state = harness.state(PAPER)
     assert state is not None
-    assert not state.offline.is_on_paper  # type: ignore[union-attr]
+    assert not state.downtime.is_on_paper  # type: ignore[union-attr]
     assert isinstance(state.facts.filing, Filing)
     assert state.facts.filing.received_at == at(50)
 

@@ -109,7 +109,7 @@ def test_an_operator_settles_the_doubts_of_what_was_seen() -> None:
     one = OneBill(event("69", 0), event("1C", 1, None), event("1H", 2), event("1I", 3))
     one.confirm()
     assert one.status == words.RELEASED
-    assert one.told["NVXA"] == "release"
+    assert one.notified["NVXA"] == "release"
 
 
 def test_and_not_of_what_comes_later() -> None:
@@ -122,7 +122,7 @@ def test_and_not_of_what_comes_later() -> None:
 def test_nor_of_anything_that_was_not_named() -> None:
     one = OneBill(ADDED, dead_letter("a"), dead_letter("b"))
     assert one.state is not None
-    first, second = one.state.unread
+    first, second = one.state.unparsed
     one.confirm(first)
     assert [hold.id for hold in one.now.holds] == [second]
 
@@ -130,7 +130,7 @@ def test_nor_of_anything_that_was_not_named() -> None:
 def test_confirming_what_was_unread_says_nothing_about_the_history() -> None:
     one = OneBill(event("69", 0), event("1C", 1), dead_letter())
     assert one.state is not None
-    one.confirm(*one.state.unread)
+    one.confirm(*one.state.unparsed)
     assert words.HISTORY_INCOMPLETE in one.doubts
 
 
@@ -180,7 +180,7 @@ def test_derived_and_unread_holds_never_make_a_release_stale(kind: LinkFact) -> 
         one.enter(kind._replace(active=False))
     else:
         assert one.state is not None
-        one.confirm(*one.state.unread)
+        one.confirm(*one.state.unparsed)
     assert (one.status, one.doubts) == (words.RELEASED, ())
 
 

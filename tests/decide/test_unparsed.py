@@ -35,9 +35,9 @@ def decide(harness: Harness, *values: Any) -> None:
 
 
 def kinds_of_holds(harness: Harness) -> list[str]:
-    state = harness.state(HOUSE)
-    assert state is not None
-    return [hold.kind for hold in state.assess(harness.rules)[1].holds]
+    bill = harness.bill(HOUSE)
+    assert bill is not None
+    return [hold.kind for hold in bill.status.holds]
 
 
 # Unreadable
@@ -140,7 +140,7 @@ def test_an_operator_ends_the_ones_that_are_named(router: Harness) -> None:
     decide(router, filing(), event("1C", 1), event("Z?", 2), dead_letter(), event("1H", 3))
     state = router.state(HOUSE)
     assert state is not None
-    unknown = next(one.id for one in state.unread.values() if one.kind == "UNKNOWN_CODE")
+    unknown = next(one.id for one in state.unparsed.values() if one.kind == "UNKNOWN_CODE")
     decide(router, Confirmation(HOUSE[:4], HOUSE[4:], (unknown,), "me", "phoned CBP", START))
     assert kinds_of_holds(router) == ["CBP", "UNREADABLE"]
 
@@ -255,14 +255,14 @@ def test_a_moment_that_no_calendar_has_stops_its_bill_and_never_the_router(
 def test_words_by_hand_without_end_are_put_aside_and_the_bill_stays_stopped(
     router: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deciding, "MOST_WORDS", 3)
+    monkeypatch.setattr(deciding, "MOST_MANUAL_EVENTS", 3)
     decide(router, filing(), *(said("PLACE", minute, "2H") for minute in range(3)), said("LIFT", 4))
     state = router.state(HOUSE)
     assert state is not None
-    assert len(state.words) == 3
+    assert len(state.relayed) == 3
     assert kinds_of_holds(router)[-1] == "UNREADABLE"
     (letter,) = router.latest(topics.DEAD_LETTERS).values()
-    assert "said of this bill by hand already" in letter["reason"]
+    assert "manual events already" in letter["reason"]
 
 
 # Records of other programs

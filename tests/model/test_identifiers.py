@@ -11,19 +11,20 @@ from router.model.identifiers import (
     bill_key,
     container_clean,
     container_key,
-    container_ok,
-    doubtful,
     entry_check_digit,
-    entry_number_ok,
-    imo_ok,
+    has_invalid_identifier,
+    is_valid_container,
+    is_valid_entry_number,
+    is_valid_imo_number,
+    is_valid_port,
+    is_valid_scac,
     is_vessel_key,
-    scac_ok,
-    schedule_d_ok,
     split_bill_key,
     vessel_key,
 )
-from router.model.inputs import Disposition
+from router.model.inputs import Shipment
 from router.model.registry_values import Party
+from tests.checking.samples import event, with_fields
 
 
 @pytest.mark.parametrize(
@@ -36,24 +37,24 @@ def test_a_bill_is_its_issuer_padded_to_four_places_and_its_number(scac: str, nu
 
 
 def test_a_vessels_key_is_no_bills() -> None:
-    key = vessel_key("9074729", None, "OCNX", "026E")
+    key = vessel_key(Shipment(imo_number="9074729", carrier_scac="OCNX", voyage_number="026E"))
     assert is_vessel_key(key)
     assert not is_vessel_key(bill_key("VESS", "EL:1"))
-    assert key != vessel_key("9074729", None, "SLTC", "026E")
+    assert key != vessel_key(Shipment(imo_number="9074729", carrier_scac="SLTC", voyage_number="026E"))
 
 
 def test_a_partys_topic_is_under_its_own_scac() -> None:
     assert Party("OCNX", aliases=("OCNY",)).topic == "snp.party.OCNX"
 
 
-SOUND = Disposition("NVXA", "HBL000012345", "1H", 0, container_numbers=("CSQU3054383",), imo_number="9074729")
+SOUND = event("1H", container_numbers=("CSQU3054383",), imo_number="9074729")
 
 
 @pytest.mark.parametrize(
     ("scac", "ok"), [("NVXA", True), ("AB", True), ("A", False), ("ABCDE", False), ("AB1", False), ("nvxa", False)]
 )
 def test_a_scac_has_two_to_four_letters(scac: str, ok: bool):
-    assert scac_ok(scac) is ok
+    assert is_valid_scac(scac) is ok
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_scac_has_two_to_four_letters(scac: str, ok: bool):
     ],
 )
 def test_a_container_has_its_check_digit_or_none(container: str, ok: bool):
-    assert container_ok(container) is ok
+    assert is_valid_container(container) is ok
 
 
 def test_a_container_is_the_same_with_and_without_its_check_digit():
@@ -81,30 +82,30 @@ def test_a_container_is_the_same_with_and_without_its_check_digit():
     ("number", "ok"), [("9074729", True), ("9074728", False), ("907472", False), ("IMO9074729", False)]
 )
 def test_an_imo_number_has_its_own_digit(number: str, ok: bool):
-    assert imo_ok(number) is ok
+    assert is_valid_imo_number(number) is ok
 
 
 def test_a_port_has_four_digits():
-    assert schedule_d_ok("2704")
-    assert not schedule_d_ok("USLAX")
+    assert is_valid_port("2704")
+    assert not is_valid_port("USLAX")
 
 
 @pytest.mark.parametrize(("ten", "digit"), [("ABC1234567", 6), ("9999999999", 0), ("AB10004521", 5)])
 def test_entry_check_digits_are_those_of_the_table(ten: str, digit: int):
     assert entry_check_digit(ten) == digit
-    assert entry_number_ok(f"{ten}{digit}", "01")
-    assert not entry_number_ok(f"{ten}{(digit + 1) % 10}", "01")
+    assert is_valid_entry_number(f"{ten}{digit}", "01")
+    assert not is_valid_entry_number(f"{ten}{(digit + 1) % 10}", "01")
 
 
 def test_in_bond_and_form_numbers_are_no_entry_numbers_and_not_checked():
-    assert entry_number_ok("123456789", "61")
-    assert entry_number_ok("FORM77", None)
-    assert not entry_number_ok("123456789", "01")
-    assert not entry_number_ok("00012345678", "01")
+    assert is_valid_entry_number("123456789", "61")
+    assert is_valid_entry_number("FORM77", None)
+    assert not is_valid_entry_number("123456789", "01")
+    assert not is_valid_entry_number("00012345678", "01")
 
 
 def test_one_doubtful_identifier_makes_the_event_doubtful():
-    assert not doubtful(SOUND)
+    assert not has_invalid_identifier(SOUND)
     for change in (
         {"scac": "N1"},
         {"carrier_scac": "X"},
@@ -115,4 +116,4 @@ def test_one_doubtful_identifier_makes_the_event_doubtful():
         {"other_container_numbers": ("CSQU3054380",)},
         {"entry_type": "01", "entry_number": "1"},
     ):
-        assert doubtful(SOUND._replace(**change)), change
+        assert has_invalid_identifier(with_fields(SOUND, **change)), change

@@ -11,7 +11,7 @@ from router.log.interface import Output, Record
 from router.model.links import IndexFact, LinkFact
 from router.task import box_index as index_module
 from router.task.box_index import BoxIndex
-from router.task.outputs import index_state_output
+from router.task.outputs import index_entry_output
 
 BOX = "container:CSQU305438"
 
@@ -52,7 +52,7 @@ def test_every_bill_is_answered_what_the_others_say(facts: list[IndexFact], a_tr
             said = {**said, fact.bill: fact} if fact.present else {b: f for b, f in said.items() if b != fact.bill}
         entries, links = index.answers()
         for entered, answer in entries:
-            keep(written, index_state_output(entered, answer))
+            keep(written, index_entry_output(entered, answer))
             answered = {bill: one for bill, one in answered.items() if bill != entered.bill}
             answered |= {entered.bill: answer} if answer is not None else {}
         assert answered == answers(said)
@@ -61,7 +61,7 @@ def test_every_bill_is_answered_what_the_others_say(facts: list[IndexFact], a_tr
             assert told.get(link.bill, Answer()) != heard, "nobody is told the same twice"
             told[link.bill] = heard
         assert all(told.get(bill, Answer()) == answered.get(bill, Answer()) for bill in {*told, *answered})
-        index.committed()
+        index.commit()
     assert_same(index, restored(list(written.values())), said)
 
 
@@ -70,19 +70,19 @@ def test_of_a_topic_not_yet_compacted_the_last_of_each_bill_counts(facts: list[I
     index, said, written = BoxIndex(), dict[str, IndexFact](), list[Record]()
     for fact in facts:
         index.enter(fact)
-        written += [record(index_state_output(*entry)) for entry in index.answers()[0]]
+        written += [record(index_entry_output(*entry)) for entry in index.answers()[0]]
         said = {**said, fact.bill: fact} if fact.present else {b: f for b, f in said.items() if b != fact.bill}
-    index.committed()
+    index.commit()
     assert_same(index, restored(written), said)
 
 
 def test_what_is_not_at_hand_is_as_it_was() -> None:
     index = BoxIndex()
-    keys = [f"master:OCNX{number}" for number in range(index_module.GROUPS_AT_HAND + 2)]
+    keys = [f"master:OCNX{number}" for number in range(index_module.DECODED_GROUPS + 2)]
     for key in keys:
         index.enter(IndexFact(key, "NVXAHBL1", True, True))
     index.answers()
-    index.committed()
+    index.commit()
     assert told(index, IndexFact(keys[0], "NVXAHBL2", True, True)) == []  # the master is told already
     index.abandon()
     assert [link.active for link in told(index, IndexFact(keys[0], "NVXAHBL1", False))] == [False]

@@ -73,7 +73,7 @@ def test_the_documented_set_is_the_one_that_is_sent() -> None:
             sample.name,
             str(fields["kind"]).capitalize(),
             f"`{fields['status']}`".replace("`None`", "–"),
-            sample.says,
+            sample.shows,
         )
         for number, (sample, fields) in enumerate(sent, 1)
     ]

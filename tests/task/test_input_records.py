@@ -1,4 +1,4 @@
-"""The registry is read by every task: what another program writes there that can't be is passed over, and said."""
+"""The registry is read by every task: what another program writes there that can't be is skipped, and said."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from router.codec import encode_value
 from router.decide.registry import Registry
 from router.log.interface import Record
 from router.model.links import IndexFact
-from router.model.registry_values import Line, Outage, Party, RegistryNote, RegistryValue, registry_key
-from router.task.input_records import MOST_ALIASES, MOST_LINES
+from router.model.registry_values import (
+    MOST_ALIASES,
+    MOST_LINES,
+    Line,
+    Outage,
+    Party,
+    RegistryNote,
+    RegistryValue,
+    registry_key,
+)
+from router.task.input_records import apply_registry_record
 from tests.checking.harness import Harness
 from tests.checking.samples import BOX_KEY, HOUSE, OTHER_HOUSE, PARTIES, START, dead_letter, event, filing, sailing
 
@@ -41,21 +50,21 @@ def as_record(value: RegistryValue, offset: int = 7) -> Record:
 def test_what_can_not_be_is_passed_over_named_with_its_place_and_what_to_do(value: RegistryValue) -> None:
     registry = Registry()
     for good in (*PARTIES, sailing()):
-        registry.take(as_record(good))
+        apply_registry_record(registry, as_record(good))
     before = (registry.parties.copy(), registry.sailings.copy())
-    assert registry.take(as_record(value)) is None
+    assert apply_registry_record(registry, as_record(value)) is None
     assert (registry.parties, registry.sailings) == before
     (said,) = registry.damaged.values()
     assert said.startswith("snp.registry, partition 0, offset 7: ")
-    assert "write it again" in said
+    assert "Write it again" in said
     assert len(said) < 600
 
 
 def test_a_record_that_is_written_again_is_damaged_no_more() -> None:
     registry = Registry()
-    registry.take(as_record(Party("NVXA"))._replace(value=b"garbage"))
+    apply_registry_record(registry, as_record(Party("NVXA"))._replace(value=b"garbage"))
     assert "snp-router import parties" in registry.damaged[b"party:NVXA"]
-    registry.take(as_record(Party("NVXA")))
+    apply_registry_record(registry, as_record(Party("NVXA")))
     assert (registry.damaged, list(registry.parties)) == ({}, ["NVXA"])
 
 

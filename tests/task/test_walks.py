@@ -130,7 +130,7 @@ def test_bills_long_over_are_left_out_and_a_resync_does_not_keep_them(harness: H
 
 
 def test_vessels_and_bills_it_is_not_told_of_are_left_out(harness: Harness) -> None:
-    harness.feed(event("AAD", 5, None)._replace(scac=None, bill_of_lading=None, **ABOARD))
+    harness.feed(event("AAD", 5, None, **ABOARD)._replace(scac=None, bill_of_lading=None))
     harness.feed(filing(HOUSE, snps=()), event("1K", 5))
     harness.pump()
     harness.register(ask(), ask("q2", "THRD"))

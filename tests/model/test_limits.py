@@ -8,9 +8,11 @@ import pytest
 
 from router import topics
 from router.codec import encode_value
-from router.decide.account import MOST_LOTS
-from router.decide.cargo_facts import MOST_NAMED
-from router.decide.limits import (
+from router.codec.packed import BILL_STATE
+from router.decide.account import MOST_RELEASES
+from router.decide.status import MOST_BOXES
+from router.model.inputs import HEAD_SIZE, Confirmation, ManualEvent, Snapshot, SnapshotHold
+from router.model.limits import (
     LONGEST_CONTAINER,
     LONGEST_NAME,
     LONGEST_SOURCE,
@@ -18,15 +20,13 @@ from router.decide.limits import (
     MOST_COVERED,
     MOST_HOLDS,
     MOST_LEVEL_CONTAINERS,
+    MOST_MANUAL_EVENTS,
+    MOST_NAMED,
     MOST_PIECES,
     MOST_SPLITS,
-    MOST_WORDS,
 )
-from router.decide.status import MOST_BOXES
-from router.model.inputs import HEAD_SIZE, Confirmation, ManualEvent, Snapshot, SnapshotHold
 from router.model.registry_values import Party
 from router.task.input_records import LARGEST_LETTER
-from router.task.state_records import encode_state
 from tests.checking.harness import Harness
 from tests.checking.samples import ABOARD, HOUSE, OTHER_HOUSE, PARTIES, START, at, event, filing, on_container, sailing
 from tests.decide.one_bill import OneBill
@@ -76,7 +76,7 @@ def test_what_is_beyond_a_limit_is_put_aside_whole_and_stops_its_bill_alone(rout
     assert (router.status(HOUSE), router.status(OTHER_HOUSE)) == ("HELD", "RELEASED")
     assert router.kinds("NVXA", HOUSE) == ["release", "hold"]
     (letter,) = router.latest(topics.DEAD_LETTERS).values()
-    assert "more than" in letter["reason"] or "no bill" in letter["reason"]
+    assert "more than" in letter["reason"] or "is not a bill" in letter["reason"]
     assert "error in the router" not in letter["reason"]
 
 
@@ -117,29 +117,29 @@ def test_a_bill_with_all_that_it_can_have_is_written_and_stays_stopped(router: H
     router.feed(
         filing(snps=NAMES[:300], container_numbers=boxes(MOST_NAMED, 0, LONGEST_CONTAINER)),
         *(on_container("6H", 1 + place, *some, snps=NAMES[place:300]) for place, some in enumerate(long)),
-        *(WORD._replace(id=f"{number}" + "x" * 900, said_at=at(number)) for number in range(MOST_WORDS + 1)),
+        *(WORD._replace(id=f"{number}" + "x" * 900, said_at=at(number)) for number in range(MOST_MANUAL_EVENTS + 1)),
         *(event("XX", number, quantity=number) for number in range(5)),
     )
     router.pump()
-    state = router.state(HOUSE)
-    assert state is not None
-    assert len(state.account(router.rules).holds) == MOST_HOLDS
-    assert len(encode_state(state)) < BROKERS_LIMIT / 4
+    bill = router.bill(HOUSE)
+    assert bill is not None
+    assert len(bill.account.holds) == MOST_HOLDS
+    assert len(BILL_STATE.encode(bill.state)) < BROKERS_LIMIT / 4
     assert largest(router) < BROKERS_LIMIT / 4
     router.feed(*(on_container("6I", 300 + place, *some) for place, some in enumerate(long)))
     router.pump()
-    state = router.state(HOUSE)
-    assert state is not None
-    assert {hold.kind for hold in state.assess(router.rules)[1].holds} == {"UNKNOWN_CODE", "UNREADABLE", "MANUAL"}
+    bill = router.bill(HOUSE)
+    assert bill is not None
+    assert {hold.kind for hold in bill.status.holds} == {"UNKNOWN_CODE", "UNREADABLE", "MANUAL"}
 
 
 def test_of_very_many_releases_the_oldest_are_forgotten_so_less_counts_as_released() -> None:
     one = OneBill(filing(manifested_quantity=10_000))
-    for number in range(2 * MOST_LOTS):
+    for number in range(2 * MOST_RELEASES):
         one.enter(event("1C", number, quantity=1))
-    assert len(one.account.lots) == MOST_LOTS
-    assert (one.status, one.now.released_quantity) == ("PARTIALLY_RELEASED", MOST_LOTS)
-    whole = OneBill(filing(manifested_quantity=100), *(event("1C", number) for number in range(2 * MOST_LOTS)))
+    assert len(one.account.releases) == MOST_RELEASES
+    assert (one.status, one.now.released_quantity) == ("PARTIALLY_RELEASED", MOST_RELEASES)
+    whole = OneBill(filing(manifested_quantity=100), *(event("1C", number) for number in range(2 * MOST_RELEASES)))
     assert (whole.status, whole.now.released_quantity) == ("RELEASED", 100)
 
 

@@ -1,0 +1,144 @@
+"""Limits on one record from outside, and so on a bill's state and each of its notices.
+
+No message of CBP or of a carrier comes near them. A record beyond a limit is refused whole: it goes to the dead letters
+and stops its bill, since it may have been a hold. Thus a state stays below the largest record of a log (4 MB), and no
+bill takes the time of all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from router.errors import InputError
+from router.model.identifiers import is_bill_key
+from router.model.inputs import (
+    Confirmation,
+    Disposition,
+    Filing,
+    ManualEvent,
+    PaperBill,
+    PaperMatch,
+    Shipment,
+    Snapshot,
+)
+
+MOST_CHARACTERS: Final = 500
+"""Of a bill's shipment identifiers together: they are in every index fact of a box."""
+MOST_NAMED: Final = 1000
+"""Second notify parties, or containers, of one bill. Beyond, the least recently named are dropped."""
+LONGEST_NAME: Final = 100
+"""Characters of a second notify party."""
+LONGEST_CONTAINER: Final = 30
+"""Characters of a container number; with owner, blanks and check digit it has fifteen."""
+LONGEST_SOURCE: Final = 5_000
+"""Characters of a filing's source: a path and a row."""
+MOST_LEVEL_CONTAINERS: Final = 100
+"""Containers that one event may stop; CBP names one. Each is a hold of its own, in the state and in each notice."""
+MOST_HOLDS: Final = 300
+"""Standing holds of one bill, each on its own container. Each event weighs all of them; each notice lists them."""
+MOST_MANUAL_EVENTS: Final = 200
+"""Manual events of one bill. All are kept and weighed against each other at each event."""
+MOST_MANUAL_CHARACTERS: Final = 1000
+"""Characters of one manual event's texts."""
+MOST_SPLITS: Final = 100
+"""Bills split from one that are shown on it. They hold nothing, so any further ones are only not shown."""
+MOST_PIECES: Final = 10**15
+MOST_COVERED: Final = 2_000
+"""Events that one confirmation covers."""
+
+
+def check_limits(record: object) -> None:
+    """Raises InputError if the record exceeds a limit. The router's own records are bounded by their sources."""
+    check = _CHECKS.get(type(record))
+    if check is not None:
+        check(record)
+
+
+def _check_disposition(event: Disposition) -> None:
+    _check_shipment(event.shipment, event.entry_type, event.entry_number, event.transaction_port, event.firms)
+    _check_names("container_numbers", event.container_numbers, LONGEST_CONTAINER)
+    _check_names("snps", event.snps, LONGEST_NAME)
+    if len(event.container_numbers) > MOST_LEVEL_CONTAINERS:
+        raise InputError(
+            f"the event concerns {len(event.container_numbers):,} containers, more than {MOST_LEVEL_CONTAINERS}"
+        )
+    _check_pieces(event.quantity)
+
+
+def _check_filing(filing: Filing) -> None:
+    _check_shipment(filing.shipment, filing.bill_type)
+    _check_names("snps", filing.snps, LONGEST_NAME)
+    _check_pieces(filing.manifested_quantity)
+    _check_characters((filing.source,), LONGEST_SOURCE)
+
+
+def _check_shipment(shipment: Shipment, *more: str | None) -> None:
+    _check_characters((*shipment[:-1], *more), MOST_CHARACTERS)
+    _check_references(shipment.master_bill, shipment.original_bill)
+    _check_names("container_numbers", shipment.container_numbers, LONGEST_CONTAINER)
+
+
+def _check_snapshot(snapshot: Snapshot) -> None:
+    _check_filing(snapshot.filing)
+    if len(snapshot.holds) > MOST_HOLDS:
+        raise InputError(f"{len(snapshot.holds):,} holds, more than {MOST_HOLDS}")
+    _check_names("holds", tuple(hold.container_number or "" for hold in snapshot.holds), LONGEST_CONTAINER)
+    for quantity in (snapshot.released_quantity, *(hold.quantity for hold in snapshot.holds)):
+        _check_pieces(quantity)
+
+
+def _check_manual_event(event: ManualEvent) -> None:
+    texts = (event.id, event.by, event.channel, event.container_number, event.source, event.ticket)
+    _check_characters(texts, MOST_MANUAL_CHARACTERS)
+    _check_pieces(event.quantity)
+
+
+def _check_paper_bill(paper: PaperBill) -> None:
+    _check_filing(paper.filing)
+    _check_characters((paper.form, paper.by, paper.ticket), MOST_CHARACTERS)
+
+
+def _check_paper_match(match: PaperMatch) -> None:
+    _check_references(match.electronic_bill)
+
+
+def _check_confirmation(confirmation: Confirmation) -> None:
+    if len(confirmation.covers) > MOST_COVERED:
+        raise InputError(f"it covers {len(confirmation.covers):,} events, more than {MOST_COVERED:,}")
+    _check_characters((max(confirmation.covers, key=len, default=""),), LONGEST_NAME)
+
+
+_CHECKS: Final[dict[type, Callable[[Any], None]]] = {
+    Disposition: _check_disposition,
+    Filing: _check_filing,
+    Snapshot: _check_snapshot,
+    ManualEvent: _check_manual_event,
+    PaperBill: _check_paper_bill,
+    PaperMatch: _check_paper_match,
+    Confirmation: _check_confirmation,
+}
+
+
+def _check_characters(texts: Iterable[Any], most: int) -> None:
+    characters = sum(map(len, filter(None, texts)))
+    if characters > most:
+        raise InputError(f"its identifiers have {characters:,} characters, more than {most:,}")
+
+
+def _check_references(*bills: str | None) -> None:
+    for bill in bills:
+        if bill is not None and not is_bill_key(bill):
+            raise InputError(f"{bill[:60]!r} is not a bill: a SCAC of four places, then the number")
+
+
+def _check_names(field: str, names: tuple[str, ...], longest: int) -> None:
+    if len(names) > MOST_NAMED:
+        raise InputError(f"{len(names):,} {field}, more than {MOST_NAMED:,}")
+    if names and len(max(names, key=len)) > longest:
+        raise InputError(f"one of its {field} has more than {longest} characters")
+
+
+def _check_pieces(quantity: int | None) -> None:
+    if quantity is not None and abs(quantity) > MOST_PIECES:
+        raise InputError(f"{quantity} pieces, more than {MOST_PIECES:,}")
