@@ -26,7 +26,8 @@ from router.console.console_index import ConsoleIndex
 from router.decide.rules import Rules
 from router.log.interface import Output
 from router.log.url import open_log
-from router.task.state_records import decode_state, encode_state
+from router.codec.packed import BILL_STATE
+from router.codec.packed import BILL_STATE
 
 BATCH: Final = 20_000
 PAGES: Final = {
@@ -59,7 +60,7 @@ async def write_log(folder: Path, bills: int) -> None:
     latest = {
         output.key: output.value for output in written if output.topic == topics.BILLS and output.key[:1] != b"\0"
     }
-    states = [decode_state(value) for value in latest.values() if value is not None]
+    states = [BILL_STATE(value) for value in latest.values() if value is not None]
     async with open_log(f"sqlite:///{folder}/snp.db") as log:
         await TRADE.register(log)
         for start in range(0, bills, BATCH):
@@ -67,7 +68,7 @@ async def write_log(folder: Path, bills: int) -> None:
             for number in range(start, min(start + BATCH, bills)):
                 state = states[number % len(states)].copy()
                 state.key = f"{state.key[:4]}HBL{number:09d}"
-                outputs.append(Output(topics.BILLS, state.key.encode(), encode_state(state)))
+                outputs.append(Output(topics.BILLS, state.key.encode(), BILL_STATE(state)))
             await log.append(outputs)
 
 

@@ -10,7 +10,8 @@ from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
 from router import topics
-from router.codec import NOTICE_KINDS, raw_schema
+from router.codec import NOTICE_KINDS
+from router.codec.published import raw_schema
 
 ASYNCAPI_VERSION: Final = "3.0.0"
 BINDING_VERSION: Final = "0.5.0"

@@ -1,6 +1,7 @@
 """Values as people and their programs read them: records as JSON fields, bytes as text, control characters escaped.
 
-Field names are the schema's own. A field whose schema has the logical type `timestamp-millis` becomes ISO 8601 in UTC.
+Field names are the record's own. Times become ISO 8601 in UTC: fields of published records whose schema has the logical
+type `timestamp-millis`, and fields of packed records with a name such as `at`, `received_at` or `until`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import cache
 from typing import Any, Final
 
 from router import codec
+from router.codec.packed import MAGIC as PACKED_MAGIC
+from router.codec.published import MAGIC, raw_schema, schema_ids
 from router.errors import InputError
 from router.model.eastern import iso
 
@@ -46,7 +49,7 @@ def plain_value(value: bytes) -> dict[str, Any]:
     return kind | plain(name, datum)
 
 
-def plain(name: str, datum: codec.Datum) -> dict[str, Any]:
+def plain(name: str, datum: codec.Fields) -> dict[str, Any]:
     """The JSON fields of a record of schema `name`; fields that `datum` lacks are left out."""
     converted: dict[str, Any] = _converter(name)(datum)
     return converted
@@ -54,7 +57,19 @@ def plain(name: str, datum: codec.Datum) -> dict[str, Any]:
 
 @cache
 def _converter(name: str) -> Convert:
-    return _convert(codec.raw_schema(name), {})
+    return _convert(raw_schema(name), {}) if name in schema_ids() else _packed
+
+
+def _packed(value: Any, name: str = "") -> Any:
+    """Fields of a packed record as JSON; `name` is the field that has the value."""
+    if isinstance(value, dict):
+        return {key: _packed(part, key) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_packed(part) for part in value]
+    if isinstance(value, bytes):
+        return _bytes(value)
+    is_time = name in ("at", "until", "oldest_posted") or name.endswith("_at")
+    return iso(value) if is_time and isinstance(value, int) else value
 
 
 def _convert(schema: Any, named: dict[str, Convert]) -> Convert:
@@ -85,7 +100,7 @@ def _same(datum: Any) -> Any:
 
 def _bytes(datum: bytes) -> Any:
     """A framed record within a record (a timeline entry's input) as its fields; other bytes as text."""
-    if datum[:1] == codec.MAGIC:
+    if datum[:1] in (MAGIC, PACKED_MAGIC):
         try:
             name, fields = codec.decode(datum)
         except InputError:

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final
 import fastavro
 
 from router import codec
+from router.codec import published
 from router.errors import FatalLogError, InputError, UsageError
 from router.model.identifiers import bill_key
 
@@ -124,7 +125,7 @@ class Release(ReceivedNotice):
 TYPE_OF_KIND: Final[Mapping[str, type[ReceivedNotice]]] = {kind.kind: kind for kind in (Hold, Change, Release)}
 _NOTICE_FIELDS: Final = tuple(field.name for field in fields(ReceivedNotice))
 _HOLD_FIELDS: Final = tuple(field.name for field in fields(HoldInForce))
-_KIND_OF_RECORD: Final = {codec.raw_schema(kind)["name"]: kind for kind in codec.NOTICE_KINDS}
+_KIND_OF_RECORD: Final = {published.raw_schema(kind)["name"]: kind for kind in codec.NOTICE_KINDS}
 
 
 def notice_of(kind: str, datum: Mapping[str, Any]) -> ReceivedNotice:
@@ -159,7 +160,7 @@ class NoticeDecoder:
         if value is None or value[:1] != codec.MAGIC or len(value) < codec.HEADER_SIZE:
             raise InputError("the value does not begin with the header of a schema")
         number = int.from_bytes(value[1 : codec.HEADER_SIZE], "big")
-        if number not in codec.schema_names():
+        if number not in published.schema_names():
             return await self._by_fetched_schema(number, value)
         name, datum = codec.decode(value)
         if name not in codec.NOTICE_KINDS:
@@ -170,7 +171,7 @@ class NoticeDecoder:
         if number not in self._fetched:
             self._fetched[number] = await self._fetch_schema(number)
         kind, writer = self._fetched[number]
-        reader = fastavro.parse_schema(codec.raw_schema(kind))
+        reader = fastavro.parse_schema(published.raw_schema(kind))
         try:
             datum: Any = fastavro.schemaless_reader(io.BytesIO(value[codec.HEADER_SIZE :]), writer, reader)
         except (ValueError, TypeError, IndexError, EOFError, fastavro.read.SchemaResolutionError) as error:

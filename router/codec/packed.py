@@ -18,6 +18,8 @@ from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
 from router.model.registry_values import FeedActivity, LateTally, Outage, Party, RegistryNote, RequestDone, Sailing
 
 FORMAT_VERSION: Final = 1
+MAGIC: Final = bytes((FORMAT_VERSION,))
+"""First byte of every packed record."""
 HEADER_SIZE: Final = 2
 
 T = TypeVar("T")
@@ -33,17 +35,21 @@ class Packed(Generic[T]):
 
     def __init__(self, number: int, name: str, kind: type[T]) -> None:
         self.name = name
-        self._header = bytes((FORMAT_VERSION, number))
+        self.header = bytes((FORMAT_VERSION, number))
         self._decoder = msgspec.msgpack.Decoder(kind)
         assert number not in _by_number
         _by_number[number] = PACKED[kind] = self
 
     def encode(self, value: T) -> bytes:
-        return self._header + _encoder.encode(value)
+        return self.header + _encoder.encode(value)
+
+    def is_of(self, data: bytes) -> bool:
+        """True if the data has this kind's header."""
+        return data[:HEADER_SIZE] == self.header
 
     def decode(self, data: bytes) -> T:
         """Raises InputError if the data is not exactly one record of this kind and version."""
-        if data[:HEADER_SIZE] != self._header:
+        if not self.is_of(data):
             raise InputError(f"the value is not a {self.name} record{_of_another_version(data)}")
         try:
             return self._decoder.decode(memoryview(data)[HEADER_SIZE:])
@@ -65,7 +71,7 @@ def decode(data: bytes) -> Any:
 
 
 def _of_another_version(data: bytes) -> str:
-    if data[:1] in (b"", bytes((FORMAT_VERSION,))):
+    if data[:1] in (b"", MAGIC):
         return ""
     return f": its first byte is {data[0]}, this router's format has version {FORMAT_VERSION}"
 

@@ -12,19 +12,20 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from router import topics
 from router.clock import growing_pauses, now_milliseconds
+from router.codec.packed import BILL_STATE
 from router.console.console_index import FOLLOWED, ConsoleIndex
 from router.console.live_notices import LiveNotices
 from router.console.sessions import LoginSessions
-from router.decide.audience import audience_of
+from router.decide.bill_state import assess_bill
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.desk.bill_views import BillView, NotFoundError, is_in_stopped_box
+from router.desk.bill_views import BillView, NotFoundError, view_of
 from router.desk.unread_notices import UnreadNotices, read_unread
 from router.errors import LogError
 from router.log.interface import Log, Record
 from router.model.eastern import MILLISECONDS
 from router.model.registry_values import Outage
-from router.task.state_records import decode_state
+from router.task.input_records import apply_registry_record
 
 BATCH: Final = 2000
 """Records indexed in one transaction; readers of the index wait for no more."""
@@ -79,7 +80,7 @@ class Follower:
         registry, outages = Registry(), dict[str, Outage]()
         async for batch in self._log.read([topics.REGISTRY]):
             for record in batch:
-                value = registry.take(record)
+                value = apply_registry_record(registry, record)
                 if isinstance(value, Outage):
                     outages[value.id] = value
             self.registry, self.outages = registry, outages
@@ -133,10 +134,8 @@ class Backend:
         value = await self.index.state(key)
         if value is None:
             raise NotFoundError(f"no bill {key} has been routed yet: check the number, or use the search")
-        state = decode_state(value)
-        known, after = state.assess(self.rules)
-        audience = audience_of(key, known, is_in_stopped_box(state), self.registry)
-        return BillView(key, state, known, after, self.registry, audience, tuple(await self.index.history(key)))
+        bill = assess_bill(BILL_STATE.decode(value), self.rules)
+        return view_of(bill, self.registry, await self.index.history(key))
 
 
 class ConsoleFigures:
@@ -166,7 +165,7 @@ class ConsoleFigures:
         for kind in OUTAGE_KINDS:
             outages = backend.follower.outages.values()
             self.outages.labels(kind).set(sum(one.kind == kind and one.ended_at is None for one in outages))
-        for (feed, port), at in backend.registry.heard.items():
+        for (feed, port), at in backend.registry.feed_activity.items():
             self.silence.labels(feed, port or "").set(max(0, now - at) / MILLISECONDS)
         self.unread.clear()
         self.unread_age.clear()

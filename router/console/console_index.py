@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from router import codec, topics
-from router.decide.bill_state import BillState
-from router.decide.cargo_facts import Cargo
+from router.codec.packed import BILL_STATE
+from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.rules import Rules
 from router.engine.administration import AuditEntry
 from router.errors import FatalLogError, TaskRetry, UsageError
@@ -24,7 +24,7 @@ from router.log.sqlite import SqliteSettings
 from router.log.sqlite.connection import Connection, transaction
 from router.model.identifiers import is_vessel_key
 from router.model.inputs import DeadLetter
-from router.task.state_records import decode_state
+from router.task.outputs import timeline_fields
 
 FOLLOWED: Final = (topics.BILLS, topics.TIMELINE, topics.WAITING, topics.DEAD_LETTERS, topics.AUDIT)
 """The topics that the index is built from."""
@@ -57,7 +57,7 @@ CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIM
 CREATE INDEX timeline_by_time ON timeline (at);
 CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, value BLOB) WITHOUT ROWID;
 CREATE TABLE deeds (place INTEGER PRIMARY KEY, value BLOB);
-CREATE TABLE letters (id TEXT PRIMARY KEY, received_at INTEGER, settled TEXT, value BLOB) WITHOUT ROWID;
+CREATE TABLE letters (id TEXT PRIMARY KEY, received_at INTEGER, resolution TEXT, value BLOB) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
@@ -68,8 +68,8 @@ T = TypeVar("T")
 class IndexedEntry(NamedTuple):
     """A timeline entry with its bill's present vessel and port."""
 
-    fields: codec.Datum
-    """The fields of `schemas/timeline-entry.avsc`."""
+    fields: codec.Fields
+    """The fields as of `timeline_fields`."""
     vessel_name: str | None
     port: str | None
 
@@ -235,7 +235,7 @@ class ConsoleIndex(IndexFile):
         return await self._write(lambda connection: self._write_records(connection, records))
 
     def _write_records(self, connection: sqlite3.Connection, records: Sequence[Record]) -> list[IndexedEntry]:
-        entries: list[codec.Datum] = []
+        entries: list[codec.Fields] = []
         with transaction(connection):
             for record in records:
                 if record.topic == topics.BILLS:
@@ -266,17 +266,17 @@ class ConsoleIndex(IndexFile):
             connection.execute("DELETE FROM words WHERE bill = ?", (bill,))
         if record.value is None:
             return
-        state = decode_state(record.value)
-        known, after = state.assess(self._rules)
+        assessed = assess_bill(BILL_STATE.decode(record.value), self._rules)
+        status, shipment = assessed.status, assessed.cargo.shipment
         row = (
-            bill, after.status, after.do_not_load, known.imo_number, known.vessel_name, known.voyage_number,
-            known.port_of_unlading, known.carrier_scac, known.arrival_date, record.value,
+            bill, status.status, status.do_not_load, shipment.imo_number, shipment.vessel_name, shipment.voyage_number,
+            shipment.port_of_unlading, shipment.carrier_scac, shipment.arrival_date, record.value,
         )  # fmt: skip
         connection.execute("INSERT INTO bills VALUES (?,?,?,?,?,?,?,?,?,?)", row)
         connection.execute(
-            "INSERT INTO statuses VALUES (?, 1) ON CONFLICT (status) DO UPDATE SET bills = bills + 1", (after.status,)
+            "INSERT INTO statuses VALUES (?, 1) ON CONFLICT (status) DO UPDATE SET bills = bills + 1", (status.status,)
         )
-        words = ((word, kind, bill) for kind, word in _words(bill, state, known))
+        words = ((word, kind, bill) for kind, word in _words(bill, assessed))
         connection.executemany("INSERT OR IGNORE INTO words VALUES (?, ?, ?)", words)
 
     # Reading
@@ -286,7 +286,7 @@ class ConsoleIndex(IndexFile):
 
         def read(connection: sqlite3.Connection) -> list[IndexedEntry]:
             rows = connection.execute("SELECT value FROM timeline ORDER BY at DESC LIMIT ?", (count,)).fetchall()
-            return [_with_bill(connection, codec.decode(value)[1]) for (value,) in rows]
+            return [_with_bill(connection, timeline_fields(value)) for (value,) in rows]
 
         return await self._read(read)
 
@@ -294,9 +294,9 @@ class ConsoleIndex(IndexFile):
         rows = await self._rows("SELECT state FROM bills WHERE bill = ?", bill)
         return rows[0][0] if rows else None
 
-    async def history(self, bill: str) -> list[codec.Datum]:
+    async def history(self, bill: str) -> list[codec.Fields]:
         rows = await self._rows("SELECT value FROM timeline WHERE bill = ? ORDER BY sequence", bill)
-        return [codec.decode(value)[1] for (value,) in rows]
+        return [timeline_fields(value) for (value,) in rows]
 
     async def aboard(self, imo_number: str) -> list[FoundBill]:
         """Every bill that names the vessel, do-not-loads first."""
@@ -328,7 +328,7 @@ class ConsoleIndex(IndexFile):
         unique = {row[0]: FoundBill(*row) for row in reversed(rows)}
         return [unique[bill] for bill in dict.fromkeys(row[0] for row in rows)]
 
-    async def waiting(self) -> list[codec.Datum]:
+    async def waiting(self) -> list[codec.Fields]:
         """Waiting bills, do-not-loads first, then the oldest."""
         rows = await self._rows("SELECT value FROM waiting ORDER BY do_not_load DESC, since, bill")
         return [codec.decode(value)[1] for (value,) in rows]
@@ -336,7 +336,7 @@ class ConsoleIndex(IndexFile):
     async def dead_letters(self) -> list[DeadLetter]:
         """Unresolved dead letters, newest first."""
         rows = await self._rows(
-            f"SELECT value FROM letters WHERE settled IS NULL ORDER BY received_at DESC LIMIT {MOST_FOUND}"
+            f"SELECT value FROM letters WHERE resolution IS NULL ORDER BY received_at DESC LIMIT {MOST_FOUND}"
         )
         return [_dead_letter(value) for (value,) in rows]
 
@@ -353,7 +353,7 @@ class ConsoleIndex(IndexFile):
         """The numbers of waiting bills, of those with a do-not-load, and of unresolved dead letters."""
         (row,) = await self._rows(
             "SELECT (SELECT count(*) FROM waiting), (SELECT count(*) FROM waiting WHERE do_not_load),"
-            " (SELECT count(*) FROM letters WHERE settled IS NULL)"
+            " (SELECT count(*) FROM letters WHERE resolution IS NULL)"
         )
         return dict(zip(("waiting", "waiting_do_not_load", "letters"), row, strict=True))
 
@@ -361,26 +361,27 @@ class ConsoleIndex(IndexFile):
         return await self._read(lambda connection: connection.execute(query, values).fetchall())
 
 
-def _words(bill: str, state: BillState, known: Cargo) -> Iterator[tuple[str, str]]:
+def _words(bill: str, assessed: AssessedBill) -> Iterator[tuple[str, str]]:
     """The words to search a bill by, each with its kind; a bill's number is found with and without its SCAC."""
+    shipment = assessed.cargo.shipment
     yield "bill", bill
     if not is_vessel_key(bill):
         yield "bill", bill[4:]
-    yield from (("container", number) for number in known.container_numbers)
-    yield from (("entry", event.entry_number) for event in state.events if event.entry_number)
-    yield from (("vessel", name.upper()) for name in (known.vessel_name, known.imo_number) if name)
-    if known.master_bill:
-        yield "master bill", known.master_bill
+    yield from (("container", number) for number in shipment.container_numbers)
+    yield from (("entry", event.entry_number) for event in assessed.state.events if event.entry_number)
+    yield from (("vessel", name.upper()) for name in (shipment.vessel_name, shipment.imo_number) if name)
+    if shipment.master_bill:
+        yield "master bill", shipment.master_bill
 
 
-def _write_timeline(connection: sqlite3.Connection, value: bytes) -> codec.Datum:
-    entry = codec.decode(value)[1]
+def _write_timeline(connection: sqlite3.Connection, value: bytes) -> codec.Fields:
+    entry = timeline_fields(value)
     row = (entry["bill"], entry["sequence"], entry["at"], value)
     connection.execute("INSERT OR REPLACE INTO timeline VALUES (?, ?, ?, ?)", row)
     return entry
 
 
-def _with_bill(connection: sqlite3.Connection, entry: codec.Datum) -> IndexedEntry:
+def _with_bill(connection: sqlite3.Connection, entry: codec.Fields) -> IndexedEntry:
     row = connection.execute("SELECT vessel_name, port FROM bills WHERE bill = ?", (entry["bill"],)).fetchone()
     return IndexedEntry(entry, *(row or (None, None)))
 
@@ -397,7 +398,7 @@ def _write_waiting(connection: sqlite3.Connection, record: Record) -> None:
 
 def _write_dead_letter(connection: sqlite3.Connection, value: bytes) -> None:
     letter = _dead_letter(value)
-    row = (letter.id, letter.received_at, letter.settled, value)
+    row = (letter.id, letter.received_at, letter.resolution, value)
     connection.execute("INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?)", row)
 
 

@@ -33,12 +33,12 @@ class NoticeFilter(NamedTuple):
 
     def matches(self, entry: IndexedEntry) -> bool:
         """False for an entry without recipients, which is in its bill's history only."""
-        told = entry.fields["told"]
-        if not told:
+        notified = entry.fields["notified"]
+        if not notified:
             return False
-        if self.party and not any(one["recipient"] == self.party for one in told):
+        if self.party and not any(one["recipient"] == self.party for one in notified):
             return False
-        if self.kind and not any(one["kind"] == self.kind for one in told):
+        if self.kind and not any(one["kind"] == self.kind for one in notified):
             return False
         if self.vessel and self.vessel not in (entry.vessel_name or "").upper():
             return False

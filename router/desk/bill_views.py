@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from router import codec, topics
+from router.codec.packed import BILL_STATE
 from router.decide.audience import ROLES, Audience, Ground, Recipient, audience_key, audience_of, grounds_of
-from router.decide.bill_state import BillState, LastNotice
+from router.decide.bill_state import AssessedBill, BillState, LastNotice, assess_bill
 from router.decide.cargo_facts import Cargo
 from router.decide.identity import notice_id
 from router.decide.notices import hold_fields
@@ -22,7 +23,7 @@ from router.model.eastern import from_posted, iso
 from router.model.identifiers import SCAC_WIDTH, bill_key, split_bill_key
 from router.model.vocabulary import Role
 from router.presentation import plain, plain_value
-from router.task.state_records import decode_state
+from router.task.outputs import timeline_fields
 
 
 class NotFoundError(UsageError):
@@ -30,16 +31,23 @@ class NotFoundError(UsageError):
 
 
 class BillView(NamedTuple):
-    """A bill's state now with what follows from it. Made by `read_bill`."""
+    """A bill as it is now, with its audience and history. Made by `read_bill`."""
 
-    key: str
-    state: BillState
-    known: Cargo
-    after: Assessment
+    bill: AssessedBill
     registry: Registry
     audience: Audience
-    timeline: tuple[codec.Datum, ...]
-    """Entries as in `schemas/timeline-entry.avsc`, in the order decided."""
+    timeline: tuple[codec.Fields, ...]
+    """Entries as of `timeline_fields`, in the order decided."""
+
+    @property
+    def key(self) -> str:
+        return self.bill.state.key
+
+
+def view_of(bill: AssessedBill, registry: Registry, timeline: Iterable[codec.Fields]) -> BillView:
+    state = bill.state
+    audience = audience_of(state.key, bill.cargo, state.is_in_stopped_box, registry)
+    return BillView(bill, registry, audience, tuple(timeline))
 
 
 def key_from(words: list[str]) -> str:
@@ -73,23 +81,16 @@ async def read_state(log: Log, key: str) -> BillState:
             "forgotten after a quiet year, or 90 quiet days if it was over"
         )
         raise NotFoundError(f"bill {number} of {scac} is unknown: {hint}")
-    return decode_state(value)
+    return BILL_STATE.decode(value)
 
 
 async def read_bill(log: Log, rules: Rules, key: str) -> BillView:
     """Raises NotFoundError."""
-    state = await read_state(log, key)
-    registry = await read_registry(log)
-    known, after = state.assess(rules)
-    audience = audience_of(key, known, is_in_stopped_box(state), registry)
-    timeline: list[codec.Datum] = []
+    bill = assess_bill(await read_state(log, key), rules)
+    timeline: list[codec.Fields] = []
     async for batch in log.read([topics.TIMELINE], until_end=True, key=key.encode()):
-        timeline += [codec.decode(record.value)[1] for record in batch if record.value is not None]
-    return BillView(key, state, known, after, registry, audience, tuple(timeline))
-
-
-def is_in_stopped_box(state: BillState) -> bool:
-    return any(link.kind == "BOX" for link in state.links.values())
+        timeline += [timeline_fields(record.value) for record in batch if record.value is not None]
+    return view_of(bill, await read_registry(log), timeline)
 
 
 # A bill as JSON
@@ -99,28 +100,30 @@ def bill_fields(view: BillView) -> dict[str, Any]:
     """Fields that `bill show --format json` prints; names and moments are those of notices."""
     scac, number = split_bill_key(view.key)
     sent = _last_sent(view)
-    splits = [link.other_bill for link in view.state.links.values() if link.kind == "SPLIT" and link.other_bill]
+    state, cargo = view.bill.state, view.bill.cargo
+    splits = [link.other_bill for link in state.links.values() if link.kind == "SPLIT" and link.other_bill]
+    declared = {"bill_type": cargo.bill_type, "snps": cargo.snps} | cargo.shipment._asdict()
     return (
         {"scac": scac, "bill_of_lading": number}
-        | _status_fields(view.after, view.known)
+        | _status_fields(view.bill.status, cargo)
         | {"flags": list(view.timeline[-1]["flags"]) if view.timeline else []}
-        | {name: list(value) if isinstance(value, tuple) else value for name, value in view.known._asdict().items()}
+        | {name: list(value) if isinstance(value, tuple) else value for name, value in declared.items()}
         | {
             "sailing_id": view.audience.sailing.sailing_id if view.audience.sailing else None,
             "splits": splits,
-            "told": [
-                {"recipient": party, "roles": list(told.roles), "last_notice": _last_notice(party, told, sent)}
-                for party, told in view.state.told.items()
+            "notified": [
+                {"recipient": party, "roles": list(last.roles), "last_notice": _last_notice(party, last, sent)}
+                for party, last in state.last_notices.items()
             ],
-            "waiting": list(view.state.waiting),
+            "waiting": list(state.waiting),
             "timeline": [plain("timeline-entry", entry) for entry in view.timeline],
         }
     )
 
 
-def _status_fields(after: Assessment, known: Cargo) -> dict[str, Any]:
+def _status_fields(after: Assessment, cargo: Cargo) -> dict[str, Any]:
     """The status fields of a notice; holds that an operator may confirm also have their event's `id`."""
-    holds = [hold_fields(hold, known) for hold in after.holds]
+    holds = [hold_fields(hold, cargo) for hold in after.holds]
     released = None if after.release_posted is None else from_posted(after.release_posted)
     fields = plain("hold", after._asdict() | {"holds": holds, "release_posted_at": released})
     for hold, shown in zip(after.holds, fields["holds"], strict=True):
@@ -129,18 +132,18 @@ def _status_fields(after: Assessment, known: Cargo) -> dict[str, Any]:
     return fields
 
 
-def _last_notice(party: str, told: LastNotice, sent: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def _last_notice(party: str, last: LastNotice, sent: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     at, last_id = sent.get(party, (None, None))
-    stands = {"do_not_load": told.do_not_load, "deliverable": told.deliverable}
-    return {"kind": told.kind, "notice_id": last_id, "at": at} | stands
+    content = {"do_not_load": last.do_not_load, "deliverable": last.deliverable}
+    return {"kind": last.kind, "notice_id": last_id, "at": at} | content
 
 
 def _last_sent(view: BillView) -> dict[str, tuple[str, str]]:
     """Time and id of the last notice to each recipient."""
     return {
-        told["recipient"]: (iso(entry["at"]), notice_id(entry["decision_id"], told["recipient"]))
+        one["recipient"]: (iso(entry["at"]), notice_id(entry["decision_id"], one["recipient"]))
         for entry in view.timeline
-        for told in entry["told"]
+        for one in entry["notified"]
     }
 
 
@@ -154,7 +157,7 @@ class ExplainedGround(NamedTuple):
     role: Role | None
     """None where the rule refuses the party."""
     rule: str
-    when: str
+    scope: str
     """`all` events, only while `holds` or a `do-not-load` stand, or `never`."""
     reason: str | None
     """Why no notice follows from this ground; None where one does."""
@@ -164,15 +167,15 @@ class ExplainedParty(NamedTuple):
     """A party that was considered, with its grounds in the order of the rules; at least one."""
 
     recipient: str
-    told: bool
-    """A notice of this bill was sent to it."""
+    notified: bool
+    """True if a notice of this bill was sent to it."""
     grounds: tuple[ExplainedGround, ...]
     last_notice: dict[str, Any] | None
 
     @property
     def reason(self) -> str | None:
         """Reason of the widest ground; None for a party that was notified."""
-        return None if self.told else min(self.grounds, key=lambda ground: WIDEST.index(ground.when)).reason
+        return None if self.notified else min(self.grounds, key=lambda ground: WIDEST.index(ground.scope)).reason
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -200,39 +203,39 @@ WHY_UNREACHED: Final = {
 
 def explain(view: BillView) -> list[ExplainedParty]:
     """Explain who receives the bill's notices: notified parties first, then the others, in the order of the rules."""
-    grounds: dict[str, list[Ground]] = {party: [] for party in view.state.told}
-    key = audience_key(view.key, view.known, is_in_stopped_box(view.state))
+    grounds: dict[str, list[Ground]] = {party: [] for party in view.bill.state.last_notices}
+    key = audience_key(view.key, view.bill.cargo, view.bill.state.is_in_stopped_box)
     for ground in grounds_of(key, view.audience.sailing, view.registry):
         grounds.setdefault(ground.scac, []).append(ground)
     sent = _last_sent(view)
     explained = [_explained(view, party, found, sent) for party, found in grounds.items()]
-    return sorted(explained, key=lambda one: not one.told)
+    return sorted(explained, key=lambda one: not one.notified)
 
 
 def _explained(
     view: BillView, party: str, grounds: list[Ground], sent: Mapping[str, tuple[str, str]]
 ) -> ExplainedParty:
-    told, member = view.state.told.get(party), view.audience.members.get(party)
-    if told is not None and not grounds:
-        gone = tuple(ExplainedGround(party, role, GROUND_GONE, "never", None) for role in told.roles or (None,))
-        return ExplainedParty(party, True, gone, _last_notice(party, told, sent))
+    last, recipient = view.bill.state.last_notices.get(party), view.audience.recipients.get(party)
+    if last is not None and not grounds:
+        gone = tuple(ExplainedGround(party, role, GROUND_GONE, "never", None) for role in last.roles or (None,))
+        return ExplainedParty(party, True, gone, _last_notice(party, last, sent))
     found = []
     for ground in dict.fromkeys(grounds):
-        reason = _why_not(ground, member, view.after, told is not None)
-        found.append(ExplainedGround(party, ground.role, ground.rule, ground.when, reason))
-    return ExplainedParty(party, told is not None, tuple(found), _last_notice(party, told, sent) if told else None)
+        reason = _refusal(ground, recipient, view.bill.status, last is not None)
+        found.append(ExplainedGround(party, ground.role, ground.rule, ground.scope, reason))
+    return ExplainedParty(party, last is not None, tuple(found), _last_notice(party, last, sent) if last else None)
 
 
-def _why_not(ground: Ground, member: Recipient | None, after: Assessment, told: bool) -> str | None:
-    if ground.when == "never":
+def _refusal(ground: Ground, recipient: Recipient | None, after: Assessment, notified: bool) -> str | None:
+    if ground.scope == "never":
         return "the rule gives it no notices of this bill"
-    if member is not None and member.why_not is not None:
-        return WHY_UNREACHED[member.why_not]
-    if told:
+    if recipient is not None and recipient.unreachable is not None:
+        return WHY_UNREACHED[recipient.unreachable]
+    if notified:
         return None
-    if ground.when == "holds" and not after.stopped:
+    if ground.scope == "holds" and not after.stopped:
         return "only while a hold stands, and none does"
-    if ground.when == "do-not-load" and not after.do_not_load:
+    if ground.scope == "do-not-load" and not after.do_not_load:
         return "only while a do-not-load stands, and none does"
     return "not decided since the registry changed; start `snp-router run`"
 

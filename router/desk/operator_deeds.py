@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from router import codec, topics
 from router.clock import now_milliseconds
 from router.decide.bill import decide
+from router.decide.bill_state import assess_bill
 from router.decide.codes import Effect
 from router.decide.identity import keyed_id
 from router.decide.registry import Context
@@ -55,9 +56,9 @@ class Relayed(NamedTuple):
     event: ManualEvent
     bill: str
     status: str
-    told: tuple[ForeseenNotice, ...]
-    known: bool
-    """The bill was known before."""
+    notices: tuple[ForeseenNotice, ...]
+    is_known: bool
+    """True if the bill was known before."""
 
 
 async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
@@ -93,12 +94,12 @@ def _check_code(form: ManualForm, rules: Rules) -> None:
 async def _foresee(log: Log, rules: Rules, event: ManualEvent) -> Relayed:
     key = bill_key(event.scac, event.bill_of_lading)
     try:
-        state = await read_state(log, key)
+        bill = assess_bill(await read_state(log, key), rules)
     except NotFoundError:
-        state = None
-    decision = decide(state, event, Context(await read_registry(log), rules))
-    notices = tuple(ForeseenNotice(notice.member.scac, notice.kind) for notice in decision.notices)
-    return Relayed(event, key, decision.after.status if decision.after else "", notices, state is not None)
+        bill = None
+    decision = decide(bill, event, Context(await read_registry(log), rules))
+    notices = tuple(ForeseenNotice(notice.recipient.scac, notice.kind) for notice in decision.notices)
+    return Relayed(event, key, decision.bill.status.status if decision.bill else "", notices, bill is not None)
 
 
 # Confirmations
@@ -123,23 +124,23 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
 
     Raises NotFoundError, UsageError where there is nothing to confirm.
     """
-    state = await read_state(log, key)
-    after = state.assess(rules)[1]
+    bill = assess_bill(await read_state(log, key), rules)
+    after = bill.status
     unread = {hold.id: hold for hold in after.holds if hold.id is not None and hold.kind != MANUAL_HOLD}
-    contradictions = state.by_hand.contradictions if state.by_hand is not None else ()
+    contradictions = bill.relayed.contradictions
     if not after.doubts and not unread and not contradictions:
         raise UsageError(
             f"nothing to confirm on {key}: its status is {after.status}, without doubts and contradictions, and none "
             "of its holds stands for an unreadable event or an unknown code"
         )
-    known = state.coverable(rules)
+    known = bill.confirmable_ids()
     if unknown := [event for event in events if event not in known]:
         raise NotFoundError(f"{key} has no event {', '.join(unknown)}: see the ids in `snp-router bill show {key}`")
     covers = tuple(sorted(set(events) or known))
     confirmation = Confirmation(*split_bill_key(key), covers, by, reason, now_milliseconds())
     letters = await _letters_behind(log, set(covers))
     outputs = [Output(topics.DISPOSITIONS, key.encode(), codec.encode_value(confirmation))]
-    outputs += [letter_output(letter._replace(settled=CONFIRMED)) for letter in letters]
+    outputs += [letter_output(letter._replace(resolution=CONFIRMED)) for letter in letters]
     deed = AuditEntry(confirmation.received_at, by, "bill confirm", key, f"{reason} (covers {len(covers)} events)")
     await log.append_atomic([*outputs, audit_output(deed)])
     ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
@@ -150,7 +151,7 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
 async def _letters_behind(log: Log, covers: Collection[str]) -> list[DeadLetter]:
     """The waiting dead letters behind unreadable events; a bill has their ids keyed."""
     secret = (await read_registry(log)).secret
-    waiting = [letter.id for letter in await read_dead_letters(log) if letter.settled is None]
+    waiting = [letter.id for letter in await read_dead_letters(log) if letter.resolution is None]
     return [await read_dead_letter(log, one) for one in waiting if keyed_id(secret, one) in covers]
 
 
@@ -219,7 +220,7 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
             for output in addressed(event, lambda one: codes.is_urgent(one.disposition_code, one.reversal))
         ]
         deed = AuditEntry(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
-        await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED)), audit_output(deed)])
+        await log.append_atomic([*outputs, letter_output(letter._replace(resolution=RETRIED)), audit_output(deed)])
     return Retried(letter, len(events), problem)
 
 
@@ -247,10 +248,10 @@ async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None
     The same bytes fed in again become a waiting dead letter again. Raises UsageError for a letter that is resolved, or
     that stops a bill: `confirm` resolves it with the bill.
     """
-    if letter.settled is not None:
-        raise UsageError(f"dead letter {letter.id[:12]} is resolved already ({letter.settled})")
+    if letter.resolution is not None:
+        raise UsageError(f"dead letter {letter.id[:12]} is resolved already ({letter.resolution})")
     if letter.scac is not None and letter.bill_of_lading is not None:
         key = bill_key(letter.scac, letter.bill_of_lading)
         raise UsageError(f"dead letter {letter.id[:12]} stops a bill: `snp-router bill confirm {key}` resolves both")
     deed = AuditEntry(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
-    await log.append_atomic([letter_output(letter._replace(settled=DISMISSED)), audit_output(deed)])
+    await log.append_atomic([letter_output(letter._replace(resolution=DISMISSED)), audit_output(deed)])

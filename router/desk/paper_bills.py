@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Final, NamedTuple, Self
 
 from router import codec, topics
-from router.decide.bill_state import BillState
+from router.codec.packed import BILL_STATE, PAPER_BILL
+from router.decide.bill_state import BillState, assess_bill
 from router.decide.cargo_facts import Cargo
 from router.decide.rules import Rules
 from router.desk.bill_views import read_state
@@ -17,7 +18,6 @@ from router.log.interface import Log, Output
 from router.model.eastern import DAY, MINUTE
 from router.model.identifiers import container_key, split_bill_key
 from router.model.inputs import PaperMatch
-from router.task.state_records import decode_state
 
 ON_PAPER: Final = "ON_PAPER"
 FILED: Final = "FILED"
@@ -40,7 +40,7 @@ class PaperView(NamedTuple):
     ticket: str | None
     status: str
     do_not_load: bool
-    known: Cargo
+    cargo: Cargo
     quantity: int | None
 
 
@@ -64,13 +64,13 @@ async def read_paper_bills(log: Log, rules: Rules) -> list[PaperView]:
 
 def _view(key: str, state: BillState, rules: Rules) -> PaperView | None:
     """None if the bill was never on paper."""
-    paper = state.offline.paper if state.offline is not None else None
+    paper = state.downtime.paper if state.downtime is not None else None
     if paper is None:
         return None
     kind = FILED_AS if paper.filed_as is not None else FILED if paper.electronic else ON_PAPER
-    known, after = state.assess(rules)
-    what = (after.status, after.do_not_load, known, after.manifested_quantity)
-    return PaperView(key, kind, paper.filed_as, paper.delivered_at, paper.form, paper.ticket, *what)
+    bill = assess_bill(state, rules)
+    now = (bill.status.status, bill.status.do_not_load, bill.cargo, bill.status.manifested_quantity)
+    return PaperView(key, kind, paper.filed_as, paper.delivered_at, paper.form, paper.ticket, *now)
 
 
 def lading_clock(view: PaperView, now: int) -> str:
@@ -96,15 +96,15 @@ async def propose_matches(log: Log, rules: Rules) -> list[Proposal]:
     papers = {
         key: state
         async for key, state in _states(log, paper_keys)
-        if state.offline is not None and state.offline.is_on_paper
+        if state.downtime is not None and state.downtime.is_on_paper
     }
     if not papers:
         return []
-    traces = _traces(state.facts.known() for state in papers.values())
+    traces = _traces(state.facts.cargo() for state in papers.values())
     candidates = {
         key: _CargoTraits.of(key, state, rules)
         async for key, state in _states(log, frozenset(), traces)
-        if key not in paper_keys and not (state.offline is not None and state.offline.replaces)
+        if key not in paper_keys and not (state.downtime is not None and state.downtime.replaces)
     }
     found = []
     for key, state in papers.items():
@@ -126,10 +126,12 @@ class _CargoTraits(NamedTuple):
 
     @classmethod
     def of(cls, key: str, state: BillState, rules: Rules) -> Self:
-        known, after = state.assess(rules)
-        sailing = (known.imo_number, known.voyage_number) if known.imo_number else None
-        containers = frozenset(map(container_key, known.container_numbers))
-        return cls(split_bill_key(key)[0], known.carrier_scac, sailing, containers, after.manifested_quantity)
+        bill = assess_bill(state, rules)
+        shipment = bill.cargo.shipment
+        sailing = (shipment.imo_number, shipment.voyage_number) if shipment.imo_number else None
+        containers = frozenset(map(container_key, shipment.container_numbers))
+        quantity = bill.status.manifested_quantity
+        return cls(split_bill_key(key)[0], shipment.carrier_scac, sailing, containers, quantity)
 
 
 def _compare(paper_key: str, paper: _CargoTraits, other_key: str, other: _CargoTraits) -> Proposal | None:
@@ -160,19 +162,18 @@ async def match(log: Log, rules: Rules, paper: str, electronic: str, by: str, no
 
 
 async def _paper_keys(log: Log) -> frozenset[str]:
-    """Keys of all bills taken on paper; a record's schema shows it without decoding every filing."""
-    header = codec.header("paper-bill")
+    """Keys of all bills taken on paper; a record's header shows its kind without decoding every filing."""
     keys = set()
     async for batch in log.read([topics.FILINGS], until_end=True):
-        keys |= {record.key.decode() for record in batch if record.value is not None and record.value[:5] == header}
+        keys |= {record.key.decode() for record in batch if record.value is not None and PAPER_BILL.is_of(record.value)}
     return frozenset(keys)
 
 
 def _traces(cargo: Iterable[Cargo]) -> re.Pattern[bytes] | None:
     """Match the bytes of every candidate: each contains a container's number, or the ship's."""
     words = set()
-    for known in cargo:
-        words |= set(map(container_key, known.container_numbers)) or {known.imo_number or ""}
+    for one in cargo:
+        words |= set(map(container_key, one.shipment.container_numbers)) or {one.shipment.imo_number or ""}
     words.discard("")
     return re.compile(b"|".join(re.escape(word.encode()) for word in sorted(words))) if words else None
 
@@ -192,4 +193,4 @@ async def _states(
             else:
                 found.pop(key, None)
     for key, value in found.items():
-        yield key, decode_state(value)
+        yield key, BILL_STATE.decode(value)

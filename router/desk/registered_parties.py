@@ -94,7 +94,7 @@ class SampleRead(NamedTuple):
     name: str
     kind: str
     status: str | None
-    says: str
+    shows: str
     """The case that it is an example of."""
     notice_id: str
     read: bool
@@ -127,7 +127,7 @@ async def read_certification(log: Log, party: Party) -> CertificationProgress:
                     continue
                 step = steps[int(number.split("-")[1]) - 1]
                 read = receipt.has_read(record.offset)
-                values = (kind, fields["status"], step.says, fields["notice_id"], read)
+                values = (kind, fields["status"], step.shows, fields["notice_id"], read)
                 samples[step.name] = SampleRead(step.name, *values)
     return CertificationProgress(party, receipt, tuple(samples.values()))
 

@@ -90,7 +90,7 @@ class UnreadNotices:
             self.stops[bill] = stop
 
 
-def stop_after(before: Stop | None, bill: str, kind: str, notice: codec.Datum, at: int) -> Stop | None:
+def stop_after(before: Stop | None, bill: str, kind: str, notice: codec.Fields, at: int) -> Stop | None:
     """Return the stop to call the party about, given that it has not read this notice either.
 
     None for what is over: a do-not-load that was lifted, a hold after which the bill was released. A release taken

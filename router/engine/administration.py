@@ -23,6 +23,7 @@ from router.errors import FatalLogError
 from router.log.interface import Finding, Log, Output
 from router.model.identifiers import is_valid_imo_number
 from router.model.registry_values import Party, RegistryNote, Sailing
+from router.task.input_records import apply_registry_record
 from router.task.outputs import registry_output
 from router.topics import TopicSpec
 
@@ -201,7 +202,7 @@ async def read_registry(log: Log) -> Registry:
     registry = Registry()
     async for batch in log.read([topics.REGISTRY], until_end=True):
         for record in batch:
-            registry.take(record)
+            apply_registry_record(registry, record)
     for damaged in registry.damaged.values():
         _log.warning("registry_record_passed_over", reason=damaged)
     return registry

@@ -139,4 +139,4 @@ class FileActivity:
 
 
 def port_of(event: Disposition) -> str | None:
-    return event.transaction_port or event.port_of_unlading
+    return event.transaction_port or event.shipment.port_of_unlading

@@ -100,7 +100,7 @@ class _Moving:
                 return False
         return True
 
-    async def positions(self) -> dict[int, codec.Datum]:
+    async def positions(self) -> dict[int, codec.Fields]:
         """By task, as the file has them."""
         found = {}
         for number in range(self.partitions):
@@ -110,7 +110,7 @@ class _Moving:
                         found[number] = codec.decode(record.value)[1]
         return found
 
-    async def check_idle(self, positions: Mapping[int, codec.Datum]) -> None:
+    async def check_idle(self, positions: Mapping[int, codec.Fields]) -> None:
         """Everything that was fed in is routed, and no walk is under way."""
         waiting = 0
         for name in topics.INPUTS:
@@ -168,7 +168,7 @@ class _Moving:
             found |= arrived
         return found
 
-    def translated(self, number: int, position: codec.Datum, arrived: Mapping[Place, Arrived]) -> Output:
+    def translated(self, number: int, position: codec.Fields, arrived: Mapping[Place, Arrived]) -> Output:
         """The position behind all that the file's position was behind. Its epoch is a place in the registry, too."""
         offsets = {
             name: arrived.get((name, self._partition(name, number)), Arrived()).next_offset

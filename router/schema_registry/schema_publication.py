@@ -23,8 +23,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from router import codec
 from router.clock import growing_pauses
+from router.codec import published
 from router.errors import FatalLogError, RegistryError, UsageError
 
 PUBLISHED_RECORDS: Final = frozenset({"Hold", "Change", "Release", "FeedStatus", "Request"})
@@ -77,12 +77,12 @@ class PublishedSchema(NamedTuple):
 
 
 @cache
-def published() -> tuple[PublishedSchema, ...]:
+def published_schemas() -> tuple[PublishedSchema, ...]:
     """Every version of every published subject, ordered by id."""
     versions: dict[str, int] = {}
     found = []
-    for name, number in sorted(codec.schema_ids().items(), key=lambda item: item[1]):
-        schema = codec.raw_schema(name)
+    for name, number in sorted(published.schema_ids().items(), key=lambda item: item[1]):
+        schema = published.raw_schema(name)
         if schema["name"] in PUBLISHED_RECORDS:
             subject = f"{schema['namespace']}.{schema['name']}"
             versions[subject] = versions.get(subject, 0) + 1
@@ -116,12 +116,12 @@ class ExternalRegistry:
 
     def registrations(self) -> list[Registration]:
         """Look up all published schemas; nothing is changed."""
-        return [self._registration(schema) for schema in published()]
+        return [self._registration(schema) for schema in published_schemas()]
 
     def register(self) -> list[Registration]:
         """Register missing schemas, oldest first. An incompatible one is not registered, and has a `problem`."""
         registrations = []
-        for schema in published():
+        for schema in published_schemas():
             registration = self._registration(schema)
             if registration.id is None:
                 self._ask("PUT", f"/config/{quote(schema.subject)}", {"compatibility": COMPATIBILITY})
@@ -181,12 +181,12 @@ async def publish_under_external_ids(settings: RegistrySettings) -> None:
             "register them with `snp-router registry register`"
         )
     ids = {one.schema.name: one.id for one in registrations if one.id is not None}
-    if max(ids.values()) >= codec.FIRST_ID:
+    if max(ids.values()) >= published.FIRST_ID:
         raise FatalLogError(
-            f"the schema registry {settings.url} has the id {max(ids.values())}, but ids from {codec.FIRST_ID} are "
+            f"the schema registry {settings.url} has the id {max(ids.values())}, but ids from {published.FIRST_ID} are "
             "reserved for our own schemas: use another registry"
         )
-    codec.publish_under(ids)
+    published.publish_under(ids)
 
 
 async def _ask_until(registry: ExternalRegistry, seconds: float) -> list[Registration]:

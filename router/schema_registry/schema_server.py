@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from router.schema_registry.schema_publication import COMPATIBILITY, CONTENT_TYPE, PublishedSchema, published
+from router.schema_registry.schema_publication import COMPATIBILITY, CONTENT_TYPE, PublishedSchema, published_schemas
 
 LONGEST_PATH: Final = 1000
 """Bytes of path and query together. The longest request of a stock client has about 200."""
@@ -81,7 +81,7 @@ def _endpoint(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
 
 def _schema_of_id(request: Request) -> PublishedSchema:
     wanted = request.path_params["id"]
-    for one in published():
+    for one in published_schemas():
         if str(one.id) == wanted:
             return one
     raise _ApiError(SCHEMA_NOT_FOUND, f"Schema {wanted} not found")
@@ -89,7 +89,7 @@ def _schema_of_id(request: Request) -> PublishedSchema:
 
 def _schemas_of_subject(request: Request) -> list[PublishedSchema]:
     subject = request.path_params["subject"]
-    found = [one for one in published() if one.subject == subject]
+    found = [one for one in published_schemas() if one.subject == subject]
     if not found:
         raise _ApiError(SUBJECT_NOT_FOUND, f"Subject '{subject}' not found.")
     return found
@@ -113,7 +113,7 @@ def _schema_of_version(request: Request) -> PublishedSchema:
 
 def _by_id(request: Request) -> dict[str, Any]:
     wants_largest = request.query_params.get("fetchMaxId", "").lower() == "true"
-    largest = {"maxId": max(one.id for one in published())} if wants_largest else {}
+    largest = {"maxId": max(one.id for one in published_schemas())} if wants_largest else {}
     return {"schema": _schema_of_id(request).schema} | largest
 
 
@@ -124,7 +124,7 @@ def _versions_of_id(request: Request) -> list[dict[str, Any]]:
 
 def _subjects(request: Request) -> list[str]:
     prefix = request.query_params.get("subjectPrefix", "")
-    return sorted({one.subject for one in published() if one.subject.startswith(prefix)})
+    return sorted({one.subject for one in published_schemas() if one.subject.startswith(prefix)})
 
 
 def _by_version(request: Request) -> dict[str, Any]:

@@ -257,7 +257,7 @@ class DeliveryTask:
         while True:
             for record in await self._task.poll(position, 1000, 1.0):
                 position[record.topic] = record.offset + 1
-                if record.value is not None and codec.schema_name_of(record.value) == "webhook-order":
+                if record.value is not None and codec.kind_of_value(record.value) == "webhook-order":
                     self._records.take_in([record])
                     await self._follow_order(self._records.orders[record.key.decode().partition(":")[2]])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from router.codec import raw_schema
+from router.codec.published import raw_schema
 from router.schema_registry.schema_publication import published
 from tests.cli.conftest import Command
 

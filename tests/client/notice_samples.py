@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from router.codec import NOTICE_KINDS, encode, raw_schema
+from router.codec import NOTICE_KINDS, encode
+from router.codec.published import raw_schema
 from router.log.interface import Output
 
 PARTY = "SLTC"

@@ -18,7 +18,8 @@ from starlette.routing import Route
 
 from router.client import Change, Hold, HoldInForce, Release
 from router.client.received_notice import TYPE_OF_KIND, NoticeDecoder
-from router.codec import MAGIC, NOTICE_KINDS, header, raw_schema
+from router.codec import MAGIC, NOTICE_KINDS
+from router.codec.published import header, raw_schema
 from router.errors import FatalLogError, InputError, UsageError
 from router.http import serving
 from router.model.eastern import iso

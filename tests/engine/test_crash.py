@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from router import topics
+from router.codec.packed import BILL_STATE
 from router.decide.rules import Rules
 from router.log.interface import Record
 from router.log.url import open_log
-from router.task.state_records import decode_state
 from tests.checking.replay import check, describe
 
 CODES = ("55", "69", "6H", "6I", "1C", "1H", "1I", "1C", "ZZ", "4A", "1A", "1B", "7H", "7I", "1J")
@@ -91,7 +91,7 @@ async def read_all(log: Path) -> tuple[list[Record], list[Record], dict[str, str
         notices = [record async for batch in opened.read(names, until_end=True) for record in batch]
         bills = [record async for batch in opened.read([topics.BILLS], until_end=True) for record in batch]
     statuses = {
-        record.key.decode(): decode_state(record.value).assess(rules)[1].status
+        record.key.decode(): BILL_STATE(record.value).assess(rules)[1].status
         for record in bills
         if record.value is not None and not record.key.startswith(topics.POSITION_KEY)
     }

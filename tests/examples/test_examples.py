@@ -26,7 +26,8 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from router import client
 from router.client import NoticeStream
-from router.codec import decode_value, raw_schema
+from router.codec import decode_value
+from router.codec.published import raw_schema
 from router.errors import FatalLogError
 from router.log.kafka import open_kafka_log
 from router.model.eastern import iso, to_milliseconds

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from router.codec import raw_schema
+from router.codec.published import raw_schema
 from router.feeds.recognise import FORMATS, UNKNOWN, read_dead_letter, read_events, recognise
 from router.model.inputs import HEAD_SIZE, DeadLetter, Disposition
 from tests.feeds import samples

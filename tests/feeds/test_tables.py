@@ -23,8 +23,7 @@ from router.feeds.tables import (
 )
 from router.model.eastern import iso
 from router.model.inputs import Disposition, Filing, Snapshot, SnapshotHold
-from router.model.registry_values import Line, Party, Sailing
-from router.task.input_records import MOST_ALIASES, MOST_LINES
+from router.model.registry_values import MOST_ALIASES, MOST_LINES, Line, Party, Sailing
 from tests.feeds.samples import RECEIVED_AT
 
 PARTIES = b"""scac,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group

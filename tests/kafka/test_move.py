@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from router import topics
+from router.codec.packed import BILL_STATE
 from router.decide.rules import Rules
 from router.log.interface import Output, Record
 from router.log.url import open_log
 from router.model.registry_values import party_topic
-from router.task.state_records import decode_state
 from tests.kafka.fixtures import wipe
 
 pytestmark = pytest.mark.kafka
@@ -120,7 +120,7 @@ async def statuses(url: str) -> dict[bytes, str]:
     rules, found = Rules(), dict[bytes, str]()
     for record in await read(url, [topics.BILLS]):
         if not record.key.startswith(topics.POSITION_KEY) and record.value is not None:
-            found[record.key] = decode_state(record.value).assess(rules)[1].status
+            found[record.key] = BILL_STATE(record.value).assess(rules)[1].status
     return found
 
 

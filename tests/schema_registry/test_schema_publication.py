@@ -15,12 +15,12 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from router import codec
 from router.errors import UsageError
 from router.log.url import open_log
-from router.schema_registry.schema_publication import ExternalRegistry, RegistrySettings, published
+from router.schema_registry.schema_publication import ExternalRegistry, RegistrySettings, published_schemas
 from tests.cli.conftest import Command
 from tests.schema_registry.apicurio import apicurio
 
 EVENT = '{"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "1H", "action_at": "2026-07-14T10:01"}\n'
-SUBJECTS = sorted({one.subject for one in published()})
+SUBJECTS = sorted({one.subject for one in published_schemas()})
 
 
 @pytest.fixture(scope="module")

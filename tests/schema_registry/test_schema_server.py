@@ -12,9 +12,9 @@ import requests
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from router.codec import raw_schema, schema_ids
+from router.codec.published import raw_schema, schema_ids
 from router.http import serving
-from router.schema_registry.schema_publication import PUBLISHED_RECORDS, published
+from router.schema_registry.schema_publication import PUBLISHED_RECORDS, published_schemas
 from router.schema_registry.schema_server import LONGEST_PATH, schema_registry_app
 
 HOLD_ID = schema_ids()["hold"]
@@ -39,13 +39,13 @@ async def test_a_schema_by_its_id_is_the_published_one_with_its_docs(server: str
 
 async def test_the_parameters_that_clients_add_are_accepted(server: str) -> None:
     answer = await fetch("GET", f"{server}/schemas/ids/{HOLD_ID}?fetchMaxId=true&subject=snp.party.SLTC-value&format=")
-    assert answer.json()["maxId"] == max(one.id for one in published())
+    assert answer.json()["maxId"] == max(one.id for one in published_schemas())
 
 
 async def test_subjects_are_the_names_of_the_published_records_and_no_others(server: str) -> None:
     subjects = (await fetch("GET", f"{server}/subjects")).json()
     assert subjects == sorted(f"snp.{record}" for record in PUBLISHED_RECORDS)
-    for inner in sorted(set(schema_ids().values()) - {one.id for one in published()}):
+    for inner in sorted(set(schema_ids().values()) - {one.id for one in published_schemas()}):
         assert (await fetch("GET", f"{server}/schemas/ids/{inner}")).status_code == 404
 
 
