@@ -77,7 +77,9 @@ def _of_another_version(data: bytes) -> str:
 
 
 def fields_of(value: Any) -> Any:
-    """A value's fields by name, named tuples within it as dicts."""
+    """A value's fields by name, records within it as dicts."""
+    if isinstance(value, msgspec.Struct):
+        return {name: fields_of(part) for name, part in msgspec.structs.asdict(value).items()}
     if isinstance(value, tuple):
         names = getattr(value, "_fields", None)
         if names is not None:

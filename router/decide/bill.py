@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from router.decide.account import LedgerEvent
 from router.decide.bill_state import AssessedBill, BillState
 from router.decide.cargo_facts import content_of, supersedes
@@ -95,7 +97,7 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     if not is_duplicate and _is_in_future(record):
         return _apply_future_event(state, record, future_event_letter(record, text), context)
     given = state
-    state = state._replace(facts=state.facts.with_disposition(record, posted))
+    state = replace(state, facts=state.facts.with_disposition(record, posted))
     if is_duplicate and not record.resent:
         state = with_first_sending(state, event_id)
     adds_facts = state.facts is not given.facts or state.events is not given.events
@@ -132,7 +134,7 @@ def _apply_future_event(
     applied = _apply_dead_letter(state, letter, context) or AppliedRecord(
         state, FILING, duplicate=True, letters=(letter,)
     )
-    return applied._replace(state=_with_resolved(applied.state, record.retry_of, keyed_id(secret, letter.id), secret))
+    return replace(applied, state=_with_resolved(applied.state, record.retry_of, keyed_id(secret, letter.id), secret))
 
 
 def ledger_event(record: Disposition, event_id: str, posted: int) -> LedgerEvent:
@@ -158,7 +160,7 @@ def _with_resolved(state: BillState, letter_id: str | None, event_id: str, secre
     unparsed_id = keyed_id(secret, letter_id)
     if unparsed_id == event_id or unparsed_id not in state.unparsed or unparsed_id in state.resolved:
         return state
-    return state._replace(resolved=state.resolved | {unparsed_id})
+    return replace(state, resolved=state.resolved | {unparsed_id})
 
 
 def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> tuple[Flag, ...]:
@@ -188,7 +190,7 @@ def _apply_filing(state: BillState, record: Filing, context: Context) -> Applied
     is_news = filing is None or (content_of(record) != content_of(filing) and supersedes(record, filing))
     if not (is_news or is_on_paper):
         return None
-    state = state._replace(facts=state.facts._replace(filing=record))
+    state = replace(state, facts=state.facts._replace(filing=record))
     return reissue(state) if is_on_paper else AppliedRecord(state, FILING)
 
 
@@ -200,7 +202,7 @@ def _apply_snapshot(state: BillState, record: Snapshot, context: Context) -> App
         for hold in record.holds
     )
     state = with_snapshot(state, record._replace(holds=holds), context.rules)
-    return AppliedRecord(state._replace(facts=state.facts._replace(filing=record.filing)), CATCH_UP)
+    return AppliedRecord(replace(state, facts=state.facts._replace(filing=record.filing)), CATCH_UP)
 
 
 def _apply_confirmation(state: BillState, record: Confirmation, context: Context) -> AppliedRecord | None:
@@ -235,7 +237,7 @@ def _apply_link(state: BillState, record: LinkFact, context: Context) -> Applied
     links = {key: link for key, link in state.links.items() if key != record.key}
     if record.active:
         links[record.key] = record
-    return AppliedRecord(state._replace(links=links), LINK)
+    return AppliedRecord(replace(state, links=links), LINK)
 
 
 def _splits(state: BillState) -> int:

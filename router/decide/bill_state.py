@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from router.decide.account import (
     REVOKING,
@@ -32,7 +34,7 @@ from router.model.links import IndexFact, LinkFact
 from router.model.vocabulary import Kind, Role
 
 
-class LastNotice(NamedTuple):
+class LastNotice(Struct, frozen=True, array_like=True):
     """The last notice of a bill to one party."""
 
     kind: Kind
@@ -49,7 +51,7 @@ class LastNotice(NamedTuple):
 _NO_MANUAL_EVENTS: Final[Mapping[str, RelayedEvent]] = {}
 
 
-class BillState(NamedTuple):
+class BillState(Struct, frozen=True, array_like=True):
     """Everything that is kept of one bill. Immutable: a decision makes a new one."""
 
     key: str
@@ -118,7 +120,7 @@ class BillState(NamedTuple):
         return self.fold_line is not None and order_minute(posted) < self.fold_line
 
 
-class AssessedBill(NamedTuple):
+class AssessedBill(Struct, frozen=True, array_like=True):
     """A state and all that follows from it. Made by `assess_bill`."""
 
     state: BillState

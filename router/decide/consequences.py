@@ -6,7 +6,10 @@ Every cause (an event, a filing, a link, an operator, a change of the registry) 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from router.decide.audience import Audience, Recipient, audience_of
 from router.decide.bill_state import AssessedBill, BillState, assess_bill
@@ -36,7 +39,7 @@ FEED_BEHIND: Final = "FEED_BEHIND"
 _NO_FACTS: Final[tuple[IndexFact, ...]] = ()
 
 
-class Notified(NamedTuple):
+class Notified(Struct, frozen=True, array_like=True):
     """A notice as the history names it."""
 
     recipient: str
@@ -45,7 +48,7 @@ class Notified(NamedTuple):
     roles: tuple[Role, ...]
 
 
-class HistoryEntry(NamedTuple):
+class HistoryEntry(Struct, frozen=True, array_like=True):
     """A decision in the history of its bill, vessel or outage."""
 
     bill: str
@@ -68,7 +71,7 @@ class HistoryEntry(NamedTuple):
     """Parties that wait, each as `reason:party`."""
 
 
-class WaitingReasons(NamedTuple):
+class WaitingReasons(Struct, frozen=True, array_like=True):
     """The record of an incomplete bill in `snp.waiting`."""
 
     reasons: tuple[str, ...]
@@ -78,7 +81,7 @@ class WaitingReasons(NamedTuple):
     since: int
 
 
-class Decision(NamedTuple):
+class Decision(Struct, frozen=True, array_like=True):
     """The result of one record on its bill. `notices` are in the order in which they are sent."""
 
     bill: AssessedBill | None
@@ -126,7 +129,8 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         changed = changed_facts(state.index_facts, facts)
     reasons = _waiting_reasons(after, audience, waiting)
     record, waiting_changed = _waiting_record(old, was, after.status, reasons, waiting, registry.now)
-    state = state._replace(
+    state = replace(
+        state,
         sequence=sequence,
         # a resync is no news of the bill
         touched=state.touched if applied.cause == RESYNC else max(state.touched, registry.elapsed),

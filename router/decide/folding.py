@@ -9,6 +9,8 @@ from bisect import bisect_right
 from collections.abc import Iterable, Set
 from typing import Final
 
+from msgspec.structs import replace
+
 from router.decide.account import QUANTITY_CODES, Account, LedgerEvent, order_key
 from router.decide.bill_state import (
     BillState,
@@ -40,7 +42,7 @@ def with_event(state: BillState, event: LedgerEvent, rules: Rules) -> BillState:
     else:
         place = bisect_right(events, key, key=lambda one: order_key(one, rules))
         events = (*events[:place], event, *events[place:])
-    state = state._replace(events=events)
+    state = replace(state, events=events)
     return _folded(state, rules) if len(events) > rules.fold_after_events else state
 
 
@@ -50,7 +52,7 @@ def with_first_sending(state: BillState, event_id: str) -> BillState:
     if not any(event.id == event_id and event.resent for event in state.events):
         return state
     events = (event._replace(resent=event.resent and event.id != event_id) for event in state.events)
-    return state._replace(events=tuple(events))
+    return replace(state, events=tuple(events))
 
 
 def with_unparsed(state: BillState, event: UnparsedEvent, rules: Rules) -> BillState:
@@ -61,41 +63,41 @@ def with_unparsed(state: BillState, event: UnparsedEvent, rules: Rules) -> BillS
     """
     unparsed = {**state.unparsed, event.id: event}
     if len(unparsed) <= rules.fold_after_events:
-        return state._replace(unparsed=unparsed)
+        return replace(state, unparsed=unparsed)
     standing = sorted((one for one in unparsed.values() if one.id not in state.resolved), key=_age)
     if len(standing) > rules.fold_after_events:
         half = len(standing) // 2
         standing = [_folded_unparsed(standing[:half], rules), *standing[half:]]
     unparsed = {one.id: one for one in standing}
-    return state._replace(unparsed=unparsed, resolved=state.resolved & unparsed.keys())
+    return replace(state, unparsed=unparsed, resolved=state.resolved & unparsed.keys())
 
 
 def with_confirmed(state: BillState, covers: Set[str], rules: Rules) -> BillState:
     """The state with confirmed events. Beyond the bound, ids that no longer occur on the bill are dropped."""
     confirmed = state.confirmed | covers
     if len(confirmed) > MOST_CONFIRMED:
-        confirmable = assess_bill(state._replace(confirmed=confirmed), rules).confirmable_ids()
+        confirmable = assess_bill(replace(state, confirmed=confirmed), rules).confirmable_ids()
         confirmed = frozenset((confirmed & confirmable) | covers)
-    return state._replace(confirmed=confirmed, resolved=state.resolved | (covers & state.unparsed.keys()))
+    return replace(state, confirmed=confirmed, resolved=state.resolved | (covers & state.unparsed.keys()))
 
 
 def with_relayed(state: BillState, relayed: Iterable[RelayedEvent]) -> BillState:
     """The state with manual events, new or changed."""
     downtime = state.downtime or DowntimeRecord({})
-    return state._replace(downtime=downtime._replace(relayed={**downtime.relayed, **{one.id: one for one in relayed}}))
+    return replace(state, downtime=downtime._replace(relayed={**downtime.relayed, **{one.id: one for one in relayed}}))
 
 
 def with_snapshot(state: BillState, snapshot: Snapshot, rules: Rules) -> BillState:
     """The state that begins from a snapshot. Events folded since it stay, and its holds beside them: their later
     removals are unknown."""
-    state = state._replace(snapshot=snapshot)
+    state = replace(state, snapshot=snapshot)
     if state.folded is None or state.fold_line is None:
         return state
     if state.fold_line <= posted_minute(snapshot.status_at):
-        return state._replace(folded=None, fold_line=None)
+        return replace(state, folded=None, fold_line=None)
     folded = state.folded.copy()
     folded.holds = snapshot_account(snapshot, rules).holds | folded.holds
-    return state._replace(folded=folded)
+    return replace(state, folded=folded)
 
 
 def _folded(state: BillState, rules: Rules) -> BillState:
@@ -113,7 +115,8 @@ def _folded(state: BillState, rules: Rules) -> BillState:
     folded.quantity_minute = None  # no minute is split by a fold
     if not _quantity_is_from_events(state, counting):
         folded.manifested = None  # a later filing may change a filed quantity
-    return state._replace(
+    return replace(
+        state,
         folded=folded,
         fold_line=max(last + 1, state.fold_line or 0),  # no minute is split: its events can't be told apart any more
         events=state.events[len(oldest) :],

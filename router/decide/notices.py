@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from msgspec import Struct
 
 from router.decide.account import LedgerEvent
 from router.decide.audience import Disclosure, Recipient
@@ -50,7 +52,7 @@ SHOWN: Final[Mapping[Disclosure, tuple[str, ...]]] = {
 (docs/how-it-works.md). A field that is missing here is in no notice, so a new one is never shown by mistake."""
 
 
-class AppliedRecord(NamedTuple):
+class AppliedRecord(Struct, frozen=True, array_like=True):
     """A bill's state with a record applied, before its consequences."""
 
     state: BillState
@@ -73,7 +75,7 @@ class AppliedRecord(NamedTuple):
     """Parties notified of a superseded bill that have no ground under its new number."""
 
 
-class Notice(NamedTuple):
+class Notice(Struct, frozen=True, array_like=True):
     """One notice to one recipient, before encoding."""
 
     fields: Mapping[str, Any]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from router.decide.audience import Audience
 from router.decide.bill_state import BillState
 from router.decide.cargo_facts import content_of, supersedes
@@ -36,7 +38,7 @@ def apply_paper_bill(state: BillState, record: PaperBill, context: Context) -> A
         if same or not downtime.is_on_paper or not supersedes(filing, known, paper, downtime.paper):
             return None
     facts = state.facts._replace(filing=filing)
-    return AppliedRecord(state._replace(facts=facts, downtime=downtime._replace(paper=paper)), FILING)
+    return AppliedRecord(replace(state, facts=facts, downtime=downtime._replace(paper=paper)), FILING)
 
 
 def reissue(state: BillState) -> AppliedRecord:
@@ -45,7 +47,7 @@ def reissue(state: BillState) -> AppliedRecord:
     assert state.downtime.paper is not None
     downtime = state.downtime._replace(paper=state.downtime.paper._replace(electronic=True))
     notified = frozenset(state.last_notices)
-    return AppliedRecord(state._replace(downtime=downtime), REISSUE, flags=_FLAGS, renotify=notified)
+    return AppliedRecord(replace(state, downtime=downtime), REISSUE, flags=_FLAGS, renotify=notified)
 
 
 def apply_paper_match(state: BillState, record: PaperMatch, context: Context) -> AppliedRecord | None:
@@ -55,7 +57,7 @@ def apply_paper_match(state: BillState, record: PaperMatch, context: Context) ->
         return None
     assert downtime.paper is not None
     paper = downtime.paper._replace(filed_as=record.electronic_bill)
-    return AppliedRecord(state._replace(downtime=downtime._replace(paper=paper)), REISSUE, flags=_FLAGS)
+    return AppliedRecord(replace(state, downtime=downtime._replace(paper=paper)), REISSUE, flags=_FLAGS)
 
 
 def refilings(before: BillState, state: BillState, covers: tuple[str, ...]) -> tuple[Refiling, ...]:
@@ -91,7 +93,7 @@ def apply_refiling(state: BillState, record: Refiling, context: Context) -> Appl
         )
     relayed = {**downtime.relayed, **{one.id: one for one in events}}
     replaces = downtime.replaces if is_known else (*downtime.replaces, record.paper_bill)
-    state = state._replace(downtime=downtime._replace(relayed=relayed, replaces=replaces))
+    state = replace(state, downtime=downtime._replace(relayed=relayed, replaces=replaces))
     if is_known:
         latest = events[-1]
         event = manual_disposition(latest)
@@ -123,5 +125,5 @@ def apply_refiling_answer(state: BillState, record: RefilingAnswer, context: Con
     not_entitled = frozenset(record.not_entitled) & state.last_notices.keys()
     if relayed == state.relayed and not not_entitled:
         return None
-    state = state._replace(downtime=state.downtime._replace(relayed=relayed))
+    state = replace(state, downtime=state.downtime._replace(relayed=relayed))
     return AppliedRecord(state, REISSUE, not_entitled=not_entitled)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+from msgspec import Struct, structs
 
 from router import codec, topics
 from router.codec.packed import INDEX_ENTRY, Packed, fields_of
@@ -21,7 +23,7 @@ KIND_HEADERS: Final = {kind: (("kind", kind.encode()),) for kind in NOTICE_KINDS
 """Header by which a consumer can filter without decoding."""
 
 
-class Origin(NamedTuple):
+class Origin(Struct, frozen=True, array_like=True):
     """The input record of a decision, for the history."""
 
     topic: str
@@ -33,7 +35,7 @@ class Origin(NamedTuple):
     source: str | None = None
 
 
-class TimelineEntry(NamedTuple):
+class TimelineEntry(Struct, frozen=True, array_like=True):
     """A record of `snp.timeline`."""
 
     history: HistoryEntry
@@ -45,7 +47,8 @@ TIMELINE_ENTRY: Final = Packed(19, "timeline-entry", TimelineEntry)
 
 def timeline_fields(data: bytes) -> dict[str, Any]:
     """A record of `snp.timeline` as the fields of its history, and of its input, flat. Raises InputError."""
-    history, origin = TIMELINE_ENTRY.decode(data)
+    entry = TIMELINE_ENTRY.decode(data)
+    history, origin = entry.history, entry.input
     return {
         **fields_of(history),
         "input_topic": origin.topic,
@@ -97,7 +100,7 @@ def _notice_outputs(bill: bytes, notices: Iterable[Notice]) -> Iterator[Output]:
 
 def _waiting(key: str, waiting: WaitingReasons) -> bytes:
     scac, number = split_bill_key(key)
-    fields: dict[str, Any] = {"scac": scac, "bill_of_lading": number, **waiting._asdict()}
+    fields: dict[str, Any] = {"scac": scac, "bill_of_lading": number, **structs.asdict(waiting)}
     return codec.encode("waiting", fields)
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from router.codec.packed import Packed
 from router.decide.consequences import Decision
 from router.decide.outages import Announcement, OutageWatch, announcements, without_recovered
@@ -128,7 +130,7 @@ class RegistryDuties:
             if _is_tick(value):
                 self.registry.outages = without_recovered(before, self.registry.now, self._rules)
             if self._leads and self.registry.outages is not before:
-                now = origin._replace(at=self.registry.now)
+                now = replace(origin, at=self.registry.now)
                 self._due += [(one, now) for one in announcements(before, self.registry.outages)]
             if self._leads:
                 yield from self._certify(value, origin.offset)

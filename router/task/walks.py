@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from router import codec, topics
 from router.decide.audience import audience_of
 from router.decide.bill_state import AssessedBill
@@ -181,6 +183,6 @@ def forgetting_outputs(bill: AssessedBill, now: int, rules: Rules) -> Iterator[O
 
 def forgotten(bill: AssessedBill) -> Decision:
     """The last entry in a bill's history, without notices."""
-    state = bill.state._replace(sequence=bill.state.sequence + 1)
+    state = replace(bill.state, sequence=bill.state.sequence + 1)
     history = history_entry(state, AppliedRecord(state, "FORGOTTEN"), bill.status, bill.status)
     return Decision(None, history)

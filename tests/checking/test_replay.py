@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from router import codec, topics
 from router.log.interface import Record
@@ -139,14 +140,14 @@ def under_another_bill(history: History) -> None:
 def another_status(history: History) -> None:
     place = next(place for place, one in enumerate(history.timeline) if decoded(one)["status"] == "HELD")
     entry = TIMELINE_ENTRY.decode(history.timeline[place].value or b"")
-    entry = entry._replace(history=entry.history._replace(status="RELEASED"))
+    entry = replace(entry, history=replace(entry.history, status="RELEASED"))
     history.timeline[place] = history.timeline[place]._replace(value=TIMELINE_ENTRY.encode(entry))
 
 
 def announced_too_early(history: History) -> None:
     place = next(place for place, one in enumerate(history.timeline) if decoded(one)["status"] == "RECOVERING")
     entry = TIMELINE_ENTRY.decode(history.timeline[place].value or b"")
-    entry = entry._replace(history=entry.history._replace(status="RECOVERED"))
+    entry = replace(entry, history=replace(entry.history, status="RECOVERED"))
     history.timeline[place] = history.timeline[place]._replace(value=TIMELINE_ENTRY.encode(entry))
 
 
