@@ -5,44 +5,76 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup, TyperOption
 
 from router.cli import (
-    asyncapi,
-    bill,
-    check,
-    console,
-    contacts,
-    dead_letters,
-    demo,
-    hold,
-    imports,
-    ingest,
-    move,
-    outage,
-    paper,
-    party,
-    provision,
-    registered,
-    registry,
-    resync,
-    routing,
-    tail,
-    topics,
-    unread,
-    waiting,
-    webhooks,
+    feed_commands,
+    kafka_commands,
+    look_commands,
+    manual_commands,
+    paper_commands,
+    party_commands,
+    run_commands,
+    serve_commands,
 )
-from router.cli.exit_codes import EPILOG, ExitCode, exit_code_of
-from router.cli.layout import HELP_OPTIONS, Layout
-from router.cli.session import Session, configure_log_lines, level_of, say
+from router.cli.invocation import EPILOG, ExitCode, Session, configure_log_lines, exit_code_of, level_of, say
 from router.errors import RouterError
 
 OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE})
 """Not a fault of ours: a full disk under what is written to a file, a limit on open files."""
+
+GLOBAL_OPTIONS = ("--log", "--config")
+GLOBAL_FLAGS = ("--verbose",)
+HELP_OPTIONS = ["-h", "--help"]
+
+
+class Layout(TyperGroup):
+    """Lets the global options stand after the command too: people add them at the end of the line."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for command in _commands(self):
+            _hide_types_of_flags(command)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, global_options_first(args))
+
+
+def global_options_first(arguments: list[str]) -> list[str]:
+    """The same arguments, the global options before all others. What follows a `--` stays."""
+    first: list[str] = []
+    others: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            others += [argument, *rest]
+        elif argument in GLOBAL_OPTIONS:
+            first += [argument, *(value for value in [next(rest, None)] if value is not None)]
+        elif argument in GLOBAL_FLAGS or argument.partition("=")[0] in GLOBAL_OPTIONS:
+            first.append(argument)
+        else:
+            others.append(argument)
+    return first + others
+
+
+def _commands(group: Any) -> Iterator[Any]:
+    yield group
+    for command in getattr(group, "commands", {}).values():
+        yield from _commands(command)
+
+
+def _hide_types_of_flags(command: Any) -> None:
+    """`--from-start <bool>` makes people write `--from-start true`."""
+    help_option = command.get_help_option(typer.Context(command, help_option_names=HELP_OPTIONS))
+    for option in (*command.params, help_option):
+        if isinstance(option, TyperOption) and option.is_flag and option.metavar is None:
+            option.metavar = ""
+
 
 app = typer.Typer(
     name="snp-router",
@@ -84,43 +116,51 @@ def options(
 
 
 PANELS: Final[dict[str, dict[str, Any]]] = {
-    "See it work": {"demo": demo.demo},
+    "See it work": {"demo": run_commands.demo},
     "Say who there is": {
-        "import": imports.app,
-        "parties": registered.parties,
-        "sailings": registered.sailings,
-        "check": check.check,
+        "import": feed_commands.import_app,
+        "parties": party_commands.parties,
+        "sailings": party_commands.sailings,
+        "check": run_commands.check,
     },
-    "Feed in and route": {"ingest": ingest.ingest, "run": routing.run_router, "dead-letters": dead_letters.app},
+    "Feed in and route": {
+        "ingest": feed_commands.ingest,
+        "run": run_commands.run_router,
+        "dead-letters": feed_commands.dead_letters_app,
+    },
     "Look": {
-        "tail": tail.tail,
-        "bill": bill.app,
-        "explain": bill.explain_bill,
-        "waiting": waiting.app,
-        "unread": unread.unread,
-        "console": console.app,
+        "tail": look_commands.tail,
+        "bill": look_commands.bill_app,
+        "explain": look_commands.explain_bill,
+        "waiting": look_commands.waiting_app,
+        "unread": look_commands.unread,
+        "console": serve_commands.console_app,
     },
     "Act by hand": {
-        "hold": hold.app,
-        "release": hold.release,
-        "outage": outage.app,
-        "paper": paper.app,
-        "resync": resync.resync,
-        "contacts": contacts.list_contacts,
+        "hold": manual_commands.hold_app,
+        "release": manual_commands.release,
+        "outage": manual_commands.outage_app,
+        "paper": paper_commands.paper_app,
+        "resync": manual_commands.resync,
+        "contacts": party_commands.list_contacts,
     },
     "Bring a party in": {
-        "certify": party.certify,
-        "party": party.app,
-        "webhooks": webhooks.app,
-        "registry": registry.app,
-        "asyncapi": asyncapi.asyncapi,
+        "certify": party_commands.certify,
+        "party": party_commands.party_app,
+        "webhooks": serve_commands.webhooks_app,
+        "registry": serve_commands.registry_app,
+        "asyncapi": serve_commands.asyncapi,
     },
-    "Run on Kafka": {"topics": topics.app, "provision": provision.app, "move": move.move},
+    "Run on Kafka": {
+        "topics": kafka_commands.topics_app,
+        "provision": kafka_commands.provision_app,
+        "move": kafka_commands.move,
+    },
 }
 """The commands by what one wants, in the order in which one needs them."""
 
-for _panel, _commands in PANELS.items():
-    for _name, _command in _commands.items():
+for _panel, _named in PANELS.items():
+    for _name, _command in _named.items():
         if isinstance(_command, typer.Typer):
             app.add_typer(_command, name=_name, rich_help_panel=_panel)
         else:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from router import codec, topics
-from router.demo.stage import Act, Scenario, Stage, moment
+from router.demo.scenario import Act, Scenario, Stage, moment
 from router.desk.outages import declare, end
 from router.desk.paper import match, propose_matches
 from router.feeds.by_hand import OutageForm, checked

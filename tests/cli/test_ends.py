@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from router.cli.layout import global_options_first
-from router.cli.main import PANELS, app
+from router.cli.main import PANELS, app, global_options_first
 from router.demo.scenario import FILES
 from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, Command, environment
 

@@ -9,7 +9,7 @@ from typing import Any
 from router import topics
 from router.demo.outage_days import ACE_POSTED as POSTED
 from router.demo.outage_days import CARGO, PAPER_BILLS, PHONED, RENUMBERED, SCENARIOS, filed_number, paper_number
-from router.demo.stage import PARTIES, Act, Stage
+from router.demo.scenario import PARTIES, Act, Stage
 from router.desk.outages import read_outages
 from router.desk.paper import read_paper_bills
 from router.desk.views import read_bill

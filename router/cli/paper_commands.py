@@ -1,4 +1,7 @@
-"""`snp-router paper`: bills that CBP has only on paper, and what they were filed as."""
+"""`snp-router paper`: bills that CBP has only on paper, and what they were filed as.
+
+`snp-router paper matches|match`: what bills on paper were filed as.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from pydantic import BaseModel
 
-from router.cli import matching, show
-from router.cli.exit_codes import ExitCode
-from router.cli.printing import HtmlOption, write_page
-from router.cli.session import (
+from router.cli import printing
+from router.cli.invocation import (
+    ExitCode,
     Format,
     FormatOption,
     Session,
@@ -23,18 +26,34 @@ from router.cli.session import (
     say,
     session_of,
 )
+from router.cli.printing import HtmlOption, write_page
 from router.clock import now_milliseconds
-from router.desk.paper import FILED_AS, ON_PAPER, PaperView, permission_words, read_paper_bills
+from router.codec import encode_value
+from router.desk.paper import (
+    FILED_AS,
+    ON_PAPER,
+    PaperView,
+    Proposal,
+    match,
+    permission_words,
+    propose_matches,
+    read_paper_bills,
+)
 from router.desk.views import key_from
 from router.engine.administration import AuditEntry, audit_output
 from router.engine.intake import ImportCount, chunks_of, files_in, name_of, take_in_filings
 from router.errors import InputError, UsageError
+from router.feeds import forms
 from router.feeds.by_hand import PaperForm, check_moment, checked, paper_bill, read_paper
+from router.feeds.rows import read_rows
 from router.model.eastern import iso
 from router.model.identifiers import split_bill_key
-from router.model.inputs import PaperBill
+from router.model.inputs import PaperBill, PaperMatch
+from router.plain import plain_value
 
-app = typer.Typer(no_args_is_help=True, help="Bills that CBP has only on paper: add, list, match with what was filed.")
+paper_app = typer.Typer(
+    no_args_is_help=True, help="Bills that CBP has only on paper: add, list, match with what was filed."
+)
 
 PROCEDURE: Final = (
     "No do-not-load 24 hours after delivery permits lading only under CBP's outage procedure (FAQ section 27); at any "
@@ -43,10 +62,10 @@ PROCEDURE: Final = (
 STATE_WORDS: Final = {"ON_PAPER": "on paper", "FILED": "filed", "FILED_AS": "filed as "}
 
 
-@app.command("add")
+@paper_app.command("add")
 def add(
     context: typer.Context,
-    by: matching.By,
+    by: By,
     bill: Annotated[
         list[str] | None, typer.Argument(metavar="BILL", help="As NVXAHBL000012345, or in two words.")
     ] = None,
@@ -119,7 +138,7 @@ def _added(taken: ImportCount, form: Format) -> None:
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
-@app.command("list")
+@paper_app.command("list")
 def list_paper(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Those that were filed since, too.")] = False,
@@ -134,12 +153,12 @@ def list_paper(
     views = [view for view in run(_list(session_of(context))) if everything or view.state == ON_PAPER]
     rows = [paper_fields(view, now) for view in views]
     if html is not None:
-        write_page(html, "table", title="Bills on paper", note=PROCEDURE, rows=show.plain_rows(COLUMNS, rows))
+        write_page(html, "table", title="Bills on paper", note=PROCEDURE, rows=printing.plain_rows(COLUMNS, rows))
     elif form is Format.JSON:
         for row in rows:
             emit(row)
     elif rows:
-        console().print(show.table(COLUMNS, rows))
+        console().print(printing.table(COLUMNS, rows))
         say(PROCEDURE)
     else:
         say("nothing is on paper")
@@ -171,20 +190,127 @@ def paper_fields(view: PaperView, now: int) -> dict[str, Any]:
     }
 
 
-def _state_words(row: show.Fields) -> str:
+def _state_words(row: printing.Fields) -> str:
     return STATE_WORDS[row["state"]] + (row["filed_as"] if row["state"] == FILED_AS else "")
 
 
 COLUMNS: Final = (
-    show.Column("bill", 17, lambda one: one["bill"]),
-    show.Column("delivered", 12, lambda one: show.moment(one["delivered_at"])),
-    show.Column("24 hours", 16, lambda one: one["clock"] or ""),
-    show.Column("status", 19, lambda one: show.status_text(one["status"])),
-    show.Column("voyage", None, lambda one: " ".join(filter(None, (one["carrier_scac"], one["voyage_number"])))),
-    show.Column("containers", None, lambda one: ", ".join(one["container_numbers"])),
-    show.Column("is", None, _state_words),
+    printing.Column("bill", 17, lambda one: one["bill"]),
+    printing.Column("delivered", 12, lambda one: printing.moment(one["delivered_at"])),
+    printing.Column("24 hours", 16, lambda one: one["clock"] or ""),
+    printing.Column("status", 19, lambda one: printing.status_text(one["status"])),
+    printing.Column("voyage", None, lambda one: " ".join(filter(None, (one["carrier_scac"], one["voyage_number"])))),
+    printing.Column("containers", None, lambda one: ", ".join(one["container_numbers"])),
+    printing.Column("is", None, _state_words),
 )
 
 
-app.command("matches")(matching.matches)
-app.command("match")(matching.match_bills)
+By = Annotated[str, typer.Option(help="Who of us says so.")]
+
+
+@paper_app.command("matches")
+def matches(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
+    """For each bill on paper, what it may have been filed as: same containers, carrier, sailing, pieces; best first.
+
+    Example:  [bold]snp-router paper matches --format json > matches.jsonl[/bold]
+
+    Look through it, take out the lines that are wrong, and give it to `paper match --csv`.
+    """
+    proposals = run(_propose(session_of(context)))
+    if form is Format.JSON:
+        for proposal in proposals:
+            emit(proposal._asdict() | {"agrees": list(proposal.agrees), "differs": list(proposal.differs)})
+    elif proposals:
+        console().print(printing.table(PROPOSAL_COLUMNS, [proposal._asdict() for proposal in proposals]))
+    else:
+        say("no bill on paper looks like one that was filed under another number")
+
+
+async def _propose(session: Session) -> list[Proposal]:
+    async with session.reading() as log:
+        await hint_if_behind(log)
+        return await propose_matches(log, session.settings.decision_rules())
+
+
+PROPOSAL_COLUMNS: Final = (
+    printing.Column("on paper", 17, lambda one: one["paper"]),
+    printing.Column("filed as?", 17, lambda one: one["electronic"]),
+    printing.Column("the same", None, lambda one: ", ".join(one["agrees"])),
+    printing.Column("not the same", None, lambda one: ", ".join(one["differs"])),
+)
+
+
+class MatchForm(BaseModel):
+    """A row of a table of matches; columns beyond these are for people."""
+
+    paper: forms.Upper
+    electronic: forms.Upper
+
+
+@paper_app.command("match")
+def match_bills(
+    context: typer.Context,
+    by: By,
+    paper: Annotated[
+        str | None, typer.Argument(metavar="PAPER", help="The bill on paper, as NVXAHBL000012345.")
+    ] = None,
+    electronic: Annotated[
+        str | None, typer.Argument(metavar="ELECTRONIC", help="The bill it was filed as, in the same way.")
+    ] = None,
+    table: Annotated[
+        list[Path] | None,
+        typer.Option("--csv", metavar="FILE", help="Many: columns paper and electronic, or JSON Lines."),
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Say that a bill on paper was filed under another number: what was sent is sent again with the new one, once.
+
+    Example:  [bold]snp-router paper match SLTCPAPER0001 SLTC700012345 --by "J. Doe"[/bold]
+    """
+    if bool(table) == bool(paper and electronic):
+        raise UsageError("name the bill on paper and the one it was filed as, or a table of both with --csv")
+    pairs = list(_pairs(table)) if table else [(key_from([paper or ""]), key_from([electronic or ""]))]
+    done, problems = run(_match(session_of(context), pairs, by))
+    if form is Format.JSON:
+        for word in done:
+            emit(plain_value(encode_value(word)))
+    else:
+        console().print(f"matched: {len(done)} paper bills")
+        if done:
+            say("`snp-router run` sends what was sent again, with the electronic number")
+    for problem in problems:
+        say(f"problem: {problem}")
+    if problems:
+        raise typer.Exit(ExitCode.PROBLEMS)
+
+
+def _pairs(files: list[Path]) -> Iterator[tuple[str, str] | InputError]:
+    for path in files_in(files):
+        for read in read_rows(chunks_of(path), name_of(path), MatchForm):
+            if isinstance(read, InputError):
+                yield read
+            elif isinstance(read[1], InputError):
+                yield read[1]
+            else:
+                yield read[1].paper, read[1].electronic
+
+
+async def _match(
+    session: Session, pairs: list[tuple[str, str]] | list[tuple[str, str] | InputError], by: str
+) -> tuple[list[PaperMatch], list[Exception]]:
+    done: list[PaperMatch] = []
+    problems: list[Exception] = []
+    rules, now = session.settings.decision_rules(), now_milliseconds()
+    async with session.writing() as log:
+        await hint_if_behind(log)
+        for pair in pairs:
+            if isinstance(pair, InputError):
+                problems.append(pair)
+                continue
+            try:
+                done.append(await match(log, rules, *pair, by, now))
+            except UsageError as error:
+                if len(pairs) == 1:
+                    raise
+                problems.append(error)
+    return done, problems
