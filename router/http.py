@@ -25,7 +25,7 @@ MOST_PORT: Final = 65535
 
 
 class _Server(uvicorn.Server):
-    """Signals are the command's business (`router.cli.invocation.run`), not the server's."""
+    """Signals are the command's business (`router.cli.command.run`), not the server's."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""The entry point: as little as can be before Ctrl-C is understood, since importing the rest takes a second."""
+"""The entry point. It does as little as possible before Ctrl-C is handled: the imports behind it take a second."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ STOPPED: Final = 128 + signal.SIGINT
 
 
 def main() -> None:
-    """The command `snp-router`. Ctrl-C ends it without a traceback, also while it is being loaded."""
+    """Run `snp-router`. Ctrl-C ends it without a traceback, even while it is loading."""
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.SIG_IGN:
-        # The system's own way: an exception raised within an import shows as a traceback, or is taken for another one.
+        # The default action: an exception raised within an import shows a traceback, or is taken for another one.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no `→` shows `\u2192`, and goes on
+            stream.reconfigure(errors="backslashreplace")  # a terminal without `→` shows `\u2192`
     from router.cli.main import main as run_command
 
     signal.signal(signal.SIGINT, before)

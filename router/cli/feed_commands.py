@@ -1,9 +1,4 @@
-"""`snp-router import`: parties, sailings, filings, and snapshots of bills.
-
-`snp-router ingest`: CBP's messages in.
-
-`snp-router dead-letters`: what could not be read, where and why; reading it again, or putting it away.
-"""
+"""Commands that feed the router: `import` for tables, `ingest` for CBP's messages, `dead-letters` for what failed."""
 
 from __future__ import annotations
 
@@ -14,34 +9,14 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from router.cli import printing
-from router.cli.invocation import (
-    ExitCode,
-    Format,
-    FormatOption,
-    Session,
-    console,
-    emit,
-    hint_if_behind,
-    interruptible,
-    problem_fields,
-    run,
-    say,
-    session_of,
-    waiting,
-)
-from router.cli.printing import reading
+from router.cli import command, printing
+from router.cli.command import ExitCode, FormatOption, argument, flag, option, read_log, settings_of, write_log
+from router.cli.printing import ID_SHOWN, JSON, TABLE, OutputFormat, console, emit, number_of, progress_bar, say
 from router.clock import now_milliseconds
 from router.desk.settling import Retried, dismiss, retry
 from router.desk.views import read_dead_letter, read_dead_letters
-from router.engine.administration import (
-    Changes,
-    import_parties,
-    import_sailings,
-    machine_user,
-    read_registry,
-    refused_claims,
-)
+from router.engine import administration
+from router.engine.administration import Changes, machine_user
 from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
 from router.engine.intake import (
     STANDARD_INPUT,
@@ -61,103 +36,96 @@ from router.feeds.tables import TableResult, read_bills, read_filings, read_part
 from router.feeds.watch import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
 from router.log.interface import Log
 from router.model.inputs import DeadLetter, Filing, Snapshot
-from router.model.registry_values import Party
+from router.model.registry_values import Party, Sailing
 from router.plain import plain, readable
 
-import_app = typer.Typer(no_args_is_help=True, help="Register parties, sailings, filings, or the state of bills.")
+RegistryRow = TypeVar("RegistryRow", Party, Sailing)
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV or JSON Lines; - is standard input.")]
+PARTY_FIELDS: Final = (
+    "name", "roles", "contact_name", "contact_phone", "contact_email", "aliases", "production_group", "webhook_url",
+)  # fmt: skip
+NAMES_SHOWN: Final = 8
+PROBLEMS_SHOWN: Final = 10
 
-Value = TypeVar("Value")
+TableFiles = Annotated[list[Path], argument("FILE…", "CSV or JSON Lines; - is standard input.")]
 
-PARTY_FIELDS: Final = ("name", "roles", "contact_name", "contact_phone", "contact_email", "aliases",
-                       "production_group", "webhook_url")  # fmt: skip
+# import
+
+import_app = typer.Typer(no_args_is_help=True, help="Import tables of parties, sailings, filings or bills.")
 
 
 @import_app.command("parties")
-def parties(context: typer.Context, files: Files, form: FormatOption = Format.TABLE) -> None:
-    """Who can be told: one party a row. A party that is there already is replaced.
+def import_parties(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
+    """Register who receives notices, one party a row. A party that is already registered is replaced.
 
     Example:  [bold]snp-router import parties parties.csv[/bold]
 
-    Columns: scac, name, roles, status (certifying, live, suspended, external), contact_name, contact_phone,
-    contact_email, aliases (separated by ;), production_group, webhook_url. Only scac is needed.
-    """
-    result = _table(files, read_parties)
+    Columns: scac (required), name, roles, status (certifying, live, suspended, external), contact_name, contact_phone,
+    contact_email, aliases (separated by ;), production_group, webhook_url."""
+    result = read_table(files, read_parties)
 
     async def work(log: Log) -> Changes:
-        registered = (await read_registry(log)).parties
+        registered = (await administration.read_registry(log)).parties
         wanted = {party.scac: party for party in result.values}
-        for scac, problems in refused_claims(wanted, registered).items():
+        for scac, problems in administration.refused_claims(wanted, registered).items():
             result.problems.extend(map(InputError, problems))
             del wanted[scac]
         for scac, party in wanted.items():
             if (before := registered.get(scac)) is not None:
-                result.notes.extend(_taken_away(before, party))
-        return await import_parties(log, list(wanted.values()))
+                result.notes.extend(_losses(before, party))
+        return await administration.import_parties(log, list(wanted.values()))
 
-    _finish("parties", run(_with_log(session_of(context), work, begins=True)), result.problems, result.notes, form)
+    changes = write_log(context, work, creates=True)
+    _report_import("parties", changes, _changes_text("parties", changes), result.problems, result.notes, form)
 
 
 @import_app.command("sailings")
-def sailings(context: typer.Context, files: Files, form: FormatOption = Format.TABLE) -> None:
-    """Who is on which ship: one row a line aboard. A sailing that is there already is replaced whole.
+def import_sailings(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
+    """Register which lines are aboard which ship, one line a row. A sailing that is already registered is replaced.
 
     Example:  [bold]snp-router import sailings sailings.csv[/bold]
 
-    Columns: sailing_id, imo_number, vessel_name, arrival_date, scac, role (operator, charterer), voyage_number (that
-    line's own: its bills find the sailing by it), scope (own, do-not-load, holds, all: what the agreement lets that
-    line see beyond its own bills), ports (Schedule D, separated by ;: where the ship calls, for `contacts`).
-    """
-    result = _table(files, read_sailings)
+    Columns: sailing_id, imo_number, vessel_name, arrival_date, scac, role (operator, charterer), voyage_number (the
+    line's own, by which its bills find the sailing), scope (own, do-not-load, holds, all: bills of other lines that
+    the agreement lets it see), ports (Schedule D ports of call, separated by ;)."""
+    result = read_table(files, read_sailings)
 
     async def work(log: Log) -> Changes:
-        return await import_sailings(log, list({sailing.sailing_id: sailing for sailing in result.values}.values()))
+        sailings = {sailing.sailing_id: sailing for sailing in result.values}
+        return await administration.import_sailings(log, list(sailings.values()))
 
-    _finish("sailings", run(_with_log(session_of(context), work)), result.problems, result.notes, form)
+    changes = write_log(context, work)
+    _report_import("sailings", changes, _changes_text("sailings", changes), result.problems, result.notes, form)
 
 
 @import_app.command("filings")
-def filings(context: typer.Context, files: Files, form: FormatOption = Format.TABLE) -> None:
-    """What is known of bills from their filers: second notify parties, vessel, containers, pieces.
+def import_filings(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
+    """Import what filers declared about bills: second notify parties, vessel, containers, quantity.
 
     Example:  [bold]snp-router import filings filings.csv[/bold]
 
     Columns: scac, bill_of_lading, bill_type, snps, master_bill, original_bill, carrier_scac, imo_number, vessel_name,
-    voyage_number, manifest_sequence_number, port_of_unlading, arrival_date, manifested_quantity, container_numbers.
-    """
-    _filings(context, files, form, "filings", read_filings)
+    voyage_number, manifest_sequence_number, port_of_unlading, arrival_date, manifested_quantity, container_numbers."""
+    _import_bill_table(context, files, form, "filings", read_filings)
 
 
 @import_app.command("bills")
-def bills(context: typer.Context, files: Files, form: FormatOption = Format.TABLE) -> None:
-    """What stands on bills as of a moment, for going live in the middle of things.
+def import_bills(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
+    """Import the status of bills at a given time, to start with bills that are already under way.
 
     Example:  [bold]snp-router import bills snapshot.csv[/bold]
 
-    Columns: those of filings, and status_at (needed), released_quantity, release_posted_at, holds
-    (code/container/quantity/placed_at, separated by ;).
-    """
-    _filings(context, files, form, "bills", read_bills)
+    Columns: those of filings, and status_at (required), released_quantity, release_posted_at, holds
+    (code/container/quantity/placed_at, separated by ;)."""
+    _import_bill_table(context, files, form, "bills", read_bills)
 
 
-def _taken_away(before: Party, now: Party) -> Iterator[str]:
-    """What a party loses by a table that has fewer columns, or fewer entries, than the one before."""
-    if lost := [name for name in PARTY_FIELDS if getattr(before, name) and not getattr(now, name)]:
-        yield f"{now.scac}: empty in this file, so taken away: {', '.join(lost)}"
-    if before.status != now.status:
-        yield f"{now.scac}: was {before.status}, is {now.status} now"
-
-
-async def _with_log(session: Session, work: Callable[[Log], Any], *, begins: bool = False) -> Any:
-    async with session.writing(begins=begins) as log:
-        return await work(log)
-
-
-def _table(files: list[Path], read: Callable[[Iterator[bytes], str], TableResult[Value]]) -> TableResult[Value]:
+def read_table(
+    files: list[Path] | None, read: Callable[[Iterator[bytes], str], TableResult[RegistryRow]]
+) -> TableResult[RegistryRow]:
     """All files as one table."""
-    whole: TableResult[Value] = TableResult([], [], [])
-    for path in files_in(files):
+    whole: TableResult[RegistryRow] = TableResult([], [], [])
+    for path in files_in(files or ()):
         result = read(chunks_of(path), name_of(path))
         whole.values.extend(result.values)
         whole.problems.extend(result.problems)
@@ -165,135 +133,140 @@ def _table(files: list[Path], read: Callable[[Iterator[bytes], str], TableResult
     return whole
 
 
-def _filings(context: typer.Context, files: list[Path], form: Format, kind: str, read: Callable[..., Any]) -> None:
+def _losses(before: Party, now: Party) -> Iterator[str]:
+    """Values that a party loses because the new table leaves them empty."""
+    if lost := [name for name in PARTY_FIELDS if getattr(before, name) and not getattr(now, name)]:
+        yield f"{now.scac} loses {', '.join(lost)}: this file leaves that empty"
+    if before.status != now.status:
+        yield f"{now.scac}: its status was {before.status} and is now {now.status}"
+
+
+def _import_bill_table(
+    context: typer.Context, files: list[Path], form: OutputFormat, kind: str, read: Callable[..., Any]
+) -> None:
     notes: list[str] = []
     paths = files_in(files)
 
-    def values(told: Progress | None) -> Iterator[Filing | Snapshot | InputError]:
+    def values(progress: Progress | None) -> Iterator[Filing | Snapshot | InputError]:
         for path in paths:
-            yield from read(chunks_of(path, told), name_of(path), now_milliseconds(), note=notes.append)
+            yield from read(chunks_of(path, progress), name_of(path), now_milliseconds(), note=notes.append)
 
     async def work(log: Log) -> ImportCount:
-        with reading(paths) as told:
-            return await take_in_filings(log, values(told))
+        with progress_bar(paths) as progress:
+            return await take_in_filings(log, values(progress))
 
-    taken: ImportCount = run(_with_log(session_of(context), work))
-    _finish(kind, taken.count, taken.problems, notes, form)
+    imported = write_log(context, work)
+    text = f"{number_of(imported.count, kind.removesuffix('s'))} imported"
+    _report_import(kind, imported.count, text, imported.problems, notes, form)
 
 
-def _finish(kind: str, done: Changes | int, problems: list[InputError], notes: list[str], form: Format) -> None:
-    """Say what changed and what was wrong; end with the code for problems if there were any."""
-    if form is Format.JSON:
+def _report_import(
+    kind: str, done: Changes | int, text: str, problems: list[InputError], notes: list[str], form: OutputFormat
+) -> None:
+    if form is JSON:
         changes = done._asdict() if isinstance(done, Changes) else {"taken_in": done}
-        emit({"imported": kind, **changes, "problems": problem_fields(problems), "notes": notes})
+        emit({"imported": kind, **changes, "problems": printing.problem_fields(problems), "notes": notes})
     else:
-        console().print(f"{kind}: {_words(done)}")
+        console().print(text)
         for note in notes:
             say(f"note: {note}")
         for problem in problems:
             say(f"problem: {problem}")
         if problems:
-            say("what has a problem is left out; correct it and import the file again: what went in stays")
+            say("rows with a problem were skipped: correct them and import the file again; the other rows are imported")
     if problems:
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
-def _words(done: Changes | int) -> str:
-    if isinstance(done, int):
-        return f"{done} taken in"
+def _changes_text(kind: str, changes: Changes) -> str:
+    """`parties: 1 added (NVXC), 1 changed (NVXA), 0 unchanged`."""
     parts = []
-    for name, values in done._asdict().items():
-        shown = ", ".join(values[:8]) + (" …" if len(values) > 8 else "")
-        parts.append(f"{len(values)} {name}" + (f" ({shown})" if values else ""))
-    return ", ".join(parts)
+    for name, ids in changes._asdict().items():
+        shown = ", ".join(ids[:NAMES_SHOWN]) + (" …" if len(ids) > NAMES_SHOWN else "")
+        parts.append(f"{len(ids)} {name}" + (f" ({shown})" if ids else ""))
+    return f"{kind}: {', '.join(parts)}"
 
 
-SHOWN_PROBLEMS = 10
+# ingest
+
+
+WATCH_HELP: Final = """Ingest each file that is completed in this folder, until stopped. It moves to done/, or to
+failed/ with a report if anything in it cannot be read."""
 
 
 def ingest(
     context: typer.Context,
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="FILE…", help="Files and folders; - is standard input, read to its end."),
-    ] = None,
-    watch: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Take in each file that is completed in this folder, until stopped. It is moved to done/, or, if "
-            "anything in it can't be read, to failed/ with a report beside it.",
-        ),
-    ] = None,
-    feed: Annotated[
-        str, typer.Option(metavar="NAME", help="Which feed this is; settings `feeds` say when it is missed.")
-    ] = DEFAULT_FEED,
+    files: Annotated[list[Path] | None, argument("FILE…", "Files and folders; - is standard input.")] = None,
+    watch: Annotated[Path | None, option("DIR", WATCH_HELP)] = None,
+    feed: Annotated[str, option("NAME", "Name of the feed; the settings `feeds` limit its silence.")] = DEFAULT_FEED,
     settle_seconds: Annotated[
-        float, typer.Option(min=0.0, help="With --watch: a file unchanged for so long is complete.")
+        float, option(None, "With --watch: a file unchanged this long is complete.", min=0.0)
     ] = SETTLE_SECONDS,
-    form: FormatOption = Format.TABLE,
+    form: FormatOption = TABLE,
 ) -> None:
-    """Feed in X12 350, CAMIR, JSON Lines or Avro; the format is recognised from the content.
+    """Ingest CBP's messages: X12 350, CAMIR, JSON Lines or Avro, recognised by their content.
 
     Example:  [bold]snp-router ingest inbox/ cbp350.x12[/bold]
 
-    What can't be read goes to the dead letters (`snp-router dead-letters list`), the readable rest goes through.
-    Feeding a file in again changes nothing.
-    """
-    session = session_of(context)
+    Content that cannot be read becomes a dead letter (`snp-router dead-letters list`); the rest is ingested. Ingesting
+    a file again changes nothing."""
     if (watch is None) == (not files):
-        raise UsageError("name files or folders to ingest, or a folder with --watch")
+        raise UsageError("name either files and folders to ingest, or one folder with --watch")
     if watch is not None:
-        run(_watch(session, watch, settle_seconds, feed_name(feed), form))
+        _watch(context, watch, settle_seconds, feed_name(feed), form)
         return
     paths = files_in(files or [])
-    with interruptible() if STANDARD_INPUT in paths else nullcontext():
-        _report(run(_ingest(session, paths, feed_name(feed))), form)
+    with command.interruptible() if STANDARD_INPUT in paths else nullcontext():
+        _report_intake(_ingest(context, paths, feed_name(feed)), form)
 
 
-async def _ingest(session: Session, paths: list[Path], feed: str) -> Intake:
-    rules = session.settings.decision_rules()
+def _ingest(context: typer.Context, paths: list[Path], feed: str) -> Intake:
+    rules = settings_of(context).decision_rules()
     whole = Intake()
-    async with session.writing() as log:
-        hearing = FeedActivityLog(log, feed, rules)
-        with reading(paths) as told:
+
+    async def work(log: Log) -> Intake:
+        activity = FeedActivityLog(log, feed, rules)
+        with progress_bar(paths) as progress:
             for path in paths:
-                whole.add(await take_in(log, path, rules.codes, told, hearing=hearing))
-    return whole
+                whole.add(await take_in(log, path, rules.codes, progress, hearing=activity))
+        return whole
+
+    return write_log(context, work)
 
 
-async def _watch(session: Session, path: Path, settle_seconds: float, feed: str, form: Format) -> None:
-    rules = session.settings.decision_rules()
+def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str, form: OutputFormat) -> None:
+    rules = settings_of(context).decision_rules()
     folder = WatchedFolder(path, settle_seconds=settle_seconds)
-
     out = console()
 
-    def told(moved: Path, intake: Intake) -> None:
-        if form is Format.JSON:
-            emit({"file": str(moved)} | summary_fields(intake))
+    def report(moved: Path, intake: Intake) -> None:
+        if form is JSON:
+            emit({"file": str(moved)} | _intake_fields(intake))
         else:
-            report = f"; why: {moved}{REPORT_SUFFIX}" if intake.problems else ""
-            out.print(f"{moved}: {summary_words(intake)}{report}", soft_wrap=True)
+            reasons = f"; report: {moved}{REPORT_SUFFIX}" if intake.problems else ""
+            out.print(f"{moved}: {_intake_text(intake)}{reasons}", soft_wrap=True)
 
-    async with session.writing() as log:
-        with waiting(f"watching {path}", out if form is Format.TABLE else None):
-            await take_in_watched(log, folder, rules.codes, told, FeedActivityLog(log, feed, rules))
+    async def work(log: Log) -> None:
+        with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
+            await take_in_watched(log, folder, rules.codes, report, FeedActivityLog(log, feed, rules))
+
+    write_log(context, work)
 
 
-def _report(intake: Intake, form: Format) -> None:
-    if form is Format.JSON:
-        emit({"files": intake.files} | summary_fields(intake))
+def _report_intake(intake: Intake, form: OutputFormat) -> None:
+    if form is JSON:
+        emit({"files": intake.files} | _intake_fields(intake))
         return
-    for note in intake.notes[:SHOWN_PROBLEMS]:
+    for note in intake.notes[:PROBLEMS_SHOWN]:
         say(f"note: {note}")
-    for problem in intake.problems[:SHOWN_PROBLEMS]:
-        say(f"not read: {problem}")
-    console().print(f"{_count(intake.files, 'file')}: {summary_words(intake)}")
+    for problem in intake.problems[:PROBLEMS_SHOWN]:
+        say(f"dead letter: {problem}")
+    console().print(f"{number_of(intake.files, 'file')}: {_intake_text(intake)}")
     if intake.dead_letters:
-        say("what could not be read is kept whole: `snp-router dead-letters list` (after `snp-router run`)")
+        say("dead letters are kept whole: `snp-router run`, then `snp-router dead-letters list`")
 
 
-def summary_fields(intake: Intake) -> dict[str, object]:
+def _intake_fields(intake: Intake) -> dict[str, object]:
     return {
         "events": intake.events,
         "urgent": intake.urgent,
@@ -303,56 +276,49 @@ def summary_fields(intake: Intake) -> dict[str, object]:
     }
 
 
-def summary_words(intake: Intake) -> str:
-    letters = f"{_count(intake.dead_letters, 'dead letter')}" + (" (!)" if intake.dead_letters else "")
-    return f"{_count(intake.events, 'event')}, {intake.urgent} urgent, {letters}"
+def _intake_text(intake: Intake) -> str:
+    letters = number_of(intake.dead_letters, "dead letter")
+    return f"{number_of(intake.events, 'event')}, {intake.urgent} urgent, {letters}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
+# dead-letters
 
-
-dead_letters_app = typer.Typer(no_args_is_help=True, help="What could not be read: list it, look at it, read it again.")
+dead_letters_app = typer.Typer(
+    no_args_is_help=True, help="Content that could not be read: list it, read it again, or put it away."
+)
 
 
 @dead_letters_app.command("list")
-def list_letters(
+def list_dead_letters(
     context: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Those that are settled too.")] = False,
-    form: FormatOption = Format.TABLE,
+    everything: Annotated[bool, flag("--all", "Resolved ones too.")] = False,
+    form: FormatOption = TABLE,
 ) -> None:
-    """What could not be read and still waits.
+    """List the dead letters that are not resolved.
 
-    Example:  [bold]snp-router dead-letters list[/bold]
-    """
-    letters = run(_list(session_of(context)))
-    rows = [_fields(letter) for letter in letters if everything or letter.settled is None]
-    if form is Format.JSON:
-        for row in rows:
-            emit(row)
-    elif rows:
-        console().print(printing.table(printing.DEAD_LETTER, rows))
-        say("`dead-letters show ID` shows one whole; `retry ID --with FILE` reads it again; `dismiss ID` puts it away")
-    else:
-        say("no dead letters")
+    Example:  [bold]snp-router dead-letters list[/bold]"""
+    letters = read_log(context, read_dead_letters, warns_if_behind=True)
+    rows = [_letter_fields(letter) for letter in letters if everything or letter.settled is None]
+    printing.print_rows(printing.DEAD_LETTER, rows, form, empty="no dead letters")
+    if rows and form is TABLE:
+        say("`dead-letters show ID` shows one whole, `retry ID --with FILE` reads it again, `dismiss ID` puts it away")
 
 
 @dead_letters_app.command("show")
-def show_letter(
+def show_dead_letter(
     context: typer.Context,
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="Its beginning will do.")],
-    form: FormatOption = Format.TABLE,
+    letter_id: Annotated[str, argument("ID", "Id, or its first characters.")],
+    form: FormatOption = TABLE,
 ) -> None:
-    """One dead letter whole, with its content.
+    """Show one dead letter with its content.
 
-    Example:  [bold]snp-router dead-letters show 3f9c12[/bold]
-    """
-    letter = run(_show(session_of(context), letter_id))
-    if form is Format.JSON:
+    Example:  [bold]snp-router dead-letters show 3f9c12[/bold]"""
+    letter = read_log(context, lambda log: read_dead_letter(log, letter_id))
+    if form is JSON:
         emit(plain("dead-letter", letter._asdict()))
         return
     out = console()
-    for name, value in _fields(letter).items():
+    for name, value in _letter_fields(letter).items():
         if value is not None:
             out.print(f"{name:<17} {value}", soft_wrap=True)
     out.print()
@@ -360,96 +326,80 @@ def show_letter(
 
 
 @dead_letters_app.command("retry")
-def retry_letters(
+def retry_dead_letters(
     context: typer.Context,
-    letter_ids: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Their beginnings will do.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that wait.")] = False,
+    letter_ids: Annotated[list[str] | None, argument("ID…", "Ids, or their first characters.")] = None,
+    everything: Annotated[bool, flag("--all", "All that are not resolved.")] = False,
     replacement: Annotated[
-        Path | None, typer.Option("--with", metavar="FILE", help="Read this corrected content in its place (one ID).")
+        Path | None, option("FILE", "Read this corrected content instead (for one ID).", "--with")
     ] = None,
-    form: FormatOption = Format.TABLE,
+    form: FormatOption = TABLE,
 ) -> None:
-    """Read dead letters again, after a code was added, the router updated, or their content corrected.
+    """Read dead letters again: after a code was added, the router was updated, or their content was corrected.
 
     Example:  [bold]snp-router dead-letters retry 3f9c12 --with corrected.x12[/bold]
 
-    What can be read now is fed in, and `run` ends the hold that stood for it. What can't is left as it is.
-    """
+    What can be read is ingested, and `snp-router run` ends the hold that stands for it. The others stay as they are."""
     ids = letter_ids or []
     if everything == bool(ids):
-        raise UsageError("name the dead letters to read again, or --all")
+        raise UsageError("name the dead letters to read again, or give --all")
     if replacement is not None and len(ids) != 1:
         raise UsageError("--with FILE corrects one dead letter: name exactly one")
     corrected = b"".join(chunks_of(replacement)) if replacement else None
-    results = run(_retry(session_of(context), ids, corrected))
-    for result in results:
-        _report_dead_letters(result, form)
-    if any(result.problem for result in results):
-        raise typer.Exit(ExitCode.PROBLEMS)
+    rules = settings_of(context).decision_rules()
 
-
-@dead_letters_app.command("dismiss")
-def dismiss_letters(
-    context: typer.Context,
-    letter_ids: Annotated[list[str], typer.Argument(metavar="ID…", help="Their beginnings will do.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why nothing is lost with it. Kept in the audit.")],
-) -> None:
-    """Put away what is no message of CBP's, such as a file fed in by mistake.
-
-    Example:  [bold]snp-router dead-letters dismiss 3f9c12 --reason "our own price list"[/bold]
-
-    One that stops a bill is settled with the bill, by `bill confirm`.
-    """
-    for letter_id in run(_dismiss(session_of(context), letter_ids, reason)):
-        console().print(f"{letter_id[: printing.ID_SHOWN]}: put away")
-
-
-def _report_dead_letters(result: Retried, form: Format) -> None:
-    letter_id = result.letter.id
-    if form is Format.JSON:
-        emit({"id": letter_id, "events": result.events, "retried": result.problem is None, "problem": result.problem})
-    elif result.problem:
-        say(f"{letter_id[: printing.ID_SHOWN]}: left as it is: {result.problem}")
-    else:
-        console().print(f"{letter_id[: printing.ID_SHOWN]}: {result.events} events fed in")
-
-
-async def _list(session: Session) -> list[DeadLetter]:
-    async with session.reading() as log:
-        letters = await read_dead_letters(log)
-        await hint_if_behind(log)
-        return letters
-
-
-async def _show(session: Session, letter_id: str) -> DeadLetter:
-    async with session.reading() as log:
-        return await read_dead_letter(log, letter_id)
-
-
-async def _retry(session: Session, ids: list[str], corrected: bytes | None) -> list[Retried]:
-    rules = session.settings.decision_rules()
-    async with session.reading() as log:
+    async def work(log: Log) -> list[Retried]:
         chosen = ids or [letter.id for letter in await read_dead_letters(log) if letter.settled is None]
         results = []
         for letter_id in chosen:
             letter = await read_dead_letter(log, letter_id)
             if letter.settled is not None:
-                results.append(Retried(letter, 0, f"it is settled already ({letter.settled})"))
+                results.append(Retried(letter, 0, f"it is already resolved ({letter.settled})"))
             else:
                 results.append(await retry(log, rules, letter, corrected, by=machine_user()))
         return results
 
+    results = read_log(context, work)
+    for result in results:
+        _report_retry(result, form)
+    if any(result.problem for result in results):
+        raise typer.Exit(ExitCode.PROBLEMS)
 
-async def _dismiss(session: Session, ids: list[str], reason: str) -> list[str]:
-    async with session.reading() as log:
-        letters = [await read_dead_letter(log, letter_id) for letter_id in ids]
+
+def _report_retry(result: Retried, form: OutputFormat) -> None:
+    letter_id = result.letter.id
+    if form is JSON:
+        emit({"id": letter_id, "events": result.events, "retried": result.problem is None, "problem": result.problem})
+    elif result.problem:
+        say(f"{letter_id[:ID_SHOWN]}: not resolved: {result.problem}")
+    else:
+        console().print(f"{letter_id[:ID_SHOWN]}: {number_of(result.events, 'event')} ingested")
+
+
+@dead_letters_app.command("dismiss")
+def dismiss_dead_letters(
+    context: typer.Context,
+    letter_ids: Annotated[list[str], argument("ID…", "Ids, or their first characters.")],
+    reason: Annotated[str, option("TEXT", "Why nothing is lost; kept in the audit trail.")],
+) -> None:
+    """Put away content that is not a message of CBP's, such as a file ingested by mistake.
+
+    Example:  [bold]snp-router dead-letters dismiss 3f9c12 --reason "our own price list"[/bold]
+
+    A dead letter that stops a bill is resolved with the bill, by `snp-router bill confirm`."""
+
+    async def work(log: Log) -> list[DeadLetter]:
+        letters = [await read_dead_letter(log, letter_id) for letter_id in letter_ids]
         for letter in letters:
             await dismiss(log, letter, by=machine_user(), reason=reason)
-        return [letter.id for letter in letters]
+        return letters
+
+    for letter in read_log(context, work):
+        console().print(f"{letter.id[:ID_SHOWN]}: dismissed")
 
 
-def _fields(letter: DeadLetter) -> printing.Fields:
-    """All but the content."""
+def _letter_fields(letter: DeadLetter) -> printing.RecordFields:
+    """All fields but the content."""
     fields = plain("dead-letter", letter._asdict())
     del fields["content"]
     return fields

@@ -1,39 +1,23 @@
-"""`snp-router paper`: bills that CBP has only on paper, and what they were filed as.
-
-`snp-router paper matches|match`: what bills on paper were filed as.
-"""
+"""Commands for bills that CBP has only on paper: `paper add`, `list`, `matches`, `match`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from pydantic import BaseModel
 
-from router.cli import printing
-from router.cli.invocation import (
-    ExitCode,
-    Format,
-    FormatOption,
-    Session,
-    console,
-    emit,
-    hint_if_behind,
-    problem_fields,
-    run,
-    say,
-    session_of,
-)
-from router.cli.printing import HtmlOption, write_page
+from router.cli import command, printing
+from router.cli.command import ByOption, ExitCode, FormatOption, argument, option, read_log, settings_of, write_log
+from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, number_of, print_rows, say
 from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.paper import (
     FILED_AS,
     ON_PAPER,
     PaperView,
-    Proposal,
     match,
     permission_words,
     propose_matches,
@@ -46,60 +30,52 @@ from router.errors import InputError, UsageError
 from router.feeds import forms
 from router.feeds.by_hand import PaperForm, check_moment, checked, paper_bill, read_paper
 from router.feeds.rows import read_rows
+from router.log.interface import Log
 from router.model.eastern import iso
 from router.model.identifiers import split_bill_key
 from router.model.inputs import PaperBill, PaperMatch
 from router.plain import plain_value
 
-paper_app = typer.Typer(
-    no_args_is_help=True, help="Bills that CBP has only on paper: add, list, match with what was filed."
-)
+paper_app = typer.Typer(no_args_is_help=True, help="Register bills on paper, list them, match them with their filings.")
 
 PROCEDURE: Final = (
     "No do-not-load 24 hours after delivery permits lading only under CBP's outage procedure (FAQ section 27); at any "
     "other time silence permits nothing."
 )
-STATE_WORDS: Final = {"ON_PAPER": "on paper", "FILED": "filed", "FILED_AS": "filed as "}
+STATE_TEXT: Final = {"ON_PAPER": "on paper", "FILED": "filed", "FILED_AS": "filed as "}
 
 
 @paper_app.command("add")
-def add(
+def add_paper_bills(
     context: typer.Context,
-    by: By,
-    bill: Annotated[
-        list[str] | None, typer.Argument(metavar="BILL", help="As NVXAHBL000012345, or in two words.")
-    ] = None,
+    by: ByOption,
+    bill: Annotated[list[str] | None, argument("BILL", "NVXAHBL000012345, or SCAC and number as two words.")] = None,
     table: Annotated[
-        list[Path] | None,
-        typer.Option("--csv", metavar="FILE", help="A whole sailing: a filing's columns, delivered_at, form, ticket."),
+        list[Path] | None, option("FILE", "Table: columns of `import filings`, delivered_at, form, ticket.", "--csv")
     ] = None,
-    delivered_at: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Time stamp of delivery to CBP. ISO 8601; Eastern without offset."),
-    ] = None,
-    paper_form: Annotated[str, typer.Option("--form", metavar="FORM", help="CBPF1302 or EMAIL.")] = "CBPF1302",
-    carrier: Annotated[str | None, typer.Option(metavar="SCAC", help="Whose manifest it is on.")] = None,
-    imo: Annotated[str | None, typer.Option(metavar="NUMBER", help="The ship's IMO number.")] = None,
-    voyage: Annotated[str | None, typer.Option(metavar="NUMBER", help="The carrier's voyage number.")] = None,
-    arrival: Annotated[str | None, typer.Option(metavar="DATE", help="First U.S. arrival.")] = None,
-    port: Annotated[str | None, typer.Option(metavar="PORT", help="Of unlading, Schedule D.")] = None,
-    quantity: Annotated[int | None, typer.Option(metavar="PIECES", help="Manifested.")] = None,
-    container: Annotated[list[str] | None, typer.Option(metavar="NUMBER", help="May be repeated.")] = None,
-    snp: Annotated[list[str] | None, typer.Option(metavar="SCAC", help="Second notify party; may be repeated.")] = None,
-    ticket: Annotated[str | None, typer.Option(help="CBP's ticket number.")] = None,
-    form: FormatOption = Format.TABLE,
+    delivered_at: Annotated[str | None, option("TIME", f"When it was delivered to CBP. {command.MOMENT}")] = None,
+    paper_form: Annotated[str, option("FORM", "CBPF1302 or EMAIL.", "--form")] = "CBPF1302",
+    carrier: Annotated[str | None, option("SCAC", "Manifest carrier.")] = None,
+    imo: Annotated[str | None, option("NUMBER", "IMO number of the ship.")] = None,
+    voyage: Annotated[str | None, option("NUMBER", "The carrier's voyage number.")] = None,
+    arrival: Annotated[str | None, option("DATE", "First arrival in the U.S.")] = None,
+    port: Annotated[str | None, option("PORT", "Port of unlading, Schedule D.")] = None,
+    quantity: Annotated[int | None, option("PIECES", "Manifested quantity.")] = None,
+    container: Annotated[list[str] | None, option("NUMBER", "Container; may be repeated.")] = None,
+    snp: Annotated[list[str] | None, option("SCAC", "Second notify party; may be repeated.")] = None,
+    ticket: command.TicketOption = None,
+    form: FormatOption = TABLE,
 ) -> None:
-    """Register a bill that CBP has only on paper or by e-mail, or those of a whole sailing from a table.
+    """Register a bill that CBP has only on paper or by e-mail, or a whole sailing of them from a table.
 
     Example:  [bold]snp-router paper add --csv sailing.csv --by "J. Doe"[/bold]
 
-    It counts as filed until the electronic filing comes; 24 hours run from its delivery (`paper list`).
-    """
+    It counts as filed until its electronic filing arrives. `paper list` shows the 24 hours since its delivery."""
     now = now_milliseconds()
     if bool(table) == bool(bill):
-        raise UsageError("name one bill, or a table of them with --csv")
+        raise UsageError("name one bill, or a table of bills with --csv")
     if table:
-        values = _rows(table, by, now)
+        values = _paper_rows(table, by, now)
     else:
         scac, number = split_bill_key(key_from(bill or []))
         fields = {
@@ -111,66 +87,53 @@ def add(
         entered = checked(PaperForm, fields)
         check_moment("delivered-at", entered.delivered_at, now)
         values = iter([paper_bill(entered, "paper add", by, now)])
-    _added(run(_add(session_of(context), values, by, now)), form)
+
+    async def work(log: Log) -> ImportCount:
+        added = await take_in_filings(log, values)
+        if added.count:
+            await log.append([audit_output(AuditEntry(now, by, "paper add", number_of(added.count, "bill")))])
+        return added
+
+    added = write_log(context, work)
+    if form is JSON:
+        emit({"added": added.count, "problems": printing.problem_fields(added.problems)})
+    else:
+        console().print(f"{number_of(added.count, 'paper bill')} registered")
+        for problem in added.problems:
+            say(f"problem: {problem}")
+    if added.problems:
+        raise typer.Exit(ExitCode.PROBLEMS)
 
 
-def _rows(files: list[Path], by: str, now: int) -> Iterator[PaperBill | InputError]:
+def _paper_rows(files: list[Path], by: str, now: int) -> Iterator[PaperBill | InputError]:
     for path in files_in(files):
         yield from read_paper(chunks_of(path), name_of(path), by, now, note=lambda note: say(f"note: {note}"))
 
 
-async def _add(session: Session, values: Iterator[PaperBill | InputError], by: str, now: int) -> ImportCount:
-    async with session.writing() as log:
-        taken = await take_in_filings(log, values)
-        if taken.count:
-            await log.append([audit_output(AuditEntry(now, by, "paper add", f"{taken.count} bills"))])
-        return taken
-
-
-def _added(taken: ImportCount, form: Format) -> None:
-    if form is Format.JSON:
-        emit({"added": taken.count, "problems": problem_fields(taken.problems)})
-    else:
-        console().print(f"paper bills: {taken.count} taken in")
-        for problem in taken.problems:
-            say(f"problem: {problem}")
-    if taken.problems:
-        raise typer.Exit(ExitCode.PROBLEMS)
-
-
 @paper_app.command("list")
-def list_paper(
+def list_paper_bills(
     context: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="Those that were filed since, too.")] = False,
-    html: HtmlOption = None,
-    form: FormatOption = Format.TABLE,
+    everything: Annotated[bool, command.flag("--all", "Bills filed electronically since then, too.")] = False,
+    html: command.HtmlOption = None,
+    form: FormatOption = TABLE,
 ) -> None:
-    """What is still on paper, the earliest delivery first, with the 24 hours since then.
+    """List the bills that are still on paper, earliest delivery first, with the 24 hours since then.
 
-    Example:  [bold]snp-router paper list --html paper.html[/bold]
-    """
-    now = now_milliseconds()
-    views = [view for view in run(_list(session_of(context))) if everything or view.state == ON_PAPER]
-    rows = [paper_fields(view, now) for view in views]
+    Example:  [bold]snp-router paper list --html paper.html[/bold]"""
+    now, rules = now_milliseconds(), settings_of(context).decision_rules()
+    views = read_log(context, lambda log: read_paper_bills(log, rules), warns_if_behind=True)
+    rows = [_paper_fields(view, now) for view in views if everything or view.state == ON_PAPER]
     if html is not None:
-        write_page(html, "table", title="Bills on paper", note=PROCEDURE, rows=printing.plain_rows(COLUMNS, rows))
-    elif form is Format.JSON:
-        for row in rows:
-            emit(row)
-    elif rows:
-        console().print(printing.table(COLUMNS, rows))
+        printing.write_page(
+            html, "table", title="Bills on paper", note=PROCEDURE, rows=printing.page_rows(PAPER_BILL, rows)
+        )
+        return
+    print_rows(PAPER_BILL, rows, form, empty="no bill is on paper")
+    if rows and form is TABLE:
         say(PROCEDURE)
-    else:
-        say("nothing is on paper")
 
 
-async def _list(session: Session) -> list[PaperView]:
-    async with session.reading() as log:
-        await hint_if_behind(log)
-        return await read_paper_bills(log, session.settings.decision_rules())
-
-
-def paper_fields(view: PaperView, now: int) -> dict[str, Any]:
+def _paper_fields(view: PaperView, now: int) -> RecordFields:
     known = view.known
     return {
         "bill": view.bill,
@@ -190,94 +153,94 @@ def paper_fields(view: PaperView, now: int) -> dict[str, Any]:
     }
 
 
-def _state_words(row: printing.Fields) -> str:
-    return STATE_WORDS[row["state"]] + (row["filed_as"] if row["state"] == FILED_AS else "")
+def _state_text(row: RecordFields) -> str:
+    return STATE_TEXT[row["state"]] + (row["filed_as"] if row["state"] == FILED_AS else "")
 
 
-COLUMNS: Final = (
-    printing.Column("bill", 17, lambda one: one["bill"]),
-    printing.Column("delivered", 12, lambda one: printing.moment(one["delivered_at"])),
-    printing.Column("24 hours", 16, lambda one: one["clock"] or ""),
-    printing.Column("status", 19, lambda one: printing.status_text(one["status"])),
-    printing.Column("voyage", None, lambda one: " ".join(filter(None, (one["carrier_scac"], one["voyage_number"])))),
-    printing.Column("containers", None, lambda one: ", ".join(one["container_numbers"])),
-    printing.Column("is", None, _state_words),
+PAPER_BILL: Final = (
+    Column("bill", 17, lambda one: one["bill"]),
+    Column("delivered", 12, lambda one: printing.moment(one["delivered_at"])),
+    Column("24 hours", 16, lambda one: one["clock"] or ""),
+    Column("status", 19, lambda one: printing.status_text(one["status"])),
+    Column("voyage", None, lambda one: " ".join(filter(None, (one["carrier_scac"], one["voyage_number"])))),
+    Column("containers", None, lambda one: ", ".join(one["container_numbers"])),
+    Column("state", None, _state_text),
 )
 
 
-By = Annotated[str, typer.Option(help="Who of us says so.")]
-
-
 @paper_app.command("matches")
-def matches(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """For each bill on paper, what it may have been filed as: same containers, carrier, sailing, pieces; best first.
+def propose_paper_matches(context: typer.Context, form: FormatOption = TABLE) -> None:
+    """Propose which filing each bill on paper became, by containers, carrier, sailing and quantity; best first.
 
     Example:  [bold]snp-router paper matches --format json > matches.jsonl[/bold]
 
-    Look through it, take out the lines that are wrong, and give it to `paper match --csv`.
-    """
-    proposals = run(_propose(session_of(context)))
-    if form is Format.JSON:
-        for proposal in proposals:
-            emit(proposal._asdict() | {"agrees": list(proposal.agrees), "differs": list(proposal.differs)})
-    elif proposals:
-        console().print(printing.table(PROPOSAL_COLUMNS, [proposal._asdict() for proposal in proposals]))
-    else:
-        say("no bill on paper looks like one that was filed under another number")
+    Delete the wrong lines and give the file to `snp-router paper match --csv`."""
+    rules = settings_of(context).decision_rules()
+    proposals = read_log(context, lambda log: propose_matches(log, rules), warns_if_behind=True)
+    rows = [
+        proposal._asdict() | {"agrees": list(proposal.agrees), "differs": list(proposal.differs)}
+        for proposal in proposals
+    ]
+    print_rows(PROPOSAL, rows, form, empty="no bill on paper resembles one filed under another number")
 
 
-async def _propose(session: Session) -> list[Proposal]:
-    async with session.reading() as log:
-        await hint_if_behind(log)
-        return await propose_matches(log, session.settings.decision_rules())
-
-
-PROPOSAL_COLUMNS: Final = (
-    printing.Column("on paper", 17, lambda one: one["paper"]),
-    printing.Column("filed as?", 17, lambda one: one["electronic"]),
-    printing.Column("the same", None, lambda one: ", ".join(one["agrees"])),
-    printing.Column("not the same", None, lambda one: ", ".join(one["differs"])),
+PROPOSAL: Final = (
+    Column("on paper", 17, lambda one: one["paper"]),
+    Column("filed as?", 17, lambda one: one["electronic"]),
+    Column("the same", None, lambda one: ", ".join(one["agrees"])),
+    Column("different", None, lambda one: ", ".join(one["differs"])),
 )
 
 
 class MatchForm(BaseModel):
-    """A row of a table of matches; columns beyond these are for people."""
+    """A row of a table of matches. Other columns are for people and ignored."""
 
     paper: forms.Upper
     electronic: forms.Upper
 
 
 @paper_app.command("match")
-def match_bills(
+def match_paper_bills(
     context: typer.Context,
-    by: By,
-    paper: Annotated[
-        str | None, typer.Argument(metavar="PAPER", help="The bill on paper, as NVXAHBL000012345.")
-    ] = None,
-    electronic: Annotated[
-        str | None, typer.Argument(metavar="ELECTRONIC", help="The bill it was filed as, in the same way.")
-    ] = None,
+    by: ByOption,
+    paper: Annotated[str | None, argument("PAPER", "The bill on paper, such as SLTCPAPER0001.")] = None,
+    electronic: Annotated[str | None, argument("ELECTRONIC", "The bill that it was filed as, written alike.")] = None,
     table: Annotated[
-        list[Path] | None,
-        typer.Option("--csv", metavar="FILE", help="Many: columns paper and electronic, or JSON Lines."),
+        list[Path] | None, option("FILE", "CSV or JSON Lines with the columns paper and electronic.", "--csv")
     ] = None,
-    form: FormatOption = Format.TABLE,
+    form: FormatOption = TABLE,
 ) -> None:
-    """Say that a bill on paper was filed under another number: what was sent is sent again with the new one, once.
+    """Record that a bill on paper was filed under another number. Its notices are sent again with the new one, once.
 
-    Example:  [bold]snp-router paper match SLTCPAPER0001 SLTC700012345 --by "J. Doe"[/bold]
-    """
+    Example:  [bold]snp-router paper match SLTCPAPER0001 SLTC700012345 --by "J. Doe"[/bold]"""
     if bool(table) == bool(paper and electronic):
-        raise UsageError("name the bill on paper and the one it was filed as, or a table of both with --csv")
+        raise UsageError("name the bill on paper and the one that it was filed as, or a table of both with --csv")
     pairs = list(_pairs(table)) if table else [(key_from([paper or ""]), key_from([electronic or ""]))]
-    done, problems = run(_match(session_of(context), pairs, by))
-    if form is Format.JSON:
-        for word in done:
-            emit(plain_value(encode_value(word)))
+    rules, now = settings_of(context).decision_rules(), now_milliseconds()
+    matched: list[PaperMatch] = []
+    problems: list[Exception] = []
+
+    async def work(log: Log) -> None:
+        await command.warn_if_behind(log)
+        for pair in pairs:
+            if isinstance(pair, InputError):
+                problems.append(pair)
+                continue
+            try:
+                matched.append(await match(log, rules, *pair, by, now))
+            except UsageError as error:
+                if len(pairs) == 1:
+                    raise
+                problems.append(error)
+
+    write_log(context, work)
+    if form is JSON:
+        for one in matched:
+            emit(plain_value(encode_value(one)))
     else:
-        console().print(f"matched: {len(done)} paper bills")
-        if done:
-            say("`snp-router run` sends what was sent again, with the electronic number")
+        console().print(f"{number_of(len(matched), 'paper bill')} matched")
+        if matched:
+            say("`snp-router run` sends their notices again, with the electronic number; start it if it is not running")
     for problem in problems:
         say(f"problem: {problem}")
     if problems:
@@ -293,24 +256,3 @@ def _pairs(files: list[Path]) -> Iterator[tuple[str, str] | InputError]:
                 yield read[1]
             else:
                 yield read[1].paper, read[1].electronic
-
-
-async def _match(
-    session: Session, pairs: list[tuple[str, str]] | list[tuple[str, str] | InputError], by: str
-) -> tuple[list[PaperMatch], list[Exception]]:
-    done: list[PaperMatch] = []
-    problems: list[Exception] = []
-    rules, now = session.settings.decision_rules(), now_milliseconds()
-    async with session.writing() as log:
-        await hint_if_behind(log)
-        for pair in pairs:
-            if isinstance(pair, InputError):
-                problems.append(pair)
-                continue
-            try:
-                done.append(await match(log, rules, *pair, by, now))
-            except UsageError as error:
-                if len(pairs) == 1:
-                    raise
-                problems.append(error)
-    return done, problems

@@ -1,9 +1,4 @@
-"""`snp-router run`: the router itself.
-
-`snp-router check`: settings, parties and sailings, and what is wrong with them and where.
-
-`snp-router demo`: the bundled story, told notice by notice.
-"""
+"""Commands that run the router: `run`, `check` before it, and `demo`."""
 
 from __future__ import annotations
 
@@ -11,112 +6,114 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import structlog
 import typer
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from router.cli import printing
-from router.cli.invocation import ExitCode, Format, FormatOption, Session, console, emit, greet, run, say, session_of
+from router.cli.command import ExitCode, FormatOption, argument, flag, option, read_log, run, settings_of, write_log
+from router.cli.feed_commands import read_table
+from router.cli.printing import JSON, NOTICE, TABLE, Column, RecordFields, console, emit, moment, number_of, say, table
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.demo.outage_days import SCENARIOS
-from router.demo.scenario import PARTIES, STEPS, Scenario, Stage, play, replace_demo_file, set_up
+from router.demo.outage_days import OUTAGE_DAYS, DemoRouter, OutageDay
+from router.demo.story import PARTIES, STEPS, play, replace_demo_file, set_up
 from router.desk.views import NotFoundError, bill_fields, read_bill
 from router.engine.administration import claims, read_registry, registry_problems, tell_time
-from router.engine.intake import chunks_of, files_in, name_of
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
-from router.feeds.tables import TableResult, read_parties, read_sailings
+from router.feeds.tables import read_parties, read_sailings
 from router.log.interface import Log
 from router.log.url import SQLITE, open_log
-from router.model.registry_values import Party, Sailing
 from router.model.vocabulary import Counted, Tally
 from router.schema_registry.external import publish_under_external_ids
 from router.settings import unknown_variables
 
 _log = structlog.get_logger(__name__)
 
+# run
+
 COUNTED: Final[Mapping[Counted, str]] = {
-    "events": "new events",
-    "repeated": "repeated",
-    "hold": "holds",
-    "change": "changes",
-    "release": "releases",
-    "dead letters": "dead letters",
+    "events": "new event",
+    "repeated": "duplicate",
+    "hold": "hold",
+    "change": "change",
+    "release": "release",
+    "dead letters": "dead letter",
 }
-"""What the worker counts, and how its summary calls it."""
-TELL_SECONDS: Final = 1.0
+"""Names in the summary for what the worker counts."""
+SUMMARY_SECONDS: Final = 1.0
 
 
 def run_router(
     context: typer.Context,
-    until_idle: Annotated[bool, typer.Option("--until-idle", help="Stop when nothing is left to route.")] = False,
+    until_idle: Annotated[bool, flag("--until-idle", "Stop when nothing is left to route.")] = False,
     workers: Annotated[
-        int,
-        typer.Option("--workers", min=1, metavar="N", help="So many processes, each replaced if it dies. Kafka only."),
+        int, option("N", "Number of processes, each replaced if it dies. Kafka only.", "--workers", min=1)
     ] = 1,
     status_listen: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Answer /metrics, /live, /ready there; workers from that port on."),
+        str | None, option("HOST:PORT", "Serve /metrics, /live, /ready here; workers use the next ports.")
     ] = None,
-    form: FormatOption = Format.TABLE,
+    form: FormatOption = TABLE,
 ) -> None:
-    """Route what is fed in to the parties' topics, until stopped.
+    """Route what was ingested and imported to the parties' topics, until stopped.
 
     Example:  [bold]snp-router run --until-idle[/bold]
 
-    Stop it whenever you like: it goes on where it was, nothing is lost and nothing sent twice.
-    """
-    session = session_of(context)
+    It may be stopped at any time. It continues where it was when started again: nothing is lost or sent twice."""
+    settings = settings_of(context)
     if workers > 1:
-        raise typer.Exit(run(_supervise(session, workers)))
+        if settings.log.startswith(SQLITE):
+            raise UsageError("SQLite allows one router at a time: leave out --workers, or use a kafka:// log")
+        raise typer.Exit(run(Supervisor(_worker_command(), workers).run()))
     totals = Totals()
     try:
-        run(_route(session, totals, status_listen, until_idle=until_idle))
+        _route(context, totals, status_listen or settings.status_listen, until_idle=until_idle)
     except BaseException:
         if totals.counts:
-            _report(totals, form)
+            _report_totals(totals, form)
         raise
-    _report(totals, form)
+    _report_totals(totals, form)
 
 
-async def _supervise(session: Session, workers: int) -> int:
-    """Each worker is this same command without `--workers`, in a process of its own."""
-    if session.settings.log.startswith(SQLITE):
-        raise UsageError("SQLite has room for one router at a time: leave out --workers, or use a kafka:// log")
-    words = [argument for argument in sys.argv[1:] if not argument.startswith("--workers=")]
-    while "--workers" in words:
-        place = words.index("--workers")
-        del words[place : place + 2]
-    return await Supervisor([sys.executable, "-m", "router.cli", *words], workers).run()
+def _worker_command() -> list[str]:
+    """This same command without `--workers`."""
+    arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--workers=")]
+    while "--workers" in arguments:
+        place = arguments.index("--workers")
+        del arguments[place : place + 2]
+    return [sys.executable, "-m", "router.cli", *arguments]
 
 
-async def _route(session: Session, totals: Totals, listen: str | None, *, until_idle: bool) -> None:
-    rules, work = session.settings.decision_rules(), session.settings.work_settings()
-    await publish_under_external_ids(session.settings.registry)
-    async with session.writing() as log:
+def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_idle: bool) -> None:
+    settings = settings_of(context)
+    rules, work_settings = settings.decision_rules(), settings.work_settings()
+    run(publish_under_external_ids(settings.registry))
+
+    async def work(log: Log) -> None:
         await tell_time(log)
-        worker = Worker(log, rules, work, until_idle=until_idle)
+        worker = Worker(log, rules, work_settings, until_idle=until_idle)
         worker.totals = totals
-        async with _showing(worker, log, listen or session.settings.status_listen), _telling(totals):
+        async with _serving_status(worker, log, listen), _summarising(totals):
             if not until_idle:
-                greet(f"routing {session.settings.log}")
+                printing.announce(f"routing {settings.log}")
             await worker.run()
+
+    write_log(context, work)
 
 
 @asynccontextmanager
-async def _showing(worker: Worker, log: Log, listen: str | None) -> AsyncIterator[None]:
-    """Figures and health, while the worker runs, where they are asked for."""
+async def _serving_status(worker: Worker, log: Log, listen: str | None) -> AsyncIterator[None]:
+    """Serve metrics and health at `listen` while the block runs."""
     if listen is None:
         yield
         return
@@ -139,149 +136,122 @@ async def _showing(worker: Worker, log: Log, listen: str | None) -> AsyncIterato
 
 
 @asynccontextmanager
-async def _telling(totals: Totals) -> AsyncIterator[None]:
-    """A sign of life for a person at a terminal; programs have /metrics."""
+async def _summarising(totals: Totals) -> AsyncIterator[None]:
+    """Say on a terminal, while the block runs, what was routed; programs use /metrics."""
     if not sys.stderr.isatty():
         yield
         return
-    telling = asyncio.create_task(_tell(totals), name="telling what is routed")
+
+    async def summarise() -> None:
+        before = Tally()
+        while True:
+            await asyncio.sleep(SUMMARY_SECONDS)
+            new, before = totals.counts - before, totals.counts.copy()
+            if new:
+                say(f"{datetime.now():%H:%M:%S} routed: {_tally_text(new)}")
+
+    summarising = asyncio.create_task(summarise(), name="summarising what is routed")
     try:
         yield
     finally:
-        telling.cancel()
-        await asyncio.wait([telling])
+        summarising.cancel()
+        await asyncio.wait([summarising])
 
 
-async def _tell(totals: Totals) -> None:
-    """What was routed since it was last said, while it goes on."""
-    told = Tally()
-    while True:
-        await asyncio.sleep(TELL_SECONDS)
-        new, told = totals.counts - told, totals.counts.copy()
-        if new:
-            say(f"{datetime.now():%H:%M:%S} routed: {_words(new)}")
+def _tally_text(counts: Tally) -> str:
+    parts = [number_of(counts[name], noun) for name, noun in COUNTED.items() if counts[name]]
+    return ", ".join(parts) or "nothing new"
 
 
-def _words(counts: Tally) -> str:
-    said = ((counts[name], words) for name, words in COUNTED.items() if counts[name])
-    return ", ".join(f"{n} {words if n > 1 else words.removesuffix('s')}" for n, words in said) or "nothing new"
-
-
-def _report(totals: Totals, form: Format) -> None:
-    if form is Format.JSON:
-        counts = {name.replace(" ", "_"): totals.counts[name] for name in COUNTED}
-        emit(counts | {"bills": sum(totals.bills.values())})
+def _report_totals(totals: Totals, form: printing.OutputFormat) -> None:
+    bills = sum(totals.bills.values())
+    if form is JSON:
+        emit({name.replace(" ", "_"): totals.counts[name] for name in COUNTED} | {"bills": bills})
     else:
-        console().print(f"routed: {_words(totals.counts)}; bills on the ledger: {sum(totals.bills.values())}")
+        console().print(f"routed: {_tally_text(totals.counts)}; {number_of(bills, 'bill')} on the ledger")
 
 
-Value = TypeVar("Value", Party, Sailing)
+# check
 
 
 def check(
     context: typer.Context,
-    parties: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Check this file of parties too.")] = None,
-    sailings: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Check this file of sailings too.")
-    ] = None,
-    form: FormatOption = Format.TABLE,
+    parties: Annotated[list[Path] | None, option("FILE", "Also check this table of parties.")] = None,
+    sailings: Annotated[list[Path] | None, option("FILE", "Also check this table of sailings.")] = None,
+    form: FormatOption = TABLE,
 ) -> None:
-    """Check the settings and what is registered, together with files that are not imported yet.
+    """Check the settings, the registered parties and sailings, and tables that are not imported yet.
 
     Example:  [bold]snp-router check --parties parties.csv --sailings sailings.csv[/bold]
 
-    Nothing is changed. Ends with 1 if there is any problem, with 2 if the settings can't be used.
-    """
-    session = session_of(context)
-    codes = session.settings.decision_rules().codes
-    problems = [f"environment: {name} sets nothing, there is no such setting" for name in unknown_variables()]
-    registry = run(_registered(session))
-    new_parties = list(_values(parties, read_parties, problems))
-    problems += [problem for problem in claims(new_parties, registry.parties.values()) if problem not in problems]
-    for party in new_parties:
-        registry.apply(party)
-    for sailing in _values(sailings, read_sailings, problems):
-        registry.apply(sailing)
-    problems += [problem for problem in registry_problems(registry) if problem not in problems]
-    _report_check(problems, registry, codes.version, form)
-
-
-def _values(
-    files: Iterable[Path] | None, read: Callable[[Iterator[bytes], str], TableResult[Value]], problems: list[str]
-) -> Iterator[Value]:
-    """What is fine in the files; what isn't goes to `problems`."""
-    for path in files_in(files or ()):
-        result: TableResult[Value] = read(chunks_of(path), name_of(path))
-        problems += [*map(str, result.problems), *result.notes]
-        yield from result.values
-
-
-async def _registered(session: Session) -> Registry:
+    It changes nothing. Ends with 1 if there is any problem, with 2 if the settings cannot be used."""
+    codes = settings_of(context).decision_rules().codes
+    problems = [f"environment: there is no setting {name}" for name in unknown_variables()]
     try:
-        async with session.reading() as log:
-            return await read_registry(log)
+        registry = read_log(context, read_registry)
     except NotFoundError as error:
         say(f"nothing is registered yet: {error}")
-        return Registry()
-
-
-def _report_check(problems: list[str], registry: Registry, codes: str, form: Format) -> None:
-    counts = {"parties": len(registry.parties), "sailings": len(registry.sailings)}
-    if form is Format.JSON:
-        emit(counts | {"codes": codes, "problems": problems})
+        registry = Registry()
+    new_parties, new_sailings = read_table(parties, read_parties), read_table(sailings, read_sailings)
+    problems += [*map(str, new_parties.problems), *new_parties.notes]
+    problems += claims(new_parties.values, registry.parties.values())
+    problems += [*map(str, new_sailings.problems), *new_sailings.notes]
+    for party in new_parties.values:
+        registry.apply(party)
+    for sailing in new_sailings.values:
+        registry.apply(sailing)
+    problems = list(dict.fromkeys([*problems, *registry_problems(registry)]))
+    if form is JSON:
+        counts = {"parties": len(registry.parties), "sailings": len(registry.sailings)}
+        emit(counts | {"codes": codes.version, "problems": problems})
     else:
         for problem in problems:
             console().print(f"problem: {problem}", soft_wrap=True)
-        words = f"{counts['parties']} parties, {counts['sailings']} sailings, disposition codes of {codes}: "
-        words += f"{len(problems)} problems" if problems else "nothing wrong"
-        console().print(words)
+        registered = f"{number_of(len(registry.parties), 'party')}, {number_of(len(registry.sailings), 'sailing')}"
+        result = number_of(len(problems), "problem") if problems else "no problems"
+        console().print(f"{registered}, disposition codes of {codes.version}: {result}")
     if problems:
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
-COMMAND = "snp-router"
-SHOWN_BILL = "NVXAHBL000012345"
-CO_LOADED_BILL = "NVXBHBL000067890"
+# demo
 
-NOTICE = (
-    printing.Column("to", 4, lambda one: Text(one["recipient"], "bold")),
-    printing.Column("notice", 7, lambda one: printing.kind_text(one["kind"])),
-    printing.Column("about", 17, printing.bill_text),
-    printing.Column("code", 4, lambda one: one["disposition_code"] or ""),
-    printing.Column("status now", 19, lambda one: printing.status_text(one["status"])),
-    printing.Column("told as, and what it says", None, printing.notice_words),
+COMMAND: Final = "snp-router"
+SHOWN_BILL: Final = "NVXAHBL000012345"
+CO_LOADED_BILL: Final = "NVXBHBL000067890"
+DEMO_NOTICE: Final = (
+    Column("to", 4, lambda one: Text(one["recipient"], "bold")),
+    *(column for column in NOTICE if column.name != "posted"),
 )
 
 
 def demo(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Where to make it. Only an earlier demo's file is replaced.")
-    ] = Path("snp-demo.db"),
+    file: Annotated[Path, argument("FILE", "Log to create. Only an earlier demo's file is replaced.")] = Path(
+        "snp-demo.db"
+    ),
     scenario: Annotated[
-        str | None,
-        typer.Option("--scenario", metavar="NAME", help=f"A day on which systems are down: {', '.join(SCENARIOS)}."),
+        str | None, option("NAME", f"Play an outage instead: {', '.join(OUTAGE_DAYS)}.", "--scenario")
     ] = None,
 ) -> None:
-    """A ship shared by three lines, with two NVOCCs' cargo in one box: who is told what, message by message.
+    """Play a story: three lines share a ship, two NVOCCs a container. It shows each party's notices for each message.
 
     Example:  [bold]snp-router demo[/bold]
 
-    Makes a log of its own, whatever --log says, and leaves it for you to try the other commands on.
-    """
+    It creates a log of its own, whatever --log says. Try the other commands on that log."""
     if scenario is None:
-        run(_demo(file, console()))
-    elif scenario in SCENARIOS:
-        run(_play(SCENARIOS[scenario], file, console()))
+        run(_play_story(file, console()))
+    elif scenario in OUTAGE_DAYS:
+        run(_play_outage(OUTAGE_DAYS[scenario], file, console()))
     else:
-        raise UsageError(f"there is no scenario {scenario!r}: {', '.join(SCENARIOS)}")
+        raise UsageError(f"there is no scenario {scenario!r}: choose one of {', '.join(OUTAGE_DAYS)}")
 
 
-async def _demo(file: Path, out: Console) -> None:
+async def _play_story(file: Path, out: Console) -> None:
     await replace_demo_file(file)
     out.print(Text("One ship, three lines, two NVOCCs", "bold"))
     out.print(
-        "OCEAN EXEMPLAR is operated by OCNX; SLTC and HARX charter slots on her. NVXA and NVXB are NVOCCs who named "
-        "only SLTC as second notify party. CBP's messages come in; each party gets its own notices.\n"
+        "OCNX operates OCEAN EXEMPLAR; SLTC and HARX charter slots on her. NVXA and NVXB are NVOCCs that named only "
+        "SLTC as second notify party. CBP's messages come in; each party gets its own notices.\n"
     )
     async with open_log(SQLITE + str(file)) as log:
         await set_up(log)
@@ -289,59 +259,11 @@ async def _demo(file: Path, out: Console) -> None:
         async for step, notices in play(log):
             number += 1
             out.print(Text.assemble((f"{number}/{len(STEPS)} ", "dim"), (step.happens, "bold")))
-            out.print(Padding(_table(notices), (0, 0, 0, 4)))
+            _print_notices(notices, out)
             out.print(Padding(Text(step.look, "italic"), (0, 0, 1, 4)))
-        await _history(log, out)
-    _next(file, out)
-
-
-async def _play(scenario: Scenario, file: Path, out: Console) -> None:
-    await replace_demo_file(file)
-    out.print(Text(scenario.title, "bold"))
-    async with open_log(SQLITE + str(file)) as log:
-        stage = Stage(log, scenario.begins)
-        await stage.set_up()
-        async for act in scenario.play(stage):
-            out.print(Text(f"\n{act.happens}", "bold"))
-            for status in act.feed_status:
-                out.print(Text(f"    everyone: {feed_status_words(status)}", "cyan"))
-            if act.notices:
-                out.print(Padding(_table(act.notices), (0, 0, 0, 4)))
-    out.print(Text(f"\nAll this is in {file}: {_as_typed()} --log {SQLITE}{file} outage list --all", "cyan"))
-
-
-def feed_status_words(status: printing.Fields) -> str:
-    """As it stands on `snp.feed-status`: `DOWN since 07-14 12:00Z, port 2704: ACE is down (ticket 4711)`."""
-    words = f"{status['state']} since {printing.moment(status['since'])}"
-    words += f", port {status['port']}" if status["port"] else ""
-    words += f": {status['reason']}" if status["reason"] else ""
-    words += f" (ticket {status['ticket']})" if status["ticket"] else ""
-    if status["late_events"] is not None:
-        words += f"; came late: {status['late_do_not_loads']} do-not-loads, {status['late_holds']} other holds, "
-        words += f"{status['late_events']} in all"
-    return words
-
-
-def _table(notices: Iterable[printing.Fields]) -> Table:
-    return printing.table(NOTICE, notices)
-
-
-async def _history(log: Log, out: Console) -> None:
-    bill = bill_fields(await read_bill(log, Rules(), SHOWN_BILL))
-    out.print(Text(f"The life of {SHOWN_BILL}, as kept for operators", "bold"))
-    out.print(Padding(printing.timeline_table(bill["timeline"]), (0, 0, 1, 4)))
-
-
-def _as_typed() -> str:
-    """What to type to get this command again: its name, or its path where it is not on the shell's."""
-    typed = Path(sys.argv[0])
-    if typed.name != COMMAND or shutil.which(COMMAND):
-        return COMMAND
-    return str(typed.relative_to(Path.cwd()) if typed.is_relative_to(Path.cwd()) else typed)
-
-
-def _next(file: Path, out: Console) -> None:
-    url = SQLITE + str(file)
+        bill = bill_fields(await read_bill(log, Rules(), SHOWN_BILL))
+        out.print(Text(f"The history of {SHOWN_BILL}, as operators see it", "bold"))
+        out.print(Padding(printing.timeline_table(bill["timeline"]), (0, 0, 1, 4)))
     out.print(Text(f"All this is in {file}. Try next:", "bold"))
     for command in (
         f"bill show {SHOWN_BILL}",
@@ -350,4 +272,43 @@ def _next(file: Path, out: Console) -> None:
         f"tail --party {PARTIES[-1]} --until-end --kind hold --format json",
         "tail --waiting --until-end",
     ):
-        out.print(f"    {_as_typed()} --log {url} {command}", soft_wrap=True, style="cyan")
+        out.print(f"    {_as_typed()} --log {SQLITE}{file} {command}", soft_wrap=True, style="cyan")
+
+
+async def _play_outage(day: OutageDay, file: Path, out: Console) -> None:
+    await replace_demo_file(file)
+    out.print(Text(day.title, "bold"))
+    async with open_log(SQLITE + str(file)) as log:
+        router = DemoRouter(log, day.begins)
+        await router.set_up()
+        async for episode in day.play(router):
+            out.print(Text(f"\n{episode.happens}", "bold"))
+            for status in episode.feed_status:
+                out.print(Text(f"    everyone: {feed_status_text(status)}", "cyan"))
+            if episode.notices:
+                _print_notices(episode.notices, out)
+    out.print(Text(f"\nAll this is in {file}: {_as_typed()} --log {SQLITE}{file} outage list --all", "cyan"))
+
+
+def _print_notices(notices: list[RecordFields], out: Console) -> None:
+    out.print(Padding(table(DEMO_NOTICE, notices), (0, 0, 0, 4)))
+
+
+def feed_status_text(status: RecordFields) -> str:
+    """`DOWN since 07-14 12:00Z, port 2704: ACE is down (ticket 4711)`: a record of `snp.feed-status`."""
+    text = f"{status['state']} since {moment(status['since'])}"
+    text += f", port {status['port']}" if status["port"] else ""
+    text += f": {status['reason']}" if status["reason"] else ""
+    text += f" (ticket {status['ticket']})" if status["ticket"] else ""
+    if status["late_events"] is not None:
+        counts = printing.late_counts(status["late_do_not_loads"], status["late_holds"], status["late_events"])
+        text += f"; late: {counts}"
+    return text
+
+
+def _as_typed() -> str:
+    """This command as the user has to type it: by name, or by path if the shell does not find the name."""
+    typed = Path(sys.argv[0])
+    if typed.name != COMMAND or shutil.which(COMMAND):
+        return COMMAND
+    return str(typed.relative_to(Path.cwd()) if typed.is_relative_to(Path.cwd()) else typed)

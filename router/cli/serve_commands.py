@@ -1,39 +1,18 @@
-"""`snp-router console`: the operations desk's pages, and who may see them.
-
-`snp-router webhooks`: notices by HTTPS to parties without Kafka.
-
-`snp-router registry`: the schemas that parties need, for their deserializers.
-
-`snp-router asyncapi`: what parties read and write, for their tools.
-"""
+"""Commands that serve people and parties: `console`, `webhooks`, `registry`, `asyncapi`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from router.asyncapi import Brokers, asyncapi_document
-from router.cli.invocation import (
-    ExitCode,
-    Format,
-    FormatOption,
-    ScacArgument,
-    Session,
-    configure_log_lines,
-    console,
-    emit,
-    greet,
-    level_of,
-    run,
-    say,
-    session_of,
-)
-from router.cli.printing import grid
+from router.cli import command, printing
+from router.cli.command import ExitCode, FormatOption, ScacArgument, flag, option, read_log, run, settings_of, write_log
+from router.cli.printing import JSON, TABLE, Column, RecordFields, announce, console, emit, number_of, print_rows, say
 from router.clock import now_milliseconds
 from router.desk.receipts import Receipt
 from router.desk.views import find_party
@@ -52,67 +31,61 @@ from router.webhooks.secrets import add_secret, finish_rotation
 if TYPE_CHECKING:
     from router.console.access import Users
 
+# console
+
 console_app = typer.Typer()
-user_app = typer.Typer(no_args_is_help=True, help="Who may log in.")
+user_app = typer.Typer(no_args_is_help=True, help="Add, remove or list the users of the console.")
 console_app.add_typer(user_app, name="user")
 
-NO_USERS = "nobody may log in yet: `snp-router console user add NAME --role operator`"
+NO_USERS: Final = "the console has no users: add one with `snp-router console user add NAME --role operator`"
 
-Name = Annotated[str, typer.Argument(metavar="NAME")]
+UserName = Annotated[str, command.argument("NAME", "Name by which the user logs in.")]
 
 
 @console_app.callback(invoke_without_command=True)
-def serve(
+def serve_console_pages(
     context: typer.Context,
-    listen: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Setting console.listen; by default 127.0.0.1:8080.")
-    ] = None,
+    listen: Annotated[str | None, option("HOST:PORT", "Default: setting console.listen, or 127.0.0.1:8080.")] = None,
     status_listen: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Answer /metrics, /live and /ready there, without log-in.")
+        str | None, option("HOST:PORT", "Serve /metrics, /live, /ready here, without log-in.")
     ] = None,
 ) -> None:
-    """The operations desk in a browser: what is held, what waits, who was told.
+    """Serve the operations desk to browsers: holds, waiting bills, notices and outages.
 
     Example:  [bold]snp-router console user add alice --role operator && snp-router console[/bold]
 
-    Serves the pages until stopped; whoever may log in has to be added first.
-    """
-    if context.invoked_subcommand is None:
-        run(_serve(session_of(context), listen, status_listen))
-
-
-async def _serve(session: Session, listen: str | None, status_listen: str | None) -> None:
-    from router.console.serve import serve_console
-
-    settings = session.settings.console
-    if not settings.access.proxy_addresses and not _users(session).names():
+    It runs until it is stopped. Add its users first."""
+    if context.invoked_subcommand is not None:
+        return
+    settings, rules = settings_of(context).console, settings_of(context).decision_rules()
+    if not settings.access.proxy_addresses and not _users(context).names():
         raise UsageError(NO_USERS)
-    async with (
-        session.reading() as log,
-        serve_console(
-            log, session.settings.decision_rules(), settings, listen or settings.listen, status_listen
-        ) as address,
-    ):
-        say(f"the console is at http://{address}/ ; Ctrl-C stops")
-        await asyncio.Event().wait()
+
+    async def work(log: Log) -> None:
+        from router.console.serve import serve_console
+
+        async with serve_console(log, rules, settings, listen or settings.listen, status_listen) as address:
+            say(f"the console is at http://{address}/ ; Ctrl-C stops")
+            await asyncio.Event().wait()
+
+    read_log(context, work)
 
 
 @user_app.command("add")
-def add(
+def add_user(
     context: typer.Context,
-    name: Name,
-    role: Annotated[str, typer.Option(help="viewer (reads) or operator (also acts).")] = "viewer",
+    name: UserName,
+    role: Annotated[str, option("ROLE", "viewer (may look) or operator (may also act).")] = "viewer",
 ) -> None:
-    """Add a user, or give one a new role and password. The password is asked for, or read from standard input.
+    """Add a user, or change a user's role and password. Asks for the password, or reads it from standard input.
 
-    Example:  [bold]snp-router console user add alice --role operator[/bold]
-    """
+    Example:  [bold]snp-router console user add alice --role operator[/bold]"""
     from router.console.access import SHORTEST_PASSWORD
 
-    users = _users(session_of(context))
+    users = _users(context)
     if sys.stdin.isatty():
-        words = f"password, at least {SHORTEST_PASSWORD} characters"
-        password = typer.prompt(words, hide_input=True, confirmation_prompt=True)
+        prompt = f"password, at least {SHORTEST_PASSWORD} characters"
+        password = typer.prompt(prompt, hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
     users.put(name, role, password)
@@ -120,102 +93,91 @@ def add(
 
 
 @user_app.command("remove")
-def remove(context: typer.Context, name: Name) -> None:
-    """Take a user out; an open session of theirs ends with the next page.
+def remove_user(context: typer.Context, name: UserName) -> None:
+    """Remove a user. The user's open sessions end with their next page.
 
-    Example:  [bold]snp-router console user remove alice[/bold]
-    """
-    _users(session_of(context)).remove(name)
+    Example:  [bold]snp-router console user remove alice[/bold]"""
+    _users(context).remove(name)
     say(f"{name} may not log in any more")
 
 
 @user_app.command("list")
-def names(context: typer.Context) -> None:
-    """Who may log in, and as what.
+def list_users(context: typer.Context) -> None:
+    """List the users and their roles.
 
-    Example:  [bold]snp-router console user list[/bold]
-    """
-    users = _users(session_of(context)).names()
+    Example:  [bold]snp-router console user list[/bold]"""
+    users = _users(context).names()
     if not users:
         say(NO_USERS)
     for name, role in sorted(users.items()):
         console().print(f"{name}  {role}")
 
 
-def _users(session: Session) -> Users:
+def _users(context: typer.Context) -> Users:
     from router.console.access import Users
 
-    return Users(session.settings.console.access.users_file)
+    return Users(settings_of(context).console.access.users_file)
 
 
-webhooks_app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka, and see how far each is.")
+# webhooks
 
-NO_WEBHOOKS: Final = (
-    "no party has a webhook_url: give it one in the parties' table, then `snp-router import parties FILE`"
-)
+webhooks_app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka; pause, replay, secrets.")
+
+NO_WEBHOOKS: Final = "no party has a webhook_url: add one to the parties' table, then `snp-router import parties FILE`"
 
 
 @webhooks_app.command("run")
 def run_webhooks(context: typer.Context) -> None:
-    """Post notices to each party that has a webhook_url, until stopped.
+    """Post notices to every party that has a webhook_url, until stopped.
 
     Example:  [bold]snp-router webhooks run[/bold]
 
-    Stop it whenever you like. What was posted in the last half second may be posted again, under the same webhook-id.
-    """
-    session = session_of(context)
-    configure_log_lines(level_of(session, talks=True))
-    run(_run(session))
+    It may be stopped at any time. Notices posted in the last half second may be posted again, with the same ids."""
+    command.configure_log_lines(command.global_options_of(context), is_service=True)
+    settings = settings_of(context).webhook_settings()
 
+    async def work(log: Log) -> None:
+        from router.webhooks.worker import Webhooks, wants_webhook
 
-async def _run(session: Session) -> None:
-    from router.webhooks.worker import Webhooks, wants_webhook
-
-    settings = session.settings.webhook_settings()
-    async with session.writing() as log:
         parties = (await read_registry(log)).parties.values()
         wanted = sorted(party.scac for party in parties if wants_webhook(party))
-        greet(f"posting to {', '.join(wanted)}" if wanted else f"posting to nobody yet ({NO_WEBHOOKS})")
+        announce(f"posting to {', '.join(wanted)}" if wanted else f"waiting for a webhook ({NO_WEBHOOKS})")
         await Webhooks(log, settings).run()
+
+    write_log(context, work)
 
 
 @webhooks_app.command("status")
-def status(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """How far each party is: delivered up to, waiting, failing since, the last error. Ends with 1 if one is given up.
+def show_webhooks(context: typer.Context, form: FormatOption = TABLE) -> None:
+    """Show each webhook: last delivery, waiting notices, failures. Ends with 1 if posting to one was given up.
 
-    Example:  [bold]snp-router webhooks status[/bold]
-    """
-    found = run(_status(session_of(context)))
-    if form is Format.JSON:
-        for state, waiting, party in found:
-            emit(_fields(state, waiting, party))
-    else:
-        _print(found)
-    if any(state.disabled is not None for state, _, _ in found):
-        raise typer.Exit(ExitCode.PROBLEMS)
+    Example:  [bold]snp-router webhooks status[/bold]"""
 
-
-async def _status(session: Session) -> list[tuple[WebhookState, int, Party]]:
-    async with session.reading() as log:
+    async def work(log: Log) -> list[tuple[WebhookState, int, Party]]:
         parties = (await read_registry(log)).parties
         states = (await read_webhooks(log)).states
         wanted = [parties[scac] for scac in sorted(parties) if parties[scac].webhook_url is not None]
         found = [(states.get(party.scac) or WebhookState(party.scac), party) for party in wanted]
-        return [(state, await _waiting(log, state, party), party) for state, party in found]
+        return [(state, await _undelivered(log, state, party), party) for state, party in found]
+
+    found = read_log(context, work)
+    print_rows(WEBHOOK, [_webhook_fields(*one) for one in found], form, empty=NO_WEBHOOKS)
+    if any(state.disabled is not None for state, _, _ in found):
+        raise typer.Exit(ExitCode.PROBLEMS)
 
 
-async def _waiting(log: Log, state: WebhookState, party: Party) -> int:
+async def _undelivered(log: Log, state: WebhookState, party: Party) -> int:
     receipt = Receipt(state.taken_to, frozenset(state.open))
     reading = log.read([party.topic], until_end=True, begin={(party.topic, 0): receipt.begin})
     return sum([sum(not receipt.has_read(record.offset) for record in batch) async for batch in reading])
 
 
-def _fields(state: WebhookState, waiting: int, party: Party) -> dict[str, Any]:
+def _webhook_fields(state: WebhookState, waiting: int, party: Party) -> RecordFields:
     shown = plain("webhook-state", state._asdict() | {"refused": [one._asdict() for one in state.refused]})
-    return {"party": party.scac, "waiting": waiting, "state": _word(state, party)} | shown
+    return {"party": party.scac, "waiting": waiting, "state": _webhook_condition(state, party)} | shown
 
 
-def _word(state: WebhookState, party: Party) -> str:
+def _webhook_condition(state: WebhookState, party: Party) -> str:
     if party.status not in ("live", "certifying"):
         return party.status
     if state.disabled is not None:
@@ -227,174 +189,161 @@ def _word(state: WebhookState, party: Party) -> str:
     return "works" if state.delivered_notice is not None else "nothing posted yet"
 
 
-def _print(found: Sequence[tuple[WebhookState, int, Party]]) -> None:
-    if not found:
-        say(NO_WEBHOOKS)
-        return
-    headings = ("party", "state", "delivered up to", "waiting", "refused", "failing since", "last error")
-    console().print(grid(headings, (_cells(*one) for one in found)))
+def _last_error(fields: RecordFields) -> str:
+    current = fields["last_error"] if fields["failing_since"] or fields["refused"] else None
+    return str(fields["disabled"] or current or "")
 
 
-def _cells(state: WebhookState, waiting: int, party: Party) -> tuple[str, ...]:
-    shown = _fields(state, waiting, party)
-    last = "" if state.delivered_notice is None else f"{shown['delivered_at']} {state.delivered_notice}"
-    error = state.disabled or (state.last_error if state.failing_since or state.refused else "") or ""
-    counts = (str(waiting), str(len(state.refused) or ""))
-    return party.scac, shown["state"], last, *counts, shown["failing_since"] or "", error
+WEBHOOK: Final = (
+    Column("party", None, lambda one: one["party"]),
+    Column("state", None, lambda one: one["state"]),
+    Column("last delivery", None, lambda one: " ".join(filter(None, (one["delivered_at"], one["delivered_notice"])))),
+    Column("waiting", None, lambda one: str(one["waiting"])),
+    Column("refused", None, lambda one: str(len(one["refused"]) or "")),
+    Column("failing since", None, lambda one: one["failing_since"] or ""),
+    Column("last error", None, _last_error),
+)
 
 
 @webhooks_app.command("pause")
-def pause(context: typer.Context, scac: ScacArgument) -> None:
-    """Post nothing more to a party; what comes waits.
+def pause_webhook(context: typer.Context, scac: ScacArgument) -> None:
+    """Stop posting to a party; its notices wait.
 
-    Example:  [bold]snp-router webhooks pause NVXA[/bold]
-    """
+    Example:  [bold]snp-router webhooks pause NVXA[/bold]"""
     _order(context, scac, "is paused", paused=True)
 
 
 @webhooks_app.command("resume")
-def resume(context: typer.Context, scac: ScacArgument) -> None:
-    """Go on posting, at once; also takes up an endpoint that was given up or said 410 Gone.
+def resume_webhook(context: typer.Context, scac: ScacArgument) -> None:
+    """Resume posting at once, also to an endpoint that was given up or answered 410 Gone.
 
-    Example:  [bold]snp-router webhooks resume NVXA[/bold]
-    """
-    _order(context, scac, "goes on")
+    Example:  [bold]snp-router webhooks resume NVXA[/bold]"""
+    _order(context, scac, "resumes")
 
 
 @webhooks_app.command("replay")
-def replay(
+def replay_webhook(
     context: typer.Context,
     scac: ScacArgument,
-    since: Annotated[str, typer.Option("--from", metavar="TIME", help="ISO 8601, Eastern where it has no offset.")],
+    since: Annotated[str, option("TIME", "ISO 8601; Eastern time without an offset.", "--from")],
 ) -> None:
-    """Post again all that was written for a party since a moment, under the same ids. Nothing is ever skipped by it.
+    """Post all notices written for a party since a given time again, with the same ids. No notice is skipped.
 
-    Example:  [bold]snp-router webhooks replay NVXA --from 2026-07-14T08:00[/bold]
-    """
-    _order(context, scac, f"begins again with {since}", replay_from=moment_of("from", since))
-
-
-@webhooks_app.command("secret")
-def secret(
-    context: typer.Context,
-    scac: ScacArgument,
-    finish: Annotated[
-        bool, typer.Option("--finish", help="The party has changed over: only the newest secret signs from now on.")
-    ] = False,
-) -> None:
-    """Make a secret for a party and show it, once. Those before go on signing beside it until --finish.
-
-    Example:  [bold]snp-router webhooks secret NVXA[/bold]
-    """
-    session = session_of(context)
-    settings = session.settings.webhook_settings()
-    if settings.secret_command:
-        raise UsageError("secrets come from webhooks.secret_command: rotate them there")
-    party = run(_find(session, scac))
-    if finish:
-        dropped = finish_rotation(settings.secrets_directory, party.scac)
-        console().print(f"{party.scac}: {dropped} older secrets dropped")
-    else:
-        typer.echo(add_secret(settings.secrets_directory, party.scac))
-        say(f"{party.scac}: give it to the party on a safe way; it is not shown again")
-
-
-async def _find(session: Session, scac: str) -> Party:
-    async with session.reading() as log:
-        return await find_party(log, scac)
+    Example:  [bold]snp-router webhooks replay NVXA --from 2026-07-14T08:00[/bold]"""
+    _order(context, scac, f"posts again from {since}", replay_from=moment_of("from", since))
 
 
 def _order(
-    context: typer.Context, scac: str, words: str, *, paused: bool = False, replay_from: int | None = None
+    context: typer.Context, scac: str, text: str, *, paused: bool = False, replay_from: int | None = None
 ) -> None:
-    party = run(_append_order(session_of(context), scac, words, paused, replay_from))
-    console().print(f"the webhook of {party.scac} {words}")
-
-
-async def _append_order(session: Session, scac: str, words: str, paused: bool, replay_from: int | None) -> Party:
-    async with session.writing() as log:
+    async def work(log: Log) -> Party:
         party = await find_party(log, scac)
         if party.webhook_url is None:
             raise UsageError(
-                f"{party.scac} has no webhook_url: give it one in the parties' table and import that again"
+                f"{party.scac} has no webhook_url: add it to the parties' table and import the table again"
             )
         now = now_milliseconds()
-        deed = AuditEntry(now, machine_user(), "webhooks order", party.scac, words)
-        await log.append_atomic([order_output(WebhookOrder(party.scac, paused, replay_from, now)), audit_output(deed)])
+        entry = AuditEntry(now, machine_user(), "webhooks order", party.scac, text)
+        order = WebhookOrder(party.scac, paused, replay_from, now)
+        await log.append_atomic([order_output(order), audit_output(entry)])
         return party
 
+    console().print(f"the webhook of {write_log(context, work).scac} {text}")
 
-DEFAULT_LISTEN = "127.0.0.1:8081"
 
-registry_app = typer.Typer(help="The schemas that parties need, for their deserializers.", no_args_is_help=True)
+@webhooks_app.command("secret")
+def make_webhook_secret(
+    context: typer.Context,
+    scac: ScacArgument,
+    finish: Annotated[bool, flag("--finish", "The party uses the newest secret: drop the older ones.")] = False,
+) -> None:
+    """Make a new secret for a party and show it once. Older secrets also sign until --finish.
+
+    Example:  [bold]snp-router webhooks secret NVXA[/bold]"""
+    settings = settings_of(context).webhook_settings()
+    if settings.secret_command:
+        raise UsageError("webhooks.secret_command supplies the secrets: change them there")
+    party = read_log(context, lambda log: find_party(log, scac))
+    if finish:
+        dropped = finish_rotation(settings.secrets_directory, party.scac)
+        console().print(f"{party.scac}: {number_of(dropped, 'older secret')} dropped")
+    else:
+        typer.echo(add_secret(settings.secrets_directory, party.scac))
+        say(f"{party.scac}: pass this secret to the party over a safe channel; it is not shown again")
+
+
+# registry
+
+REGISTRY_LISTEN: Final = "127.0.0.1:8081"
+
+registry_app = typer.Typer(no_args_is_help=True, help="Schemas for parties: serve them, or use an external registry.")
 
 
 @registry_app.command("serve")
 def serve_registry(
-    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where; port 0: any free one.")] = DEFAULT_LISTEN,
+    listen: Annotated[str, option("HOST:PORT", "Address to listen on; port 0 picks a free port.")] = REGISTRY_LISTEN,
 ) -> None:
-    """Serve the read-only part of the Confluent Schema Registry API, until stopped by Ctrl-C.
+    """Serve the schemas by the read-only part of the Confluent Schema Registry API, until stopped.
 
     Example:  [bold]snp-router registry serve --listen 10.0.0.5:8081[/bold]
 
-    It needs no log and holds nothing secret. It speaks plain HTTP: to parties put it behind what ends TLS for you.
-    """
-    run(_serve_registry(listen))
+    It needs no log and holds no secrets. It serves plain HTTP: put a TLS proxy between it and the parties."""
+
+    async def serve() -> None:
+        from router.http import serving
+        from router.schema_registry.server import schema_registry_app
+
+        async with serving(schema_registry_app(), listen) as address:
+            say(f"schemas are served at http://{address} ; Ctrl-C stops")
+            await asyncio.Event().wait()
+
+    run(serve())
 
 
-async def _serve_registry(listen: str) -> None:
-    from router.http import serving
-    from router.schema_registry.server import schema_registry_app
+@registry_app.command("check")
+def check_registry(context: typer.Context, form: FormatOption = TABLE) -> None:
+    """Check that the external registry (setting `registry.url`) has the router's schemas. Ends with 1 if not.
 
-    async with serving(schema_registry_app(), listen) as address:
-        say(f"schemas are served at http://{address}")
-        await asyncio.Event().wait()
-
-
-@registry_app.command()
-def check(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Say whether the external registry (setting `registry.url`) has our schemas. Ends with 1 if it lacks one.
-
-    Example:  [bold]snp-router registry check[/bold]
-    """
-    _show(ExternalRegistry(session_of(context).settings.registry).standings(), form)
+    Example:  [bold]snp-router registry check[/bold]"""
+    _print_schemas(ExternalRegistry(settings_of(context).registry).standings(), form)
 
 
-@registry_app.command()
-def register(context: typer.Context, form: FormatOption = Format.TABLE) -> None:
-    """Register what the external registry lacks. What is not compatible is refused, and ends with 1.
+@registry_app.command("register")
+def register_schemas(context: typer.Context, form: FormatOption = TABLE) -> None:
+    """Register the schemas that the external registry lacks. Ends with 1 if it refuses one as incompatible.
 
     Example:  [bold]snp-router registry register[/bold]
 
-    Nothing else ever registers: a router whose schemas are not there says so and does not start.
-    """
-    _show(ExternalRegistry(session_of(context).settings.registry).register(), form)
+    Only this command registers schemas. A router whose schemas are missing does not start."""
+    _print_schemas(ExternalRegistry(settings_of(context).registry).register(), form)
 
 
-def _show(standings: list[Standing], form: Format) -> None:
+def _print_schemas(standings: list[Standing], form: printing.OutputFormat) -> None:
     for schema, number, problem in standings:
-        if form is Format.JSON:
+        if form is JSON:
             emit({"subject": schema.subject, "version": schema.version, "id": number, "problem": problem})
         else:
-            words = f"id {number}" if number is not None else problem or "not registered"
-            console().print(f"{schema.subject}, our version {schema.version}: {words}", soft_wrap=True)
+            result = f"id {number}" if number is not None else problem or "not registered"
+            console().print(f"{schema.subject}, our version {schema.version}: {result}", soft_wrap=True)
     if any(standing.id is None for standing in standings):
         raise typer.Exit(ExitCode.PROBLEMS)
 
 
+# asyncapi
+
 SECURITY: Final = {"SCRAM-SHA-512": "scramSha512", "SCRAM-SHA-256": "scramSha256", "PLAIN": "plain"}
-"""Kafka's names of ways to log in, and AsyncAPI's."""
+"""AsyncAPI's names of Kafka's SASL mechanisms."""
 
 
-def asyncapi(context: typer.Context) -> None:
-    """Print an AsyncAPI 3 document, as JSON, of the topics that parties use, with every field of what is on them.
+def print_asyncapi(context: typer.Context) -> None:
+    """Print an AsyncAPI 3 document (JSON) of the parties' topics and every field on them.
 
     Example:  [bold]snp-router asyncapi > asyncapi.json[/bold]
 
-    Made from the schemas and the settings: brokers (--log), how parties log in, where they find schemas
-    (`registry.public_url`).
-    """
-    typer.echo(json.dumps(asyncapi_document(_brokers(session_of(context).settings)), indent=2, ensure_ascii=False))
+    It is made from the schemas and the settings: brokers (--log), log-in, address of the schemas
+    (`registry.public_url`)."""
+    document = asyncapi_document(_brokers(settings_of(context)))
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _brokers(settings: Settings) -> Brokers | None:

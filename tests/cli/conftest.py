@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 from router.cli.main import main
-from router.demo.scenario import FILES
+from router.demo.story import FILES
 
 WAIT_SECONDS = 30
 BILL = "NVXAHBL000012345"

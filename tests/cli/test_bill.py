@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 
-from router.demo.scenario import FILES
+from router.demo.story import FILES
 from tests.cli.conftest import BILL, CO_LOADED, Command
 
 EVENT = {"scac": "NVXA", "bill_of_lading": "HBL000012345", "disposition_code": "3H", "action_at": "2026-07-16T10:00"}
@@ -42,19 +43,53 @@ def test_both_bills_of_a_split_show_each_other(routed: Command) -> None:
     assert (original["status"], part["status"]) == ("HELD", "RELEASED")
 
 
-def test_explain_names_the_rule_for_each_party(routed: Command) -> None:
+def test_explain_gives_each_ground_its_own_role_and_rule(routed: Command) -> None:
     (explained,) = routed.json("explain", CO_LOADED)
-    rules = {one["recipient"]: one["rules"] for one in explained["told"]}
-    assert rules["NVXB"] == ["1: issuer of the bill"]
-    assert any("operator" in rule for rule in rules["OCNX"])
+    grounds = {
+        one["recipient"]: [(ground["role"], ground["rule"], ground["when"]) for ground in one["grounds"]]
+        for one in explained["told"]
+    }
+    aboard = "aboard EXEMPLAR-026E"
+    assert grounds == {
+        "NVXB": [("FILER", "1: issuer of the bill", "all")],
+        "SLTC": [
+            ("SNP", "2: second notify party on the bill", "all"),
+            ("MASTER_CARRIER", "3: issued the master bill", "all"),
+            ("MASTER_CARRIER", "3: the bill is on its manifest", "all"),
+            ("CHARTERER", f"4: charterer, {aboard}, for its own bill", "all"),
+        ],
+        "OCNX": [("OPERATOR", f"4: operator, {aboard}, for a charterer's bill", "all")],
+        "HARX": [("CHARTERER", f"4: charterer, {aboard}, granted do-not-load", "do-not-load")],
+    }
+
+
+def test_explain_prints_one_ground_a_line(routed: Command) -> None:
+    lines = routed("explain", CO_LOADED).stdout.splitlines()
+    master = next(line for line in lines if "issued the master bill" in line)
+    assert master.split()[:2] == ["SLTC", "MASTER_CARRIER"]
+    harx = next(line for line in lines if line.startswith("HARX"))
+    assert re.search(r"CHARTERER .*granted do-not-load +do-not-load +CHANGE \d\d-\d\d", harx)
+
+
+def test_explain_shows_a_party_that_was_notified_and_has_no_ground_any_more(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12", FILES / "2-do-not-load.camir")
+    command("run", "--until-idle")
+    without_harx = [row for row in (FILES / "sailings.csv").read_text().splitlines() if ",HARX," not in row]
+    command("import", "sailings", command.write("sailings.csv", "\n".join(without_harx)))
+    (explained,) = command.json("explain", BILL)
+    assert [one["grounds"] for one in explained["told"] if one["recipient"] == "HARX"] == [[]]
+    assert re.search(r"HARX +no rule any more +never +CHANGE", command("explain", BILL).stdout)
 
 
 def test_explain_says_who_is_not_told_and_why(routed: Command) -> None:
     (explained,) = routed.json("explain", "HARXHX5550001")
     (not_told,) = explained["not_told"]
     assert not_told["recipient"] == "SLTC"
-    assert not_told["rules"] == ["4: charterer, aboard EXEMPLAR-026E, granted only its own bills"]
-    assert "SLTC" in routed("explain", "HARXHX5550001").stdout
+    rule = "4: charterer, aboard EXEMPLAR-026E, granted only its own bills"
+    assert not_told["grounds"] == [{"role": None, "rule": rule, "when": "never"}]
+    shown = routed("explain", "HARXHX5550001").stdout
+    assert re.search(rf"^SLTC +{rule} +never +{not_told['reason']}", shown, re.MULTILINE)
 
 
 def test_an_operator_s_word_settles_what_is_in_doubt_and_nothing_else(command: Command) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.demo.scenario import STEPS
+from router.demo.story import STEPS
 from tests.cli.conftest import BILL, CO_LOADED, Command
 
 

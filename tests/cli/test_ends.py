@@ -18,7 +18,7 @@ import pytest
 from typer.main import get_command
 
 from router.cli.main import PANELS, app, global_options_first
-from router.demo.scenario import FILES
+from router.demo.story import FILES
 from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, Command, environment
 
 README = Path(__file__).parents[2] / "README.md"
@@ -34,10 +34,10 @@ def wait_for(true: Callable[[], bool]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("parties",), 3, "there is no log snp.db yet"),
-        (("run",), 3, "there is no log snp.db yet"),
-        (("ingest", FILES / "1-on-file.x12"), 3, "there is no log snp.db yet"),
-        (("topics", "check"), 3, "there is no log snp.db yet"),
+        (("parties",), 3, "there is no log snp.db"),
+        (("run",), 3, "there is no log snp.db"),
+        (("ingest", FILES / "1-on-file.x12"), 3, "there is no log snp.db"),
+        (("topics", "check"), 3, "there is no log snp.db"),
         (("ingest", "missing.x12"), 2, "no file or folder missing.x12"),
         (("ingest",), 2, "--watch"),
         (("tail",), 2, "--party"),
@@ -129,7 +129,7 @@ def test_a_watched_folder_is_emptied_into_done_and_failed(command: Command) -> N
 
 def test_check_finds_nothing_wrong_with_the_demo_s_tables(command: Command) -> None:
     files = ("--parties", FILES / "parties.csv", "--sailings", FILES / "sailings.csv")
-    assert re.search(r"disposition codes of 20\d\d-\d\d: nothing wrong", command("check", *files).stdout)
+    assert re.search(r"disposition codes of 20\d\d-\d\d: no problems", command("check", *files).stdout)
 
 
 def test_check_says_what_is_wrong_and_where(command: Command) -> None:
@@ -280,4 +280,4 @@ def test_output_to_a_full_disk_ends_in_one_line(command: Command) -> None:
             check=False,
         )
     assert done.returncode == 5
-    assert done.stderr == "error: what is said can't be written or read: No space left on device\n"
+    assert done.stderr == "error: cannot read or write the output: No space left on device\n"

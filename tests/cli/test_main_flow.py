@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from router import codec
-from router.demo.scenario import FILES
+from router.demo.story import FILES
 from tests.cli.conftest import BILL, CO_LOADED, Command
 
 

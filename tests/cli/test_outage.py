@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from router.demo.scenario import FILES
+from router.demo.story import FILES
 from tests.cli.conftest import BILL, Command
 
 BY = ("--by", "J. Doe")

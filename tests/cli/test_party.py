@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.demo.scenario import FILES
+from router.demo.story import FILES
 from tests.cli.conftest import BILL, Command
 
 CERTIFYING = "scac,status,contact_phone,production_group\nSLTC,certifying,+1-555-0110,snp.SLTC.production\n"
@@ -22,7 +22,7 @@ def test_samples_then_live_with_the_status_now(command: Command) -> None:
     assert command.json("party", "show", "SLTC")[0]["samples"] == len(notices)
     opened = command("party", "live", "SLTC")
     assert "SLTC is live" in opened.stdout
-    assert "it has not read all of its samples" in opened.stderr
+    assert "it is not known to have read all of its samples" in opened.stderr
     assert "already" in command("party", "live", "SLTC").stdout
     command("run", "--until-idle")
     live = command.json("tail", "--party", "SLTC", "--until-end")[len(notices) :]
@@ -34,8 +34,8 @@ def test_an_import_says_what_it_takes_away(command: Command) -> None:
     command.set_up()
     command("import", "parties", "-", stdin="scac,status,contact_phone,aliases\nSLTC,suspended,+1-555-0110,SLTD\n")
     told = command("import", "parties", "-", stdin="scac,contact_phone\nSLTC,+1-555-0110\n").stderr
-    assert "SLTC: empty in this file, so taken away: aliases" in told
-    assert "SLTC: was suspended, is live now" in told
+    assert "SLTC loses aliases: this file leaves that empty" in told
+    assert "SLTC: its status was suspended and is now live" in told
 
 
 def test_suspended_means_that_its_bills_wait(command: Command) -> None:
@@ -53,11 +53,11 @@ def test_certify_says_which_samples_are_there_and_that_sqlite_knows_no_reader(co
     assert "do-not-load" in shown.stdout
     assert "keeps no consumer groups" in shown.stderr
     assert not any(sample["read"] for sample in command.json("certify", "SLTC", code=1))
-    assert "it is live" in command("certify", "NVXA", code=1).stderr
+    assert "its status is live" in command("certify", "NVXA", code=1).stderr
 
 
 def test_unread_names_those_of_whom_nobody_can_tell(routed: Command) -> None:
     done = routed("unread", "--threshold-minutes", "0")
-    assert "HARX, NVXA, NVXB, OCNX, SLTC: nobody can tell what is read: no production_group" in done.stderr
-    assert done.stdout == "no party's reading can be followed\n"
+    assert "HARX, NVXA, NVXB, OCNX, SLTC: cannot track reading: no production_group" in done.stderr
+    assert done.stdout == "no party's reading is tracked\n"
     assert all(one["unknown"] for one in routed.json("unread"))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from router.demo.scenario import FILES
+from router.demo.story import FILES
 from tests.cli.conftest import COMMAND, WAIT_SECONDS, Command
 
 
@@ -83,7 +83,7 @@ def test_a_watched_folder_says_why_a_file_failed(command: Command, terminal: Cal
     watch = terminal("ingest", "--watch", "inbox", "--settle-seconds", "0")
     assert watch.shows("watching inbox; Ctrl-C stops")
     command.write("inbox/bad.jsonl", "nonsense\n")
-    assert watch.shows("why: inbox/failed/bad.jsonl.report.txt")
+    assert watch.shows("report: inbox/failed/bad.jsonl.report.txt")
 
 
 def test_a_password_is_asked_for_with_how_long_it_has_to_be(terminal: Callable[..., Terminal]) -> None:

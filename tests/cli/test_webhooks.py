@@ -21,14 +21,14 @@ def test_a_secret_is_shown_once_and_kept_for_its_owner_alone(command: Command) -
     assert secret in kept.read_text()
     command("webhooks", "secret", "NVXA")
     done = command("webhooks", "secret", "NVXA", "--finish")
-    assert "1 older secrets dropped" in done.stdout
+    assert "1 older secret dropped" in done.stdout
     assert secret not in kept.read_text() + done.stdout + done.stderr
 
 
 def test_status_says_what_waits_and_an_order_needs_a_webhook(command: Command) -> None:
     assert "no log" in command("webhooks", "status", code=3).stderr
     command.set_up()
-    assert "give it one in the parties' table" in command("webhooks", "status").stderr
+    assert "add one to the parties' table" in command("webhooks", "status").stderr
     with_webhook(command)
     (one,) = command.json("webhooks", "status")
     assert (one["party"], one["state"], one["waiting"]) == ("NVXA", "nothing posted yet", 0)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import Page, expect
 
-from router.demo.scenario import FILES
+from router.demo.story import FILES
 from tests.console.desk import Installation
 from tests.console.test_browser import BILL, hold, ingest, log_in
 from tests.kafka.fixtures import wipe

@@ -8,8 +8,18 @@ from typing import Any
 
 from router import topics
 from router.demo.outage_days import ACE_POSTED as POSTED
-from router.demo.outage_days import CARGO, PAPER_BILLS, PHONED, RENUMBERED, SCENARIOS, filed_number, paper_number
-from router.demo.scenario import PARTIES, Act, Stage
+from router.demo.outage_days import (
+    CARGO,
+    OUTAGE_DAYS,
+    PAPER_BILLS,
+    PHONED,
+    RENUMBERED,
+    DemoRouter,
+    Episode,
+    filed_number,
+    paper_number,
+)
+from router.demo.story import PARTIES
 from router.desk.outages import read_outages
 from router.desk.paper import read_paper_bills
 from router.desk.views import read_bill
@@ -22,14 +32,14 @@ Said = tuple[str, str, str | None, str, str]
 """Bill's number, kind, code, cause, status."""
 
 
-async def played(log: Log, name: str) -> list[Act]:
-    scenario = SCENARIOS[name]
-    stage = Stage(log, scenario.begins)
-    await stage.set_up()
-    acts = [act async for act in scenario.play(stage)]
-    faults = check(await records(log, topics.TIMELINE), await party_records(log), stage.rules)
+async def played(log: Log, name: str) -> list[Episode]:
+    day = OUTAGE_DAYS[name]
+    router = DemoRouter(log, day.begins)
+    await router.set_up()
+    episodes = [episode async for episode in day.play(router)]
+    faults = check(await records(log, topics.TIMELINE), await party_records(log), router.rules)
     assert not faults, describe(faults)
-    return acts
+    return episodes
 
 
 async def records(log: Log, *names: str) -> list[Record]:
@@ -40,7 +50,7 @@ async def party_records(log: Log) -> list[Record]:
     return await records(log, *map(party_topic, PARTIES))
 
 
-def said(act: Act) -> dict[str, Counter[Said]]:
+def said(act: Episode) -> dict[str, Counter[Said]]:
     """What each party was told in an act."""
     told: dict[str, Counter[Said]] = {scac: Counter() for scac in PARTIES}
     for one in act.notices:
@@ -53,7 +63,7 @@ def each(scacs: str, *words: Said) -> dict[str, Counter[Said]]:
     return {scac: Counter(words) for scac in scacs.split()}
 
 
-def flags(act: Act) -> dict[str, set[str]]:
+def flags(act: Episode) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for one in act.notices:
         found.setdefault(one["bill_of_lading"], set()).update(one["flags"])
@@ -110,14 +120,14 @@ async def test_ace_down_for_nine_hours_with_phoned_do_not_loads(tmp_path: Path) 
 async def test_after_it_each_bill_is_as_after_an_undisturbed_day(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/down.db") as log, open_log(f"sqlite:///{tmp_path}/up.db") as calm:
         await played(log, "ace-down")
-        stage = Stage(calm, SCENARIOS["ace-down"].begins)
-        await stage.set_up()
-        await stage.feed("on-file", [one._replace(disposition_code="55", action_at=stage.now) for one in POSTED])
+        router = DemoRouter(calm, OUTAGE_DAYS["ace-down"].begins)
+        await router.set_up()
+        await router.ingest("on-file", [one._replace(disposition_code="55", action_at=router.now) for one in POSTED])
         for event in POSTED:
-            stage.now = event.action_at
-            await stage.feed(str(event.action_at), [event])
-        await stage.route()
-        assert await statuses(log, stage.rules) == await statuses(calm, stage.rules)
+            router.now = event.action_at
+            await router.ingest(str(event.action_at), [event])
+        await router.route()
+        assert await statuses(log, router.rules) == await statuses(calm, router.rules)
 
 
 async def test_a_cyberattack_with_400_paper_bills_filed_later(tmp_path: Path) -> None:
@@ -148,7 +158,7 @@ async def test_a_cyberattack_with_400_paper_bills_filed_later(tmp_path: Path) ->
         assert {event for one in reissued for event in one["covers"]} == old_ids
         assert all("REISSUED" in one["flags"] for one in reissued)
 
-        bills = await read_paper_bills(log, Stage(log, "2026-07-10T08:00").rules)
+        bills = await read_paper_bills(log, DemoRouter(log, "2026-07-10T08:00").rules)
         assert Counter(bill.state for bill in bills) == {"FILED": PAPER_BILLS - RENUMBERED, "FILED_AS": RENUMBERED}
         (history,) = await read_outages(log)
         assert history.outage.ended_at is not None

@@ -9,7 +9,7 @@ import pytest
 
 from router import codec, topics
 from router.decide.rules import Rules
-from router.demo.scenario import FILES, play, set_up
+from router.demo.story import FILES, play, set_up
 from router.desk.settling import confirm, retry
 from router.desk.views import (
     NotFoundError,
