@@ -45,9 +45,7 @@ def flag(name: str, help: str) -> Any:
     return typer.Option(name, help=help)
 
 
-FormatOption = Annotated[
-    OutputFormat, option(None, "table for people; json for programs, one JSON object a line.", "--format")
-]
+FormatOption = Annotated[OutputFormat, option(None, "table for people; json: one object a line.", "--format")]
 BillArgument = Annotated[list[str], argument("BILL", "NVXAHBL000012345, or SCAC and number as two words.")]
 ScacArgument = Annotated[str, argument("SCAC", "The party's SCAC or one of its aliases.")]
 ByOption = Annotated[str, option("NAME", "Your name; it is recorded.")]
@@ -55,6 +53,12 @@ TicketOption = Annotated[str | None, option("NUMBER", "CBP's ticket number.")]
 HtmlOption = Annotated[Path | None, option("FILE", "Write a page to print to this file.", "--html")]
 PortOption = Annotated[str, option("PORT", "Schedule D port, such as 2704.")]
 MOMENT: Final = "ISO 8601; Eastern time without an offset."
+
+
+def exit_if(problems: object) -> None:
+    """End with the code for problems if there are any."""
+    if problems:
+        raise typer.Exit(ExitCode.PROBLEMS)
 
 
 def port_code(value: str) -> str:

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from router.cli import command, printing
-from router.cli.command import ExitCode, FormatOption, argument, flag, option, read_log, settings_of, write_log
-from router.cli.printing import ID_SHOWN, JSON, TABLE, OutputFormat, console, emit, number_of, progress_bar, say
+from router.cli.command import FormatOption, argument, exit_if, flag, option, read_log, settings_of, write_log
+from router.cli.printing import ID_SHOWN, JSON, TABLE, OutputFormat, RecordFields, console, emit, number_of, say
 from router.clock import now_milliseconds
 from router.desk.settling import Retried, dismiss, retry
 from router.desk.views import read_dead_letter, read_dead_letters
@@ -40,17 +40,12 @@ from router.model.registry_values import Party, Sailing
 from router.plain import plain, readable
 
 RegistryRow = TypeVar("RegistryRow", Party, Sailing)
-
 PARTY_FIELDS: Final = (
     "name", "roles", "contact_name", "contact_phone", "contact_email", "aliases", "production_group", "webhook_url",
 )  # fmt: skip
 NAMES_SHOWN: Final = 8
 PROBLEMS_SHOWN: Final = 10
-
 TableFiles = Annotated[list[Path], argument("FILE…", "CSV or JSON Lines; - is standard input.")]
-
-# import
-
 import_app = typer.Typer(no_args_is_help=True, help="Import tables of parties, sailings, filings or bills.")
 
 
@@ -152,7 +147,7 @@ def _import_bill_table(
             yield from read(chunks_of(path, progress), name_of(path), now_milliseconds(), note=notes.append)
 
     async def work(log: Log) -> ImportCount:
-        with progress_bar(paths) as progress:
+        with printing.progress_bar(paths) as progress:
             return await take_in_filings(log, values(progress))
 
     imported = write_log(context, work)
@@ -174,8 +169,7 @@ def _report_import(
             say(f"problem: {problem}")
         if problems:
             say("rows with a problem were skipped: correct them and import the file again; the other rows are imported")
-    if problems:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(problems)
 
 
 def _changes_text(kind: str, changes: Changes) -> str:
@@ -185,9 +179,6 @@ def _changes_text(kind: str, changes: Changes) -> str:
         shown = ", ".join(ids[:NAMES_SHOWN]) + (" …" if len(ids) > NAMES_SHOWN else "")
         parts.append(f"{len(ids)} {name}" + (f" ({shown})" if ids else ""))
     return f"{kind}: {', '.join(parts)}"
-
-
-# ingest
 
 
 WATCH_HELP: Final = """Ingest each file that is completed in this folder, until stopped. It moves to done/, or to
@@ -217,21 +208,30 @@ def ingest(
         return
     paths = files_in(files or [])
     with command.interruptible() if STANDARD_INPUT in paths else nullcontext():
-        _report_intake(_ingest(context, paths, feed_name(feed)), form)
+        _ingest(context, paths, feed_name(feed), form)
 
 
-def _ingest(context: typer.Context, paths: list[Path], feed: str) -> Intake:
+def _ingest(context: typer.Context, paths: list[Path], feed: str, form: OutputFormat) -> None:
     rules = settings_of(context).decision_rules()
-    whole = Intake()
+    intake = Intake()
 
-    async def work(log: Log) -> Intake:
+    async def work(log: Log) -> None:
         activity = FeedActivityLog(log, feed, rules)
-        with progress_bar(paths) as progress:
+        with printing.progress_bar(paths) as progress:
             for path in paths:
-                whole.add(await take_in(log, path, rules.codes, progress, hearing=activity))
-        return whole
+                intake.add(await take_in(log, path, rules.codes, progress, hearing=activity))
 
-    return write_log(context, work)
+    write_log(context, work)
+    if form is JSON:
+        emit({"files": intake.files} | _intake_fields(intake))
+        return
+    for note in intake.notes[:PROBLEMS_SHOWN]:
+        say(f"note: {note}")
+    for problem in intake.problems[:PROBLEMS_SHOWN]:
+        say(f"dead letter: {problem}")
+    console().print(f"{number_of(intake.files, 'file')}: {_intake_text(intake)}")
+    if intake.dead_letters:
+        say("dead letters are kept whole: `snp-router run`, then `snp-router dead-letters list`")
 
 
 def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str, form: OutputFormat) -> None:
@@ -253,27 +253,8 @@ def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str,
     write_log(context, work)
 
 
-def _report_intake(intake: Intake, form: OutputFormat) -> None:
-    if form is JSON:
-        emit({"files": intake.files} | _intake_fields(intake))
-        return
-    for note in intake.notes[:PROBLEMS_SHOWN]:
-        say(f"note: {note}")
-    for problem in intake.problems[:PROBLEMS_SHOWN]:
-        say(f"dead letter: {problem}")
-    console().print(f"{number_of(intake.files, 'file')}: {_intake_text(intake)}")
-    if intake.dead_letters:
-        say("dead letters are kept whole: `snp-router run`, then `snp-router dead-letters list`")
-
-
-def _intake_fields(intake: Intake) -> dict[str, object]:
-    return {
-        "events": intake.events,
-        "urgent": intake.urgent,
-        "dead_letters": intake.dead_letters,
-        "problems": intake.problems,
-        "notes": intake.notes,
-    }
+def _intake_fields(intake: Intake) -> RecordFields:
+    return {name: getattr(intake, name) for name in ("events", "urgent", "dead_letters", "problems", "notes")}
 
 
 def _intake_text(intake: Intake) -> str:
@@ -281,8 +262,7 @@ def _intake_text(intake: Intake) -> str:
     return f"{number_of(intake.events, 'event')}, {intake.urgent} urgent, {letters}"
 
 
-# dead-letters
-
+LetterId = Annotated[str, argument("ID", "Id, or its first characters.")]
 dead_letters_app = typer.Typer(
     no_args_is_help=True, help="Content that could not be read: list it, read it again, or put it away."
 )
@@ -299,17 +279,12 @@ def list_dead_letters(
     Example:  [bold]snp-router dead-letters list[/bold]"""
     letters = read_log(context, read_dead_letters, warns_if_behind=True)
     rows = [_letter_fields(letter) for letter in letters if everything or letter.settled is None]
-    printing.print_rows(printing.DEAD_LETTER, rows, form, empty="no dead letters")
-    if rows and form is TABLE:
-        say("`dead-letters show ID` shows one whole, `retry ID --with FILE` reads it again, `dismiss ID` puts it away")
+    note = "`dead-letters show ID` shows one whole, `retry ID --with FILE` reads it again, `dismiss ID` puts it away"
+    printing.print_rows(printing.DEAD_LETTER, rows, form, empty="no dead letters", note=note)
 
 
 @dead_letters_app.command("show")
-def show_dead_letter(
-    context: typer.Context,
-    letter_id: Annotated[str, argument("ID", "Id, or its first characters.")],
-    form: FormatOption = TABLE,
-) -> None:
+def show_dead_letter(context: typer.Context, letter_id: LetterId, form: FormatOption = TABLE) -> None:
     """Show one dead letter with its content.
 
     Example:  [bold]snp-router dead-letters show 3f9c12[/bold]"""
@@ -360,20 +335,14 @@ def retry_dead_letters(
         return results
 
     results = read_log(context, work)
-    for result in results:
-        _report_retry(result, form)
-    if any(result.problem for result in results):
-        raise typer.Exit(ExitCode.PROBLEMS)
-
-
-def _report_retry(result: Retried, form: OutputFormat) -> None:
-    letter_id = result.letter.id
-    if form is JSON:
-        emit({"id": letter_id, "events": result.events, "retried": result.problem is None, "problem": result.problem})
-    elif result.problem:
-        say(f"{letter_id[:ID_SHOWN]}: not resolved: {result.problem}")
-    else:
-        console().print(f"{letter_id[:ID_SHOWN]}: {number_of(result.events, 'event')} ingested")
+    for letter, events, problem in results:
+        if form is JSON:
+            emit({"id": letter.id, "events": events, "retried": problem is None, "problem": problem})
+        elif problem:
+            say(f"{letter.id[:ID_SHOWN]}: not resolved: {problem}")
+        else:
+            console().print(f"{letter.id[:ID_SHOWN]}: {number_of(events, 'event')} ingested")
+    exit_if(any(result.problem for result in results))
 
 
 @dead_letters_app.command("dismiss")
@@ -398,7 +367,7 @@ def dismiss_dead_letters(
         console().print(f"{letter.id[:ID_SHOWN]}: dismissed")
 
 
-def _letter_fields(letter: DeadLetter) -> printing.RecordFields:
+def _letter_fields(letter: DeadLetter) -> RecordFields:
     """All fields but the content."""
     fields = plain("dead-letter", letter._asdict())
     del fields["content"]

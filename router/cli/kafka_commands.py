@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from router.cli import command
-from router.cli.command import ExitCode, FormatOption, argument, flag, must_exist, option, run, settings_of
+from router.cli.command import FormatOption, ScacArgument, argument, exit_if, flag, must_exist, option, run, settings_of
 from router.cli.printing import JSON, TABLE, OutputFormat, console, emit, number_of, say
 from router.clock import now_milliseconds
 from router.engine.administration import wanted_topics
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from router.provision.provisioning import Provisioning
 
 T = TypeVar("T")
-
-# topics
-
 topics_app = typer.Typer(no_args_is_help=True, help="Create the log's topics, or check them.")
 
 
@@ -74,24 +70,16 @@ def check_topics(
             emit(finding._asdict())
         else:
             console().print(f"{finding}{' (--apply fixes it)' if finding.mendable else ''}")
-    if findings:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(findings)
     if form is TABLE:
         console().print("the log has no problems")
 
 
-# provision
-
 provision_app = typer.Typer(
     no_args_is_help=True, help="Users, rights and quotas on the brokers, from the registered parties. Kafka only."
 )
-
-PasswordFile = Annotated[
-    Path | None, option("FILE", "Append new passwords to this file as JSON Lines, mode 600; - prints them.")
-]
-PasswordCommand = Annotated[
-    str | None, option("COMMAND", "Run this for each new password, passed on standard input; {user} is replaced.")
-]
+PasswordFile = Annotated[Path | None, option("FILE", "Append new passwords (JSON Lines, mode 600); - prints them.")]
+PasswordCommand = Annotated[str | None, option("COMMAND", "Pass each new password to its standard input; {user}.")]
 NO_DIFFERENCE = "the brokers' access is as declared"
 
 
@@ -104,8 +92,7 @@ def plan_access(context: typer.Context, form: FormatOption = TABLE) -> None:
     `provision apply` will add (+), remove (-) or change (~) it; what is marked ! people must decide."""
     drift = _provision(context, lambda provisioning: provisioning.plan())
     _print_drift(drift.lines, form)
-    if drift.lines:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(drift.lines)
     if form is TABLE:
         console().print(NO_DIFFERENCE)
 
@@ -125,14 +112,13 @@ def apply_access(
     hand_over = _password_target(password_file, password_command)
     drift = _provision(context, lambda provisioning: provisioning.apply(hand_over))
     _print_drift(drift.lines, form)
-    if drift.access.by_hand:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(drift.access.by_hand)
     if form is TABLE and not drift.lines:
         console().print(NO_DIFFERENCE)
 
 
 @provision_app.command("revoke")
-def revoke_access(context: typer.Context, scac: command.ScacArgument, form: FormatOption = TABLE) -> None:
+def revoke_access(context: typer.Context, scac: ScacArgument, form: FormatOption = TABLE) -> None:
     """Remove a party's rights and user at once, and suspend the party. Its topic is kept.
 
     Example:  [bold]snp-router provision revoke SLTC[/bold]"""
@@ -189,9 +175,6 @@ def _provision(context: typer.Context, work: Callable[[Provisioning], Awaitable[
     return run(opened())
 
 
-# move
-
-
 def move(
     context: typer.Context,
     source: Annotated[str, argument("FROM", "The file: sqlite:///snp.db")],
@@ -224,7 +207,7 @@ def move(
             return
         console().print(
             f"{number_of(moved.records, 'record')} moved to {target}, read back and compared. {path} takes no new "
-            f"records: continue with --log {target}",
+            f"records: continue with --log {target}"
         )
         if settings.partitions != moved.partitions:
             say(f"set partitions = {moved.partitions} in the settings: the log has that number for good")

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from router import topics
 from router.cli import printing
-from router.cli.command import BillArgument, ExitCode, FormatOption, flag, option, read_log, settings_of
-from router.cli.printing import JSON, TABLE, WAITING, RecordFields, console, emit, grid, line, missing_notes, say
+from router.cli.command import BillArgument, FormatOption, exit_if, flag, option, read_log, settings_of
+from router.cli.printing import JSON, TABLE, WAITING, RecordFields, console, emit, grid, line, say, say_what_is_missing
 from router.clock import now_milliseconds
 from router.decide.audience import Ground, audience_key, grounds_of
 from router.desk.alerts import Alert, alert_for, settle_alerts
@@ -27,8 +27,6 @@ from router.log.interface import Log, Record
 from router.model.eastern import MINUTE, iso
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.plain import plain_value
-
-# tail
 
 
 class NoticeKind(StrEnum):
@@ -64,7 +62,8 @@ def tail(
         columns = OWN_RECORDS.get(topic, printing.NOTICE)
         out = console()
         if form is TABLE:
-            out.print(printing.header_line(columns), soft_wrap=True)
+            heading = "  ".join(column.name.ljust(column.width or 0) for column in columns)
+            out.print(heading, style="dim", soft_wrap=True)
         text = f"following {topic}" + ("" if begins else " from now on (--from-start shows earlier records too)")
         with nullcontext() if until_end else printing.until_stopped(text, out if form is TABLE else None):
             async for record in _records(log, topic, from_start=begins, until_end=until_end):
@@ -81,10 +80,8 @@ def tail(
 
 
 OWN_RECORDS: Final = {
-    topics.TIMELINE: printing.TIMELINE,
-    topics.DEAD_LETTERS: printing.DEAD_LETTER,
-    topics.WAITING: WAITING,
-}
+    topics.TIMELINE: printing.TIMELINE, topics.DEAD_LETTERS: printing.DEAD_LETTER, topics.WAITING: WAITING,
+}  # fmt: skip
 """Columns of the topics that are not a party's."""
 
 
@@ -112,8 +109,6 @@ def _record_fields(record: Record) -> RecordFields:
     return {"scac": scac, "bill_of_lading": number} | ended
 
 
-# bill show, explain
-
 bill_app = typer.Typer(no_args_is_help=True, help="Show a bill, or confirm what is in doubt about it.")
 
 
@@ -127,8 +122,7 @@ def show_bill(context: typer.Context, bill: BillArgument, form: FormatOption = T
         emit(fields)
     else:
         console().print(printing.bill_panel(fields))
-        for note in missing_notes(fields["waiting"]):
-            say(note)
+        say_what_is_missing(fields["waiting"])
 
 
 def explain_bill(context: typer.Context, bill: BillArgument, form: FormatOption = TABLE) -> None:
@@ -146,8 +140,7 @@ def explain_bill(context: typer.Context, bill: BillArgument, form: FormatOption 
     console().print(explanation_table(fields))
     if view.state.waiting:
         console().print(f"\nwaiting: {', '.join(view.state.waiting)}", style="yellow")
-        for note in missing_notes(view.state.waiting):
-            say(note)
+        say_what_is_missing(view.state.waiting)
 
 
 def _bill_view(context: typer.Context, bill: list[str]) -> BillView:
@@ -195,13 +188,11 @@ def _explanation_cells(party: RecordFields) -> Iterator[tuple[str | Text, ...]]:
     last = party.get("last_notice")
     outcome: str | Text = party.get("reason") or ""
     if last is not None:
-        outcome = Text.assemble(printing.kind_text(last["kind"]), f" {printing.moment(last['at'])}")
+        outcome = Text.assemble(printing.styled(last["kind"]), f" {printing.moment(last['at'])}")
     for ground in party["grounds"] or [NO_GROUND]:
         yield party["recipient"], ground["role"] or "", ground["rule"], WHEN_TEXT[ground["when"]], outcome
         outcome = ""
 
-
-# waiting
 
 waiting_app = typer.Typer(no_args_is_help=True, help="Bills with recipients that could not be notified yet.")
 
@@ -218,20 +209,15 @@ def list_waiting(context: typer.Context, form: FormatOption = TABLE) -> None:
     printing.print_rows(WAITING, rows, form, empty="no bill waits")
     if form is JSON:
         return
-    for note in missing_notes(reason for row in rows for reason in row["reasons"]):
-        say(note)
+    say_what_is_missing(reason for row in rows for reason in row["reasons"])
     if do_not_loads := sum(row["do_not_load"] for row in rows):
         say(f"{do_not_loads} of {len(rows)} must not be loaded: telephone the parties that were not notified")
 
-
-# unread
 
 UNREAD_ALERTS: Final = "unread:"
 """Ids of the alerts that `unread` raises begin with it."""
 STOP_KINDS: Final = (DO_NOT_LOAD, HELD, NOT_DELIVERABLE)
 """The gravest first."""
-
-
 THRESHOLD_HELP: Final = """Also say whom to call about each stop unread for N minutes or longer, raise and end its alert
 on snp.alerts, and end with 1 if there is any."""
 
@@ -270,8 +256,7 @@ def unread(
         for why in dict.fromkeys(one.receipt.unknown for one in found if one.receipt.unknown):
             parties = ", ".join(one.party.scac for one in found if one.receipt.unknown == why)
             say(f"{parties}: cannot track reading: {why}")
-    if threshold_minutes is not None and overdue:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(threshold_minutes is not None and overdue)
 
 
 def _alert(one: Unread, stop: Stop, now: int) -> Alert:
@@ -292,14 +277,13 @@ def _print_unread(found: Sequence[Unread], now: int) -> None:
     if not behind:
         console().print(f"{', '.join(tracked)}: everything is read" if tracked else "no party's reading is tracked")
         return
+    rows = []
+    for one in behind:
+        oldest = f"{max(stop.age(now) for stop in one.stops.values()) // MINUTE} min" if one.stops else ""
+        counts = (str(one.count(kind) or "") for kind in STOP_KINDS)
+        rows.append((one.party.scac, *counts, oldest, str(one.notices), one.party.contact_phone or ""))
     headings = ("party", "do-not-loads", "holds", "no longer deliverable", "oldest", "unread notices", "call")
-    console().print(grid(headings, (_unread_cells(one, now) for one in behind)))
-
-
-def _unread_cells(one: Unread, now: int) -> tuple[str, ...]:
-    oldest = f"{max(stop.age(now) for stop in one.stops.values()) // MINUTE} min" if one.stops else ""
-    counts = (str(one.count(kind) or "") for kind in STOP_KINDS)
-    return one.party.scac, *counts, oldest, str(one.notices), one.party.contact_phone or ""
+    console().print(grid(headings, rows))
 
 
 def _unread_fields(one: Unread, stops: Sequence[Stop], now: int) -> RecordFields:

@@ -56,10 +56,9 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
         "topics": kafka_commands.topics_app, "provision": kafka_commands.provision_app, "move": kafka_commands.move,
     },
 }  # fmt: skip
-"""The commands by what the user is doing. Each panel has a module of its own, but `paper` and `demo`."""
+"""The commands by what the user is doing. One module has the commands of a panel, except `paper` and `demo`."""
 
 GLOBAL_OPTIONS: Final = ("--log", "--config")
-GLOBAL_FLAGS: Final = ("--verbose",)
 HELP_OPTIONS: Final = ["-h", "--help"]
 
 
@@ -87,7 +86,7 @@ def global_options_first(arguments: list[str]) -> list[str]:
             others += [argument, *rest]
         elif argument in GLOBAL_OPTIONS:
             first += [argument, *(value for value in [next(rest, None)] if value is not None)]
-        elif argument in GLOBAL_FLAGS or argument.partition("=")[0] in GLOBAL_OPTIONS:
+        elif argument == "--verbose" or argument.partition("=")[0] in GLOBAL_OPTIONS:
             first.append(argument)
         else:
             others.append(argument)

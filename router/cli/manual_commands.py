@@ -9,7 +9,7 @@ import typer
 from router.cli import command, printing
 from router.cli.command import MOMENT, ByOption, FormatOption, TicketOption, option, read_log, settings_of, write_log
 from router.cli.look_commands import bill_app
-from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, moment, say, write_page
+from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, moment, number_of, say
 from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.checklist import SOURCE, Step, checklist
@@ -27,15 +27,9 @@ from router.model.inputs import LIFT, PLACE, RELEASE
 from router.model.registry_values import Outage
 from router.plain import plain_value
 
-# hold place, hold lift, release
-
-hold_app = typer.Typer(
-    no_args_is_help=True, help="Place or lift a hold that CBP announced by phone, by e-mail or on paper."
-)
-
+hold_app = typer.Typer(no_args_is_help=True, help="Place or lift a hold that CBP announced by phone or on paper.")
 ACTIONS: Final = {"place": PLACE, "lift": LIFT, "release": RELEASE}
 """By the command's name."""
-
 PLACE_HELP: Final = """Place a hold or do-not-load that CBP announced by phone, by e-mail or on paper.
 
 Example:  [bold]snp-router hold place NVXAHBL000012345 --code 6H --by "J. Doe" --source "CBP Los Angeles"[/bold]
@@ -94,9 +88,6 @@ def enter_by_hand(
     say("`snp-router run` sends the notices; start it if it is not running")
 
 
-# bill confirm
-
-
 @bill_app.command("confirm")
 def confirm_bill(
     context: typer.Context,
@@ -118,13 +109,10 @@ def confirm_bill(
         return
     ended = [*confirmed.doubts, *(f"{kind} hold" for kind in confirmed.holds)]
     ended += ["contradictions to CBP"] if confirmed.contradictions else []
-    console().print(f"confirmed: {', '.join(ended)}; {printing.number_of(len(confirmed.covers), 'event')} covered")
+    console().print(f"confirmed: {', '.join(ended)}; {number_of(len(confirmed.covers), 'event')} covered")
     if confirmed.letters:
         console().print(f"dead letters resolved: {', '.join(confirmed.letters)}")
     say("`snp-router run` applies it and sends the notices; start it if it is not running")
-
-
-# resync
 
 
 def resync(context: typer.Context, party: command.ScacArgument, by: ByOption, form: FormatOption = TABLE) -> None:
@@ -141,10 +129,7 @@ def resync(context: typer.Context, party: command.ScacArgument, by: ByOption, fo
         say("`snp-router run` sends it; start it if it is not running")
 
 
-# outage
-
 outage_app = typer.Typer(no_args_is_help=True, help="Declare an outage, change or end it, print its history.")
-
 OutageId = Annotated[str, command.argument("ID", "Id, or its first characters.")]
 UntilOption = Annotated[str | None, option("TIME", f"Expected return. {MOMENT}")]
 
@@ -156,9 +141,7 @@ def declare_outage(
     by: ByOption,
     mode: Annotated[str, option("MODE", "Mode of transport: ocean.")] = "ocean",
     port: Annotated[str | None, option("PORT", "Schedule D port; default: all ports.")] = None,
-    carrier: Annotated[
-        str | None, option("SCAC", "A line's own outage: only its sailings' parties are notified.")
-    ] = None,
+    carrier: Annotated[str | None, option("SCAC", "The line that is down; notifies parties of its sailings.")] = None,
     feed: Annotated[str | None, option("NAME", "One feed; default: all feeds.")] = None,
     since: Annotated[str | None, option("TIME", f"When it began; default: now. {MOMENT}")] = None,
     until: UntilOption = None,
@@ -234,11 +217,8 @@ def list_outages(
     Example:  [bold]snp-router outage list --all --html history.html[/bold]"""
     views = read_log(context, read_outages)
     rows = [outage_fields(view) for view in views if everything or view.outage.ended_at is None]
-    if html is not None:
-        title = "Outages" if everything else "Outages now"
-        write_page(html, "table", title=title, note=None, rows=printing.page_rows(OUTAGE, rows))
-    else:
-        printing.print_rows(OUTAGE, rows, form, empty="there was no outage" if everything else "nothing is down")
+    title, empty = ("Outages", "there was no outage") if everything else ("Outages now", "nothing is down")
+    printing.print_rows(OUTAGE, rows, form, empty=empty, html=html, title=title)
 
 
 @outage_app.command("checklist")
@@ -261,7 +241,7 @@ def print_checklist(
 
     steps = read_log(context, work)
     if html is not None:
-        write_page(html, "checklist", port=port, carrier=carrier, source=SOURCE, steps=steps)
+        printing.write_page(html, "checklist", port=port, carrier=carrier, source=SOURCE, steps=steps)
     elif form is JSON:
         for step in steps:
             emit({"who": step.who, "what": step.what, "fields": {field.name: field.value for field in step.fields}})
@@ -295,18 +275,20 @@ def _declared_by(fields: RecordFields) -> str:
     return by + (f"; ended by {fields['ended_by']}" if fields["ended_by"] else "")
 
 
-def _minutes(text: str | None) -> str:
-    return f"{text[:10]} {text[11:16]}Z" if text else ""
-
-
-def _expected(fields: RecordFields) -> str:
+def _ended(fields: RecordFields) -> str:
+    if fields["ended_at"]:
+        return _minutes(fields["ended_at"])
     return f"till {moment(fields['until'])}" if fields["until"] else "still down"
+
+
+def _minutes(text: str) -> str:
+    return f"{text[:10]} {text[11:16]}Z"
 
 
 OUTAGE: Final = (
     Column("id", 8, lambda one: one["id"][:8]),
     Column("began", 17, lambda one: _minutes(one["began_at"])),
-    Column("ended", 17, lambda one: _minutes(one["ended_at"]) or _expected(one)),
+    Column("ended", 17, _ended),
     Column("scope", None, outage_scope),
     Column("reason", None, lambda one: one["reason"] or ""),
     Column("ticket", None, lambda one: one["ticket"] or ""),

@@ -10,19 +10,11 @@ import typer
 from pydantic import BaseModel
 
 from router.cli import command, printing
-from router.cli.command import ByOption, ExitCode, FormatOption, argument, option, read_log, settings_of, write_log
+from router.cli.command import ByOption, FormatOption, argument, exit_if, flag, option, read_log, settings_of, write_log
 from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, number_of, print_rows, say
 from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.desk.paper import (
-    FILED_AS,
-    ON_PAPER,
-    PaperView,
-    match,
-    permission_words,
-    propose_matches,
-    read_paper_bills,
-)
+from router.desk.paper import FILED_AS, ON_PAPER, PaperView, match, permission_words, propose_matches, read_paper_bills
 from router.desk.views import key_from
 from router.engine.administration import AuditEntry, audit_output
 from router.engine.intake import ImportCount, chunks_of, files_in, name_of, take_in_filings
@@ -37,7 +29,6 @@ from router.model.inputs import PaperBill, PaperMatch
 from router.plain import plain_value
 
 paper_app = typer.Typer(no_args_is_help=True, help="Register bills on paper, list them, match them with their filings.")
-
 PROCEDURE: Final = (
     "No do-not-load 24 hours after delivery permits lading only under CBP's outage procedure (FAQ section 27); at any "
     "other time silence permits nothing."
@@ -101,8 +92,7 @@ def add_paper_bills(
         console().print(f"{number_of(added.count, 'paper bill')} registered")
         for problem in added.problems:
             say(f"problem: {problem}")
-    if added.problems:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(added.problems)
 
 
 def _paper_rows(files: list[Path], by: str, now: int) -> Iterator[PaperBill | InputError]:
@@ -113,7 +103,7 @@ def _paper_rows(files: list[Path], by: str, now: int) -> Iterator[PaperBill | In
 @paper_app.command("list")
 def list_paper_bills(
     context: typer.Context,
-    everything: Annotated[bool, command.flag("--all", "Bills filed electronically since then, too.")] = False,
+    everything: Annotated[bool, flag("--all", "Bills filed electronically since then, too.")] = False,
     html: command.HtmlOption = None,
     form: FormatOption = TABLE,
 ) -> None:
@@ -123,34 +113,19 @@ def list_paper_bills(
     now, rules = now_milliseconds(), settings_of(context).decision_rules()
     views = read_log(context, lambda log: read_paper_bills(log, rules), warns_if_behind=True)
     rows = [_paper_fields(view, now) for view in views if everything or view.state == ON_PAPER]
-    if html is not None:
-        printing.write_page(
-            html, "table", title="Bills on paper", note=PROCEDURE, rows=printing.page_rows(PAPER_BILL, rows)
-        )
-        return
-    print_rows(PAPER_BILL, rows, form, empty="no bill is on paper")
-    if rows and form is TABLE:
-        say(PROCEDURE)
+    empty, title = "no bill is on paper", "Bills on paper"
+    print_rows(PAPER_BILL, rows, form, empty=empty, note=PROCEDURE, html=html, title=title)
 
 
 def _paper_fields(view: PaperView, now: int) -> RecordFields:
-    known = view.known
+    known, clock = view.known, permission_words(view, now) if view.state == ON_PAPER else None
     return {
-        "bill": view.bill,
-        "state": view.state,
-        "filed_as": view.filed_as,
-        "delivered_at": iso(view.delivered_at),
-        "clock": permission_words(view, now) if view.state == ON_PAPER else None,
-        "form": view.form,
-        "ticket": view.ticket,
-        "status": view.status,
-        "do_not_load": view.do_not_load,
-        "carrier_scac": known.carrier_scac,
-        "imo_number": known.imo_number,
-        "voyage_number": known.voyage_number,
-        "container_numbers": list(known.container_numbers),
+        "bill": view.bill, "state": view.state, "filed_as": view.filed_as, "delivered_at": iso(view.delivered_at),
+        "clock": clock, "form": view.form, "ticket": view.ticket, "status": view.status,
+        "do_not_load": view.do_not_load, "carrier_scac": known.carrier_scac, "imo_number": known.imo_number,
+        "voyage_number": known.voyage_number, "container_numbers": list(known.container_numbers),
         "manifested_quantity": view.quantity,
-    }
+    }  # fmt: skip
 
 
 def _state_text(row: RecordFields) -> str:
@@ -161,7 +136,7 @@ PAPER_BILL: Final = (
     Column("bill", 17, lambda one: one["bill"]),
     Column("delivered", 12, lambda one: printing.moment(one["delivered_at"])),
     Column("24 hours", 16, lambda one: one["clock"] or ""),
-    Column("status", 19, lambda one: printing.status_text(one["status"])),
+    Column("status", 19, lambda one: printing.styled(one["status"])),
     Column("voyage", None, lambda one: " ".join(filter(None, (one["carrier_scac"], one["voyage_number"])))),
     Column("containers", None, lambda one: ", ".join(one["container_numbers"])),
     Column("state", None, _state_text),
@@ -243,8 +218,7 @@ def match_paper_bills(
             say("`snp-router run` sends their notices again, with the electronic number; start it if it is not running")
     for problem in problems:
         say(f"problem: {problem}")
-    if problems:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(problems)
 
 
 def _pairs(files: list[Path]) -> Iterator[tuple[str, str] | InputError]:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from router.cli import command, printing
-from router.cli.command import ExitCode, FormatOption, HtmlOption, ScacArgument, port_code, read_log, write_log
+from router.cli.command import FormatOption, HtmlOption, ScacArgument, exit_if, port_code, read_log, write_log
 from router.cli.printing import JSON, TABLE, Column, console, emit, grid, print_rows, say, write_page
 from router.codec import encode_value
 from router.desk.certification import Standing, change_status, read_standing
@@ -20,9 +20,6 @@ from router.engine.administration import read_registry
 from router.log.interface import Log
 from router.model.registry_values import Party, Sailing
 from router.plain import plain_value
-
-# parties, sailings
-
 
 CONTACT_FIELDS: Final = ("contact_name", "contact_phone", "contact_email")
 PARTY: Final = (
@@ -67,19 +64,12 @@ def list_sailings(context: typer.Context, form: FormatOption = TABLE) -> None:
 
 
 def _sailing_cells(sailing: Sailing) -> Iterator[Sequence[str]]:
-    head: tuple[str, ...] = (
-        sailing.sailing_id,
-        sailing.vessel_name or "",
-        sailing.imo_number,
-        sailing.arrival_date or "",
-        ", ".join(sailing.ports),
-    )
+    ports, arrives = ", ".join(sailing.ports), sailing.arrival_date or ""
+    head: tuple[str, ...] = (sailing.sailing_id, sailing.vessel_name or "", sailing.imo_number, arrives, ports)
     for line in sailing.lines:
         yield *head, line.scac, line.role, line.voyage_number or "", line.scope
         head = ("",) * len(head)
 
-
-# contacts
 
 SHIPS_SHOWN: Final = 3
 CONTACT_GROUPS: Final = {
@@ -138,8 +128,6 @@ def _ships(one: Contact) -> str:
     more = len(one.sailings) - len(shown)
     return "; ".join([*shown, *([f"and {more} more"] if more else [])])
 
-
-# party, certify
 
 party_app = typer.Typer(no_args_is_help=True, help="Show a party, or start and stop its notices.")
 
@@ -203,8 +191,7 @@ def certify(context: typer.Context, scac: ScacArgument, form: FormatOption = TAB
             say(f"cannot track what {party.scac} reads: {standing.receipt.unknown}")
         elif standing.is_complete and party.status == "certifying":
             console().print(f"next: snp-router party live {party.scac}")
-    if not standing.is_complete:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(not standing.is_complete)
 
 
 SAMPLE: Final = (

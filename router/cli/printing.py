@@ -1,7 +1,6 @@
 """Results on a terminal, as JSON and as pages to print: how each record looks, and where it goes.
 
-Results go to standard output, remarks for the person at the keyboard to standard error.
-"""
+Results go to standard output, remarks for the person at the keyboard to standard error."""
 
 from __future__ import annotations
 
@@ -41,18 +40,13 @@ ID_SHOWN: Final = 12
 """Characters shown of a dead letter's id; enough to name it by."""
 LONG_BYTES: Final = 5_000_000
 """Input from this size on gets a progress bar."""
-STATUS_STYLE: Final = {
-    "DO_NOT_LOAD": "bold white on red",
-    "HELD": "bold red",
-    "RELEASED": "bold green",
-    "RELEASE_UNCONFIRMED": "yellow",
-    "PARTIALLY_RELEASED": "yellow",
-    "MOVEMENT_AUTHORISED": "cyan",
-    "NOT_RELEASED": "yellow",
-    "CLOSED": "dim",
-    "DELETED": "dim",
-}
-KIND_STYLE: Final = {"hold": "bold red", "change": "yellow", "release": "bold green"}
+STYLE: Final = {
+    "DO_NOT_LOAD": "bold white on red", "HELD": "bold red", "RELEASED": "bold green",
+    "RELEASE_UNCONFIRMED": "yellow", "PARTIALLY_RELEASED": "yellow", "MOVEMENT_AUTHORISED": "cyan",
+    "NOT_RELEASED": "yellow", "CLOSED": "dim", "DELETED": "dim",
+    "HOLD": "bold red", "CHANGE": "yellow", "RELEASE": "bold green",
+}  # fmt: skip
+"""By status of a bill, and by kind of a notice."""
 
 
 class OutputFormat(StrEnum):
@@ -123,9 +117,6 @@ def progress_bar(paths: Sequence[Path]) -> Iterator[Callable[[int], None] | None
         yield lambda count: progress.advance(task, count)
 
 
-# Words
-
-
 def number_of(count: int, noun: str) -> str:
     """`1 sailing`, `2 sailings`, `5 parties`, `1,200 dead letters`."""
     if count != 1:
@@ -143,12 +134,10 @@ def moment(text: str | None) -> str:
     return f"{text[5:10]} {text[11:16]}Z" if text else ""
 
 
-def status_text(status: str | None) -> Text:
-    return Text(status or "-", STATUS_STYLE.get(status or "", ""))
-
-
-def kind_text(kind: str) -> Text:
-    return Text(kind.upper(), KIND_STYLE[kind])
+def styled(word: str | None) -> Text:
+    """A status or a kind of notice in its colour."""
+    word = (word or "-").upper()
+    return Text(word, STYLE.get(word, ""))
 
 
 RecordFields = dict[str, Any]
@@ -192,9 +181,6 @@ def decision_notices(entry: RecordFields) -> str:
     return "; ".join([*parts, *(f"waits: {reason}" for reason in entry["waiting"])])
 
 
-# Tables
-
-
 class Column(NamedTuple):
     name: str
     width: int | None
@@ -204,10 +190,10 @@ class Column(NamedTuple):
 
 NOTICE: Final = (
     Column("posted", 12, lambda one: moment(one["action_at"])),
-    Column("notice", 7, lambda one: kind_text(one["kind"])),
+    Column("notice", 7, lambda one: styled(one["kind"])),
     Column("bill", 17, bill_text),
     Column("code", 4, lambda one: one["disposition_code"] or ""),
-    Column("status now", 19, lambda one: status_text(one["status"])),
+    Column("status now", 19, lambda one: styled(one["status"])),
     Column("roles and details", None, notice_details),
 )
 TIMELINE: Final = (
@@ -215,7 +201,7 @@ TIMELINE: Final = (
     Column("posted", 12, lambda one: moment(one["action_at"])),
     Column("bill", 17, lambda one: one["bill"]),
     Column("event", 12, lambda one: one["disposition_code"] or one["cause"]),
-    Column("status", 19, lambda one: status_text(one["status"])),
+    Column("status", 19, lambda one: styled(one["status"])),
     Column("notices", None, decision_notices),
 )
 DEAD_LETTER: Final = (
@@ -228,14 +214,10 @@ DEAD_LETTER: Final = (
 WAITING: Final = (
     Column("since", 12, lambda one: moment(one["since"])),
     Column("bill", 17, bill_text),
-    Column("status", 19, lambda one: status_text(one["status"])),
+    Column("status", 19, lambda one: styled(one["status"])),
     Column("missing", 30, lambda one: ", ".join(one["reasons"]) or "nothing any more"),
     Column("not notified", None, lambda one: ", ".join(one["parties"])),
 )
-
-
-def header_line(columns: Sequence[Column]) -> Text:
-    return Text("  ".join(column.name.ljust(column.width or 0) for column in columns), "dim")
 
 
 def line(columns: Sequence[Column], fields: RecordFields, width: int | None = None) -> Text:
@@ -271,18 +253,30 @@ def table(columns: Sequence[Column], rows: Iterable[RecordFields], title: str | 
     return made
 
 
-def print_rows(columns: Sequence[Column], rows: Sequence[RecordFields], form: OutputFormat, *, empty: str) -> None:
-    """Print records in the chosen format; `empty` is said if there are none."""
-    if form is JSON:
+def print_rows(
+    columns: Sequence[Column],
+    rows: Sequence[RecordFields],
+    form: OutputFormat,
+    *,
+    empty: str,
+    note: str | None = None,
+    html: Path | None = None,
+    title: str = "",
+) -> None:
+    """Print records in the chosen format, with a note below a table, or write them as a page with that title."""
+    if html is not None:
+        cells = [{column.name: str(column.cell(fields)) for column in columns} for fields in rows]
+        write_page(html, "table", title=title, note=note, rows=cells)
+    elif form is JSON:
         for row in rows:
             emit(row)
     elif rows:
         console().print(table(columns, rows))
+        if note is not None:
+            say(note)
     else:
         say(empty)
 
-
-# A bill
 
 MISSING: Final = {
     "NO_SAILING": "no sailing matches its IMO number, carrier and voyage number: `snp-router import sailings FILE`",
@@ -295,10 +289,11 @@ MISSING: Final = {
 """What to do about each reason why a bill is incomplete."""
 
 
-def missing_notes(reasons: Iterable[str]) -> list[str]:
+def say_what_is_missing(reasons: Iterable[str]) -> None:
     """A remark for each kind of reason, once."""
-    kinds = dict.fromkeys(reason.partition(":")[0] for reason in reasons)
-    return [f"{kind}: {MISSING[kind]}" for kind in kinds if kind in MISSING]
+    for kind in dict.fromkeys(reason.partition(":")[0] for reason in reasons):
+        if kind in MISSING:
+            say(f"{kind}: {MISSING[kind]}")
 
 
 IDENTIFIERS: Final = (
@@ -310,10 +305,7 @@ IDENTIFIERS: Final = (
 
 def bill_panel(bill: RecordFields) -> RenderableType:
     """All of a bill, from the fields of `bill show --format json`."""
-    title = Text.assemble(
-        (f" {bill_text(bill)} ", "bold"),
-        status_text(bill["status"]),
-    )
+    title = Text.assemble((f" {bill_text(bill)} ", "bold"), styled(bill["status"]))
     identifiers = Table.grid(padding=(0, 2))
     for name in IDENTIFIERS:
         if value := bill[name]:
@@ -349,15 +341,12 @@ def _status_lines(bill: RecordFields) -> Text:
 def _recipient_cells(recipient: RecordFields) -> tuple[str | Text, ...]:
     last = recipient["last_notice"]
     roles = ", ".join(recipient["roles"])
-    return recipient["recipient"], roles, kind_text(last["kind"]), moment(last["at"]), last["notice_id"] or ""
+    return recipient["recipient"], roles, styled(last["kind"]), moment(last["at"]), last["notice_id"] or ""
 
 
 def timeline_table(entries: Iterable[RecordFields]) -> Table:
     columns = [column for column in TIMELINE if column.name != "bill"]
     return table(columns, entries, "timeline")
-
-
-# Pages to print
 
 
 def write_page(path: Path, template: str, **fields: Any) -> None:
@@ -369,11 +358,6 @@ def write_page(path: Path, template: str, **fields: Any) -> None:
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
     say(f"wrote {path}: open it in a browser to print it")
-
-
-def page_rows(columns: Sequence[Column], rows: Iterable[RecordFields]) -> list[dict[str, str]]:
-    """The cells of a table as the page template `table` takes them."""
-    return [{column.name: str(column.cell(fields)) for column in columns} for fields in rows]
 
 
 @cache

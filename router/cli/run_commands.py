@@ -6,11 +6,11 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import structlog
 import typer
@@ -19,7 +19,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from router.cli import printing
-from router.cli.command import ExitCode, FormatOption, argument, flag, option, read_log, run, settings_of, write_log
+from router.cli.command import FormatOption, argument, exit_if, flag, option, read_log, run, settings_of, write_log
 from router.cli.feed_commands import read_table
 from router.cli.printing import JSON, NOTICE, TABLE, Column, RecordFields, console, emit, moment, number_of, say, table
 from router.decide.registry import Registry
@@ -39,30 +39,20 @@ from router.schema_registry.external import publish_under_external_ids
 from router.settings import unknown_variables
 
 _log = structlog.get_logger(__name__)
-
-# run
-
 COUNTED: Final[Mapping[Counted, str]] = {
-    "events": "new event",
-    "repeated": "duplicate",
-    "hold": "hold",
-    "change": "change",
-    "release": "release",
+    "events": "new event", "repeated": "duplicate", "hold": "hold", "change": "change", "release": "release",
     "dead letters": "dead letter",
-}
+}  # fmt: skip
 """Names in the summary for what the worker counts."""
 SUMMARY_SECONDS: Final = 1.0
+STATUS_HELP: Final = "Serve /metrics, /live and /ready at this address; workers use the ports from there on."
 
 
 def run_router(
     context: typer.Context,
     until_idle: Annotated[bool, flag("--until-idle", "Stop when nothing is left to route.")] = False,
-    workers: Annotated[
-        int, option("N", "Number of processes, each replaced if it dies. Kafka only.", "--workers", min=1)
-    ] = 1,
-    status_listen: Annotated[
-        str | None, option("HOST:PORT", "Serve /metrics, /live, /ready here; workers use the next ports.")
-    ] = None,
+    workers: Annotated[int, option("N", "Processes, each replaced if it dies. Kafka only.", min=1)] = 1,
+    status_listen: Annotated[str | None, option("HOST:PORT", STATUS_HELP)] = None,
     form: FormatOption = TABLE,
 ) -> None:
     """Route what was ingested and imported to the parties' topics, until stopped.
@@ -122,17 +112,13 @@ async def _serving_status(worker: Worker, log: Log, listen: str | None) -> Async
     from router.observe.watching import keep_watching
 
     host, port = address_of(listen)
-    slot = int(os.environ.get(SLOT, 0))
-    async with serving(
-        status_app(worker.metrics.registry, worker.health), f"{host}:{port + slot if port else 0}"
-    ) as address:
-        _log.info("status_served", address=address)
-        watching = asyncio.create_task(keep_watching(log, worker.shards, worker.metrics), name="watching lag")
-        try:
-            yield
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
+    address = f"{host}:{port + int(os.environ.get(SLOT, 0)) if port else 0}"
+    async with (
+        serving(status_app(worker.metrics.registry, worker.health), address) as served_at,
+        _in_background(keep_watching(log, worker.shards, worker.metrics), "watching lag"),
+    ):
+        _log.info("status_served", address=served_at)
+        yield
 
 
 @asynccontextmanager
@@ -150,12 +136,18 @@ async def _summarising(totals: Totals) -> AsyncIterator[None]:
             if new:
                 say(f"{datetime.now():%H:%M:%S} routed: {_tally_text(new)}")
 
-    summarising = asyncio.create_task(summarise(), name="summarising what is routed")
+    async with _in_background(summarise(), "summarising what is routed"):
+        yield
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
     try:
         yield
     finally:
-        summarising.cancel()
-        await asyncio.wait([summarising])
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _tally_text(counts: Tally) -> str:
@@ -169,9 +161,6 @@ def _report_totals(totals: Totals, form: printing.OutputFormat) -> None:
         emit({name.replace(" ", "_"): totals.counts[name] for name in COUNTED} | {"bills": bills})
     else:
         console().print(f"routed: {_tally_text(totals.counts)}; {number_of(bills, 'bill')} on the ledger")
-
-
-# check
 
 
 def check(
@@ -210,15 +199,12 @@ def check(
         registered = f"{number_of(len(registry.parties), 'party')}, {number_of(len(registry.sailings), 'sailing')}"
         result = number_of(len(problems), "problem") if problems else "no problems"
         console().print(f"{registered}, disposition codes of {codes.version}: {result}")
-    if problems:
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(problems)
 
-
-# demo
 
 COMMAND: Final = "snp-router"
+DEMO_FILE: Final = Path("snp-demo.db")
 SHOWN_BILL: Final = "NVXAHBL000012345"
-CO_LOADED_BILL: Final = "NVXBHBL000067890"
 DEMO_NOTICE: Final = (
     Column("to", 4, lambda one: Text(one["recipient"], "bold")),
     *(column for column in NOTICE if column.name != "posted"),
@@ -226,9 +212,7 @@ DEMO_NOTICE: Final = (
 
 
 def demo(
-    file: Annotated[Path, argument("FILE", "Log to create. Only an earlier demo's file is replaced.")] = Path(
-        "snp-demo.db"
-    ),
+    file: Annotated[Path, argument("FILE", "Log to create. Only an earlier demo's file is replaced.")] = DEMO_FILE,
     scenario: Annotated[
         str | None, option("NAME", f"Play an outage instead: {', '.join(OUTAGE_DAYS)}.", "--scenario")
     ] = None,
@@ -267,7 +251,7 @@ async def _play_story(file: Path, out: Console) -> None:
     out.print(Text(f"All this is in {file}. Try next:", "bold"))
     for command in (
         f"bill show {SHOWN_BILL}",
-        f"explain {CO_LOADED_BILL}",
+        "explain NVXBHBL000067890",
         f"tail --party {PARTIES[0]} --until-end",
         f"tail --party {PARTIES[-1]} --until-end --kind hold --format json",
         "tail --waiting --until-end",

@@ -11,7 +11,7 @@ import typer
 
 from router.asyncapi import Brokers, asyncapi_document
 from router.cli import command, printing
-from router.cli.command import ExitCode, FormatOption, ScacArgument, flag, option, read_log, run, settings_of, write_log
+from router.cli.command import FormatOption, ScacArgument, exit_if, flag, option, read_log, run, settings_of, write_log
 from router.cli.printing import JSON, TABLE, Column, RecordFields, announce, console, emit, number_of, print_rows, say
 from router.clock import now_milliseconds
 from router.desk.receipts import Receipt
@@ -31,14 +31,10 @@ from router.webhooks.secrets import add_secret, finish_rotation
 if TYPE_CHECKING:
     from router.console.access import Users
 
-# console
-
 console_app = typer.Typer()
 user_app = typer.Typer(no_args_is_help=True, help="Add, remove or list the users of the console.")
 console_app.add_typer(user_app, name="user")
-
 NO_USERS: Final = "the console has no users: add one with `snp-router console user add NAME --role operator`"
-
 UserName = Annotated[str, command.argument("NAME", "Name by which the user logs in.")]
 
 
@@ -46,9 +42,7 @@ UserName = Annotated[str, command.argument("NAME", "Name by which the user logs 
 def serve_console_pages(
     context: typer.Context,
     listen: Annotated[str | None, option("HOST:PORT", "Default: setting console.listen, or 127.0.0.1:8080.")] = None,
-    status_listen: Annotated[
-        str | None, option("HOST:PORT", "Serve /metrics, /live, /ready here, without log-in.")
-    ] = None,
+    status_listen: Annotated[str | None, option("HOST:PORT", "Serve /metrics, /live, /ready; no log-in.")] = None,
 ) -> None:
     """Serve the operations desk to browsers: holds, waiting bills, notices and outages.
 
@@ -119,10 +113,7 @@ def _users(context: typer.Context) -> Users:
     return Users(settings_of(context).console.access.users_file)
 
 
-# webhooks
-
 webhooks_app = typer.Typer(no_args_is_help=True, help="Post notices to parties without Kafka; pause, replay, secrets.")
-
 NO_WEBHOOKS: Final = "no party has a webhook_url: add one to the parties' table, then `snp-router import parties FILE`"
 
 
@@ -162,8 +153,7 @@ def show_webhooks(context: typer.Context, form: FormatOption = TABLE) -> None:
 
     found = read_log(context, work)
     print_rows(WEBHOOK, [_webhook_fields(*one) for one in found], form, empty=NO_WEBHOOKS)
-    if any(state.disabled is not None for state, _, _ in found):
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(any(state.disabled is not None for state, _, _ in found))
 
 
 async def _undelivered(log: Log, state: WebhookState, party: Party) -> int:
@@ -239,9 +229,7 @@ def _order(
     async def work(log: Log) -> Party:
         party = await find_party(log, scac)
         if party.webhook_url is None:
-            raise UsageError(
-                f"{party.scac} has no webhook_url: add it to the parties' table and import the table again"
-            )
+            raise UsageError(f"{party.scac} has no webhook_url: add it to the parties' table and import that again")
         now = now_milliseconds()
         entry = AuditEntry(now, machine_user(), "webhooks order", party.scac, text)
         order = WebhookOrder(party.scac, paused, replay_from, now)
@@ -272,10 +260,7 @@ def make_webhook_secret(
         say(f"{party.scac}: pass this secret to the party over a safe channel; it is not shown again")
 
 
-# registry
-
 REGISTRY_LISTEN: Final = "127.0.0.1:8081"
-
 registry_app = typer.Typer(no_args_is_help=True, help="Schemas for parties: serve them, or use an external registry.")
 
 
@@ -325,11 +310,8 @@ def _print_schemas(standings: list[Standing], form: printing.OutputFormat) -> No
         else:
             result = f"id {number}" if number is not None else problem or "not registered"
             console().print(f"{schema.subject}, our version {schema.version}: {result}", soft_wrap=True)
-    if any(standing.id is None for standing in standings):
-        raise typer.Exit(ExitCode.PROBLEMS)
+    exit_if(any(standing.id is None for standing in standings))
 
-
-# asyncapi
 
 SECURITY: Final = {"SCRAM-SHA-512": "scramSha512", "SCRAM-SHA-256": "scramSha256", "PLAIN": "plain"}
 """AsyncAPI's names of Kafka's SASL mechanisms."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -54,9 +54,6 @@ class DemoRouter:
     async def set_up(self) -> None:
         await set_up_registry(self.log, self.now)
 
-    async def file(self, filings: Iterable[Filing | PaperBill]) -> None:
-        await take_in_filings(self.log, filings)
-
     async def ingest(self, name: str, events: Sequence[Disposition]) -> None:
         """Receive CBP's messages now, in this order, whenever they were posted."""
         lines = "".join(disposition_json(event._replace(received_at=0)) + "\n" for event in events)
@@ -98,19 +95,13 @@ class OutageDay(NamedTuple):
 
 
 SHIP: Final[dict[str, Any]] = {
-    "imo_number": "9074729",
-    "vessel_name": "OCEAN EXEMPLAR",
-    "port_of_unlading": "2704",
-    "arrival_date": "2026-07-28",
-}
+    "imo_number": "9074729", "vessel_name": "OCEAN EXEMPLAR", "port_of_unlading": "2704", "arrival_date": "2026-07-28",
+}  # fmt: skip
 HOUSE, CO_LOADED, HARBOUR = "NVXAHBL000012345", "NVXBHBL000067890", "HARXHX5550001"
 
 ON_SLOTS: Final[dict[str, Any]] = {
-    "carrier_scac": "SLTC",
-    "voyage_number": "S26E",
-    "snps": ("SLTC",),
-    "master_bill": "SLTCMB7781234",
-}
+    "carrier_scac": "SLTC", "voyage_number": "S26E", "snps": ("SLTC",), "master_bill": "SLTCMB7781234",
+}  # fmt: skip
 CARGO: Final[dict[str, dict[str, Any]]] = {
     HOUSE: ON_SLOTS | {"container_numbers": ("CSQU3054383",), "quantity": 120},
     CO_LOADED: ON_SLOTS | {"container_numbers": ("CSQU3054383",), "quantity": 80},
@@ -191,8 +182,9 @@ async def cyberattack(router: DemoRouter) -> AsyncIterator[Episode]:
     outage = await declare(router.log, checked(OutageForm, fields), router.now)
     yield await router.episode("SLTC's systems are down. The parties of its sailings are notified.")
     await router.wait_until("2026-07-10T10:00")
-    papers = (cargo_of(paper_number(number), number, router.now) for number in range(PAPER_BILLS))
-    await router.file(PaperBill(filing, router.now, "CBPF1302", BY, received_at=router.now) for filing in papers)
+    filings = (cargo_of(paper_number(number), number, router.now) for number in range(PAPER_BILLS))
+    papers = (PaperBill(filing, router.now, "CBPF1302", BY, received_at=router.now) for filing in filings)
+    await take_in_filings(router.log, papers)
     yield await router.episode("10:00  400 bills are delivered to CBP on paper. There is no news of them yet.")
     await router.wait_until("2026-07-10T14:00")
     for number in PHONED:
@@ -201,21 +193,19 @@ async def cyberattack(router: DemoRouter) -> AsyncIterator[Episode]:
     await router.wait_until("2026-07-12T09:00")
     await end(router.log, outage.id, BY, router.now, router.now)
     yield await router.episode("Two days later SLTC is back.")
-    await router.file(cargo_of(filed_number(number), number, router.now) for number in range(PAPER_BILLS))
+    filings = (cargo_of(filed_number(number), number, router.now) for number in range(PAPER_BILLS))
+    await take_in_filings(router.log, filings)
     yield await router.episode("It files all 400 electronically, 30 of them under other numbers.")
     for proposal in await propose_matches(router.log, router.rules):
         await match(router.log, router.rules, proposal.paper, proposal.electronic, BY, router.now)
     yield await router.episode("The 30 are matched: their notices are sent again, once, with the new numbers.")
 
 
-DOWN_DAYS: Final = ("2026-07-14", "2026-07-15", "2026-07-16")
-
-
 async def party_down(router: DemoRouter) -> AsyncIterator[Episode]:
     """SLTC reads nothing for three days, then asks for the status now of all its bills."""
     await router.ingest("on-file", [event(bill, "55", "2026-07-13T07:30") for bill in CARGO])
     yield await router.episode("Three bills are on file. Then SLTC stops reading.")
-    for day, codes in zip(DOWN_DAYS, (("6H",), ("6I",), ("1H", "1I")), strict=True):
+    for day, codes in (("2026-07-14", ["6H"]), ("2026-07-15", ["6I"]), ("2026-07-16", ["1H", "1I"])):
         await router.wait_until(f"{day}T10:00")
         await router.ingest(day, [event(HOUSE, code, f"{day}T09:{number:02d}") for number, code in enumerate(codes)])
         yield await router.episode(

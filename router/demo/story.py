@@ -40,69 +40,45 @@ class StoryStep(NamedTuple):
 
 
 STEPS: Final = (
-    StoryStep(
-        "1-on-file.x12",
-        datetime(2026, 7, 10, 4, 12),
-        "NVXA and NVXB each have cargo in one container on SLTC's slots; HARX has a container of its own.",
-        "No bill names OCNX. It is notified because it operates the ship on which SLTC and HARX charter slots.",
-    ),
-    StoryStep(
-        "2-do-not-load.camir",
-        datetime(2026, 7, 14, 8, 14),
-        "CBP orders NVXA's bill not to be loaded (6H). This message is CAMIR, the others are X12.",
-        "NVXB shares the container: it learns that its own bill must not be loaded, but not why. "
-        "HARX's agreement grants it every do-not-load aboard.",
-    ),
-    StoryStep(
-        "3-lading-allowed.camir",
-        datetime(2026, 7, 15, 17, 0),
-        "CBP lifts the order (6I).",
-        "This is no release: it allows lading only.",
-    ),
-    StoryStep(
-        "4-arrival-and-release.x12",
-        datetime(2026, 7, 28, 22, 30),
-        "The ship arrives; CBP releases NVXA's bill (1C).",
-        "A RELEASE, because all 120 pieces are released at the bill's port and no hold stands.",
-    ),
-    StoryStep(
-        "5-exam.x12",
-        datetime(2026, 7, 29, 6, 55),
-        "The next morning CBP wants to examine the cargo after all (1H).",
-        "Every party that received the RELEASE receives a HOLD.",
-    ),
-    StoryStep(
-        "6-exam-over.x12",
-        datetime(2026, 7, 29, 9, 30),
-        "The exam is over (1I), and CBP releases the bill again (1C).",
-        "Lifting a hold is not releasing. After 1I the earlier release is in doubt; the new 1C ends the doubt.",
-    ),
-    StoryStep(
-        "7-split.x12",
-        datetime(2026, 7, 29, 11, 30),
-        "HARX splits its bill. CBP holds the original (1H) and releases the split part (1C).",
-        "Each bill has its own holds; each shows its link to the other.",
-    ),
-)
+    StoryStep("1-on-file.x12", datetime(2026, 7, 10, 4, 12),
+              "NVXA and NVXB each have cargo in one container on SLTC's slots; HARX has a container of its own.",
+              "No bill names OCNX. It is notified because it operates the ship on which SLTC and HARX charter slots."),
+    StoryStep("2-do-not-load.camir", datetime(2026, 7, 14, 8, 14),
+              "CBP orders NVXA's bill not to be loaded (6H). This message is CAMIR, the others are X12.",
+              "NVXB shares the container: it learns that its own bill must not be loaded, but not why. "
+              "HARX's agreement grants it every do-not-load aboard."),
+    StoryStep("3-lading-allowed.camir", datetime(2026, 7, 15, 17, 0),
+              "CBP lifts the order (6I).",
+              "This is no release: it allows lading only."),
+    StoryStep("4-arrival-and-release.x12", datetime(2026, 7, 28, 22, 30),
+              "The ship arrives; CBP releases NVXA's bill (1C).",
+              "A RELEASE, because all 120 pieces are released at the bill's port and no hold stands."),
+    StoryStep("5-exam.x12", datetime(2026, 7, 29, 6, 55),
+              "The next morning CBP wants to examine the cargo after all (1H).",
+              "Every party that received the RELEASE receives a HOLD."),
+    StoryStep("6-exam-over.x12", datetime(2026, 7, 29, 9, 30),
+              "The exam is over (1I), and CBP releases the bill again (1C).",
+              "Lifting a hold is not releasing. After 1I the earlier release is in doubt; the new 1C ends the doubt."),
+    StoryStep("7-split.x12", datetime(2026, 7, 29, 11, 30),
+              "HARX splits its bill. CBP holds the original (1H) and releases the split part (1C).",
+              "Each bill has its own holds; each shows its link to the other."),
+)  # fmt: skip
 
 
 async def replace_demo_file(path: Path) -> None:
-    """Remove an earlier demo's file from `path`. Raises UsageError for any other file."""
-    if _is_free(path):
+    """Remove an earlier demo's file from `path`. Raises UsageError for anything else there."""
+    size = _size(path)
+    if size is None:
         return
-    if not _has_content(path) or not await _is_demo(path):
+    if not size or not await _is_demo(path):  # opening an empty file as a log would make it one
         raise UsageError(f"{path} was not created by the demo and is left alone: name another file")
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _is_free(path: Path) -> bool:
-    return not path.exists()
-
-
-def _has_content(path: Path) -> bool:
-    """Opening an empty file as a log would make it one."""
-    return path.is_file() and path.stat().st_size > 0
+def _size(path: Path) -> int | None:
+    """Bytes of a file, 0 of anything else, None if there is nothing."""
+    return (path.stat().st_size if path.is_file() else 0) if path.exists() else None
 
 
 async def _is_demo(path: Path) -> bool:
