@@ -22,12 +22,11 @@ from benchmarks.cargo import TRADE, Bench
 from benchmarks.console import console
 from benchmarks.options import Options
 from router import topics
+from router.codec.packed import BILL_STATE
 from router.console.console_index import ConsoleIndex
 from router.decide.rules import Rules
 from router.log.interface import Output
 from router.log.url import open_log
-from router.codec.packed import BILL_STATE
-from router.codec.packed import BILL_STATE
 
 BATCH: Final = 20_000
 PAGES: Final = {

@@ -1,4 +1,4 @@
-"""What docs/outage-day.md tells people to type works as it stands there, in that order."""
+"""The commands of docs/outage-day.md work as they are written there, in that order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLTC,E0001,SLTC,9074729,S26E,SLCU000001,40
 
 
 def type_line(command: Command, line: str) -> str:
-    """One line of the page, with its placeholders filled in; what it prints, which may go to a file."""
+    """Run one line of the page, with its placeholders filled in; return its output, which may also go to a file."""
     typed, _, file = line.partition(" > ")
     words = shlex.split(typed)
     if "ID" in words:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from router.cli import imports
+from router.cli import feed_commands
 from router.feeds.recognise import read_events
 from router.feeds.tables import FilingForm, LineForm, PartyForm, SnapshotForm
 from router.model.inputs import Disposition
@@ -86,7 +86,7 @@ def test_every_column_of_a_table_is_named_with_it_and_in_the_help_of_its_import(
         fields = {name: field for name, field in fields.items() if name not in FilingForm.model_fields}
     row = re.search(rf"^\| `import {table}`.*", YOUR_FILES, re.MULTILINE)
     assert row
-    shown = (row[0], getattr(imports, table).__doc__)
+    shown = (row[0], getattr(feed_commands, f"import_{table}").__doc__)
     assert [column for column in fields for text in shown if not re.search(rf"\b{column}\b", text)] == []
     needed = {name for name, field in fields.items() if field.is_required()}
     assert set(re.findall(r"\*\*`(\w+)`\*\*", row[0])) == needed

@@ -23,6 +23,7 @@ from benchmarks.cargo import TRANSACTION, Trade
 from benchmarks.kafka.scene import LOG_SETTINGS
 from benchmarks.options import quiet
 from router import codec, topics
+from router.codec import published
 from router.decide.rules import Rules
 from router.engine.worker import Worker
 from router.log.url import open_log
@@ -40,7 +41,7 @@ def without_logical_types(schema: Any) -> Any:
     return [without_logical_types(part) for part in schema] if isinstance(schema, list) else schema
 
 
-EVENT: Final = fastavro.parse_schema(without_logical_types(codec.raw_schema("disposition")))
+EVENT: Final = fastavro.parse_schema(without_logical_types(published.raw_schema("disposition")))
 STATUS: Final = fastavro.parse_schema(
     {
         "type": "record",

@@ -1,4 +1,4 @@
-"""The command `snp-router`: its options, its commands, and how errors end it."""
+"""The command `snp-router`: its options, its commands by panel, and how an error ends it."""
 
 from __future__ import annotations
 
@@ -9,44 +9,103 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup, TyperOption
 
 from router.cli import (
-    asyncapi,
-    bill,
-    check,
-    console,
-    contacts,
-    dead_letters,
-    demo,
-    hold,
-    imports,
-    ingest,
-    move,
-    outage,
-    paper,
-    party,
-    provision,
-    registered,
-    registry,
-    resync,
-    routing,
-    tail,
-    topics,
-    unread,
-    waiting,
-    webhooks,
+    feed_commands,
+    kafka_commands,
+    look_commands,
+    manual_commands,
+    paper_commands,
+    party_commands,
+    run_commands,
+    serve_commands,
 )
-from router.cli.exit_codes import EPILOG, ExitCode, exit_code_of
-from router.cli.layout import HELP_OPTIONS, Layout
-from router.cli.session import Session, configure_log_lines, level_of, say
+from router.cli.command import EPILOG, ExitCode, GlobalOptions, configure_log_lines, exit_code_of, flag, option
+from router.cli.printing import say
 from router.errors import RouterError
 
-OF_THE_MACHINE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE})
-"""Not a fault of ours: a full disk under what is written to a file, a limit on open files."""
+MACHINE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE})
+"""Limits of the machine, such as a full disk below redirected output. Any other OSError is a bug and shows."""
+
+PANELS: Final[dict[str, dict[str, Any]]] = {
+    "See it work": {"demo": run_commands.demo},
+    "Feed": {
+        "import": feed_commands.import_app, "ingest": feed_commands.ingest,
+        "dead-letters": feed_commands.dead_letters_app,
+    },
+    "Run": {"check": run_commands.check, "run": run_commands.run_router},
+    "Look": {
+        "tail": look_commands.tail, "bill": look_commands.bill_app, "explain": look_commands.explain_bill,
+        "waiting": look_commands.waiting_app, "unread": look_commands.unread,
+    },
+    "Act by hand": {
+        "hold": manual_commands.hold_app, "release": manual_commands.enter_by_hand,
+        "outage": manual_commands.outage_app, "paper": paper_commands.paper_app, "resync": manual_commands.resync,
+    },
+    "Parties": {
+        "parties": party_commands.list_parties, "sailings": party_commands.list_sailings,
+        "contacts": party_commands.list_contacts, "certify": party_commands.certify,
+        "party": party_commands.party_app,
+    },
+    "Serve": {
+        "console": serve_commands.console_app, "webhooks": serve_commands.webhooks_app,
+        "registry": serve_commands.registry_app, "asyncapi": serve_commands.print_asyncapi,
+    },
+    "Run on Kafka": {
+        "topics": kafka_commands.topics_app, "provision": kafka_commands.provision_app, "move": kafka_commands.move,
+    },
+}  # fmt: skip
+"""The commands by what the user is doing. One module has the commands of a panel, except `paper` and `demo`."""
+
+GLOBAL_OPTIONS: Final = ("--log", "--config")
+HELP_OPTIONS: Final = ["-h", "--help"]
+
+
+class CommandGroup(TyperGroup):
+    """Accepts the global options anywhere on the line, and shows the commands in the order of `PANELS`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        _hide_types_of_flags(self)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [name for panel in PANELS.values() for name in panel]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, global_options_first(args))
+
+
+def global_options_first(arguments: list[str]) -> list[str]:
+    """The same arguments with the global options in front. What follows a `--` stays in place."""
+    first: list[str] = []
+    others: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            others += [argument, *rest]
+        elif argument in GLOBAL_OPTIONS:
+            first += [argument, *(value for value in [next(rest, None)] if value is not None)]
+        elif argument == "--verbose" or argument.partition("=")[0] in GLOBAL_OPTIONS:
+            first.append(argument)
+        else:
+            others.append(argument)
+    return first + others
+
+
+def _hide_types_of_flags(command: Any) -> None:
+    """Prevent `--from-start <bool>`, which makes people type `--from-start true`."""
+    help_option = command.get_help_option(typer.Context(command, help_option_names=HELP_OPTIONS))
+    for parameter in (*command.params, help_option):
+        if isinstance(parameter, TyperOption) and parameter.is_flag and parameter.metavar is None:
+            parameter.metavar = ""
+    for subcommand in getattr(command, "commands", {}).values():
+        _hide_types_of_flags(subcommand)
+
 
 app = typer.Typer(
     name="snp-router",
-    cls=Layout,
+    cls=CommandGroup,
     epilog=EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -55,69 +114,24 @@ app = typer.Typer(
 )
 
 
+LOG_HELP: Final = """Log to use: sqlite:///file.db (a fourth slash for an absolute path) or kafka://host:port.
+Default: sqlite:///snp.db"""
+CONFIG_HELP: Final = "Settings file (TOML). Default: snp-router.toml, if it exists."
+
+
 @app.callback()
 def options(
     context: typer.Context,
-    log: Annotated[
-        str | None,
-        typer.Option(
-            envvar="SNP_LOG",
-            metavar="URL",
-            help="The log: sqlite:///file.db (four slashes: an absolute path) or kafka://host:port. "
-            "Default: sqlite:///snp.db",
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="SNP_CONFIG", metavar="FILE", help="Settings, TOML. Default: snp-router.toml if it is there."
-        ),
-    ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show what goes on, on standard error.")] = False,
+    log: Annotated[str | None, option("URL", LOG_HELP, envvar="SNP_LOG")] = None,
+    config: Annotated[Path | None, option("FILE", CONFIG_HELP, envvar="SNP_CONFIG")] = None,
+    verbose: Annotated[bool, flag("--verbose", "Show debug log lines on standard error.")] = False,
 ) -> None:
-    """Routes CBP's disposition messages to everyone on the ship who must know.
+    """Routes CBP's disposition messages to every party aboard that must know.
 
-    Begin with:  [bold]snp-router demo[/bold]
-    """
-    context.obj = Session(log, config, verbose)
-    configure_log_lines(level_of(context.obj, talks=context.invoked_subcommand == "run"))
+    Begin with:  [bold]snp-router demo[/bold]"""
+    context.obj = GlobalOptions(log, config, verbose)
+    configure_log_lines(context.obj, is_service=context.invoked_subcommand == "run")
 
-
-PANELS: Final[dict[str, dict[str, Any]]] = {
-    "See it work": {"demo": demo.demo},
-    "Say who there is": {
-        "import": imports.app,
-        "parties": registered.parties,
-        "sailings": registered.sailings,
-        "check": check.check,
-    },
-    "Feed in and route": {"ingest": ingest.ingest, "run": routing.run_router, "dead-letters": dead_letters.app},
-    "Look": {
-        "tail": tail.tail,
-        "bill": bill.app,
-        "explain": bill.explain_bill,
-        "waiting": waiting.app,
-        "unread": unread.unread,
-        "console": console.app,
-    },
-    "Act by hand": {
-        "hold": hold.app,
-        "release": hold.release,
-        "outage": outage.app,
-        "paper": paper.app,
-        "resync": resync.resync,
-        "contacts": contacts.list_contacts,
-    },
-    "Bring a party in": {
-        "certify": party.certify,
-        "party": party.app,
-        "webhooks": webhooks.app,
-        "registry": registry.app,
-        "asyncapi": asyncapi.asyncapi,
-    },
-    "Run on Kafka": {"topics": topics.app, "provision": provision.app, "move": move.move},
-}
-"""The commands by what one wants, in the order in which one needs them."""
 
 for _panel, _commands in PANELS.items():
     for _name, _command in _commands.items():
@@ -128,14 +142,14 @@ for _panel, _commands in PANELS.items():
 
 
 def main() -> None:
-    """The entry point. Our own errors are one line and an exit code; anything else is a fault of ours and shows."""
+    """Run the command. Errors of the router print one line and set the exit code; any other is a bug and shows."""
     try:
         app(prog_name="snp-router")
     except RouterError as error:
         say(f"error: {error}")
         sys.exit(exit_code_of(error))
     except OSError as error:
-        if error.errno not in OF_THE_MACHINE:
+        if error.errno not in MACHINE_ERRORS:
             raise
-        say(f"error: {error.filename or 'what is said'} can't be written or read: {error.strerror}")
-        os._exit(ExitCode.TRY_AGAIN)  # Python itself would try once more to write what is left, and say so
+        say(f"error: cannot read or write {error.filename or 'the output'}: {error.strerror}")
+        os._exit(ExitCode.TRY_AGAIN)  # A normal exit would flush the output again and print a second error.

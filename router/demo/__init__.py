@@ -1,1 +1,1 @@
-"""A story in real-format files, for `snp-router demo` and for trying the commands by hand. All of it is invented."""
+"""A story in files of real formats, for `snp-router demo` and for trying the commands. All of it is invented."""

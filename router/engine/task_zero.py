@@ -114,7 +114,7 @@ class TaskZero:
     def _tick(self, now: int) -> Iterator[RegistryValue]:
         yield RegistryNote("tick", "tick", now)
         registry = self._shard.registry
-        heard = dict(registry.heard)
+        heard = dict(registry.feed_activity)
         for corrected in not_to_come(heard, now):
             heard[corrected.feed, corrected.port] = corrected.at
             yield corrected
@@ -136,7 +136,7 @@ class TaskZero:
 
     def _requests(self, now: int) -> list[RegistryValue]:
         registry = self._shard.registry
-        asked = dict(registry.asked)
+        asked = dict(registry.requested)
         taken: list[RegistryValue] = []
         found = self._found[:MOST_REQUESTS]
         for record in found:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from router.codec.published import raw_schema
-from router.schema_registry.schema_publication import published
+from router.schema_registry.schema_publication import published_schemas
 from tests.cli.conftest import Command
 
 HERE = Path(__file__).parent
@@ -77,7 +77,7 @@ def test_the_official_parser_finds_a_broken_schema_or_reference(parser: Path, co
 
 def test_the_document_has_every_published_schema_whole_and_no_other(command: Command) -> None:
     messages = document_of(command)["components"]["messages"]
-    assert set(messages) == {one.name for one in published()}
+    assert set(messages) == {one.name for one in published_schemas()}
     for name, message in messages.items():
         assert message["payload"]["schema"] == raw_schema(name)
 

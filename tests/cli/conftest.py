@@ -1,14 +1,18 @@
-"""The real command, all of it, in a folder of its own: as a process where processes matter, else in this one, which
-saves the second that Python takes to start."""
+"""The real command in a folder of its own: as a process where processes matter, else within this process, which saves
+the second that Python takes to start."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import pty
+import select
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ import pytest
 import structlog
 
 from router.cli.main import main
-from router.demo.stage import FILES
+from router.demo.story import FILES
 
 WAIT_SECONDS = 30
 BILL = "NVXAHBL000012345"
@@ -26,13 +30,21 @@ CO_LOADED = "NVXBHBL000067890"
 COMMAND = (sys.executable, "-m", "router.cli")
 
 
+EVENT = {"scac": "NVXA", "bill_of_lading": "HBL000012345", "disposition_code": "3H", "action_at": "2026-07-16T10:00"}
+
+
+def event_line(**changes: object) -> str:
+    """An event on BILL, as a line of JSON."""
+    return json.dumps(EVENT | changes) + "\n"
+
+
 def environment() -> dict[str, str]:
-    """Ours, without settings that would reach the command by accident."""
+    """This process's environment without settings of the router."""
     return {name: value for name, value in os.environ.items() if not name.startswith("SNP_")} | {"NO_COLOR": "1"}
 
 
 class Command:
-    """`snp-router`, run in one folder."""
+    """Runs `snp-router` in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +52,7 @@ class Command:
         self.started: list[subprocess.Popen[str]] = []
 
     def __call__(self, *arguments: object, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run to its end, in this process; it must end with `code`."""
+        """Run the command in this process; it must end with `code`."""
         words = ["snp-router", *map(str, arguments)]
         out, err, ended = io.StringIO(), io.StringIO(), 0
         given = io.TextIOWrapper(io.BytesIO(stdin.encode()))
@@ -60,7 +72,7 @@ class Command:
         return self._checked(subprocess.CompletedProcess(words, ended, out.getvalue(), err.getvalue()), code)
 
     def process(self, *arguments: object, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
-        """The same in a process of its own, as people run it."""
+        """Run the command in a process of its own, as people do."""
         done = subprocess.run(
             [*COMMAND, *map(str, arguments)],
             cwd=self.folder,
@@ -80,11 +92,11 @@ class Command:
         return done
 
     def json(self, *arguments: object, code: int = 0) -> list[dict[str, Any]]:
-        """The lines on standard output; each must be a JSON object."""
+        """Run with `--format json`; each line of standard output must be an object."""
         return [json.loads(line) for line in self(*arguments, "--format", "json", code=code).stdout.splitlines()]
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
-        """Leave it running; it is killed at the end of the test if it still runs."""
+        """Start the command and leave it running; the fixture kills it at the end of the test."""
         process = subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
             cwd=self.folder,
@@ -102,10 +114,40 @@ class Command:
         return self.folder / name
 
     def set_up(self) -> None:
-        """The demo's parties, sailing and filings."""
+        """Import the demo's parties, sailing and filings."""
         self("import", "parties", FILES / "parties.csv")
         self("import", "sailings", FILES / "sailings.csv")
         self("import", "filings", FILES / "filings.csv")
+
+
+class Terminal:
+    """A terminal of 100 columns with a command running on it."""
+
+    def __init__(self, command: Command, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            cwd=command.folder,
+            env=command.environment | {"COLUMNS": "100", "TERM": "xterm"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        self.seen = ""
+
+    def shows(self, text: str) -> bool:
+        """Wait until the text appears; False if it does not in time."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while text not in self.seen and time.monotonic() < deadline:
+            if select.select([self._ours], [], [], 0.1)[0]:
+                self.seen += os.read(self._ours, 65536).decode(errors="replace")
+        return text in self.seen
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(WAIT_SECONDS)
+        os.close(self._ours)
 
 
 @pytest.fixture
@@ -120,9 +162,23 @@ def command(tmp_path: Path) -> Iterator[Command]:
 
 @pytest.fixture(scope="module")
 def routed(tmp_path_factory: pytest.TempPathFactory) -> Command:
-    """A folder in which the demo's files were fed in and routed. Only for reading."""
+    """A folder in which the demo's files are ingested and routed. Read only."""
     made = Command(tmp_path_factory.mktemp("routed"))
     made.set_up()
     made("ingest", *sorted(FILES.glob("[1-9]-*")))
     made("run", "--until-idle")
     return made
+
+
+@pytest.fixture
+def terminal(command: Command) -> Iterator[Callable[..., Terminal]]:
+    command.set_up()
+    opened: list[Terminal] = []
+
+    def open_terminal(*arguments: str) -> Terminal:
+        opened.append(Terminal(command, *arguments))
+        return opened[-1]
+
+    yield open_terminal
+    for one in opened:
+        one.close()

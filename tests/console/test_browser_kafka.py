@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import Page, expect
 
-from router.demo.stage import FILES
+from router.demo.story import FILES
 from tests.console.installation import Installation
 from tests.console.test_browser import hold, ingest, log_in
 from tests.console.test_console_index import BILL

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from router.demo.stage import FILES
+from router.demo.story import FILES
 from tests.kafka.broker import START_SECONDS, Node, free_ports
 from tests.kafka.fixtures import require_java
 from tests.kafka.jars import VERSION

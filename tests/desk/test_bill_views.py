@@ -9,8 +9,7 @@ import pytest
 
 from router import codec, topics
 from router.decide.rules import Rules
-from router.demo.scenario import play, set_up
-from router.demo.stage import FILES
+from router.demo.story import FILES, play, set_up
 from router.desk.bill_views import (
     ExplainedParty,
     NotFoundError,

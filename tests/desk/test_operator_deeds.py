@@ -10,8 +10,7 @@ import pytest
 from router import codec, topics
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
-from router.demo.scenario import set_up
-from router.demo.stage import FILES
+from router.demo.story import FILES, set_up
 from router.desk.bill_views import NotFoundError, read_state
 from router.desk.operator_deeds import (
     ForeseenNotice,

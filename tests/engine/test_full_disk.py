@@ -12,7 +12,7 @@ import pytest
 
 from router import topics
 from router.decide.rules import Rules
-from router.demo.stage import FILES
+from router.demo.story import FILES
 from router.engine import intake
 from router.engine.administration import import_parties, import_sailings, prepare, tell_time
 from router.engine.feed_activity import FeedActivityLog

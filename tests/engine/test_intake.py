@@ -14,7 +14,7 @@ from router import topics
 from router.codec import decode_value
 from router.decide.codes import load_codes
 from router.decide.rules import Rules
-from router.demo.stage import FILES
+from router.demo.story import FILES
 from router.engine import intake
 from router.engine.administration import prepare
 from router.engine.feed_activity import FeedActivityLog

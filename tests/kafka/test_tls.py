@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from router.demo.stage import FILES
+from router.demo.story import FILES
 from tests.cli.conftest import Command
 from tests.kafka.secured import PASSWORD, SecuredBroker
 

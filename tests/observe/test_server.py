@@ -15,8 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from router.decide.rules import Rules
-from router.demo.scenario import set_up
-from router.demo.stage import FILES
+from router.demo.story import FILES, set_up
 from router.engine.intake import take_in
 from router.engine.worker import Worker
 from router.errors import UsageError

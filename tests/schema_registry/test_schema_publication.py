@@ -12,7 +12,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from router import codec
+from router.codec import published
 from router.errors import UsageError
 from router.log.url import open_log
 from router.schema_registry.schema_publication import ExternalRegistry, RegistrySettings, published_schemas
@@ -44,7 +44,7 @@ def command(registry: str, tmp_path: Path) -> Iterator[Command]:
     command = Command(tmp_path)
     command.environment["SNP_REGISTRY__URL"] = registry
     yield command
-    codec.publish_under({})
+    published.publish_under({})
 
 
 def test_a_router_does_not_start_before_its_schemas_are_registered_and_registers_none_itself(

@@ -10,6 +10,7 @@ from typing import Any
 
 from router import codec
 from router.clock import now_milliseconds
+from router.codec import published
 from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_webhooks
 from router.engine.administration import import_parties
 from router.log.interface import Log, Output
@@ -19,7 +20,7 @@ from router.webhooks.signing import add_secret
 from tests.webhooks.endpoint import Endpoint, quick
 
 PATIENCE_SECONDS = 20
-FIELDS = [field["name"] for field in codec.raw_schema("hold")["fields"]]
+FIELDS = [field["name"] for field in published.raw_schema("hold")["fields"]]
 
 
 def notices(scac: str, bills: Sequence[str], first: int = 0) -> list[Output]:

@@ -1,8 +1,14 @@
-"""The webhooks' commands: secrets shown once, how far each party is, an operator's word."""
+"""`console`, `webhooks` and `registry`."""
 
 from __future__ import annotations
 
-from tests.cli.conftest import Command
+import re
+import signal
+from collections.abc import Callable
+
+import requests
+
+from tests.cli.conftest import WAIT_SECONDS, Command, Terminal
 
 NVXA = "scac,contact_phone,webhook_url\nNVXA,+1-555-0130,https://nvxa.example/notices\n"
 
@@ -10,6 +16,18 @@ NVXA = "scac,contact_phone,webhook_url\nNVXA,+1-555-0130,https://nvxa.example/no
 def with_webhook(command: Command) -> None:
     command.set_up()
     command("import", "parties", "-", stdin=NVXA)
+
+
+def test_registry_serve_listens_on_this_machine_only_until_stopped(command: Command) -> None:
+    process = command.start("registry", "serve", "--listen", "127.0.0.1:0")
+    assert process.stderr
+    said = process.stderr.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+", said)
+    assert found, said
+    assert requests.get(f"{found[0]}/subjects", timeout=WAIT_SECONDS).json()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(WAIT_SECONDS) == 130
+    assert not list(command.folder.iterdir())  # No log is needed, and none is made.
 
 
 def test_a_secret_is_shown_once_and_kept_for_its_owner_alone(command: Command) -> None:
@@ -21,14 +39,14 @@ def test_a_secret_is_shown_once_and_kept_for_its_owner_alone(command: Command) -
     assert secret in kept.read_text()
     command("webhooks", "secret", "NVXA")
     done = command("webhooks", "secret", "NVXA", "--finish")
-    assert "1 older secrets dropped" in done.stdout
+    assert "1 older secret dropped" in done.stdout
     assert secret not in kept.read_text() + done.stdout + done.stderr
 
 
-def test_status_says_what_waits_and_an_order_needs_a_webhook(command: Command) -> None:
+def test_webhook_status_counts_what_waits_and_an_order_needs_a_webhook(command: Command) -> None:
     assert "no log" in command("webhooks", "status", code=3).stderr
     command.set_up()
-    assert "give it one in the parties' table" in command("webhooks", "status").stderr
+    assert "add one to the parties' table" in command("webhooks", "status").stderr
     with_webhook(command)
     (one,) = command.json("webhooks", "status")
     assert (one["party"], one["state"], one["waiting"]) == ("NVXA", "nothing posted yet", 0)
@@ -37,6 +55,5 @@ def test_status_says_what_waits_and_an_order_needs_a_webhook(command: Command) -
     assert "not a time in ISO 8601" in command("webhooks", "replay", "NVXA", "--from", "yesterday", code=2).stderr
 
 
-def test_a_url_with_a_password_in_it_is_refused(command: Command) -> None:
-    wrong = NVXA.replace("https://", "https://user:secret@")
-    assert "webhook_url" in command("import", "parties", "-", stdin=wrong, code=1).stderr
+def test_on_a_terminal_a_password_is_asked_for_with_its_least_length(terminal: Callable[..., Terminal]) -> None:
+    assert terminal("console", "user", "add", "alice").shows("password, at least 12 characters")

@@ -1,14 +1,32 @@
-"""The commands of a day on which systems are down."""
+"""`hold`, `release`, `bill confirm` and `outage`."""
 
 from __future__ import annotations
 
-import json
-
-from router.demo.stage import FILES
-from tests.cli.conftest import BILL, Command
+from router.demo.story import FILES
+from tests.cli.conftest import BILL, Command, event_line
 
 BY = ("--by", "J. Doe")
-PAPER = "scac,bill_of_lading,carrier_scac,imo_number,voyage_number,container_numbers,manifested_quantity,delivered_at\n"
+
+
+def test_a_confirmation_ends_what_is_in_doubt_and_no_hold_of_cbp(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12")
+    command("ingest", "-", stdin=event_line(disposition_code="QQ") + event_line(disposition_code="1H"))
+    command("run", "--until-idle")
+    (bill,) = command.json("bill", "show", BILL)
+    assert {hold["kind"] for hold in bill["holds"]} == {"UNKNOWN_CODE", "CBP"}
+    (unknown,) = (hold for hold in bill["holds"] if hold["kind"] == "UNKNOWN_CODE")
+    words = ("--by", "J. Doe", "--reason", "by phone")
+    command("bill", "confirm", BILL, *words, "--event", "0" * 24, code=3)
+    (confirmed,) = command.json("bill", "confirm", BILL, *words, "--event", unknown["id"])
+    assert confirmed["covers"] == [unknown["id"]]
+    assert len(confirmed["letters"]) == 1
+    assert command.json("dead-letters", "list") == []
+    command("run", "--until-idle")
+    (after,) = command.json("bill", "show", BILL)
+    assert [hold["code"] for hold in after["holds"]] == ["1H"]
+    refused = command("bill", "confirm", BILL, *words, code=2)
+    assert "nothing to settle" in refused.stderr
 
 
 def test_an_outage_is_declared_changed_and_ended_and_its_history_is_kept(command: Command) -> None:
@@ -26,7 +44,7 @@ def test_an_outage_is_declared_changed_and_ended_and_its_history_is_kept(command
     assert "is over already" in command("outage", "end", declared["id"], *BY, code=2).stderr
 
 
-def test_what_can_t_be_meant_is_refused(command: Command) -> None:
+def test_invalid_entries_are_refused(command: Command) -> None:
     command.set_up()
     (lasts,) = command.json("outage", "declare", "--reason", "x", *BY)
     for words, says in (
@@ -36,18 +54,18 @@ def test_what_can_t_be_meant_is_refused(command: Command) -> None:
         (("outage", "declare", "--reason", " ", *BY), "reason"),
         (("outage", "declare", "--reason", "x", "--until", "2020-01-01", *BY), "until"),
         (("hold", "place", BILL, "--code", "1C", *BY), "places no hold"),
-        (("hold", "place", BILL, "--code", "QQ", *BY), "code QQ is unknown"),
+        (("hold", "place", BILL, "--code", "QQ", *BY), "not in the code table"),
         (("hold", "place", BILL, "--code", "6H", "--said-at", "2999-01-01", *BY), "still to come"),
         (("hold", "place", BILL, "--code", "6H", "--channel", "pigeon", *BY), "channel"),
         (("hold", "place", BILL, "--code", "6H", "--container", "X", *BY), "container"),
-        (("release", BILL, "--code", "6H", *BY), "is not a release"),
+        (("release", BILL, "--code", "6H", *BY), "is no release"),
         (("paper", "add", *BY), "--csv"),
         (("paper", "add", BILL, *BY), "delivered_at"),
     ):
         assert says in command(*words, code=2).stderr, words
 
 
-def test_a_hold_by_hand_reaches_the_parties_and_says_beforehand_whom(command: Command) -> None:
+def test_a_hold_by_hand_announces_its_notices_and_reaches_the_parties(command: Command) -> None:
     command.set_up()
     command("ingest", FILES / "1-on-file.x12")
     command("run", "--until-idle")
@@ -62,30 +80,7 @@ def test_a_hold_by_hand_reaches_the_parties_and_says_beforehand_whom(command: Co
     assert command.json("bill", "show", BILL)[0]["holds"] == []
 
 
-def test_a_sailing_on_paper_is_listed_matched_and_sent_again_once(command: Command) -> None:
-    command.set_up()
-    rows = "SLTC,PAPER1,SLTC,9074729,S26E,CSQU999001,10,{0}\nSLTC,PAPER2,SLTC,9074729,S26E,CSQU999002,20,{0}\n"
-    now = command.json("outage", "declare", "--reason", "cyberattack", "--carrier", "SLTC", *BY)[0]["began_at"]
-    table = command.write("paper.csv", PAPER + rows.format(now) + "SLTC,PAPER3,,,,,,2999-01-01\n")
-    assert "1 " not in command("paper", "add", "--csv", table, *BY, code=1).stdout.replace("2 taken in", "")
-    filed = {"scac": "SLTC", "bill_of_lading": "E1", "carrier_scac": "SLTC", "imo_number": "9074729"}
-    filed |= {"voyage_number": "S26E", "container_numbers": ["CSQU999001"], "manifested_quantity": 10}
-    command("hold", "place", "SLTCPAPER1", "--code", "1H", *BY)
-    command("import", "filings", command.write("filings.jsonl", json.dumps(filed) + "\n"))
-    command("run", "--until-idle")
-    assert [row["bill"] for row in command.json("paper", "list")] == ["SLTCPAPER1", "SLTCPAPER2"]
-    assert "23 h" in command("paper", "list").stdout
-    proposals = command("paper", "matches", "--format", "json").stdout
-    assert [json.loads(line)["electronic"] for line in proposals.splitlines()] == ["SLTCE1"]
-    command("paper", "match", "--csv", command.write("matches.jsonl", proposals), *BY)
-    command("run", "--until-idle")
-    assert [row["bill"] for row in command.json("paper", "list")] == ["SLTCPAPER2"]
-    assert {row["filed_as"] for row in command.json("paper", "list", "--all")} == {"SLTCE1", None}
-    notices = command.json("tail", "--party", "SLTC", "--until-end")
-    assert [(one["bill_of_lading"], one["kind"]) for one in notices if one["cause"] == "REISSUE"] == [("E1", "hold")]
-
-
-def test_the_checklist_is_filled_in_and_leaves_room_for_what_is_not_known(command: Command) -> None:
+def test_the_checklist_is_filled_in_and_leaves_room_for_the_unknown(command: Command) -> None:
     command.set_up()
     command("outage", "declare", "--port", "2704", "--reason", "ACE is down", "--ticket", "<4711>", *BY)
     shown = command("outage", "checklist", "--port", "2704").stdout

@@ -1,4 +1,4 @@
-"""Names that parties and vessels give themselves are shown as they are: they steer no terminal and are no markup."""
+"""Counts in words, and names of parties and vessels that contain control characters or markup."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from router.cli.printing import number_of
 from router.console.rendering import rendered
 from router.log.interface import Output
 from router.log.url import open_log
@@ -21,8 +22,24 @@ STEERING = "\x1b]0;x\x07\x9b2J\u202egnol\u2066"
 MARKUP = "[/] [bold red]Lines[/bold red] [link=x] :ship:"
 
 
+@pytest.mark.parametrize(
+    ("count", "noun", "text"),
+    [
+        (0, "event", "0 events"),
+        (1, "sailing", "1 sailing"),
+        (2, "sailing", "2 sailings"),
+        (1, "party", "1 party"),
+        (5, "party", "5 parties"),
+        (2, "day", "2 days"),
+        (1200, "dead letter", "1,200 dead letters"),
+    ],
+)
+def test_a_count_takes_the_singular_or_the_plural(count: int, noun: str, text: str) -> None:
+    assert number_of(count, noun) == text
+
+
 def write(folder: Path, *outputs: Output) -> None:
-    """As somebody else's program would, past the import's checks."""
+    """Write as another program might, without the checks of `import`."""
 
     async def append() -> None:
         async with open_log(f"sqlite:///{folder / 'snp.db'}") as log:
@@ -42,13 +59,13 @@ def named(command: Command) -> Command:
 
 
 @pytest.mark.parametrize("words", [("parties",), ("sailings",), ("check",), ("contacts", "--port", "2704")])
-def test_hostile_names_are_shown_and_steer_nothing(named: Command, words: tuple[str, ...]) -> None:
+def test_hostile_names_are_shown_and_control_no_terminal(named: Command, words: tuple[str, ...]) -> None:
     done = named(*words, code=1 if words == ("check",) else 0)
     for steering in STEERING:
         assert steering not in done.stdout + done.stderr or steering.isprintable()
 
 
-def test_what_is_shown_of_a_name_is_all_of_it(named: Command) -> None:
+def test_a_name_is_shown_whole(named: Command) -> None:
     (party,) = named.json("parties")
     assert party["name"] == f"{SCRIPTS} {MARKUP} {STEERING}"
     named.environment["COLUMNS"] = "2000"
@@ -64,7 +81,7 @@ def test_every_script_is_harmless() -> None:
     assert json.loads(harmless(json.dumps(STEERING, ensure_ascii=False))) == STEERING
 
 
-def test_a_page_steers_nothing_either() -> None:
+def test_a_page_contains_no_control_characters_either() -> None:
     shared = {"user": None, "csrf": "", "path": "/", "trouble": None, "catching_up": False, "outages": []}
     page = rendered("problem.html", **shared, title="a name", text=f"{SCRIPTS}<b>{STEERING}")
     assert f"{SCRIPTS}&lt;b&gt;\\u001b]0;x\\u0007\\u009b2J\\u202egnol\\u2066" in page

@@ -1,0 +1,243 @@
+"""What every command uses: shared arguments and options, settings, the log, exit codes, log lines."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import structlog
+import typer
+
+from router import topics
+from router.cli.printing import OutputFormat, number_of, say
+from router.desk.bill_views import NotFoundError
+from router.engine.administration import prepare
+from router.engine.backlog import unrouted
+from router.errors import InputError, LogError, RouterError, TaskRetry, UsageError
+from router.log.interface import Log
+from router.log.url import SQLITE, open_log
+from router.schema_registry.schema_publication import publish_under_external_ids
+from router.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+
+def argument(metavar: str, help: str) -> Any:
+    return typer.Argument(metavar=metavar, help=help)
+
+
+def option(metavar: str | None, help: str, *names: str, **rules: Any) -> Any:
+    """An option, named like its parameter unless `names` are given."""
+    return typer.Option(*names, metavar=metavar, help=help, **rules)
+
+
+def flag(name: str, help: str) -> Any:
+    """A switch without a `--no-` form."""
+    return typer.Option(name, help=help)
+
+
+FormatOption = Annotated[OutputFormat, option(None, "table for people; json: one object a line.", "--format")]
+BillArgument = Annotated[list[str], argument("BILL", "NVXAHBL000012345, or SCAC and number as two words.")]
+ScacArgument = Annotated[str, argument("SCAC", "The party's SCAC or one of its aliases.")]
+ByOption = Annotated[str, option("NAME", "Your name; it is recorded.")]
+TicketOption = Annotated[str | None, option("NUMBER", "CBP's ticket number.")]
+HtmlOption = Annotated[Path | None, option("FILE", "Write a page to print to this file.", "--html")]
+PortOption = Annotated[str, option("PORT", "Schedule D port, such as 2704.")]
+MOMENT: Final = "ISO 8601; Eastern time without an offset."
+
+
+def exit_if(problems: object) -> None:
+    """End with the code for problems if there are any."""
+    if problems:
+        raise typer.Exit(ExitCode.PROBLEMS)
+
+
+def port_code(value: str) -> str:
+    """The Schedule D code itself. Raises UsageError unless it has four digits."""
+    if len(value) != 4 or not value.isascii() or not value.isdigit():
+        raise UsageError(f"{value!r} is not a port: give the four digits of Schedule D, such as 2704 for Los Angeles")
+    return value
+
+
+class ExitCode(IntEnum):
+    """Scripts may rely on these."""
+
+    OK = 0
+    """Also of `ingest` with dead letters: storing them is its job, and its summary counts them."""
+    PROBLEMS = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    LOG_FAILED = 4
+    """Permanent: the same command would fail again."""
+    TRY_AGAIN = 5
+    """Temporary: a locked file, a full disk, brokers that do not answer."""
+    STOPPED = 130
+
+
+EPILOG: Final = (
+    "[bold]Exit codes[/bold]  0 done (also `ingest` with dead letters) · 1 problems found or input refused · "
+    "2 wrong usage or settings · 3 not found · 4 the log failed · 5 the log failed for now, try again · "
+    "130 stopped by Ctrl-C\n\n"
+    "[bold]Settings[/bold]  Options override SNP_… environment variables, which override snp-router.toml (or the file "
+    "of --config). --log, --config and --verbose may stand anywhere on the line."
+)
+
+
+def exit_code_of(error: RouterError) -> ExitCode:
+    if isinstance(error, NotFoundError):
+        return ExitCode.NOT_FOUND
+    if isinstance(error, InputError):
+        return ExitCode.PROBLEMS
+    if isinstance(error, LogError):
+        return ExitCode.TRY_AGAIN if isinstance(error, TaskRetry) else ExitCode.LOG_FAILED
+    return ExitCode.USAGE
+
+
+@dataclass(frozen=True)
+class GlobalOptions:
+    """The global options. Settings are loaded on first use: `--help` and `demo` work without them."""
+
+    log_url: str | None = None
+    config: Path | None = None
+    verbose: bool = False
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings(self.config, log=self.log_url)
+
+
+def global_options_of(context: typer.Context) -> GlobalOptions:
+    options = context.find_object(GlobalOptions)
+    assert options is not None
+    return options
+
+
+def settings_of(context: typer.Context) -> Settings:
+    return global_options_of(context).settings
+
+
+def must_exist(url: str) -> None:
+    """Raises NotFoundError if a SQLite log has no file. Opening it would create an empty one."""
+    path = Path(url.removeprefix(SQLITE))
+    if url.startswith(SQLITE) and not (path.is_file() and path.stat().st_size):
+        raise NotFoundError(
+            f"there is no log {path}: create it with `snp-router import parties FILE`, name another with --log, or "
+            "restore it if there was one"
+        )
+
+
+def read_log(context: typer.Context, work: Callable[[Log], Awaitable[T]], *, warns_if_behind: bool = False) -> T:
+    """Result of `work` on the log as it is. Raises NotFoundError if there is no log, or no topic on it."""
+    settings = settings_of(context)
+    must_exist(settings.log)
+
+    async def opened() -> T:
+        async with open_log(settings.log, settings.log_settings()) as log:
+            if topics.BILLS not in await log.topics():
+                raise NotFoundError(f"{settings.log} {NO_OWN_TOPICS if log.makes_own_topics else NO_TOPICS}")
+            await publish_under_external_ids(settings.registry)
+            result = await work(log)
+            if warns_if_behind:
+                await warn_if_behind(log)
+            return result
+
+    return run(opened())
+
+
+NO_OWN_TOPICS: Final = "is empty: begin with `snp-router import parties FILE`"
+NO_TOPICS: Final = (
+    "has no topics that this user may see: create them with `snp-router topics create`, or check the user's rights "
+    "(docs/access.md)"
+)
+
+
+def write_log(context: typer.Context, work: Callable[[Log], Awaitable[T]], *, creates: bool = False) -> T:
+    """Result of `work` on the log, with missing topics created. Only a command that `creates` logs may create the file:
+    otherwise an unmounted volume or a file moved away would silently start an empty log. Raises NotFoundError."""
+    settings = settings_of(context)
+    if not creates:
+        must_exist(settings.log)
+
+    async def opened() -> T:
+        async with open_log(settings.log, settings.log_settings()) as log:
+            await prepare(log, settings.partitions)
+            return await work(log)
+
+    return run(opened())
+
+
+async def warn_if_behind(log: Log) -> None:
+    """Warn that what was read may be out of date: some input is not routed yet."""
+    if waiting := await unrouted(log):
+        say(f"{number_of(waiting, 'record')} not routed yet: start `snp-router run`")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to its end. Ctrl-C and SIGTERM cancel it; after its clean-up KeyboardInterrupt is raised."""
+    return asyncio.run(_stoppable(work))
+
+
+async def _stoppable(work: Awaitable[T]) -> T:
+    task = asyncio.current_task()
+    assert task is not None
+    with suppress(NotImplementedError, ValueError):  # Windows; not the main thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C interrupt a blocking read of standard input at once, not after the next line."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def configure_log_lines(options: GlobalOptions, *, is_service: bool = False) -> None:
+    """Write log lines to standard error: readable ones on a terminal, else one JSON object a line.
+
+    Short commands show warnings only; a service shows what it does; --verbose shows everything."""
+    level = logging.DEBUG if options.verbose else logging.INFO if is_service else logging.WARNING
+    human = sys.stderr.isatty()
+    render: Callable[..., Any] = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer()
+    before_rendering: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*before_rendering, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    _configure_libraries(level, before_rendering, render)
+
+
+def _configure_libraries(level: int, before_rendering: list[Any], render: Callable[..., Any]) -> None:
+    """Give lines of libraries the same form. aiokafka logs as errors what it retries by itself, and what it also raises
+    and we report: only --verbose shows those."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=before_rendering)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.ERROR, force=True)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR if level <= logging.DEBUG else logging.CRITICAL)

@@ -1,0 +1,373 @@
+"""Commands that feed the router: `import` for tables, `ingest` for CBP's messages, `dead-letters` for what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+
+from router.cli import command, printing
+from router.cli.command import FormatOption, argument, exit_if, flag, option, read_log, settings_of, write_log
+from router.cli.printing import ID_SHOWN, JSON, TABLE, OutputFormat, RecordFields, console, emit, number_of, say
+from router.clock import now_milliseconds
+from router.desk.operator_deeds import Retried, dismiss, read_dead_letter, read_dead_letters, retry
+from router.engine import administration
+from router.engine.administration import Changes, machine_user
+from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
+from router.engine.intake import (
+    STANDARD_INPUT,
+    ImportCount,
+    Intake,
+    Progress,
+    chunks_of,
+    files_in,
+    name_of,
+    take_in,
+    take_in_filings,
+    take_in_watched,
+)
+from router.errors import InputError, UsageError
+from router.feeds.by_hand import feed_name
+from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
+from router.feeds.watch import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
+from router.log.interface import Log
+from router.model.inputs import DeadLetter, Filing, Snapshot
+from router.model.registry_values import Party, Sailing
+from router.presentation import plain, readable
+
+RegistryRow = TypeVar("RegistryRow", Party, Sailing)
+PARTY_FIELDS: Final = (
+    "name", "roles", "contact_name", "contact_phone", "contact_email", "aliases", "production_group", "webhook_url",
+)  # fmt: skip
+NAMES_SHOWN: Final = 8
+PROBLEMS_SHOWN: Final = 10
+TableFiles = Annotated[list[Path], argument("FILE…", "CSV or JSON Lines; - is standard input.")]
+import_app = typer.Typer(no_args_is_help=True, help="Import tables of parties, sailings, filings or bills.")
+
+
+@import_app.command("parties")
+def import_parties(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
+    """Register who receives notices, one party a row. A party that is already registered is replaced.
+
+    Example:  [bold]snp-router import parties parties.csv[/bold]
+
+    Columns: scac (required), name, roles, status (certifying, live, suspended, external), contact_name, contact_phone,
+    contact_email, aliases (separated by ;), production_group, webhook_url."""
+    result = read_table(files, read_parties)
+
+    async def work(log: Log) -> Changes:
+        registered = (await administration.read_registry(log)).parties
+        wanted = {party.scac: party for party in result.values}
+        for scac, problems in administration.refused_claims(wanted, registered).items():
+            result.problems.extend(map(InputError, problems))
+            del wanted[scac]
+        for scac, party in wanted.items():
+            if (before := registered.get(scac)) is not None:
+                result.notes.extend(_losses(before, party))
+        return await administration.import_parties(log, list(wanted.values()))
+
+    changes = write_log(context, work, creates=True)
+    _report_import("parties", changes, _changes_text("parties", changes), result.problems, result.notes, form)
+
+
+@import_app.command("sailings")
+def import_sailings(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
+    """Register which lines are aboard which ship, one line a row. A sailing that is already registered is replaced.
+
+    Example:  [bold]snp-router import sailings sailings.csv[/bold]
+
+    Columns: sailing_id, imo_number, vessel_name, arrival_date, scac, role (operator, charterer), voyage_number (the
+    line's own, by which its bills find the sailing), scope (own, do-not-load, holds, all: bills of other lines that
+    the agreement lets it see), ports (Schedule D ports of call, separated by ;)."""
+    result = read_table(files, read_sailings)
+
+    async def work(log: Log) -> Changes:
+        sailings = {sailing.sailing_id: sailing for sailing in result.values}
+        return await administration.import_sailings(log, list(sailings.values()))
+
+    changes = write_log(context, work)
+    _report_import("sailings", changes, _changes_text("sailings", changes), result.problems, result.notes, form)
+
+
+@import_app.command("filings")
+def import_filings(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
+    """Import what filers declared about bills: second notify parties, vessel, containers, quantity.
+
+    Example:  [bold]snp-router import filings filings.csv[/bold]
+
+    Columns: scac, bill_of_lading, bill_type, snps, master_bill, original_bill, carrier_scac, imo_number, vessel_name,
+    voyage_number, manifest_sequence_number, port_of_unlading, arrival_date, manifested_quantity, container_numbers."""
+    _import_bill_table(context, files, form, "filings", read_filings)
+
+
+@import_app.command("bills")
+def import_bills(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
+    """Import the status of bills at a given time, to start with bills that are already under way.
+
+    Example:  [bold]snp-router import bills snapshot.csv[/bold]
+
+    Columns: those of filings, and status_at (required), released_quantity, release_posted_at, holds
+    (code/container/quantity/placed_at, separated by ;)."""
+    _import_bill_table(context, files, form, "bills", read_bills)
+
+
+def read_table(
+    files: list[Path] | None, read: Callable[[Iterator[bytes], str], TableResult[RegistryRow]]
+) -> TableResult[RegistryRow]:
+    """All files as one table."""
+    whole: TableResult[RegistryRow] = TableResult([], [], [])
+    for path in files_in(files or ()):
+        result = read(chunks_of(path), name_of(path))
+        whole.values.extend(result.values)
+        whole.problems.extend(result.problems)
+        whole.notes.extend(result.notes)
+    return whole
+
+
+def _losses(before: Party, now: Party) -> Iterator[str]:
+    """Values that a party loses because the new table leaves them empty."""
+    if lost := [name for name in PARTY_FIELDS if getattr(before, name) and not getattr(now, name)]:
+        yield f"{now.scac} loses {', '.join(lost)}: this file leaves that empty"
+    if before.status != now.status:
+        yield f"{now.scac}: its status was {before.status} and is now {now.status}"
+
+
+def _import_bill_table(
+    context: typer.Context, files: list[Path], form: OutputFormat, kind: str, read: Callable[..., Any]
+) -> None:
+    notes: list[str] = []
+    paths = files_in(files)
+
+    def values(progress: Progress | None) -> Iterator[Filing | Snapshot | InputError]:
+        for path in paths:
+            yield from read(chunks_of(path, progress), name_of(path), now_milliseconds(), note=notes.append)
+
+    async def work(log: Log) -> ImportCount:
+        with printing.progress_bar(paths) as progress:
+            return await take_in_filings(log, values(progress))
+
+    imported = write_log(context, work)
+    text = f"{number_of(imported.count, kind.removesuffix('s'))} imported"
+    _report_import(kind, imported.count, text, imported.problems, notes, form)
+
+
+def _report_import(
+    kind: str, done: Changes | int, text: str, problems: list[InputError], notes: list[str], form: OutputFormat
+) -> None:
+    if form is JSON:
+        changes = done._asdict() if isinstance(done, Changes) else {"taken_in": done}
+        emit({"imported": kind, **changes, "problems": printing.problem_fields(problems), "notes": notes})
+    else:
+        console().print(text)
+        for note in notes:
+            say(f"note: {note}")
+        for problem in problems:
+            say(f"problem: {problem}")
+        if problems:
+            say("rows with a problem were skipped: correct them and import the file again; the other rows are imported")
+    exit_if(problems)
+
+
+def _changes_text(kind: str, changes: Changes) -> str:
+    """`parties: 1 added (NVXC), 1 changed (NVXA), 0 unchanged`."""
+    parts = []
+    for name, ids in changes._asdict().items():
+        shown = ", ".join(ids[:NAMES_SHOWN]) + (" …" if len(ids) > NAMES_SHOWN else "")
+        parts.append(f"{len(ids)} {name}" + (f" ({shown})" if ids else ""))
+    return f"{kind}: {', '.join(parts)}"
+
+
+WATCH_HELP: Final = """Ingest each file that is completed in this folder, until stopped. It moves to done/, or to
+failed/ with a report if anything in it cannot be read."""
+
+
+def ingest(
+    context: typer.Context,
+    files: Annotated[list[Path] | None, argument("FILE…", "Files and folders; - is standard input.")] = None,
+    watch: Annotated[Path | None, option("DIR", WATCH_HELP)] = None,
+    feed: Annotated[str, option("NAME", "Name of the feed; the settings `feeds` limit its silence.")] = DEFAULT_FEED,
+    settle_seconds: Annotated[
+        float, option(None, "With --watch: a file unchanged this long is complete.", min=0.0)
+    ] = SETTLE_SECONDS,
+    form: FormatOption = TABLE,
+) -> None:
+    """Ingest CBP's messages: X12 350, CAMIR, JSON Lines or Avro, recognised by their content.
+
+    Example:  [bold]snp-router ingest inbox/ cbp350.x12[/bold]
+
+    Content that cannot be read becomes a dead letter (`snp-router dead-letters list`); the rest is ingested. Ingesting
+    a file again changes nothing."""
+    if (watch is None) == (not files):
+        raise UsageError("name either files and folders to ingest, or one folder with --watch")
+    if watch is not None:
+        _watch(context, watch, settle_seconds, feed_name(feed), form)
+        return
+    paths = files_in(files or [])
+    with command.interruptible() if STANDARD_INPUT in paths else nullcontext():
+        _ingest(context, paths, feed_name(feed), form)
+
+
+def _ingest(context: typer.Context, paths: list[Path], feed: str, form: OutputFormat) -> None:
+    rules = settings_of(context).decision_rules()
+    intake = Intake()
+
+    async def work(log: Log) -> None:
+        activity = FeedActivityLog(log, feed, rules)
+        with printing.progress_bar(paths) as progress:
+            for path in paths:
+                intake.add(await take_in(log, path, rules.codes, progress, hearing=activity))
+
+    write_log(context, work)
+    if form is JSON:
+        emit({"files": intake.files} | _intake_fields(intake))
+        return
+    for note in intake.notes[:PROBLEMS_SHOWN]:
+        say(f"note: {note}")
+    for problem in intake.problems[:PROBLEMS_SHOWN]:
+        say(f"dead letter: {problem}")
+    console().print(f"{number_of(intake.files, 'file')}: {_intake_text(intake)}")
+    if intake.dead_letters:
+        say("dead letters are kept whole: `snp-router run`, then `snp-router dead-letters list`")
+
+
+def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str, form: OutputFormat) -> None:
+    rules = settings_of(context).decision_rules()
+    folder = WatchedFolder(path, settle_seconds=settle_seconds)
+    out = console()
+
+    def report(moved: Path, intake: Intake) -> None:
+        if form is JSON:
+            emit({"file": str(moved)} | _intake_fields(intake))
+        else:
+            reasons = f"; report: {moved}{REPORT_SUFFIX}" if intake.problems else ""
+            out.print(f"{moved}: {_intake_text(intake)}{reasons}", soft_wrap=True)
+
+    async def work(log: Log) -> None:
+        with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
+            await take_in_watched(log, folder, rules.codes, report, FeedActivityLog(log, feed, rules))
+
+    write_log(context, work)
+
+
+def _intake_fields(intake: Intake) -> RecordFields:
+    return {name: getattr(intake, name) for name in ("events", "urgent", "dead_letters", "problems", "notes")}
+
+
+def _intake_text(intake: Intake) -> str:
+    letters = number_of(intake.dead_letters, "dead letter")
+    return f"{number_of(intake.events, 'event')}, {intake.urgent} urgent, {letters}"
+
+
+LetterId = Annotated[str, argument("ID", "Id, or its first characters.")]
+dead_letters_app = typer.Typer(
+    no_args_is_help=True, help="Content that could not be read: list it, read it again, or put it away."
+)
+
+
+@dead_letters_app.command("list")
+def list_dead_letters(
+    context: typer.Context,
+    everything: Annotated[bool, flag("--all", "Resolved ones too.")] = False,
+    form: FormatOption = TABLE,
+) -> None:
+    """List the dead letters that are not resolved.
+
+    Example:  [bold]snp-router dead-letters list[/bold]"""
+    letters = read_log(context, read_dead_letters, warns_if_behind=True)
+    rows = [_letter_fields(letter) for letter in letters if everything or letter.resolution is None]
+    note = "`dead-letters show ID` shows one whole, `retry ID --with FILE` reads it again, `dismiss ID` puts it away"
+    printing.print_rows(printing.DEAD_LETTER, rows, form, empty="no dead letters", note=note)
+
+
+@dead_letters_app.command("show")
+def show_dead_letter(context: typer.Context, letter_id: LetterId, form: FormatOption = TABLE) -> None:
+    """Show one dead letter with its content.
+
+    Example:  [bold]snp-router dead-letters show 3f9c12[/bold]"""
+    letter = read_log(context, lambda log: read_dead_letter(log, letter_id))
+    if form is JSON:
+        emit(plain("dead-letter", letter._asdict()))
+        return
+    out = console()
+    for name, value in _letter_fields(letter).items():
+        if value is not None:
+            out.print(f"{name:<17} {value}", soft_wrap=True)
+    out.print()
+    out.print(readable(letter.content), soft_wrap=True)
+
+
+@dead_letters_app.command("retry")
+def retry_dead_letters(
+    context: typer.Context,
+    letter_ids: Annotated[list[str] | None, argument("ID…", "Ids, or their first characters.")] = None,
+    everything: Annotated[bool, flag("--all", "All that are not resolved.")] = False,
+    replacement: Annotated[
+        Path | None, option("FILE", "Read this corrected content instead (for one ID).", "--with")
+    ] = None,
+    form: FormatOption = TABLE,
+) -> None:
+    """Read dead letters again: after a code was added, the router was updated, or their content was corrected.
+
+    Example:  [bold]snp-router dead-letters retry 3f9c12 --with corrected.x12[/bold]
+
+    What can be read is ingested, and `snp-router run` ends the hold that stands for it. The others stay as they are."""
+    ids = letter_ids or []
+    if everything == bool(ids):
+        raise UsageError("name the dead letters to read again, or give --all")
+    if replacement is not None and len(ids) != 1:
+        raise UsageError("--with FILE corrects one dead letter: name exactly one")
+    corrected = b"".join(chunks_of(replacement)) if replacement else None
+    rules = settings_of(context).decision_rules()
+
+    async def work(log: Log) -> list[Retried]:
+        chosen = ids or [letter.id for letter in await read_dead_letters(log) if letter.resolution is None]
+        results = []
+        for letter_id in chosen:
+            letter = await read_dead_letter(log, letter_id)
+            if letter.resolution is not None:
+                results.append(Retried(letter, 0, f"it is already resolved ({letter.resolution})"))
+            else:
+                results.append(await retry(log, rules, letter, corrected, by=machine_user()))
+        return results
+
+    results = read_log(context, work)
+    for letter, events, problem in results:
+        if form is JSON:
+            emit({"id": letter.id, "events": events, "retried": problem is None, "problem": problem})
+        elif problem:
+            say(f"{letter.id[:ID_SHOWN]}: not resolved: {problem}")
+        else:
+            console().print(f"{letter.id[:ID_SHOWN]}: {number_of(events, 'event')} ingested")
+    exit_if(any(result.problem for result in results))
+
+
+@dead_letters_app.command("dismiss")
+def dismiss_dead_letters(
+    context: typer.Context,
+    letter_ids: Annotated[list[str], argument("ID…", "Ids, or their first characters.")],
+    reason: Annotated[str, option("TEXT", "Why nothing is lost; kept in the audit trail.")],
+) -> None:
+    """Put away content that is not a message of CBP's, such as a file ingested by mistake.
+
+    Example:  [bold]snp-router dead-letters dismiss 3f9c12 --reason "our own price list"[/bold]
+
+    A dead letter that stops a bill is resolved with the bill, by `snp-router bill confirm`."""
+
+    async def work(log: Log) -> list[DeadLetter]:
+        letters = [await read_dead_letter(log, letter_id) for letter_id in letter_ids]
+        for letter in letters:
+            await dismiss(log, letter, by=machine_user(), reason=reason)
+        return letters
+
+    for letter in read_log(context, work):
+        console().print(f"{letter.id[:ID_SHOWN]}: dismissed")
+
+
+def _letter_fields(letter: DeadLetter) -> RecordFields:
+    """All fields but the content."""
+    fields = plain("dead-letter", letter._asdict())
+    del fields["content"]
+    return fields

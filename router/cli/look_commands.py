@@ -1,0 +1,303 @@
+"""Commands that only look: `tail`, `bill show`, `explain`, `waiting list`, `unread`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import nullcontext
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from router import topics
+from router.cli import printing
+from router.cli.command import BillArgument, FormatOption, exit_if, flag, option, read_log, settings_of
+from router.cli.printing import JSON, TABLE, WAITING, RecordFields, console, emit, grid, line, say, say_what_is_missing
+from router.clock import now_milliseconds
+from router.desk.bill_views import BillView, bill_fields, explain, key_from, read_bill, read_waiting
+from router.desk.registered_parties import find_party
+from router.desk.unread_notices import (
+    DO_NOT_LOAD,
+    HELD,
+    NOT_DELIVERABLE,
+    Alert,
+    Stop,
+    UnreadNotices,
+    alert_for,
+    read_unread,
+    sentence,
+    update_alerts,
+)
+from router.engine.administration import read_registry
+from router.errors import UsageError
+from router.log.interface import Log, Record
+from router.model.eastern import MINUTE, iso
+from router.model.identifiers import is_vessel_key, split_bill_key
+from router.presentation import plain_value
+
+
+class NoticeKind(StrEnum):
+    HOLD = "hold"
+    CHANGE = "change"
+    RELEASE = "release"
+
+
+def tail(
+    context: typer.Context,
+    party: Annotated[str | None, option("SCAC", "Notices of this party, by SCAC or one of its aliases.")] = None,
+    timeline: Annotated[bool, flag("--timeline", "Decisions on all bills.")] = False,
+    dead_letters: Annotated[bool, flag("--dead-letters", "Content that could not be read.")] = False,
+    waiting: Annotated[bool, flag("--waiting", "Bills with recipients not notified yet.")] = False,
+    from_start: Annotated[bool, flag("--from-start", "Begin with the records that are there.")] = False,
+    until_end: Annotated[bool, flag("--until-end", "Show the records that are there, then stop.")] = False,
+    kind: Annotated[list[NoticeKind] | None, option(None, "Only notices of this kind; may be repeated.")] = None,
+    form: FormatOption = TABLE,
+) -> None:
+    """Follow a party's notices, or the router's own records, as they are written; Ctrl-C stops.
+
+    Example:  [bold]snp-router tail --party NVXA --from-start --kind hold --format json[/bold]"""
+    given = {topics.TIMELINE: timeline, topics.DEAD_LETTERS: dead_letters, topics.WAITING: waiting}
+    chosen = [topic for topic, is_given in given.items() if is_given]
+    if len(chosen) + (party is not None) != 1:
+        raise UsageError("name one of --party SCAC, --timeline, --dead-letters, --waiting")
+    if kind and party is None:
+        raise UsageError("--kind applies to notices: give --party too")
+    begins = from_start or until_end
+
+    async def work(log: Log) -> None:
+        topic = chosen[0] if chosen else (await find_party(log, party or "")).topic
+        columns = OWN_RECORDS.get(topic, printing.NOTICE)
+        out = console()
+        if form is TABLE:
+            heading = "  ".join(column.name.ljust(column.width or 0) for column in columns)
+            out.print(heading, style="dim", soft_wrap=True)
+        text = f"following {topic}" + ("" if begins else " from now on (--from-start shows earlier records too)")
+        with nullcontext() if until_end else printing.until_stopped(text, out if form is TABLE else None):
+            async for record in _records(log, topic, from_start=begins, until_end=until_end):
+                fields = _record_fields(record)
+                if kind and fields["kind"] not in kind:
+                    continue
+                if form is JSON:
+                    emit(fields)
+                else:
+                    width = out.width if out.is_terminal else None
+                    out.print(line(columns, fields, width), soft_wrap=True)
+
+    read_log(context, work)
+
+
+OWN_RECORDS: Final = {
+    topics.TIMELINE: printing.TIMELINE, topics.DEAD_LETTERS: printing.DEAD_LETTER, topics.WAITING: WAITING,
+}  # fmt: skip
+"""Columns of the topics that are not a party's."""
+
+
+async def _records(log: Log, topic: str, *, from_start: bool, until_end: bool) -> AsyncIterator[Record]:
+    """Records of a topic. For topics of states, `until_end` yields each key's last state only; a live reader also gets
+    the record that ends a state."""
+    states: dict[bytes, Record] = {}
+    async for batch in log.read([topic], from_start=from_start, until_end=until_end):
+        for record in batch:
+            if until_end and topic in (topics.DEAD_LETTERS, topics.WAITING):
+                states[record.key] = record
+            else:
+                yield record
+    for record in states.values():
+        if record.value is not None:
+            yield record
+
+
+def _record_fields(record: Record) -> RecordFields:
+    if record.value is not None:
+        return plain_value(record.value)
+    key = record.key.decode()
+    scac, number = (None, None) if is_vessel_key(key) else split_bill_key(key)
+    ended: RecordFields = {"reasons": [], "parties": [], "status": None, "do_not_load": False, "since": None}
+    return {"scac": scac, "bill_of_lading": number} | ended
+
+
+bill_app = typer.Typer(no_args_is_help=True, help="Show a bill, or confirm what is in doubt about it.")
+
+
+@bill_app.command("show")
+def show_bill(context: typer.Context, bill: BillArgument, form: FormatOption = TABLE) -> None:
+    """Show a bill: its status, holds and releases, what is known of it, its recipients and its history.
+
+    Example:  [bold]snp-router bill show NVXAHBL000012345[/bold]"""
+    fields = bill_fields(_bill_view(context, bill))
+    if form is JSON:
+        emit(fields)
+    else:
+        console().print(printing.bill_panel(fields))
+        say_what_is_missing(fields["waiting"])
+
+
+def explain_bill(context: typer.Context, bill: BillArgument, form: FormatOption = TABLE) -> None:
+    """Explain who is notified of a bill and by which rule, who is not and why, and what the bill waits for.
+
+    Example:  [bold]snp-router explain NVXAHBL000012345[/bold]
+
+    One ground a line: the party, its role by it, the rule, and when it applies (always, or while a hold or a
+    do-not-load stands). A party that is not notified has the reason instead of its last notice."""
+    view = _bill_view(context, bill)
+    fields = explanation_fields(view)
+    if form is JSON:
+        emit(fields)
+        return
+    console().print(explanation_table(fields))
+    if view.bill.state.waiting:
+        console().print(f"\nwaiting: {', '.join(view.bill.state.waiting)}", style="yellow")
+        say_what_is_missing(view.bill.state.waiting)
+
+
+def _bill_view(context: typer.Context, bill: list[str]) -> BillView:
+    key, rules = key_from(bill), settings_of(context).decision_rules()
+    return read_log(context, lambda log: read_bill(log, rules, key), warns_if_behind=True)
+
+
+def explanation_fields(view: BillView) -> dict[str, Any]:
+    """Parties notified and parties only considered, each with its grounds in the order of the rules."""
+    notified, not_notified = [], []
+    for one in explain(view):
+        grounds = [{"role": ground.role, "rule": ground.rule, "scope": ground.scope} for ground in one.grounds]
+        party = {"recipient": one.recipient, "grounds": grounds}
+        if one.notified:
+            notified.append({**party, "last_notice": one.last_notice})
+        else:
+            not_notified.append({**party, "reason": one.reason})
+    sailing = view.audience.sailing
+    return {
+        "bill": view.key,
+        "sailing_id": sailing.sailing_id if sailing else None,
+        "notified": notified,
+        "not_notified": not_notified,
+        "waiting": list(view.bill.state.waiting),
+    }
+
+
+WHEN_TEXT: Final = {"all": "always", "holds": "held", "do-not-load": "do-not-load", "never": "never"}
+NO_GROUND: Final[RecordFields] = {"role": None, "rule": "no rule any more", "scope": "never"}
+"""Of a party that was notified earlier, by a registry that has changed since."""
+
+
+def explanation_table(fields: RecordFields) -> Table:
+    headings = ("party", "role", "rule", "when", "last notice, or why none")
+    rows = (cells for one in (*fields["notified"], *fields["not_notified"]) for cells in _explanation_cells(one))
+    return grid(headings, rows, f"recipients of {fields['bill']}")
+
+
+def _explanation_cells(party: RecordFields) -> Iterator[tuple[str | Text, ...]]:
+    last = party.get("last_notice")
+    outcome: str | Text = party.get("reason") or ""
+    if last is not None:
+        outcome = Text.assemble(printing.styled(last["kind"]), f" {printing.moment(last['at'])}")
+    for ground in party["grounds"] or [NO_GROUND]:
+        yield party["recipient"], ground["role"] or "", ground["rule"], WHEN_TEXT[ground["scope"]], outcome
+        outcome = ""
+
+
+waiting_app = typer.Typer(no_args_is_help=True, help="Bills with recipients that could not be notified yet.")
+
+
+@waiting_app.command("list")
+def list_waiting(context: typer.Context, form: FormatOption = TABLE) -> None:
+    """List the bills that wait for a party, a topic, a sailing or a second notify party: do-not-loads first.
+
+    Example:  [bold]snp-router waiting list[/bold]
+
+    Their notices are sent when the missing piece is imported (`snp-router import`). Until then telephone the parties
+    that were not notified, about do-not-loads first."""
+    rows = read_log(context, read_waiting, warns_if_behind=True)
+    printing.print_rows(WAITING, rows, form, empty="no bill waits")
+    if form is JSON:
+        return
+    say_what_is_missing(reason for row in rows for reason in row["reasons"])
+    if do_not_loads := sum(row["do_not_load"] for row in rows):
+        say(f"{do_not_loads} of {len(rows)} must not be loaded: telephone the parties that were not notified")
+
+
+UNREAD_ALERTS: Final = "unread:"
+"""Ids of the alerts that `unread` raises begin with it."""
+STOP_KINDS: Final = (DO_NOT_LOAD, HELD, NOT_DELIVERABLE)
+"""The gravest first."""
+THRESHOLD_HELP: Final = """Also say whom to call about each stop unread for N minutes or longer, raise and end its alert
+on snp.alerts, and end with 1 if there is any."""
+
+
+def unread(
+    context: typer.Context,
+    threshold_minutes: Annotated[int | None, option("N", THRESHOLD_HELP, min=0)] = None,
+    form: FormatOption = TABLE,
+) -> None:
+    """Show how many do-not-loads and holds each party has not read, and how old they are.
+
+    Example:  [bold]snp-router unread --threshold-minutes 10[/bold]
+
+    A notice is read when the party's production group has committed it or its webhook has accepted it. A stop that a
+    later notice ended is not listed."""
+    now = now_milliseconds()
+
+    async def work(log: Log) -> list[UnreadNotices]:
+        found = await read_unread(log, await read_registry(log))
+        if threshold_minutes is not None:
+            alerts = [_alert(one, stop, now) for one in found for stop in _overdue(one, threshold_minutes, now)]
+            raised = await update_alerts(log, UNREAD_ALERTS, alerts, now)
+            if raised.new or raised.ended:
+                say(f"alerts: {len(raised.new)} raised, {len(raised.ended)} ended")
+        return found
+
+    found = read_log(context, work)
+    overdue = [(one, stop) for one in found for stop in _overdue(one, threshold_minutes or 0, now)]
+    if form is JSON:
+        for one in found:
+            emit(_unread_fields(one, [stop for other, stop in overdue if other is one], now))
+    else:
+        _print_unread(found, now)
+        for one, stop in overdue if threshold_minutes is not None else ():
+            console().print(sentence(one.party, stop, now), soft_wrap=True)
+        for why in dict.fromkeys(one.receipt.unknown for one in found if one.receipt.unknown):
+            parties = ", ".join(one.party.scac for one in found if one.receipt.unknown == why)
+            say(f"{parties}: cannot track reading: {why}")
+    exit_if(threshold_minutes is not None and overdue)
+
+
+def _alert(one: UnreadNotices, stop: Stop, now: int) -> Alert:
+    id = f"{UNREAD_ALERTS}{one.party.scac}:{stop.bill}"
+    alert = alert_for(one.party, id, stop.kind, stop.since, now, sentence(one.party, stop, now))
+    return alert._replace(bill=stop.bill, notice_id=stop.notice_id)
+
+
+def _overdue(one: UnreadNotices, minutes: int, now: int) -> Iterator[Stop]:
+    """The gravest first, then the oldest."""
+    stops = sorted(one.stops.values(), key=lambda stop: (STOP_KINDS.index(stop.kind), stop.since))
+    return (stop for stop in stops if stop.age(now) >= minutes * MINUTE)
+
+
+def _print_unread(found: Sequence[UnreadNotices], now: int) -> None:
+    behind = [one for one in found if one.notices]
+    tracked = [one.party.scac for one in found if not one.receipt.unknown]
+    if not behind:
+        console().print(f"{', '.join(tracked)}: everything is read" if tracked else "no party's reading is tracked")
+        return
+    rows = []
+    for one in behind:
+        oldest = f"{max(stop.age(now) for stop in one.stops.values()) // MINUTE} min" if one.stops else ""
+        counts = (str(one.count(kind) or "") for kind in STOP_KINDS)
+        rows.append((one.party.scac, *counts, oldest, str(one.notices), one.party.contact_phone or ""))
+    headings = ("party", "do-not-loads", "holds", "no longer deliverable", "oldest", "unread notices", "call")
+    console().print(grid(headings, rows))
+
+
+def _unread_fields(one: UnreadNotices, stops: Sequence[Stop], now: int) -> RecordFields:
+    return {
+        "party": one.party.scac,
+        "unread_notices": None if one.receipt.unknown else one.notices,
+        "unknown": one.receipt.unknown,
+        "stops": [
+            {"bill": stop.bill, "kind": stop.kind, "since": iso(stop.since), "notice_id": stop.notice_id,
+             "minutes": stop.age(now) // MINUTE, "text": sentence(one.party, stop, now)}
+            for stop in stops
+        ],
+    }  # fmt: skip

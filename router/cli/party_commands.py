@@ -1,0 +1,226 @@
+"""Commands about those who receive notices: `parties`, `sailings`, `contacts`, `party`, `certify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from router.cli import command, printing
+from router.cli.command import FormatOption, HtmlOption, ScacArgument, exit_if, port_code, read_log, write_log
+from router.cli.printing import JSON, TABLE, Column, console, emit, grid, print_rows, say, write_page
+from router.codec import encode_value
+from router.desk.registered_parties import (
+    CALLS_THERE,
+    NO_SAILING,
+    PORT_NOT_KNOWN,
+    CertificationProgress,
+    Contact,
+    change_status,
+    contacts,
+    find_party,
+    read_certification,
+)
+from router.engine.administration import read_registry
+from router.log.interface import Log
+from router.model.registry_values import Party, Sailing
+from router.presentation import plain_value
+
+CONTACT_FIELDS: Final = ("contact_name", "contact_phone", "contact_email")
+PARTY: Final = (
+    Column("scac", None, lambda one: one["scac"]),
+    Column("name", None, lambda one: one["name"] or ""),
+    Column("status", None, lambda one: one["status"]),
+    Column("roles", None, lambda one: ", ".join(one["roles"])),
+    Column("aliases", None, lambda one: ", ".join(one["aliases"])),
+    Column("contact", None, lambda one: " ".join(filter(None, map(one.get, CONTACT_FIELDS)))),
+)
+
+
+def list_parties(context: typer.Context, form: FormatOption = TABLE) -> None:
+    """List the registered parties.
+
+    Example:  [bold]snp-router parties[/bold]"""
+    registry = read_log(context, read_registry)
+
+    def topic(fields: printing.RecordFields) -> Text:
+        name = registry.parties[fields["scac"]].topic
+        return Text.assemble(name, (" (missing)" if name in registry.missing_topics else "", "red"))
+
+    rows = [plain_value(encode_value(registry.parties[scac])) for scac in sorted(registry.parties)]
+    columns = (*PARTY, Column("topic", None, topic))
+    print_rows(columns, rows, form, empty="no parties are registered: `snp-router import parties FILE`")
+
+
+def list_sailings(context: typer.Context, form: FormatOption = TABLE) -> None:
+    """List the registered sailings with the lines aboard.
+
+    Example:  [bold]snp-router sailings[/bold]"""
+    sailings = read_log(context, read_registry).sailings.values()
+    rows = sorted(sailings, key=lambda sailing: (sailing.arrival_date or "", sailing.sailing_id))
+    if form is JSON:
+        for sailing in rows:
+            emit(plain_value(encode_value(sailing)))
+    elif rows:
+        headings = ("sailing", "vessel", "IMO", "arrives", "ports", "line", "role", "voyage", "scope")
+        console().print(grid(headings, (cells for sailing in rows for cells in _sailing_cells(sailing))))
+    else:
+        say("no sailings are registered: `snp-router import sailings FILE`")
+
+
+def _sailing_cells(sailing: Sailing) -> Iterator[Sequence[str]]:
+    ports, arrives = ", ".join(sailing.ports), sailing.arrival_date or ""
+    head: tuple[str, ...] = (sailing.sailing_id, sailing.vessel_name or "", sailing.imo_number, arrives, ports)
+    for line in sailing.lines:
+        yield *head, line.scac, line.role, line.voyage_number or "", line.scope
+        head = ("",) * len(head)
+
+
+SHIPS_SHOWN: Final = 3
+CONTACT_GROUPS: Final = {
+    CALLS_THERE: "aboard ships that call at {port}",
+    PORT_NOT_KNOWN: "aboard ships whose ports are unknown",
+    NO_SAILING: "registered, aboard no ship",
+}
+CONTACT_HEADINGS: Final = ("SCAC", "carrier", "name", "telephone, 24 hours", "e-mail", "ships")
+
+
+def list_contacts(
+    context: typer.Context, port: command.PortOption, html: HtmlOption = None, form: FormatOption = TABLE
+) -> None:
+    """List whom a port can call at any hour about do-not-loads and holds: carrier, name, telephone.
+
+    Example:  [bold]snp-router contacts --port 2704 --html contacts.html[/bold]
+
+    Contacts come from the parties, ports of call from the sailings. CBP asks carriers for this list during an outage
+    (24-hour / Trade Act FAQ, vessel mode, section 27)."""
+    port = port_code(port)
+
+    async def work(log: Log) -> list[Contact]:
+        return contacts(await read_registry(log), port)
+
+    found = read_log(context, work)
+    groups = [
+        (heading.format(port=port), [one for one in found if one.ground == ground])
+        for ground, heading in CONTACT_GROUPS.items()
+    ]
+    if html is not None:
+        pages = [(heading, [one._asdict() | {"ships": _ships(one)} for one in group]) for heading, group in groups]
+        write_page(html, "contacts", port=port, groups=pages)
+    elif form is JSON:
+        for one in found:
+            emit(one._asdict() | {"sailings": [sailing.sailing_id for sailing in one.sailings]})
+    else:
+        parts: list[RenderableType] = [Text(f"24-hour contacts for do-not-loads and holds, port {port}", "bold")]
+        for heading, group in groups:
+            if group:
+                parts += [Text(), grid(CONTACT_HEADINGS, map(_contact_cells, group), heading)]
+        console().print(Group(*parts))
+
+
+def _contact_cells(one: Contact) -> tuple[str | Text, ...]:
+    missing = Text("none registered", "bold red")
+    name = one.name or Text("not registered", "bold red")
+    return one.scac, name, one.contact_name or "", one.contact_phone or missing, one.contact_email or "", _ships(one)
+
+
+def _ships(one: Contact) -> str:
+    """The latest arrivals only: a line has hundreds a year."""
+    shown = [
+        " ".join(filter(None, (sailing.vessel_name or sailing.imo_number, sailing.arrival_date)))
+        for sailing in one.sailings[:SHIPS_SHOWN]
+    ]
+    more = len(one.sailings) - len(shown)
+    return "; ".join([*shown, *([f"and {more} more"] if more else [])])
+
+
+party_app = typer.Typer(no_args_is_help=True, help="Show a party, or start and stop its notices.")
+
+
+@party_app.command("show")
+def show_party(context: typer.Context, scac: ScacArgument, form: FormatOption = TABLE) -> None:
+    """Show a party as registered, and how many of its samples it has read.
+
+    Example:  [bold]snp-router party show SLTC[/bold]"""
+    standing = _standing(context, scac)
+    read = None if standing.receipt.unknown else sum(sample.read for sample in standing.samples)
+    fields = plain_value(encode_value(standing.party)) | {"topic": standing.party.topic}
+    fields |= {"samples": len(standing.samples), "samples_read": read}
+    if form is JSON:
+        emit(fields)
+        return
+    for name, value in fields.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+        if shown not in (None, ""):
+            console().print(f"{name.replace('_', ' ')}: {shown}", soft_wrap=True)
+
+
+@party_app.command("live")
+def start_party(context: typer.Context, scac: ScacArgument) -> None:
+    """Start a party's notices: the status now of its open bills first, then every notice.
+
+    Example:  [bold]snp-router party live SLTC[/bold]"""
+    party, changed = _change_status(context, scac, "live")
+    text = "is live: `snp-router run` sends it the status now of its open bills" if changed else "is already live"
+    console().print(f"{party.scac} {text}")
+    standing = _standing(context, scac)
+    if standing.samples and not standing.is_complete:
+        say(f"it is not known to have read all of its samples: `snp-router certify {party.scac}`")
+
+
+@party_app.command("suspend")
+def suspend_party(context: typer.Context, scac: ScacArgument) -> None:
+    """Stop a party's notices. Its bills wait (`snp-router waiting list`) until it is live again.
+
+    Example:  [bold]snp-router party suspend SLTC[/bold]
+
+    To end its right to read as well:  snp-router provision revoke SLTC"""
+    party, changed = _change_status(context, scac, "suspended")
+    console().print(f"{party.scac} is {'' if changed else 'already '}suspended")
+
+
+def certify(context: typer.Context, scac: ScacArgument, form: FormatOption = TABLE) -> None:
+    """Check that a party has read all of its samples. Ends with 1 if it has not.
+
+    Example:  [bold]snp-router certify SLTC[/bold]
+
+    The router sends the samples, once, to a party with status certifying. Then: snp-router party live SCAC"""
+    standing = _standing(context, scac)
+    party, samples = standing.party, standing.samples
+    rows = [{"party": party.scac} | sample._asdict() for sample in samples]
+    hint = "`snp-router run` sends them" if party.status == "certifying" else f"its status is {party.status}"
+    print_rows(SAMPLE, rows, form, empty=f"{party.scac} has no samples: {hint}")
+    if rows and form is TABLE:
+        console().print(f"{party.scac} has read {sum(sample.read for sample in samples)} of {len(samples)}")
+        if standing.receipt.unknown:
+            say(f"cannot track what {party.scac} reads: {standing.receipt.unknown}")
+        elif standing.is_complete and party.status == "certifying":
+            console().print(f"next: snp-router party live {party.scac}")
+    exit_if(not standing.is_complete)
+
+
+SAMPLE: Final = (
+    Column("sample", None, lambda one: one["name"]),
+    Column("kind", None, lambda one: one["kind"]),
+    Column("status", None, lambda one: one["status"] or ""),
+    Column("read", None, lambda one: "yes" if one["read"] else Text("no", "red")),
+    Column("an example of", None, lambda one: one["says"]),
+)
+
+
+def _standing(context: typer.Context, scac: str) -> CertificationProgress:
+    async def work(log: Log) -> CertificationProgress:
+        return await read_certification(log, await find_party(log, scac))
+
+    return read_log(context, work)
+
+
+def _change_status(context: typer.Context, scac: str, status: str) -> tuple[Party, bool]:
+    async def work(log: Log) -> tuple[Party, bool]:
+        party = await find_party(log, scac)
+        return party, await change_status(log, party, status)
+
+    return write_log(context, work)

@@ -1,0 +1,298 @@
+"""Commands that run the router: `run`, `check` before it, and `demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import structlog
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from router.cli import printing
+from router.cli.command import FormatOption, argument, exit_if, flag, option, read_log, run, settings_of, write_log
+from router.cli.feed_commands import read_table
+from router.cli.printing import JSON, NOTICE, TABLE, Column, RecordFields, console, emit, moment, number_of, say, table
+from router.decide.registry import Registry
+from router.decide.rules import Rules
+from router.demo.outage_days import OUTAGE_DAYS, DemoRouter, OutageDay
+from router.demo.story import PARTIES, STEPS, play, replace_demo_file, set_up
+from router.desk.bill_views import NotFoundError, bill_fields, read_bill
+from router.engine.administration import claims, read_registry, registry_problems, tell_time
+from router.engine.supervisor import SLOT, Supervisor
+from router.engine.worker import Totals, Worker
+from router.errors import UsageError
+from router.feeds.tables import read_parties, read_sailings
+from router.log.interface import Log
+from router.log.url import SQLITE, open_log
+from router.model.vocabulary import Counted, Tally
+from router.schema_registry.schema_publication import publish_under_external_ids
+from router.settings import unknown_variables
+
+_log = structlog.get_logger(__name__)
+COUNTED: Final[Mapping[Counted, str]] = {
+    "events": "new event", "repeated": "duplicate", "hold": "hold", "change": "change", "release": "release",
+    "dead letters": "dead letter",
+}  # fmt: skip
+"""Names in the summary for what the worker counts."""
+SUMMARY_SECONDS: Final = 1.0
+STATUS_HELP: Final = "Serve /metrics, /live and /ready at this address; workers use the ports from there on."
+
+
+def run_router(
+    context: typer.Context,
+    until_idle: Annotated[bool, flag("--until-idle", "Stop when nothing is left to route.")] = False,
+    workers: Annotated[int, option("N", "Processes, each replaced if it dies. Kafka only.", min=1)] = 1,
+    status_listen: Annotated[str | None, option("HOST:PORT", STATUS_HELP)] = None,
+    form: FormatOption = TABLE,
+) -> None:
+    """Route what was ingested and imported to the parties' topics, until stopped.
+
+    Example:  [bold]snp-router run --until-idle[/bold]
+
+    It may be stopped at any time. It continues where it was when started again: nothing is lost or sent twice."""
+    settings = settings_of(context)
+    if workers > 1:
+        if settings.log.startswith(SQLITE):
+            raise UsageError("SQLite allows one router at a time: leave out --workers, or use a kafka:// log")
+        raise typer.Exit(run(Supervisor(_worker_command(), workers).run()))
+    totals = Totals()
+    try:
+        _route(context, totals, status_listen or settings.status_listen, until_idle=until_idle)
+    except BaseException:
+        if totals.counts:
+            _report_totals(totals, form)
+        raise
+    _report_totals(totals, form)
+
+
+def _worker_command() -> list[str]:
+    """This same command without `--workers`."""
+    arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--workers=")]
+    while "--workers" in arguments:
+        place = arguments.index("--workers")
+        del arguments[place : place + 2]
+    return [sys.executable, "-m", "router.cli", *arguments]
+
+
+def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_idle: bool) -> None:
+    settings = settings_of(context)
+    rules, work_settings = settings.decision_rules(), settings.work_settings()
+    run(publish_under_external_ids(settings.registry))
+
+    async def work(log: Log) -> None:
+        await tell_time(log)
+        worker = Worker(log, rules, work_settings, until_idle=until_idle)
+        worker.totals = totals
+        async with _serving_status(worker, log, listen), _summarising(totals):
+            if not until_idle:
+                printing.announce(f"routing {settings.log}")
+            await worker.run()
+
+    write_log(context, work)
+
+
+@asynccontextmanager
+async def _serving_status(worker: Worker, log: Log, listen: str | None) -> AsyncIterator[None]:
+    """Serve metrics and health at `listen` while the block runs."""
+    if listen is None:
+        yield
+        return
+    from router.http import address_of, serving
+    from router.observe.server import status_app
+    from router.observe.watching import keep_watching
+
+    host, port = address_of(listen)
+    address = f"{host}:{port + int(os.environ.get(SLOT, 0)) if port else 0}"
+    async with (
+        serving(status_app(worker.metrics.registry, worker.health), address) as served_at,
+        _in_background(keep_watching(log, worker.shards, worker.metrics), "watching lag"),
+    ):
+        _log.info("status_served", address=served_at)
+        yield
+
+
+@asynccontextmanager
+async def _summarising(totals: Totals) -> AsyncIterator[None]:
+    """Say on a terminal, while the block runs, what was routed; programs use /metrics."""
+    if not sys.stderr.isatty():
+        yield
+        return
+
+    async def summarise() -> None:
+        before = Tally()
+        while True:
+            await asyncio.sleep(SUMMARY_SECONDS)
+            new, before = totals.counts - before, totals.counts.copy()
+            if new:
+                say(f"{datetime.now():%H:%M:%S} routed: {_tally_text(new)}")
+
+    async with _in_background(summarise(), "summarising what is routed"):
+        yield
+
+
+@asynccontextmanager
+async def _in_background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _tally_text(counts: Tally) -> str:
+    parts = [number_of(counts[name], noun) for name, noun in COUNTED.items() if counts[name]]
+    return ", ".join(parts) or "nothing new"
+
+
+def _report_totals(totals: Totals, form: printing.OutputFormat) -> None:
+    bills = sum(totals.bills.values())
+    if form is JSON:
+        emit({name.replace(" ", "_"): totals.counts[name] for name in COUNTED} | {"bills": bills})
+    else:
+        console().print(f"routed: {_tally_text(totals.counts)}; {number_of(bills, 'bill')} on the ledger")
+
+
+def check(
+    context: typer.Context,
+    parties: Annotated[list[Path] | None, option("FILE", "Also check this table of parties.")] = None,
+    sailings: Annotated[list[Path] | None, option("FILE", "Also check this table of sailings.")] = None,
+    form: FormatOption = TABLE,
+) -> None:
+    """Check the settings, the registered parties and sailings, and tables that are not imported yet.
+
+    Example:  [bold]snp-router check --parties parties.csv --sailings sailings.csv[/bold]
+
+    It changes nothing. Ends with 1 if there is any problem, with 2 if the settings cannot be used."""
+    codes = settings_of(context).decision_rules().codes
+    problems = [f"environment: there is no setting {name}" for name in unknown_variables()]
+    try:
+        registry = read_log(context, read_registry)
+    except NotFoundError as error:
+        say(f"nothing is registered yet: {error}")
+        registry = Registry()
+    new_parties, new_sailings = read_table(parties, read_parties), read_table(sailings, read_sailings)
+    problems += [*map(str, new_parties.problems), *new_parties.notes]
+    problems += claims(new_parties.values, registry.parties.values())
+    problems += [*map(str, new_sailings.problems), *new_sailings.notes]
+    for party in new_parties.values:
+        registry.apply(party)
+    for sailing in new_sailings.values:
+        registry.apply(sailing)
+    problems = list(dict.fromkeys([*problems, *registry_problems(registry)]))
+    if form is JSON:
+        counts = {"parties": len(registry.parties), "sailings": len(registry.sailings)}
+        emit(counts | {"codes": codes.version, "problems": problems})
+    else:
+        for problem in problems:
+            console().print(f"problem: {problem}", soft_wrap=True)
+        registered = f"{number_of(len(registry.parties), 'party')}, {number_of(len(registry.sailings), 'sailing')}"
+        result = number_of(len(problems), "problem") if problems else "no problems"
+        console().print(f"{registered}, disposition codes of {codes.version}: {result}")
+    exit_if(problems)
+
+
+COMMAND: Final = "snp-router"
+DEMO_FILE: Final = Path("snp-demo.db")
+SHOWN_BILL: Final = "NVXAHBL000012345"
+DEMO_NOTICE: Final = (
+    Column("to", 4, lambda one: Text(one["recipient"], "bold")),
+    *(column for column in NOTICE if column.name != "posted"),
+)
+
+
+def demo(
+    file: Annotated[Path, argument("FILE", "Log to create. Only an earlier demo's file is replaced.")] = DEMO_FILE,
+    scenario: Annotated[
+        str | None, option("NAME", f"Play an outage instead: {', '.join(OUTAGE_DAYS)}.", "--scenario")
+    ] = None,
+) -> None:
+    """Play a story: three lines share a ship, two NVOCCs a container. It shows each party's notices for each message.
+
+    Example:  [bold]snp-router demo[/bold]
+
+    It creates a log of its own, whatever --log says. Try the other commands on that log."""
+    if scenario is None:
+        run(_play_story(file, console()))
+    elif scenario in OUTAGE_DAYS:
+        run(_play_outage(OUTAGE_DAYS[scenario], file, console()))
+    else:
+        raise UsageError(f"there is no scenario {scenario!r}: choose one of {', '.join(OUTAGE_DAYS)}")
+
+
+async def _play_story(file: Path, out: Console) -> None:
+    await replace_demo_file(file)
+    out.print(Text("One ship, three lines, two NVOCCs", "bold"))
+    out.print(
+        "OCNX operates OCEAN EXEMPLAR; SLTC and HARX charter slots on her. NVXA and NVXB are NVOCCs that named only "
+        "SLTC as second notify party. CBP's messages come in; each party gets its own notices.\n"
+    )
+    async with open_log(SQLITE + str(file)) as log:
+        await set_up(log)
+        number = 0
+        async for step, notices in play(log):
+            number += 1
+            out.print(Text.assemble((f"{number}/{len(STEPS)} ", "dim"), (step.happens, "bold")))
+            _print_notices(notices, out)
+            out.print(Padding(Text(step.look, "italic"), (0, 0, 1, 4)))
+        bill = bill_fields(await read_bill(log, Rules(), SHOWN_BILL))
+        out.print(Text(f"The history of {SHOWN_BILL}, as operators see it", "bold"))
+        out.print(Padding(printing.timeline_table(bill["timeline"]), (0, 0, 1, 4)))
+    out.print(Text(f"All this is in {file}. Try next:", "bold"))
+    for command in (
+        f"bill show {SHOWN_BILL}",
+        "explain NVXBHBL000067890",
+        f"tail --party {PARTIES[0]} --until-end",
+        f"tail --party {PARTIES[-1]} --until-end --kind hold --format json",
+        "tail --waiting --until-end",
+    ):
+        out.print(f"    {_as_typed()} --log {SQLITE}{file} {command}", soft_wrap=True, style="cyan")
+
+
+async def _play_outage(day: OutageDay, file: Path, out: Console) -> None:
+    await replace_demo_file(file)
+    out.print(Text(day.title, "bold"))
+    async with open_log(SQLITE + str(file)) as log:
+        router = DemoRouter(log, day.begins)
+        await router.set_up()
+        async for episode in day.play(router):
+            out.print(Text(f"\n{episode.happens}", "bold"))
+            for status in episode.feed_status:
+                out.print(Text(f"    everyone: {feed_status_text(status)}", "cyan"))
+            if episode.notices:
+                _print_notices(episode.notices, out)
+    out.print(Text(f"\nAll this is in {file}: {_as_typed()} --log {SQLITE}{file} outage list --all", "cyan"))
+
+
+def _print_notices(notices: list[RecordFields], out: Console) -> None:
+    out.print(Padding(table(DEMO_NOTICE, notices), (0, 0, 0, 4)))
+
+
+def feed_status_text(status: RecordFields) -> str:
+    """`DOWN since 07-14 12:00Z, port 2704: ACE is down (ticket 4711)`: a record of `snp.feed-status`."""
+    text = f"{status['state']} since {moment(status['since'])}"
+    text += f", port {status['port']}" if status["port"] else ""
+    text += f": {status['reason']}" if status["reason"] else ""
+    text += f" (ticket {status['ticket']})" if status["ticket"] else ""
+    if status["late_events"] is not None:
+        counts = printing.late_counts(status["late_do_not_loads"], status["late_holds"], status["late_events"])
+        text += f"; late: {counts}"
+    return text
+
+
+def _as_typed() -> str:
+    """This command as the user has to type it: by name, or by path if the shell does not find the name."""
+    typed = Path(sys.argv[0])
+    if typed.name != COMMAND or shutil.which(COMMAND):
+        return COMMAND
+    return str(typed.relative_to(Path.cwd()) if typed.is_relative_to(Path.cwd()) else typed)

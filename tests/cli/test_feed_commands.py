@@ -1,0 +1,199 @@
+"""`import`, `ingest` and `dead-letters`."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from router.demo.story import FILES
+from tests.cli.conftest import BILL, WAIT_SECONDS, Command, Terminal, event_line
+
+NVXA = "scac,contact_phone,webhook_url\nNVXA,+1-555-0130,https://nvxa.example/notices\n"
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_an_import_reports_what_it_changed(command: Command) -> None:
+    (first,) = command.json("import", "parties", FILES / "parties.csv")
+    assert first["added"] == ["OCNX", "SLTC", "HARX", "NVXA", "NVXB"]
+    changed = command.write("changed.csv", "scac,name\nNVXA,New Name\nNVXC,Third\n")
+    (second,) = command.json("import", "parties", changed)
+    assert (second["added"], second["changed"], second["unchanged"]) == (["NVXC"], ["NVXA"], [])
+
+
+def test_invalid_rows_are_named_and_the_others_are_imported(command: Command) -> None:
+    wrong = command.write("wrong.csv", "scac,status,colour\nNVXA,live,red\nNV1,live,\nNVXB,asleep,\n")
+    (done,) = command.json("import", "parties", wrong, code=1)
+    assert done["added"] == ["NVXA"]
+    assert [problem["place"] for problem in done["problems"]] == [
+        f"{wrong}: row 3, column 'scac'",
+        f"{wrong}: row 4, column 'status'",
+    ]
+    assert any("colour" in note for note in done["notes"])
+
+
+def test_no_party_can_claim_the_scac_of_another(command: Command) -> None:
+    command("import", "parties", command.write("a.csv", "scac,aliases\nNVXA,NVXZ\n"))
+    (done,) = command.json("import", "parties", command.write("b.csv", "scac,aliases\nNVXB,NVXZ\n"), code=1)
+    assert done["added"] == []
+    assert "NVXZ already stands for the party NVXA" in done["problems"][0]["reason"]
+
+
+def test_ingest_counts_its_input_and_run_counts_what_was_new(command: Command) -> None:
+    command.set_up()
+    files = sorted(FILES.glob("[1-9]-*"))
+    taken = json.loads(command.process("ingest", *files, "--format", "json").stdout)
+    assert (taken["files"], taken["events"], taken["urgent"], taken["dead_letters"]) == (7, 14, 3, 0)
+    routed = json.loads(command.process("run", "--until-idle", "--format", "json").stdout)
+    assert (routed["events"], routed["dead_letters"]) == (14, 0)
+    command("ingest", *files)
+    (again,) = command.json("run", "--until-idle")
+    assert (again["events"], again["hold"], again["change"], again["release"]) == (0, 0, 0, 0)
+
+
+def test_standard_input_and_folders_are_ingested(command: Command) -> None:
+    command.set_up()
+    (command.folder / "inbox").mkdir()
+    for name in ("1-on-file.x12", "2-do-not-load.camir"):
+        (command.folder / "inbox" / name).write_text((FILES / name).read_text())
+    assert "2 files: 4 events, 1 urgent" in command("ingest", "inbox").stdout
+    line = {"scac": "NVXA", "bill_of_lading": "HBL000012345", "disposition_code": "6I", "action_at": "2026-07-15T16:55"}
+    assert "1 event, 0 urgent" in command("ingest", "-", stdin=json.dumps(line)).stdout
+
+
+def test_a_snapshot_starts_with_bills_under_way(command: Command, tmp_path: Path) -> None:
+    command.set_up()
+    header = (
+        "scac,bill_of_lading,status_at,manifested_quantity,released_quantity,release_posted_at,holds,snps,surprise\n"
+    )
+    row = "NVXA,MIDDLE1,2026-07-20T12:00,10,,,1H//10/2026-07-19T09:00,SLTC,x\n"
+    (done,) = command.json("import", "bills", command.write("bills.csv", header + row))
+    assert done["taken_in"] == 1
+    assert any("surprise" in note for note in done["notes"])
+    command("run", "--until-idle")
+    (bill,) = command.json("bill", "show", "NVXAMIDDLE1")
+    assert (bill["status"], bill["holds"][0]["placed_at"]) == ("HELD", "2026-07-19T13:00:00Z")
+
+
+def test_a_dead_letter_is_kept_shown_and_retried_after_a_correction(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12")
+    taken = command("ingest", "-", stdin=event_line(action_at="2026-02-30T10:00") + "garbage\n")
+    assert "2 dead letters" in taken.stdout
+    assert "2026-02-30" in taken.stderr
+    command("run", "--until-idle")
+    letters = command.json("dead-letters", "list")
+    stopping = next(letter for letter in letters if letter["bill_of_lading"])
+    assert "content" not in stopping
+    (whole,) = command.json("dead-letters", "show", stopping["id"][:8])
+    assert json.loads(whole["content"])["action_at"] == "2026-02-30T10:00"
+    assert command.json("bill", "show", BILL)[0]["status"] == "HELD"
+
+    results = command.json("dead-letters", "retry", "--all", code=1)
+    assert not any(result["retried"] for result in results)
+    command.write("corrected.jsonl", event_line(disposition_code="3I"))
+    (result,) = command.json("dead-letters", "retry", stopping["id"][:8], "--with", "corrected.jsonl")
+    assert (result["retried"], result["events"]) == (True, 1)
+    command("run", "--until-idle")
+    assert command.json("bill", "show", BILL)[0]["holds"] == []
+    assert stopping["id"] not in {letter["id"] for letter in command.json("dead-letters", "list")}
+    settled = {letter["id"]: letter["settled"] for letter in command.json("dead-letters", "list", "--all")}
+    assert settled[stopping["id"]] == "RETRIED"
+
+
+def test_a_dead_letter_is_dismissed_unless_it_stops_a_bill(command: Command) -> None:
+    command.set_up()
+    command("ingest", "-", stdin="price,list\n1,2\n")
+    command("ingest", "-", stdin=event_line(disposition_code="QQ"))
+    command("run", "--until-idle")
+    letters = {letter["bill_of_lading"]: letter["id"] for letter in command.json("dead-letters", "list")}
+    command("dead-letters", "dismiss", letters[None][:8], "--reason", "our own price list")
+    assert [letter["bill_of_lading"] for letter in command.json("dead-letters", "list")] == [BILL[4:]]
+    settled = {letter["id"]: letter["settled"] for letter in command.json("dead-letters", "list", "--all")}
+    assert settled[letters[None]] == "DISMISSED"
+    stops = command("dead-letters", "dismiss", letters[BILL[4:]], "--reason", "in the way", code=2)
+    assert f"bill confirm {BILL}" in stops.stderr
+    again = command("dead-letters", "dismiss", letters[None], "--reason", "once more", code=2)
+    assert "settled already" in again.stderr
+
+
+def test_dead_letters_of_an_unknown_code_are_retried_after_it_was_added(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12")
+    command("ingest", "-", stdin=event_line(disposition_code="QQ"))
+    command("run", "--until-idle")
+    command.write("codes.csv", "code,meaning,agency,effect\nQQ,an informal note,CBP,INFO\n")
+    command.write("snp-router.toml", '[rules]\ndisposition_codes = "codes.csv"\n')
+    (result,) = command.json("dead-letters", "retry", "--all")
+    assert result["retried"]
+    command("run", "--until-idle")
+    assert command.json("bill", "show", BILL)[0]["holds"] == []
+
+
+def test_ctrl_c_interrupts_a_wait_for_standard_input(command: Command) -> None:
+    command.set_up()
+    ingest = command.start("ingest", "-")
+    assert ingest.stdin is not None
+    ingest.stdin.write("{}\n" * 100_000)  # more than a pipe holds: when this is written, it is reading
+    ingest.stdin.flush()
+    ingest.send_signal(signal.SIGINT)
+    assert ingest.wait(timeout=WAIT_SECONDS) == 130
+
+
+def test_a_watched_folder_is_emptied_into_done_and_failed(command: Command) -> None:
+    command.set_up()
+    inbox = command.folder / "inbox"
+    inbox.mkdir()
+    watch = command.start("ingest", "--watch", "inbox", "--settle-seconds", "0.1", "--format", "json")
+    (inbox / "good.x12").write_text((FILES / "1-on-file.x12").read_text())
+    (inbox / "bad.jsonl").write_text("{}\n")
+    wait_for(lambda: (inbox / "done" / "good.x12").exists() and (inbox / "failed" / "bad.jsonl").exists())
+    assert "dead letters 1" in (inbox / "failed" / "bad.jsonl.report.txt").read_text()
+    watch.send_signal(signal.SIGTERM)
+    out, _ = watch.communicate(timeout=WAIT_SECONDS)
+    assert watch.returncode == 130
+    by_file = {Path(one["file"]).name: one["events"] for one in map(json.loads, out.splitlines())}
+    assert by_file == {"good.x12": 3, "bad.jsonl": 0}
+
+
+def test_an_import_of_very_many_parties_and_aliases_ends(command: Command) -> None:
+    names = ["".join(letters) for letters in itertools.islice(itertools.product("ABCDEFGHIJ", repeat=4), 3000)]
+    aliases = [names[start : start + 100] for start in range(1000, 3000, 100)]
+    rows = [
+        f"{name},{';'.join(of_party)}\n"
+        for name, of_party in itertools.zip_longest(names[:1000], aliases, fillvalue=())
+    ]
+    done = command("import", "parties", command.write("parties.csv", "scac,aliases\n" + "".join(rows)))
+    assert "1000 added" in done.stdout
+    clash = command.write("clash.csv", "scac,aliases\nZZZZ,AAAB;AAAC\n")
+    assert "AAAB already stands for the party AAAB" in command("import", "parties", clash, code=1).stderr
+
+
+def test_an_import_reports_what_a_party_loses(command: Command) -> None:
+    command.set_up()
+    command("import", "parties", "-", stdin="scac,status,contact_phone,aliases\nSLTC,suspended,+1-555-0110,SLTD\n")
+    told = command("import", "parties", "-", stdin="scac,contact_phone\nSLTC,+1-555-0110\n").stderr
+    assert "SLTC loses aliases: this file leaves that empty" in told
+    assert "SLTC: its status was suspended and is now live" in told
+
+
+def test_a_webhook_url_with_a_password_is_refused(command: Command) -> None:
+    wrong = NVXA.replace("https://", "https://user:secret@")
+    assert "webhook_url" in command("import", "parties", "-", stdin=wrong, code=1).stderr
+
+
+def test_on_a_terminal_a_watched_folder_names_the_report(command: Command, terminal: Callable[..., Terminal]) -> None:
+    (command.folder / "inbox").mkdir()
+    watch = terminal("ingest", "--watch", "inbox", "--settle-seconds", "0")
+    assert watch.shows("watching inbox; Ctrl-C stops")
+    command.write("inbox/bad.jsonl", "nonsense\n")
+    assert watch.shows("report: inbox/failed/bad.jsonl.report.txt")

@@ -1,0 +1,199 @@
+"""`tail`, `bill show`, `explain`, `waiting`, `unread`."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Callable
+
+from router.codec import published
+from router.demo.story import FILES
+from tests.cli.conftest import BILL, CO_LOADED, WAIT_SECONDS, Command, Terminal
+
+
+def test_tail_shows_notices_with_the_schema_s_field_names(routed: Command) -> None:
+    notices = routed.json("tail", "--party", "NVXA", "--until-end")
+    names = [field["name"] for field in published.raw_schema("hold")["fields"]]
+    assert all(list(notice) == ["kind", *names] for notice in notices)
+    posted = {notice["disposition_code"]: notice["action_at"] for notice in notices}
+    assert posted["6H"] == "2026-07-14T12:12:00Z"
+    assert notices[-1]["status"] == "RELEASED"
+    assert {notice["bill_of_lading"] for notice in notices} == {"HBL000012345"}
+
+
+def test_tail_can_be_limited_to_a_kind(routed: Command) -> None:
+    holds = routed.json("tail", "--party", "OCNX", "--until-end", "--kind", "hold")
+    assert holds
+    assert {notice["kind"] for notice in holds} == {"hold"}
+
+
+def test_tail_accepts_an_alias_of_a_party(command: Command) -> None:
+    command("import", "parties", command.write("a.csv", "scac,aliases\nNVXA,NVXZ\n"))
+    assert command.json("tail", "--party", "nvxz", "--until-end") == []
+
+
+def test_tail_shows_the_timeline_with_the_input_as_fields(routed: Command) -> None:
+    entries = routed.json("tail", "--timeline", "--until-end")
+    stop = next(entry for entry in entries if entry["disposition_code"] == "6H")
+    assert stop["input"]["record"] == "disposition"
+    assert stop["input"]["action_at"] == "2026-07-14T12:12:00Z"
+    assert {telling["recipient"] for telling in stop["told"]} >= {"NVXA", "SLTC", "OCNX", "HARX"}
+
+
+def test_a_table_shows_a_party_its_own_bills_only(routed: Command) -> None:
+    shown = routed("tail", "--party", "NVXB", "--until-end").stdout
+    assert "DO_NOT_LOAD" in shown
+    assert CO_LOADED in shown
+    assert BILL not in shown
+
+
+def test_tail_shows_a_waiting_bill_until_the_missing_piece_is_imported(command: Command) -> None:
+    command("import", "parties", command.write("a.csv", "scac\nNVXA\n"))
+    command("ingest", FILES / "1-on-file.x12")
+    command("run", "--until-idle")
+    waiting = {row["bill_of_lading"]: row for row in command.json("tail", "--waiting", "--until-end")}
+    assert "SLTC" in waiting["HBL000012345"]["parties"]
+    command.set_up()
+    command("run", "--until-idle")
+    left = {row["bill_of_lading"] for row in command.json("tail", "--waiting", "--until-end")}
+    assert "HBL000012345" not in left
+
+
+def test_a_bill_shows_its_status_and_its_recipients(routed: Command) -> None:
+    (bill,) = routed.json("bill", "show", BILL)
+    assert (bill["scac"], bill["bill_of_lading"]) == ("NVXA", "HBL000012345")
+    assert (bill["status"], bill["deliverable"], bill["do_not_load"]) == ("RELEASED", True, False)
+    assert (bill["manifested_quantity"], bill["released_quantity"]) == (120, 120)
+    assert bill["release_posted_at"] == "2026-07-29T13:16:00Z"
+    told = {one["recipient"]: one for one in bill["told"]}
+    assert set(told) >= {"NVXA", "SLTC", "OCNX"}
+    assert told["NVXA"]["roles"] == ["FILER"]
+    sent = routed.json("tail", "--party", "NVXA", "--until-end")[-1]
+    last = told["NVXA"]["last_notice"]
+    assert (last["kind"], last["notice_id"]) == (sent["kind"], sent["notice_id"])
+    assert [entry["disposition_code"] for entry in bill["timeline"]][-1] == "1C"
+
+
+def test_a_bill_may_be_named_in_one_word_or_two(routed: Command) -> None:
+    assert routed.json("bill", "show", "nvxa", "hbl000012345") == routed.json("bill", "show", BILL)
+    assert BILL in routed("bill", "show", BILL).stdout
+
+
+def test_both_bills_of_a_split_show_each_other(routed: Command) -> None:
+    (original,) = routed.json("bill", "show", "HARXHX5550001")
+    (part,) = routed.json("bill", "show", "HARXHX5550002")
+    assert original["splits"] == ["HARXHX5550002"]
+    assert part["original_bill"] == "HARXHX5550001"
+    assert (original["status"], part["status"]) == ("HELD", "RELEASED")
+
+
+def test_explain_gives_each_ground_its_own_role_and_rule(routed: Command) -> None:
+    (explained,) = routed.json("explain", CO_LOADED)
+    grounds = {
+        one["recipient"]: [(ground["role"], ground["rule"], ground["when"]) for ground in one["grounds"]]
+        for one in explained["told"]
+    }
+    aboard = "aboard EXEMPLAR-026E"
+    assert grounds == {
+        "NVXB": [("FILER", "1: issuer of the bill", "all")],
+        "SLTC": [
+            ("SNP", "2: second notify party on the bill", "all"),
+            ("MASTER_CARRIER", "3: issued the master bill", "all"),
+            ("MASTER_CARRIER", "3: the bill is on its manifest", "all"),
+            ("CHARTERER", f"4: charterer, {aboard}, for its own bill", "all"),
+        ],
+        "OCNX": [("OPERATOR", f"4: operator, {aboard}, for a charterer's bill", "all")],
+        "HARX": [("CHARTERER", f"4: charterer, {aboard}, granted do-not-load", "do-not-load")],
+    }
+
+
+def test_explain_prints_one_ground_a_line(routed: Command) -> None:
+    lines = routed("explain", CO_LOADED).stdout.splitlines()
+    master = next(line for line in lines if "issued the master bill" in line)
+    assert master.split()[:2] == ["SLTC", "MASTER_CARRIER"]
+    harx = next(line for line in lines if line.startswith("HARX"))
+    assert re.search(r"CHARTERER .*granted do-not-load +do-not-load +CHANGE \d\d-\d\d", harx)
+
+
+def test_explain_shows_a_party_that_was_notified_and_has_no_ground_any_more(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12", FILES / "2-do-not-load.camir")
+    command("run", "--until-idle")
+    without_harx = [row for row in (FILES / "sailings.csv").read_text().splitlines() if ",HARX," not in row]
+    command("import", "sailings", command.write("sailings.csv", "\n".join(without_harx)))
+    (explained,) = command.json("explain", BILL)
+    assert [one["grounds"] for one in explained["told"] if one["recipient"] == "HARX"] == [[]]
+    assert re.search(r"HARX +no rule any more +never +CHANGE", command("explain", BILL).stdout)
+
+
+def test_explain_shows_who_is_not_notified_and_why(routed: Command) -> None:
+    (explained,) = routed.json("explain", "HARXHX5550001")
+    (not_told,) = explained["not_told"]
+    assert not_told["recipient"] == "SLTC"
+    rule = "4: charterer, aboard EXEMPLAR-026E, granted only its own bills"
+    assert not_told["grounds"] == [{"role": None, "rule": rule, "when": "never"}]
+    shown = routed("explain", "HARXHX5550001").stdout
+    assert re.search(rf"^SLTC +{rule} +never +{not_told['reason']}", shown, re.MULTILINE)
+
+
+def test_an_error_for_an_unknown_name_lists_the_known_ones(routed: Command) -> None:
+    assert "HARX, NVXA" in routed("tail", "--party", "ZZZZ", code=3).stderr
+    assert "NOWHERE of NVXA" in routed("bill", "show", "NVXANOWHERE", code=3).stderr
+    routed("dead-letters", "show", "ffff", code=3)
+
+
+def test_a_reader_is_warned_that_routing_is_behind(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12")
+    assert "snp-router run" in command("bill", "show", BILL, code=3).stderr
+    command("run", "--until-idle")
+    assert command("bill", "show", BILL).stderr == ""
+    command("ingest", FILES / "2-do-not-load.camir")
+    assert "not routed yet" in command("bill", "show", BILL, "--format", "json").stderr
+
+
+def test_a_live_tail_sees_what_another_process_routes_and_ctrl_c_ends_both(command: Command) -> None:
+    command.set_up()
+    run = command.start("run")
+    tail = command.start("tail", "--party", "NVXB", "--from-start", "--format", "json")
+    command("ingest", FILES / "1-on-file.x12", FILES / "2-do-not-load.camir")
+    assert tail.stdout is not None
+    notices = [json.loads(tail.stdout.readline()) for _ in range(2)]
+    assert [notice["kind"] for notice in notices] == ["change", "hold"]
+    for process in (tail, run):
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=WAIT_SECONDS)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+    assert [json.loads(line)["event"] for line in errors.splitlines()]  # the router's: log lines, and nothing else
+
+
+def test_waiting_bills_are_listed_with_what_they_wait_for(command: Command) -> None:
+    command("import", "parties", command.write("p.csv", "scac\nNVXA\n"))
+    event = '{"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "%s", "action_at": "2026-07-14T08:12"}\n'
+    other = event.replace("B1", "B2")
+    command("ingest", command.write("e.jsonl", other % "1H" + event % "6H"))
+    command("run", "--until-idle")
+    rows = command.json("waiting", "list")
+    assert [(row["bill_of_lading"], row["do_not_load"]) for row in rows] == [("B1", True), ("B2", False)]
+    told = command("waiting", "list").stderr
+    assert "1 of 2 must not be loaded" in told
+    for looked in (told, command("bill", "show", "NVXAB1").stderr, command("explain", "NVXAB1").stderr):
+        assert "NO_SAILING: no sailing matches its IMO number, carrier and voyage number: `snp-router import" in looked
+
+
+def test_unread_names_the_parties_whose_reading_is_not_tracked(routed: Command) -> None:
+    done = routed("unread", "--threshold-minutes", "0")
+    assert "HARX, NVXA, NVXB, OCNX, SLTC: cannot track reading: no production_group" in done.stderr
+    assert done.stdout == "no party's reading is tracked\n"
+    assert all(one["unknown"] for one in routed.json("unread"))
+
+
+def test_on_a_terminal_a_quiet_tail_shows_what_it_follows(command: Command, terminal: Callable[..., Terminal]) -> None:
+    tail = terminal("tail", "--party", "SLTC")
+    assert tail.shows("following snp.party.SLTC from now on")
+    assert tail.shows("Ctrl-C stops")
+    command("ingest", FILES / "1-on-file.x12", FILES / "2-do-not-load.camir")
+    command("run", "--until-idle")
+    assert tail.shows("DO_NOT_LOAD")
