@@ -36,7 +36,7 @@ def move(
 async def _move(session: Session, source: str, target: str) -> None:
     from router.engine.migration import move as move_log
     from router.log.kafka import KafkaLog
-    from router.log.sqlite.handover import open_handover
+    from router.log.sqlite.file import open_handover
 
     path = source.removeprefix(SQLITE)
     must_exist(source)

@@ -18,7 +18,7 @@ from router import codec, topics
 from router.errors import FatalLogError, UsageError
 from router.log.interface import Output, Record, partition_of
 from router.log.kafka import KafkaLog
-from router.log.sqlite.handover import Handover
+from router.log.sqlite.file import Handover
 from router.log.sqlite.store import Topic
 from router.model.eastern import DAY
 from router.topics import TopicSpec

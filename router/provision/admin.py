@@ -15,8 +15,7 @@ from aiokafka.protocol.admin import DescribeAclsRequest, DescribeClientQuotasReq
 
 from router.errors import FatalLogError
 from router.log.kafka import KafkaSettings
-from router.log.kafka.ending import ended
-from router.log.kafka.errors import step
+from router.log.kafka.failures import ended, step
 from router.provision.requests import (
     AlterClientQuotasRequest,
     AlterUserScramCredentialsRequest,

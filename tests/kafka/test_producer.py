@@ -14,8 +14,7 @@ from router.clock import now_milliseconds
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Output
 from router.log.kafka import KafkaLog
-from router.log.kafka.producer import TransactionalProducer
-from router.log.kafka.refused import RefusedTopics
+from router.log.kafka.producer import RefusedTopics, TransactionalProducer
 from router.model.eastern import DAY
 from router.topics import TopicSpec
 from tests.kafka.fixtures import QUICK, KafkaLogs

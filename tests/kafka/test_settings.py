@@ -8,7 +8,7 @@ import pytest
 from aiokafka import errors as kafka
 
 from router.errors import FatalLogError, LogError, TaskMoved, TaskRetry, UsageError
-from router.log.kafka.errors import refused_topics, translate
+from router.log.kafka.failures import refused_topics, translate
 from router.log.kafka.settings import KafkaSettings, bootstrap_of, kafka_settings
 
 

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from router import topics
 from router.errors import FatalLogError, TaskRetry
 from router.log.kafka import open_kafka_log
-from router.log.kafka.broker import BrokerVersions, version_findings, version_of
+from router.log.kafka.cluster_admin import BrokerVersions, version_findings, version_of
 from router.topics import TopicSpec
 from tests.kafka.broker import free_ports
 from tests.kafka.fixtures import QUICK, KafkaLogs

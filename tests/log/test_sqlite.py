@@ -17,8 +17,8 @@ from router.clock import now_milliseconds
 from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Log, Output, Task
 from router.log.sqlite import SqliteSettings, open_sqlite_log
-from router.log.sqlite.lease import process_lives, this_process
 from router.log.sqlite.store import Catalogue, sweep
+from router.log.sqlite.task import process_lives, this_process
 from router.model.eastern import DAY
 from router.topics import BILLS, DISPOSITIONS, TopicSpec
 from tests.log.contract import LogContract, counted, everything, outputs, position_output, values

@@ -13,16 +13,12 @@ from aiokafka import TopicPartition
 from router.clock import growing_pauses
 from router.errors import FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
-from router.log.kafka.appender import Appender
-from router.log.kafka.group import GroupMember
-from router.log.kafka.producer import TransactionalProducer
-from router.log.kafka.reader import CommittedReader
-from router.log.kafka.refused import RefusedTopics
-from router.log.kafka.scan import scan
+from router.log.kafka.cluster_admin import TopicAdmin
+from router.log.kafka.group import GroupMember, Worker
+from router.log.kafka.producer import Appender, RefusedTopics, TransactionalProducer
+from router.log.kafka.reader import CommittedReader, scan
 from router.log.kafka.settings import KafkaSettings, bootstrap_of, kafka_settings
 from router.log.kafka.task import KafkaTask
-from router.log.kafka.topics import TopicAdmin
-from router.log.kafka.work import Worker
 from router.topics import REGISTRY, TopicSpec
 
 ATOMIC_TOPICS = frozenset({REGISTRY})

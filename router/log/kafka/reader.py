@@ -1,8 +1,11 @@
-"""Reading committed records from given partitions at given offsets, without a group."""
+"""Reading committed records from given partitions at given offsets, without a group.
+
+Reading partitions through to an end that is known when one begins.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,8 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from router.errors import FatalLogError
 from router.log.interface import Record
-from router.log.kafka.ending import end_consumer
-from router.log.kafka.errors import step
+from router.log.kafka.failures import end_consumer, step
 from router.log.kafka.settings import KafkaSettings
 
 LONGEST_FETCH_WAIT_MS = 100
@@ -133,3 +135,30 @@ def _record(found: Any) -> Record:
         found.headers,
         found.timestamp,
     )
+
+
+_NEXT_LOOK_SECONDS = 0.02
+"""The last thing before an end may be a transaction's marker, which brings no record: so look again soon."""
+
+
+async def scan(
+    reader: CommittedReader, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> AsyncIterator[list[Record]]:
+    """Every committed record from `begins` up to `ends`, per partition in order, in batches as they come."""
+    open_ends = {partition: end for partition, end in ends.items() if end > begins[partition]}
+    if not open_ends:
+        return
+    reader.assign({partition: begins[partition] for partition in open_ends})
+    while open_ends:
+        fetched = await reader.fetch(_NEXT_LOOK_SECONDS)
+        for partition, records in fetched.items():
+            if partition in open_ends:
+                yield _before(records, open_ends[partition])
+        for partition in list(open_ends):
+            if await reader.position(partition) >= open_ends[partition]:
+                del open_ends[partition]
+                reader.pause(partition)
+
+
+def _before(records: list[Record], end: int) -> list[Record]:
+    return records if records[-1].offset < end else [record for record in records if record.offset < end]

@@ -1,4 +1,9 @@
-"""One connection to the file, in a thread of its own, so that the event loop stays free."""
+"""What SQLite's result codes mean to us, as a table. Translated here, once, and nowhere else.
+
+One connection to the file, in a thread of its own, so that the event loop stays free.
+
+Tells waiting readers that the file has changed, whoever changed it.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +20,74 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from router.errors import FatalLogError, LogError, UsageError
-from router.log.sqlite.errors import translated
+from router.errors import FatalLogError, LogError, TaskRetry, UsageError
+
+_PRIMARY: Final = 0xFF
+"""The low byte of an extended result code is the primary one (https://www.sqlite.org/rescode.html)."""
+
+_DAMAGED: Final = (
+    "is damaged. Stop every program that uses it, keep it as it is, and restore a backup; feeds may be run again"
+)
+_UNKNOWN: Final = "could not do what was asked. It is damaged, or this is a fault of the router's: report it"
+_NO_RIGHT: Final = "can't be opened: this user has no right to it"
+
+_ADVICE: Final[dict[int, str]] = {
+    sqlite3.SQLITE_READONLY: "can't be written to. Give this user the right to write to it and its folder",
+    sqlite3.SQLITE_PERM: _NO_RIGHT,
+    sqlite3.SQLITE_AUTH: _NO_RIGHT,
+    sqlite3.SQLITE_CANTOPEN: (
+        "can't be opened. It must be there, this user must have the right to read and write it and its folder, and "
+        "may not have too many files open (ulimit -n)"
+    ),
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: (
+        "is not a SQLite database, or its first page is damaged. Name another file with --log, or restore a backup"
+    ),
+    sqlite3.SQLITE_CONSTRAINT: _DAMAGED,
+    sqlite3.SQLITE_CONSTRAINT_TRIGGER: "takes no records any more: it was moved to another log. Start again on that",
+    sqlite3.SQLITE_IOERR: (
+        "can't be read or written: the disk reports an error, or a quota or limit (ulimit -f) is reached. Look at the "
+        "system's log"
+    ),
+}
+
+_FULL: Final = "has no room: the disk is full. Nothing was half written. Make room"
+_LOCKED: Final = "is locked by another program. Nothing was written; try again"
+
+_FOR_NOW: Final[dict[int, str]] = {
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+    sqlite3.SQLITE_PROTOCOL: _LOCKED,
+}
+"""What may well be over when it is tried again."""
+
+
+class DamagedError(Exception):
+    """What was read is not what was written. Says where; never leaves this package."""
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """Any SQLite error inside becomes `TaskRetry` (the file is locked for too long, or the disk is full) or
+    `FatalLogError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        # Without a code, it is Python that could not make a text of a damaged column.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        if for_now := _FOR_NOW.get(code) or _FOR_NOW.get(code & _PRIMARY):
+            raise TaskRetry(f"{path} {for_now} (SQLite says: {error})") from error
+        advice = _ADVICE.get(code) or _ADVICE.get(code & _PRIMARY, _UNKNOWN)
+        raise FatalLogError(f"{path} {advice} (SQLite says: {error})") from error
+    except MemoryError as error:  # also where a damaged length is beyond all bounds
+        raise FatalLogError(
+            f"{path} can't be read: there is not memory enough (ulimit -v), or it is damaged: `snp-router topics check`"
+        ) from error
+    except (DamagedError, UnicodeDecodeError) as error:  # a damaged schema, SQLite quotes in that schema's own bytes
+        raise FatalLogError(f"{path} {_DAMAGED} ({error})") from error
+
 
 PRAGMAS: Final = (
     "synchronous = FULL",  # What was committed survives a power cut.
@@ -239,3 +310,59 @@ def connect(path: str, busy_timeout_seconds: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+class Watch:
+    """One look for all readers of a process: SQLite's `data_version`, a few microseconds, without a thread.
+
+    It changes whenever another connection commits, in this process or another. An error here is left to the
+    readers, who are woken and meet it themselves.
+    """
+
+    def __init__(self, path: str, settings: SqliteSettings) -> None:
+        with translated(path):
+            self._sqlite = connect(path, settings.busy_timeout_seconds)
+            # From now on it must never wait: it runs in the event loop.
+            self._sqlite.execute("PRAGMA busy_timeout = 0")
+        self._pause = settings.lookup_seconds
+        self._change = asyncio.Event()
+        self._looking = asyncio.create_task(self._look())
+
+    def next_change(self) -> asyncio.Event:
+        """Take it before looking for records, wait for it after: then nothing falls between."""
+        return self._change
+
+    def tell(self) -> None:
+        """Something was written by this process: wake the readers now."""
+        change, self._change = self._change, asyncio.Event()
+        change.set()
+
+    def next_offset(self, place: int) -> int:
+        """Of the record that will come next there; 0 where that can't be told now."""
+        try:
+            (offset,) = self._sqlite.execute("SELECT next_offset FROM ends WHERE place = ?", (place,)).fetchone()
+        except sqlite3.Error:
+            return 0
+        return int(offset)
+
+    async def close(self) -> None:
+        self._looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._looking
+        self._sqlite.close()
+
+    async def _look(self) -> None:
+        seen = -1
+        while True:
+            await asyncio.sleep(self._pause)
+            version = self._version()
+            if version != seen:
+                seen = version
+                self.tell()
+
+    def _version(self) -> int:
+        try:
+            (version,) = self._sqlite.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            return -2
+        return int(version)

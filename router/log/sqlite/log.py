@@ -17,13 +17,10 @@ from router.clock import growing_pauses
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
 from router.log.sqlite import store
-from router.log.sqlite.connection import Connection, SqliteSettings, transaction
+from router.log.sqlite.connection import Connection, SqliteSettings, Watch, transaction
 from router.log.sqlite.file import prepare
-from router.log.sqlite.lease import Lease
-from router.log.sqlite.store import Catalogue, Span, Topic
-from router.log.sqlite.task import SqliteTask
-from router.log.sqlite.watch import Watch
-from router.log.sqlite.whole import damages, refuse_losses
+from router.log.sqlite.store import Catalogue, Span, Topic, damages, refuse_losses
+from router.log.sqlite.task import Lease, SqliteTask
 from router.topics import TopicSpec
 
 log = structlog.get_logger()

@@ -2,13 +2,16 @@
 
 A record's id is its place (one number for topic and partition) and its offset in one integer, so that a
 partition is a range of SQLite's own row ids: found, read and appended to without an index of its own.
+
+Whether the file still holds all that was written to it. SQLite notices a broken page, not an older one or a changed
+byte: of a file copied while it was in use, or put together from two days, it may say nothing at all.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -17,7 +20,7 @@ from zlib import crc32
 from router.clock import now_milliseconds
 from router.errors import DestinationMissing
 from router.log.interface import Headers, Output, Record, partition_of
-from router.log.sqlite.errors import DamagedError
+from router.log.sqlite.connection import DamagedError
 from router.model.eastern import DAY
 from router.topics import TopicSpec
 
@@ -286,3 +289,45 @@ def unpack_headers(packed: bytes | None) -> Headers:
         parts.append(rest[4:size])
         rest = rest[size:]
     return tuple((name.decode(), value) for name, value in zip(parts[::2], parts[1::2], strict=True))
+
+
+BATCH: Final = 2000
+MOST_SAID: Final = 20
+"""Of each kind that is named; where there are more, the file is lost anyway."""
+
+
+def refuse_losses(connection: sqlite3.Connection, topic: Topic, partition: int) -> None:
+    """Raises DamagedError where a live record of a compacted topic is missing, or is an older one. What is missing of
+    another topic shows where it is read."""
+    if topic.compacted:
+        row = connection.execute(
+            "SELECT live - (SELECT coalesce(sum(checksum), 0) FROM records"
+            " WHERE id >= ? AND id < ? AND value IS NOT NULL) FROM ends WHERE place = ?",
+            (*Span(topic, partition, 0, END_OF_TIME).ids, topic.first_place + partition),
+        ).fetchone()
+        if row != (0,):
+            raise DamagedError(f"{topic.name}, partition {partition}: records are missing, or are older ones")
+
+
+def damages(connection: sqlite3.Connection) -> Iterator[str]:
+    """All that is wrong with the file. Reads it whole."""
+    for (said,) in connection.execute(f"PRAGMA integrity_check({MOST_SAID})"):
+        if said != "ok":
+            yield f"SQLite says: {said}"
+    for (key,) in connection.execute(
+        "SELECT latest.key FROM latest LEFT JOIN records USING (id) WHERE records.key IS NOT latest.key LIMIT ?",
+        (MOST_SAID,),
+    ):
+        yield f"the last record of {key!r} is not where it is said to be"
+    for topic in Catalogue().all(connection):
+        for partition, end in end_offsets(connection, topic).items():
+            try:
+                refuse_losses(connection, topic, partition)
+                _read_through(connection, Span(topic, partition, 0, end))
+            except DamagedError as error:
+                yield str(error)
+
+
+def _read_through(connection: sqlite3.Connection, span: Span) -> None:
+    while records := read(connection, span, BATCH):
+        span = span._replace(start=records[-1].offset + 1)

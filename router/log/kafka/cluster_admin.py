@@ -1,25 +1,79 @@
-"""Topics as they should be and as they are: made, compared, mended."""
+"""Which Kafka a broker is. It does not say; but each version understands requests that the one before did not.
+
+Topics as they should be and as they are: made, compared, mended.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
 from router.errors import FatalLogError, TaskRetry
 from router.log.interface import Finding
-from router.log.kafka.broker import BrokerVersions, version_findings
-from router.log.kafka.ending import ended
-from router.log.kafka.errors import step
+from router.log.kafka.failures import ended, step
 from router.log.kafka.settings import KafkaSettings
 from router.topics import TopicSpec
+
+MARKS: Final[tuple[tuple[str, int, int], ...]] = (
+    ("4.4", 28, 6),  # TxnOffsetCommit
+    ("4.3", 35, 5),  # DescribeLogDirs
+    ("4.2", 88, 0),  # StreamsGroupHeartbeat
+    ("4.1", 76, 1),  # ShareGroupHeartbeat
+    ("4.0", 26, 5),  # EndTxn
+    ("3.9", 80, 0),  # AddRaftVoter
+)
+"""Version, and the number and version of a request that it is the first to understand. Read from running brokers of
+3.9.2, 4.0.1, 4.1.1, 4.2.2, 4.3.1 and 4.4.0. A version still to come counts as the newest here."""
+
+OLDEST: Final = "3.9"
+LOSES_COMMITS_ALONE: Final = ("4.3", "4.4")
+"""A single broker of these, killed and back, takes itself for gone and undoes transactions that it had acknowledged."""
+
+
+class BrokerVersions(NamedTuple):
+    """The version of each broker by its id; None: older than all we know."""
+
+    of: dict[int, str | None]
+
+    @classmethod
+    async def asked(cls, admin: Any, brokers: Iterable[int]) -> BrokerVersions:
+        """Ask each broker through an aiokafka admin client."""
+        versions = {}
+        for broker in brokers:
+            answer = await admin._send_request_to_node(broker, ApiVersionRequest())
+            versions[broker] = version_of({key: newest for key, _, newest in answer.api_versions})
+        return cls(versions)
+
+
+def version_of(requests: dict[int, int]) -> str | None:
+    """The version whose mark is among `requests` (number to newest version understood)."""
+    for version, number, newest in MARKS:
+        if requests.get(number, -1) >= newest:
+            return version
+    return None
+
+
+def version_findings(versions: BrokerVersions, brokers: int) -> list[Finding]:
+    found = []
+    for broker, version in sorted(versions.of.items()):
+        if version is None:
+            found.append(Finding(f"broker {broker}", f"older than Kafka {OLDEST}", f"Kafka {OLDEST} or newer"))
+        elif version in LOSES_COMMITS_ALONE and brokers == 1:
+            text = (
+                "another version, or three brokers: this one, alone, loses acknowledged transactions when it is killed"
+            )
+            found.append(Finding(f"broker {broker}", f"Kafka {version} and the only one", text))
+    return found
+
 
 DAY_MS: Final = 86_400_000
 _GRANT: Final = "readable: grant DescribeConfigs, or see to it by hand"
