@@ -16,7 +16,7 @@ from router.engine.administration import Changes, import_parties, import_sailing
 from router.engine.intake import ImportCount, Progress, chunks_of, files_in, name_of, take_in_filings
 from router.errors import InputError
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
-from router.log.interface import Log
+from router.log.interface import AdministeredLog, Log
 from router.model.inputs import Filing, Snapshot
 from router.model.registry_values import Party
 
@@ -41,7 +41,7 @@ def parties(context: typer.Context, files: Files, form: FormatOption = Format.TA
     """
     result = _table(files, read_parties)
 
-    async def work(log: Log) -> Changes:
+    async def work(log: AdministeredLog) -> Changes:
         registered = (await read_registry(log)).parties
         wanted = {party.scac: party for party in result.values}
         for scac, problems in refused_claims(wanted, registered).items():
@@ -105,7 +105,7 @@ def _taken_away(before: Party, now: Party) -> Iterator[str]:
         yield f"{now.scac}: was {before.status}, is {now.status} now"
 
 
-async def _with_log(session: Session, work: Callable[[Log], Any], *, begins: bool = False) -> Any:
+async def _with_log(session: Session, work: Callable[[AdministeredLog], Any], *, begins: bool = False) -> Any:
     async with session.writing(begins=begins) as log:
         return await work(log)
 

@@ -27,7 +27,7 @@ from router.engine.administration import prepare
 from router.engine.backlog import unrouted
 from router.errors import InputError
 from router.harmless import harmless
-from router.log.interface import Log
+from router.log.interface import AdministeredLog, Log
 from router.log.url import SQLITE, open_log
 from router.plain import json_line
 from router.schema_registry.external import publish_under_external_ids
@@ -113,7 +113,7 @@ class Session:
         return load_settings(self.config, log=self.log_url)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Log]:
+    async def reading(self) -> AsyncIterator[AdministeredLog]:
         """Raises NotFoundError where there is no log yet."""
         url = self.settings.log
         must_exist(url)
@@ -129,7 +129,7 @@ class Session:
             yield log
 
     @asynccontextmanager
-    async def writing(self, *, begins: bool = False) -> AsyncIterator[Log]:
+    async def writing(self, *, begins: bool = False) -> AsyncIterator[AdministeredLog]:
         """With its topics made where they are missing. A file that is missing is made only by what `begins` a log: else
         a volume that isn't mounted, or a file that was taken away, would silently be a new beginning."""
         if not begins:

@@ -205,5 +205,7 @@ async def _append_order(session: Session, scac: str, words: str, paused: bool, r
             )
         now = now_milliseconds()
         deed = AuditEntry(now, machine_user(), "webhooks order", party.scac, words)
-        await log.append_atomic([order_output(WebhookOrder(party.scac, paused, replay_from, now)), audit_output(deed)])
+        await log.append(
+            [order_output(WebhookOrder(party.scac, paused, replay_from, now)), audit_output(deed)], atomic=True
+        )
         return party

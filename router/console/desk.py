@@ -13,7 +13,7 @@ from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.desk.receipts import Unread
 from router.desk.views import BillView, NotFoundError, is_in_stopped_box
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.task.state_records import decode_state
 
 
@@ -27,7 +27,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class Desk:
-    log: Log
+    log: AdministeredLog
     rules: Rules
     index: Index
     hub: Hub

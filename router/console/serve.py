@@ -18,13 +18,13 @@ from router.console.settings import ConsoleSettings
 from router.console.watching import keep_watching
 from router.decide.rules import Rules
 from router.http import serving
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.observe.server import status_app
 
 
 @asynccontextmanager
 async def serve_console(
-    log: Log, rules: Rules, settings: ConsoleSettings, listen: str, status_listen: str | None = None
+    log: AdministeredLog, rules: Rules, settings: ConsoleSettings, listen: str, status_listen: str | None = None
 ) -> AsyncIterator[str]:
     """Serve while the block runs; gives the address. Raises UsageError, LogError.
 

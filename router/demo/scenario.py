@@ -16,7 +16,7 @@ from router.engine.intake import chunks_of, take_in, take_in_filings
 from router.engine.worker import Worker
 from router.errors import FatalLogError, UsageError
 from router.feeds.tables import read_filings, read_parties, read_sailings
-from router.log.interface import Log
+from router.log.interface import AdministeredLog, Log
 from router.log.url import SQLITE, open_log
 from router.model.eastern import to_milliseconds
 from router.model.registry_values import RegistryNote, party_topic
@@ -110,10 +110,10 @@ async def _is_demo(path: Path) -> bool:
         return False
 
 
-async def set_up(log: Log) -> None:
+async def set_up(log: AdministeredLog) -> None:
     """Topics, parties, the sailing and the filings."""
     await prepare(log, PARTITIONS)
-    await log.append([registry_output(RegistryNote(MARK, MARK, now_milliseconds()))])
+    await log.append([registry_output(RegistryNote(MARK, MARK, now_milliseconds()))], atomic=True)
     await tell_time(log)
     await import_parties(log, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
     await import_sailings(log, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
@@ -121,7 +121,7 @@ async def set_up(log: Log) -> None:
     await take_in_filings(log, read_filings(chunks_of(FILES / "filings.csv"), "filings.csv", filed_at))
 
 
-async def play(log: Log) -> AsyncIterator[tuple[Step, list[dict[str, Any]]]]:
+async def play(log: AdministeredLog) -> AsyncIterator[tuple[Step, list[dict[str, Any]]]]:
     """Each step with the notices it made, party by party."""
     rules = Rules()
     seen = dict.fromkeys(PARTIES, 0)

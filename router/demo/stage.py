@@ -18,7 +18,7 @@ from router.engine.intake import chunks_of, take_in, take_in_filings
 from router.engine.worker import Worker, WorkSettings
 from router.feeds.by_hand import ManualForm, checked
 from router.feeds.tables import read_parties, read_sailings
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.model.eastern import to_milliseconds
 from router.model.inputs import Disposition, Filing, PaperBill
 from router.model.registry_values import RegistryNote, party_topic
@@ -61,7 +61,7 @@ class Scenario(NamedTuple):
 class Stage:
     """One router on one log. `now` is the story's time; nothing else knows another."""
 
-    def __init__(self, log: Log, begins: str, work: WorkSettings = WORK) -> None:
+    def __init__(self, log: AdministeredLog, begins: str, work: WorkSettings = WORK) -> None:
         self.log = log
         self.rules = Rules()
         self.now = moment(begins)
@@ -72,7 +72,7 @@ class Stage:
     async def set_up(self) -> None:
         """Topics, the demo's parties and its sailing."""
         await prepare(self.log, PARTITIONS)
-        await self.log.append([registry_output(RegistryNote(MARK, MARK, self.now))])
+        await self.log.append([registry_output(RegistryNote(MARK, MARK, self.now))], atomic=True)
         await tell_time(self.log, self.now)
         await import_parties(self.log, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
         await import_sailings(self.log, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)

@@ -8,7 +8,7 @@ from router import codec
 from router.desk.receipts import Receipt, read_receipts
 from router.engine.administration import import_parties
 from router.errors import UsageError
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.model.registry_values import Party
 from router.task.certification import SAMPLE_PREFIX, story
 
@@ -35,7 +35,7 @@ class Standing(NamedTuple):
         return bool(self.samples) and all(sample.read for sample in self.samples)
 
 
-async def read_standing(log: Log, party: Party) -> Standing:
+async def read_standing(log: AdministeredLog, party: Party) -> Standing:
     """Which of its samples a party has read. Raises LogError."""
     receipt = (await read_receipts(log, [party]))[party.scac]
     samples: dict[str, SampleRead] = {}
@@ -54,7 +54,7 @@ async def read_standing(log: Log, party: Party) -> Standing:
     return Standing(party, receipt, tuple(samples.values()))
 
 
-async def change_status(log: Log, party: Party, status: str) -> bool:
+async def change_status(log: AdministeredLog, party: Party, status: str) -> bool:
     """Whether that changed anything. What follows, the router does: who is live anew gets the status now of its open
     bills. Raises UsageError for a party that never subscribes."""
     if party.status == "external":

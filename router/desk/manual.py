@@ -55,7 +55,7 @@ async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
     event = manual_event(form, secrets.token_hex(ID_BYTES), now)
     relayed = await _foreseen(log, rules, event)
     deed = AuditEntry(now, form.by, DEEDS[form.action], relayed.bill, _words(form))
-    await log.append_atomic([*addressed(event, lambda _: False), audit_output(deed)])
+    await log.append([*addressed(event, lambda _: False), audit_output(deed)], atomic=True)
     return relayed
 
 

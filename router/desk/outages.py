@@ -46,7 +46,7 @@ async def declare(log: Log, form: OutageForm, now: int) -> Outage:
         form.until,
     )
     deed = AuditEntry(now, form.by, "outage declare", outage.id, form.reason)
-    await log.append([registry_output(outage), audit_output(deed)])
+    await log.append([registry_output(outage), audit_output(deed)], atomic=True)
     return outage
 
 
@@ -74,7 +74,7 @@ async def change(
     deed = AuditEntry(
         now, by, "outage change", old.id, "; ".join(filter(None, (reason, ticket, iso(until) if until else None)))
     )
-    await log.append([registry_output(new), audit_output(deed)])
+    await log.append([registry_output(new), audit_output(deed)], atomic=True)
     return new
 
 
@@ -85,7 +85,9 @@ async def end(log: Log, outage_id: str, by: str, at: int, now: int) -> Outage:
     if at < outage.began_at:
         raise UsageError(f"outage {outage.id} began at {iso(outage.began_at)}: it can't have ended before")
     ended = outage._replace(ended_at=at, ended_by=by)
-    await log.append([registry_output(ended), audit_output(AuditEntry(now, by, "outage end", outage.id, iso(at)))])
+    await log.append(
+        [registry_output(ended), audit_output(AuditEntry(now, by, "outage end", outage.id, iso(at)))], atomic=True
+    )
     return ended
 
 

@@ -104,7 +104,7 @@ async def match(log: Log, rules: Rules, paper: str, electronic: str, by: str, no
     scac, number = split_bill_key(paper)
     word = PaperMatch(scac, number, electronic, by, now)
     deed = AuditEntry(now, by, "paper match", paper, f"filed as {electronic}")
-    await log.append_atomic([Output(topics.FILINGS, paper.encode(), encode_value(word)), audit_output(deed)])
+    await log.append([Output(topics.FILINGS, paper.encode(), encode_value(word)), audit_output(deed)], atomic=True)
     return word
 
 

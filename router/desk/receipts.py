@@ -13,7 +13,7 @@ from router import codec
 from router.decide.notices import HOLD, NO_LONGER_NOTIFIED
 from router.decide.registry import Registry
 from router.desk.webhooks import WebhookState, read_webhooks
-from router.log.interface import Log, Record
+from router.log.interface import AdministeredLog, Record
 from router.model.eastern import CLOCKS_DIFFER, DAY, MINUTE
 from router.model.registry_values import Party
 from router.task.certification import SAMPLE_PREFIX
@@ -123,7 +123,7 @@ def stop_after(before: Stop | None, bill: str, kind: str, notice: codec.Datum, a
     return before._replace(kind=stands)
 
 
-async def read_unread(log: Log, registry: Registry) -> list[Unread]:
+async def read_unread(log: AdministeredLog, registry: Registry) -> list[Unread]:
     """Of every live party what it has not read, read from where its reader is: not from the start, unless it never
     committed anything. Raises LogError."""
     there = await log.topics()
@@ -139,14 +139,14 @@ async def read_unread(log: Log, registry: Registry) -> list[Unread]:
     return sorted(found.values(), key=lambda one: (one.oldest is None, one.oldest, one.party.scac))
 
 
-async def read_receipts(log: Log, parties: Iterable[Party]) -> dict[str, Receipt]:
+async def read_receipts(log: AdministeredLog, parties: Iterable[Party]) -> dict[str, Receipt]:
     """How far each party's reader is: its webhook, or its production group."""
     parties = list(parties)
     states = (await read_webhooks(log)).states if any(party.webhook_url for party in parties) else {}
     return {party.scac: await _receipt(log, party, states.get(party.scac)) for party in parties}
 
 
-async def _receipt(log: Log, party: Party, webhook: WebhookState | None) -> Receipt:
+async def _receipt(log: AdministeredLog, party: Party, webhook: WebhookState | None) -> Receipt:
     if party.webhook_url is not None:
         delivered = webhook or WebhookState(party.scac)
         return Receipt(delivered.taken_to, frozenset(delivered.open))

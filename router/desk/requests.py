@@ -20,5 +20,5 @@ async def ask_resync(log: Log, scac: str, by: str, now: int) -> Request:
     if party.status != "live":
         raise UsageError(f"party {party.scac} is {party.status}: it is told nothing, so there is nothing to send again")
     request = Request(secrets.token_hex(ID_BYTES), RESYNC, party.scac, by, now)
-    await log.append([registry_output(request), audit_output(AuditEntry(now, by, "resync", party.scac))])
+    await log.append([registry_output(request), audit_output(AuditEntry(now, by, "resync", party.scac))], atomic=True)
     return request

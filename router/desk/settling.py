@@ -64,7 +64,7 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
     outputs = [Output(topics.DISPOSITIONS, key.encode(), encode_value(word))]
     outputs += [letter_output(letter._replace(settled=CONFIRMED)) for letter in letters]
     deed = AuditEntry(word.received_at, by, "bill confirm", key, f"{reason} (covers {len(covers)} events)")
-    await log.append_atomic([*outputs, audit_output(deed)])
+    await log.append([*outputs, audit_output(deed)], atomic=True)
     ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
     disputed = tuple(event for event in contradictions if event in covers)
     return Confirmed(covers, after.doubts, ended, tuple(letter.id for letter in letters), disputed)
@@ -100,7 +100,7 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
         outputs = [output for event in events for output in addressed(event, lambda event: _urgent(event, rules))]
         detail = "as it was" if corrected is None else f"corrected, {len(corrected)} bytes"
         deed = AuditEntry(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
-        await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED)), audit_output(deed)])
+        await log.append([*outputs, letter_output(letter._replace(settled=RETRIED)), audit_output(deed)], atomic=True)
     return Retried(letter, len(events), problem)
 
 
@@ -113,7 +113,7 @@ async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None
         key = bill_key(letter.scac, letter.bill_of_lading)
         raise UsageError(f"the dead letter {letter.id[:12]} stops a bill: `snp-router bill confirm {key}` settles both")
     deed = AuditEntry(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
-    await log.append_atomic([letter_output(letter._replace(settled=DISMISSED)), audit_output(deed)])
+    await log.append([letter_output(letter._replace(settled=DISMISSED)), audit_output(deed)], atomic=True)
 
 
 def _urgent(event: Disposition, rules: Rules) -> bool:

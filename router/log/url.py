@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from router.errors import UsageError
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.log.sqlite import SqliteSettings, open_sqlite_log
 
 SQLITE: Final = "sqlite:///"
@@ -19,7 +19,7 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 
 @asynccontextmanager
-async def open_log(url: str, settings: Mapping[str, object] | None = None) -> AsyncIterator[Log]:
+async def open_log(url: str, settings: Mapping[str, object] | None = None) -> AsyncIterator[AdministeredLog]:
     """The log behind `sqlite:///relative.db`, `sqlite:////absolute/path.db` or `kafka://host:port[,host:port]`.
 
     `settings` are those of the log named (`SqliteSettings`, `KafkaSettings`). Raises

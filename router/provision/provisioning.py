@@ -19,7 +19,7 @@ from router.engine.administration import (
     wanted_topics,
 )
 from router.errors import UsageError
-from router.log.interface import Finding, Log
+from router.log.interface import AdministeredLog, Finding
 from router.log.kafka import KafkaSettings
 from router.log.kafka.settings import bootstrap_of
 from router.log.url import KAFKA, open_log
@@ -48,7 +48,12 @@ class Provisioning:
     """Made by `opened`. Its user must be a superuser of the brokers, or have Alter on the cluster."""
 
     def __init__(
-        self, log: Log, admin: AccessAdmin, partitions: int, logged_in_as: str | None, settings: ProvisionSettings
+        self,
+        log: AdministeredLog,
+        admin: AccessAdmin,
+        partitions: int,
+        logged_in_as: str | None,
+        settings: ProvisionSettings,
     ) -> None:
         self._log = log
         self._admin = admin

@@ -22,7 +22,7 @@ from router.desk.receipts import whom_to_call
 from router.desk.webhooks import Known, WebhookOrder, WebhookState, state_output
 from router.engine.administration import read_registry
 from router.errors import LogError
-from router.log.interface import Log, Record, Task
+from router.log.interface import AdministeredLog, Record, Task
 from router.model.registry_values import Party
 from router.webhooks.delivery import Delivery
 from router.webhooks.secrets import Secrets
@@ -45,7 +45,7 @@ def wants_webhook(party: Party) -> bool:
 
 
 class Webhooks:
-    def __init__(self, log: Log, settings: WebhookSettings) -> None:
+    def __init__(self, log: AdministeredLog, settings: WebhookSettings) -> None:
         self._log = log
         self._settings = settings
         self._secrets = Secrets(settings)
@@ -69,7 +69,13 @@ class Turn:
     """From when the work is ours until it is not."""
 
     def __init__(
-        self, log: Log, task: Task, known: Known, sender: Sender, secrets: Secrets, settings: WebhookSettings
+        self,
+        log: AdministeredLog,
+        task: Task,
+        known: Known,
+        sender: Sender,
+        secrets: Secrets,
+        settings: WebhookSettings,
     ) -> None:
         self._log = log
         self._task = task

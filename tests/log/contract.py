@@ -166,12 +166,12 @@ class LogContract:
 
     async def test_a_missing_topic_is_named_and_nothing_is_appended(self, log: Log) -> None:
         with pytest.raises(DestinationMissing) as caught:
-            await log.append_atomic([*outputs(PARTY, 2), *outputs("snp.party.NONE", 1)])
+            await log.append([*outputs(PARTY, 2), *outputs("snp.party.NONE", 1)], atomic=True)
 
         assert caught.value.topics == ("snp.party.NONE",)
         assert await values(log, PARTY) == []
 
-    async def test_append_atomic_shows_all_or_nothing_to_a_reader(self, logs: Logs, log: Log) -> None:
+    async def test_a_reader_sees_all_of_an_atomic_append_or_nothing(self, logs: Logs, log: Log) -> None:
         reader = await logs.open()
         counts: list[int] = []
 
@@ -182,7 +182,7 @@ class LogContract:
 
         looking = asyncio.create_task(look())
         for start in range(0, 500, 50):
-            await log.append_atomic(outputs(PARTY, 50, first=start))
+            await log.append(outputs(PARTY, 50, first=start), atomic=True)
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
 

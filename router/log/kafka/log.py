@@ -21,9 +21,6 @@ from router.log.kafka.settings import KafkaSettings, bootstrap_of, kafka_setting
 from router.log.kafka.task import KafkaTask
 from router.topics import REGISTRY, TopicSpec
 
-ATOMIC_TOPICS = frozenset({REGISTRY})
-"""An append that concerns one of these is atomic: who reads them acts on several records together."""
-
 _LOOK_SECONDS = 0.5
 
 _log = structlog.get_logger(__name__)
@@ -76,14 +73,16 @@ class KafkaLog:
     async def mend(self, specs: Iterable[TopicSpec]) -> None:
         await self._admin.mend(specs)
 
-    async def append(self, outputs: Sequence[Output]) -> None:
-        if any(output.topic in ATOMIC_TOPICS for output in outputs):
-            await self.append_atomic(outputs)
-        elif outputs:
+    async def append(self, outputs: Sequence[Output], *, atomic: bool = False) -> None:
+        if not outputs:
+            return
+        if atomic:
+            await self._append_atomic(outputs)
+        else:
             await self._appender.append(outputs)
 
-    async def append_atomic(self, outputs: Sequence[Output]) -> None:
-        """Each call is a transaction with an id that nobody had or will have, so it fences no one."""
+    async def _append_atomic(self, outputs: Sequence[Output]) -> None:
+        """Write one transaction under a new transactional id, which fences nobody."""
         producer = TransactionalProducer(
             f"snp-router-append-{uuid.uuid4()}", self._bootstrap, self.settings, self._refused
         )

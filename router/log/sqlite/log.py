@@ -89,8 +89,8 @@ class SqliteLog:
         found = await self._reader.run(self._catalogue.all)
         return {topic.name: topic.partitions for topic in found}
 
-    async def append(self, outputs: Sequence[Output]) -> None:
-        """All or nothing. Raises DestinationMissing, TaskRetry (locked by another program), FatalLogError."""
+    async def append(self, outputs: Sequence[Output], *, atomic: bool = False) -> None:
+        """Always atomic: the call is one transaction. Raises DestinationMissing, TaskRetry, FatalLogError."""
 
         def write(connection: sqlite3.Connection) -> None:
             destinations = self._catalogue.find(connection, (output.topic for output in outputs))
@@ -98,8 +98,6 @@ class SqliteLog:
 
         await self._writer.commit(write)
         self._watch.tell()
-
-    append_atomic = append
 
     async def end_offsets(self, topic: str) -> dict[int, int]:
         (found,) = await self._find([topic])
