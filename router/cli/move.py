@@ -36,11 +36,14 @@ def move(
 async def _move(session: Session, source: str, target: str) -> None:
     from router.engine.migration import move as move_log
     from router.log.kafka import KafkaLog
-    from router.log.sqlite.file import open_handover
+    from router.log.sqlite.file import open_migration_source
 
     path = source.removeprefix(SQLITE)
     must_exist(source)
-    async with open_handover(path, session.settings.sqlite) as file, open_log(target, session.settings.kafka) as log:
+    async with (
+        open_migration_source(path, session.settings.sqlite) as file,
+        open_log(target, session.settings.kafka) as log,
+    ):
         assert isinstance(log, KafkaLog)
         moved = await move_log(file, log, now_milliseconds(), lambda name, count: say(f"{name}: {count:,} records"))
     if moved.already:

@@ -17,6 +17,7 @@ from router.clock import now_milliseconds
 from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Log, Output, Task
 from router.log.sqlite import SqliteSettings, open_sqlite_log
+from router.log.sqlite.file import open_migration_source
 from router.log.sqlite.store import Catalogue, sweep
 from router.log.sqlite.task import process_lives, this_process
 from router.model.eastern import DAY
@@ -26,6 +27,27 @@ from tests.log.contract import LogContract, counted, everything, outputs, positi
 QUICK = SqliteSettings(
     busy_timeout_seconds=0.5, lease_seconds=1, retry_pause_seconds=0.01, longest_retry_pause_seconds=0.05
 )
+
+FORMER_FORMAT = """
+CREATE TABLE topics (
+    first_place INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL,
+    compacted INTEGER NOT NULL, retention_days INTEGER);
+CREATE TABLE ends (place INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL, live INTEGER NOT NULL);
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, key BLOB NOT NULL, value BLOB, headers BLOB,
+    timestamp INTEGER NOT NULL);
+CREATE TABLE latest (
+    place INTEGER NOT NULL, key BLOB NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (place, key)) WITHOUT ROWID;
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY, owner TEXT NOT NULL, process TEXT NOT NULL, heartbeat INTEGER NOT NULL);
+INSERT INTO topics VALUES (0, 'snp.bills', 1, 1, NULL);
+INSERT INTO ends VALUES (0, 1, 5);
+INSERT INTO records VALUES (0, 5, 'NVXA1', x'00', NULL, 1);
+INSERT INTO latest VALUES (0, 'NVXA1', 0);
+PRAGMA application_id = 0x534E5052;
+PRAGMA user_version = 2;
+"""
+"""A file with one record, as versions before this one wrote it."""
 
 
 class SqliteLogs:
@@ -85,15 +107,35 @@ class TestFile:
             await logs.open()
         assert logs.path.read_bytes() == before
 
-    @pytest.mark.parametrize(("version", "words"), [(99, "a newer version"), (1, "an older version")])
-    async def test_a_file_of_another_version_is_refused(self, logs: SqliteLogs, version: int, words: str) -> None:
+    async def test_a_file_of_a_newer_format_is_refused(self, logs: SqliteLogs) -> None:
         await new_log(logs)
         with sqlite3.connect(logs.path) as connection:
-            connection.execute(f"PRAGMA user_version = {version}")
+            connection.execute("PRAGMA user_version = 99")
         connection.close()
+
+        with pytest.raises(
+            FatalLogError,
+            match=r"snp\.db is a log of a newer version of the router \(format 99; this version reads 3\)\. "
+            "Use that version of the router, or name another file with --log",
+        ):
+            await logs.open()
+
+    async def test_a_file_of_the_former_format_is_refused_and_left_as_it_was(self, logs: SqliteLogs) -> None:
+        with sqlite3.connect(logs.path) as connection:
+            connection.executescript(FORMER_FORMAT)
+        connection.close()
+        before = logs.path.read_bytes()
+        words = (
+            r"snp\.db is a log of an older version of the router \(format 2; this version reads 3\)\. "
+            "Name a new file with --log, then import and feed in everything again"
+        )
 
         with pytest.raises(FatalLogError, match=words):
             await logs.open()
+        with pytest.raises(FatalLogError, match=words):
+            async with open_migration_source(str(logs.path), QUICK):
+                pass
+        assert logs.path.read_bytes() == before
 
     async def test_a_truncated_file_is_called_damaged(self, tmp_path: Path) -> None:
         path = tmp_path / "cut.db"
@@ -157,7 +199,7 @@ class TestTail:
     async def test_another_connections_record_is_seen_without_waiting_for_the_next_sign_of_life(
         self, logs: SqliteLogs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("router.log.sqlite.log.LOOK_UP_SECONDS", 3600)
+        monkeypatch.setattr("router.log.sqlite.log.IDLE_SECONDS", 3600)
         log, other = await new_log(logs), await logs.open()
         tail = other.read(["t"])
         for number in range(3):

@@ -96,13 +96,33 @@ def the_last_event_is_lost(sqlite: sqlite3.Connection) -> None:
     sqlite.execute("DELETE FROM records WHERE value = ?", (b"4",))
 
 
+def with_another_index(sqlite: sqlite3.Connection, ids: str) -> None:
+    """Put another tree in the place of the index of keys, as a page of another day would. `ids` is SQL for its ids."""
+    sqlite.execute("CREATE TABLE other (place, key, id, PRIMARY KEY (place, key, id)) WITHOUT ROWID")
+    sqlite.execute(
+        f"INSERT INTO other SELECT compacted_place, key, {ids} FROM records WHERE compacted_place IS NOT NULL"
+    )
+    roots = dict(
+        sqlite.execute("SELECT name, rootpage FROM sqlite_master WHERE name IN ('latest', 'other')").fetchall()
+    )
+    sqlite.execute("PRAGMA writable_schema = ON")
+    for name, root in (("latest", roots["other"]), ("other", roots["latest"])):
+        sqlite.execute("UPDATE sqlite_master SET rootpage = ? WHERE name = ?", (root, name))
+
+
+def a_key_points_nowhere(sqlite: sqlite3.Connection) -> None:
+    with_another_index(sqlite, "id - 1")
+
+
 def a_key_points_elsewhere(sqlite: sqlite3.Connection) -> None:
-    sqlite.execute("UPDATE latest SET id = id - 1 WHERE key = ?", (b"bill",))
+    with_another_index(
+        sqlite, "CASE key WHEN x'62696c6c' THEN id + 1 WHEN x'00706f736974696f6e3a30' THEN id - 1 ELSE id END"
+    )
 
 
 DAMAGES = (
     a_byte_is_another, a_key_is_another, bytes_became_a_number, a_state_is_lost, a_party_is_lost, an_event_is_lost,
-    the_first_event_is_lost, the_last_event_is_lost, a_key_points_elsewhere,
+    the_first_event_is_lost, the_last_event_is_lost, a_key_points_nowhere, a_key_points_elsewhere,
 )  # fmt: skip
 
 
