@@ -58,7 +58,7 @@ STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
         "rest of the task",
         (shard.Shard.process, shard.Shard.step, worker.Worker._decide, worker.Worker._commit, worker.Worker._poll),
     ),
-    ("batch", (producer.grouped, producer.send_grouped, producer.check_sizes)),
+    ("batch", (producer.grouped, producer.send, producer.check_sizes)),
 )
 """Stage and the functions that it begins with."""
 

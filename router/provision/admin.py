@@ -15,7 +15,7 @@ from aiokafka.protocol.admin import DescribeAclsRequest, DescribeClientQuotasReq
 
 from router.errors import FatalLogError
 from router.log.kafka import KafkaSettings
-from router.log.kafka.failures import ended, step
+from router.log.kafka.failures import ended_within, step
 from router.provision.requests import (
     AlterClientQuotasRequest,
     AlterUserScramCredentialsRequest,
@@ -77,7 +77,7 @@ class AccessAdmin:
                 await admin._client.start()
             yield admin
         finally:
-            await ended(admin._client.close(), settings.close_deadline_seconds)
+            await ended_within(settings.close_deadline_seconds, admin._client.close())
 
     async def found(self) -> Found:
         """As the first broker has it."""

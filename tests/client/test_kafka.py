@@ -30,7 +30,7 @@ pytestmark = pytest.mark.kafka
 
 REQUESTS = f"snp.request.{PARTY}"
 PATIENCE_SECONDS = 40
-SHORT_SESSION = {"session_timeout_ms": 3000, "heartbeat_interval_ms": 500, "start_deadline_seconds": 10}
+SHORT_SESSION = {"session_timeout_ms": 3000, "start_deadline_seconds": 10}
 _numbers = itertools.count()
 
 

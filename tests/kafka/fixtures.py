@@ -21,7 +21,6 @@ from tests.kafka.secured import SecuredBroker
 QUICK = KafkaSettings(
     replication_factor=1,
     session_timeout_ms=1_000,
-    heartbeat_interval_ms=200,
     rebalance_timeout_ms=5_000,
     start_deadline_seconds=10,
     commit_deadline_seconds=4,

@@ -37,7 +37,7 @@ class Producers:
         self._logs, self._stack = logs, stack
 
     async def start(self) -> TransactionalProducer:
-        refused = RefusedTopics(60)
+        refused = RefusedTopics()
         producer = TransactionalProducer(f"{self._logs.group}-0", self._logs.bootstrap, QUICK, refused)
         self._stack.push_async_callback(producer.close)
         await producer.start()

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from router import topics
 from router.errors import FatalLogError, TaskRetry
 from router.log.kafka import open_kafka_log
-from router.log.kafka.cluster_admin import BrokerVersions, version_findings, version_of
+from router.log.kafka.cluster_admin import version_findings, version_of
 from router.topics import TopicSpec
 from tests.kafka.broker import free_ports
 from tests.kafka.fixtures import QUICK, KafkaLogs
@@ -49,15 +49,13 @@ class TestCheck:
 
         await log.mend(wanted)
         assert [finding.found for finding in await log.check(wanted)] == ["1 partitions"]
-        configuration = await log._admin._configurations(_topic(), ["state"])
+        configuration = await log._admin._settings_of(_topic(), ["state"])
         await admin.close()
         assert configuration["state"]["segment.bytes"][0] == "2000000"  # What others set stays.
 
     async def test_the_brokers_version_is_recognised(self, logs: KafkaLogs) -> None:
         log = await logs.open()
-        versions = await BrokerVersions.asked(log._admin._client, [1])
-
-        assert versions.of == {1: VERSION.rpartition(".")[0]}
+        assert await log._admin.versions() == {1: VERSION.rpartition(".")[0]}
 
     async def test_more_replicas_than_brokers_is_said(self, logs: KafkaLogs) -> None:
         log = await logs.open(replication_factor=3)
@@ -101,6 +99,6 @@ def test_a_version_is_told_by_the_newest_request_it_understands(requests: dict[i
 def test_versions_that_lose_transactions_or_are_too_old_are_named(
     version: str | None, brokers: int, words: str | None
 ) -> None:
-    found = version_findings(BrokerVersions(dict.fromkeys(range(brokers), version)), brokers)
+    found = version_findings(dict.fromkeys(range(brokers), version))
 
     assert (words is None and found == []) or words in str(found[0])

@@ -10,7 +10,7 @@ import pytest
 from router.errors import FatalLogError, TaskMoved
 from router.log.interface import Task
 from router.log.kafka import KafkaLog
-from router.log.kafka.group import whole_tasks
+from router.log.kafka.group import complete_tasks
 from router.topics import BILLS, DISPOSITIONS, REGISTRY, URGENT, TopicSpec
 from tests.kafka.fixtures import KafkaLogs
 from tests.log.contract import PARTY, counted, key_in, outputs, position_output, values
@@ -141,8 +141,12 @@ async def test_inputs_with_unequal_partitions_are_refused(logs: KafkaLogs, log: 
 
 
 class TestPoll:
-    async def test_a_backlog_waits_on_the_broker_and_not_in_memory(self, logs: KafkaLogs) -> None:
-        log = await logs.open(max_poll_buffer_records=500, fetch_limit_bytes=100_000)
+    async def test_a_backlog_waits_on_the_broker_and_not_in_memory(
+        self, logs: KafkaLogs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("router.log.kafka.task.AHEAD_RECORDS", 500)
+        monkeypatch.setattr("router.log.kafka.reader.FETCH_LIMIT_BYTES", 100_000)
+        log = await logs.open()
         await log.create_topics([TopicSpec(DISPOSITIONS, 1), TopicSpec(REGISTRY, 1)])
         for start in range(0, 20_000, 500):
             await log.append(outputs(DISPOSITIONS, 500, first=start))
@@ -203,4 +207,4 @@ def test_a_task_needs_its_partition_of_every_input() -> None:
 
     assigned = [TopicPartition("a", 0), TopicPartition("b", 0), TopicPartition("a", 1)]
 
-    assert whole_tasks(assigned, ["a", "b"]) == {0}
+    assert complete_tasks(assigned, ["a", "b"]) == {0}

@@ -18,7 +18,7 @@ from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Log, Output, Task
 from router.log.sqlite import SqliteSettings, open_sqlite_log
 from router.log.sqlite.file import open_migration_source
-from router.log.sqlite.store import Catalogue, sweep
+from router.log.sqlite.store import all_topics, sweep
 from router.log.sqlite.task import process_lives, this_process
 from router.model.eastern import DAY
 from router.topics import BILLS, DISPOSITIONS, TopicSpec
@@ -266,7 +266,7 @@ class TestLease:
         assert ran == [0]
         assert time.monotonic() - began >= QUICK.lease_seconds
 
-    async def test_a_position_moved_behind_a_tasks_back_fences_it(self, logs: SqliteLogs) -> None:
+    async def test_a_lease_taken_behind_a_tasks_back_fences_its_next_commit(self, logs: SqliteLogs) -> None:
         log, other = await new_log(logs), await logs.open()
         moved = []
 
@@ -275,6 +275,9 @@ class TestLease:
                 assert await counted(task) == 5
                 return
             await task.commit([position_output(0, count=1)])
+            with sqlite3.connect(logs.path) as connection:
+                connection.execute("UPDATE leases SET owner = 'another', process = 'elsewhere/1@1'")
+            connection.close()
             await other.append([position_output(0, count=5)])
             try:
                 await task.commit([position_output(0, count=2)])
@@ -318,5 +321,5 @@ def test_no_clock_makes_anything_go_that_nobody_read_but_what_parties_ask() -> N
 
 def sweep_a_week_later(path: Path) -> None:
     with sqlite3.connect(path) as connection:
-        sweep(connection, Catalogue().all(connection), now_milliseconds() + 7 * DAY)
+        sweep(connection, all_topics(connection), now_milliseconds() + 7 * DAY)
     connection.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import sqlite3
@@ -87,6 +88,7 @@ def freeze(worker: subprocess.Popen[bytes], path: Path) -> None:
     """Stop the worker between two of its writes. Within one it would hold SQLite's lock until it wakes up."""
     while True:
         worker.send_signal(signal.SIGSTOP)
+        os.waitpid(worker.pid, os.WUNTRACED)  # It takes a moment.
         with closing(sqlite3.connect(path, timeout=0.05, isolation_level=None)) as sqlite:
             try:
                 sqlite.execute("BEGIN IMMEDIATE")

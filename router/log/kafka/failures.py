@@ -1,6 +1,6 @@
-"""aiokafka's errors, translated once into ours. Nothing outside this package sees another.
+"""aiokafka's failures: its errors become ours, and its clients end within a bound, whatever state they are in.
 
-Ending aiokafka's clients within a bound, whatever state they are in.
+No other package sees an error of aiokafka.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LIBRARY_ERRORS: Final = (
     kafka.KafkaError,
     kafka.IllegalOperation,
     kafka.ConsumerStoppedError,
-    AssertionError,  # aiokafka's state machine asserts: after it was fenced, most calls end in one
+    AssertionError,  # aiokafka's state machine asserts: after fencing, most calls end in one.
     TimeoutError,
     OSError,
 )
@@ -39,29 +39,36 @@ OUTCOMES: Final[tuple[tuple[type[BaseException], type[LogError], str], ...]] = (
     (kafka.TopicAuthorizationFailedError, FatalLogError, "we may not use a topic"),
     (kafka.ProducerFenced, TaskMoved, "another owner started"),
     (kafka.InvalidProducerEpoch, TaskMoved, "another owner started"),
-    (kafka.InvalidTxnState, TaskMoved, "the transaction was ended by another"),
+    (kafka.InvalidTxnState, TaskMoved, "another client ended the transaction"),
     (kafka.InvalidProducerIdMapping, TaskMoved, "the broker no longer knows this producer"),
     (kafka.IllegalOperation, TaskMoved, "the producer was fenced before"),
     (AssertionError, TaskMoved, "the producer was fenced before"),
-    (kafka.InvalidTimestampError, TaskRetry, "our clock is ahead of the brokers' by more than they take: set it right"),
+    (kafka.InvalidTimestampError, TaskRetry, "our clock is ahead of the brokers' by more than they accept: correct it"),
     (TimeoutError, TaskRetry, "no answer in time"),
     (BaseException, TaskRetry, "the outcome is in doubt"),
 )
-"""What each error means for a task. The first row that fits counts, so of several errors the gravest one wins."""
+"""Outcome of each error for a task. The first row that fits counts, so the gravest of several errors wins."""
+
+MOST_CAUSES: Final = 5
+
+DISCARD_SECONDS: Final = 1.0
 
 
 def translate(errors: Iterable[BaseException], doing: str) -> LogError:
-    """The one of our errors that covers all of `errors`: the table's topmost."""
+    """Return the error of ours that covers all of `errors`: the table's topmost."""
     causes = [cause for error in errors for cause in _chain(error)]
     for kind, outcome, meaning in OUTCOMES:
         for cause in causes:
             if isinstance(cause, kind):
-                return outcome(f"{doing}: {meaning} ({_brief(cause)})")
+                name = type(cause).__name__
+                return outcome(
+                    f"{doing}: {meaning} ({name}: {cause})" if str(cause) else f"{doing}: {meaning} ({name})"
+                )
     return TaskRetry(f"{doing}: the outcome is in doubt")
 
 
 def refused_topics(errors: Iterable[BaseException]) -> frozenset[str]:
-    """The topics that the brokers don't let us write to, if that is what `errors` say."""
+    """Return the topics that the brokers forbid us to write to, if `errors` name any."""
     refused: set[str] = set()
     for error in errors:
         for cause in _chain(error):
@@ -71,9 +78,17 @@ def refused_topics(errors: Iterable[BaseException]) -> frozenset[str]:
     return frozenset(refused)
 
 
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return the error and its causes: aiokafka wraps errors it did not expect."""
+    chain = [error]
+    while chain[-1].__cause__ is not None and len(chain) < MOST_CAUSES:
+        chain.append(chain[-1].__cause__)
+    return chain
+
+
 @asynccontextmanager
 async def step(doing: str, seconds: float) -> AsyncIterator[None]:
-    """One step that leaves the process: ends within `seconds`, and fails only with our errors."""
+    """Bound one step that leaves the process by a deadline. It raises errors of ours only."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -81,49 +96,11 @@ async def step(doing: str, seconds: float) -> AsyncIterator[None]:
         raise translate([error], doing) from error
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error and what it was raised from: aiokafka wraps what it did not expect."""
-    chain = [error]
-    while chain[-1].__cause__ is not None and len(chain) < 5:
-        chain.append(chain[-1].__cause__)
-    return chain
+async def ended_within(seconds: float, stop: Coroutine[Any, Any, Any]) -> bool:
+    """Run `stop` in a task of its own, so that its errors and cancellation do not reach the caller.
 
-
-def _brief(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-DISCARD_SECONDS: Final = 1.0
-
-
-async def end_consumer(consumer: Any, seconds: float) -> None:
-    """Its `stop` may end in the CancelledError of a request of its own, before it has closed its connections."""
-    await ended(consumer.stop(), seconds)
-    await ended(consumer._client.close(), DISCARD_SECONDS)
-
-
-async def discard_producer(producer: Any) -> None:
-    """Its `stop` may hang: it writes for ever to a topic that is gone."""
-    if not await ended(producer.stop(), DISCARD_SECONDS):
-        sending = producer._sender.sender_task
-        if sending is not None:
-            sending.cancel()
-            await asyncio.wait([sending], timeout=DISCARD_SECONDS)
-        await ended(producer.client.close(), DISCARD_SECONDS)
-    _hear_out(producer)
-
-
-def _hear_out(producer: Any) -> None:
-    """What went wrong is known by other ways; but errors that nobody asked for asyncio would report as lost."""
-    waiting = [batch._drain_waiter for batches in producer._message_accumulator._batches.values() for batch in batches]
-    for future in [producer._txn_manager.wait_for_transaction_end(), *waiting]:
-        if future is not None and future.done() and not future.cancelled():
-            future.exception()
-
-
-async def ended(stop: Coroutine[Any, Any, Any], seconds: float) -> bool:
-    """Run it apart from the caller, so that neither its errors nor its cancellation become the caller's. False if it
-    did not end by itself and well."""
+    Return whether it ended in time and without an error.
+    """
     stopping = asyncio.create_task(stop)
     await asyncio.wait([stopping], timeout=seconds)
     if not stopping.done():
@@ -131,3 +108,24 @@ async def ended(stop: Coroutine[Any, Any, Any], seconds: float) -> bool:
         await asyncio.wait([stopping], timeout=seconds)
         return False
     return not stopping.cancelled() and stopping.exception() is None
+
+
+async def end_consumer(consumer: Any, seconds: float) -> None:
+    """Stop a consumer. Its `stop` may raise CancelledError before it has closed its connections."""
+    await ended_within(seconds, consumer.stop())
+    await ended_within(DISCARD_SECONDS, consumer._client.close())
+
+
+async def discard_producer(producer: Any) -> None:
+    """Stop a producer. Its `stop` may hang, since it writes to a deleted topic for ever."""
+    if not await ended_within(DISCARD_SECONDS, producer.stop()):
+        sending = producer._sender.sender_task
+        if sending is not None:
+            sending.cancel()
+            await asyncio.wait([sending], timeout=DISCARD_SECONDS)
+        await ended_within(DISCARD_SECONDS, producer.client.close())
+    # asyncio would report errors that nobody took as lost. They are known by other ways.
+    waiting = [batch._drain_waiter for batches in producer._message_accumulator._batches.values() for batch in batches]
+    for future in [producer._txn_manager.wait_for_transaction_end(), *waiting]:
+        if future is not None and future.done() and not future.cancelled():
+            future.exception()

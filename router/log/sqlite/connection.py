@@ -57,14 +57,11 @@ DAMAGED: Final = (
     "is damaged. Stop every program that uses it, keep the file as it is, and restore a backup; then feed in again "
     "what came since"
 )
-NO_RIGHT: Final = "can't be opened: this user lacks the right to read and write it"
 FULL: Final = "has no room: the disk is full. Nothing was half written. Make room"
 LOCKED: Final = "is locked by another program. Nothing was written; try again"
 
 FATAL_ADVICE: Final[dict[int, str]] = {
     sqlite3.SQLITE_READONLY: "can't be written to. Give this user the right to write to it and its folder",
-    sqlite3.SQLITE_PERM: NO_RIGHT,
-    sqlite3.SQLITE_AUTH: NO_RIGHT,
     sqlite3.SQLITE_CANTOPEN: (
         "can't be opened. Check that it exists, that this user may read and write it and its folder, and the limit of "
         "open files (ulimit -n)"
@@ -86,7 +83,6 @@ RETRY_ADVICE: Final[dict[int, str]] = {
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_IOERR_SHMSIZE: FULL,
     sqlite3.SQLITE_BUSY: LOCKED,
-    sqlite3.SQLITE_LOCKED: LOCKED,
     sqlite3.SQLITE_PROTOCOL: LOCKED,
 }
 """Errors that another try may not meet."""
@@ -116,10 +112,6 @@ def translated(path: str) -> Iterator[None]:
         raise FatalLogError(f"{path} {DAMAGED} ({error})") from error
 
 
-def is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & PRIMARY == sqlite3.SQLITE_BUSY
-
-
 # Connections
 
 
@@ -141,7 +133,7 @@ def connect(path: str, busy_timeout_seconds: float) -> sqlite3.Connection:
 @contextmanager
 def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
     """Commit everything inside, or nothing."""
-    _begin(connection, kind)
+    execute_when_free(connection, f"BEGIN {kind}")
     try:
         yield
         connection.execute("COMMIT")
@@ -151,17 +143,17 @@ def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iter
         raise
 
 
-def _begin(connection: sqlite3.Connection, kind: str) -> None:
+def execute_when_free(connection: sqlite3.Connection, statement: str) -> sqlite3.Cursor:
+    """Execute a statement that takes a lock, waiting for other programs up to the busy time-out."""
     (patience_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
     deadline = time.monotonic() + patience_ms / 1000
     connection.execute("PRAGMA busy_timeout = 0")
     try:
         while True:
             try:
-                connection.execute(f"BEGIN {kind}")
-                return
+                return connection.execute(statement)
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or time.monotonic() > deadline:
+                if error.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                     raise
                 time.sleep(LOCK_POLL_SECONDS)
     finally:
@@ -333,9 +325,10 @@ class ChangeWatch:
         change, self._change = self._change, asyncio.Event()
         change.set()
 
-    def next_offset(self, place: int) -> int:
-        """Return the next record's offset at a place (see `store.py`); 0 if it can't be read now."""
-        return self._number("SELECT next_offset FROM ends WHERE place = ?", (place,)) or 0
+    def next_offset(self, topic: str, partition: int) -> int:
+        """Return the next record's offset in a partition; 0 if it can't be read now."""
+        query = "SELECT next_offset FROM ends WHERE place = ? + (SELECT first_place FROM topics WHERE name = ?)"
+        return self._number(query, (partition, topic)) or 0
 
     async def close(self) -> None:
         self._watching.cancel()
@@ -352,9 +345,9 @@ class ChangeWatch:
                 seen = version
                 self.notify()
 
-    def _number(self, query: str, values: tuple[int, ...] = ()) -> int | None:
+    def _number(self, query: str, values: tuple[object, ...] = ()) -> int | None:
         try:
-            (number,) = self._sqlite.execute(query, values).fetchone()
+            row = self._sqlite.execute(query, values).fetchone()
         except sqlite3.Error:
             return None
-        return int(number)
+        return int(row[0]) if row else None

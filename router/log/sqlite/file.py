@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,8 +16,8 @@ import structlog
 from router.errors import FatalLogError, UsageError
 from router.files import make_for_owner
 from router.log.interface import Record
-from router.log.sqlite.connection import Connection, SqliteSettings, connect, is_busy, transaction, translated
-from router.log.sqlite.store import Catalogue, Span, Topic, end_offsets, read, refuse_losses
+from router.log.sqlite.connection import Connection, SqliteSettings, connect, execute_when_free, transaction, translated
+from router.log.sqlite.store import Span, Topic, all_topics, end_offsets, read, refuse_losses
 from router.log.sqlite.task import process_lives
 
 log = structlog.get_logger()
@@ -74,7 +73,7 @@ def prepare(path: str, settings: SqliteSettings) -> None:
     with translated(path):
         connection = connect(path, settings.busy_timeout_seconds)
         try:
-            _recognise_or_create(connection, path, settings)
+            _recognise_or_create(connection, path)
         finally:
             connection.close()
 
@@ -108,7 +107,7 @@ def _is_mounted_alone(path: str) -> bool:
     return os.fsencode(escaped) in (mount.split()[MOUNT_POINT] for mount in mounts)
 
 
-def _recognise_or_create(connection: sqlite3.Connection, path: str, settings: SqliteSettings) -> None:
+def _recognise_or_create(connection: sqlite3.Connection, path: str) -> None:
     application, version = _header(connection)
     is_new = (application, version) == (0, 0) and _is_empty(connection)
     if not is_new:
@@ -117,7 +116,12 @@ def _recognise_or_create(connection: sqlite3.Connection, path: str, settings: Sq
         _refuse_other_format(path, version)
     if target := moved_to(connection):
         raise FatalLogError(f"{path} was moved to {target}: use that log. The file stays as it was at that time")
-    _switch_to_wal(connection, path, settings)
+    # Also an existing file: a copy made with VACUUM INTO is not in this mode.
+    (mode,) = execute_when_free(connection, "PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise FatalLogError(
+            f"{path} is on a disk that programs can't share memory on (a network drive?). Put it on a local disk"
+        )
     if is_new:
         with transaction(connection):
             if _is_empty(connection):  # Else another process was quicker.
@@ -147,26 +151,6 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master").fetchone() is None
 
 
-def _switch_to_wal(connection: sqlite3.Connection, path: str, settings: SqliteSettings) -> None:
-    """Switch also an existing file, since a copy made with VACUUM INTO is not in this mode.
-
-    SQLite itself does not wait for its lock here: of two routers on a new file, one would fail.
-    """
-    deadline = time.monotonic() + settings.busy_timeout_seconds
-    while True:
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            break
-        except sqlite3.OperationalError as error:
-            if not is_busy(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-    if mode != "wal":
-        raise FatalLogError(
-            f"{path} is on a disk that programs can't share memory on (a network drive?). Put it on a local disk"
-        )
-
-
 # Migration to another log
 
 
@@ -184,7 +168,7 @@ class MigrationSource:
         self._connection = connection
 
     async def topics(self) -> list[Topic]:
-        return await self._connection.run(Catalogue().all)
+        return await self._connection.run(all_topics)
 
     async def ends(self, topic: Topic) -> dict[int, int]:
         return await self._connection.run(lambda sqlite: end_offsets(sqlite, topic))

@@ -17,9 +17,9 @@ from router.clock import growing_pauses, now_milliseconds
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
 from router.log.sqlite import store
-from router.log.sqlite.connection import ChangeWatch, Connection, SqliteSettings, transaction
+from router.log.sqlite.connection import ChangeWatch, Connection, SqliteSettings
 from router.log.sqlite.file import prepare
-from router.log.sqlite.store import Catalogue, Span, Topic
+from router.log.sqlite.store import Span, Topic
 from router.log.sqlite.task import Lease, SqliteTask
 from router.topics import TopicSpec
 
@@ -55,7 +55,6 @@ class SqliteLog:
     def __init__(self, path: str, settings: SqliteSettings) -> None:
         self.url = f"sqlite:///{path}"
         self._settings = settings
-        self._catalogue = Catalogue()
         self._writer, self._task_reader, self._reader = (Connection(path, settings) for _ in range(3))
         self._watch = ChangeWatch(path, settings)
 
@@ -84,17 +83,10 @@ class SqliteLog:
         await self.create_topics(specs)
 
     async def create_topics(self, specs: Iterable[TopicSpec]) -> None:
-        wanted = list(specs)
-
-        def create(connection: sqlite3.Connection) -> None:
-            with transaction(connection):  # Not `commit`: a rollback must not leave topics in the catalogue.
-                store.create_topics(connection, wanted)
-
-        await self._writer.run(create)
+        await self._writer.commit(partial(store.create_topics, specs=list(specs)))
 
     async def topics(self) -> dict[str, int]:
-        found = await self._reader.run(self._catalogue.all)
-        return {topic.name: topic.partitions for topic in found}
+        return {topic.name: topic.partitions for topic in await self._reader.run(store.all_topics)}
 
     async def committed(self, group: str, topics: Sequence[str]) -> None:
         return None
@@ -103,12 +95,7 @@ class SqliteLog:
 
     async def append(self, outputs: Sequence[Output], *, atomic: bool = False) -> None:
         """See `Log.append`. Always atomic: the call is one transaction."""
-
-        def write(connection: sqlite3.Connection) -> None:
-            destinations = self._catalogue.find(connection, (output.topic for output in outputs))
-            store.write(connection, destinations, outputs)
-
-        await self._writer.commit(write)
+        await self._writer.commit(partial(store.write, outputs=outputs))
         self._watch.notify()
 
     async def end_offsets(self, topic: str) -> dict[int, int]:
@@ -165,7 +152,7 @@ class SqliteLog:
             await lease.held()
             with suppress(TaskRetry):  # The next sweep makes up for it.
                 await self._writer.commit(
-                    lambda connection: store.sweep(connection, self._catalogue.all(connection), now_milliseconds())
+                    lambda connection: store.sweep(connection, store.all_topics(connection), now_milliseconds())
                 )
             await asyncio.sleep(SWEEP_SECONDS)
 
@@ -178,10 +165,9 @@ class SqliteLog:
             began = time.monotonic()
             task = SqliteTask(
                 partition, inputs, lease, await lease.held(),
-                writer=self._writer, reader=self._task_reader, catalogue=self._catalogue, watch=self._watch,
+                writer=self._writer, reader=self._task_reader, watch=self._watch,
             )  # fmt: skip
             try:
-                await task.open()
                 return await run(task)
             except TaskMoved as error:
                 log.info("task_closed", task=partition, outcome="TaskMoved", reason=str(error))
@@ -206,7 +192,7 @@ class SqliteLog:
 
     async def _find(self, topics: Sequence[str]) -> list[Topic]:
         try:
-            found = await self._reader.run(lambda connection: self._catalogue.find(connection, topics))
+            found = await self._reader.run(partial(store.find_topics, names=topics))
         except DestinationMissing as error:
             missing = ", ".join(error.topics)
             raise UsageError(f"{self.url} has no topic {missing}: `snp-router topics create` makes it") from error

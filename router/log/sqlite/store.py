@@ -80,32 +80,28 @@ class Span(NamedTuple):
         return base | self.start, base | self.end
 
 
-class Catalogue:
-    """A cache of the file's topics, which are created but never changed or deleted."""
+def find_topics(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, Topic]:
+    """Return the topics in the order of `names`. Raises DestinationMissing with all that are missing."""
+    wanted = list(dict.fromkeys(names))
+    found = {topic.name: topic for topic in _topics(connection, f"WHERE name IN ({_marks(wanted)})", wanted)}
+    if missing := tuple(name for name in wanted if name not in found):
+        raise DestinationMissing(missing)
+    return {name: found[name] for name in wanted}
 
-    def __init__(self) -> None:
-        self._topics: dict[str, Topic] = {}
 
-    def find(self, connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, Topic]:
-        """Return the topics. Raises DestinationMissing with all names that are missing."""
-        wanted = dict.fromkeys(names)
-        if wanted.keys() - self._topics.keys():
-            self.all(connection)
-        missing = tuple(name for name in wanted if name not in self._topics)
-        if missing:
-            raise DestinationMissing(missing)
-        return {name: self._topics[name] for name in wanted}
+def all_topics(connection: sqlite3.Connection) -> list[Topic]:
+    return _topics(connection, "ORDER BY name")
 
-    def known(self, name: str) -> Topic | None:
-        """Return the topic if it was looked up before."""
-        return self._topics.get(name)
 
-    def all(self, connection: sqlite3.Connection) -> list[Topic]:
-        rows = connection.execute(
-            "SELECT name, first_place, partitions, compacted, retention_days FROM topics ORDER BY name"
-        ).fetchall()
-        self._topics = {row[0]: Topic._make(row) for row in rows}
-        return list(self._topics.values())
+def _topics(connection: sqlite3.Connection, where: str, names: Sequence[str] = ()) -> list[Topic]:
+    rows = connection.execute(
+        f"SELECT name, first_place, partitions, compacted, retention_days FROM topics {where}", names
+    )
+    return [Topic._make(row) for row in rows]
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def create_topics(connection: sqlite3.Connection, specs: Iterable[TopicSpec]) -> None:
@@ -124,8 +120,9 @@ def create_topics(connection: sqlite3.Connection, specs: Iterable[TopicSpec]) ->
 # Writing
 
 
-def write(connection: sqlite3.Connection, topics: dict[str, Topic], outputs: Sequence[Output]) -> None:
-    """Give each output its offset and store it, within a transaction."""
+def write(connection: sqlite3.Connection, outputs: Sequence[Output]) -> None:
+    """Give each output its offset and store it, within a transaction. Raises DestinationMissing."""
+    topics = find_topics(connection, (output.topic for output in outputs))
     next_ids: dict[int, int] = {}
     rows: dict[int, Row] = {}
     latest: dict[tuple[int, bytes], int] = {}
@@ -205,19 +202,11 @@ def end_offsets(connection: sqlite3.Connection, topic: Topic) -> dict[int, int]:
 
 def ends_of(connection: sqlite3.Connection, places: Sequence[int]) -> dict[int, int]:
     """Return the next record's offset for each place."""
-    marks = ", ".join("?" * len(places))
-    found = dict(connection.execute(f"SELECT place, next_offset FROM ends WHERE place IN ({marks})", places).fetchall())
+    query = f"SELECT place, next_offset FROM ends WHERE place IN ({_marks(places)})"
+    found = dict(connection.execute(query, places).fetchall())
     if len(found) != len(places) or not all(isinstance(offset, int) for offset in found.values()):
         raise DamagedError("the ends of partitions are missing")
     return found
-
-
-def latest_id(connection: sqlite3.Connection, topic: Topic, partition: int, key: bytes) -> int | None:
-    """Return the id of a key's record in a compacted topic."""
-    row = connection.execute(
-        "SELECT id FROM records WHERE compacted_place = ? AND key = ?", (topic.first_place + partition, key)
-    ).fetchone()
-    return None if row is None else int(row[0])
 
 
 def read(
@@ -289,7 +278,7 @@ def damages(connection: sqlite3.Connection) -> Iterator[str]:
     for (finding,) in connection.execute(f"PRAGMA integrity_check({CHECK_FINDINGS})"):
         if finding != "ok":
             yield f"SQLite: {finding}"
-    for topic in Catalogue().all(connection):
+    for topic in all_topics(connection):
         for partition, end in end_offsets(connection, topic).items():
             span = Span(topic, partition, 0, end)
             try:

@@ -24,7 +24,7 @@ from router import topics as names
 from router.errors import TaskMoved, TaskRetry
 from router.log.interface import Output, Position, Record
 from router.log.sqlite.connection import ChangeWatch, Connection, DamagedError, SqliteSettings, transaction
-from router.log.sqlite.store import Catalogue, Span, end_offsets, ends_of, latest_id, read, refuse_losses, write
+from router.log.sqlite.store import Span, end_offsets, ends_of, find_topics, read, refuse_losses, write
 
 log = structlog.get_logger()
 
@@ -39,15 +39,11 @@ START_TIME_FIELD: Final = 19
 
 
 class SqliteTask:
-    """See `router.log.interface.Task`. Made by `SqliteLog.work`.
-
-    It is fenced by the lease and, if it moves its position, by the id of its last position record. Tasks of other
-    groups on the file have no position.
-    """
+    """See `router.log.interface.Task`. Made by `SqliteLog.work`."""
 
     def __init__(
         self, partition: int, inputs: Sequence[str], lease: Lease, owner: str,
-        *, writer: Connection, reader: Connection, catalogue: Catalogue, watch: ChangeWatch,
+        *, writer: Connection, reader: Connection, watch: ChangeWatch,
     ) -> None:  # fmt: skip
         self.partition = partition
         self._inputs = inputs
@@ -55,15 +51,8 @@ class SqliteTask:
         self._owner = owner
         self._writer = writer
         self._reader = reader
-        self._catalogue = catalogue
         self._watch = watch
-        self._position_key = names.POSITION_KEY + str(partition).encode()
-        self._position_id: int | None = None
         self._closed = False
-
-    async def open(self) -> None:
-        """Note the id of the position record: whoever changes it from now on is another router."""
-        self._position_id = await self._writer.run(self._find_position)
 
     def close(self) -> None:
         self._closed = True
@@ -89,36 +78,20 @@ class SqliteTask:
                     await changed.wait()
 
     def has_waiting(self, topic: str, position: Position) -> bool:
-        found = self._catalogue.known(topic)
-        if found is None:
-            return False
-        return self._watch.next_offset(found.first_place + self.partition) > position.get(topic, 0)
+        return self._watch.next_offset(topic, self.partition) > position.get(topic, 0)
 
     async def commit(self, outputs: Sequence[Output]) -> None:
         self._check()
-        self._position_id = await self._writer.commit(lambda connection: self._commit(connection, outputs))
+        await self._writer.commit(partial(self._commit, outputs=outputs))
         self._watch.notify()
 
     def _check(self) -> None:
         if self._closed or not self._lease.is_held_as(self._owner):
             raise TaskMoved(f"task {self.partition} no longer belongs to this router")
 
-    def _commit(self, connection: sqlite3.Connection, outputs: Sequence[Output]) -> int | None:
-        """Return the id of the position record after the commit."""
+    def _commit(self, connection: sqlite3.Connection, outputs: Sequence[Output]) -> None:
         self._lease.check(connection, self._owner)
-        moves = any(output.key == self._position_key for output in outputs)
-        if moves and self._find_position(connection) != self._position_id:
-            raise TaskMoved(f"another router moved the position of task {self.partition}")
-        destinations = self._catalogue.find(connection, (output.topic for output in outputs))
-        write(connection, destinations, outputs)
-        return self._find_position(connection) if moves else self._position_id
-
-    def _find_position(self, connection: sqlite3.Connection) -> int | None:
-        state = self._catalogue.known(names.BILLS)
-        if state is None:
-            self._catalogue.all(connection)
-            state = self._catalogue.known(names.BILLS)
-        return state and latest_id(connection, state, self.partition, self._position_key)
+        write(connection, outputs)
 
     def _poll(self, connection: sqlite3.Connection, position: Position, max_records: int) -> list[Record]:
         records: list[Record] = []
@@ -129,7 +102,7 @@ class SqliteTask:
         return records
 
     def _waiting(self, connection: sqlite3.Connection, position: Position) -> Iterator[Span]:
-        found = self._catalogue.find(connection, self._inputs).values()
+        found = find_topics(connection, self._inputs).values()
         spans = [topic.span(0 if topic.name == names.REGISTRY else self.partition) for topic in found]
         ends = ends_of(connection, [span.place for span in spans])
         for span in spans:
@@ -140,7 +113,7 @@ class SqliteTask:
                 yield waiting
 
     def _spans(self, connection: sqlite3.Connection, topics: Sequence[str]) -> list[Span]:
-        found = self._catalogue.find(connection, topics).values()
+        found = find_topics(connection, topics).values()
         for topic in found:
             refuse_losses(connection, topic, self.partition)
         return [
@@ -292,20 +265,9 @@ def _machine() -> str:
 
 
 def _start_time(pid: int) -> str:
-    """Return the process's start in the kernel's count; empty if there is no such process or it is a zombie."""
+    """Return the process's start in the kernel's count; empty if it is gone or a zombie, or if there is no /proc."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:
-        return "" if Path("/proc/self/stat").exists() else _alive(pid)
-    return "" if fields[0] in "ZX" else fields[START_TIME_FIELD]
-
-
-def _alive(pid: int) -> str:
-    """Return a mark if the process is alive, on a system without /proc, which can't tell more."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
         return ""
-    except PermissionError:
-        pass
-    return "alive"
+    return "" if fields[0] in "ZX" else fields[START_TIME_FIELD]
