@@ -18,11 +18,8 @@ KAFKA: Final = "kafka://"
 
 @asynccontextmanager
 async def open_log(url: str, settings: Mapping[str, object] | None = None) -> AsyncIterator[AdministeredLog]:
-    """Open `sqlite:///relative.db`, `sqlite:////absolute/path.db` or `kafka://host:port[,host:port]`.
-
-    `settings` are those of the log named (`SqliteSettings`, `KafkaSettings`). Raises UsageError, FatalLogError,
-    TaskRetry.
-    """
+    """Open `sqlite:///relative.db`, `sqlite:////absolute/path.db` or `kafka://host:port[,host:port]`. `settings` are
+    those of the log named (`SqliteSettings`, `KafkaSettings`). Raises UsageError, FatalLogError, TaskRetry."""
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         async with open_sqlite_log(url.removeprefix(SQLITE), _sqlite_settings(settings or {})) as sqlite_log:
             yield sqlite_log

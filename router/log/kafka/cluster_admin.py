@@ -61,10 +61,8 @@ class ClusterAdmin:
         self._client: Any = None
 
     async def start(self) -> None:
-        """Connect. Raises TaskRetry if no broker answers (yet), FatalLogError if those that answer refuse us.
-
-        The most likely reason of a refusal is the password.
-        """
+        """Connect. Raises TaskRetry if no broker answers (yet), FatalLogError if those that answer refuse us. The most
+        likely reason of a refusal is the password."""
         self._client = AIOKafkaAdminClient(
             bootstrap_servers=self._bootstrap, client_id="snp-router-admin", **self._settings.connection()
         )

@@ -97,10 +97,8 @@ async def step(doing: str, seconds: float) -> AsyncIterator[None]:
 
 
 async def ended_within(seconds: float, stop: Coroutine[Any, Any, Any]) -> bool:
-    """Run `stop` in a task of its own, so that its errors and cancellation do not reach the caller.
-
-    Return whether it ended in time and without an error.
-    """
+    """Run `stop` in a task of its own, so that its errors and cancellation do not reach the caller. Return whether it
+    ended in time and without an error."""
     stopping = asyncio.create_task(stop)
     await asyncio.wait([stopping], timeout=seconds)
     if not stopping.done():

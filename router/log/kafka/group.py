@@ -94,12 +94,10 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise translate([error], f"as a member of the group {self._group}") from error
 
     async def confirm(self, task: int, positions: Mapping[str, int]) -> bool:
-        """Ask the group's coordinator whether `task` is still ours. Waits for the end of a rebalance.
-
-        Our own view may be old: a process that was stopped for a minute still believes that all tasks are its own. The
-        coordinator refuses an offset commit (of `positions`) of any generation but the last; then we join anew. Raises
-        TaskRetry, FatalLogError.
-        """
+        """Ask the group's coordinator whether `task` is still ours. Waits for the end of a rebalance. Our own view may
+        be old: a process that was stopped for a minute still believes that all tasks are its own. The coordinator
+        refuses an offset commit (of `positions`) of any generation but the last; then we join anew. Raises TaskRetry,
+        FatalLogError."""
         offsets = {TopicPartition(topic, task): positions.get(topic, 0) for topic in sorted(self._topics)}
         while True:
             await self._assigned.wait()

@@ -96,10 +96,8 @@ class KafkaLog:
 
     @asynccontextmanager
     async def producer(self, transactional_id: str) -> AsyncIterator[TransactionalProducer]:
-        """Start a producer, for records outside any task that one process at a time may write.
-
-        It fences the former owner of the id and ends what that left open. Raises TaskRetry, TaskMoved, FatalLogError.
-        """
+        """Start a producer, for records outside any task that one process at a time may write. It fences the former
+        owner of the id and ends what that left open. Raises TaskRetry, TaskMoved, FatalLogError."""
         producer = TransactionalProducer(transactional_id, self._bootstrap, self.settings, self._refused)
         await producer.start()
         try:

@@ -38,10 +38,8 @@ Futures = list[asyncio.Future[Any]]
 
 
 class RefusedTopics:
-    """Topics that exist but refuse our records, shared by all producers of a log.
-
-    Metadata does not show them, only a failed transaction does. Each counts as missing for a while.
-    """
+    """Topics that exist but refuse our records, shared by all producers of a log. Metadata does not show them, only a
+    failed transaction does. Each counts as missing for a while."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
@@ -76,10 +74,8 @@ class TransactionalProducer:
         )
 
     async def start(self) -> None:
-        """Fence the former owner of this transactional id, end what it left open, and learn the topics.
-
-        Raises TaskRetry, TaskMoved, FatalLogError; the producer is discarded then.
-        """
+        """Fence the former owner of this transactional id, end what it left open, and learn the topics. Raises
+        TaskRetry, TaskMoved, FatalLogError; the producer is discarded then."""
         doing = f"starting the producer {self.transactional_id}"
         try:
             async with step(doing, self._settings.start_deadline_seconds):
@@ -90,11 +86,9 @@ class TransactionalProducer:
             raise
 
     async def commit(self, outputs: Sequence[Output]) -> None:
-        """Write all of `outputs` in one transaction.
-
-        Raises DestinationMissing (nothing was begun, the producer stays good). TaskMoved, TaskRetry, FatalLogError and
-        cancellation retire it. A cancelled commit first gets time to end: an open transaction would delay readers.
-        """
+        """Write all of `outputs` in one transaction. Raises DestinationMissing (nothing was begun, the producer stays
+        good). TaskMoved, TaskRetry, FatalLogError and cancellation retire it. A cancelled commit first gets time to
+        end: an open transaction would delay readers."""
         if self._retired:
             raise TaskRetry(f"the producer {self.transactional_id} was retired after a fault")
         if not outputs:
@@ -143,10 +137,8 @@ class TransactionalProducer:
 
 
 class Appender:
-    """Writes outside any task with an idempotent producer: in order per partition, each record once.
-
-    It connects at first use. After a fault it connects anew, since aiokafka's producer would fail for ever.
-    """
+    """Writes outside any task with an idempotent producer: in order per partition, each record once. It connects at
+    first use. After a fault it connects anew, since aiokafka's producer would fail for ever."""
 
     def __init__(self, bootstrap: str, settings: KafkaSettings) -> None:
         self._bootstrap = bootstrap
@@ -155,11 +147,8 @@ class Appender:
         self._in_turn = asyncio.Lock()
 
     async def append(self, outputs: Sequence[Output]) -> None:
-        """Write records, which are on all in-sync replicas on return.
-
-        Raises DestinationMissing (nothing was written), TaskRetry (some may have been written: call again if the
-        records have an identity) and FatalLogError.
-        """
+        """Write records, which are on all in-sync replicas on return. Raises DestinationMissing (nothing was written),
+        TaskRetry (some may have been written: call again if the records have an identity) and FatalLogError."""
         check_sizes(outputs, self._settings.message_limit_bytes)
         async with self._in_turn:
             try:
@@ -237,11 +226,9 @@ def check_sizes(outputs: Iterable[Output], limit_bytes: int) -> None:
 
 
 async def send(producer: Any, outputs: Iterable[Output]) -> Futures:
-    """Hand all records to an aiokafka producer. Return one future for each batch, in no particular order.
-
-    Records of a partition keep their order. The first batch of every partition is added before the sender gets a turn,
-    so these leave together.
-    """
+    """Hand all records to an aiokafka producer. Return one future for each batch, in no particular order. Records of a
+    partition keep their order. The first batch of every partition is added before the sender gets a turn, so these
+    leave together."""
     futures: Futures = []
     groups = grouped(outputs, producer.client.cluster.partitions_for_topic)
     rest = [(place, await _send_batch(producer, place, records, futures)) for place, records in groups.items()]

@@ -110,12 +110,10 @@ class KafkaTask:
 
 
 class OrderedInputs:
-    """A task's inputs, read ahead by a bounded number of records each, and handed out in their order.
-
-    All records that wait in an earlier topic come before any of a later one. This holds for everything committed when
-    `poll` is called: before a later topic's records are handed out, the brokers are asked where the earlier topics end,
-    and missing records are awaited. It costs one request for each poll that brings something.
-    """
+    """A task's inputs, read ahead by a bounded number of records each, and handed out in their order. All records that
+    wait in an earlier topic come before any of a later one. This holds for everything committed when `poll` is called:
+    before a later topic's records are handed out, the brokers are asked where the earlier topics end, and missing
+    records are awaited. It costs one request for each poll that brings something."""
 
     def __init__(self, reader: CommittedReader, asker: CommittedReader, inputs: Sequence[TopicPartition]) -> None:
         """Requests for offsets go through `asker`: on the reader's connection they would wait behind a fetch."""

@@ -161,10 +161,8 @@ def execute_when_free(connection: sqlite3.Connection, statement: str) -> sqlite3
 
 
 class OpenedFiles:
-    """Identity of the file and of the two that SQLite keeps beside it.
-
-    If one is removed or replaced, this process would go on with a file that no other program can see.
-    """
+    """Identity of the file and of the two that SQLite keeps beside it. If one is removed or replaced, this process
+    would go on with a file that no other program can see."""
 
     def __init__(self, path: str) -> None:
         real = os.path.realpath(path)
@@ -177,17 +175,14 @@ class OpenedFiles:
             try:
                 status = os.stat(path)
                 found = (status.st_dev, status.st_ino)
+                self._seen.setdefault(path, found)  # The first job creates the two side files.
             except OSError:
                 found = None
-            if found == self._seen.get(path):
-                continue
-            if path in self._seen:
+            if found != self._seen.get(path):
                 raise FatalLogError(
                     f"{path} was taken away or replaced while it was in use. Stop every program that uses it, put the "
                     "right file in its place, without the -wal and -shm of another, and start again"
                 )
-            if found is not None:  # The first job creates the two side files.
-                self._seen[path] = found
 
 
 class QueuedWrite(NamedTuple):
@@ -209,18 +204,14 @@ class Connection:
         self._writes = deque[QueuedWrite]()
 
     async def run(self, job: Job[T]) -> T:
-        """Run `job` in the thread; when this returns, the job is not running.
-
-        If the caller is cancelled, a job not yet begun is dropped and one that runs is awaited; the busy time-out
-        bounds it. Raises TaskRetry, FatalLogError, and the errors of ours that the job raises.
-        """
+        """Run `job` in the thread; when this returns, the job is not running. If the caller is cancelled, a job not yet
+        begun is dropped and one that runs is awaited; the busy time-out bounds it. Raises TaskRetry, FatalLogError, and
+        the errors of ours that the job raises."""
         return await _outcome(self._submit(lambda: self._translated(job)))
 
     async def commit(self, job: Job[T]) -> T:
-        """Run `job` in a transaction shared with all other waiting jobs, so that the disk syncs once for all.
-
-        A job that raises an error of ours takes back its own writes only. Cancellation and errors are as with `run`.
-        """
+        """Run `job` in a transaction shared with all other waiting jobs, so that the disk syncs once for all. A job
+        that raises an error of ours takes back its own writes only. Cancellation and errors are as with `run`."""
         write = QueuedWrite(job, Future())
         self._writes.append(write)
         self._submit(self._commit_together)
@@ -303,11 +294,9 @@ async def _ended(future: asyncio.Future[T]) -> None:
 
 
 class ChangeWatch:
-    """Wakes waiting readers when the file changes, in this process or another.
-
-    One look serves all readers of a process: SQLite's `data_version` takes a few microseconds and needs no thread. An
-    error here wakes the readers, who meet it themselves.
-    """
+    """Wakes waiting readers when the file changes, in this process or another. One look serves all readers of a
+    process: SQLite's `data_version` takes a few microseconds and needs no thread. An error here wakes the readers, who
+    meet it themselves."""
 
     def __init__(self, path: str, settings: SqliteSettings) -> None:
         with translated(path):

@@ -55,11 +55,9 @@ BATCH_RECORDS: Final = 2_000
 
 
 def prepare(path: str, settings: SqliteSettings) -> None:
-    """Create the file if it is missing, readable by its owner only: it holds what competitors ship.
-
-    SQLite's side files get the same mode. Refuses a file that is not ours, has another format or can't be shared
-    safely. Raises FatalLogError, TaskRetry.
-    """
+    """Create the file if it is missing, readable by its owner only: it holds what competitors ship. SQLite's side files
+    get the same mode. Refuses a file that is not ours, has another format or can't be shared safely. Raises
+    FatalLogError, TaskRetry."""
     try:
         make_for_owner(path)
     except OSError as error:
@@ -155,11 +153,9 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 
 class MigrationSource:
-    """A file whose records another log is to take over. Opened by `open_migration_source`.
-
-    No other program writes to the file while it is open. Once it is marked, none ever does: a trigger refuses every
-    record, also from programs that opened the file before.
-    """
+    """A file whose records another log is to take over. Opened by `open_migration_source`. No other program writes to
+    the file while it is open. Once it is marked, none ever does: a trigger refuses every record, also from programs
+    that opened the file before."""
 
     def __init__(self, path: str, connection: Connection, moved_to: str | None) -> None:
         self.path = path
@@ -198,10 +194,8 @@ class MigrationSource:
 
 @asynccontextmanager
 async def open_migration_source(path: str, settings: SqliteSettings) -> AsyncIterator[MigrationSource]:
-    """Lock the file against writers until it is closed. If it is not marked by then, it is unchanged.
-
-    Raises UsageError while a router works on the file, TaskRetry while another program writes to it for too long.
-    """
+    """Lock the file against writers until it is closed. If it is not marked by then, it is unchanged. Raises UsageError
+    while a router works on the file, TaskRetry while another program writes to it for too long."""
     connection = Connection(path, settings)
     try:
         yield MigrationSource(path, connection, await connection.run(lambda sqlite: _lock(path, sqlite)))

@@ -44,11 +44,8 @@ async def open_sqlite_log(path: str, settings: SqliteSettings | None = None) -> 
 
 
 class SqliteLog:
-    """See `router.log.interface`. Made by `open_sqlite_log`.
-
-    Three connections, each in its thread: one writes, one reads for the tasks, one for everyone else. So a long search
-    delays no task.
-    """
+    """See `router.log.interface`. Made by `open_sqlite_log`. Three connections, each in its thread: one writes, one
+    reads for the tasks, one for everyone else. So a long search delays no task."""
 
     makes_own_topics = True
 
@@ -111,7 +108,7 @@ class SqliteLog:
         key: bytes | None = None,
         begin: Mapping[Place, int] | None = None,
     ) -> AsyncIterator[list[Record]]:
-        spans = await self._empty_spans(topics, key)
+        spans = await self._reader.run(partial(_spans, topics=await self._find(topics), key=key))
         if from_start:
             spans = [span._replace(start=0) for span in spans]
             if key is None:
@@ -120,12 +117,9 @@ class SqliteLog:
             spans = [span._replace(start=begin.get((span.topic.name, span.partition), span.start)) for span in spans]
         while True:
             changed = self._watch.next_change()
-            if not until_end:
-                spans = await self._extended(spans)
-            if any(span.start < span.end for span in spans):
-                records, spans = await self._reader.run(partial(_advance, spans=spans, key=key))
-                if records:
-                    yield records
+            records, spans = await self._reader.run(partial(_advance, spans=spans, key=key, extend=not until_end))
+            if records:
+                yield records
             elif until_end:
                 return
             elif not await _happens(changed, IDLE_SECONDS):
@@ -198,22 +192,15 @@ class SqliteLog:
             raise UsageError(f"{self.url} has no topic {missing}: `snp-router topics create` makes it") from error
         return list(found.values())
 
-    async def _empty_spans(self, topics: Sequence[str], key: bytes | None) -> list[Span]:
-        """Return spans that begin and end at the end of each partition, or of the key's partition only."""
-        found = await self._find(topics)
-        ends = await self._reader.run(lambda c: [store.end_offsets(c, topic) for topic in found])
-        return [
-            Span(topic, partition, end, end)
-            for topic, offsets in zip(found, ends, strict=True)
-            for partition, end in offsets.items()
-            if key is None or partition == partition_of(key, topic.partitions)
-        ]
 
-    async def _extended(self, spans: list[Span]) -> list[Span]:
-        """Return the spans up to the current end of their partitions."""
-        topics = {span.topic for span in spans}
-        ends = await self._reader.run(lambda c: {topic: store.end_offsets(c, topic) for topic in topics})
-        return [span._replace(end=ends[span.topic][span.partition]) for span in spans]
+def _spans(connection: sqlite3.Connection, topics: Sequence[Topic], key: bytes | None) -> list[Span]:
+    """Return an empty span at the end of each partition, or of the key's partition only."""
+    return [
+        Span(topic, partition, end, end)
+        for topic in topics
+        for partition, end in store.end_offsets(connection, topic).items()
+        if key is None or partition == partition_of(key, topic.partitions)
+    ]
 
 
 def _refuse_losses(connection: sqlite3.Connection, spans: Iterable[Span]) -> None:
@@ -221,21 +208,23 @@ def _refuse_losses(connection: sqlite3.Connection, spans: Iterable[Span]) -> Non
         store.refuse_losses(connection, span.topic, span.partition)
 
 
-def _advance(connection: sqlite3.Connection, spans: list[Span], key: bytes | None) -> tuple[list[Record], list[Span]]:
-    """Return the next records of all spans, and the rest of the spans.
-
-    A span that fills the batch goes to the back of the queue, so that a busy partition does not delay the others.
-    """
+def _advance(
+    connection: sqlite3.Connection, spans: list[Span], key: bytes | None, extend: bool
+) -> tuple[list[Record], list[Span]]:
+    """Return the next records of all spans, and the rest of the spans. `extend` moves their ends to the current ones.
+    A span that fills the batch goes to the back of the queue, so that a busy partition does not delay the others."""
+    if extend:
+        ends = store.ends_of(connection, [span.place for span in spans])
+        spans = [span._replace(end=ends[span.place]) for span in spans]
     records: list[Record] = []
     for index, span in enumerate(spans):
         if span.start < span.end:
-            found = store.read(connection, span, READ_RECORDS - len(records), key=key)
-            records += found
+            records += store.read(connection, span, READ_RECORDS - len(records), key=key)
             if len(records) == READ_RECORDS:
-                rest = span._replace(start=found[-1].offset + 1)
+                rest = span._replace(start=records[-1].offset + 1)
                 done = [done._replace(start=done.end) for done in spans[:index]]
                 return records, [*spans[index + 1 :], *done, rest]
-    return records, [span._replace(start=span.end) for span in spans]
+    return records, [span._replace(start=max(span.start, span.end)) for span in spans]
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:

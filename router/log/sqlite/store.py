@@ -11,6 +11,7 @@ partition without deletions has no gap in its offsets.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -173,22 +174,14 @@ def checksum(identity: int, key: bytes, value: bytes | None, packed: bytes | Non
     return crc32(value or b"", crc32(packed or b"", crc32(key, (identity ^ timestamp) & 0xFFFFFFFF)))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # Headers repeat.
 def pack_headers(headers: Headers) -> bytes:
-    """Write name and value of each header behind its length in four bytes. Cached, since headers repeat."""
-    parts = (part for name, value in headers for part in (name.encode(), value))
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return json.dumps([(name, value.hex()) for name, value in headers]).encode()
 
 
 @lru_cache(maxsize=4096)
 def unpack_headers(packed: bytes | None) -> Headers:
-    parts: list[bytes] = []
-    rest = packed or b""
-    while rest:
-        size = 4 + int.from_bytes(rest[:4], "big")
-        parts.append(rest[4:size])
-        rest = rest[size:]
-    return tuple((name.decode(), value) for name, value in zip(parts[::2], parts[1::2], strict=True))
+    return tuple((name, bytes.fromhex(value)) for name, value in json.loads(packed or b"[]"))
 
 
 # Reading
@@ -212,10 +205,8 @@ def ends_of(connection: sqlite3.Connection, places: Sequence[int]) -> dict[int, 
 def read(
     connection: sqlite3.Connection, span: Span, limit: int, *, key: bytes | None = None, live: bool = False
 ) -> list[Record]:
-    """Return the first `limit` records of a span: all, or those of one key, or those with a value (`live`).
-
-    Raises DamagedError if one is missing or differs from what was written.
-    """
+    """Return the first `limit` records of a span: all, or those of one key, or those with a value (`live`). Raises
+    DamagedError if one is missing or differs from what was written."""
     where, values = "", list[int | bytes](span.ids)
     if key is not None:
         where += " AND key = ?"
@@ -257,10 +248,8 @@ def _record(
 
 
 def refuse_losses(connection: sqlite3.Connection, topic: Topic, partition: int) -> None:
-    """Raise DamagedError if a live record of a compacted topic is missing or is an older one.
-
-    A loss in another topic shows where it is read.
-    """
+    """Raise DamagedError if a live record of a compacted topic is missing or is an older one. A loss in another topic
+    shows where it is read."""
     if not topic.compacted:
         return
     span = topic.span(partition)

@@ -33,6 +33,8 @@ RESTORE_RECORDS: Final = 5000
 WAITING_PAUSE_SECONDS: Final = 0.2
 WAITING_LOG_SECONDS: Final = 30.0
 HEARTBEATS_PER_LEASE: Final = 4
+HEARTBEAT: Final = "UPDATE leases SET heartbeat = heartbeat + 1"
+GIVE_BACK: Final = "DELETE FROM leases"
 
 START_TIME_FIELD: Final = 19
 """Field of /proc/<pid>/stat, counted from behind the command's closing bracket (proc_pid_stat(5), field 22)."""
@@ -166,7 +168,7 @@ class Lease:
             finally:
                 self._owner = asyncio.get_running_loop().create_future()
                 with suppress(TaskRetry):
-                    await self._connection.run(partial(self._give_back, owner=owner))
+                    await self._connection.commit(partial(self._change, change=GIVE_BACK, owner=owner))
             log.warning("lease_lost", file=self._connection.path, group=self._group)
 
     async def _take(self, owner: str) -> None:
@@ -176,7 +178,9 @@ class Lease:
             now = time.monotonic()
             is_stale = now - seen_at > self._settings.lease_seconds
             try:
-                holder = await self._connection.run(partial(self._try, owner=owner, stale=seen if is_stale else None))
+                holder = await self._connection.commit(
+                    partial(self._try, owner=owner, stale=seen if is_stale else None)
+                )
             except TaskRetry as error:
                 log.warning("lease_not_taken", reason=str(error))
                 await asyncio.sleep(self._settings.lease_seconds / HEARTBEATS_PER_LEASE)
@@ -198,22 +202,16 @@ class Lease:
     def _try(self, connection: sqlite3.Connection, owner: str, stale: Holder | None) -> Holder | None:
         """Return None if the lease is ours now, else its holder. `stale` is a holder to take it from."""
         holder = self._holder(connection)
-        if holder is not None and process_lives(holder.process) and holder != stale:
+        if holder is not None and holder != stale and process_lives(holder.process):
             return holder
-        with transaction(connection):
-            found = self._holder(connection)
-            if found != holder:
-                return found
-            connection.execute(
-                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, 0)", (self._group, owner, this_process())
-            )
+        connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, 0)", (self._group, owner, this_process()))
         return None
 
     async def _renew(self, owner: str) -> None:
         """Send heartbeats until the lease is lost."""
         while True:
             try:
-                if not await self._connection.run(partial(self._beat, owner=owner)):
+                if not await self._connection.commit(partial(self._change, change=HEARTBEAT, owner=owner)):
                     return
             except TaskRetry as error:
                 log.warning("lease_not_renewed", reason=str(error))
@@ -224,16 +222,9 @@ class Lease:
         row = connection.execute(query, (self._group,)).fetchone()
         return None if row is None else Holder._make(row)
 
-    def _beat(self, connection: sqlite3.Connection, owner: str) -> bool:
-        with transaction(connection):
-            beaten = connection.execute(
-                "UPDATE leases SET heartbeat = heartbeat + 1 WHERE name = ? AND owner = ?", (self._group, owner)
-            )
-        return beaten.rowcount > 0
-
-    def _give_back(self, connection: sqlite3.Connection, owner: str) -> None:
-        with transaction(connection):
-            connection.execute("DELETE FROM leases WHERE name = ? AND owner = ?", (self._group, owner))
+    def _change(self, connection: sqlite3.Connection, change: str, owner: str) -> bool:
+        """Change the lease if it is still ours. Return whether it was."""
+        return connection.execute(f"{change} WHERE name = ? AND owner = ?", (self._group, owner)).rowcount > 0
 
 
 def this_process() -> str:
