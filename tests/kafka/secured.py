@@ -97,7 +97,7 @@ class SecuredBroker:
         self._node.kill()
 
     def wipe(self) -> None:
-        """Leave nothing of a test before: topics, groups, rights, users but the superuser."""
+        """Remove topics, groups, rights, and users but the superuser."""
         names = [name for name in self._admin.list_topics(timeout=START_SECONDS).topics if not name.startswith("__")]
         if names:
             for done in self._admin.delete_topics(names).values():
@@ -116,7 +116,7 @@ class SecuredBroker:
         self._admin.delete_topics([name])[name].result(START_SECONDS)
 
     def remove_users(self, *names: str) -> None:
-        """With all their rights."""
+        """Remove users with all their rights."""
         rights = [
             AclBindingFilter(
                 ResourceType.ANY,
@@ -136,7 +136,7 @@ class SecuredBroker:
             done.result(START_SECONDS)
 
     def add_user(self, name: str, rights: Iterable[Right]) -> None:
-        """With rights on names that begin as given. Waits until the broker has applied them."""
+        """Add a user with rights on names that begin as given. Waits until the broker has applied them."""
         credentials = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
         user = UserScramCredentialUpsertion(name, credentials, PASSWORD.encode())
         for done in self._admin.alter_user_scram_credentials([user]).values():

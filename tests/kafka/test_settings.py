@@ -1,4 +1,4 @@
-"""Settings and the URL: what does not fit is said at once, and secrets are never shown."""
+"""Settings and the URL: errors are reported at once, and secrets are never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The callers of the interface: records that belong together are appended together."""
+"""Callers of the interface append together what belongs together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SQLite log keeps the contract; and what is its own: the file, its owner, and what may befall it."""
+"""The SQLite log keeps the contract. Besides: the file, its owner, and faults of both."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class SqliteLogs:
         return await self._stack.enter_async_context(open_sqlite_log(str(self.path), QUICK))
 
     async def lose(self, client: Log) -> None:
-        """Its process seems gone."""
+        """Make its process seem gone."""
         with sqlite3.connect(self.path) as connection:
             connection.execute("UPDATE leases SET process = ?", (this_process().rpartition("@")[0] + "@long ago",))
         connection.close()
@@ -91,7 +91,7 @@ class TestFile:
         for file in logs.path.parent.glob("snp.db*"):
             assert file.stat().st_mode & 0o777 == 0o600, file
 
-    async def test_what_is_no_database_is_refused(self, logs: SqliteLogs) -> None:
+    async def test_a_file_that_is_no_database_is_refused(self, logs: SqliteLogs) -> None:
         logs.path.write_bytes(b"bill of lading, " * 1000)
 
         with pytest.raises(FatalLogError, match="is not a SQLite database"):
@@ -188,7 +188,7 @@ class TestFile:
 
         assert await values(log, "t") == [b"0"]
 
-    async def test_a_closed_log_says_so(self, tmp_path: Path) -> None:
+    async def test_a_closed_log_is_called_closed(self, tmp_path: Path) -> None:
         async with open_sqlite_log(str(tmp_path / "snp.db")) as log:
             pass
         with pytest.raises(UsageError, match="is closed"):
@@ -303,7 +303,7 @@ class TestSweep:
 
         assert [(r.key, r.value) for r in await everything(log, BILLS)] == [(b"c", b"1"), (b"b", b"2")]
 
-    async def test_what_is_beyond_its_topics_retention_goes(self, logs: SqliteLogs) -> None:
+    async def test_records_beyond_their_topics_retention_go(self, logs: SqliteLogs) -> None:
         log = await new_log(logs)
         await log.create_topics([TopicSpec("short", 1, retention_days=2)])
         await log.append(outputs("short", 3) + outputs("t", 3))
@@ -313,8 +313,8 @@ class TestSweep:
         assert await log.end_offsets("short") == {0: 3}
 
 
-def test_no_clock_makes_anything_go_that_nobody_read_but_what_parties_ask() -> None:
-    """A machine's clock may be a year ahead: what is fed in, told and decided is kept whatever the time is."""
+def test_no_clock_deletes_anything_unread_but_what_parties_ask() -> None:
+    """A machine's clock may be a year ahead. Input, notices and decisions are kept whatever the time is."""
     specs = [*topics.topic_specs(4), *topics.party_topic_specs("SLTC")]
     assert [spec.name for spec in specs if spec.retention_days is not None] == ["snp.request.SLTC"]
 

@@ -1,4 +1,4 @@
-"""Topics and brokers: what is wrong is said exactly, and what can be mended is."""
+"""Topics and brokers: errors are named exactly, and corrected where possible."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TestCheck:
         log = await logs.open()
         assert await log._admin.versions() == {1: VERSION.rpartition(".")[0]}
 
-    async def test_more_replicas_than_brokers_is_said(self, logs: KafkaLogs) -> None:
+    async def test_more_replicas_than_brokers_are_refused_by_name(self, logs: KafkaLogs) -> None:
         log = await logs.open(replication_factor=3)
 
         with pytest.raises(FatalLogError, match=r"snp\.party\.AAAA can't be made.*kafka\.replication_factor"):
@@ -70,7 +70,7 @@ def _topic() -> object:
     return ConfigResourceType.TOPIC
 
 
-async def test_nobody_at_the_address_is_said_and_may_come_later() -> None:
+async def test_an_address_without_a_broker_is_named_and_can_be_retried() -> None:
     (port,) = free_ports(1)
     with pytest.raises(TaskRetry, match=f"no broker at 127.0.0.1:{port} answers"):
         async with open_kafka_log(f"kafka://127.0.0.1:{port}", QUICK):
@@ -81,7 +81,9 @@ async def test_nobody_at_the_address_is_said_and_may_come_later() -> None:
     ("requests", "version"),
     [({28: 6, 35: 5, 88: 0}, "4.4"), ({35: 5, 88: 0, 76: 1}, "4.3"), ({80: 0, 26: 4}, "3.9"), ({26: 3}, None)],
 )
-def test_a_version_is_told_by_the_newest_request_it_understands(requests: dict[int, int], version: str | None) -> None:
+def test_a_version_is_recognised_by_the_newest_request_it_understands(
+    requests: dict[int, int], version: str | None
+) -> None:
     assert version_of(requests) == version
 
 
