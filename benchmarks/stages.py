@@ -71,7 +71,7 @@ PLACES: Final = (
     ("/aiokafka/record/", "", "client: records of Kafka"),
     ("/aiokafka/consumer/", "", "client: read"),
     ("/router/log/kafka/reader.py", "", "client: read"),
-    ("/router/log/kafka/inputs.py", "", "client: read"),
+    ("/router/log/kafka/task.py", "", "client: read"),
     ("/aiokafka/producer/", "", "client: write and commit"),
     ("/aiokafka/", "", "client: connections"),
     ("/asyncio/", "", "event loop"),

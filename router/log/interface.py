@@ -151,11 +151,7 @@ class Log(Protocol):
         ...
 
     async def work(
-        self,
-        inputs: Sequence[str],
-        run: Callable[[Task], Awaitable[None]],
-        *,
-        group: str = "snp-router",
+        self, inputs: Sequence[str], run: Callable[[Task], Awaitable[None]], *, group: str = "snp-router"
     ) -> None:
         """Run `run(task)` for every task that the group assigns to this process, all at the same time.
 
