@@ -158,7 +158,7 @@ class Log(Protocol):
         `inputs` are the input topics in reading order. All have the same number of partitions, which is the number of
         tasks; only `snp.registry` has one partition, which every task reads. The call returns when every `run` has
         returned. If `run` raises TaskMoved, it is called again should the task come back. On TaskRetry the task is
-        opened anew and `run` called again, after a pause that grows. Any other exception ends the call, after all
+        opened again and `run` called again, after a pause that grows. Any other exception ends the call, after all
         tasks are cancelled and closed. Cancellation closes all tasks within a bound.
         """
         ...

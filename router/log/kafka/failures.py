@@ -35,7 +35,11 @@ OUTCOMES: Final[tuple[tuple[type[BaseException], type[LogError], str], ...]] = (
     (kafka.InconsistentGroupProtocolError, FatalLogError, "the group has members that are not routers of ours"),
     (kafka.MessageSizeTooLargeError, FatalLogError, "a record is larger than its topic takes (max.message.bytes)"),
     (kafka.RecordListTooLargeError, FatalLogError, "a batch is larger than its topic takes (max.message.bytes)"),
-    (kafka.OffsetOutOfRangeError, FatalLogError, "records were deleted, or a topic made anew, before we read them"),
+    (
+        kafka.OffsetOutOfRangeError,
+        FatalLogError,
+        "records were deleted before we read them, or a topic was deleted and made again",
+    ),
     (kafka.TopicAuthorizationFailedError, FatalLogError, "we may not use a topic"),
     (kafka.ProducerFenced, TaskMoved, "another owner started"),
     (kafka.InvalidProducerEpoch, TaskMoved, "another owner started"),

@@ -96,7 +96,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
     async def confirm(self, task: int, positions: Mapping[str, int]) -> bool:
         """Ask the group's coordinator whether `task` is still ours. Waits for the end of a rebalance. Our own view may
         be old: a process that was stopped for a minute still believes that all tasks are its own. The coordinator
-        refuses an offset commit (of `positions`) of any generation but the last; then we join anew. Raises TaskRetry,
+        refuses an offset commit (of `positions`) of any generation but the last; then we join again. Raises TaskRetry,
         FatalLogError."""
         offsets = {TopicPartition(topic, task): positions.get(topic, 0) for topic in sorted(self._topics)}
         while True:

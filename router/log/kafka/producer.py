@@ -138,7 +138,7 @@ class TransactionalProducer:
 
 class Appender:
     """Writes outside any task with an idempotent producer: in order per partition, each record once. It connects at
-    first use. After a fault it connects anew, since aiokafka's producer would fail for ever."""
+    first use. After a fault it connects again, since aiokafka's producer would fail for ever."""
 
     def __init__(self, bootstrap: str, settings: KafkaSettings) -> None:
         self._bootstrap = bootstrap

@@ -21,7 +21,7 @@ FETCH_LIMIT_BYTES: Final = 2_000_000
 """For each partition in a request."""
 
 MARKER_PAUSE_SECONDS: Final = 0.02
-"""The last offset before an end may be a transaction's marker, which brings no record: so look again soon."""
+"""The last offset before an end may be a transaction's marker, which is no record. So look again soon."""
 
 
 class CommittedReader:
@@ -61,7 +61,7 @@ class CommittedReader:
         missing = [topic for topic, partitions in counts.items() if not partitions]
         if missing:
             raise FatalLogError(
-                f"there is no topic {', '.join(missing)}, or we may not see it: `snp-router topics check` tells more"
+                f"there is no topic {', '.join(missing)}, or we may not see it: check with `snp-router topics check`"
             )
         return [TopicPartition(topic, number) for topic, numbers in counts.items() for number in sorted(numbers)]
 

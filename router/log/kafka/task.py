@@ -113,7 +113,7 @@ class OrderedInputs:
     """A task's inputs, read ahead by a bounded number of records each, and handed out in their order. All records that
     wait in an earlier topic come before any of a later one. This holds for everything committed when `poll` is called:
     before a later topic's records are handed out, the brokers are asked where the earlier topics end, and missing
-    records are awaited. It costs one request for each poll that brings something."""
+    records are awaited. It costs one request for each poll that returns records."""
 
     def __init__(self, reader: CommittedReader, asker: CommittedReader, inputs: Sequence[TopicPartition]) -> None:
         """Requests for offsets go through `asker`: on the reader's connection they would wait behind a fetch."""
@@ -179,9 +179,9 @@ class OrderedInputs:
         for partition, wanted in self._next.items():
             if not self._begins[partition] <= wanted <= ends[partition]:
                 raise FatalLogError(
-                    f"the state says that {partition.topic}-{partition.partition} was read up to offset {wanted}, but "
+                    f"the state has {partition.topic}-{partition.partition} read up to offset {wanted}, but "
                     f"it goes from {self._begins[partition]} to {ends[partition]}: records were deleted before they "
-                    "were read, or the topic was made anew. Restore the topic, or begin with new topics throughout"
+                    "were read, or the topic was deleted and made again. Restore it, or begin with all new topics"
                 )
 
     def _put_back(self, partition: TopicPartition, wanted: int) -> bool:
