@@ -35,7 +35,7 @@ from router.decide import audience, bill, bill_state, boxes, cargo_facts, conseq
 from router.decide.rules import Rules
 from router.engine import worker
 from router.log.interface import Log
-from router.log.kafka import batches
+from router.log.kafka import producer
 from router.log.url import open_log
 from router.task import outputs, registry_duties, shard, state_records
 
@@ -58,7 +58,7 @@ STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
         "rest of the task",
         (shard.Shard.process, shard.Shard.step, worker.Worker._decide, worker.Worker._commit, worker.Worker._poll),
     ),
-    ("batch", (batches.grouped, batches.send_grouped, batches.check_sizes)),
+    ("batch", (producer.grouped, producer.send, producer.check_sizes)),
 )
 """Stage and the functions that it begins with."""
 
@@ -66,12 +66,12 @@ PLACES: Final = (
     ("/router/log/sqlite/task.py", "_poll", "client: read"),
     ("/router/log/sqlite/store.py", "read", "client: read"),
     ("/router/log/sqlite/", "", "client: write and commit"),
-    ("/router/log/kafka/batches.py", "", "batch"),
+    ("/router/log/kafka/producer.py", "", "batch"),
     ("/aiokafka/producer/message_accumulator.py", "append", "batch"),
     ("/aiokafka/record/", "", "client: records of Kafka"),
     ("/aiokafka/consumer/", "", "client: read"),
     ("/router/log/kafka/reader.py", "", "client: read"),
-    ("/router/log/kafka/inputs.py", "", "client: read"),
+    ("/router/log/kafka/task.py", "", "client: read"),
     ("/aiokafka/producer/", "", "client: write and commit"),
     ("/aiokafka/", "", "client: connections"),
     ("/asyncio/", "", "event loop"),

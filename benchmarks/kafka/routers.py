@@ -25,10 +25,7 @@ class RouterProcess:
         self._log = scene.folder / f"{name}.log"
         self._environment = os.environ | {"SNP_KAFKA__REPLICATION_FACTOR": "1"}
         if session_timeout_ms:
-            self._environment |= {
-                "SNP_KAFKA__SESSION_TIMEOUT_MS": str(session_timeout_ms),
-                "SNP_KAFKA__HEARTBEAT_INTERVAL_MS": str(session_timeout_ms * 3 // 10),
-            }
+            self._environment["SNP_KAFKA__SESSION_TIMEOUT_MS"] = str(session_timeout_ms)
 
     async def __aenter__(self) -> Self:
         with self._log.open("wb") as log:

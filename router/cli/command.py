@@ -23,7 +23,7 @@ from router.desk.bill_views import NotFoundError
 from router.engine.administration import prepare
 from router.engine.backlog import unrouted
 from router.errors import InputError, LogError, RouterError, TaskRetry, UsageError
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.log.url import SQLITE, open_log
 from router.schema_registry.schema_publication import publish_under_external_ids
 from router.settings import Settings, load_settings
@@ -135,7 +135,9 @@ def must_exist(url: str) -> None:
         )
 
 
-def read_log(context: typer.Context, work: Callable[[Log], Awaitable[T]], *, warns_if_behind: bool = False) -> T:
+def read_log(
+    context: typer.Context, work: Callable[[AdministeredLog], Awaitable[T]], *, warns_if_behind: bool = False
+) -> T:
     """Result of `work` on the log as it is. Raises NotFoundError if there is no log, or no topic on it."""
     settings = settings_of(context)
     must_exist(settings.log)
@@ -160,7 +162,7 @@ NO_TOPICS: Final = (
 )
 
 
-def write_log(context: typer.Context, work: Callable[[Log], Awaitable[T]], *, creates: bool = False) -> T:
+def write_log(context: typer.Context, work: Callable[[AdministeredLog], Awaitable[T]], *, creates: bool = False) -> T:
     """Result of `work` on the log, with missing topics created. Only a command that `creates` logs may create the file:
     otherwise an unmounted volume or a file moved away would silently start an empty log. Raises NotFoundError."""
     settings = settings_of(context)
@@ -175,7 +177,7 @@ def write_log(context: typer.Context, work: Callable[[Log], Awaitable[T]], *, cr
     return run(opened())
 
 
-async def warn_if_behind(log: Log) -> None:
+async def warn_if_behind(log: AdministeredLog) -> None:
     """Warn that what was read may be out of date: some input is not routed yet."""
     if waiting := await unrouted(log):
         say(f"{number_of(waiting, 'record')} not routed yet: start `snp-router run`")

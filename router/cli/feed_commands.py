@@ -33,7 +33,7 @@ from router.errors import InputError, UsageError
 from router.feeds.by_hand import feed_name
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
 from router.feeds.watch import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.model.inputs import DeadLetter, Filing, Snapshot
 from router.model.registry_values import Party, Sailing
 from router.presentation import plain, readable
@@ -58,7 +58,7 @@ def import_parties(context: typer.Context, files: TableFiles, form: FormatOption
     contact_email, aliases (separated by ;), production_group, webhook_url."""
     result = read_table(files, read_parties)
 
-    async def work(log: Log) -> Changes:
+    async def work(log: AdministeredLog) -> Changes:
         registered = (await administration.read_registry(log)).parties
         wanted = {party.scac: party for party in result.values}
         for scac, problems in administration.refused_claims(wanted, registered).items():
@@ -84,7 +84,7 @@ def import_sailings(context: typer.Context, files: TableFiles, form: FormatOptio
     the agreement lets it see), ports (Schedule D ports of call, separated by ;)."""
     result = read_table(files, read_sailings)
 
-    async def work(log: Log) -> Changes:
+    async def work(log: AdministeredLog) -> Changes:
         sailings = {sailing.sailing_id: sailing for sailing in result.values}
         return await administration.import_sailings(log, list(sailings.values()))
 
@@ -145,7 +145,7 @@ def _import_bill_table(
         for path in paths:
             yield from read(chunks_of(path, progress), name_of(path), now_milliseconds(), note=notes.append)
 
-    async def work(log: Log) -> ImportCount:
+    async def work(log: AdministeredLog) -> ImportCount:
         with printing.progress_bar(paths) as progress:
             return await take_in_filings(log, values(progress))
 
@@ -214,7 +214,7 @@ def _ingest(context: typer.Context, paths: list[Path], feed: str, form: OutputFo
     rules = settings_of(context).decision_rules()
     intake = Intake()
 
-    async def work(log: Log) -> None:
+    async def work(log: AdministeredLog) -> None:
         activity = FeedActivityLog(log, feed, rules)
         with printing.progress_bar(paths) as progress:
             for path in paths:
@@ -245,7 +245,7 @@ def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str,
             reasons = f"; report: {moved}{REPORT_SUFFIX}" if intake.problems else ""
             out.print(f"{moved}: {_intake_text(intake)}{reasons}", soft_wrap=True)
 
-    async def work(log: Log) -> None:
+    async def work(log: AdministeredLog) -> None:
         with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
             await take_in_watched(log, folder, rules.codes, report, FeedActivityLog(log, feed, rules))
 
@@ -322,7 +322,7 @@ def retry_dead_letters(
     corrected = b"".join(chunks_of(replacement)) if replacement else None
     rules = settings_of(context).decision_rules()
 
-    async def work(log: Log) -> list[Retried]:
+    async def work(log: AdministeredLog) -> list[Retried]:
         chosen = ids or [letter.id for letter in await read_dead_letters(log) if letter.resolution is None]
         results = []
         for letter_id in chosen:
@@ -356,7 +356,7 @@ def dismiss_dead_letters(
 
     A dead letter that stops a bill is resolved with the bill, by `snp-router bill confirm`."""
 
-    async def work(log: Log) -> list[DeadLetter]:
+    async def work(log: AdministeredLog) -> list[DeadLetter]:
         letters = [await read_dead_letter(log, letter_id) for letter_id in letter_ids]
         for letter in letters:
             await dismiss(log, letter, by=machine_user(), reason=reason)

@@ -195,9 +195,9 @@ def move(
     async def work() -> None:
         from router.engine.migration import move as move_log
         from router.log.kafka import KafkaLog
-        from router.log.sqlite.handover import open_handover
+        from router.log.sqlite.file import open_migration_source
 
-        async with open_handover(path, settings.sqlite) as file, open_log(target, settings.kafka) as log:
+        async with open_migration_source(path, settings.sqlite) as file, open_log(target, settings.kafka) as log:
             assert isinstance(log, KafkaLog)
             moved = await move_log(
                 file, log, now_milliseconds(), lambda name, count: say(f"{name}: {number_of(count, 'record')}")

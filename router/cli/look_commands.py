@@ -32,7 +32,7 @@ from router.desk.unread_notices import (
 )
 from router.engine.administration import read_registry
 from router.errors import UsageError
-from router.log.interface import Log, Record
+from router.log.interface import AdministeredLog, Record
 from router.model.eastern import MINUTE, iso
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.presentation import plain_value
@@ -66,7 +66,7 @@ def tail(
         raise UsageError("--kind applies to notices: give --party too")
     begins = from_start or until_end
 
-    async def work(log: Log) -> None:
+    async def work(log: AdministeredLog) -> None:
         topic = chosen[0] if chosen else (await find_party(log, party or "")).topic
         columns = OWN_RECORDS.get(topic, printing.NOTICE)
         out = console()
@@ -94,7 +94,7 @@ OWN_RECORDS: Final = {
 """Columns of the topics that are not a party's."""
 
 
-async def _records(log: Log, topic: str, *, from_start: bool, until_end: bool) -> AsyncIterator[Record]:
+async def _records(log: AdministeredLog, topic: str, *, from_start: bool, until_end: bool) -> AsyncIterator[Record]:
     """Records of a topic. For topics of states, `until_end` yields each key's last state only; a live reader also gets
     the record that ends a state."""
     states: dict[bytes, Record] = {}
@@ -239,7 +239,7 @@ def unread(
     later notice ended is not listed."""
     now = now_milliseconds()
 
-    async def work(log: Log) -> list[UnreadNotices]:
+    async def work(log: AdministeredLog) -> list[UnreadNotices]:
         found = await read_unread(log, await read_registry(log))
         if threshold_minutes is not None:
             alerts = [_alert(one, stop, now) for one in found for stop in _overdue(one, threshold_minutes, now)]

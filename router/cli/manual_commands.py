@@ -29,7 +29,7 @@ from router.desk.paper_bills import read_paper_bills
 from router.desk.registered_parties import ask_resync
 from router.engine.administration import machine_user, read_registry
 from router.feeds.by_hand import ManualForm, OutageForm, checked, moment_of
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.model.identifiers import split_bill_key
 from router.model.inputs import LIFT, PLACE, RELEASE
 from router.model.registry_values import Outage
@@ -78,7 +78,7 @@ def enter_by_hand(
     }  # fmt: skip
     entered, rules = checked(ManualForm, fields), settings_of(context).decision_rules()
 
-    async def work(log: Log) -> Relayed:
+    async def work(log: AdministeredLog) -> Relayed:
         await command.warn_if_behind(log)
         return await relay(log, rules, entered, now)
 
@@ -243,7 +243,7 @@ def print_checklist(
     now, line = now_milliseconds(), carrier.upper() if carrier else None
     port, rules = command.port_code(port), settings_of(context).decision_rules()
 
-    async def work(log: Log) -> list[ChecklistStep]:
+    async def work(log: AdministeredLog) -> list[ChecklistStep]:
         registry, views, paper = await read_registry(log), await read_outages(log), await read_paper_bills(log, rules)
         return checklist(registry, views, paper, port, line, now)
 

@@ -30,7 +30,7 @@ from router.errors import InputError, UsageError
 from router.feeds import forms
 from router.feeds.by_hand import PaperForm, check_moment, checked, paper_bill, read_paper
 from router.feeds.rows import read_rows
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.model.eastern import iso
 from router.model.identifiers import split_bill_key
 from router.model.inputs import PaperBill, PaperMatch
@@ -87,7 +87,7 @@ def add_paper_bills(
         check_moment("delivered-at", entered.delivered_at, now)
         values = iter([paper_bill(entered, "paper add", by, now)])
 
-    async def work(log: Log) -> ImportCount:
+    async def work(log: AdministeredLog) -> ImportCount:
         added = await take_in_filings(log, values)
         if added.count:
             await log.append([audit_output(AuditEntry(now, by, "paper add", number_of(added.count, "bill")))])
@@ -203,7 +203,7 @@ def match_paper_bills(
     matched: list[PaperMatch] = []
     problems: list[Exception] = []
 
-    async def work(log: Log) -> None:
+    async def work(log: AdministeredLog) -> None:
         await command.warn_if_behind(log)
         for pair in pairs:
             if isinstance(pair, InputError):

@@ -25,7 +25,7 @@ from router.desk.registered_parties import (
     read_certification,
 )
 from router.engine.administration import read_registry
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.model.registry_values import Party, Sailing
 from router.presentation import plain_value
 
@@ -99,7 +99,7 @@ def list_contacts(
     (24-hour / Trade Act FAQ, vessel mode, section 27)."""
     port = port_code(port)
 
-    async def work(log: Log) -> list[Contact]:
+    async def work(log: AdministeredLog) -> list[Contact]:
         return contacts(await read_registry(log), port)
 
     found = read_log(context, work)
@@ -212,14 +212,14 @@ SAMPLE: Final = (
 
 
 def _standing(context: typer.Context, scac: str) -> CertificationProgress:
-    async def work(log: Log) -> CertificationProgress:
+    async def work(log: AdministeredLog) -> CertificationProgress:
         return await read_certification(log, await find_party(log, scac))
 
     return read_log(context, work)
 
 
 def _change_status(context: typer.Context, scac: str, status: str) -> tuple[Party, bool]:
-    async def work(log: Log) -> tuple[Party, bool]:
+    async def work(log: AdministeredLog) -> tuple[Party, bool]:
         party = await find_party(log, scac)
         return party, await change_status(log, party, status)
 

@@ -32,7 +32,7 @@ from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
 from router.feeds.tables import read_parties, read_sailings
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.log.url import SQLITE, open_log
 from router.model.vocabulary import Counted, Tally
 from router.schema_registry.schema_publication import publish_under_external_ids
@@ -89,7 +89,7 @@ def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_
     rules, work_settings = settings.decision_rules(), settings.work_settings()
     run(publish_under_external_ids(settings.registry))
 
-    async def work(log: Log) -> None:
+    async def work(log: AdministeredLog) -> None:
         await tell_time(log)
         worker = Worker(log, rules, work_settings, until_idle=until_idle)
         worker.totals = totals
@@ -102,7 +102,7 @@ def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_
 
 
 @asynccontextmanager
-async def _serving_status(worker: Worker, log: Log, listen: str | None) -> AsyncIterator[None]:
+async def _serving_status(worker: Worker, log: AdministeredLog, listen: str | None) -> AsyncIterator[None]:
     """Serve metrics and health at `listen` while the block runs."""
     if listen is None:
         yield

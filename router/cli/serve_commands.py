@@ -19,7 +19,7 @@ from router.desk.registered_parties import find_party
 from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
 from router.errors import UsageError
 from router.feeds.by_hand import moment_of
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.log.url import KAFKA
 from router.model.registry_values import Party
 from router.presentation import plain
@@ -54,7 +54,7 @@ def serve_console_pages(
     if not settings.access.proxy_addresses and not _users(context).roles():
         raise UsageError(NO_USERS)
 
-    async def work(log: Log) -> None:
+    async def work(log: AdministeredLog) -> None:
         from router.console.application import serve_console
 
         async with serve_console(log, rules, settings, listen or settings.listen, status_listen) as address:
@@ -126,7 +126,7 @@ def run_webhooks(context: typer.Context) -> None:
     command.configure_log_lines(command.global_options_of(context), is_service=True)
     settings = settings_of(context).webhook_settings()
 
-    async def work(log: Log) -> None:
+    async def work(log: AdministeredLog) -> None:
         from router.webhooks.delivery import deliver_notices, wants_webhook
 
         parties = (await read_registry(log)).parties.values()
@@ -143,7 +143,7 @@ def show_webhooks(context: typer.Context, form: FormatOption = TABLE) -> None:
 
     Example:  [bold]snp-router webhooks status[/bold]"""
 
-    async def work(log: Log) -> list[tuple[WebhookState, int, Party]]:
+    async def work(log: AdministeredLog) -> list[tuple[WebhookState, int, Party]]:
         parties = (await read_registry(log)).parties
         states = (await read_webhooks(log)).states
         wanted = [parties[scac] for scac in sorted(parties) if parties[scac].webhook_url is not None]
@@ -155,7 +155,7 @@ def show_webhooks(context: typer.Context, form: FormatOption = TABLE) -> None:
     exit_if(any(state.disabled is not None for state, _, _ in found))
 
 
-async def _undelivered(log: Log, state: WebhookState, party: Party) -> int:
+async def _undelivered(log: AdministeredLog, state: WebhookState, party: Party) -> int:
     receipt = Receipt(state.taken_to, frozenset(state.open))
     reading = log.read([party.topic], until_end=True, begin={(party.topic, 0): receipt.begin})
     return sum([sum(not receipt.has_read(record.offset) for record in batch) async for batch in reading])
@@ -225,14 +225,14 @@ def replay_webhook(
 def _order(
     context: typer.Context, scac: str, text: str, *, paused: bool = False, replay_from: int | None = None
 ) -> None:
-    async def work(log: Log) -> Party:
+    async def work(log: AdministeredLog) -> Party:
         party = await find_party(log, scac)
         if party.webhook_url is None:
             raise UsageError(f"{party.scac} has no webhook_url: add it to the parties' table and import that again")
         now = now_milliseconds()
         entry = AuditEntry(now, machine_user(), "webhooks order", party.scac, text)
         order = WebhookOrder(party.scac, paused, replay_from, now)
-        await log.append_atomic([order_output(order), audit_output(entry)])
+        await log.append([order_output(order), audit_output(entry)], atomic=True)
         return party
 
     console().print(f"the webhook of {write_log(context, work).scac} {text}")

@@ -19,8 +19,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from router.clock import growing_pauses
 from router.errors import FatalLogError, LogError, TaskMoved, TaskRetry
-from router.log.kafka.ending import end_consumer
-from router.log.kafka.errors import step
+from router.log.kafka.failures import end_consumer, step
 from router.log.kafka.settings import KafkaSettings, bootstrap_of
 
 COMMIT_SECONDS: Final = 1.0

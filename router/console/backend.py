@@ -22,7 +22,7 @@ from router.decide.rules import Rules
 from router.desk.bill_views import BillView, NotFoundError, view_of
 from router.desk.unread_notices import UnreadNotices, read_unread
 from router.errors import LogError
-from router.log.interface import Log, Record
+from router.log.interface import AdministeredLog, Record
 from router.model.eastern import MILLISECONDS
 from router.model.registry_values import Outage
 from router.task.input_records import apply_registry_record
@@ -41,7 +41,7 @@ _log = structlog.get_logger(__name__)
 class Follower:
     """Copies the log into the index and to open browsers. While the log is unreachable, it retries."""
 
-    def __init__(self, log: Log, index: ConsoleIndex, live: LiveNotices) -> None:
+    def __init__(self, log: AdministeredLog, index: ConsoleIndex, live: LiveNotices) -> None:
         self.registry = Registry()
         self.outages: dict[str, Outage] = {}
         """All outages by id; the registry keeps only open ones."""
@@ -116,7 +116,7 @@ class Follower:
 class Backend:
     """Everything that the pages and actions use."""
 
-    log: Log
+    log: AdministeredLog
     rules: Rules
     index: ConsoleIndex
     live: LiveNotices

@@ -19,7 +19,7 @@ from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
 from router.engine.intake import take_in, take_in_filings
 from router.engine.worker import Worker
 from router.feeds.by_hand import ManualForm, OutageForm, checked
-from router.log.interface import Log, Output
+from router.log.interface import AdministeredLog, Output
 from router.model.eastern import MINUTE, to_milliseconds
 from router.model.inputs import LIFT, PLACE, Disposition, Filing, PaperBill, Shipment, disposition_of
 from router.model.registry_values import RESYNC, Request
@@ -44,7 +44,7 @@ class Episode(NamedTuple):
 class DemoRouter:
     """One router on one log. `now` is the story's time, and the only time it knows."""
 
-    def __init__(self, log: Log, begins: str) -> None:
+    def __init__(self, log: AdministeredLog, begins: str) -> None:
         self.log = log
         self.rules = Rules()
         self.now = moment(begins)

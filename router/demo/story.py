@@ -15,7 +15,7 @@ from router.engine.intake import chunks_of, take_in, take_in_filings
 from router.engine.worker import Worker, WorkSettings
 from router.errors import FatalLogError, UsageError
 from router.feeds.tables import read_filings, read_parties, read_sailings
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.log.url import SQLITE, open_log
 from router.model.eastern import to_milliseconds
 from router.model.registry_values import RegistryNote, party_topic
@@ -92,23 +92,23 @@ async def _is_demo(path: Path) -> bool:
         return False
 
 
-async def set_up_registry(log: Log, now: int) -> None:
+async def set_up_registry(log: AdministeredLog, now: int) -> None:
     """Create the topics and register the demo's parties and sailing."""
     await prepare(log, PARTITIONS)
-    await log.append([registry_output(RegistryNote(MARK, MARK, now))])
+    await log.append([registry_output(RegistryNote(MARK, MARK, now))], atomic=True)
     await tell_time(log, now)
     await import_parties(log, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
     await import_sailings(log, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
 
 
-async def set_up(log: Log) -> None:
+async def set_up(log: AdministeredLog) -> None:
     """Create the topics, and import the parties, the sailing and the filings."""
     await set_up_registry(log, now_milliseconds())
     filed_at = to_milliseconds(datetime(2026, 7, 9, 18, 0))
     await take_in_filings(log, read_filings(chunks_of(FILES / "filings.csv"), "filings.csv", filed_at))
 
 
-async def play(log: Log) -> AsyncIterator[tuple[StoryStep, list[dict[str, Any]]]]:
+async def play(log: AdministeredLog) -> AsyncIterator[tuple[StoryStep, list[dict[str, Any]]]]:
     """Each step with its notices, party by party."""
     rules, unseen = Rules(), UnseenRecords(log)
     for step in STEPS:
@@ -121,7 +121,7 @@ async def play(log: Log) -> AsyncIterator[tuple[StoryStep, list[dict[str, Any]]]
 class UnseenRecords:
     """Reads topics as plain fields, each record once."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: AdministeredLog) -> None:
         self._log = log
         self._next: dict[str, int] = {}
 

@@ -84,7 +84,7 @@ def _check_return(until: int | None, now: int) -> None:
 
 
 async def _write(log: Log, outage: Outage, deed: AuditEntry) -> None:
-    await log.append([registry_output(outage), audit_output(deed)])
+    await log.append([registry_output(outage), audit_output(deed)], atomic=True)
 
 
 async def find_open(log: Log, outage_id: str) -> Outage:

@@ -70,7 +70,7 @@ async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
     what = " on ".join(filter(None, (form.code, form.container)))
     detail = filter(None, (what, f"by {form.channel}", form.source, form.ticket and f"ticket {form.ticket}"))
     deed = AuditEntry(now, form.by, DEEDS[form.action], relayed.bill, ", ".join(detail))
-    await log.append_atomic([*addressed(event, lambda _: False), audit_output(deed)])
+    await log.append([*addressed(event, lambda _: False), audit_output(deed)], atomic=True)
     return relayed
 
 
@@ -142,7 +142,7 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
     outputs = [Output(topics.DISPOSITIONS, key.encode(), codec.encode_value(confirmation))]
     outputs += [letter_output(letter._replace(resolution=CONFIRMED)) for letter in letters]
     deed = AuditEntry(confirmation.received_at, by, "bill confirm", key, f"{reason} (covers {len(covers)} events)")
-    await log.append_atomic([*outputs, audit_output(deed)])
+    await log.append([*outputs, audit_output(deed)], atomic=True)
     ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
     disputed = tuple(event for event in contradictions if event in covers)
     return Confirmed(covers, after.doubts, ended, tuple(letter.id for letter in letters), disputed)
@@ -220,7 +220,9 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
             for output in addressed(event, lambda one: codes.is_urgent(one.disposition_code, one.reversal))
         ]
         deed = AuditEntry(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
-        await log.append_atomic([*outputs, letter_output(letter._replace(resolution=RETRIED)), audit_output(deed)])
+        await log.append(
+            [*outputs, letter_output(letter._replace(resolution=RETRIED)), audit_output(deed)], atomic=True
+        )
     return Retried(letter, len(events), problem)
 
 
@@ -254,4 +256,4 @@ async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None
         key = bill_key(letter.scac, letter.bill_of_lading)
         raise UsageError(f"dead letter {letter.id[:12]} stops a bill: `snp-router bill confirm {key}` resolves both")
     deed = AuditEntry(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
-    await log.append_atomic([letter_output(letter._replace(resolution=DISMISSED)), audit_output(deed)])
+    await log.append([letter_output(letter._replace(resolution=DISMISSED)), audit_output(deed)], atomic=True)

@@ -157,7 +157,9 @@ async def match(log: Log, rules: Rules, paper: str, electronic: str, by: str, no
         raise UsageError(f"{paper} needs no match with itself: a filing under its own number is recognised")
     matched = PaperMatch(*split_bill_key(paper), electronic, by, now)
     deed = AuditEntry(now, by, "paper match", paper, f"filed as {electronic}")
-    await log.append_atomic([Output(topics.FILINGS, paper.encode(), codec.encode_value(matched)), audit_output(deed)])
+    await log.append(
+        [Output(topics.FILINGS, paper.encode(), codec.encode_value(matched)), audit_output(deed)], atomic=True
+    )
     return matched
 
 

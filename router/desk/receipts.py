@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from router import codec, topics
-from router.log.interface import Log, Output, Record
+from router.log.interface import AdministeredLog, Output, Record
 from router.model.registry_values import Party
 
 STATE: Final = b"state:"
@@ -104,21 +104,21 @@ class WebhookRecords(NamedTuple):
                 self.states[fields["scac"]] = WebhookState(**fields | lists | {"refused": refused})
 
 
-async def read_webhooks(log: Log) -> WebhookRecords:
+async def read_webhooks(log: AdministeredLog) -> WebhookRecords:
     records = WebhookRecords({}, {})
     async for batch in log.read([topics.WEBHOOKS], until_end=True):
         records.take_in(batch)
     return records
 
 
-async def read_receipts(log: Log, parties: Iterable[Party]) -> dict[str, Receipt]:
+async def read_receipts(log: AdministeredLog, parties: Iterable[Party]) -> dict[str, Receipt]:
     """Read each party's receipt, by SCAC: from its webhook if it has one, else from its production group."""
     parties = list(parties)
     states = (await read_webhooks(log)).states if any(party.webhook_url for party in parties) else {}
     return {party.scac: await _receipt(log, party, states.get(party.scac)) for party in parties}
 
 
-async def _receipt(log: Log, party: Party, webhook: WebhookState | None) -> Receipt:
+async def _receipt(log: AdministeredLog, party: Party, webhook: WebhookState | None) -> Receipt:
     if party.webhook_url is not None:
         return webhook.receipt if webhook is not None else Receipt()
     if party.production_group is None:

@@ -13,7 +13,7 @@ from router.desk.bill_views import NotFoundError
 from router.desk.receipts import Receipt, read_receipts
 from router.engine.administration import AuditEntry, audit_output, import_parties, read_registry
 from router.errors import UsageError
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.model.registry_values import RESYNC, Party, Request, Sailing
 from router.task.certification import SAMPLE_PREFIX, story
 from router.task.outputs import registry_output
@@ -21,7 +21,7 @@ from router.task.outputs import registry_output
 REQUEST_ID_BYTES: Final = 8
 
 
-async def find_party(log: Log, name: str) -> Party:
+async def find_party(log: AdministeredLog, name: str) -> Party:
     """Return the party behind a SCAC, which may be an alias. Raises NotFoundError, which lists the parties."""
     registry = await read_registry(log)
     party = registry.party(name.upper())
@@ -113,7 +113,7 @@ class CertificationProgress(NamedTuple):
         return bool(self.samples) and all(sample.read for sample in self.samples)
 
 
-async def read_certification(log: Log, party: Party) -> CertificationProgress:
+async def read_certification(log: AdministeredLog, party: Party) -> CertificationProgress:
     """Read the samples in the party's topic and its receipt. Raises LogError."""
     receipt = (await read_receipts(log, [party]))[party.scac]
     samples: dict[str, SampleRead] = {}
@@ -135,7 +135,7 @@ async def read_certification(log: Log, party: Party) -> CertificationProgress:
 # Status and resync
 
 
-async def change_status(log: Log, party: Party, status: str) -> bool:
+async def change_status(log: AdministeredLog, party: Party, status: str) -> bool:
     """Set a party's status; False if it had that status already. Raises UsageError for an external party.
 
     The router sends a party that becomes live the status now of its open bills.
@@ -146,11 +146,11 @@ async def change_status(log: Log, party: Party, status: str) -> bool:
     return bool(changes.changed)
 
 
-async def ask_resync(log: Log, scac: str, by: str, now: int) -> Request:
+async def ask_resync(log: AdministeredLog, scac: str, by: str, now: int) -> Request:
     """Request the status now of all the party's open bills, once. Raises NotFoundError, UsageError."""
     party = await find_party(log, scac)
     if party.status != "live":
         raise UsageError(f"party {party.scac} is {party.status} and gets no notices; make it live before a resync")
     request = Request(secrets.token_hex(REQUEST_ID_BYTES), RESYNC, party.scac, by, now)
-    await log.append([registry_output(request), audit_output(AuditEntry(now, by, "resync", party.scac))])
+    await log.append([registry_output(request), audit_output(AuditEntry(now, by, "resync", party.scac))], atomic=True)
     return request

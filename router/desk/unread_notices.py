@@ -10,7 +10,7 @@ from router import codec, topics
 from router.decide.notices import HOLD, NO_LONGER_NOTIFIED
 from router.decide.registry import Registry
 from router.desk.receipts import Receipt, read_receipts
-from router.log.interface import Log, Output, Record
+from router.log.interface import AdministeredLog, Output, Record
 from router.model.eastern import CLOCKS_DIFFER, DAY, MINUTE
 from router.model.registry_values import Party
 from router.task.certification import SAMPLE_PREFIX
@@ -109,7 +109,7 @@ def stop_after(before: Stop | None, bill: str, kind: str, notice: codec.Fields, 
     return before._replace(kind=stands)
 
 
-async def read_unread(log: Log, registry: Registry) -> list[UnreadNotices]:
+async def read_unread(log: AdministeredLog, registry: Registry) -> list[UnreadNotices]:
     """Read the unread notices of every live party, the oldest stop first. Raises LogError.
 
     Each topic is read from its party's receipt on, and from the start only if the party never committed anything.
@@ -173,7 +173,7 @@ class AlertChanges(NamedTuple):
     ended: tuple[Alert, ...]
 
 
-async def read_alerts(log: Log) -> dict[str, Alert]:
+async def read_alerts(log: AdministeredLog) -> dict[str, Alert]:
     """Read all alerts by id, including those ended within the last `ENDED_DAYS`."""
     alerts: dict[str, Alert] = {}
     async for batch in log.read([topics.ALERTS], until_end=True):
@@ -185,7 +185,7 @@ async def read_alerts(log: Log) -> dict[str, Alert]:
     return alerts
 
 
-async def update_alerts(log: Log, prefix: str, standing: Iterable[Alert], now: int) -> AlertChanges:
+async def update_alerts(log: AdministeredLog, prefix: str, standing: Iterable[Alert], now: int) -> AlertChanges:
     """Raise and end alerts so that those whose id begins with `prefix` are the `standing` ones.
 
     An alert that stands already is written again only if its kind or its beginning differs.

@@ -20,7 +20,7 @@ from router import codec, topics
 from router.clock import now_milliseconds
 from router.decide.registry import Registry
 from router.errors import FatalLogError
-from router.log.interface import Finding, Log, Output
+from router.log.interface import AdministeredLog, Finding, Log, Output
 from router.model.identifiers import is_valid_imo_number
 from router.model.registry_values import Party, RegistryNote, Sailing
 from router.task.input_records import apply_registry_record
@@ -144,7 +144,7 @@ class Changes(NamedTuple):
     unchanged: tuple[str, ...]
 
 
-async def wanted_topics(log: Log, partitions: int) -> list[TopicSpec]:
+async def wanted_topics(log: AdministeredLog, partitions: int) -> list[TopicSpec]:
     """The router's topics as they are to be. The number of partitions is that of the log, once it has one, and the
     parties' topics are those of the parties registered."""
     found = await log.topics()
@@ -158,7 +158,7 @@ async def wanted_topics(log: Log, partitions: int) -> list[TopicSpec]:
     return specs
 
 
-async def prepare(log: Log, partitions: int) -> None:
+async def prepare(log: AdministeredLog, partitions: int) -> None:
     """See to it that the router can work: its topics, and the installation's secret, which is made where it is missing.
 
     An embedded log gets its topics here; on another, what is wrong with them or with the brokers is all named at once,
@@ -179,7 +179,7 @@ async def prepare(log: Log, partitions: int) -> None:
     if not registry.secret:
         # A key of its own: of two that are written at once compaction must keep both, since the first one counts.
         note = RegistryNote("installation", secrets.token_hex(8), now_milliseconds(), secrets.token_hex(SECRET_BYTES))
-        await log.append([registry_output(note)])
+        await log.append([registry_output(note)], atomic=True)
 
 
 def _refuse_or_warn(log: Log, findings: Sequence[Finding]) -> None:
@@ -194,7 +194,7 @@ def _refuse_or_warn(log: Log, findings: Sequence[Finding]) -> None:
 async def tell_time(log: Log, at: int | None = None) -> None:
     """A tick at start (now), so that no decision is made without knowing the day."""
     now = now_milliseconds() if at is None else at
-    await log.append([registry_output(RegistryNote("tick", "tick", now))])
+    await log.append([registry_output(RegistryNote("tick", "tick", now))], atomic=True)
 
 
 async def read_registry(log: Log) -> Registry:
@@ -208,7 +208,7 @@ async def read_registry(log: Log) -> Registry:
     return registry
 
 
-async def import_parties(log: Log, parties: Sequence[Party], *, action: str = "import parties") -> Changes:
+async def import_parties(log: AdministeredLog, parties: Sequence[Party], *, action: str = "import parties") -> Changes:
     """Register parties and make their topics; bills that waited for them are caught up by `run`. `action` is what the
     audit calls it."""
     registry = await read_registry(log)
@@ -248,4 +248,4 @@ async def _append(log: Log, outputs: Iterable[Output], action: str, touched: Col
         now = now_milliseconds()
         epoch = registry_output(RegistryNote("epoch", "epoch", now))
         deed = AuditEntry(now, machine_user(), action, f"{len(touched)} new or changed", ", ".join(sorted(touched)))
-        await log.append_atomic([*written, epoch, audit_output(deed)])
+        await log.append([*written, epoch, audit_output(deed)], atomic=True)

@@ -50,7 +50,7 @@ class FeedActivityLog:
 
     async def tell(self, values: list[RegistryValue]) -> None:
         if values:
-            await self._log.append([registry_output(value) for value in values])
+            await self._log.append([registry_output(value) for value in values], atomic=True)
 
     def _apply(self, record: Record) -> None:
         try:

@@ -18,7 +18,7 @@ from router import codec, topics
 from router.errors import FatalLogError, UsageError
 from router.log.interface import Output, Record, partition_of
 from router.log.kafka import KafkaLog
-from router.log.sqlite.handover import Handover
+from router.log.sqlite.file import MigrationSource
 from router.log.sqlite.store import Topic
 from router.model.eastern import DAY
 from router.topics import TopicSpec
@@ -56,7 +56,7 @@ class Moved(NamedTuple):
     """An earlier call had done it all."""
 
 
-async def move(source: Handover, target: KafkaLog, now: int, tell: Tell = lambda topic, records: None) -> Moved:
+async def move(source: MigrationSource, target: KafkaLog, now: int, tell: Tell = lambda topic, records: None) -> Moved:
     """Run again after a cut, it goes on where it was.
 
     Raises UsageError where the file isn't idle, or the target holds records that are not the file's; FatalLogError
@@ -78,7 +78,7 @@ async def move(source: Handover, target: KafkaLog, now: int, tell: Tell = lambda
 
 
 class _Moving:
-    def __init__(self, source: Handover, target: KafkaLog, found: list[Topic], now: int) -> None:
+    def __init__(self, source: MigrationSource, target: KafkaLog, found: list[Topic], now: int) -> None:
         self._source = source
         self._target = target
         self._now = now

@@ -25,7 +25,7 @@ from router.decide.registry import Registry
 from router.engine.administration import AuditEntry, audit_output
 from router.engine.feed_silence import SilenceLimit, not_to_come, silence_changes
 from router.errors import InputError, LogError
-from router.log.interface import Log, Output, Record
+from router.log.interface import AdministeredLog, Output, Record
 from router.model.eastern import CLOCKS_DIFFER, MINUTE, iso
 from router.model.registry_values import RESYNC, RegistryNote, RegistryValue, Request
 from router.task.outputs import registry_output
@@ -81,7 +81,9 @@ class TaskZeroSettings:
 class TaskZero:
     """Of one opening of task 0. Made by `leading`."""
 
-    def __init__(self, log: Log, shard: Shard, settings: TaskZeroSettings, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, log: AdministeredLog, shard: Shard, settings: TaskZeroSettings, clock: Callable[[], int]
+    ) -> None:
         self._log = log
         self._shard = shard
         self._settings = settings
@@ -181,7 +183,7 @@ class TaskZero:
 
 @asynccontextmanager
 async def leading(
-    log: Log, shard: Shard, settings: TaskZeroSettings, clock: Callable[[], int], partition: int
+    log: AdministeredLog, shard: Shard, settings: TaskZeroSettings, clock: Callable[[], int], partition: int
 ) -> AsyncIterator[TaskZero | None]:
     """The duties of task 0, while it is open; other tasks have none."""
     if partition != 0:

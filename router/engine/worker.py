@@ -23,7 +23,7 @@ from router.engine.backlog import Idle, unrouted
 from router.engine.scheduling import FIRST, NOTHING, PolledBatch, Portion, Turns
 from router.engine.task_zero import TaskZero, TaskZeroSettings, leading
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
-from router.log.interface import Log, Output, Record, Task
+from router.log.interface import AdministeredLog, Output, Record, Task
 from router.model.registry_values import RegistryNote
 from router.model.vocabulary import Tally
 from router.observe.health import RESTORING, ROUTING, Health
@@ -113,7 +113,7 @@ class Worker:
 
     def __init__(
         self,
-        log: Log,
+        log: AdministeredLog,
         rules: Rules,
         settings: WorkSettings | None = None,
         *,
@@ -312,7 +312,7 @@ class Worker:
 
     async def _note_missing(self, shard: Shard, missing: tuple[str, ...]) -> None:
         notes = [RegistryNote("missing", topic, self._clock()) for topic in missing]
-        await self._log.append([registry_output(note) for note in notes])
+        await self._log.append([registry_output(note) for note in notes], atomic=True)
         for note in notes:
             shard.registry.apply(note)
 

@@ -22,8 +22,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 
 from router.errors import FatalLogError
 from router.log.kafka import KafkaSettings
-from router.log.kafka.ending import ended
-from router.log.kafka.errors import step
+from router.log.kafka.failures import ended_within, step
 from router.provision.access_rights import BrokerAccess, Entity, Quota, Right
 
 SCRAM_SHA_512: Final = 2
@@ -69,7 +68,7 @@ class AccessAdmin:
                 await admin._client.start()
             yield admin
         finally:
-            await ended(admin._client.close(), settings.close_deadline_seconds)
+            await ended_within(settings.close_deadline_seconds, admin._client.close())
 
     async def found(self) -> BrokerAccess:
         """Return all access as the first broker has it."""

@@ -21,7 +21,7 @@ from router.engine.administration import (
     wanted_topics,
 )
 from router.errors import UsageError
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.log.kafka import KafkaSettings
 from router.log.kafka.settings import bootstrap_of
 from router.log.url import KAFKA, open_log
@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 class Provisioning:
     """Provisioning of one log. Made by `opened`; its user must be a superuser, or have Alter on the cluster."""
 
-    _log: Log
+    _log: AdministeredLog
     _admin: AccessAdmin
     _partitions: int
     _logged_in_as: str | None

@@ -24,7 +24,7 @@ from router.desk.receipts import WebhookOrder, WebhookRecords, WebhookState, sta
 from router.desk.unread_notices import Alert, alert_for, update_alerts, whom_to_call
 from router.engine.administration import read_registry
 from router.errors import LogError, UsageError
-from router.log.interface import Log, Record, Task
+from router.log.interface import AdministeredLog, Record, Task
 from router.model.eastern import MILLISECONDS, iso
 from router.model.registry_values import Party
 from router.presentation import json_line, plain_value
@@ -49,7 +49,7 @@ def wants_webhook(party: Party) -> bool:
     return party.webhook_url is not None and party.status in ("live", "certifying")
 
 
-async def deliver_notices(log: Log, settings: WebhookSettings) -> None:
+async def deliver_notices(log: AdministeredLog, settings: WebhookSettings) -> None:
     """Deliver notices until cancelled. Raises UsageError, FatalLogError."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(LOOK_UP_THREADS, thread_name_prefix="look-up"))
@@ -67,7 +67,7 @@ async def deliver_notices(log: Log, settings: WebhookSettings) -> None:
 class PartyDelivery:
     """Delivery to one party, from its topic through its schedule to its endpoint."""
 
-    def __init__(self, party: Party, state: WebhookState, log: Log, sender: Sender) -> None:
+    def __init__(self, party: Party, state: WebhookState, log: AdministeredLog, sender: Sender) -> None:
         self.party = party
         self._log = log
         self._sender = sender
@@ -169,7 +169,7 @@ def body_of(record: Record) -> str:
 class DeliveryTask:
     """All parties' deliveries, while this process owns the task of `snp.webhooks`."""
 
-    def __init__(self, log: Log, task: Task, records: WebhookRecords, sender: Sender) -> None:
+    def __init__(self, log: AdministeredLog, task: Task, records: WebhookRecords, sender: Sender) -> None:
         self._log = log
         self._task = task
         self._records = records
@@ -303,7 +303,7 @@ class DeliveryTask:
             self._disabled = disabled
 
 
-def _reading(log: Log, names: Sequence[str], **how: Any) -> aclosing[AsyncGenerator[list[Record]]]:
+def _reading(log: AdministeredLog, names: Sequence[str], **how: Any) -> aclosing[AsyncGenerator[list[Record]]]:
     """Read topics, and close the reader on leaving."""
     return aclosing(cast(AsyncGenerator[list[Record]], log.read(names, **how)))
 

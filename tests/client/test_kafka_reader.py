@@ -30,7 +30,7 @@ pytestmark = pytest.mark.kafka
 
 REQUESTS = f"snp.request.{PARTY}"
 PATIENCE_SECONDS = 40
-SHORT_SESSION = {"session_timeout_ms": 3000, "heartbeat_interval_ms": 500, "start_deadline_seconds": 10}
+SHORT_SESSION = {"session_timeout_ms": 3000, "start_deadline_seconds": 10}
 _numbers = itertools.count()
 
 
@@ -77,7 +77,7 @@ async def committed(log: KafkaLog, group: str) -> int:
 
 
 async def test_notices_come_in_order_and_a_group_resumes_where_it_stopped(log: KafkaLog, group: str) -> None:
-    await log.append_atomic(outputs(30))
+    await log.append(outputs(30), atomic=True)
     assert await read(log, group, 10) == ids(10)
     assert await read(log, group, 20) == ids(30, first=10)
     assert await read(log, f"{group}-other", 30) == ids(30)
@@ -123,7 +123,7 @@ async def test_notices_of_an_aborted_transaction_are_never_delivered(log: KafkaL
         await producer.send_and_wait(output.topic, output.value, output.key)
     await producer.abort_transaction()
     await producer.stop()
-    await log.append_atomic(outputs(9)[5:])
+    await log.append(outputs(9)[5:], atomic=True)
     assert await read(log, group, 4) == ids(9, first=5)
 
 

@@ -97,11 +97,11 @@ async def test_what_is_no_request_stops_nothing(tmp_path: Path) -> None:
 async def test_a_silent_feed_is_announced_and_its_end_too(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         desk = await opened(log)
-        await log.append([registry_output(FeedActivity("cbp", "2704", START))])
+        await log.append([registry_output(FeedActivity("cbp", "2704", START))], atomic=True)
         for minutes in (59, 61, 62):
             desk.now = START + minutes * MINUTE
             await desk.route()
-        await log.append([registry_output(FeedActivity("cbp", "2704", START + 63 * MINUTE))])
+        await log.append([registry_output(FeedActivity("cbp", "2704", START + 63 * MINUTE))], atomic=True)
         for minutes in (64, 65, 100):
             desk.now = START + minutes * MINUTE
             await desk.route()
@@ -127,7 +127,7 @@ async def test_a_clock_that_was_ahead_is_told_of_and_ticks_go_on_when_it_is_set_
 async def test_a_feed_heard_by_a_clock_that_was_ahead_is_missed_all_the_same(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         desk = await opened(log)
-        await log.append([registry_output(FeedActivity("cbp", None, START + YEAR))])
+        await log.append([registry_output(FeedActivity("cbp", None, START + YEAR))], atomic=True)
         for minutes in (1, 60, 63):
             desk.now = START + minutes * MINUTE
             await desk.route()

@@ -107,10 +107,10 @@ async def write(bootstrap: str, password: str) -> None:
     settings = type(QUICK).model_validate(settings.model_dump())
     written = outputs(COUNT)
     async with open_kafka_log(f"kafka://{bootstrap}", settings) as log:
-        await log.append_atomic(written[:BATCH])
+        await log.append(written[:BATCH], atomic=True)
         await abort(bootstrap, settings.connection())
         for start in range(BATCH, COUNT, BATCH):
-            await log.append_atomic(written[start : start + BATCH])
+            await log.append(written[start : start + BATCH], atomic=True)
 
 
 async def abort(bootstrap: str, connection: dict[str, Any]) -> None:

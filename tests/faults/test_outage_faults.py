@@ -96,7 +96,7 @@ async def test_a_reissue_is_told_once(at: Scene) -> None:
 
 
 async def test_a_resync_is_told_once(at: Scene) -> None:
-    await at.trial.log.append([registry_output(Request("r1", RESYNC, TOLD, "desk", now_milliseconds()))])
+    await at.trial.log.append([registry_output(Request("r1", RESYNC, TOLD, "desk", now_milliseconds()))], atomic=True)
     faults = await killed_in_the_middle(at, "RESYNC")
     assert not faults, describe(faults[:20])
     assert await told(at, "RESYNC") == Counter(f"SLTCP{number:06d}".encode() for number in range(BILLS))

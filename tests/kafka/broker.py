@@ -45,7 +45,7 @@ class Node:
 
     @property
     def process(self) -> int:
-        """Its id, once it was started."""
+        """Process id, once it was started."""
         assert self._process is not None
         return self._process.pid
 
@@ -75,11 +75,11 @@ class Node:
         log.close()
 
     def stop(self) -> None:
-        """SIGTERM and wait."""
+        """Send SIGTERM and wait."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL: as if the process crashed; the page cache survives."""
+        """Send SIGKILL, as if the process crashed. The page cache survives."""
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
@@ -112,7 +112,7 @@ class Cluster:
     """Nodes that belong together. `bootstrap` is where clients connect."""
 
     def __init__(self, folder: Path, size: int = 1, *, advertised: int | None = None, version: str = VERSION) -> None:
-        """`advertised`: the port that clients are told of, of a proxy before the (only) node."""
+        """`advertised` is the port that clients are told, of a proxy before the only node."""
         ports = free_ports(3 * size)
         self._client_ports, controller_ports, internal = ports[:size], ports[size : 2 * size], ports[2 * size :]
         voters = ",".join(f"{n + 1}@127.0.0.1:{port}" for n, port in enumerate(controller_ports))
@@ -149,7 +149,7 @@ class Cluster:
 
 
 async def wait_until_ready(bootstrap: str, brokers: int) -> None:
-    """Until a client is told of that many brokers."""
+    """Wait until a client sees that many brokers."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         await asyncio.sleep(0.05)
@@ -179,10 +179,9 @@ async def _answers(address: str) -> bool:
 
 
 def properties(number: int, size: int, ports: tuple[int, int, int, int], voters: str) -> dict[str, str]:
-    """The settings of one node: everything replicated to min(size, 3), and quick to notice what is dead.
-
-    `ports`: for clients, that clients are told of, for brokers among themselves (no proxy between), for controllers.
-    """
+    """Return the settings of one node: everything replicated to min(size, 3), and quick to notice dead clients.
+    `ports` are those for clients, those that clients are told, those of brokers among themselves (without a proxy),
+    and those of controllers."""
     port, advertised, internal, controller = ports
     client, among = "PLAINTEXT://127.0.0.1:", "INTERNAL://127.0.0.1:"
     replicas, in_sync = min(size, 3), 2 if size >= 3 else 1
@@ -221,7 +220,7 @@ def properties(number: int, size: int, ports: tuple[int, int, int, int], voters:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now, where outgoing connections don't get theirs."""
+    """Return ports that nobody listens on, outside the range of outgoing connections."""
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(_LOWEST_PORT, _HIGHEST_PORT)

@@ -10,7 +10,7 @@ from tests.kafka.fixtures import KafkaLogs, wipe
 
 @pytest.fixture
 async def logs(kafka: str) -> AsyncIterator[KafkaLogs]:
-    """Clients of an empty broker."""
+    """Open clients of an empty broker."""
     await wipe(kafka)
     async with AsyncExitStack() as stack:
         yield KafkaLogs(kafka, stack)

@@ -1,5 +1,5 @@
-"""The brokers that all tests of a session share (tests/conftest.py hands them on), and clients of them that leave
-nothing behind."""
+"""Brokers that all tests of a session share (tests/conftest.py hands them on), and clients that leave nothing
+behind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from tests.kafka.secured import SecuredBroker
 QUICK = KafkaSettings(
     replication_factor=1,
     session_timeout_ms=1_000,
-    heartbeat_interval_ms=200,
     rebalance_timeout_ms=5_000,
     start_deadline_seconds=10,
     commit_deadline_seconds=4,
@@ -36,8 +35,8 @@ QUICK = KafkaSettings(
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The bootstrap address of a broker: the one in SNP_TEST_KAFKA, else one that is started here with Java, else one
-    in Docker; else the test is skipped, with the reason, and under CI=true it fails. Tests delete all its topics."""
+    """Return the bootstrap address of a broker: the one in SNP_TEST_KAFKA, else one started with Java, else one in
+    Docker. Without any, the test is skipped with the reason; under CI=true it fails. Tests delete all its topics."""
     if address := os.environ.get("SNP_TEST_KAFKA"):
         yield address
         return
@@ -54,7 +53,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    """A broker that asks for a password and allows nothing that was not granted, shared by all tests: a module that
+    """Start a broker that asks for a password and allows only what was granted, shared by all tests. A module that
     uses it wipes it first. Needs Java."""
     require_java()
     broker = SecuredBroker(tmp_path_factory.mktemp("secured"))
@@ -64,7 +63,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]
 
 
 def require_java() -> None:
-    """For tests that kill brokers, or start several: skip without Java and jars, under CI=true fail."""
+    """Skip tests that kill or start brokers where Java or the jars are missing; under CI=true fail."""
     try:
         jars()
     except Unavailable as reason:
@@ -117,7 +116,7 @@ DOCKER_ENVIRONMENT = {
 
 
 class KafkaLogs:
-    """Clients of one broker, on which no topic is left from a test before. For the contract suite."""
+    """Clients of one broker without topics of a test before. For the contract suite."""
 
     def __init__(self, bootstrap: str, stack: AsyncExitStack, settings: KafkaSettings = QUICK) -> None:
         self.bootstrap = bootstrap
@@ -131,7 +130,7 @@ class KafkaLogs:
         return await self._stack.enter_async_context(open_kafka_log(self.url, settings))
 
     async def lose(self, client: KafkaLog) -> None:
-        """It gives the group no sign of life any more, and does not know it: as after a long stop of the process."""
+        """Stop its heartbeats without its knowing, as a long stop of the process does."""
         assert client.member is not None
 
         async def seems_well() -> bool:

@@ -1,4 +1,4 @@
-"""Where a real broker comes from: Java and the jars from Maven, kept in `.kafka/` (outside git) between runs."""
+"""A real broker's parts: Java, and the jars from Maven, kept in `.kafka/` (outside git) between runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Unavailable(Exception):
 
 @cache
 def jars(version: str = VERSION) -> Path:
-    """The folder with the jars of `version`, downloaded on first use. Raises Unavailable."""
+    """Return the folder with the jars of `version`, downloaded on first use. Raises Unavailable."""
     check_java()
     folder = CACHE / version / "libs"
     if (folder / ".complete").exists():
@@ -45,7 +45,7 @@ def jars(version: str = VERSION) -> Path:
 
 
 def java(version: str, heap: str, *arguments: str) -> list[str]:
-    """A command line that runs a class of Kafka."""
+    """Return a command line that runs a class of Kafka."""
     folder = jars(version)
     class_path = ":".join(str(jar) for jar in sorted(folder.glob("*.jar")))
     flags = [*JAVA_FLAGS, f"-Xmx{heap}", *_logging(version), "-XX:TieredStopAtLevel=1"]
@@ -65,7 +65,7 @@ def _logging(version: str) -> list[str]:
 
 @cache
 def check_java() -> None:
-    """Raises Unavailable where Java is missing or too old."""
+    """Raise Unavailable if Java is missing or too old."""
     executable = shutil.which("java")
     if executable is None:
         raise Unavailable("there is no Java on the path")

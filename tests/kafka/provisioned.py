@@ -1,7 +1,5 @@
-"""A secured broker on which the commands themselves have made topics, users and rights: as in production, only quick.
-
-Use it for whatever concerns a party's access: `scene = Provisioned(secured, tmp_path)`, with the fixture `secured`.
-"""
+"""A secured broker on which the commands made topics, users and rights, as in production. Use it for tests of a
+party's access: `scene = Provisioned(secured, tmp_path)`, with the fixture `secured`."""
 
 from __future__ import annotations
 
@@ -52,7 +50,7 @@ class Provisioned:
             self.passwords[entry["user"]] = entry["password"]
 
     def command(self, user: str) -> Command:
-        """`snp-router` as that user."""
+        """Return `snp-router` as that user."""
         command = Command(self._folder)
         command.environment |= {
             "SNP_LOG": self.url,
@@ -64,12 +62,12 @@ class Provisioned:
         return command
 
     def settings(self, user: str) -> KafkaSettings:
-        """For our own log, as that user."""
+        """Return settings of our own log for that user."""
         given = QUICK.model_dump() | {"sasl_username": user, "sasl_password": self.passwords[user]}
         return KafkaSettings.model_validate(given)
 
     def stock(self, user: str) -> dict[str, Any]:
-        """For a client of confluent-kafka, as that user."""
+        """Return settings of confluent-kafka's clients for that user."""
         return {
             "bootstrap.servers": self.bootstrap,
             "security.protocol": "SASL_PLAINTEXT",
@@ -81,7 +79,8 @@ class Provisioned:
 
 
 async def asked(bootstrap: str, settings: KafkaSettings, request: Request[Any], *, patience_seconds: float = 20) -> Any:
-    """The broker's answer to one bare request. Stock clients do not even send some that they expect to be refused."""
+    """Return the broker's answer to one bare request. Stock clients do not send some that they expect to be
+    refused."""
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **settings.connection())
     client._client._request_timeout_ms = int(patience_seconds * 1000)
     try:
@@ -94,7 +93,7 @@ async def asked(bootstrap: str, settings: KafkaSettings, request: Request[Any], 
 async def fetched(
     bootstrap: str, settings: KafkaSettings, topic: str, *, wait_seconds: float = 0, offset: int = 0
 ) -> tuple[int, bytes]:
-    """Of partition 0: Kafka's error code, and the records as they are. The request may wait at the broker for some."""
+    """Return Kafka's error code and the raw records of partition 0. The request may wait at the broker for some."""
     request = FetchRequest(int(wait_seconds * 1000), 1, MUCH, 1, [(topic, [(0, offset, MUCH)])])
     answer = await asked(bootstrap, settings, request, patience_seconds=wait_seconds + 20)
     ((_, (partition,)),) = answer.topics

@@ -1,4 +1,4 @@
-"""A TCP proxy before a broker that makes the network fail as told. The broker must advertise the proxy's port."""
+"""A TCP proxy before a broker that makes the network fail on demand. The broker must advertise the proxy's port."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class Proxy:
         await asyncio.gather(*self._pumps, return_exceptions=True)
 
     def stall(self) -> None:
-        """Connections stay, nothing passes: what a broken route looks like."""
+        """Keep connections but pass nothing, like a broken route."""
         self._flowing.clear()
 
     def lose_answer_to(self, request: int) -> None:
-        """Let the next request of this kind (Kafka's number for it) through, and nothing after it, in either direction:
-        the broker does what it was asked, and nobody hears of it."""
+        """Pass the next request of this kind (Kafka's number for it) and nothing after it in either direction. So the
+        broker does it, and nobody learns of it."""
         self.lost_answer.clear()
         self._unanswered = request.to_bytes(2, "big")
 
     def cut(self) -> None:
-        """Close every connection now; new ones are let through."""
+        """Close every connection now. New ones pass."""
         for writer in self._writers:
             writer.transport.abort()
 

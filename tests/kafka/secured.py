@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -97,26 +98,33 @@ class SecuredBroker:
         self._node.kill()
 
     def wipe(self) -> None:
-        """Leave nothing of a test before: topics, groups, rights, users but the superuser."""
+        """Remove topics, groups, rights, and users but the superuser."""
         names = [name for name in self._admin.list_topics(timeout=START_SECONDS).topics if not name.startswith("__")]
         if names:
             for done in self._admin.delete_topics(names).values():
                 done.result(START_SECONDS)
-        groups = [group.group_id for group in self._admin.list_consumer_groups().result(START_SECONDS).valid]
-        if groups:
-            for done in self._admin.delete_consumer_groups(groups).values():
-                done.result(START_SECONDS)
+        self._remove_groups()
         for done in self._admin.delete_acls([_ANY_RIGHT]).values():
             done.result(START_SECONDS)
         there = self._admin.describe_user_scram_credentials().result(START_SECONDS)
         if gone := there.keys() - {"admin"}:
             self.remove_users(*gone)
 
+    def _remove_groups(self) -> None:
+        """Remove all groups. A member that was killed leaves its group only at the end of its session."""
+        deadline = time.monotonic() + START_SECONDS
+        while groups := [group.group_id for group in self._admin.list_consumer_groups().result(START_SECONDS).valid]:
+            for done in self._admin.delete_consumer_groups(groups).values():
+                error = done.exception(START_SECONDS)
+                if error is not None and time.monotonic() > deadline:
+                    raise error
+            time.sleep(0.1)
+
     def drop_topic(self, name: str) -> None:
         self._admin.delete_topics([name])[name].result(START_SECONDS)
 
     def remove_users(self, *names: str) -> None:
-        """With all their rights."""
+        """Remove users with all their rights."""
         rights = [
             AclBindingFilter(
                 ResourceType.ANY,
@@ -136,7 +144,7 @@ class SecuredBroker:
             done.result(START_SECONDS)
 
     def add_user(self, name: str, rights: Iterable[Right]) -> None:
-        """With rights on names that begin as given. Waits until the broker has applied them."""
+        """Add a user with rights on names that begin as given. Waits until the broker has applied them."""
         credentials = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
         user = UserScramCredentialUpsertion(name, credentials, PASSWORD.encode())
         for done in self._admin.alter_user_scram_credentials([user]).values():

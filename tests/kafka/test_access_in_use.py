@@ -1,4 +1,4 @@
-"""That the rights granted are enough for the work, and what becomes of a session when they are taken away."""
+"""The rights granted are enough for the work, and a session loses those that are taken away."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def made(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Pr
 
 @pytest.fixture
 def scene(made: Provisioned) -> Provisioned:
-    """With both parties live, whatever was done to them before."""
+    """Make both parties live, whatever was done to them before."""
     made.register(PARTIES)
     made.apply()
     return made
@@ -143,8 +143,8 @@ def test_a_party_that_is_cut_off_while_it_reads_is_refused_in_the_session_that_i
 async def test_a_fetch_that_waits_at_the_broker_when_its_party_is_cut_off_is_still_answered(
     scene: Provisioned,
 ) -> None:
-    """Kafka asks for the right when a fetch comes in, not when it is answered. That is why `revoke` suspends the party
-    too: the router then writes nothing more that such a fetch could bring."""
+    """Kafka checks the right when a fetch comes in, not when it is answered. So `revoke` suspends the party too, and
+    the router writes nothing more that such a fetch could bring."""
     party, admin = scene.settings("snp.SLTC"), scene.settings("admin")
     async with open_kafka_log(scene.url, admin) as log:
         (end,) = (await log.end_offsets("snp.party.SLTC")).values()
@@ -167,7 +167,7 @@ async def test_a_fetch_that_waits_at_the_broker_when_its_party_is_cut_off_is_sti
 async def test_after_its_session_s_time_a_user_that_is_gone_is_refused_whatever_its_rights(
     scene: Provisioned, secured: SecuredBroker
 ) -> None:
-    """`connections.max.reauth.ms`: without it a session outlives its user for as long as it likes."""
+    """Without `connections.max.reauth.ms` a session outlives its user for any time."""
     secured.add_user("lingering", [(ResourceType.TOPIC, "snp.feed-status", AclOperation.READ)])
     scene.passwords["lingering"] = scene.passwords["admin"]
     stock = scene.stock("lingering") | {"group.id": "x", "bootstrap.servers": secured.short_sessions}
@@ -187,7 +187,7 @@ async def test_after_its_session_s_time_a_user_that_is_gone_is_refused_whatever_
 async def test_our_own_clients_lose_one_request_when_their_session_s_time_is_over_and_come_back(
     scene: Provisioned, secured: SecuredBroker
 ) -> None:
-    """aiokafka does not authenticate again: so the router's listener is better without `connections.max.reauth.ms`."""
+    """aiokafka does not authenticate again, so the router's listener is better without `connections.max.reauth.ms`."""
     async with open_kafka_log(f"kafka://{secured.short_sessions}", scene.settings("admin")) as log:
         await log.topics()
         await asyncio.sleep(SESSION_SECONDS + 0.5)

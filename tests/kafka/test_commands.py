@@ -1,4 +1,4 @@
-"""The same commands on both logs, and the same answers; only `--log` differs."""
+"""The same commands on both logs give the same answers; only `--log` differs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Commands:
             self("run", "--until-idle")
 
     def notices(self, party: str) -> dict[str, list[dict[str, Any]]]:
-        """By bill, each in its order; between bills the order is no one's promise."""
+        """Return the notices by bill, each bill's in order. There is no order between bills."""
         by_bill: dict[str, list[dict[str, Any]]] = {}
         for notice in self.objects("tail", "--party", party, "--from-start", "--until-end"):
             plain = {name: value for name, value in notice.items() if name not in OWN}
@@ -80,7 +80,7 @@ async def test_on_a_broker_without_topics_every_command_says_how_to_begin(kafka:
         assert ended.stdout == ""
 
 
-async def test_what_could_not_be_read_on_kafka_is_listed_and_retried_as_on_sqlite(kafka: str, tmp_path: Path) -> None:
+async def test_dead_letters_on_kafka_are_listed_and_retried_as_on_sqlite(kafka: str, tmp_path: Path) -> None:
     await wipe(kafka)
     commands = Commands(f"kafka://{kafka}")
     commands("topics", "create")

@@ -1,4 +1,4 @@
-"""What a consumer group has read, as any stock consumer commits it."""
+"""The log tells the offsets that a consumer group committed, with any stock consumer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.log.contract import OTHER_PARTY, PARTY, outputs
 pytestmark = pytest.mark.kafka
 
 
-async def test_what_a_group_has_read_is_the_offset_it_committed(kafka: str) -> None:
+async def test_a_group_has_read_up_to_the_offset_it_committed(kafka: str) -> None:
     await wipe(kafka)
     async with open_kafka_log(f"kafka://{kafka}", QUICK) as log:
         await log.create_topics([TopicSpec(PARTY, 1), TopicSpec(OTHER_PARTY, 1)])

@@ -1,4 +1,4 @@
-"""Brokers that are killed, networks that fail: whatever happens, each commit is there whole, once, or not at all."""
+"""Brokers are killed and networks fail: each commit is there whole, once, or not at all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Counting:
 
 
 async def counted_through(log: KafkaLog, until: int, fault: Callable[[], Awaitable[None]]) -> Counting:
-    """Let a task count while the fault happens, and see that no number is lost or doubled."""
+    """Let a task count while the fault happens. No number is lost or doubled."""
     counting = Counting(until)
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(log.work([DISPOSITIONS], counting, group="counting"))

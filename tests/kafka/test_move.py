@@ -1,4 +1,4 @@
-"""A log moves from a file to Kafka: nothing is lost, doubled or told again, wherever it is cut."""
+"""A log moves from a file to Kafka: nothing is lost, doubled or sent again, wherever the move is cut."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SAILINGS = (
 )
 
 
-class Installation:
+class FileToMove:
     """A folder with a file, and a broker to move to."""
 
     def __init__(self, folder: Path, bootstrap: str) -> None:
@@ -81,23 +81,23 @@ class Installation:
 
 @pytest.fixture(scope="module")
 def routed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a file in which everything is routed. Only for copying."""
+    """Make a folder with a file in which everything is routed. Only for copying."""
     folder = tmp_path_factory.mktemp("routed")
-    made = Installation(folder, "")
+    made = FileToMove(folder, "")
     made.fill()
     made.on_file("run", "--until-idle")
     return folder
 
 
 @pytest.fixture
-async def installation(tmp_path: Path, routed: Path, kafka: str) -> Installation:
+async def installation(tmp_path: Path, routed: Path, kafka: str) -> FileToMove:
     await wipe(kafka)
     shutil.copytree(routed, tmp_path, dirs_exist_ok=True)
-    return Installation(tmp_path, kafka)
+    return FileToMove(tmp_path, kafka)
 
 
 def interchange(codes: tuple[str, ...], first_minute: int = 0) -> str:
-    """Bills share containers and masters, so that what crosses bills is moved too."""
+    """Return bills that share containers and masters, so that facts across bills are moved too."""
     segments = ["ST*350*0001~", "M10*OCNX*O*PA*9074729*OCEAN EXEMPLAR*026E*000001***L~", "P4*2704*20260728~"]
     for minute, code in enumerate(codes, first_minute):
         for bill in range(BILLS):
@@ -116,7 +116,7 @@ async def read(url: str, names: list[str]) -> list[Record]:
 
 
 async def statuses(url: str) -> dict[bytes, str]:
-    """Of every bill; the last record of each counts."""
+    """Return the status of every bill; the last record of each counts."""
     rules, found = Rules(), dict[bytes, str]()
     for record in await read(url, [topics.BILLS]):
         if not record.key.startswith(topics.POSITION_KEY) and record.value is not None:
@@ -125,7 +125,7 @@ async def statuses(url: str) -> dict[bytes, str]:
 
 
 async def notices(url: str) -> dict[str, list[tuple[bytes, bytes | None, int]]]:
-    """Of every party, in order, with their times."""
+    """Return the notices of every party, in order, with their times."""
     return {
         scac: [(record.key, record.value, record.timestamp) for record in await read(url, [party_topic(scac)])]
         for scac in SCACS
@@ -136,7 +136,7 @@ async def everything(url: str) -> tuple[dict[bytes, str], dict[str, list[tuple[b
     return await statuses(url), await notices(url)
 
 
-async def test_every_status_and_every_notice_is_there_and_routing_goes_on(installation: Installation) -> None:
+async def test_every_status_and_every_notice_is_there_and_routing_goes_on(installation: FileToMove) -> None:
     before = await everything(installation.file)
     assert len(before[0]) >= BILLS
     installation.move()
@@ -148,8 +148,8 @@ async def test_every_status_and_every_notice_is_there_and_routing_goes_on(instal
     assert f"routed: {BILLS} new events" in installation.on_kafka("run", "--until-idle")
 
 
-async def test_a_line_that_comes_aboard_later_is_caught_up(installation: Installation) -> None:
-    """The registry's places are others on Kafka: changes must still be seen as newer than what was looked at."""
+async def test_a_line_that_comes_aboard_later_is_caught_up(installation: FileToMove) -> None:
+    """The registry's offsets differ on Kafka. Changes must still count as newer than what was looked at."""
     installation.move()
     (installation.folder / "parties.csv").write_text(PARTIES + "LATX,Newcomer,live\n")
     line = "EX-026E,9074729,OCEAN EXEMPLAR,2026-07-28,LATX,charterer,L26,all\n"
@@ -160,7 +160,7 @@ async def test_a_line_that_comes_aboard_later_is_caught_up(installation: Install
     assert len(await read(installation.kafka, [party_topic("LATX")])) >= BILLS
 
 
-async def test_the_file_takes_no_records_any_more(installation: Installation) -> None:
+async def test_the_file_takes_no_records_any_more(installation: FileToMove) -> None:
     async with open_log(installation.file) as opened_before:
         installation.move()
         with pytest.raises(Exception, match="moved to another log"):
@@ -169,7 +169,7 @@ async def test_the_file_takes_no_records_any_more(installation: Installation) ->
     assert "nothing to do" in installation.move()
 
 
-async def test_killed_anywhere_it_is_resumed(installation: Installation) -> None:
+async def test_killed_anywhere_it_is_resumed(installation: FileToMove) -> None:
     before = await everything(installation.file)
     for lines in (1, 6, 12):
         process = installation.start("move", installation.file, installation.kafka)
@@ -182,7 +182,7 @@ async def test_killed_anywhere_it_is_resumed(installation: Installation) -> None
     assert await everything(installation.kafka) == before
 
 
-async def test_cut_after_the_file_was_marked_it_is_finished(installation: Installation, kafka: str) -> None:
+async def test_cut_after_the_file_was_marked_it_is_finished(installation: FileToMove, kafka: str) -> None:
     before = await everything(installation.file)
     installation.move()
     await wipe(kafka)  # more is gone now than any cut leaves missing
@@ -191,14 +191,14 @@ async def test_cut_after_the_file_was_marked_it_is_finished(installation: Instal
     assert (await statuses(installation.kafka), await notices(installation.kafka)) == before
 
 
-async def test_what_is_not_idle_is_not_moved(installation: Installation) -> None:
+async def test_a_log_that_is_not_idle_is_not_moved(installation: FileToMove) -> None:
     (installation.folder / "more.x12").write_text(interchange(("1H",), first_minute=40))
     installation.on_file("ingest", "more.x12")
     assert "records are not routed yet" in installation.move(code=2)
     installation.on_file("run", "--until-idle")
 
 
-async def test_a_file_that_a_router_works_on_is_not_moved(installation: Installation) -> None:
+async def test_a_file_that_a_router_works_on_is_not_moved(installation: FileToMove) -> None:
     router = installation.start("--log", installation.file, "run")
     try:
         assert router.stderr is not None
@@ -210,14 +210,14 @@ async def test_a_file_that_a_router_works_on_is_not_moved(installation: Installa
         router.communicate()
 
 
-async def test_topics_in_use_are_not_moved_to(installation: Installation) -> None:
+async def test_topics_in_use_are_not_moved_to(installation: FileToMove) -> None:
     installation.on_kafka("topics", "create")
     installation.on_kafka("import", "parties", "parties.csv")
     assert "is in use: snp.audit holds records that were not moved there" in installation.move(code=2)
     installation.on_file("run", "--until-idle")
 
 
-async def test_a_target_in_use_is_found_out_before_the_first_record_is_copied(installation: Installation) -> None:
+async def test_a_target_in_use_is_found_out_before_the_first_record_is_copied(installation: FileToMove) -> None:
     installation.on_kafka("topics", "create")
     installation.on_kafka("run", "--until-idle")  # writes the installation's secret, and nothing else
     assert "is in use: snp.registry holds records that were not moved there" in installation.move(code=2)
@@ -225,7 +225,7 @@ async def test_a_target_in_use_is_found_out_before_the_first_record_is_copied(in
         assert sum((await log.end_offsets(topics.DISPOSITIONS)).values()) == 0
 
 
-async def test_other_partitions_are_not_moved_to(installation: Installation) -> None:
+async def test_other_partitions_are_not_moved_to(installation: FileToMove) -> None:
     async with open_log(installation.kafka, {"replication_factor": 1}) as log:
         await log.create_topics(topics.topic_specs(PARTITIONS + 1))
     assert f"{PARTITIONS + 1} partitions" in installation.move(code=4)

@@ -1,5 +1,5 @@
-"""What each user may do on the brokers, and that it is all: every operation is tried on every topic there is, by two
-parties and by the router, against a broker with SCRAM and the standard authorizer. See docs/access.md."""
+"""Each user may do on the brokers what docs/access.md grants, and nothing else. Every operation is tried on every
+topic, by two parties and by the router, against a broker with SCRAM and the standard authorizer."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ OWN_GROUP = frozenset({"join", "describe", "see offsets", "move offsets"})
 def scene(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> Provisioned:
     scene = Provisioned(secured, tmp_path_factory.mktemp("rights"))
     for party in PARTIES:  # A group of each, so that there is one to see, or not.
-        client = Client(scene, f"snp.{party}")
+        client = StockClient(scene, f"snp.{party}")
         client.join(f"snp.{party}.gate")
     return scene
 
 
-class Client:
-    """All that one user can try with stock clients. Each method raises KafkaException where it is refused."""
+class StockClient:
+    """Everything that one user can try with stock clients. Each method raises KafkaException if it is refused."""
 
     def __init__(self, scene: Provisioned, user: str) -> None:
         self.scene = scene
@@ -194,7 +194,7 @@ def accepted(code: int) -> None:
 
 
 def settled(futures: dict[Any, Any]) -> None:
-    """Raises what the brokers said to the one thing asked."""
+    """Raise the brokers' answer to a single request if it is an error."""
     for future in futures.values():
         answer = future.result(SECONDS)
         for partition in getattr(answer, "topic_partitions", ()):
@@ -203,7 +203,7 @@ def settled(futures: dict[Any, Any]) -> None:
 
 
 def heard(consumer: Consumer) -> None:
-    """Until the brokers let us read or refuse."""
+    """Wait until the brokers let us read or refuse."""
     for _ in range(SECONDS * 10):
         message = consumer.poll(0.1)
         if message is None:
@@ -214,36 +214,36 @@ def heard(consumer: Consumer) -> None:
     raise AssertionError("neither heard nor refused")
 
 
-TOPIC_OPERATIONS: dict[str, Callable[[Client, str], None]] = {
-    "read": Client.read,
-    "write": Client.write,
-    "describe": Client.describe,
-    "see settings": Client.see_settings,
-    "change settings": Client.change_settings,
-    "add partitions": Client.add_partitions,
-    "delete records": Client.delete_records,
-    "delete": Client.delete,
-    "create": Client.create_topic,
+TOPIC_OPERATIONS: dict[str, Callable[[StockClient, str], None]] = {
+    "read": StockClient.read,
+    "write": StockClient.write,
+    "describe": StockClient.describe,
+    "see settings": StockClient.see_settings,
+    "change settings": StockClient.change_settings,
+    "add partitions": StockClient.add_partitions,
+    "delete records": StockClient.delete_records,
+    "delete": StockClient.delete,
+    "create": StockClient.create_topic,
 }
-GROUP_OPERATIONS: dict[str, Callable[[Client, str], None]] = {
-    "join": Client.join,
-    "describe": Client.describe_group,
-    "see offsets": Client.see_offsets,
-    "move offsets": Client.move_offsets,
-    "delete": Client.delete_group,
+GROUP_OPERATIONS: dict[str, Callable[[StockClient, str], None]] = {
+    "join": StockClient.join,
+    "describe": StockClient.describe_group,
+    "see offsets": StockClient.see_offsets,
+    "move offsets": StockClient.move_offsets,
+    "delete": StockClient.delete_group,
 }
-CLUSTER_OPERATIONS: dict[str, Callable[[Client], None]] = {
-    "see rights": Client.see_rights,
-    "withdraw rights": Client.withdraw_rights,
-    "see users": Client.see_users,
-    "remove users": Client.remove_users,
-    "see broker settings": Client.see_broker_settings,
-    "change broker settings": Client.change_broker_settings,
+CLUSTER_OPERATIONS: dict[str, Callable[[StockClient], None]] = {
+    "see rights": StockClient.see_rights,
+    "withdraw rights": StockClient.withdraw_rights,
+    "see users": StockClient.see_users,
+    "remove users": StockClient.remove_users,
+    "see broker settings": StockClient.see_broker_settings,
+    "change broker settings": StockClient.change_broker_settings,
 }
 
 
-def allowed(operations: dict[str, Callable[..., None]], client: Client, *on: str) -> set[str]:
-    """Those operations that are not refused. Anything else that goes wrong is a fault of the test, and raised."""
+def allowed(operations: dict[str, Callable[..., None]], client: StockClient, *on: str) -> set[str]:
+    """Return the operations that are not refused. Any other error is a fault of the test, and raised."""
     found = set()
     for name, operation in operations.items():
         try:
@@ -256,8 +256,9 @@ def allowed(operations: dict[str, Callable[..., None]], client: Client, *on: str
     return found
 
 
-def allowed_on_topics(scene: Provisioned, client: Client) -> dict[str, set[str]]:
-    """On every topic that the superuser sees, and on one that is not there; only those where something is allowed."""
+def allowed_on_topics(scene: Provisioned, client: StockClient) -> dict[str, set[str]]:
+    """Return the operations allowed on every topic that the superuser sees, and on a missing one; only topics with
+    some."""
     superuser = AdminClient(scene.stock("admin"))
     names = [*superuser.list_topics(timeout=SECONDS).topics, NOT_THERE]
     assert {"snp.party.OCNX", "snp.request.SLTC", "snp.bills", "snp.timeline", "__consumer_offsets"} <= {*names}
@@ -269,7 +270,7 @@ def allowed_on_topics(scene: Provisioned, client: Client) -> dict[str, set[str]]
 def test_a_party_reads_its_notices_and_the_feed_status_writes_requests_and_nothing_else(
     scene: Provisioned, party: str
 ) -> None:
-    client = Client(scene, f"snp.{party}")
+    client = StockClient(scene, f"snp.{party}")
     assert allowed_on_topics(scene, client) == {
         f"snp.party.{party}": READS,
         "snp.feed-status": READS,
@@ -278,7 +279,7 @@ def test_a_party_reads_its_notices_and_the_feed_status_writes_requests_and_nothi
 
 
 def test_the_router_reads_inputs_and_state_writes_its_topics_and_never_reads_a_party_s(scene: Provisioned) -> None:
-    client = Client(scene, ROUTER)
+    client = StockClient(scene, ROUTER)
     found = allowed_on_topics(scene, client)
 
     for name, operations in found.items():
@@ -291,26 +292,26 @@ def test_the_router_reads_inputs_and_state_writes_its_topics_and_never_reads_a_p
 @pytest.mark.parametrize("party", PARTIES)
 def test_a_party_s_groups_are_its_own(scene: Provisioned, party: str) -> None:
     (other,) = {*PARTIES} - {party}
-    client = Client(scene, f"snp.{party}")
+    client = StockClient(scene, f"snp.{party}")
     assert allowed(GROUP_OPERATIONS, client, f"snp.{party}.gate") == OWN_GROUP
     for group in (f"snp.{other}.gate", f"snp.{party}", f"snp.{party}Z.gate", "snp-router", "payroll"):
         assert allowed(GROUP_OPERATIONS, client, group) == set(), group
 
 
 def test_the_router_sees_what_parties_have_read_and_joins_only_its_own_group(scene: Provisioned) -> None:
-    client = Client(scene, ROUTER)
+    client = StockClient(scene, ROUTER)
     assert allowed(GROUP_OPERATIONS, client, "snp.SLTC.gate") == {"describe", "see offsets"}
     assert allowed(GROUP_OPERATIONS, client, "snp-router") == OWN_GROUP
     assert allowed(GROUP_OPERATIONS, client, "payroll") == set()
 
 
 def test_only_the_router_has_transactional_ids(scene: Provisioned) -> None:
-    transact = {"transact": Client.transact}
+    transact = {"transact": StockClient.transact}
     for party in PARTIES:
-        client = Client(scene, f"snp.{party}")
+        client = StockClient(scene, f"snp.{party}")
         for name in (f"snp.{party}", f"snp.{party}.gate", "snp-router-0", "payroll"):
             assert allowed(transact, client, name) == set()
-    client = Client(scene, ROUTER)
+    client = StockClient(scene, ROUTER)
     assert allowed(transact, client, "snp-router-99") == {"transact"}
     assert allowed(transact, client, "payroll") == set()
 
@@ -319,7 +320,7 @@ def test_only_the_router_has_transactional_ids(scene: Provisioned) -> None:
     "user", [*(f"snp.{party}" for party in PARTIES), ROUTER, "snp-feed", "snp-webhooks", "snp-operator"]
 )
 def test_nobody_but_the_superuser_changes_the_cluster(scene: Provisioned, user: str) -> None:
-    client = Client(scene, user)
+    client = StockClient(scene, user)
     seen = {"see broker settings"} if not user.startswith("snp.") else set()
     assert allowed(CLUSTER_OPERATIONS, client) == seen
 
@@ -334,7 +335,7 @@ async def test_nobody_lifts_a_limit(scene: Provisioned, user: str) -> None:
 @pytest.mark.parametrize("party", PARTIES)
 def test_lists_show_a_party_its_own_and_no_name_of_another(scene: Provisioned, party: str) -> None:
     own = {f"snp.party.{party}", f"snp.request.{party}", "snp.feed-status"}
-    client = Client(scene, f"snp.{party}")
+    client = StockClient(scene, f"snp.{party}")
     assert {*client.admin.list_topics(timeout=SECONDS).topics} == own
     groups = client.admin.list_consumer_groups().result(SECONDS)
     assert {group.group_id for group in groups.valid} == {f"snp.{party}.gate"}

@@ -1,4 +1,4 @@
-"""The producer: what a transaction does when others interfere, and that a fault never lets half of it through."""
+"""The producer's transactions when others interfere; no fault lets half of one through."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from router.clock import now_milliseconds
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Output
 from router.log.kafka import KafkaLog
-from router.log.kafka.producer import TransactionalProducer
-from router.log.kafka.refused import RefusedTopics
+from router.log.kafka.producer import RefusedTopics, TransactionalProducer
 from router.model.eastern import DAY
 from router.topics import TopicSpec
 from tests.kafka.fixtures import QUICK, KafkaLogs
@@ -38,7 +37,7 @@ class Producers:
         self._logs, self._stack = logs, stack
 
     async def start(self) -> TransactionalProducer:
-        refused = RefusedTopics(60)
+        refused = RefusedTopics()
         producer = TransactionalProducer(f"{self._logs.group}-0", self._logs.bootstrap, QUICK, refused)
         self._stack.push_async_callback(producer.close)
         await producer.start()
@@ -183,7 +182,7 @@ async def test_many_batches_of_one_partition_keep_their_order(log: KafkaLog, pro
 async def test_a_clock_far_ahead_of_the_brokers_is_named_and_nothing_is_written(
     log: KafkaLog, producers: Producers
 ) -> None:
-    """Kafka 4 takes nothing that is dated more than an hour ahead (message.timestamp.after.max.ms)."""
+    """Kafka 4 takes no record dated more than an hour ahead (message.timestamp.after.max.ms)."""
     producer = await producers.start()
     ahead = now_milliseconds() + DAY
     with pytest.raises(TaskRetry, match="our clock is ahead"):

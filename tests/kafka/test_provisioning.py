@@ -1,4 +1,4 @@
-"""`provision` on a real broker: what it shows, mends and takes away, and where passwords go."""
+"""`provision` on a real broker: its plan, its changes, and where passwords go."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def scene(secured: SecuredBroker, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture
 def admin(scene: Provisioned) -> Iterator[Command]:
-    """With everything as declared, before and after."""
+    """Make everything as declared, before and after."""
     scene.apply()
     yield scene.admin
     scene.register(PARTIES)
@@ -79,7 +79,7 @@ def test_a_party_that_is_suspended_by_an_import_loses_access_with_the_next_apply
     admin("tail", "--party", "SLTC", "--until-end")
 
 
-def test_what_nobody_declared_is_taken_away_where_it_is_ours_alone(
+def test_rights_that_nobody_declared_are_taken_away_where_they_are_ours_alone(
     scene: Provisioned, secured: SecuredBroker, admin: Command
 ) -> None:
     secured.add_user("snp.GONE", [(ResourceType.TOPIC, "snp.party.", AclOperation.READ)])
@@ -155,7 +155,7 @@ def test_sqlite_has_no_users(tmp_path: Path) -> None:
 
 
 async def audited(scene: Provisioned) -> list[tuple[str, str]]:
-    """What stands on `snp.audit`: the deed, and on whom."""
+    """Return action and subject of each entry on `snp.audit`."""
     async with open_kafka_log(scene.url, scene.settings("admin")) as log:
         entries = [
             codec.decode(record.value or b"")[1]
@@ -166,8 +166,8 @@ async def audited(scene: Provisioned) -> list[tuple[str, str]]:
 
 
 def test_a_registry_that_was_lost_takes_nobodys_rights_away(secured: SecuredBroker, scene: Provisioned) -> None:
-    """Services get theirs before any party is registered; but where brokers know parties and we don't, the log is the
-    wrong one. The last test here: nothing is left of the scene."""
+    """Services get their rights before any party is registered. But if brokers know parties and the registry does not,
+    the log is the wrong one. This is the last test: nothing is left of the scene."""
     secured.drop_topic(topics.REGISTRY)
     scene.admin("topics", "create")
     refused = scene.admin("provision", "apply", "--password-file", "passwords.jsonl", code=2).stderr

@@ -1,4 +1,4 @@
-"""What reading many topics asks of the brokers."""
+"""Requests that reading many topics sends to the brokers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANY = 40
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The topics of each question of where they lie."""
+    """Return the topics of each request for metadata."""
     questions = list[Any]()
     update = AIOKafkaClient._metadata_update
 

@@ -1,4 +1,4 @@
-"""Read receipts on a real broker: what a stock consumer commits is what it has read."""
+"""Read receipts on a real broker: a stock consumer has read what it committed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parties(folder: Path, status: str) -> str:
 
 
 async def read_all(bootstrap: str) -> int:
-    """As a party does: read to the end, commit, leave."""
+    """Read to the end, commit and leave, as a party does."""
     consumer = AIOKafkaConsumer(
         "snp.party.SLTC", bootstrap_servers=bootstrap, group_id=GROUP, isolation_level="read_committed",
         auto_offset_reset="earliest", enable_auto_commit=False,

@@ -1,4 +1,4 @@
-"""Brokers that refuse: nothing that was refused is ever published later, and the one right that lacks is named."""
+"""Brokers that refuse: nothing refused is ever published later, and the missing right is named."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def admin(broker: SecuredBroker) -> AsyncIterator[KafkaLog]:
         yield log
 
 
-async def test_what_was_refused_with_a_transaction_is_never_published(broker: SecuredBroker, admin: KafkaLog) -> None:
+async def test_records_refused_with_a_transaction_are_never_published(broker: SecuredBroker, admin: KafkaLog) -> None:
     """An abort after a refusal is not sent, and the next commit of that producer would publish what was aborted."""
     outcomes: list[str] = []
 
@@ -85,7 +85,7 @@ async def test_what_was_refused_with_a_transaction_is_never_published(broker: Se
     assert await values(admin, REFUSED) == []
 
 
-async def test_a_wrong_password_is_said_and_not_shown(broker: SecuredBroker) -> None:
+async def test_a_wrong_password_is_reported_and_not_shown(broker: SecuredBroker) -> None:
     with pytest.raises(FatalLogError, match="lets us in") as caught:
         async with opened(broker, "router", "wrong password"):
             pass
@@ -103,7 +103,7 @@ async def test_a_transactional_id_or_group_that_is_not_ours_stops_the_process(
             await log.work([DISPOSITIONS], run, group="someone-else")
 
 
-async def test_who_may_only_read_can_not_write(broker: SecuredBroker, admin: KafkaLog) -> None:
+async def test_a_reader_can_not_write(broker: SecuredBroker, admin: KafkaLog) -> None:
     async with opened(broker, "reader") as log:
         assert await values(log, PARTY) == await values(admin, PARTY)
         with pytest.raises(FatalLogError):

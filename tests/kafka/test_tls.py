@@ -1,4 +1,4 @@
-"""Encrypted, and with certificates instead of passwords: the main job works, and nobody is believed without proof."""
+"""TLS, and certificates instead of passwords: the main job works, and nobody is trusted without proof."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def broker(secured: SecuredBroker) -> SecuredBroker:
 
 
 def command_at(bootstrap: str, trusted: trustme.CA, folder: Path, **settings: str) -> Command:
-    """`snp-router` at that listener, believing brokers that `trusted` has signed for."""
+    """Return `snp-router` at that listener, which trusts brokers that `trusted` has signed for."""
     trusted.cert_pem.write_to_path(folder / "authority.pem")
     command = Command(folder)
     settings = {"REPLICATION_FACTOR": "1", "SSL_CAFILE": "authority.pem", **settings}
@@ -31,7 +31,7 @@ def command_at(bootstrap: str, trusted: trustme.CA, folder: Path, **settings: st
 
 
 def certificate(authority: trustme.CA, user: str, folder: Path) -> dict[str, str]:
-    """Settings that show a certificate of that user."""
+    """Return settings that show a certificate of that user."""
     issued = authority.issue_cert(f"{user}.example", common_name=user)
     issued.cert_chain_pems[0].write_to_path(folder / f"{user}.pem")
     issued.private_key_pem.write_to_path(folder / f"{user}.key")

@@ -1,4 +1,4 @@
-"""Webhooks on Kafka: the same worker, its group and its fence there, with no more rights than `provision` grants."""
+"""Webhooks on Kafka: the same worker with its group and its fence, and no more rights than `provision` grants."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ USER = "webhooks"
 
 
 def _words(operation: str) -> str:
-    """`DescribeConfigs` as confluent-kafka writes it: `DESCRIBE_CONFIGS`."""
+    """Return an operation as confluent-kafka writes it: `DESCRIBE_CONFIGS` for `DescribeConfigs`."""
     return re.sub("(?<=[a-z])(?=[A-Z])", "_", operation).upper()
 
 

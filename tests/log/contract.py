@@ -1,4 +1,4 @@
-"""What every log guarantees, as tests.
+"""Guarantees of every log, as tests.
 
 A log's own test module subclasses `LogContract` and gives it a fixture `logs`: a `Logs` on a new, empty log.
 
@@ -36,17 +36,17 @@ class Logs(Protocol):
     """For `Log.work`: one that no other test used."""
 
     async def open(self) -> Log:
-        """One more client, with short retry pauses. The fixture closes it."""
+        """Open one more client, with short retry pauses. The fixture closes it."""
         ...
 
     async def lose(self, client: Log) -> None:
-        """Make the log take this client, at work, for dead (it lives on and is not told), so that another
-        client's `work` soon gets its tasks."""
+        """Make the log take this working client for dead, so that another client's `work` soon gets its tasks. The
+        client lives on and does not notice."""
         ...
 
 
 def key_in(partition: int, number: int = 0) -> bytes:
-    """A key of that partition; another one for each number."""
+    """Return a key of that partition; another one for each number."""
     candidates = (b"NVXA%06d" % candidate for candidate in range(10_000))
     fitting = [key for key in candidates if partition_of(key, PARTITIONS) == partition]
     return fitting[number]
@@ -69,18 +69,18 @@ async def values(log: Log, *names: str) -> list[bytes | None]:
 
 
 async def restored(task: Task, *names: str) -> dict[bytes, bytes | None]:
-    """As the engine restores: the last record of a key counts."""
+    """Return the last record of each key, as the engine restores it."""
     return {record.key: record.value async for batch in task.restore(names or [BILLS]) for record in batch}
 
 
 async def counted(task: Task) -> int:
-    """The position that the outputs of these tests are counted in."""
+    """Return the position that the outputs of these tests are counted in."""
     found = (await restored(task)).get(topics.POSITION_KEY + str(task.partition).encode())
     return int(json.loads(found)["count"]) if found else 0
 
 
 async def work(logs: Logs, log: Log, run: Callable[[Task], Awaitable[None]], *, only: int | None = 0) -> None:
-    """Work on one partition (or on all), with a limit to the patience."""
+    """Work on one partition (or on all), within a time limit."""
 
     async def chosen(task: Task) -> None:
         if only is None or task.partition == only:
@@ -93,7 +93,7 @@ async def work(logs: Logs, log: Log, run: Callable[[Task], Awaitable[None]], *, 
 class LogContract:
     @pytest.fixture
     async def log(self, logs: Logs) -> Log:
-        """A client, and all the topics these tests use."""
+        """Open a client, with all the topics these tests use."""
         client = await logs.open()
         many = [TopicSpec(name, PARTITIONS) for name in (URGENT, DISPOSITIONS, TIMELINE)]
         compacted = [TopicSpec(BILLS, PARTITIONS, compacted=True), TopicSpec(REGISTRY, 1, compacted=True)]
@@ -166,12 +166,12 @@ class LogContract:
 
     async def test_a_missing_topic_is_named_and_nothing_is_appended(self, log: Log) -> None:
         with pytest.raises(DestinationMissing) as caught:
-            await log.append_atomic([*outputs(PARTY, 2), *outputs("snp.party.NONE", 1)])
+            await log.append([*outputs(PARTY, 2), *outputs("snp.party.NONE", 1)], atomic=True)
 
         assert caught.value.topics == ("snp.party.NONE",)
         assert await values(log, PARTY) == []
 
-    async def test_append_atomic_shows_all_or_nothing_to_a_reader(self, logs: Logs, log: Log) -> None:
+    async def test_a_reader_sees_all_of_an_atomic_append_or_nothing(self, logs: Logs, log: Log) -> None:
         reader = await logs.open()
         counts: list[int] = []
 
@@ -182,7 +182,7 @@ class LogContract:
 
         looking = asyncio.create_task(look())
         for start in range(0, 500, 50):
-            await log.append_atomic(outputs(PARTY, 50, first=start))
+            await log.append(outputs(PARTY, 50, first=start), atomic=True)
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
 
@@ -231,7 +231,7 @@ class LogContract:
         assert [record.value for record in only_there] == [b"7", b"8", b"9"]
 
     async def test_two_groups_work_beside_each_other(self, logs: Logs, log: Log) -> None:
-        """The second writes no position of its own, and that of the first moves meanwhile."""
+        """The second group writes no position of its own. The position of the first changes meanwhile."""
 
         async def moves(task: Task) -> None:
             await task.commit([position_output(0, count=1)])
@@ -354,7 +354,7 @@ class LogContract:
 
         await work(logs, log, run)
 
-    async def test_what_was_polled_and_not_acted_on_is_polled_again(self, logs: Logs, log: Log) -> None:
+    async def test_records_polled_and_not_acted_on_are_polled_again(self, logs: Logs, log: Log) -> None:
         await log.append(outputs(URGENT, 2, key=key_in(0)) + outputs(DISPOSITIONS, 8, key=key_in(0)))
         again: list[Record] = []
 
@@ -591,7 +591,7 @@ class LogContract:
         assert await self.position_of(logs, log) * 20 == len(await everything(log, PARTY))
 
     async def position_of(self, logs: Logs, log: Log) -> int:
-        """The position as the next owner restores it."""
+        """Return the position as the next owner restores it."""
         found: list[int] = []
 
         async def run(task: Task) -> None:
@@ -602,7 +602,7 @@ class LogContract:
 
 
 async def cancel_after(steps: int, step: Awaitable[None]) -> None:
-    """Cancel what runs after so many turns of the event loop, a little later each time."""
+    """Cancel a step after a number of turns of the event loop, a little later each time."""
     running = asyncio.ensure_future(step)
     for _ in range(steps):
         await asyncio.sleep(0 if steps < 5 else 0.0003)

@@ -1,4 +1,4 @@
-"""The SQLite log keeps the contract; and what is its own: the file, its owner, and what may befall it."""
+"""The SQLite log keeps the contract. Besides: the file, its owner, and faults of both."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from router.clock import now_milliseconds
 from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Log, Output, Task
 from router.log.sqlite import SqliteSettings, open_sqlite_log
-from router.log.sqlite.lease import process_lives, this_process
-from router.log.sqlite.store import Catalogue, sweep
+from router.log.sqlite.file import open_migration_source
+from router.log.sqlite.store import all_topics, sweep
+from router.log.sqlite.task import process_lives, this_process
 from router.model.eastern import DAY
 from router.topics import BILLS, DISPOSITIONS, TopicSpec
 from tests.log.contract import LogContract, counted, everything, outputs, position_output, values
@@ -26,6 +27,27 @@ from tests.log.contract import LogContract, counted, everything, outputs, positi
 QUICK = SqliteSettings(
     busy_timeout_seconds=0.5, lease_seconds=1, retry_pause_seconds=0.01, longest_retry_pause_seconds=0.05
 )
+
+FORMER_FORMAT = """
+CREATE TABLE topics (
+    first_place INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL,
+    compacted INTEGER NOT NULL, retention_days INTEGER);
+CREATE TABLE ends (place INTEGER PRIMARY KEY, next_offset INTEGER NOT NULL, live INTEGER NOT NULL);
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, key BLOB NOT NULL, value BLOB, headers BLOB,
+    timestamp INTEGER NOT NULL);
+CREATE TABLE latest (
+    place INTEGER NOT NULL, key BLOB NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (place, key)) WITHOUT ROWID;
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY, owner TEXT NOT NULL, process TEXT NOT NULL, heartbeat INTEGER NOT NULL);
+INSERT INTO topics VALUES (0, 'snp.bills', 1, 1, NULL);
+INSERT INTO ends VALUES (0, 1, 5);
+INSERT INTO records VALUES (0, 5, 'NVXA1', x'00', NULL, 1);
+INSERT INTO latest VALUES (0, 'NVXA1', 0);
+PRAGMA application_id = 0x534E5052;
+PRAGMA user_version = 2;
+"""
+"""A file with one record, as versions before this one wrote it."""
 
 
 class SqliteLogs:
@@ -39,7 +61,7 @@ class SqliteLogs:
         return await self._stack.enter_async_context(open_sqlite_log(str(self.path), QUICK))
 
     async def lose(self, client: Log) -> None:
-        """Its process seems gone."""
+        """Make its process seem gone."""
         with sqlite3.connect(self.path) as connection:
             connection.execute("UPDATE leases SET process = ?", (this_process().rpartition("@")[0] + "@long ago",))
         connection.close()
@@ -69,7 +91,7 @@ class TestFile:
         for file in logs.path.parent.glob("snp.db*"):
             assert file.stat().st_mode & 0o777 == 0o600, file
 
-    async def test_what_is_no_database_is_refused(self, logs: SqliteLogs) -> None:
+    async def test_a_file_that_is_no_database_is_refused(self, logs: SqliteLogs) -> None:
         logs.path.write_bytes(b"bill of lading, " * 1000)
 
         with pytest.raises(FatalLogError, match="is not a SQLite database"):
@@ -85,15 +107,35 @@ class TestFile:
             await logs.open()
         assert logs.path.read_bytes() == before
 
-    @pytest.mark.parametrize(("version", "words"), [(99, "a newer version"), (1, "an older version")])
-    async def test_a_file_of_another_version_is_refused(self, logs: SqliteLogs, version: int, words: str) -> None:
+    async def test_a_file_of_a_newer_format_is_refused(self, logs: SqliteLogs) -> None:
         await new_log(logs)
         with sqlite3.connect(logs.path) as connection:
-            connection.execute(f"PRAGMA user_version = {version}")
+            connection.execute("PRAGMA user_version = 99")
         connection.close()
+
+        with pytest.raises(
+            FatalLogError,
+            match=r"snp\.db is a log of a newer version of the router \(format 99; this version reads 3\)\. "
+            "Use that version of the router, or name another file with --log",
+        ):
+            await logs.open()
+
+    async def test_a_file_of_the_former_format_is_refused_and_left_as_it_was(self, logs: SqliteLogs) -> None:
+        with sqlite3.connect(logs.path) as connection:
+            connection.executescript(FORMER_FORMAT)
+        connection.close()
+        before = logs.path.read_bytes()
+        words = (
+            r"snp\.db is a log of an older version of the router \(format 2; this version reads 3\)\. "
+            "Name a new file with --log, then import and feed in everything again"
+        )
 
         with pytest.raises(FatalLogError, match=words):
             await logs.open()
+        with pytest.raises(FatalLogError, match=words):
+            async with open_migration_source(str(logs.path), QUICK):
+                pass
+        assert logs.path.read_bytes() == before
 
     async def test_a_truncated_file_is_called_damaged(self, tmp_path: Path) -> None:
         path = tmp_path / "cut.db"
@@ -146,7 +188,7 @@ class TestFile:
 
         assert await values(log, "t") == [b"0"]
 
-    async def test_a_closed_log_says_so(self, tmp_path: Path) -> None:
+    async def test_a_closed_log_is_called_closed(self, tmp_path: Path) -> None:
         async with open_sqlite_log(str(tmp_path / "snp.db")) as log:
             pass
         with pytest.raises(UsageError, match="is closed"):
@@ -157,7 +199,7 @@ class TestTail:
     async def test_another_connections_record_is_seen_without_waiting_for_the_next_sign_of_life(
         self, logs: SqliteLogs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("router.log.sqlite.log.LOOK_UP_SECONDS", 3600)
+        monkeypatch.setattr("router.log.sqlite.log.IDLE_SECONDS", 3600)
         log, other = await new_log(logs), await logs.open()
         tail = other.read(["t"])
         for number in range(3):
@@ -224,7 +266,7 @@ class TestLease:
         assert ran == [0]
         assert time.monotonic() - began >= QUICK.lease_seconds
 
-    async def test_a_position_moved_behind_a_tasks_back_fences_it(self, logs: SqliteLogs) -> None:
+    async def test_a_lease_taken_behind_a_tasks_back_fences_its_next_commit(self, logs: SqliteLogs) -> None:
         log, other = await new_log(logs), await logs.open()
         moved = []
 
@@ -233,6 +275,9 @@ class TestLease:
                 assert await counted(task) == 5
                 return
             await task.commit([position_output(0, count=1)])
+            with sqlite3.connect(logs.path) as connection:
+                connection.execute("UPDATE leases SET owner = 'another', process = 'elsewhere/1@1'")
+            connection.close()
             await other.append([position_output(0, count=5)])
             try:
                 await task.commit([position_output(0, count=2)])
@@ -258,7 +303,7 @@ class TestSweep:
 
         assert [(r.key, r.value) for r in await everything(log, BILLS)] == [(b"c", b"1"), (b"b", b"2")]
 
-    async def test_what_is_beyond_its_topics_retention_goes(self, logs: SqliteLogs) -> None:
+    async def test_records_beyond_their_topics_retention_go(self, logs: SqliteLogs) -> None:
         log = await new_log(logs)
         await log.create_topics([TopicSpec("short", 1, retention_days=2)])
         await log.append(outputs("short", 3) + outputs("t", 3))
@@ -268,13 +313,13 @@ class TestSweep:
         assert await log.end_offsets("short") == {0: 3}
 
 
-def test_no_clock_makes_anything_go_that_nobody_read_but_what_parties_ask() -> None:
-    """A machine's clock may be a year ahead: what is fed in, told and decided is kept whatever the time is."""
+def test_no_clock_deletes_anything_unread_but_what_parties_ask() -> None:
+    """A machine's clock may be a year ahead. Input, notices and decisions are kept whatever the time is."""
     specs = [*topics.topic_specs(4), *topics.party_topic_specs("SLTC")]
     assert [spec.name for spec in specs if spec.retention_days is not None] == ["snp.request.SLTC"]
 
 
 def sweep_a_week_later(path: Path) -> None:
     with sqlite3.connect(path) as connection:
-        sweep(connection, Catalogue().all(connection), now_milliseconds() + 7 * DAY)
+        sweep(connection, all_topics(connection), now_milliseconds() + 7 * DAY)
     connection.close()

@@ -1,4 +1,4 @@
-"""What a disk, a copy or a person may do to the file: it is said, and nothing is decided on what is left."""
+"""Faults by a disk, a copy or a person are reported, and nothing is decided on what is left of the file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QUICK = SqliteSettings(busy_timeout_seconds=0.5, retry_pause_seconds=0.01, longe
 
 @pytest.fixture
 async def path(tmp_path: Path) -> Path:
-    """A file with a bill that was released, then held, and what is waiting."""
+    """Make a file with a bill that was released, then held, and with waiting input."""
     path = tmp_path / "snp.db"
     async with open_sqlite_log(str(path)) as log:
         await log.create_topics(SPECS)
@@ -40,7 +40,7 @@ async def path(tmp_path: Path) -> Path:
 
 
 async def route(log: Log) -> None:
-    """As a router does: restore, look, go on."""
+    """Restore, read, poll and commit, as a router does."""
 
     async def run(task: Task) -> None:
         state = [record async for batch in task.restore([BILLS]) for record in batch]
@@ -96,13 +96,33 @@ def the_last_event_is_lost(sqlite: sqlite3.Connection) -> None:
     sqlite.execute("DELETE FROM records WHERE value = ?", (b"4",))
 
 
+def with_another_index(sqlite: sqlite3.Connection, ids: str) -> None:
+    """Put another tree in the place of the index of keys, as a page of another day would. `ids` is SQL for its ids."""
+    sqlite.execute("CREATE TABLE other (place, key, id, PRIMARY KEY (place, key, id)) WITHOUT ROWID")
+    sqlite.execute(
+        f"INSERT INTO other SELECT compacted_place, key, {ids} FROM records WHERE compacted_place IS NOT NULL"
+    )
+    roots = dict(
+        sqlite.execute("SELECT name, rootpage FROM sqlite_master WHERE name IN ('latest', 'other')").fetchall()
+    )
+    sqlite.execute("PRAGMA writable_schema = ON")
+    for name, root in (("latest", roots["other"]), ("other", roots["latest"])):
+        sqlite.execute("UPDATE sqlite_master SET rootpage = ? WHERE name = ?", (root, name))
+
+
+def a_key_points_nowhere(sqlite: sqlite3.Connection) -> None:
+    with_another_index(sqlite, "id - 1")
+
+
 def a_key_points_elsewhere(sqlite: sqlite3.Connection) -> None:
-    sqlite.execute("UPDATE latest SET id = id - 1 WHERE key = ?", (b"bill",))
+    with_another_index(
+        sqlite, "CASE key WHEN x'62696c6c' THEN id + 1 WHEN x'00706f736974696f6e3a30' THEN id - 1 ELSE id END"
+    )
 
 
 DAMAGES = (
     a_byte_is_another, a_key_is_another, bytes_became_a_number, a_state_is_lost, a_party_is_lost, an_event_is_lost,
-    the_first_event_is_lost, the_last_event_is_lost, a_key_points_elsewhere,
+    the_first_event_is_lost, the_last_event_is_lost, a_key_points_nowhere, a_key_points_elsewhere,
 )  # fmt: skip
 
 
@@ -124,7 +144,7 @@ async def test_the_check_names_what_is_damaged(path: Path, damage: Damage) -> No
 
 
 async def test_a_state_of_another_day_is_not_taken_for_todays(path: Path, tmp_path: Path) -> None:
-    """Its own checksum is right: it is the record of yesterday's backup."""
+    """The record's own checksum is right: it comes from yesterday's backup."""
     older = tmp_path / "older.db"
     async with open_sqlite_log(str(older)) as log:
         await log.create_topics(SPECS)
@@ -157,7 +177,7 @@ def look_from_another_process(path: Path) -> None:
 
 
 async def test_a_file_in_use_is_not_opened_beside_sqlite(path: Path) -> None:
-    """POSIX takes away all locks of a process on a file that it closes once: then another program that ends would
+    """POSIX drops all locks of a process on a file when it closes the file once. Another program that ends would then
     think itself the last, and delete what is not yet in the file."""
     async with open_sqlite_log(str(path)) as log:
         await log.append([Output(DISPOSITIONS, b"bill", b"5")])
@@ -187,7 +207,7 @@ async def test_a_link_to_a_file_is_that_file_and_a_second_name_is_refused(path: 
 
 
 @pytest.mark.parametrize("name", ["/dev/null", ".", "pipe", "nowhere"])
-async def test_what_is_not_a_file_is_refused(tmp_path: Path, name: str) -> None:
+async def test_a_path_that_is_not_a_file_is_refused(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "nowhere").symlink_to(tmp_path / "no" / "file")
     with pytest.raises(FatalLogError, match="is not a file"):
@@ -197,7 +217,7 @@ async def test_what_is_not_a_file_is_refused(tmp_path: Path, name: str) -> None:
 
 @contextmanager
 def mounted(*words: str) -> Iterator[None]:
-    """Root may write wherever it is not mounted read-only."""
+    """Mount for a moment: only a read-only mount keeps root from writing."""
     done = subprocess.run(["mount", *words], capture_output=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"mounting takes privileges: {done.stderr.decode().strip()}")
@@ -207,7 +227,7 @@ def mounted(*words: str) -> Iterator[None]:
         subprocess.run(["umount", words[-1]], check=True)
 
 
-async def test_a_folder_that_cant_be_written_to_is_said_with_what_helps(path: Path, tmp_path: Path) -> None:
+async def test_a_folder_that_cant_be_written_to_is_named_with_the_remedy(path: Path, tmp_path: Path) -> None:
     folder = tmp_path / "backup"
     folder.mkdir()
     os.rename(path, folder / "snp.db")
@@ -234,7 +254,7 @@ async def test_a_file_mounted_by_itself_is_refused(path: Path, tmp_path: Path) -
             pass
 
 
-async def test_a_file_that_others_may_read_is_said(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_file_that_others_may_read_is_logged(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for mode, said in ((0o600, False), (0o644, True)):
         os.chmod(path, mode)
         async with open_sqlite_log(str(path)):

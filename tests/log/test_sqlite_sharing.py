@@ -1,4 +1,4 @@
-"""What waits at the same time is committed together, and fails each for itself."""
+"""Writes that wait at the same time are committed together, and fail each for itself."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def written(connection: Connection) -> list[str]:
 
 @contextmanager
 def locked(connection: Connection) -> Iterator[None]:
-    """By another program, so that all that comes has to wait."""
+    """Lock the file as another program would, so that writes have to wait."""
     other = sqlite3.connect(connection.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     try:
@@ -59,7 +59,7 @@ def locked(connection: Connection) -> Iterator[None]:
 
 
 async def waiting(connection: Connection, *jobs: Job) -> list[asyncio.Task[None]]:
-    """The first waits for the lock; the others for it, so that they go together."""
+    """Start jobs: the first waits for the lock and the others for the first, so that these go together."""
     tasks = []
     for job in jobs:
         tasks.append(asyncio.create_task(connection.commit(job)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
 
 import structlog
 from aiokafka import TopicPartition
@@ -13,22 +14,16 @@ from aiokafka import TopicPartition
 from router.clock import growing_pauses
 from router.errors import FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
-from router.log.kafka.appender import Appender
-from router.log.kafka.group import GroupMember
-from router.log.kafka.producer import TransactionalProducer
+from router.log.kafka.cluster_admin import ClusterAdmin
+from router.log.kafka.group import AssignedTasks, GroupMember
+from router.log.kafka.producer import Appender, RefusedTopics, TransactionalProducer
 from router.log.kafka.reader import CommittedReader
-from router.log.kafka.refused import RefusedTopics
-from router.log.kafka.scan import scan
 from router.log.kafka.settings import KafkaSettings, bootstrap_of, kafka_settings
 from router.log.kafka.task import KafkaTask
-from router.log.kafka.topics import TopicAdmin
-from router.log.kafka.work import Worker
 from router.topics import REGISTRY, TopicSpec
 
-ATOMIC_TOPICS = frozenset({REGISTRY})
-"""An append that concerns one of these is atomic: who reads them acts on several records together."""
-
-_LOOK_SECONDS = 0.5
+IDLE_SECONDS: Final = 0.5
+"""Time between the empty batches of a reader that waits."""
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +32,7 @@ _log = structlog.get_logger(__name__)
 async def open_kafka_log(
     url: str, settings: KafkaSettings | Mapping[str, object] | None = None
 ) -> AsyncIterator[KafkaLog]:
-    """Connect to the brokers that `url` names. Raises UsageError, and FatalLogError if no broker lets us in."""
+    """Connect to the brokers in `url`. Raises UsageError, FatalLogError if no broker lets us in, TaskRetry."""
     log = KafkaLog(url, settings if isinstance(settings, KafkaSettings) else kafka_settings(settings or {}))
     try:
         await log.connect()
@@ -47,7 +42,7 @@ async def open_kafka_log(
 
 
 class KafkaLog:
-    """See `router.log.interface.Log`. Made by `open_kafka_log`."""
+    """See `router.log.interface`. Made by `open_kafka_log`."""
 
     makes_own_topics = False
 
@@ -55,11 +50,11 @@ class KafkaLog:
         self.url = url
         self.settings = settings
         self._bootstrap = bootstrap_of(url)
-        self._admin = TopicAdmin(self._bootstrap, settings)
+        self._admin = ClusterAdmin(self._bootstrap, settings)
         self._appender = Appender(self._bootstrap, settings)
-        self._refused = RefusedTopics(settings.refused_topic_pause_seconds)
+        self._refused = RefusedTopics()
         self.member: GroupMember | None = None
-        """While at work: our place in the group, which says what tasks are ours."""
+        """Our membership in the group, while at work."""
 
     async def connect(self) -> None:
         await self._admin.start()
@@ -68,11 +63,7 @@ class KafkaLog:
         await self._appender.close()
         await self._admin.close()
 
-    async def create_topics(self, specs: Iterable[TopicSpec]) -> None:
-        await self._admin.create(specs)
-
-    async def topics(self) -> dict[str, int]:
-        return await self._admin.partition_counts()
+    # Administration
 
     async def check(self, specs: Iterable[TopicSpec]) -> list[Finding]:
         return await self._admin.findings(specs)
@@ -80,29 +71,33 @@ class KafkaLog:
     async def mend(self, specs: Iterable[TopicSpec]) -> None:
         await self._admin.mend(specs)
 
-    async def append(self, outputs: Sequence[Output]) -> None:
-        if any(output.topic in ATOMIC_TOPICS for output in outputs):
-            await self.append_atomic(outputs)
-        elif outputs:
-            await self._appender.append(outputs)
+    async def create_topics(self, specs: Iterable[TopicSpec]) -> None:
+        await self._admin.create(specs)
 
-    async def append_atomic(self, outputs: Sequence[Output]) -> None:
-        """Each call is a transaction with an id that nobody had or will have, so it fences no one."""
-        producer = TransactionalProducer(
-            f"snp-router-append-{uuid.uuid4()}", self._bootstrap, self.settings, self._refused
-        )
+    async def topics(self) -> dict[str, int]:
+        return await self._admin.partition_counts()
+
+    async def committed(self, group: str, topics: Sequence[str]) -> dict[str, int]:
+        return await self._admin.committed(group, topics)
+
+    # The hot path
+
+    async def append(self, outputs: Sequence[Output], *, atomic: bool = False) -> None:
+        if not outputs:
+            return
+        if not atomic:
+            await self._appender.append(outputs)
+            return
         try:
-            await producer.start()
-            await producer.commit(outputs)
-        except TaskMoved as error:  # nobody else has this id: the brokers ended a transaction that took too long
+            async with self.producer(f"snp-router-append-{uuid.uuid4()}") as producer:  # A new id fences nobody.
+                await producer.commit(outputs)
+        except TaskMoved as error:  # Nobody else has this id: the brokers ended a transaction that took too long.
             raise TaskRetry(str(error)) from error
-        finally:
-            await producer.close()
 
     @asynccontextmanager
     async def producer(self, transactional_id: str) -> AsyncIterator[TransactionalProducer]:
-        """A started producer: whoever had the id before is fenced, and what they left open is ended. For what one
-        process at a time may write, outside any task. Raises TaskRetry, TaskMoved, FatalLogError."""
+        """Start a producer, for records outside any task that one process at a time may write. It fences the former
+        owner of the id and ends what that left open. Raises TaskRetry, TaskMoved, FatalLogError."""
         producer = TransactionalProducer(transactional_id, self._bootstrap, self.settings, self._refused)
         await producer.start()
         try:
@@ -133,26 +128,18 @@ class KafkaLog:
             if begin:
                 otherwise = begins if from_start else ends
                 begins = {at: max(begins[at], begin.get((at.topic, at.partition), otherwise[at])) for at in partitions}
-            batches = scan(reader, begins, ends) if until_end else _follow(reader, begins)
+            batches = reader.read_to(begins, ends) if until_end else _follow(reader, begins)
             async for records in batches:
                 yield records if key is None else [record for record in records if record.key == key]
 
-    async def committed(self, group: str, topics: Sequence[str]) -> dict[str, int]:
-        return await self._admin.committed(group, topics)
-
     async def work(
-        self,
-        inputs: Sequence[str],
-        run: Callable[[Task], Awaitable[None]],
-        *,
-        group: str = "snp-router",
+        self, inputs: Sequence[str], run: Callable[[Task], Awaitable[None]], *, group: str = "snp-router"
     ) -> None:
-        shared = [topic for topic in inputs if topic == REGISTRY]
-        dealt = [topic for topic in inputs if topic != REGISTRY]
-        await self._check_inputs(dealt, shared)
+        partitioned = [topic for topic in inputs if topic != REGISTRY]
+        await self._check_inputs(partitioned, [topic for topic in inputs if topic == REGISTRY])
 
         def join() -> GroupMember:
-            self.member = GroupMember(group, dealt, self._bootstrap, self.settings)
+            self.member = GroupMember(group, partitioned, self._bootstrap, self.settings)
             return self.member
 
         def task(number: int) -> KafkaTask:
@@ -160,24 +147,24 @@ class KafkaLog:
             return KafkaTask(group, number, partitions, asker, self._bootstrap, self.settings, self._refused)
 
         async with self._reader("questions") as asker:
-            await Worker(run, join, task, self.settings).work()
+            await AssignedTasks(run, join, task, self.settings).work()
 
-    async def _check_inputs(self, dealt: Sequence[str], shared: Sequence[str]) -> None:
+    async def _check_inputs(self, partitioned: Sequence[str], shared: Sequence[str]) -> None:
         counts = await self._counted()
-        missing = [topic for topic in (*dealt, *shared) if topic not in counts]
+        missing = [topic for topic in (*partitioned, *shared) if topic not in counts]
         if missing:
             raise FatalLogError(
                 f"there is no topic {', '.join(missing)}, or we may not see it: `snp-router topics create` makes it"
             )
-        if len({counts[topic] for topic in dealt}) != 1 or any(counts[topic] != 1 for topic in shared):
-            found = ", ".join(f"{topic} has {counts[topic]}" for topic in (*shared, *dealt))
+        if len({counts[topic] for topic in partitioned}) != 1 or any(counts[topic] != 1 for topic in shared):
+            found = ", ".join(f"{topic} has {counts[topic]}" for topic in (*shared, *partitioned))
             raise FatalLogError(
-                f"{found} partitions: all inputs must have the same number, {REGISTRY} one. Partitions can't be taken "
-                "away: begin with new topics"
+                f"{found} partitions: all inputs must have the same number, {REGISTRY} one. Begin with new topics, "
+                "since a topic can't lose partitions"
             )
 
     async def _counted(self) -> dict[str, int]:
-        """However long it takes: a router that starts while a broker is down waits, as one at work does."""
+        """Wait however long it takes: a router that starts while a broker is down waits like one at work."""
         pauses = growing_pauses(self.settings.retry_pause_seconds, self.settings.longest_retry_pause_seconds)
         while True:
             try:
@@ -186,15 +173,15 @@ class KafkaLog:
                 _log.warning("topics_asked_again", reason=str(error))
             await asyncio.sleep(next(pauses))
 
-    def _reader(self, purpose: str) -> CommittedReader:
-        return CommittedReader(self._bootstrap, self.settings, f"snp-router-{purpose}")
+    def _reader(self, purpose: str) -> AbstractAsyncContextManager[CommittedReader]:
+        return CommittedReader(self._bootstrap, self.settings, f"snp-router-{purpose}").opened()
 
 
 async def _follow(reader: CommittedReader, begins: dict[TopicPartition, int]) -> AsyncIterator[list[Record]]:
-    """For ever, with an empty batch now and then."""
+    """Yield new records for ever, with an empty batch now and then."""
     reader.assign(begins)
     while True:
-        fetched = await reader.fetch(_LOOK_SECONDS)
+        fetched = await reader.fetch(IDLE_SECONDS)
         yield [record for records in fetched.values() for record in records]
 
 

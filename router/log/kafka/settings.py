@@ -1,4 +1,4 @@
-"""How we talk to Kafka: addresses from the URL, the rest from settings, validated before anything connects."""
+"""Settings of the Kafka log: addresses from the URL, the rest validated together before anything connects."""
 
 from __future__ import annotations
 
@@ -16,97 +16,89 @@ DEFAULT_PORT = 9092
 
 
 class KafkaSettings(BaseModel):
-    """Everything but the address. Units are in the names; the defaults suit three brokers with their own defaults."""
+    """Everything but the address. The defaults suit three brokers with their own defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     replication_factor: int = Field(3, ge=1)
-    """Of the topics that we create."""
+    """Replicas of the topics that the router creates."""
     minimum_in_sync_replicas: int | None = Field(None, ge=1)
-    """Of the topics that we create; None: the brokers' own default."""
+    """Of the topics that the router creates. None: the brokers' own default."""
     message_limit_bytes: int = Field(4_000_000, ge=4_000_000)
-    """The largest batch our topics take; Kafka's default is a little under 1 MB. No less: all that the router makes of
-    what it is fed is bounded so that it fits, and a record that doesn't would stop a task for ever."""
+    """Largest batch that the router's topics take; Kafka's default is a little under 1 MB. It can't be less: the router
+    bounds its records to fit it, and a larger one would stop a task for ever."""
 
     start_deadline_seconds: float = Field(30.0, gt=0)
-    """For connecting, fencing a former owner and finding out where a log ends."""
+    """For connecting, fencing a former owner, finding the end of a log, and appending."""
     commit_deadline_seconds: float = Field(12.0, gt=0)
-    """Longer than a failover of a broker takes, or each one costs the task a restore."""
-    append_deadline_seconds: float = Field(30.0, gt=0)
+    """Longer than a broker's failover takes, or each failover costs the task a restore."""
     close_deadline_seconds: float = Field(5.0, gt=0)
-    """For letting tasks finish what they are committing, when they are taken away or we stop."""
+    """For tasks to finish a commit when they move away or the process stops."""
     request_timeout_ms: int = Field(10_000, ge=500)
     transaction_timeout_ms: int = Field(15_000, ge=1_000)
-    """After this, and up to 10 s more, the brokers end a transaction whose owner is gone and has no successor."""
+    """The brokers end a transaction of a dead owner without a successor after this time and up to 10 s more."""
 
     session_timeout_ms: int = Field(6_000, ge=500)
-    """A worker that died is noticed after this: so long a do-not-load of its tasks waits. The least that brokers allow
-    unless they are told otherwise."""
-    heartbeat_interval_ms: int = Field(1_500, ge=100)
+    """Time until a dead worker is noticed, and longest wait of a do-not-load of its tasks. Brokers allow no less than
+    6 s by default."""
     rebalance_timeout_ms: int = Field(20_000, ge=1_000)
-    """How long the others wait for a member to join again."""
+    """Time that the others wait for a member to join again."""
     group_instance_id: str | None = None
-    """Static membership: a quick restart moves nothing, but a stop for good is noticed only after the session's
-    time-out. Must be unique in the group; two processes with one id evict each other in turn."""
+    """Static membership: a quick restart moves no task, but a stop for good is noticed only after the session. It must
+    be unique in the group; two processes with one id evict each other in turn."""
 
     retry_pause_seconds: float = Field(0.2, gt=0)
-    """Before a task is opened again; doubles each time, up to `longest_retry_pause_seconds`."""
+    """Pause before a task is opened again. It doubles each time, up to `longest_retry_pause_seconds`."""
     longest_retry_pause_seconds: float = Field(10.0, gt=0)
 
-    max_poll_buffer_records: int = Field(10_000, ge=100)
-    """Of each input, read ahead at most about this many records for a task; then wait."""
-    fetch_limit_bytes: int = Field(2_000_000, ge=100_000)
-    """Of each partition in one request."""
-    batch_limit_bytes: int = Field(900_000, ge=1_000)
-    """Records of one partition are written in batches of at most this size."""
-    refused_topic_pause_seconds: float = Field(60.0, gt=0)
-    """A topic we may not write to counts as missing for so long, then it is tried again."""
-
     ssl_cafile: Path | None = None
-    """PEM. Given: TLS."""
+    """PEM file of the authority. Connections use TLS if it is given."""
     ssl_certfile: Path | None = None
     ssl_keyfile: Path | None = None
-    """With `ssl_certfile`: we show a certificate (mTLS)."""
+    """PEM file of the key. With `ssl_certfile`, the client shows a certificate (mTLS)."""
     ssl_key_password: SecretStr | None = None
     sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] = "SCRAM-SHA-512"
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
     sasl_password_file: Path | None = None
-    """Instead of `sasl_password`: read at start, without the newline at its end."""
+    """Instead of `sasl_password`. Read at start, without a newline at the end."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.commit_deadline_seconds * 1000 >= self.transaction_timeout_ms:
             raise ValueError(
-                "commit_deadline_seconds must be shorter than transaction_timeout_ms: "
-                "we must give a transaction up before the broker does"
+                "commit_deadline_seconds must be shorter than transaction_timeout_ms, so that the router gives a "
+                "transaction up before the broker does"
             )
-        if self.heartbeat_interval_ms * 2 > self.session_timeout_ms:
-            raise ValueError("session_timeout_ms must be at least twice heartbeat_interval_ms")
         if self.sasl_username and not (self.sasl_password or self.sasl_password_file):
             raise ValueError("sasl_username needs sasl_password or sasl_password_file")
         if self.ssl_certfile and not self.ssl_cafile:
             raise ValueError("ssl_certfile needs ssl_cafile: name the authority of the brokers' certificates")
         return self
 
+    @property
+    def heartbeat_interval_ms(self) -> int:
+        """Four heartbeats a session."""
+        return self.session_timeout_ms // 4
+
     def connection(self) -> dict[str, Any]:
-        """What every aiokafka client is told of security and time-outs. Raises UsageError if a file can't be read."""
+        """Return the options of every aiokafka client. Raises UsageError if a file can't be read."""
         protocol = ("SASL_" if self.sasl_username else "") + ("SSL" if self.ssl_cafile else "PLAINTEXT")
-        told: dict[str, Any] = {
+        options: dict[str, Any] = {
             "security_protocol": protocol,
             "request_timeout_ms": self.request_timeout_ms,
             "retry_backoff_ms": 20,
             "metadata_max_age_ms": 30_000,
         }
         if self.ssl_cafile:
-            told["ssl_context"] = self._ssl_context()
+            options["ssl_context"] = self._ssl_context()
         if self.sasl_username:
-            told |= {
+            options |= {
                 "sasl_mechanism": self.sasl_mechanism,
                 "sasl_plain_username": self.sasl_username,
                 "sasl_plain_password": self._password(),
             }
-        return told
+        return options
 
     def _ssl_context(self) -> ssl.SSLContext:
         try:
@@ -130,7 +122,7 @@ class KafkaSettings(BaseModel):
 
 
 def kafka_settings(given: Mapping[str, object]) -> KafkaSettings:
-    """Raises UsageError with all that is wrong; the values of secrets are not in it."""
+    """Validate settings. Raises UsageError with everything that is wrong, without the values of secrets."""
     try:
         return KafkaSettings.model_validate(given)
     except ValidationError as error:
@@ -139,11 +131,13 @@ def kafka_settings(given: Mapping[str, object]) -> KafkaSettings:
 
 
 def bootstrap_of(url: str) -> str:
-    """`kafka://one:9092,two` is `one:9092,two:9092`. Raises UsageError."""
+    """Return `one:9092,two:9092` for `kafka://one:9092,two`. Raises UsageError."""
     parts = urlsplit(url)
     if parts.scheme != "kafka" or not parts.netloc or parts.path.strip("/") or parts.query:
-        raise UsageError(f"{url.partition('@')[2] or url} is not a Kafka log: write kafka://host:port[,host:port...]")
+        raise UsageError(
+            f"{url.partition('@')[2] or url} is not a Kafka log's URL: write kafka://host:port[,host:port...]"
+        )
     if "@" in parts.netloc:
-        raise UsageError("user and password don't belong in the log's URL: set sasl_username and sasl_password_file")
+        raise UsageError("the log's URL must not hold user and password: set sasl_username and sasl_password_file")
     hosts = parts.netloc.split(",")
     return ",".join(host if ":" in host else f"{host}:{DEFAULT_PORT}" for host in hosts)

@@ -1,4 +1,4 @@
-"""The log on one SQLite file: opens the connections, hands out tasks."""
+"""The log on one SQLite file: opens the connections, reads and appends, and runs tasks while it holds the lease."""
 
 from __future__ import annotations
 
@@ -13,31 +13,27 @@ from typing import Final
 import structlog
 
 from router import topics as names
-from router.clock import growing_pauses
+from router.clock import growing_pauses, now_milliseconds
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
 from router.log.sqlite import store
-from router.log.sqlite.connection import Connection, SqliteSettings, transaction
+from router.log.sqlite.connection import ChangeWatch, Connection, SqliteSettings
 from router.log.sqlite.file import prepare
-from router.log.sqlite.lease import Lease
-from router.log.sqlite.store import Catalogue, Span, Topic
-from router.log.sqlite.task import SqliteTask
-from router.log.sqlite.watch import Watch
-from router.log.sqlite.whole import damages, refuse_losses
+from router.log.sqlite.store import Span, Topic
+from router.log.sqlite.task import Lease, SqliteTask
 from router.topics import TopicSpec
 
 log = structlog.get_logger()
 
-READ_BATCH: Final = 2000
-LOOK_UP_SECONDS: Final = 1.0
-"""So often a reader that waits gets an empty batch."""
-
-Run = Callable[[Task], Awaitable[None]]
+READ_RECORDS: Final = 2000
+IDLE_SECONDS: Final = 1.0
+"""Time between the empty batches of a reader that waits."""
+SWEEP_SECONDS: Final = 60.0
 
 
 @asynccontextmanager
 async def open_sqlite_log(path: str, settings: SqliteSettings | None = None) -> AsyncIterator[SqliteLog]:
-    """Open the file, made if it is not there. Raises FatalLogError, TaskRetry."""
+    """Open the file, and create it if it is missing. Raises FatalLogError, TaskRetry."""
     settings = settings or SqliteSettings()
     await asyncio.to_thread(prepare, path, settings)
     opened = SqliteLog(path, settings)
@@ -48,61 +44,56 @@ async def open_sqlite_log(path: str, settings: SqliteSettings | None = None) -> 
 
 
 class SqliteLog:
-    """See `router.log.interface.Log`. Made by `open_sqlite_log`.
-
-    Three connections, each with its thread: one writes, one reads for the tasks, one for everyone else, so
-    that a long search holds up nobody's work.
-    """
+    """See `router.log.interface`. Made by `open_sqlite_log`. Three connections, each in its thread: one writes, one
+    reads for the tasks, one for everyone else. So a long search delays no task."""
 
     makes_own_topics = True
 
     def __init__(self, path: str, settings: SqliteSettings) -> None:
         self.url = f"sqlite:///{path}"
         self._settings = settings
-        self._catalogue = Catalogue()
         self._writer, self._task_reader, self._reader = (Connection(path, settings) for _ in range(3))
-        self._watch = Watch(path, settings)
+        self._watch = ChangeWatch(path, settings)
+
+    async def close(self) -> None:
+        await self._watch.close()
+        for connection in (self._task_reader, self._reader, self._writer):
+            await connection.close()
+
+    # Administration
 
     async def check(self, specs: Iterable[TopicSpec]) -> list[Finding]:
-        """Reads the whole file."""
+        """Read the whole file, besides what the interface promises."""
         path = self._reader.path
-        damaged = await self._reader.run(lambda connection: list(damages(connection)))
-        findings = [Finding(path, f"damaged, {damage}", "whole: restore a backup") for damage in damaged]
+        damages = await self._reader.run(lambda connection: list(store.damages(connection)))
+        findings = [Finding(path, f"damaged, {damage}", "intact: restore a backup") for damage in damages]
         found = await self.topics()
         for spec in specs:
             if spec.name not in found:
                 findings.append(Finding(spec.name, "missing", "there", mendable=True))
             elif found[spec.name] != spec.partitions:
-                findings.append(Finding(spec.name, f"{found[spec.name]} partitions", f"{spec.partitions}: a new file"))
+                wanted = f"{spec.partitions}: begin with a new file, since a topic keeps its partitions"
+                findings.append(Finding(spec.name, f"{found[spec.name]} partitions", wanted))
         return findings
 
     async def mend(self, specs: Iterable[TopicSpec]) -> None:
         await self.create_topics(specs)
 
     async def create_topics(self, specs: Iterable[TopicSpec]) -> None:
-        wanted = list(specs)
-
-        def create(connection: sqlite3.Connection) -> None:
-            with transaction(connection):  # of its own: what is remembered of topics must not be taken back
-                store.create_topics(connection, wanted)
-
-        await self._writer.run(create)
+        await self._writer.commit(partial(store.create_topics, specs=list(specs)))
 
     async def topics(self) -> dict[str, int]:
-        found = await self._reader.run(self._catalogue.all)
-        return {topic.name: topic.partitions for topic in found}
+        return {topic.name: topic.partitions for topic in await self._reader.run(store.all_topics)}
 
-    async def append(self, outputs: Sequence[Output]) -> None:
-        """All or nothing. Raises DestinationMissing, TaskRetry (locked by another program), FatalLogError."""
+    async def committed(self, group: str, topics: Sequence[str]) -> None:
+        return None
 
-        def write(connection: sqlite3.Connection) -> None:
-            destinations = self._catalogue.find(connection, (output.topic for output in outputs))
-            store.write(connection, destinations, outputs)
+    # The hot path
 
-        await self._writer.commit(write)
-        self._watch.tell()
-
-    append_atomic = append
+    async def append(self, outputs: Sequence[Output], *, atomic: bool = False) -> None:
+        """See `Log.append`. Always atomic: the call is one transaction."""
+        await self._writer.commit(partial(store.write, outputs=outputs))
+        self._watch.notify()
 
     async def end_offsets(self, topic: str) -> dict[int, int]:
         (found,) = await self._find([topic])
@@ -117,7 +108,7 @@ class SqliteLog:
         key: bytes | None = None,
         begin: Mapping[Place, int] | None = None,
     ) -> AsyncIterator[list[Record]]:
-        spans = await self._reader_spans(topics, key)
+        spans = await self._reader.run(partial(_spans, topics=await self._find(topics), key=key))
         if from_start:
             spans = [span._replace(start=0) for span in spans]
             if key is None:
@@ -126,65 +117,61 @@ class SqliteLog:
             spans = [span._replace(start=begin.get((span.topic.name, span.partition), span.start)) for span in spans]
         while True:
             changed = self._watch.next_change()
-            if not until_end:
-                spans = await self._extended(spans)
-            waiting = [span for span in spans if span.start < span.end]
-            if waiting:
-                records, spans = await self._reader.run(partial(_advance, spans=spans, key=key))
-                if records:
-                    yield records
+            records, spans = await self._reader.run(partial(_advance, spans=spans, key=key, extend=not until_end))
+            if records:
+                yield records
             elif until_end:
                 return
-            elif not await _happens(changed, LOOK_UP_SECONDS):
+            elif not await _happens(changed, IDLE_SECONDS):
                 yield []
 
-    async def committed(self, group: str, topics: Sequence[str]) -> None:
-        return None
-
-    async def work(self, inputs: Sequence[str], run: Run, *, group: str = "snp-router") -> None:
+    async def work(
+        self, inputs: Sequence[str], run: Callable[[Task], Awaitable[None]], *, group: str = "snp-router"
+    ) -> None:
         partitions = await self._partitions_of(inputs)
-        lease = Lease(self._writer, self._catalogue, self._settings, group)
+        lease = Lease(self._writer, self._settings, group)
         try:
             async with asyncio.TaskGroup() as running:
-                keeping = running.create_task(lease.keep())
+                helpers = [running.create_task(lease.keep()), running.create_task(self._keep_sweeping(lease))]
                 async with asyncio.TaskGroup() as tasks:
                     for partition in range(partitions):
                         tasks.create_task(self._keep_running(partition, inputs, run, lease))
-                keeping.cancel()
-        except BaseExceptionGroup as group_of_errors:
-            raise _first(group_of_errors) from None
+                for helper in helpers:
+                    helper.cancel()
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
 
-    async def close(self) -> None:
-        await self._watch.close()
-        for connection in (self._task_reader, self._reader, self._writer):
-            await connection.close()
+    async def _keep_sweeping(self, lease: Lease) -> None:
+        while True:
+            await lease.held()
+            with suppress(TaskRetry):  # The next sweep makes up for it.
+                await self._writer.commit(
+                    lambda connection: store.sweep(connection, store.all_topics(connection), now_milliseconds())
+                )
+            await asyncio.sleep(SWEEP_SECONDS)
 
-    async def _keep_running(self, partition: int, inputs: Sequence[str], run: Run, lease: Lease) -> None:
+    async def _keep_running(
+        self, partition: int, inputs: Sequence[str], run: Callable[[Task], Awaitable[None]], lease: Lease
+    ) -> None:
         first, longest = self._settings.retry_pause_seconds, self._settings.longest_retry_pause_seconds
         pauses = growing_pauses(first, longest)
         while True:
             began = time.monotonic()
+            task = SqliteTask(
+                partition, inputs, lease, await lease.held(),
+                writer=self._writer, reader=self._task_reader, watch=self._watch,
+            )  # fmt: skip
             try:
-                return await self._run_once(partition, inputs, run, lease)
+                return await run(task)
             except TaskMoved as error:
                 log.info("task_closed", task=partition, outcome="TaskMoved", reason=str(error))
             except TaskRetry as error:
                 log.warning("task_closed", task=partition, outcome="TaskRetry", reason=str(error))
-            if time.monotonic() - began > longest:  # It went well for a while: begin with a short pause again.
+            finally:
+                task.close()
+            if time.monotonic() - began > longest:  # It ran well for a while, so begin with a short pause again.
                 pauses = growing_pauses(first, longest)
             await asyncio.sleep(next(pauses))
-
-    async def _run_once(self, partition: int, inputs: Sequence[str], run: Run, lease: Lease) -> None:
-        owner = await lease.held()
-        task = SqliteTask(
-            partition, inputs, lease, owner,
-            writer=self._writer, reader=self._task_reader, catalogue=self._catalogue, watch=self._watch,
-        )  # fmt: skip
-        try:
-            await task.open()
-            await run(task)
-        finally:
-            task.close()
 
     async def _partitions_of(self, inputs: Sequence[str]) -> int:
         try:
@@ -193,64 +180,61 @@ class SqliteLog:
             raise FatalLogError(str(error)) from error
         counts = {topic.partitions for topic in found if topic.name != names.REGISTRY}
         if len(counts) > 1:
-            counted = ", ".join(f"{topic.name} {topic.partitions}" for topic in found)
-            raise FatalLogError(f"{self.url}: inputs must have the same number of partitions, but: {counted}")
+            counted = ", ".join(f"{topic.name} has {topic.partitions}" for topic in found)
+            raise FatalLogError(f"{self.url}: inputs must have the same number of partitions, but {counted}")
         return counts.pop() if counts else 1
 
     async def _find(self, topics: Sequence[str]) -> list[Topic]:
         try:
-            found = await self._reader.run(lambda connection: self._catalogue.find(connection, topics))
+            found = await self._reader.run(partial(store.find_topics, names=topics))
         except DestinationMissing as error:
             missing = ", ".join(error.topics)
-            raise UsageError(f"{self.url} has no topic {missing}. Make the topics first") from error
+            raise UsageError(f"{self.url} has no topic {missing}: `snp-router topics create` makes it") from error
         return list(found.values())
 
-    async def _reader_spans(self, topics: Sequence[str], key: bytes | None) -> list[Span]:
-        """From now to now."""
-        found = await self._find(topics)
-        ends = await self._reader.run(lambda c: [store.end_offsets(c, topic) for topic in found])
-        return [
-            Span(topic, partition, end, end)
-            for topic, offsets in zip(found, ends, strict=True)
-            for partition, end in offsets.items()
-            if key is None or partition == partition_of(key, topic.partitions)
-        ]
 
-    async def _extended(self, spans: list[Span]) -> list[Span]:
-        """The spans with their ends as they are now."""
-        topics = {span.topic for span in spans}
-        ends = await self._reader.run(lambda c: {topic: store.end_offsets(c, topic) for topic in topics})
-        return [span._replace(end=ends[span.topic][span.partition]) for span in spans]
+def _spans(connection: sqlite3.Connection, topics: Sequence[Topic], key: bytes | None) -> list[Span]:
+    """Return an empty span at the end of each partition, or of the key's partition only."""
+    return [
+        Span(topic, partition, end, end)
+        for topic in topics
+        for partition, end in store.end_offsets(connection, topic).items()
+        if key is None or partition == partition_of(key, topic.partitions)
+    ]
 
 
 def _refuse_losses(connection: sqlite3.Connection, spans: Iterable[Span]) -> None:
     for span in spans:
-        refuse_losses(connection, span.topic, span.partition)
+        store.refuse_losses(connection, span.topic, span.partition)
 
 
-def _advance(connection: sqlite3.Connection, spans: list[Span], key: bytes | None) -> tuple[list[Record], list[Span]]:
-    """The next records of all spans, and what is left of the spans. A span that filled the batch goes to the
-    back of the queue, so that a busy partition can't keep the others from being read."""
+def _advance(
+    connection: sqlite3.Connection, spans: list[Span], key: bytes | None, extend: bool
+) -> tuple[list[Record], list[Span]]:
+    """Return the next records of all spans, and the rest of the spans. `extend` moves their ends to the current ones.
+    A span that fills the batch goes to the back of the queue, so that a busy partition does not delay the others."""
+    if extend:
+        ends = store.ends_of(connection, [span.place for span in spans])
+        spans = [span._replace(end=ends[span.place]) for span in spans]
     records: list[Record] = []
     for index, span in enumerate(spans):
         if span.start < span.end:
-            found = store.read(connection, span, READ_BATCH - len(records), key=key)
-            records += found
-            if len(records) == READ_BATCH:
-                rest = span._replace(start=found[-1].offset + 1)
+            records += store.read(connection, span, READ_RECORDS - len(records), key=key)
+            if len(records) == READ_RECORDS:
+                rest = span._replace(start=records[-1].offset + 1)
                 done = [done._replace(start=done.end) for done in spans[:index]]
                 return records, [*spans[index + 1 :], *done, rest]
-    return records, [span._replace(start=span.end) for span in spans]
+    return records, [span._replace(start=max(span.start, span.end)) for span in spans]
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:
     with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):  # wait_for would lose a cancellation that comes with the event
+        async with asyncio.timeout(seconds):  # wait_for would lose a cancellation that comes with the event.
             return await event.wait()
     return False
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error that is not a group."""
+    """Return the first error that is not a group."""
     first = errors.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first

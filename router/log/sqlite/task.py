@@ -1,35 +1,51 @@
-"""One partition's worth of work on a SQLite log."""
+"""A task on a SQLite log, and the lease that fences it.
+
+The lease decides which router works on the file: one row per group, and the router named in it may commit. It is not
+SQLite's lock, which a frozen router would hold for ever. Each commit checks it again, so two routers can't both commit.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import platform
 import sqlite3
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
 
-from router import topics
-from router.errors import TaskMoved
+import structlog
+
+from router import topics as names
+from router.errors import TaskMoved, TaskRetry
 from router.log.interface import Output, Position, Record
-from router.log.sqlite import lease as leases
-from router.log.sqlite.connection import Connection, transaction
-from router.log.sqlite.errors import DamagedError
-from router.log.sqlite.lease import Lease
-from router.log.sqlite.store import Catalogue, Span, end_offsets, ends_of, latest_id, read, write
-from router.log.sqlite.watch import Watch
-from router.log.sqlite.whole import refuse_losses
+from router.log.sqlite.connection import ChangeWatch, Connection, DamagedError, SqliteSettings, transaction
+from router.log.sqlite.store import Span, end_offsets, ends_of, find_topics, read, refuse_losses, write
 
-RESTORE_BATCH: Final = 5000
+log = structlog.get_logger()
+
+RESTORE_RECORDS: Final = 5000
+
+WAITING_PAUSE_SECONDS: Final = 0.2
+WAITING_LOG_SECONDS: Final = 30.0
+HEARTBEATS_PER_LEASE: Final = 4
+HEARTBEAT: Final = "UPDATE leases SET heartbeat = heartbeat + 1"
+GIVE_BACK: Final = "DELETE FROM leases"
+
+START_TIME_FIELD: Final = 19
+"""Field of /proc/<pid>/stat, counted from behind the command's closing bracket (proc_pid_stat(5), field 22)."""
 
 
 class SqliteTask:
-    """See `router.log.interface.Task`. It is fenced by the lease and, where it moves its position, by where its last
-    position record is: other groups on the file have none."""
+    """See `router.log.interface.Task`. Made by `SqliteLog.work`."""
 
     def __init__(
         self, partition: int, inputs: Sequence[str], lease: Lease, owner: str,
-        *, writer: Connection, reader: Connection, catalogue: Catalogue, watch: Watch,
+        *, writer: Connection, reader: Connection, watch: ChangeWatch,
     ) -> None:  # fmt: skip
         self.partition = partition
         self._inputs = inputs
@@ -37,25 +53,18 @@ class SqliteTask:
         self._owner = owner
         self._writer = writer
         self._reader = reader
-        self._catalogue = catalogue
         self._watch = watch
-        self._position_key = topics.POSITION_KEY + str(partition).encode()
-        self._position_id: int | None = None
         self._closed = False
-
-    async def open(self) -> None:
-        """Remember where the position record is: whoever moves it from now on is not us."""
-        self._position_id = await self._writer.run(self._find_position)
 
     def close(self) -> None:
         self._closed = True
 
     async def restore(self, topics: Sequence[str]) -> AsyncIterator[list[Record]]:
-        for span in await self._reader.run(lambda connection: self._spans(connection, topics)):
-            start = span.start
-            while batch := await self._restore_batch(span._replace(start=start)):
+        for span in await self._reader.run(partial(self._spans, topics=topics)):
+            rest = span
+            while batch := await self._restore_batch(rest):
                 yield batch
-                start = batch[-1].offset + 1
+                rest = span._replace(start=batch[-1].offset + 1)
 
     async def poll(self, position: Position, max_records: int, timeout: float) -> list[Record]:
         deadline = time.monotonic() + timeout
@@ -67,62 +76,189 @@ class SqliteTask:
             if records or remaining <= 0:
                 return records
             with suppress(TimeoutError):
-                async with asyncio.timeout(remaining):  # wait_for would lose a cancellation that comes with the change
+                async with asyncio.timeout(remaining):  # wait_for would lose a cancellation that comes with the change.
                     await changed.wait()
 
     def has_waiting(self, topic: str, position: Position) -> bool:
-        place = self._catalogue.place(topic, self.partition)
-        return place is not None and self._watch.next_offset(place) > position.get(topic, 0)
+        return self._watch.next_offset(topic, self.partition) > position.get(topic, 0)
 
     async def commit(self, outputs: Sequence[Output]) -> None:
         self._check()
-        self._position_id = await self._writer.commit(lambda connection: self._commit(connection, outputs))
-        self._watch.tell()
+        await self._writer.commit(partial(self._commit, outputs=outputs))
+        self._watch.notify()
 
     def _check(self) -> None:
         if self._closed or not self._lease.is_held_as(self._owner):
-            raise TaskMoved(f"task {self.partition} is no longer this router's")
+            raise TaskMoved(f"task {self.partition} no longer belongs to this router")
 
-    def _commit(self, connection: sqlite3.Connection, outputs: Sequence[Output]) -> int | None:
-        """Where the position record is afterwards."""
-        leases.check(connection, self._lease.name, self._owner)
-        moves = any(output.key == self._position_key for output in outputs)
-        if moves and self._find_position(connection) != self._position_id:
-            raise TaskMoved(f"the position of task {self.partition} was moved by another router")
-        destinations = self._catalogue.find(connection, (output.topic for output in outputs))
-        write(connection, destinations, outputs)
-        return self._find_position(connection) if moves else self._position_id
-
-    def _find_position(self, connection: sqlite3.Connection) -> int | None:
-        state = self._catalogue.get(connection, topics.BILLS)
-        return state and latest_id(connection, state, self.partition, self._position_key)
+    def _commit(self, connection: sqlite3.Connection, outputs: Sequence[Output]) -> None:
+        self._lease.check(connection, self._owner)
+        write(connection, outputs)
 
     def _poll(self, connection: sqlite3.Connection, position: Position, max_records: int) -> list[Record]:
         records: list[Record] = []
-        # One snapshot for all topics: else one of a later topic could come before what was there first.
+        # One snapshot for all topics: a record of a later topic must not come before an older one of an earlier topic.
         with transaction(connection, "DEFERRED"):
             for span in self._waiting(connection, position):
                 records += read(connection, span, max_records - len(records))
         return records
 
     def _waiting(self, connection: sqlite3.Connection, position: Position) -> Iterator[Span]:
-        found = self._catalogue.find(connection, self._inputs).values()
-        places = [(topic, 0 if topic.name == topics.REGISTRY else self.partition) for topic in found]
-        ends = ends_of(connection, [topic.first_place + partition for topic, partition in places])
-        for topic, partition in places:
-            span = Span(topic, partition, position.get(topic.name, 0), ends[topic.first_place + partition])
-            if span.start > span.end:
-                raise DamagedError(f"{topic.name}, partition {partition} ends before what was read of it")
-            if span.start < span.end:
-                yield span
+        found = find_topics(connection, self._inputs).values()
+        spans = [topic.span(0 if topic.name == names.REGISTRY else self.partition) for topic in found]
+        ends = ends_of(connection, [span.place for span in spans])
+        for span in spans:
+            waiting = span._replace(start=position.get(span.topic.name, 0), end=ends[span.place])
+            if waiting.start > waiting.end:
+                raise DamagedError(f"{span.topic.name}, partition {span.partition}, ends before the task's position")
+            if waiting.start < waiting.end:
+                yield waiting
 
-    def _spans(self, connection: sqlite3.Connection, names: Sequence[str]) -> list[Span]:
-        found = self._catalogue.find(connection, names).values()
+    def _spans(self, connection: sqlite3.Connection, topics: Sequence[str]) -> list[Span]:
+        found = find_topics(connection, topics).values()
         for topic in found:
             refuse_losses(connection, topic, self.partition)
-        ends = [end_offsets(connection, topic)[self.partition] for topic in found]
-        return [Span(topic, self.partition, 0, end) for topic, end in zip(found, ends, strict=True)]
+        return [
+            topic.span(self.partition)._replace(end=end_offsets(connection, topic)[self.partition]) for topic in found
+        ]
 
     async def _restore_batch(self, span: Span) -> list[Record]:
         self._check()
-        return await self._reader.run(lambda connection: read(connection, span, RESTORE_BATCH, live=True))
+        return await self._reader.run(lambda connection: read(connection, span, RESTORE_RECORDS, live=True))
+
+
+class Holder(NamedTuple):
+    """Row of the table of leases."""
+
+    owner: str
+    process: str
+    heartbeat: int
+
+
+class Lease:
+    """Lease of one group: taken, kept by heartbeats, lost and taken again. `keep` runs all the time."""
+
+    def __init__(self, connection: Connection, settings: SqliteSettings, group: str) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._group = group
+        self._owner: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def held(self) -> str:
+        """Wait until the lease is ours. Return the owner's name in it, which is new each time."""
+        return await asyncio.shield(self._owner)
+
+    def is_held_as(self, owner: str) -> bool:
+        return self._owner.done() and self._owner.result() == owner
+
+    def check(self, connection: sqlite3.Connection, owner: str) -> None:
+        """Raise TaskMoved if another router has taken the lease."""
+        holder = self._holder(connection)
+        if holder is None or holder.owner != owner:
+            raise TaskMoved(f"the lease of {self._group} went to {holder.process if holder else 'nobody yet'}")
+
+    async def keep(self) -> None:
+        """Take the lease, and take it again when it is lost. Cancellation gives it back."""
+        while True:
+            owner = uuid.uuid4().hex
+            try:
+                await self._take(owner)
+                self._owner.set_result(owner)
+                await self._renew(owner)
+            finally:
+                self._owner = asyncio.get_running_loop().create_future()
+                with suppress(TaskRetry):
+                    await self._connection.commit(partial(self._change, change=GIVE_BACK, owner=owner))
+            log.warning("lease_lost", file=self._connection.path, group=self._group)
+
+    async def _take(self, owner: str) -> None:
+        """Wait until nobody has the lease, its holder's process is gone, or no heartbeat came for the whole lease."""
+        seen, seen_at, logged_at = None, time.monotonic(), -WAITING_LOG_SECONDS
+        while True:
+            now = time.monotonic()
+            is_stale = now - seen_at > self._settings.lease_seconds
+            try:
+                holder = await self._connection.commit(
+                    partial(self._try, owner=owner, stale=seen if is_stale else None)
+                )
+            except TaskRetry as error:
+                log.warning("lease_not_taken", reason=str(error))
+                await asyncio.sleep(self._settings.lease_seconds / HEARTBEATS_PER_LEASE)
+                continue
+            if holder is None:
+                return
+            if holder != seen:
+                seen, seen_at = holder, now
+            if now - logged_at >= WAITING_LOG_SECONDS:
+                logged_at = now
+                log.warning(
+                    "waiting_until_another_router_stops",
+                    file=self._connection.path,
+                    group=self._group,
+                    its_pid=process_id(holder.process),
+                )
+            await asyncio.sleep(WAITING_PAUSE_SECONDS)
+
+    def _try(self, connection: sqlite3.Connection, owner: str, stale: Holder | None) -> Holder | None:
+        """Return None if the lease is ours now, else its holder. `stale` is a holder to take it from."""
+        holder = self._holder(connection)
+        if holder is not None and holder != stale and process_lives(holder.process):
+            return holder
+        connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?, 0)", (self._group, owner, this_process()))
+        return None
+
+    async def _renew(self, owner: str) -> None:
+        """Send heartbeats until the lease is lost."""
+        while True:
+            try:
+                if not await self._connection.commit(partial(self._change, change=HEARTBEAT, owner=owner)):
+                    return
+            except TaskRetry as error:
+                log.warning("lease_not_renewed", reason=str(error))
+            await asyncio.sleep(self._settings.lease_seconds / HEARTBEATS_PER_LEASE)
+
+    def _holder(self, connection: sqlite3.Connection) -> Holder | None:
+        query = "SELECT owner, process, heartbeat FROM leases WHERE name = ?"
+        row = connection.execute(query, (self._group,)).fetchone()
+        return None if row is None else Holder._make(row)
+
+    def _change(self, connection: sqlite3.Connection, change: str, owner: str) -> bool:
+        """Change the lease if it is still ours. Return whether it was."""
+        return connection.execute(f"{change} WHERE name = ? AND owner = ?", (self._group, owner)).rowcount > 0
+
+
+def this_process() -> str:
+    """Return `<machine>/<pid>@<start time>`, which stays unique when the process number is used again."""
+    pid = os.getpid()
+    return f"{_machine()}/{pid}@{_start_time(pid)}"
+
+
+def process_id(process: str) -> str:
+    return process.rpartition("/")[2].partition("@")[0]
+
+
+def process_lives(process: str) -> bool:
+    """Return False only if it is certain that the process is gone: it ran on this machine, in this container."""
+    machine, _, rest = process.rpartition("/")
+    pid, _, started = rest.partition("@")
+    if machine != _machine() or not pid.isdigit():
+        return True
+    return _start_time(int(pid)) == started
+
+
+def _machine() -> str:
+    """Return this boot of the machine and this container, since process numbers mean nothing outside them."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return platform.node()
+
+
+def _start_time(pid: int) -> str:
+    """Return the process's start in the kernel's count; empty if it is gone or a zombie, or if there is no /proc."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[START_TIME_FIELD]

@@ -1,4 +1,4 @@
-"""A whole router that does not hear of a commit that was made: nothing is routed twice, and all of it is counted."""
+"""A router whose commit is made but not answered routes nothing twice and counts everything."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FEEDS = 10
 
 
 async def routed_without_an_answer(trial: Trial, proxy: Proxy) -> Totals:
-    """Route everything; the answer to the first commit is lost, and the worker gives up on it."""
+    """Route everything. The answer to the first commit is lost, and the worker gives up on it."""
     worker = Worker(trial.log, trial.rules, WorkSettings(records_per_transaction=25), until_idle=True)
     proxy.lose_answer_to(END_TRANSACTION)
     routing = asyncio.create_task(worker.run())

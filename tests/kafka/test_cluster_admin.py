@@ -1,4 +1,4 @@
-"""Topics and brokers: what is wrong is said exactly, and what can be mended is."""
+"""Topics and brokers: errors are named exactly, and corrected where possible."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from router import topics
 from router.errors import FatalLogError, TaskRetry
 from router.log.kafka import open_kafka_log
-from router.log.kafka.broker import BrokerVersions, version_findings, version_of
+from router.log.kafka.cluster_admin import version_findings, version_of
 from router.topics import TopicSpec
 from tests.kafka.broker import free_ports
 from tests.kafka.fixtures import QUICK, KafkaLogs
@@ -49,17 +49,15 @@ class TestCheck:
 
         await log.mend(wanted)
         assert [finding.found for finding in await log.check(wanted)] == ["1 partitions"]
-        configuration = await log._admin._configurations(_topic(), ["state"])
+        configuration = await log._admin._settings_of(_topic(), ["state"])
         await admin.close()
         assert configuration["state"]["segment.bytes"][0] == "2000000"  # What others set stays.
 
     async def test_the_brokers_version_is_recognised(self, logs: KafkaLogs) -> None:
         log = await logs.open()
-        versions = await BrokerVersions.asked(log._admin._client, [1])
+        assert await log._admin.versions() == {1: VERSION.rpartition(".")[0]}
 
-        assert versions.of == {1: VERSION.rpartition(".")[0]}
-
-    async def test_more_replicas_than_brokers_is_said(self, logs: KafkaLogs) -> None:
+    async def test_more_replicas_than_brokers_are_refused_by_name(self, logs: KafkaLogs) -> None:
         log = await logs.open(replication_factor=3)
 
         with pytest.raises(FatalLogError, match=r"snp\.party\.AAAA can't be made.*kafka\.replication_factor"):
@@ -72,7 +70,7 @@ def _topic() -> object:
     return ConfigResourceType.TOPIC
 
 
-async def test_nobody_at_the_address_is_said_and_may_come_later() -> None:
+async def test_an_address_without_a_broker_is_named_and_can_be_retried() -> None:
     (port,) = free_ports(1)
     with pytest.raises(TaskRetry, match=f"no broker at 127.0.0.1:{port} answers"):
         async with open_kafka_log(f"kafka://127.0.0.1:{port}", QUICK):
@@ -83,7 +81,9 @@ async def test_nobody_at_the_address_is_said_and_may_come_later() -> None:
     ("requests", "version"),
     [({28: 6, 35: 5, 88: 0}, "4.4"), ({35: 5, 88: 0, 76: 1}, "4.3"), ({80: 0, 26: 4}, "3.9"), ({26: 3}, None)],
 )
-def test_a_version_is_told_by_the_newest_request_it_understands(requests: dict[int, int], version: str | None) -> None:
+def test_a_version_is_recognised_by_the_newest_request_it_understands(
+    requests: dict[int, int], version: str | None
+) -> None:
     assert version_of(requests) == version
 
 
@@ -101,6 +101,6 @@ def test_a_version_is_told_by_the_newest_request_it_understands(requests: dict[i
 def test_versions_that_lose_transactions_or_are_too_old_are_named(
     version: str | None, brokers: int, words: str | None
 ) -> None:
-    found = version_findings(BrokerVersions(dict.fromkeys(range(brokers), version)), brokers)
+    found = version_findings(dict.fromkeys(range(brokers), version))
 
     assert (words is None and found == []) or words in str(found[0])

@@ -1,4 +1,4 @@
-"""Several workers of one group: who has which task, and what moving it disturbs."""
+"""Several workers of one group: assignment of tasks, and what a move disturbs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from router.errors import FatalLogError, TaskMoved
 from router.log.interface import Task
 from router.log.kafka import KafkaLog
-from router.log.kafka.group import whole_tasks
+from router.log.kafka.group import complete_tasks
 from router.topics import BILLS, DISPOSITIONS, REGISTRY, URGENT, TopicSpec
 from tests.kafka.fixtures import KafkaLogs
 from tests.log.contract import PARTY, counted, key_in, outputs, position_output, values
@@ -32,8 +32,8 @@ async def log(logs: KafkaLogs) -> KafkaLog:
     return client
 
 
-class Worker:
-    """Each of its tasks counts on, a record for each number, until told to stop."""
+class CountingWorker:
+    """Counts on in each of its tasks, a record for each number, until told to stop."""
 
     def __init__(self) -> None:
         self.running: set[int] = set()
@@ -61,7 +61,7 @@ async def until(condition: object) -> None:
 
 
 async def numbers(log: KafkaLog) -> dict[bytes, list[int]]:
-    """By key what was counted, in order."""
+    """Return the numbers counted, in order, by key."""
     found: dict[bytes, list[int]] = {}
     async for batch in log.read([PARTY], until_end=True):
         for record in batch:
@@ -73,7 +73,7 @@ async def test_tasks_move_to_a_second_worker_and_back_and_nothing_is_lost_or_dou
     logs: KafkaLogs, log: KafkaLog
 ) -> None:
     other = await logs.open()
-    first, second = Worker(), Worker()
+    first, second = CountingWorker(), CountingWorker()
     one = asyncio.create_task(log.work(INPUTS, first, group=logs.group))
     await until(lambda: len(first.running) == PARTITIONS)
     two = asyncio.create_task(other.work(INPUTS, second, group=logs.group))
@@ -95,7 +95,7 @@ async def test_tasks_move_to_a_second_worker_and_back_and_nothing_is_lost_or_dou
 
 async def test_a_zombie_that_wakes_up_does_not_double_anything(logs: KafkaLogs, log: KafkaLog) -> None:
     other = await logs.open()
-    zombie, second = Worker(), Worker()
+    zombie, second = CountingWorker(), CountingWorker()
     one = asyncio.create_task(log.work(INPUTS, zombie, group=logs.group))
     await until(lambda: len(zombie.running) == PARTITIONS)
     await logs.lose(log)
@@ -110,7 +110,7 @@ async def test_a_zombie_that_wakes_up_does_not_double_anything(logs: KafkaLogs, 
 
 
 async def test_fenced_but_still_ours_is_opened_again(logs: KafkaLogs, log: KafkaLog) -> None:
-    """A broker fences too when it ends a transaction that took too long; the group still gives the task to us."""
+    """A broker also fences a producer when it ends a slow transaction. The group still assigns the task to us."""
     opened = []
 
     async def run(task: Task) -> None:
@@ -124,7 +124,7 @@ async def test_fenced_but_still_ours_is_opened_again(logs: KafkaLogs, log: Kafka
 
 
 async def test_a_static_member_that_is_back_soon_gets_its_tasks_at_once(logs: KafkaLogs, log: KafkaLog) -> None:
-    first, second = Worker(), Worker()
+    first, second = CountingWorker(), CountingWorker()
     for worker in (first, second):
         client = await logs.open(group_instance_id="worker-1", session_timeout_ms=30_000)
         working = asyncio.create_task(client.work(INPUTS, worker, group=logs.group))
@@ -137,12 +137,16 @@ async def test_inputs_with_unequal_partitions_are_refused(logs: KafkaLogs, log: 
     await log.create_topics([TopicSpec("cbp.filings", 2)])
 
     with pytest.raises(FatalLogError, match=r"cbp\.filings has 2"):
-        await log.work([*INPUTS, "cbp.filings"], Worker(), group=logs.group)
+        await log.work([*INPUTS, "cbp.filings"], CountingWorker(), group=logs.group)
 
 
 class TestPoll:
-    async def test_a_backlog_waits_on_the_broker_and_not_in_memory(self, logs: KafkaLogs) -> None:
-        log = await logs.open(max_poll_buffer_records=500, fetch_limit_bytes=100_000)
+    async def test_a_backlog_waits_on_the_broker_and_not_in_memory(
+        self, logs: KafkaLogs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("router.log.kafka.task.AHEAD_RECORDS", 500)
+        monkeypatch.setattr("router.log.kafka.reader.FETCH_LIMIT_BYTES", 100_000)
+        log = await logs.open()
         await log.create_topics([TopicSpec(DISPOSITIONS, 1), TopicSpec(REGISTRY, 1)])
         for start in range(0, 20_000, 500):
             await log.append(outputs(DISPOSITIONS, 500, first=start))
@@ -164,7 +168,7 @@ class TestPoll:
         assert seen == [b"%d" % number for number in range(20_000)]
         assert held < 10_000  # The limit, and what was under way.
 
-    async def test_what_was_read_is_read_again_at_an_earlier_position(self, logs: KafkaLogs, log: KafkaLog) -> None:
+    async def test_records_are_read_again_at_an_earlier_position(self, logs: KafkaLogs, log: KafkaLog) -> None:
         await log.append(outputs(DISPOSITIONS, 10, key=key_in(0)))
         polled: list[list[bytes | None]] = []
 
@@ -188,7 +192,7 @@ class TestPoll:
 
 
 async def test_values_are_read_while_a_task_works(logs: KafkaLogs, log: KafkaLog) -> None:
-    worker = Worker()
+    worker = CountingWorker()
     working = asyncio.create_task(log.work(INPUTS, worker, group=logs.group))
     await until(lambda: len(worker.running) == PARTITIONS)
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -203,4 +207,4 @@ def test_a_task_needs_its_partition_of_every_input() -> None:
 
     assigned = [TopicPartition("a", 0), TopicPartition("b", 0), TopicPartition("a", 1)]
 
-    assert whole_tasks(assigned, ["a", "b"]) == {0}
+    assert complete_tasks(assigned, ["a", "b"]) == {0}
