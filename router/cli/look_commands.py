@@ -186,9 +186,7 @@ def explanation_table(fields: RecordFields) -> Table:
 
 def _explanation_cells(party: RecordFields) -> Iterator[tuple[str | Text, ...]]:
     last = party.get("last_notice")
-    outcome: str | Text = party.get("reason") or ""
-    if last is not None:
-        outcome = Text.assemble(printing.styled(last["kind"]), f" {printing.moment(last['at'])}")
+    outcome = party.get("reason") or "" if last is None else printing.styled(last["kind"])
     for ground in party["grounds"] or [NO_GROUND]:
         yield party["recipient"], ground["role"] or "", ground["rule"], WHEN_TEXT[ground["when"]], outcome
         outcome = ""
