@@ -130,8 +130,8 @@ def explain_bill(context: typer.Context, bill: BillArgument, form: FormatOption 
 
     Example:  [bold]snp-router explain NVXAHBL000012345[/bold]
 
-    One ground a line: the party, its role by it, the rule, and when it applies (always, or while a hold or a
-    do-not-load stands). A party that is not notified has the reason instead of its last notice."""
+    One ground a line: the party, its role by it, the rule, and when it applies. It applies always, or while a hold or
+    a do-not-load stands. A party that is not notified has the reason instead of its last notice."""
     view = _bill_view(context, bill)
     fields = explanation_fields(view)
     if form is JSON:
@@ -175,7 +175,7 @@ def explanation_fields(view: BillView) -> dict[str, Any]:
 
 WHEN_TEXT: Final = {"all": "always", "holds": "held", "do-not-load": "do-not-load", "never": "never"}
 NO_GROUND: Final[RecordFields] = {"role": None, "rule": "no rule any more", "when": "never"}
-"""Of a party that was notified earlier, by a registry that has changed since."""
+"""Shown for a party that was notified earlier, before the registry changed."""
 
 
 def explanation_table(fields: RecordFields) -> Table:
@@ -216,8 +216,8 @@ UNREAD_ALERTS: Final = "unread:"
 """Ids of the alerts that `unread` raises begin with it."""
 STOP_KINDS: Final = (DO_NOT_LOAD, HELD, NOT_DELIVERABLE)
 """The gravest first."""
-THRESHOLD_HELP: Final = """Also say whom to call about each stop unread for N minutes or longer, raise and end its alert
-on snp.alerts, and end with 1 if there is any."""
+THRESHOLD_HELP: Final = """Say whom to call about each stop unread for N minutes or longer, and end with 1 if there is
+any. Raises and ends alerts on snp.alerts."""
 
 
 def unread(
