@@ -1,4 +1,4 @@
-"""What every command uses: shared arguments and options, settings, the log, exit codes, log lines."""
+"""Parts that all commands use: shared arguments and options, settings, the log, exit codes, log lines."""
 
 from __future__ import annotations
 

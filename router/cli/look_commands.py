@@ -139,8 +139,8 @@ def explain_bill(context: typer.Context, bill: BillArgument, form: FormatOption 
 
     Example:  [bold]snp-router explain NVXAHBL000012345[/bold]
 
-    One ground a line: the party, its role by it, the rule, and when it applies (always, or while a hold or a
-    do-not-load stands). A party that is not notified has the reason instead of its last notice."""
+    One ground a line: the party, its role by it, the rule, and when it applies. It applies always, or while a hold or
+    a do-not-load stands. A party that is not notified has the reason instead of its last notice."""
     view = _bill_view(context, bill)
     fields = explanation_fields(view)
     if form is JSON:
@@ -190,9 +190,7 @@ def explanation_table(fields: RecordFields) -> Table:
 
 def _explanation_cells(party: RecordFields) -> Iterator[tuple[str | Text, ...]]:
     last = party.get("last_notice")
-    outcome: str | Text = party.get("reason") or ""
-    if last is not None:
-        outcome = Text.assemble(printing.styled(last["kind"]), f" {printing.moment(last['at'])}")
+    outcome = party.get("reason") or "" if last is None else printing.styled(last["kind"])
     for ground in party["grounds"] or [NO_GROUND]:
         yield party["recipient"], ground["role"] or "", ground["rule"], WHEN_TEXT[ground["scope"]], outcome
         outcome = ""
@@ -222,8 +220,8 @@ UNREAD_ALERTS: Final = "unread:"
 """Ids of the alerts that `unread` raises begin with it."""
 STOP_KINDS: Final = (DO_NOT_LOAD, HELD, NOT_DELIVERABLE)
 """The gravest first."""
-THRESHOLD_HELP: Final = """Also say whom to call about each stop unread for N minutes or longer, raise and end its alert
-on snp.alerts, and end with 1 if there is any."""
+THRESHOLD_HELP: Final = """Say whom to call about each stop unread for N minutes or longer, and end with 1 if there is
+any. Raises and ends alerts on snp.alerts."""
 
 
 def unread(

@@ -145,7 +145,7 @@ UntilOption = Annotated[str | None, option("TIME", f"Expected return. {MOMENT}")
 @outage_app.command("declare")
 def declare_outage(
     context: typer.Context,
-    reason: Annotated[str, option("TEXT", "What is down, as the parties will read it.")],
+    reason: Annotated[str, option("TEXT", "The outage in words that the parties will read.")],
     by: ByOption,
     mode: Annotated[str, option("MODE", "Mode of transport: ocean.")] = "ocean",
     port: Annotated[str | None, option("PORT", "Schedule D port; default: all ports.")] = None,
@@ -172,7 +172,7 @@ def declare_outage(
 def change_outage(
     context: typer.Context,
     outage_id: OutageId,
-    reason: Annotated[str | None, option("TEXT", "What is down, in new words.")] = None,
+    reason: Annotated[str | None, option("TEXT", "The outage in new words.")] = None,
     until: UntilOption = None,
     ticket: TicketOption = None,
     form: FormatOption = TABLE,

@@ -91,8 +91,8 @@ def announce(text: str) -> None:
 
 @contextmanager
 def until_stopped(text: str, out: Console | None = None) -> Iterator[None]:
-    """Say what a command does until it is stopped: once on standard error, or, if `out` is a terminal, as a moving line
-    below the output, so that a quiet command is seen to be alive."""
+    """Say what a command does until it is stopped. If `out` is a terminal, a moving line below the output shows that a
+    quiet command is alive; otherwise it is said once, on standard error."""
     if out is not None and out.is_terminal:
         with out.status(Text(f"{text}; Ctrl-C stops", "dim"), spinner="line"):
             yield
@@ -285,7 +285,7 @@ MISSING: Final = {
     "NO_TOPIC": "a party's topic is missing or not writable: `snp-router topics check`",
     "CONTRADICTION": "an entry made by hand contradicts CBP: ask CBP, then `snp-router bill confirm BILL`",
 }
-"""What to do about each reason why a bill is incomplete."""
+"""Remedies, by the reason why a bill is incomplete."""
 
 
 def say_what_is_missing(reasons: Iterable[str]) -> None:

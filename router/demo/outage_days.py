@@ -33,7 +33,7 @@ def moment(text: str) -> int:
 
 
 class Episode(NamedTuple):
-    """What happened, and the records that followed."""
+    """An occurrence, and the records that followed."""
 
     happens: str
     notices: list[dict[str, Any]]
@@ -122,7 +122,7 @@ ACE_POSTED: Final = (
     event(HARBOUR, "1I", "2026-07-14T15:40"),
     event(HOUSE, "6I", "2026-07-14T16:30"),
 )
-"""What CBP would have sent that day if ACE had been up."""
+"""Events that CBP would have sent that day if ACE had been up."""
 
 
 async def ace_down(router: DemoRouter) -> AsyncIterator[Episode]:

@@ -36,7 +36,7 @@ class StoryStep(NamedTuple):
     """Eastern time of arrival in the story, soon after CBP posted it, so that no notice is LATE."""
     happens: str
     look: str
-    """What to notice about the notices."""
+    """Remark on the notices."""
 
 
 STEPS: Final = (

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from router import codec, topics
+from router.codec.packed import Packed
 from router.log.interface import AdministeredLog, Output, Record
 from router.model.registry_values import Party
 
@@ -46,7 +47,7 @@ class Refusal(NamedTuple):
 
 
 class WebhookState(NamedTuple):
-    """Progress of a party's webhook, as in `schemas/webhook-state.avsc`; a record of `snp.webhooks`."""
+    """Progress of a party's webhook, a record of `snp.webhooks`."""
 
     scac: str
     taken_to: int = 0
@@ -69,7 +70,7 @@ class WebhookState(NamedTuple):
 
 
 class WebhookOrder(NamedTuple):
-    """An operator's order for a party's webhook, as in `schemas/webhook-order.avsc`; a record of `snp.webhooks`."""
+    """An operator's order for a party's webhook, a record of `snp.webhooks`."""
 
     scac: str
     paused: bool
@@ -77,12 +78,16 @@ class WebhookOrder(NamedTuple):
     at: int
 
 
+WEBHOOK_STATE: Final = Packed(21, "webhook-state", WebhookState)
+WEBHOOK_ORDER: Final = Packed(22, "webhook-order", WebhookOrder)
+
+
 def state_output(state: WebhookState) -> Output:
-    return Output(topics.WEBHOOKS, STATE + state.scac.encode(), codec.encode("webhook-state", state._asdict()))
+    return Output(topics.WEBHOOKS, STATE + state.scac.encode(), WEBHOOK_STATE.encode(state))
 
 
 def order_output(order: WebhookOrder) -> Output:
-    return Output(topics.WEBHOOKS, ORDER + order.scac.encode(), codec.encode("webhook-order", order._asdict()))
+    return Output(topics.WEBHOOKS, ORDER + order.scac.encode(), WEBHOOK_ORDER.encode(order))
 
 
 class WebhookRecords(NamedTuple):
@@ -95,13 +100,11 @@ class WebhookRecords(NamedTuple):
         for record in records:
             if record.value is None:
                 continue
-            name, fields = codec.decode(record.value)
-            if name == "webhook-order":
-                self.orders[fields["scac"]] = WebhookOrder(**fields)
-            elif name == "webhook-state":
-                lists = {key: tuple(fields[key]) for key in ("open", "set_aside")}
-                refused = tuple(Refusal(**one) for one in fields["refused"])
-                self.states[fields["scac"]] = WebhookState(**fields | lists | {"refused": refused})
+            value = codec.decode_value(record.value)
+            if isinstance(value, WebhookOrder):
+                self.orders[value.scac] = value
+            elif isinstance(value, WebhookState):
+                self.states[value.scac] = value
 
 
 async def read_webhooks(log: AdministeredLog) -> WebhookRecords:

@@ -20,7 +20,7 @@ import structlog
 from router import codec, topics
 from router.clock import now_milliseconds
 from router.decide.registry import Registry
-from router.desk.receipts import WebhookOrder, WebhookRecords, WebhookState, state_output
+from router.desk.receipts import WEBHOOK_ORDER, WebhookOrder, WebhookRecords, WebhookState, state_output
 from router.desk.unread_notices import Alert, alert_for, update_alerts, whom_to_call
 from router.engine.administration import read_registry
 from router.errors import LogError, UsageError
@@ -257,7 +257,7 @@ class DeliveryTask:
         while True:
             for record in await self._task.poll(position, 1000, 1.0):
                 position[record.topic] = record.offset + 1
-                if record.value is not None and codec.kind_of_value(record.value) == "webhook-order":
+                if record.value is not None and WEBHOOK_ORDER.is_of(record.value):
                     self._records.take_in([record])
                     await self._follow_order(self._records.orders[record.key.decode().partition(":")[2]])
 

@@ -1,5 +1,5 @@
-"""The real command in a folder of its own: as a process where processes matter, else within this process, which saves
-the second that Python takes to start."""
+"""The real command in a folder of its own. It runs within the test's process, which saves a second of Python's start,
+or, where that matters, in a process of its own."""
 
 from __future__ import annotations
 
