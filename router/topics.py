@@ -35,7 +35,11 @@ REQUEST_DAYS = 7
 """A party's own requests are of the day; what became of them stands in the registry."""
 
 POSITION_KEY = b"\x00position:"
-"""With the partition's number appended: the reserved key in `snp.bills` that holds a task's position."""
+"""Begins the reserved keys of `snp.bills`, which hold the tasks' positions."""
+
+
+def position_key(task: int) -> bytes:
+    return POSITION_KEY + str(task).encode()
 
 
 class TopicSpec(NamedTuple):

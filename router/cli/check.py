@@ -12,7 +12,7 @@ from router.cli.exit_codes import ExitCode
 from router.cli.session import Format, FormatOption, Session, console, emit, run, say, session_of
 from router.decide.registry import Registry
 from router.desk.views import NotFoundError
-from router.engine.administration import claims, read_registry, registry_problems
+from router.engine.administration import read_registry, registry_problems, scac_conflicts
 from router.engine.intake import chunks_of, files_in, name_of
 from router.feeds.tables import TableResult, read_parties, read_sailings
 from router.model.registry_values import Party, Sailing
@@ -40,7 +40,8 @@ def check(
     problems = [f"environment: {name} sets nothing, there is no such setting" for name in unknown_variables()]
     registry = run(_registered(session))
     new_parties = list(_values(parties, read_parties, problems))
-    problems += [problem for problem in claims(new_parties, registry.parties.values()) if problem not in problems]
+    conflicts = scac_conflicts({party.scac: party for party in new_parties}, registry.parties)
+    problems += [problem for of_party in conflicts.values() for problem in of_party]
     for party in new_parties:
         registry.apply(party)
     for sailing in _values(sailings, read_sailings, problems):

@@ -12,8 +12,8 @@ from router.cli.exit_codes import ExitCode
 from router.cli.progress import reading
 from router.cli.session import Format, FormatOption, Session, console, emit, problem_fields, run, say, session_of
 from router.clock import now_milliseconds
-from router.engine.administration import Changes, import_parties, import_sailings, read_registry, refused_claims
-from router.engine.intake import ImportCount, Progress, chunks_of, files_in, name_of, take_in_filings
+from router.engine.administration import Changes, import_parties, import_sailings, read_registry, scac_conflicts
+from router.engine.intake import ImportCount, Progress, append_filings, chunks_of, files_in, name_of
 from router.errors import InputError
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
 from router.log.interface import Log
@@ -44,7 +44,7 @@ def parties(context: typer.Context, files: Files, form: FormatOption = Format.TA
     async def work(log: Log) -> Changes:
         registered = (await read_registry(log)).parties
         wanted = {party.scac: party for party in result.values}
-        for scac, problems in refused_claims(wanted, registered).items():
+        for scac, problems in scac_conflicts(wanted, registered).items():
             result.problems.extend(map(InputError, problems))
             del wanted[scac]
         for scac, party in wanted.items():
@@ -131,7 +131,7 @@ def _filings(context: typer.Context, files: list[Path], form: Format, kind: str,
 
     async def work(log: Log) -> ImportCount:
         with reading(paths) as told:
-            return await take_in_filings(log, values(told))
+            return await append_filings(log, values(told))
 
     taken: ImportCount = run(_with_log(session_of(context), work))
     _finish(kind, taken.count, taken.problems, notes, form)

@@ -21,8 +21,8 @@ from router.cli.session import (
     session_of,
     waiting,
 )
-from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
-from router.engine.intake import STANDARD_INPUT, Intake, files_in, take_in, take_in_watched
+from router.engine.feed_activity import DEFAULT_FEED, FeedMonitor
+from router.engine.intake import STANDARD_INPUT, Intake, files_in, ingest_file, ingest_folder
 from router.errors import UsageError
 from router.feeds.by_hand import feed_name
 from router.feeds.watch import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
@@ -74,10 +74,10 @@ async def _ingest(session: Session, paths: list[Path], feed: str) -> Intake:
     rules = session.settings.decision_rules()
     whole = Intake()
     async with session.writing() as log:
-        hearing = FeedActivityLog(log, feed, rules)
+        monitor = FeedMonitor(log, feed, rules)
         with reading(paths) as told:
             for path in paths:
-                whole.add(await take_in(log, path, rules.codes, told, hearing=hearing))
+                whole.add(await ingest_file(log, path, rules.codes, told, monitor=monitor))
     return whole
 
 
@@ -96,7 +96,7 @@ async def _watch(session: Session, path: Path, settle_seconds: float, feed: str,
 
     async with session.writing() as log:
         with waiting(f"watching {path}", out if form is Format.TABLE else None):
-            await take_in_watched(log, folder, rules.codes, told, FeedActivityLog(log, feed, rules))
+            await ingest_folder(log, folder, rules.codes, told, FeedMonitor(log, feed, rules))
 
 
 def _report(intake: Intake, form: Format) -> None:

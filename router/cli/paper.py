@@ -27,7 +27,7 @@ from router.clock import now_milliseconds
 from router.desk.paper import FILED_AS, ON_PAPER, PaperView, permission_words, read_paper_bills
 from router.desk.views import key_from
 from router.engine.administration import AuditEntry, audit_output
-from router.engine.intake import ImportCount, chunks_of, files_in, name_of, take_in_filings
+from router.engine.intake import ImportCount, append_filings, chunks_of, files_in, name_of
 from router.errors import InputError, UsageError
 from router.feeds.by_hand import PaperForm, check_moment, checked, paper_bill, read_paper
 from router.model.eastern import iso
@@ -102,7 +102,7 @@ def _rows(files: list[Path], by: str, now: int) -> Iterator[PaperBill | InputErr
 
 async def _add(session: Session, values: Iterator[PaperBill | InputError], by: str, now: int) -> ImportCount:
     async with session.writing() as log:
-        taken = await take_in_filings(log, values)
+        taken = await append_filings(log, values)
         if taken.count:
             await log.append([audit_output(AuditEntry(now, by, "paper add", f"{taken.count} bills"))])
         return taken

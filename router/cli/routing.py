@@ -14,7 +14,7 @@ import structlog
 import typer
 
 from router.cli.session import Format, FormatOption, Session, console, emit, greet, run, say, session_of
-from router.engine.administration import tell_time
+from router.engine.administration import append_tick
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
@@ -84,7 +84,7 @@ async def _route(session: Session, totals: Totals, listen: str | None, *, until_
     rules, work = session.settings.decision_rules(), session.settings.work_settings()
     await publish_under_external_ids(session.settings.registry)
     async with session.writing() as log:
-        await tell_time(log)
+        await append_tick(log)
         worker = Worker(log, rules, work, until_idle=until_idle)
         worker.totals = totals
         async with _showing(worker, log, listen or session.settings.status_listen), _telling(totals):
@@ -100,8 +100,7 @@ async def _showing(worker: Worker, log: Log, listen: str | None) -> AsyncIterato
         yield
         return
     from router.http import address_of, serving
-    from router.observe.server import status_app
-    from router.observe.watching import keep_watching
+    from router.observe import status_app, watch_lag
 
     host, port = address_of(listen)
     slot = int(os.environ.get(SLOT, 0))
@@ -109,7 +108,7 @@ async def _showing(worker: Worker, log: Log, listen: str | None) -> AsyncIterato
         status_app(worker.metrics.registry, worker.health), f"{host}:{port + slot if port else 0}"
     ) as address:
         _log.info("status_served", address=address)
-        watching = asyncio.create_task(keep_watching(log, worker.shards, worker.metrics), name="watching lag")
+        watching = asyncio.create_task(watch_lag(log, worker.shards, worker.metrics), name="watching lag")
         try:
             yield
         finally:

@@ -19,7 +19,7 @@ from router.console.watching import keep_watching
 from router.decide.rules import Rules
 from router.http import serving
 from router.log.interface import Log
-from router.observe.server import status_app
+from router.observe import status_app
 
 
 @asynccontextmanager

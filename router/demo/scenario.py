@@ -11,8 +11,8 @@ from router import topics
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
 from router.demo.stage import FILES, MARK, PARTIES, PARTITIONS, WORK
-from router.engine.administration import import_parties, import_sailings, prepare, tell_time
-from router.engine.intake import chunks_of, take_in, take_in_filings
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare
+from router.engine.intake import append_filings, chunks_of, ingest_file
 from router.engine.worker import Worker
 from router.errors import FatalLogError, UsageError
 from router.feeds.tables import read_filings, read_parties, read_sailings
@@ -114,11 +114,11 @@ async def set_up(log: Log) -> None:
     """Topics, parties, the sailing and the filings."""
     await prepare(log, PARTITIONS)
     await log.append([registry_output(RegistryNote(MARK, MARK, now_milliseconds()))])
-    await tell_time(log)
+    await append_tick(log)
     await import_parties(log, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
     await import_sailings(log, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
     filed_at = to_milliseconds(datetime(2026, 7, 9, 18, 0))
-    await take_in_filings(log, read_filings(chunks_of(FILES / "filings.csv"), "filings.csv", filed_at))
+    await append_filings(log, read_filings(chunks_of(FILES / "filings.csv"), "filings.csv", filed_at))
 
 
 async def play(log: Log) -> AsyncIterator[tuple[Step, list[dict[str, Any]]]]:
@@ -127,7 +127,7 @@ async def play(log: Log) -> AsyncIterator[tuple[Step, list[dict[str, Any]]]]:
     seen = dict.fromkeys(PARTIES, 0)
     for step in STEPS:
         received_at = to_milliseconds(step.received)
-        await take_in(log, FILES / step.file, rules.codes, source=step.file, received_at=received_at)
+        await ingest_file(log, FILES / step.file, rules.codes, source=step.file, received_at=received_at)
         await Worker(log, rules, WORK, until_idle=True).run()
         notices: list[dict[str, Any]] = []
         for scac in PARTIES:

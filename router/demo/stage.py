@@ -12,9 +12,9 @@ from router import topics
 from router.decide.dead_letters import disposition_json
 from router.decide.rules import Rules
 from router.desk.manual import relay
-from router.engine.administration import import_parties, import_sailings, prepare, tell_time
-from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
-from router.engine.intake import chunks_of, take_in, take_in_filings
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare
+from router.engine.feed_activity import DEFAULT_FEED, FeedMonitor
+from router.engine.intake import append_filings, chunks_of, ingest_file
 from router.engine.worker import Worker, WorkSettings
 from router.feeds.by_hand import ManualForm, checked
 from router.feeds.tables import read_parties, read_sailings
@@ -67,18 +67,18 @@ class Stage:
         self.now = moment(begins)
         self._work = work
         self._seen: dict[str, int] = {}
-        self._hearing = FeedActivityLog(log, DEFAULT_FEED, self.rules)
+        self._monitor = FeedMonitor(log, DEFAULT_FEED, self.rules)
 
     async def set_up(self) -> None:
         """Topics, the demo's parties and its sailing."""
         await prepare(self.log, PARTITIONS)
         await self.log.append([registry_output(RegistryNote(MARK, MARK, self.now))])
-        await tell_time(self.log, self.now)
+        await append_tick(self.log, self.now)
         await import_parties(self.log, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
         await import_sailings(self.log, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
 
     async def file(self, filings: Iterable[Filing | PaperBill]) -> None:
-        await take_in_filings(self.log, filings)
+        await append_filings(self.log, filings)
 
     async def feed(self, name: str, events: Sequence[Disposition]) -> None:
         """CBP's messages, as they come now: in this order, whenever they were posted."""
@@ -86,8 +86,8 @@ class Stage:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             path.write_text(lines)
-            intake = await take_in(
-                self.log, path, self.rules.codes, source=name, received_at=self.now, hearing=self._hearing
+            intake = await ingest_file(
+                self.log, path, self.rules.codes, source=name, received_at=self.now, monitor=self._monitor
             )
         assert not intake.problems, intake.problems
 

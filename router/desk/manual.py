@@ -12,7 +12,7 @@ from router.decide.registry import Context
 from router.decide.rules import Rules
 from router.desk.views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
-from router.engine.intake import addressed
+from router.engine.intake import event_outputs
 from router.errors import UsageError
 from router.feeds.by_hand import ManualForm, check_moment, manual_event
 from router.log.interface import Log
@@ -55,7 +55,7 @@ async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
     event = manual_event(form, secrets.token_hex(ID_BYTES), now)
     relayed = await _foreseen(log, rules, event)
     deed = AuditEntry(now, form.by, DEEDS[form.action], relayed.bill, _words(form))
-    await log.append_atomic([*addressed(event, lambda _: False), audit_output(deed)])
+    await log.append_atomic([*event_outputs(event, lambda _: False), audit_output(deed)])
     return relayed
 
 

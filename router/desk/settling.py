@@ -13,7 +13,7 @@ from router.decide.rules import Rules
 from router.decide.status import MANUAL_HOLD
 from router.desk.views import NotFoundError, read_dead_letter, read_dead_letters, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
-from router.engine.intake import addressed
+from router.engine.intake import event_outputs
 from router.errors import UsageError
 from router.feeds.recognise import read_dead_letter as read_again
 from router.feeds.recognise import read_events
@@ -97,7 +97,7 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     events = [event for event in read if isinstance(event, Disposition)]
     problem = _problem(letter, read, events, rules)
     if problem is None:
-        outputs = [output for event in events for output in addressed(event, lambda event: _urgent(event, rules))]
+        outputs = [output for event in events for output in event_outputs(event, lambda event: _urgent(event, rules))]
         detail = "as it was" if corrected is None else f"corrected, {len(corrected)} bytes"
         deed = AuditEntry(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
         await log.append_atomic([*outputs, letter_output(letter._replace(settled=RETRIED)), audit_output(deed)])

@@ -219,7 +219,7 @@ def test_the_exit_codes_are_in_the_help(command: Command) -> None:
         '[rules]\ndisposition_codes = "a\\u0000b"',
         '[rules]\ndisposition_codes = "snp-router.toml"',
         "[sqlite]\nbusy_timeout_seconds = inf",
-        "[work]\npoll_seconds = inf",
+        "[webhooks]\nattempt_seconds = inf",
     ],
 )
 def test_whatever_stands_in_the_settings_the_command_ends_with_a_message(command: Command, settings: str) -> None:

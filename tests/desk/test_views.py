@@ -23,7 +23,7 @@ from router.desk.views import (
     read_state,
     unrouted,
 )
-from router.engine.intake import take_in
+from router.engine.intake import ingest_file
 from router.engine.worker import Worker, WorkSettings
 from router.errors import UsageError
 from router.log.interface import Log
@@ -45,7 +45,7 @@ async def log(tmp_path: Path) -> AsyncIterator[Log]:
 
 
 async def route(log: Log, path: Path) -> None:
-    await take_in(log, path, RULES.codes)
+    await ingest_file(log, path, RULES.codes)
     await Worker(log, RULES, QUICK, until_idle=True).run()
 
 
@@ -61,7 +61,7 @@ async def test_a_bill_that_is_not_there_is_said_with_a_hint(log: Log) -> None:
     await Worker(log, RULES, QUICK, until_idle=True).run()
     with pytest.raises(NotFoundError, match="was it fed in"):
         await read_state(log, RULES, "NVXANOWHERE")
-    await take_in(log, FILES / "1-on-file.x12", RULES.codes)
+    await ingest_file(log, FILES / "1-on-file.x12", RULES.codes)
     with pytest.raises(NotFoundError, match="not routed yet"):
         await read_state(log, RULES, "NVXANOWHERE")
 
@@ -70,7 +70,7 @@ async def test_what_is_not_routed_yet_is_counted_by_positions(log: Log) -> None:
     assert await unrouted(log) == 3
     await route(log, FILES / "2-do-not-load.camir")
     assert await unrouted(log) == 0
-    await take_in(log, FILES / "5-exam.x12", RULES.codes)
+    await ingest_file(log, FILES / "5-exam.x12", RULES.codes)
     assert await unrouted(log) == 2  # an urgent event is on two topics
 
 
@@ -103,7 +103,7 @@ async def test_dead_letters_are_listed_without_their_content_and_found_by_the_be
     (tmp_path / "a").write_text("nonsense one\n")
     (tmp_path / "b").write_text("nonsense two\n")
     for name in ("a", "b"):
-        await take_in(log, tmp_path / name, RULES.codes)
+        await ingest_file(log, tmp_path / name, RULES.codes)
     first, _ = await read_dead_letters(log)
     assert first.content == b""
     assert (await read_dead_letter(log, first.id[:10])).content == b"nonsense one\n"

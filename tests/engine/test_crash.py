@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -58,8 +57,17 @@ def interchange() -> Iterator[str]:
     yield f"SE*{len(segments) + 1}*0001~\nGE*1*101~\nIEA*1*000000101~\n"
 
 
-def command(log: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "router.cli", "--log", f"sqlite:///{log}", *words]
+SMALL_TRANSACTIONS = """
+import runpy
+from router.engine import worker
+worker.TRANSACTION_RECORDS = 40
+runpy.run_module("router.cli", run_name="__main__")
+"""
+"""Many commits, so that kills fall into them."""
+
+
+def command(log: Path, *words: str, start: tuple[str, ...] = ("-m", "router.cli")) -> list[str]:
+    return [sys.executable, *start, "--log", f"sqlite:///{log}", *words]
 
 
 def run(log: Path, *words: str) -> None:
@@ -107,14 +115,14 @@ async def test_whatever_is_killed_each_party_gets_each_notice_once_and_in_order(
     run(undisturbed, "run", "--until-idle")
 
     set_up(disturbed, feed.parent)
-    environment = os.environ | {"SNP_WORK__RECORDS_PER_TRANSACTION": "40"}  # many commits, so that kills fall into them
+    routing = command(disturbed, "run", start=("-c", SMALL_TRANSACTIONS))
     killed = 0
-    router = subprocess.Popen(command(disturbed, "run"), stderr=subprocess.DEVNULL, env=environment)
+    router = subprocess.Popen(routing, stderr=subprocess.DEVNULL)
     for _ in range(KILLS):
         feeder = subprocess.Popen(command(disturbed, "ingest", str(feed)), stdout=subprocess.DEVNULL)
         killed += kill_at_random(feeder, chance, 1.2)
         killed += kill_at_random(router, chance, 1.5)
-        router = subprocess.Popen(command(disturbed, "run"), stderr=subprocess.DEVNULL, env=environment)
+        router = subprocess.Popen(routing, stderr=subprocess.DEVNULL)
     router.kill()
     router.wait()
     run(disturbed, "ingest", str(feed))

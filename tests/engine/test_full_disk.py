@@ -14,9 +14,9 @@ from router import topics
 from router.decide.rules import Rules
 from router.demo.scenario import FILES
 from router.engine import intake
-from router.engine.administration import import_parties, import_sailings, prepare, tell_time
-from router.engine.feed_activity import FeedActivityLog
-from router.engine.intake import Intake, chunks_of, files_in, take_in, take_in_watched
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare
+from router.engine.feed_activity import FeedMonitor
+from router.engine.intake import Intake, chunks_of, files_in, ingest_file, ingest_folder
 from router.engine.worker import Worker
 from router.feeds.tables import read_parties, read_sailings
 from router.feeds.watch import WatchedFolder
@@ -32,7 +32,7 @@ RULES = Rules()
 async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
     async with open_sqlite_log(str(tmp_path / "snp.db"), QUICK) as opened:
         await prepare(opened, 2)
-        await tell_time(opened)
+        await append_tick(opened)
         await import_parties(opened, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
         await import_sailings(opened, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
         yield opened
@@ -57,7 +57,7 @@ async def records(log: SqliteLog, *names: str) -> list[Record]:
 async def test_a_router_goes_on_when_there_is_room_again(log: SqliteLog, capsys: pytest.CaptureFixture[str]) -> None:
     for path in files_in([FILES]):
         if path.name[0].isdigit():
-            await take_in(log, path, RULES.codes)
+            await ingest_file(log, path, RULES.codes)
     worker = Worker(log, RULES, until_idle=True)
     async with full(log):
         # The notices of all there is don't fit into what is free on the last pages.
@@ -91,9 +91,7 @@ async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
 
     folder = WatchedFolder(tmp_path / "inbox", settle_seconds=0.01)
     async with full(log):
-        watching = asyncio.create_task(
-            take_in_watched(log, folder, RULES.codes, told, FeedActivityLog(log, "cbp", RULES))
-        )
+        watching = asyncio.create_task(ingest_folder(log, folder, RULES.codes, told, FeedMonitor(log, "cbp", RULES)))
         await said(capsys, "feeding_in_waits")
     async with asyncio.timeout(30):
         while not moved:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from router.engine.supervisor import SLOT, Supervisor, SupervisorSettings
-
-QUICK = SupervisorSettings(drain_seconds=1.0, first_pause_seconds=0.05, longest_pause_seconds=0.2)
+from router.engine import supervisor as supervision
+from router.engine.supervisor import SLOT, Supervisor
 
 WORKER = """
 import os, pathlib, signal, sys, time
@@ -28,14 +27,16 @@ time.sleep(60)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(supervision, "DRAIN_SECONDS", 1.0)
+    monkeypatch.setattr(supervision, "PAUSES", (0.05, 0.2))
     (tmp_path / "worker.py").write_text(WORKER)
     (tmp_path / "said").mkdir()
     return tmp_path
 
 
 def supervisor(folder: Path, how: str, workers: int = 2) -> Supervisor:
-    return Supervisor([sys.executable, str(folder / "worker.py"), str(folder / "said"), how], workers, settings=QUICK)
+    return Supervisor([sys.executable, str(folder / "worker.py"), str(folder / "said"), how], workers)
 
 
 def said(folder: Path, what: str) -> list[str]:

@@ -9,10 +9,9 @@ from structlog.testing import capture_logs
 from router import codec, topics
 from router.decide.rules import Rules
 from router.desk.outages import read_outages
-from router.engine.administration import import_parties, prepare, read_registry, tell_time
+from router.engine.administration import append_tick, import_parties, prepare, read_registry
 from router.engine.feed_silence import SilenceLimit
-from router.engine.intake import addressed
-from router.engine.task_zero import TaskZeroSettings
+from router.engine.intake import event_outputs
 from router.engine.worker import Worker, WorkSettings
 from router.log.interface import Log, Output
 from router.log.url import open_log
@@ -35,7 +34,7 @@ class Desk:
         self.now = START
 
     async def route(self) -> None:
-        settings = WorkSettings(idle_seconds=0.02, duties=TaskZeroSettings((EVERY_HOUR,)))
+        settings = WorkSettings((EVERY_HOUR,), idle_seconds=0.02)
         await Worker(self.log, Rules(), settings, until_idle=True, clock=lambda: self.now).run()
 
     async def ask(self, scac: str, value: bytes) -> None:
@@ -49,10 +48,10 @@ class Desk:
 async def opened(log: Log) -> Desk:
     desk = Desk(log)
     await prepare(log, 2)
-    await tell_time(log, START)
+    await append_tick(log, START)
     await import_parties(log, [Party("SLTC"), Party("NVXA")])
     event = Disposition("NVXA", "B1", "1H", START, 10, snps=("SLTC",), received_at=START)
-    await log.append(addressed(event, lambda _: True))
+    await log.append(event_outputs(event, lambda _: True))
     await desk.route()
     return desk
 
