@@ -21,8 +21,8 @@ TURN_RECORDS: Final = 10
 twenty iterations of the event loop."""
 
 UNCUT_SECONDS = 0.5
-"""A transaction is not cut before. Each cut costs two transactions and polls the rest again: cutting after 0.25 s took a
-fifth more CPU for a backlog with a live do-not-load for each hundred of its events."""
+"""A transaction is not cut before. Each cut costs two transactions and polls the rest again. Cutting after 0.25 s took
+a fifth more CPU for a backlog with a live do-not-load for each hundred of its events."""
 
 READ_FIRST: Final = (topics.REGISTRY, topics.URGENT)
 """The inputs that are polled before all others."""
