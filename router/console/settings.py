@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 
 class AccessSettings(BaseModel):
@@ -18,7 +19,7 @@ class AccessSettings(BaseModel):
     proxy_role_header: str = "X-Forwarded-Role"
     secure_cookie: bool = True
     """Send the cookie over TLS only. False is for plain HTTP on the same machine."""
-    attempts: int = Field(default=5, ge=1, le=100)
+    attempts: ClassVar[int] = 5
     """Wrong passwords a minute for one name."""
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class RegistrySettings(BaseModel):
@@ -22,8 +22,8 @@ class RegistrySettings(BaseModel):
     """Read at start, without the newline at its end."""
     cafile: Path | None = None
     """PEM, of the authority that signed the registry's certificate, if the system does not know it."""
-    answer_seconds: float = Field(default=10.0, gt=0)
-    start_deadline_seconds: float = Field(default=60.0, gt=0)
+    answer_seconds: ClassVar[float] = 10.0
+    start_deadline_seconds: ClassVar[float] = 60.0
     """So long a router that starts asks again while the registry does not answer."""
 
     @model_validator(mode="after")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork
 
 
 class WebhookSettings(BaseModel):
@@ -26,17 +26,11 @@ class WebhookSettings(BaseModel):
     """For one attempt, from the name's look-up to the answer."""
     concurrent_posts: int = Field(default=8, ge=1, le=64)
     """To one party at once, each of another bill."""
-    first_pause_seconds: float = Field(default=5.0, gt=0)
-    longest_pause_seconds: float = Field(default=3600.0, gt=0)
+    first_pause_seconds: ClassVar[float] = 5.0
+    longest_pause_seconds: ClassVar[float] = 3600.0
     """After failures, doubling from the one to the other."""
     give_up_days: float = Field(default=7.0, gt=0)
     """An endpoint that failed for so long is given up; a notice that was refused for so long is set aside."""
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.first_pause_seconds > self.longest_pause_seconds:
-            raise ValueError("first_pause_seconds must not be longer than longest_pause_seconds")
-        return self
 
     def beside(self, folder: Path) -> WebhookSettings:
         """With its paths seen from the settings file's folder."""

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -24,7 +25,13 @@ from router.log.interface import Record
 from router.log.sqlite import SqliteLog, SqliteSettings, open_sqlite_log
 from tests.checking.replay import check, describe
 
-QUICK = SqliteSettings(retry_pause_seconds=0.01, longest_retry_pause_seconds=0.05)
+
+class Quick(SqliteSettings):
+    retry_pause_seconds: ClassVar[float] = 0.01
+    longest_retry_pause_seconds: ClassVar[float] = 0.05
+
+
+QUICK = Quick()
 RULES = Rules()
 
 

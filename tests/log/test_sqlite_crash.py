@@ -15,7 +15,7 @@ from tests.log.contract import everything
 from tests.log.crashing_worker import APPENDED, COMMITTED, PARTY
 
 KILLS = 8
-LEASE_SECONDS = 10  # The setting's default, which the worker uses.
+LEASE_SECONDS = 10  # As in `SqliteSettings`.
 
 
 def run_until_killed(path: Path, seconds: float) -> float:

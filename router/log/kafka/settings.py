@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -33,25 +33,22 @@ class KafkaSettings(BaseModel):
     commit_deadline_seconds: float = Field(12.0, gt=0)
     """Longer than a failover of a broker takes, or each one costs the task a restore."""
     append_deadline_seconds: float = Field(30.0, gt=0)
-    close_deadline_seconds: float = Field(5.0, gt=0)
+    close_deadline_seconds: ClassVar[float] = 5.0
     """For letting tasks finish what they are committing, when they are taken away or we stop."""
-    request_timeout_ms: int = Field(10_000, ge=500)
-    transaction_timeout_ms: int = Field(15_000, ge=1_000)
-    """After this, and up to 10 s more, the brokers end a transaction whose owner is gone and has no successor."""
 
     session_timeout_ms: int = Field(6_000, ge=500)
     """A worker that died is noticed after this: so long a do-not-load of its tasks waits. The least that brokers allow
     unless they are told otherwise."""
     heartbeat_interval_ms: int = Field(1_500, ge=100)
-    rebalance_timeout_ms: int = Field(20_000, ge=1_000)
+    rebalance_timeout_ms: ClassVar[int] = 20_000
     """How long the others wait for a member to join again."""
     group_instance_id: str | None = None
     """Static membership: a quick restart moves nothing, but a stop for good is noticed only after the session's
     time-out. Must be unique in the group; two processes with one id evict each other in turn."""
 
-    retry_pause_seconds: float = Field(0.2, gt=0)
+    retry_pause_seconds: ClassVar[float] = 0.2
     """Before a task is opened again; doubles each time, up to `longest_retry_pause_seconds`."""
-    longest_retry_pause_seconds: float = Field(10.0, gt=0)
+    longest_retry_pause_seconds: ClassVar[float] = 10.0
 
     max_poll_buffer_records: int = Field(10_000, ge=100)
     """Of each input, read ahead at most about this many records for a task; then wait."""
@@ -76,11 +73,6 @@ class KafkaSettings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.commit_deadline_seconds * 1000 >= self.transaction_timeout_ms:
-            raise ValueError(
-                "commit_deadline_seconds must be shorter than transaction_timeout_ms: "
-                "we must give a transaction up before the broker does"
-            )
         if self.heartbeat_interval_ms * 2 > self.session_timeout_ms:
             raise ValueError("session_timeout_ms must be at least twice heartbeat_interval_ms")
         if self.sasl_username and not (self.sasl_password or self.sasl_password_file):
@@ -88,6 +80,16 @@ class KafkaSettings(BaseModel):
         if self.ssl_certfile and not self.ssl_cafile:
             raise ValueError("ssl_certfile needs ssl_cafile: name the authority of the brokers' certificates")
         return self
+
+    @property
+    def request_timeout_ms(self) -> int:
+        """Shorter than the commit's deadline, so that a request can be repeated within it."""
+        return int(self.commit_deadline_seconds * 1000 * 5 / 6)
+
+    @property
+    def transaction_timeout_ms(self) -> int:
+        """Longer than the commit's deadline: the router must give a transaction up before the brokers end it."""
+        return int(self.commit_deadline_seconds * 1000 * 5 / 4)
 
     def connection(self) -> dict[str, Any]:
         """What every aiokafka client is told of security and time-outs. Raises UsageError if a file can't be read."""

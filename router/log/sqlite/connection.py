@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,10 +41,10 @@ class SqliteSettings(BaseModel):
     """How long to wait for another program's write before `TaskRetry`."""
     lookup_seconds: float = Field(default=0.005, gt=0)
     """How often a tailing reader looks whether another process wrote: the greater part of its delay."""
-    lease_seconds: float = Field(default=10.0, gt=0)
+    lease_seconds: ClassVar[float] = 10.0
     """A router that gave no sign of life for so long is taken over. One whose process is gone, at once."""
-    retry_pause_seconds: float = Field(default=0.1, gt=0)
-    longest_retry_pause_seconds: float = Field(default=10.0, gt=0)
+    retry_pause_seconds: ClassVar[float] = 0.1
+    longest_retry_pause_seconds: ClassVar[float] = 10.0
 
 
 class Write(NamedTuple):
