@@ -1,4 +1,4 @@
-"""A running router's `/metrics`, `/live` and `/ready`, asked over HTTP."""
+"""`/metrics`, `/live` and `/ready` of a running router, over HTTP."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def figures(address: str) -> dict[tuple[str, tuple[tuple[str, str], ...]],
     }
 
 
-async def test_what_transactions_did_is_counted(address: str, metrics: Metrics) -> None:
+async def test_committed_work_is_counted(address: str, metrics: Metrics) -> None:
     metrics.count({"events": 3, "repeated": 1, "hold": 2, "dead letters": 1})
     metrics.count({"events": 1, "release": 4})
     metrics.transaction("committed", 0.02)
@@ -83,7 +83,7 @@ async def test_latency_is_from_arrival_to_commit(address: str, metrics: Metrics)
     assert shown["snp_end_to_end_latency_seconds_sum", ()] == 61 + 61 + 0.5
 
 
-async def test_a_task_that_went_elsewhere_shows_nothing_here(address: str, metrics: Metrics) -> None:
+async def test_a_task_that_moved_away_has_no_figures_here(address: str, metrics: Metrics) -> None:
     metrics.restored(3, 1.5)
     metrics.bills(3, 70)
     metrics.lag(3, "cbp.dispositions", 12)
@@ -92,7 +92,7 @@ async def test_a_task_that_went_elsewhere_shows_nothing_here(address: str, metri
     assert not [name for name, labels in await figures(address) if ("task", "3") in labels]
 
 
-async def test_a_router_without_tasks_lives_and_is_not_ready(address: str, health: Health) -> None:
+async def test_a_router_without_tasks_is_live_and_not_ready(address: str, health: Health) -> None:
     assert (await get(address, "/live"))[0] == 200
     status, body = await get(address, "/ready")
     assert status == 503
@@ -120,7 +120,7 @@ async def test_a_loop_that_hangs_is_not_live_but_one_that_restores_is(
     assert [reason[:6] for reason in json.loads(body)["reasons"]] == ["task 1"]
 
 
-async def test_an_address_that_is_taken_or_none_says_so() -> None:
+async def test_an_address_that_is_taken_or_invalid_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="taken"):
         async with serving(status_app(Metrics().registry, Health()), f"127.0.0.1:{taken.getsockname()[1]}"):
             pass
@@ -130,8 +130,8 @@ async def test_an_address_that_is_taken_or_none_says_so() -> None:
                 pass
 
 
-async def test_a_real_router_shows_what_it_does(tmp_path: Path) -> None:
-    """From the demo's first file to the figures, on a real log."""
+async def test_a_real_router_shows_its_figures(tmp_path: Path) -> None:
+    """The demo's first file, routed on a real log."""
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         await set_up(log)
         worker = Worker(log, Rules(), until_idle=True)
@@ -146,4 +146,4 @@ async def test_a_real_router_shows_what_it_does(tmp_path: Path) -> None:
     assert shown["snp_transactions_total", (("outcome", "committed"),)] > 0
     latencies = shown["snp_end_to_end_latency_seconds_count", ()]
     assert latencies >= shown["snp_events_total", (("outcome", "new"),)]
-    assert status == 503, "it has ended: it routes nothing any more"
+    assert status == 503, "it has ended and routes no more"

@@ -67,7 +67,8 @@ def _begun(limits: Iterable[SilenceLimit], active: LastActive, latest: LatestSil
         outage_id = f"silent-{limit.feed}-{limit.port or 'all'}-{last // MILLISECONDS}"
         if latest.get((limit.feed, limit.port)) != outage_id and outage_id not in found:
             found.add(outage_id)
-            reason = f"no message for more than {limit.longest_silence_minutes} minutes"
+            minutes = limit.longest_silence_minutes
+            reason = f"no message for more than {minutes} minute{'' if minutes == 1 else 's'}"
             yield Outage(outage_id, SILENT, last, feed=limit.feed, port=limit.port, reason=reason)
 
 

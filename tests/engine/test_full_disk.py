@@ -1,4 +1,4 @@
-"""The disk is full for a while: what is at work waits and goes on by itself; nothing is lost, doubled or half there."""
+"""While the disk is full, running commands wait; then they go on by themselves without a loss or a duplicate."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
 
 @asynccontextmanager
 async def full(log: SqliteLog) -> AsyncIterator[None]:
-    """SQLite's own limit gives the error that a full disk gives, on every machine."""
+    """SQLite's own page limit raises the error of a full disk, on every machine."""
 
     def limit(pages: str) -> Callable[[sqlite3.Connection], None]:
         return lambda sqlite: sqlite.execute(f"PRAGMA max_page_count = {pages}").close()
@@ -67,9 +67,9 @@ async def test_a_router_goes_on_when_there_is_room_again(log: SqliteLog, capsys:
             await ingest_file(log, path, RULES.codes)
     worker = Worker(log, RULES, until_idle=True)
     async with full(log):
-        # The notices of all there is don't fit into what is free on the last pages.
+        # The notices need more than the free space on the last pages.
         running = asyncio.create_task(worker.run())
-        await said(capsys, "the disk is full")
+        await logged(capsys, "the disk is full")
         assert not running.done()
     async with asyncio.timeout(30):
         await running
@@ -93,13 +93,13 @@ async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
     (tmp_path / "inbox" / "a.jsonl").write_text(lines)
     moved: list[str] = []
 
-    def told(path: Path, intake: Intake) -> None:
+    def report(path: Path, intake: Intake) -> None:
         moved.append(f"{path.parent.name}/{path.name}")
 
     folder = WatchedFolder(tmp_path / "inbox", settle_seconds=0.01)
     async with full(log):
-        watching = asyncio.create_task(ingest_folder(log, folder, RULES.codes, told, FeedMonitor(log, "cbp", RULES)))
-        await said(capsys, "feeding_in_waits")
+        watching = asyncio.create_task(ingest_folder(log, folder, RULES.codes, report, FeedMonitor(log, "cbp", RULES)))
+        await logged(capsys, "feeding_in_waits")
     async with asyncio.timeout(30):
         while not moved:
             await asyncio.sleep(0.01)
@@ -110,7 +110,7 @@ async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
     assert len(await records(log, topics.DISPOSITIONS)) == 3000
 
 
-async def said(capsys: pytest.CaptureFixture[str], words: str) -> None:
+async def logged(capsys: pytest.CaptureFixture[str], words: str) -> None:
     heard = ""
     async with asyncio.timeout(30):
         while words not in heard:

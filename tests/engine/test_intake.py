@@ -1,4 +1,4 @@
-"""Feeding in on a real log: what lands where, in bounded batches, whatever the input is."""
+"""Feeding in on a real log: the topic and key of each event, bounded batches, and the summary."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def lines(path: Path, *changes: dict[str, object] | str) -> Path:
     return path
 
 
-async def test_an_event_lands_on_dispositions_and_one_that_stops_on_urgent_too(log: Log, tmp_path: Path) -> None:
+async def test_an_event_goes_to_dispositions_and_one_that_stops_to_urgent_too(log: Log, tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", {}, {"disposition_code": "1H"}, {"disposition_code": "QQ"})
     intake = await ingest_file(log, path, CODES)
     assert (intake.events, intake.urgent, intake.dead_letters) == (3, 2, 0)
@@ -65,9 +65,7 @@ async def test_an_event_lands_on_dispositions_and_one_that_stops_on_urgent_too(l
     assert len(await values(log, topics.DISPOSITIONS)) == 3
 
 
-async def test_what_cannot_be_read_stops_its_bill_and_what_has_no_bill_is_a_dead_letter(
-    log: Log, tmp_path: Path
-) -> None:
+async def test_an_unreadable_event_stops_its_bill_and_without_a_bill_is_a_dead_letter(log: Log, tmp_path: Path) -> None:
     intake = await ingest_file(log, lines(tmp_path / "a.jsonl", {"action_at": "never"}, "garbage", {}), CODES)
     assert (intake.events, intake.dead_letters) == (1, 2)
     assert [isinstance(value, DeadLetter) for value in await values(log, topics.URGENT)] == [True]
@@ -78,7 +76,7 @@ async def test_what_cannot_be_read_stops_its_bill_and_what_has_no_bill_is_a_dead
     assert any("record 1" in problem for problem in intake.problems)
 
 
-async def test_each_event_knows_its_source_and_when_it_was_taken_in(log: Log) -> None:
+async def test_each_event_carries_its_source_and_the_time_it_was_received(log: Log) -> None:
     await ingest_file(log, FILES / "2-do-not-load.camir", CODES, source="desk 7", received_at=1_800_000_000_000)
     (event,) = await values(log, topics.DISPOSITIONS)
     assert isinstance(event, Disposition)
@@ -97,7 +95,7 @@ async def test_batches_are_bounded_in_records_and_in_bytes(log: Log) -> None:
     assert sum(ends.values()) == intake.BATCH_RECORDS
 
 
-def test_a_folder_stands_for_its_files_in_order_and_hidden_ones_are_left(tmp_path: Path) -> None:
+def test_a_folder_stands_for_its_files_by_name_without_hidden_ones(tmp_path: Path) -> None:
     for name in ("b.x12", "a.x12", ".hidden"):
         (tmp_path / name).touch()
     assert [file.name for file in files_in([tmp_path])] == ["a.x12", "b.x12"]
@@ -112,10 +110,10 @@ async def test_progress_counts_every_byte(log: Log, tmp_path: Path) -> None:
     assert sum(read) == path.stat().st_size
 
 
-async def test_rows_of_filings_that_cannot_be_read_are_handed_back(log: Log) -> None:
+async def test_unreadable_rows_of_filings_are_returned(log: Log) -> None:
     wrong = InputError("wrong", place="row 2")
-    taken = await append_filings(log, [Filing("NVXA", "B1"), wrong, Filing("NVXA", "B2")])
-    assert (taken.count, taken.problems) == (2, [wrong])
+    imported = await append_filings(log, [Filing("NVXA", "B1"), wrong, Filing("NVXA", "B2")])
+    assert (imported.count, imported.problems) == (2, [wrong])
     assert len(await values(log, topics.FILINGS)) == 2
 
 
@@ -130,20 +128,20 @@ async def test_a_watched_file_is_moved_once_its_events_are_on_the_log(log: Log, 
 
     moved: dict[str, int] = {}
 
-    def told(path: Path, intake: Intake) -> None:
+    def report(path: Path, intake: Intake) -> None:
         moved[f"{path.parent.name}/{path.name}"] = intake.events
         if len(moved) == 2:
             raise Enough
 
-    hearing = FeedMonitor(log, "cbp", Rules())
+    monitor = FeedMonitor(log, "cbp", Rules())
     with pytest.raises(Enough):
-        await ingest_folder(log, WatchedFolder(inbox, settle_seconds=0.05), CODES, told, hearing)
+        await ingest_folder(log, WatchedFolder(inbox, settle_seconds=0.05), CODES, report, monitor)
     assert moved == {"done/1.jsonl": 1, "failed/2.jsonl": 1}
     assert "record 1" in (inbox / "failed" / "2.jsonl.report.txt").read_text()
     assert len(await values(log, topics.DISPOSITIONS)) == 3
 
 
-def test_a_report_names_the_first_problems_and_counts_the_others() -> None:
+def test_a_failure_report_names_the_first_problems_and_counts_the_others() -> None:
     report = intake.failure_report(Intake(1, 5, 0, 3, ["here: wrong"]))
     assert report.splitlines() == [
         "events 5, urgent 0, dead letters 3",
@@ -176,7 +174,7 @@ def test_a_disposition_is_keyed_by_its_bill() -> None:
     assert decode_value(output.value) == HOLD
 
 
-def test_an_urgent_one_goes_past_the_backlog_first() -> None:
+def test_an_urgent_disposition_goes_past_the_backlog_too() -> None:
     assert [output.topic for output in event_outputs(HOLD, pressing)] == [topics.URGENT, topics.DISPOSITIONS]
 
 
@@ -187,18 +185,18 @@ def test_a_vessel_event_is_keyed_by_its_vessel() -> None:
     assert event_outputs(event._replace(imo_number=None), calm)[0].key == b"vessel:OCEAN EXEMPLAR:OCNX:026E"
 
 
-def test_a_dead_letter_with_a_bill_stops_that_bill_at_once() -> None:
+def test_an_unparsed_event_with_a_bill_goes_past_the_backlog() -> None:
     outputs = event_outputs(LETTER, calm)
     assert [output.topic for output in outputs] == [topics.URGENT, topics.DISPOSITIONS]
     assert {output.key for output in outputs} == {b"NVXAH1"}
 
 
-def test_a_dead_letter_without_a_bill_goes_to_the_operators() -> None:
+def test_an_unparsed_event_without_a_bill_goes_to_the_dead_letters() -> None:
     (output,) = event_outputs(LETTER._replace(scac=None, bill_of_lading=None), calm)
     assert (output.topic, output.key) == (topics.DEAD_LETTERS, b"abc")
 
 
-def test_a_hold_relayed_by_hand_goes_past_the_backlog_and_nothing_else_said_by_hand_does() -> None:
+def test_of_manual_events_a_placement_alone_goes_past_the_backlog() -> None:
     said = ManualEvent("OCN", "MB1", "m1", "PLACE", 0, "me", "phone", "6H")
     assert [output.topic for output in event_outputs(said, calm)] == [topics.URGENT, topics.DISPOSITIONS]
     for action in ("LIFT", "RELEASE"):

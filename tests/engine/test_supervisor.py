@@ -80,7 +80,7 @@ async def test_a_stop_drains_every_worker_before_it_returns(folder: Path) -> Non
     assert len(said(folder, "left")) == 2
 
 
-async def test_a_worker_that_does_not_leave_is_killed_after_the_bound(folder: Path) -> None:
+async def test_a_worker_that_does_not_leave_in_time_is_killed(folder: Path) -> None:
     running = asyncio.create_task(supervisor(folder, "stubborn").run())
     await until(folder, "started", 2)
     async with asyncio.timeout(30):  # it would sleep for a minute
@@ -90,11 +90,11 @@ async def test_a_worker_that_does_not_leave_is_killed_after_the_bound(folder: Pa
             os.kill(int(name.split("-")[2]), 0)
 
 
-async def test_what_is_hopeless_ends_everything_with_its_exit_code(folder: Path) -> None:
+async def test_a_hopeless_exit_code_ends_all_workers_and_is_returned(folder: Path) -> None:
     assert await supervisor(folder, "hopeless").run() == 4
     assert len(said(folder, "started")) <= 2
 
 
-async def test_workers_that_are_done_are_not_started_again(folder: Path) -> None:
+async def test_workers_that_ended_well_are_not_replaced(folder: Path) -> None:
     assert await supervisor(folder, "done").run() == 0
     assert len(said(folder, "started")) == 2
