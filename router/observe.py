@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import HistogramMetricFamily
@@ -164,21 +164,15 @@ async def measure_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -
             metrics.lag(task, topic, max(0, end - shard.position.get(topic, 0)))
 
 
-class TaskReport(NamedTuple):
-    stage: str
-    """RESTORING or ROUTING."""
-    at: float
-    """By `time.monotonic`."""
-
-
 class Health:
     """The latest report of each of our tasks; `/live` and `/ready` are answered from it."""
 
     def __init__(self) -> None:
-        self._tasks: dict[int, TaskReport] = {}
+        self._tasks: dict[int, tuple[str, float]] = {}
+        """By task, its stage and the time of the report by `time.monotonic`."""
 
     def report(self, task: int, stage: str) -> None:
-        self._tasks[task] = TaskReport(stage, time.monotonic())
+        self._tasks[task] = stage, time.monotonic()
 
     def forget(self, task: int) -> None:
         self._tasks.pop(task, None)
@@ -187,20 +181,17 @@ class Health:
         """Reasons to restart the process. A task that restores never hangs: a large state takes its time."""
         now = time.monotonic()
         return [
-            f"task {task} has done nothing for {now - last.at:.0f} s"
-            for task, last in sorted(self._tasks.items())
-            if last.stage == ROUTING and now - last.at > STUCK_SECONDS
+            f"task {task} has done nothing for {now - at:.0f} s"
+            for task, (stage, at) in sorted(self._tasks.items())
+            if stage == ROUTING and now - at > STUCK_SECONDS
         ]
 
     def unready(self) -> list[str]:
         """Reasons why this process does not route, or not all of its tasks."""
         if not self._tasks:
             return ["no task is assigned to this process: other processes have them all, or the log does not answer"]
-        return [
-            f"task {task} is restoring its state"
-            for task, last in sorted(self._tasks.items())
-            if last.stage == RESTORING
-        ]
+        restoring = sorted(task for task, (stage, _) in self._tasks.items() if stage == RESTORING)
+        return [f"task {task} is restoring its state" for task in restoring]
 
 
 class HealthSource(Protocol):

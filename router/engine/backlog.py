@@ -3,9 +3,8 @@
 1. Tasks take turns of ten records, first come first served, so that no task waits for another's whole batch and the
    commits under way proceed between the turns.
 2. Urgent records are polled first, and a batch that begins with them is committed before its other records are decided.
-3. A transaction that has lasted half a second is cut short as soon as its task has urgent records waiting.
-
-Records of a batch that were not decided are polled again.
+3. A transaction that has lasted half a second is cut short as soon as its task has urgent records waiting; the rest of
+   its batch is polled again.
 """
 
 from __future__ import annotations

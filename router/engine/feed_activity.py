@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -63,16 +62,6 @@ class FeedMonitor:
             self.last_active[value.port] = value.at
 
 
-@dataclass(slots=True)
-class LateEvents:
-    """The late events of one file that belong to one outage."""
-
-    events: int = 0
-    do_not_loads: int = 0
-    holds: int = 0
-    oldest_posted: int | None = None
-
-
 class FileActivity:
     """The activity in one file. Its tallies are keyed by the hash of its content: a file that is fed in again after a
     failure counts once."""
@@ -80,7 +69,8 @@ class FileActivity:
     def __init__(self, monitor: FeedMonitor, now: int) -> None:
         self._monitor = monitor
         self._hash = sha256()
-        self._late: dict[str, LateEvents] = {}
+        self._late: dict[str, LateTally] = {}
+        """By outage."""
         self._ports: set[str | None] = set()
         self._outages = [outage for outage in monitor.outages.values() if self._may_make_late(outage, now)]
 
@@ -97,7 +87,7 @@ class FileActivity:
         self._ports.add(port_of(event))
         for outage in self._outages:
             if self._is_late(event, outage, received_at):
-                self._count(event, self._late.setdefault(outage.id, LateEvents()))
+                self._count(event, outage.id)
 
     async def end(self, at: int) -> None:
         """Record the activity, once all events of the file are on the log."""
@@ -111,8 +101,8 @@ class FileActivity:
 
     def _tallies(self, at: int) -> Iterator[LateTally]:
         run = self._hash.hexdigest()[:CONTENT_HASH_DIGITS]
-        for outage, late in self._late.items():
-            yield LateTally(outage, run, late.events, late.do_not_loads, late.holds, late.oldest_posted, at)
+        for late in self._late.values():
+            yield late._replace(run=run, at=at)
 
     def _may_make_late(self, outage: Outage, now: int) -> bool:
         """Whether it is CBP's or a port's, and recent. A line's own outage delays nothing that CBP sends."""
@@ -127,14 +117,17 @@ class FileActivity:
         until = received_at if outage.ended_at is None else outage.ended_at
         return outage.began_at - late_after <= event.action_at <= until and received_at - event.action_at > late_after
 
-    def _count(self, event: Disposition, late: LateEvents) -> None:
+    def _count(self, event: Disposition, outage: str) -> None:
         code = self._monitor.rules.codes.get(event.disposition_code)
-        late.events += 1
-        if code is not None and code.do_not_load and code.effect is Effect.PLACE:
-            late.do_not_loads += 1
-        elif code is None or code.effect in (Effect.PLACE, Effect.BLOCK):
-            late.holds += 1
-        late.oldest_posted = min(event.action_at, late.oldest_posted or event.action_at)
+        stops = code is None or code.effect in (Effect.PLACE, Effect.BLOCK)
+        do_not_load = code is not None and code.do_not_load and code.effect is Effect.PLACE
+        late = self._late.get(outage) or LateTally(outage, "", 0, 0, 0, event.action_at, 0)
+        self._late[outage] = late._replace(
+            events=late.events + 1,
+            do_not_loads=late.do_not_loads + do_not_load,
+            holds=late.holds + (stops and not do_not_load),
+            oldest_posted=min(event.action_at, late.oldest_posted or event.action_at),
+        )
 
 
 def port_of(event: Disposition) -> str | None:

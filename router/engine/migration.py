@@ -10,9 +10,9 @@ Entries of `snp.timeline` are not translated: they name input records by their o
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from hashlib import sha256
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from router import codec, topics
 from router.errors import FatalLogError, UsageError
@@ -31,10 +31,6 @@ TRANSACTION_BYTES: Final = 8_000_000
 
 Report = Callable[[str, int], None]
 """Called with a topic and the number of its records that are on the target."""
-
-
-class Writer(Protocol):
-    async def commit(self, outputs: list[Output]) -> None: ...
 
 
 class Copied:
@@ -77,7 +73,7 @@ async def move(source: Handover, target: KafkaLog, now: int, report: Report = la
     await migration.check_idle(positions)
     await migration.make_topics()
     async with target.producer(TRANSACTIONAL_ID) as writer:
-        records = await migration.copy(writer, report)
+        records = await migration.copy(writer.commit, report)
         copied = await migration.compare()
         if source.moved_to is None:
             await source.mark(target.url)
@@ -139,19 +135,18 @@ class _Migration:
         if blocking := [str(finding) for finding in await self._target.check(specs) if finding.blocking]:
             raise FatalLogError("\n  ".join([f"{self._target.url} is not as the router needs it:", *blocking]))
 
-    async def copy(self, writer: Writer, report: Report) -> int:
+    async def copy(self, commit: Callable[[list[Output]], Awaitable[None]], report: Report) -> int:
         """Copy all records that are not on the target, the state last. Returns the number of records copied.
 
         All topics are looked at before the first record is copied: a target in use is refused whole.
         """
         total = 0
-        found = [(topic, await self._copied(topic)) for topic in self._in_order()]
-        for topic, copied in found:
+        for topic, copied in [(topic, await self._copied(topic)) for topic in self._in_order()]:
             of_topic = sum(one.records for one in copied.values())
             for number in range(topic.partitions):
                 begin = copied.get((topic.name, number), Copied()).last + 1
                 async for records in _transactions(self._records(topic, number, begin)):
-                    await writer.commit([_copy(record, topic) for record in records])
+                    await commit([_copy(record, topic) for record in records])
                     total += len(records)
                     of_topic += len(records)
                     report(topic.name, of_topic)

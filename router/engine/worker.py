@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -157,13 +157,10 @@ class Worker:
                 return
 
     async def _poll(self, task: Task, shard: Shard) -> Batch:
-        if shard.is_walking:
-            records = await task.poll(shard.position, TRANSACTION_RECORDS, 0.0)
-            return Batch(records, time.perf_counter())
         seconds = self._settings.idle_seconds if self._until_idle else POLL_SECONDS
-        records = await task.poll(shard.position, TRANSACTION_RECORDS, seconds)
+        records = await task.poll(shard.position, TRANSACTION_RECORDS, 0.0 if shard.is_walking else seconds)
         room = TRANSACTION_RECORDS - len(records)
-        if records and room and all(record.topic == topics.INDEX for record in records):
+        if records and room and not shard.is_walking and all(record.topic == topics.INDEX for record in records):
             after_them = {**shard.position, topics.INDEX: records[-1].offset + 1}
             records += await task.poll(after_them, room, GATHER_SECONDS)
         return Batch(records, time.perf_counter())
@@ -178,7 +175,7 @@ class Worker:
         for number in range(0, len(batch.records), TURN_RECORDS):
             async with self._turn:
                 if shard.outputs_waiting >= MOST_OUTPUTS or batch.is_cut_before(number, urgent_waits=urgent_waits()):
-                    bills = 0
+                    bills = min(bills, TURN_RECORDS)  # a walk goes on in small steps, however often it is cut
                     break
                 for record in batch.records[number : number + TURN_RECORDS]:
                     if shard.outputs_waiting >= MOST_OUTPUTS:
@@ -245,31 +242,23 @@ def may_walk(batch: Batch) -> bool:
     return len(batch.records) < TRANSACTION_RECORDS or batch.records[-1].topic != topics.REGISTRY
 
 
-class UncertainCommit(NamedTuple):
-    position: bytes
-    """As the transaction wrote it. No other transaction of the task writes the same."""
-    tally: Tally
-
-
 class UncertainCommits:
-    """Each task's latest commit that failed without a known outcome, kept for the counts alone.
-
-    The restored state and position say where to go on.
-    """
+    """Each task's latest commit of unknown outcome. Only for the counts: the restored position says where to go on."""
 
     def __init__(self) -> None:
-        self._commits: dict[int, UncertainCommit] = {}
+        self._commits: dict[int, tuple[bytes, Tally]] = {}
+        """By task: the position that the transaction wrote, which no other one writes, and its tally."""
 
     def add(self, task: int, outputs: Iterable[Output], tally: Tally) -> None:
         position = position_in(outputs, task)
         if position is not None:
-            self._commits[task] = UncertainCommit(position, tally)
+            self._commits[task] = position, tally
 
     def tally_if_made(self, task: int, restored_position: bytes | None) -> Tally:
         """The commit's tally if the restored position is its own, else an empty one. If another process has routed on
         from it, the outcome stays unknown and is not counted."""
-        commit = self._commits.pop(task, None)
-        return commit.tally if commit is not None and commit.position == restored_position else Tally()
+        position, tally = self._commits.pop(task, (None, Tally()))
+        return tally if position == restored_position else Tally()
 
 
 def position_in(records: Iterable[Output | Record], task: int) -> bytes | None:

@@ -107,9 +107,7 @@ async def read_all(log: Path) -> tuple[list[Record], list[Record], dict[str, str
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_each_party_gets_each_notice_once_and_in_order_despite_kills(
-    feed: Path, seed: int
-) -> None:
+async def test_each_party_gets_each_notice_once_and_in_order_despite_kills(feed: Path, seed: int) -> None:
     chance = random.Random(seed)
     undisturbed, disturbed = feed.parent / "undisturbed.db", feed.parent / "disturbed.db"
     set_up(undisturbed, feed.parent)
