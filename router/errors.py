@@ -61,5 +61,5 @@ class RegistryError(RouterError):
 
     @property
     def is_an_answer(self) -> bool:
-        """Whether the registry refused; else it may answer later."""
+        """True if the registry refused. Otherwise it may answer later."""
         return self.status is not None and self.status < 500

@@ -1,4 +1,4 @@
-"""What a running router shows of itself: figures for Prometheus, its health, and the HTTP endpoints for both.
+"""The figures of a running router for Prometheus, its health, and the HTTP endpoints for both.
 
 Metric names follow Prometheus' conventions: base units, `_total` for counters. The loop counts once a transaction, so
 an event costs next to nothing. No metric holds a secret or an identifier of cargo.

@@ -79,7 +79,7 @@ class FeedSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: FeedName
-    """As in `ingest --feed`."""
+    """The name given to `ingest --feed`."""
     port: Port | None = None
     """Schedule D; without it, events for any port end the silence."""
     days: frozenset[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = frozenset(DAYS)
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
 
     log: Text = "sqlite:///snp.db"
     partitions: int = Field(default=8, ge=1, le=1024)
-    """Of each partitioned topic. Fixed once the topics are made."""
+    """Partitions of each partitioned topic. Fixed once the topics are made."""
     rules: RuleSettings = RuleSettings()
     feeds: tuple[FeedSettings, ...] = ()
     """Feeds that are announced as silent."""
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     """`host:port` where a router answers `/metrics`, `/live` and `/ready`. A worker adds its slot to the port."""
     console: ConsoleSettings = ConsoleSettings()
     kafka: dict[str, Any] = {}
-    """As in `KafkaSettings`. Checked when a Kafka log is opened: its client is loaded only then."""
+    """The fields of `KafkaSettings`. Checked when a Kafka log is opened: its client is loaded only then."""
     provision: ProvisionSettings = ProvisionSettings()
     registry: RegistrySettings = RegistrySettings()
     """An external schema registry."""

@@ -1,4 +1,4 @@
-"""What people and commands write to the registry and the audit, outside the loop.
+"""Writes of people and commands to the registry and the audit, outside the loop.
 
 An import is one atomic append that ends with an epoch note, so no task sees half of it. Each manual action is appended
 together with its audit entry, so neither is there without the other.
@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AuditEntry(NamedTuple):
-    """As in `schemas/audit-entry.avsc`."""
+    """The record of `schemas/audit-entry.avsc`."""
 
     at: int
     by: str
@@ -174,8 +174,8 @@ def registry_problems(registry: Registry) -> list[str]:
 
 
 def scac_conflicts(wanted: Mapping[str, Party], registered: Mapping[str, Party]) -> dict[str, list[str]]:
-    """The parties that can't be registered, with their problems: a SCAC stands for one party, or one party would get
-    another's notices. A refused party claims only the SCACs of its registered record. Both arguments are by SCAC."""
+    """The parties that can't be registered, with their problems: a SCAC of two parties would send notices of one to the
+    other. A refused party claims only the SCACs of its registered record. Both arguments are by SCAC."""
     owners: dict[str, set[str]] = {}
     for party in {**registered, **wanted}.values():
         for code in _scacs(party):

@@ -1,10 +1,10 @@
-"""How tasks share one event loop while there is a backlog, and how much of it is left.
+"""The backlog: the order in which tasks work it off in one event loop, and its size.
 
-1. Tasks take turns of ten records, first come first served, so that no task waits for another's whole batch and the
-   commits under way proceed between the turns.
+1. Tasks take turns of ten records, first come first served: no task waits for another's whole batch, and commits
+   proceed between the turns.
 2. Urgent records are polled first, and a batch that begins with them is committed before its other records are decided.
-3. A transaction that has lasted half a second is cut short as soon as its task has urgent records waiting; the rest of
-   its batch is polled again.
+3. A transaction that has lasted half a second is cut short when its task has urgent records waiting, and the rest is
+   polled again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
     """By `time.perf_counter`."""
 
     def is_cut_before(self, number: int, *, urgent_waits: bool) -> bool:
-        """Whether to commit now and poll again, instead of deciding the record at `number` and those after it."""
+        """Returns whether to commit and poll again now, before the record at `number` is decided."""
         if not 0 < number < len(self.records) - TURN_RECORDS or self.records[number].topic in READ_FIRST:
             return False
         begins_with = next(record.topic for record in self.records if record.topic != topics.REGISTRY)
@@ -66,8 +66,8 @@ async def _position(log: Log, partition: int) -> dict[str, int]:
 
 
 class Idleness:
-    """Tells `run --until-idle` when nothing is left: each of our tasks has polled in vain since any of them last had
-    work, and nothing is left to other routers' tasks. A router that died keeps its tasks for a session."""
+    """The end of `run --until-idle`: all our tasks have polled in vain since one last had work, and other routers' tasks
+    have none left. A router that died keeps its tasks until its session ends."""
 
     def __init__(self, log: Log) -> None:
         self._log = log

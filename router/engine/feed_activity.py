@@ -105,12 +105,12 @@ class FileActivity:
             yield late._replace(run=run, at=at)
 
     def _may_make_late(self, outage: Outage, now: int) -> bool:
-        """Whether it is CBP's or a port's, and recent. A line's own outage delays nothing that CBP sends."""
+        """True for recent outages of CBP or a port. A line's own outage delays nothing that CBP sends."""
         is_history = outage.ended_at is not None and now - outage.ended_at > LATE_UNTIL
         return outage.carrier is None and outage.feed in (None, self._monitor.feed) and not is_history
 
     def _is_late(self, event: Disposition, outage: Outage, received_at: int) -> bool:
-        """Whether it was posted during the outage and received late."""
+        """True for an event posted during the outage and received late."""
         late_after = self._monitor.rules.late_after_minutes * MINUTE
         if outage.port is not None and outage.port != port_of(event):
             return False

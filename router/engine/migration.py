@@ -1,6 +1,6 @@
 """Copies every record of a SQLite log to Kafka, when an installation has outgrown its file.
 
-A record keeps its key, value, headers, partition and time, and carries its offset in the file as a header, so that an
+A record keeps its key, value, headers, partition and time. A header holds its offset in the file, so that an
 interrupted copy continues behind the last record that arrived. Positions come last, translated: on Kafka transaction
 markers have offsets too, and the file had dropped records of compacted topics. The file is marked, and positions are
 written, only after everything has been read back and compared. Until then the file is the log, from then on Kafka is.
@@ -63,8 +63,8 @@ class Moved(NamedTuple):
 async def move(source: Handover, target: KafkaLog, now: int, report: Report = lambda topic, records: None) -> Moved:
     """Copy the file's log to the target. After an interruption, call it again: it continues.
 
-    Raises UsageError if the file is not idle, or the target holds records from elsewhere; FatalLogError if the target's
-    topics are not as required, or the copy differs from the file; and the errors of both logs.
+    Raises UsageError if the file is not idle, or the target holds records from elsewhere. Raises FatalLogError if the
+    target's topics are not as required, or the copy differs from the file.
     """
     migration = _Migration(source, target, await source.topics(), now)
     if source.moved_to is not None and await migration.is_done():

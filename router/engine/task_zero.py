@@ -53,7 +53,7 @@ class TaskZero:
         """Read, and not yet in a committed transaction."""
         self._next_offsets: dict[str, int] = {}
         self._in_transaction = 0
-        """Of `_requests`."""
+        """Number of `_requests` in the transaction."""
         self._written_tick = self._committed_tick = 0
 
     @property

@@ -27,7 +27,7 @@ QUICK = WorkSettings(idle_seconds=0.05)
 
 
 def holds(amounts: dict[int, int]) -> list[Output]:
-    """So many holds for each partition, each of a bill of its own."""
+    """A number of holds for each partition, each of a bill of its own."""
     made, missing, number = list[Output](), Counter(amounts), 0
     while missing.total():
         event = Disposition("NVXA", f"HBL{number}", "1H", action_at=1_784_031_120_000, quantity=1)
@@ -40,7 +40,7 @@ def holds(amounts: dict[int, int]) -> list[Output]:
 
 
 def records(partition: int, count: int) -> list[Record]:
-    """As a task polls them."""
+    """Holds of one partition in the form a task polls them."""
     return [
         Record(one.topic, partition, offset, one.key, one.value, (), 0)
         for offset, one in enumerate(holds({partition: count}))
@@ -76,7 +76,7 @@ async def routed(log: Log, until: Callable[[Record], bool]) -> list[Record]:
 
 
 def transactions(routing: Worker) -> float:
-    """How many were committed."""
+    """The number of committed transactions."""
     return routing.metrics.registry.get_sample_value("snp_transactions_total", {"outcome": COMMITTED}) or 0.0
 
 
