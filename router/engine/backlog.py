@@ -66,8 +66,8 @@ async def _position(log: Log, partition: int) -> dict[str, int]:
 
 
 class Idleness:
-    """The end of `run --until-idle`: all our tasks have polled in vain since one last had work, and other routers' tasks
-    have none left. A router that died keeps its tasks until its session ends."""
+    """The end of `run --until-idle`: all our tasks have polled in vain since one last had work, and the tasks of other
+    routers have none left. A router that died keeps its tasks until its session ends."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
