@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from router import codec, topics
 from router.decide.identity import event_key
 from router.decide.rules import Rules
-from router.engine.administration import import_parties, import_sailings, prepare, tell_time
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare
 from router.engine.worker import COLLECTOR_THRESHOLDS
 from router.log.interface import Log, Output, Record
 from router.model.eastern import MINUTE
@@ -81,7 +81,7 @@ class Trade(NamedTuple):
     async def register(self, log: Log, partitions: int = PARTITIONS) -> None:
         """Topics, parties, sailings and a first tick: a router may begin."""
         await prepare(log, partitions)
-        await tell_time(log)
+        await append_tick(log)
         await import_parties(log, self.registered)
         await import_sailings(log, self.sailings)
 

@@ -25,8 +25,8 @@ from benchmarks.kafka.contender import Copier
 from benchmarks.options import Options
 from router import codec
 from router.decide.rules import Rules
-from router.engine.administration import import_parties, import_sailings, prepare, tell_time
-from router.engine.intake import take_in
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare
+from router.engine.intake import ingest_file
 from router.engine.worker import Worker
 from router.log.url import open_log
 from router.model.registry_values import Line, Party, Sailing
@@ -56,11 +56,11 @@ async def routed(count: int, folder: str) -> dict[str, Step]:
     path.write_bytes("".join(interchange(count // len(LIFE))).encode())
     async with open_log(f"sqlite:///{folder}/bench.db") as log:
         await prepare(log, PARTITIONS)
-        await tell_time(log)
+        await append_tick(log)
         await import_parties(log, [Party(scac) for scac in ("OCNX", "SLTC", "HARX", "NVXA")])
         await import_sailings(log, [sailing()])
         rules = Rules()
-        fed, ingest = await timed(count, take_in(log, path, rules.codes))
+        fed, ingest = await timed(count, ingest_file(log, path, rules.codes))
         totals, run = await timed(count, Worker(log, rules, until_idle=True).run())
     if (fed.events, totals.counts["events"]) != (count, count):
         raise SystemExit(f"fed in {fed.events}, routed {totals.counts['events']} of {count} events")

@@ -33,7 +33,7 @@ from benchmarks.points import Waits
 from router import codec
 from router.decide.identity import event_key
 from router.decide.rules import Rules
-from router.engine.intake import addressed
+from router.engine.intake import event_outputs
 from router.log.interface import Log, Output, Record
 from router.log.url import KAFKA, open_log
 from router.model.registry_values import Party
@@ -160,7 +160,7 @@ def prepared(
     for event, _ in zip(lives, range(events), strict=False):
         group = int(event.bill_of_lading[3:]) % trade.groups
         key = event_key(event).encode()
-        outputs = addressed(event, lambda one: codes.is_urgent(one.disposition_code))
+        outputs = event_outputs(event, lambda one: codes.is_urgent(one.disposition_code))
         yield ((key, event.disposition_code) if group % WATCHED == 0 else None), outputs
 
 

@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.options import Options
-from router.engine.intake import addressed
+from router.engine.intake import event_outputs
 from router.log.url import open_log
 from router.model.inputs import Disposition
 from router.provision.access_rights import Entity, ProvisionSettings
@@ -137,7 +137,7 @@ class Bench:
                         MEASURED, f"B{self._bills}", "1H", action_at=START, quantity=1, snps=(NOISY, "THRD")
                     )
                     sent[f"{MEASURED}B{self._bills}"] = time.monotonic()
-                    await log.append(addressed(event, lambda _: False))
+                    await log.append(event_outputs(event, lambda _: False))
                 await asyncio.sleep(0.002)
         return sent
 

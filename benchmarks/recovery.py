@@ -24,8 +24,8 @@ from benchmarks.options import Options
 from router import topics
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
-from router.engine.administration import import_parties, import_sailings, prepare, tell_time
-from router.engine.intake import addressed
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare
+from router.engine.intake import event_outputs
 from router.engine.worker import Worker
 from router.log.interface import Log
 from router.log.url import open_log
@@ -81,7 +81,7 @@ async def recovered(count: int, folder: str) -> Measured:
     rules = Rules()
     async with open_log(f"sqlite:///{folder}/recovery.db") as log:
         await prepare(log, PARTITIONS)
-        await tell_time(log)
+        await append_tick(log)
         await import_parties(log, [Party(scac) for scac in ("OCNX", "SLTC", "HARX", WATCHED)])
         await import_sailings(log, [sailing()])
         for batch in batches(backlog(count, now_milliseconds()), BATCH):
@@ -144,7 +144,7 @@ async def feed(log: Log, rules: Rules, events: list[Disposition]) -> None:
     def urgent(event: Disposition) -> bool:
         return rules.codes.is_urgent(event.disposition_code)
 
-    await log.append([output for event in events for output in addressed(event, urgent)])
+    await log.append([output for event in events for output in event_outputs(event, urgent)])
 
 
 def backlog(count: int, now: int) -> Iterator[Disposition]:

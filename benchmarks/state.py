@@ -33,7 +33,7 @@ from benchmarks.options import Options
 from router import topics
 from router.decide.rules import Rules
 from router.engine.administration import prepare
-from router.engine.intake import addressed
+from router.engine.intake import event_outputs
 from router.log.interface import Output, Record, Task
 from router.log.url import open_log
 from router.model.eastern import DAY, MINUTE
@@ -230,7 +230,9 @@ def traffic_table(arguments: argparse.Namespace) -> Table:
     bench = Bench(TRADE, count)
     events = list(TRADE.lives(range(arguments.traffic)))
     codes = bench.shard.rules.codes
-    count(output for event in events for output in addressed(event, lambda one: codes.is_urgent(one.disposition_code)))
+    count(
+        output for event in events for output in event_outputs(event, lambda one: codes.is_urgent(one.disposition_code))
+    )
     bench.route(bench.records(events))
     for name in (*sorted(records), "all"):
         of_name = (records.total(), size.total()) if name == "all" else (records[name], size[name])

@@ -1,22 +1,22 @@
-"""Every error this project raises on purpose, and what its catcher may do.
+"""The errors that the router's packages raise for each other, and what their catcher may do.
 
-The tree is flat and small. A library's exceptions are translated into one of these once, at the edge where
-the library is called; inside, only these travel.
+A library's exceptions are translated into these where the library is called. Exceptions that don't leave their package,
+and `NotFoundError`, the desk's kind of UsageError, are defined where they are used.
 """
 
 from __future__ import annotations
 
 
 class RouterError(Exception):
-    """Root of all our errors. Its text says what was wrong, where, and what to do."""
+    """Root of all our errors. The text says what happened, where, and what to do."""
 
 
 class UsageError(RouterError):
-    """What the caller asked for can't be done as asked: a setting, an option, a name. Fix it and call again."""
+    """A setting, an option or a name that can't be used. Fix it and call again."""
 
 
 class InputError(RouterError):
-    """One piece of input can't be read. The rest of the input is not affected; the piece goes to the dead letters."""
+    """One piece of input that can't be read. Put it aside and go on with the rest."""
 
     def __init__(self, reason: str, *, place: str = "") -> None:
         super().__init__(f"{place}: {reason}" if place else reason)
@@ -25,41 +25,41 @@ class InputError(RouterError):
 
 
 class LogError(RouterError):
-    """The log could not do what was asked of it."""
+    """A failure of the log. Except for the kinds below, report it and give up what was asked for."""
 
 
 class TaskMoved(LogError):
-    """The task belongs to another owner now: let it go, what was not committed is undone. Not a fault."""
+    """The task has another owner now. Let it go: what was not committed is undone. Not a fault."""
 
 
 class TaskRetry(LogError):
-    """The outcome of the last step is in doubt or it failed for now: close the task, open it again, go on from its
-    restored position."""
+    """The last step failed for now, or its outcome is unknown. Open the task again and go on from its position."""
 
 
 class FatalLogError(LogError):
-    """Going on would be wrong or useless (wrong topics, no rights, a damaged file): stop the process and show this."""
+    """Wrong topics, missing rights, a damaged file. Stop the process and show the text."""
 
 
 class DestinationMissing(LogError):
-    """Topics that the outputs name do not exist or refuse us. Nothing was written; decide again without them."""
+    """Output topics that do not exist or refuse us. Nothing was written: decide again without them."""
 
     def __init__(self, topics: tuple[str, ...]) -> None:
         super().__init__(
-            f"no such destination: {', '.join(topics)}. The notices wait (`snp-router tail --waiting`) until "
-            "the topic is there"
+            f"missing or refused topics: {', '.join(topics)}. Their notices wait (`snp-router tail --waiting`) until "
+            "they can be written to"
         )
         self.topics = topics
 
 
 class RegistryError(RouterError):
-    """An external schema registry does not answer (`status` is None), or not with what was asked for."""
+    """A failure of an external schema registry. Ask again unless `is_an_answer`."""
 
     def __init__(self, text: str, status: int | None = None) -> None:
+        """`status` is that of the HTTP answer, None if there was none or it was not a registry's."""
         super().__init__(text)
         self.status = status
 
     @property
     def is_an_answer(self) -> bool:
-        """It said no. Otherwise asking again may help."""
+        """True if the registry refused. Otherwise it may answer later."""
         return self.status is not None and self.status < 500

@@ -1,6 +1,6 @@
-"""All settings: one TOML file, over it the environment (`SNP_`, nested with `__`), over that the command line.
+"""All settings: a TOML file, the environment (`SNP_`, nested with `__`), the command line. Each overrides those before.
 
-`snp-router.toml` with every table, each key optional:
+`snp-router.toml`, each key optional:
 
     log = "sqlite:///snp.db"
     partitions = 8
@@ -14,12 +14,6 @@
     from_hour = 6
     to_hour = 22
     longest_silence_minutes = 60
-
-    [requests]
-    minutes_between = 10
-
-    [work]
-    records_per_transaction = 1000
 
     [sqlite]
     busy_timeout_seconds = 5.0
@@ -44,7 +38,6 @@ from router.decide.codes import load_codes
 from router.decide.rules import FRESH, Rules
 from router.engine.feed_silence import SilenceLimit
 from router.engine.supervisor import SLOT
-from router.engine.task_zero import TaskZeroSettings
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
 from router.feeds.forms import FeedName, Port, Text
@@ -54,89 +47,56 @@ from router.schema_registry.schema_publication import RegistrySettings
 from router.webhooks.webhook_settings import WebhookSettings
 
 CONFIG_FILE: Final = Path("snp-router.toml")
-"""Read if it is there and no other is named."""
+"""Read if it exists and no other file is named."""
 
 PREFIX: Final = "SNP_"
-
-_WORK: Final = WorkSettings()
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class RuleSettings(BaseModel):
-    """What decisions depend on. All workers of one installation need the same."""
+    """Rules of the decisions. All workers of one installation need the same."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     release_after_hold: Literal["fresh", "standing"] = FRESH
-    """Whether a release posted before a CBP hold needs a new one after it (`fresh`) or counts again (`standing`)."""
+    """`fresh`: a release posted before a CBP hold needs a new one after it. `standing`: it counts again."""
     history_complete_from: frozenset[str] = frozenset({"55"})
-    """Codes that show a bill's history from its beginning."""
-    fold_after_events: int = Field(default=200, ge=8)
-    forget_after_days: int = Field(default=90, ge=1)
-    forget_silent_after_days: int = Field(default=365, ge=1)
+    """Codes that begin a complete history of a bill."""
     late_after_minutes: int = Field(default=60, ge=1)
+    """An event received this long after CBP posted it is late."""
     manual_match_hours: int = Field(default=24, ge=1, le=24 * 14)
-    """A hold or release relayed by hand is the electronic one that CBP posted so long before or after, at most."""
+    """The longest time between a hold or release entered by hand and the electronic one that is the same."""
     recovery_quiet_minutes: int = Field(default=30, ge=1)
-    """After an outage nothing late has to come for so long until it is over."""
-    resync_over_days: int = Field(default=14, ge=0)
-    """A resync leaves out bills that are over and were last heard of so long ago."""
+    """Minutes without late events after which an outage's recovery is complete."""
     disposition_codes: Path | None = None
-    """A CSV of codes that are added to the bundled table, or replace rows of it. Relative to the settings file."""
-
-    @model_validator(mode="after")
-    def _silence_outlasts_quiet(self) -> Self:
-        if self.forget_silent_after_days < self.forget_after_days:
-            raise ValueError("forget_silent_after_days must not be shorter than forget_after_days")
-        return self
+    """A CSV of codes that extend the bundled table or replace its rows. Relative to the settings file."""
 
 
 class FeedSettings(BaseModel):
-    """How long a feed may be silent in some hours of the week. Several for one feed: other hours, other limits."""
+    """A limit of a feed's silence in some hours of the week. A feed may have several."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: FeedName
-    """As in `ingest --feed`."""
+    """The name given to `ingest --feed`."""
     port: Port | None = None
-    """Schedule D; without it, what comes for any port counts."""
+    """Schedule D; without it, events for any port end the silence."""
     days: frozenset[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = frozenset(DAYS)
     from_hour: int = Field(default=0, ge=0, le=23)
     to_hour: int = Field(default=24, ge=1, le=24)
-    """Eastern, like `from_hour`; up to it, not in it."""
+    """Exclusive. Eastern, like `from_hour`."""
     longest_silence_minutes: int = Field(ge=1, le=7 * 24 * 60)
 
     @model_validator(mode="after")
     def _hours_in_order(self) -> Self:
         if self.from_hour >= self.to_hour:
-            raise ValueError("from_hour must be before to_hour; a night takes two entries")
+            raise ValueError("from_hour must be before to_hour; write a night as two entries")
         return self
 
-    def hours(self) -> SilenceLimit:
+    def limit(self) -> SilenceLimit:
         days = frozenset(DAYS.index(day) for day in self.days)
         return SilenceLimit(self.name, self.port, days, self.from_hour, self.to_hour, self.longest_silence_minutes)
-
-
-class RequestSettings(BaseModel):
-    """What parties may ask for."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    minutes_between: int = Field(default=10, ge=0)
-    """A party's request so soon after its last one is refused."""
-
-
-class WorkerSettings(BaseModel):
-    """How much is done at once."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    records_per_transaction: int = Field(default=_WORK.records_per_transaction, ge=1, le=100_000)
-    walk_bills_per_transaction: int = Field(default=_WORK.walk_bills_per_transaction, ge=1, le=100_000)
-    poll_seconds: float = Field(default=_WORK.poll_seconds, gt=0, le=60)
-    index_gather_seconds: float = Field(default=_WORK.index_gather_seconds, ge=0, le=5)
-    idle_seconds: float = Field(default=_WORK.idle_seconds, gt=0, le=60)
 
 
 class Settings(BaseSettings):
@@ -147,23 +107,20 @@ class Settings(BaseSettings):
 
     log: Text = "sqlite:///snp.db"
     partitions: int = Field(default=8, ge=1, le=1024)
-    """Of each partitioned topic, for good: it counts when the topics are made."""
+    """Partitions of each partitioned topic. Fixed once the topics are made."""
     rules: RuleSettings = RuleSettings()
     feeds: tuple[FeedSettings, ...] = ()
-    """Feeds that are missed when they are silent."""
-    requests: RequestSettings = RequestSettings()
-    work: WorkerSettings = WorkerSettings()
+    """Feeds that are announced as silent."""
     sqlite: SqliteSettings = SqliteSettings()
     webhooks: WebhookSettings = WebhookSettings()
     status_listen: str | None = None
-    """`host:port` where a running router answers `/metrics`, `/live` and `/ready`. A worker's slot is added to the
-    port."""
+    """`host:port` where a router answers `/metrics`, `/live` and `/ready`. A worker adds its slot to the port."""
     console: ConsoleSettings = ConsoleSettings()
     kafka: dict[str, Any] = {}
-    """As in `KafkaSettings`; checked when a Kafka log is opened, since only then its client is loaded."""
+    """The fields of `KafkaSettings`. Checked when a Kafka log is opened: its client is loaded only then."""
     provision: ProvisionSettings = ProvisionSettings()
     registry: RegistrySettings = RegistrySettings()
-    """Of schemas, where it is not our own."""
+    """An external schema registry."""
 
     @classmethod
     def settings_customise_sources(
@@ -177,10 +134,10 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.toml_file)
 
     def log_settings(self) -> dict[str, Any]:
-        """Those of the log that `log` names, for `open_log`.
+        """The settings of the log that `log` names, for `open_log`.
 
-        A worker under a supervisor has a place of its own in Kafka's group, by machine and slot: replaced within the
-        session's time-out, it finds its tasks again and no other worker is disturbed.
+        A worker under a supervisor is a static member of Kafka's group, by machine and slot. Its replacement, if it
+        comes within the session's time-out, gets the same tasks and disturbs no other worker.
         """
         if not self.log.startswith("kafka:"):
             return self.sqlite.model_dump()
@@ -188,22 +145,24 @@ class Settings(BaseSettings):
         return {"group_instance_id": f"{socket.gethostname()}-{slot}"} | self.kafka if slot else self.kafka
 
     def decision_rules(self) -> Rules:
-        """Raises UsageError where the code table can't be read."""
+        """Raises UsageError if the code table can't be read."""
         given = self.rules.model_dump()
         extra = given.pop("disposition_codes")
-        base = self.toml_file.parent if self.toml_file else Path()
-        return Rules(codes=load_codes(base / extra if extra else None), **given)
+        return Rules(codes=load_codes(self._folder / extra if extra else None), **given)
 
     def webhook_settings(self) -> WebhookSettings:
-        return self.webhooks.beside(self.toml_file.parent if self.toml_file else Path())
+        return self.webhooks.beside(self._folder)
 
     def work_settings(self) -> WorkSettings:
-        duties = TaskZeroSettings(tuple(feed.hours() for feed in self.feeds), self.requests.minutes_between)
-        return WorkSettings(**self.work.model_dump(), duties=duties)
+        return WorkSettings(tuple(feed.limit() for feed in self.feeds))
+
+    @property
+    def _folder(self) -> Path:
+        return self.toml_file.parent if self.toml_file else Path()
 
 
 def load_settings(config: Path | None = None, *, log: str | None = None) -> Settings:
-    """`log`, where given, goes over everything. Raises UsageError that names each wrong setting."""
+    """Read the settings; `log`, if given, overrides them. Raises UsageError that names each invalid setting."""
     if config is None and CONFIG_FILE.is_file():
         config = CONFIG_FILE
     if config is not None and not config.is_file():
@@ -218,13 +177,13 @@ def load_settings(config: Path | None = None, *, log: str | None = None) -> Sett
     except ValidationError as error:
         raise UsageError(f"settings ({where}): {_phrase(error)}") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{config} is no TOML: {error}") from error
+        raise UsageError(f"{config} is not valid TOML: {error}") from error
     except (SettingsError, OSError, ValueError, RecursionError) as error:
         raise UsageError(f"settings ({where}) can't be read: {error}") from error
 
 
 def unknown_variables() -> list[str]:
-    """Names in the environment that look like ours and set nothing: most likely slips of the pen."""
+    """Environment variables with our prefix that set nothing: most likely typing errors."""
     first_parts = {name.upper() for name in Settings.model_fields} | {"CONFIG"}
     names = (name for name in os.environ if name.startswith(PREFIX))
     return sorted(name for name in names if name.removeprefix(PREFIX).partition("__")[0] not in first_parts)

@@ -1,4 +1,4 @@
-"""The names of all topics, in one place, and how each is to be."""
+"""Names and properties of all topics."""
 
 from __future__ import annotations
 
@@ -23,45 +23,41 @@ PARTY_PREFIX = "snp.party."
 REQUEST_PREFIX = "snp.request."
 
 INPUTS = (REGISTRY, URGENT, INDEX, LINKS, FILINGS, DISPOSITIONS)
-"""What a task reads, in this order of what is waiting."""
+"""A task's inputs, in reading order."""
 
 FED = (URGENT, FILINGS, DISPOSITIONS)
-"""Those that others write to."""
+"""Inputs written by feeds and people."""
 
 STATE = (BILLS, INDEX_STATE)
-"""What a task restores."""
+"""Topics that a task restores."""
 
 REQUEST_DAYS = 7
-"""A party's own requests are of the day; what became of them stands in the registry."""
+"""Retention of a party's requests. Those accepted stay in the registry until they are done."""
 
 POSITION_KEY = b"\x00position:"
-"""With the partition's number appended: the reserved key in `snp.bills` that holds a task's position."""
+"""Begins the reserved keys of `snp.bills`, which hold the tasks' positions."""
+
+
+def position_key(task: int) -> bytes:
+    return POSITION_KEY + str(task).encode()
 
 
 class TopicSpec(NamedTuple):
-    """How a topic is to be."""
-
     name: str
     partitions: int
     compacted: bool = False
     retention_days: int | None = None
-    """None: for ever (or, if compacted, as long as the key lives)."""
+    """None: for ever, or as long as the key lives if the topic is compacted."""
 
 
 def topic_specs(partitions: int) -> list[TopicSpec]:
-    """Every topic but the parties' own. All partitioned topics have the same number of partitions, for good."""
-    many = [DISPOSITIONS, URGENT, FILINGS, LINKS, INDEX, TIMELINE]
+    """All topics but the parties' own. Every partitioned topic has the same number of partitions, for good."""
+    partitioned = (DISPOSITIONS, URGENT, FILINGS, LINKS, INDEX, TIMELINE)
     return [
-        *(TopicSpec(name, partitions) for name in many),
-        TopicSpec(BILLS, partitions, compacted=True),
-        TopicSpec(INDEX_STATE, partitions, compacted=True),
-        TopicSpec(WAITING, partitions, compacted=True),
-        TopicSpec(DEAD_LETTERS, partitions, compacted=True),
-        TopicSpec(REGISTRY, 1, compacted=True),
-        TopicSpec(FEED_STATUS, 1),
-        TopicSpec(ALERTS, 1, compacted=True),
-        TopicSpec(AUDIT, 1),
-        TopicSpec(WEBHOOKS, 1, compacted=True),
+        *(TopicSpec(name, partitions) for name in partitioned),
+        *(TopicSpec(name, partitions, compacted=True) for name in (BILLS, INDEX_STATE, WAITING, DEAD_LETTERS)),
+        *(TopicSpec(name, 1, compacted=True) for name in (REGISTRY, ALERTS, WEBHOOKS)),
+        *(TopicSpec(name, 1) for name in (FEED_STATUS, AUDIT)),
     ]
 
 
@@ -70,6 +66,6 @@ def party_topic_spec(topic: str) -> TopicSpec:
 
 
 def party_topic_specs(scac: str) -> list[TopicSpec]:
-    """A party's own: what it is told, and what it asks for."""
+    """A party's own topics: its notices and its requests."""
     requests = TopicSpec(REQUEST_PREFIX + scac, 1, retention_days=REQUEST_DAYS)
     return [party_topic_spec(PARTY_PREFIX + scac), requests]

@@ -12,8 +12,7 @@ from prometheus_client import CollectorRegistry
 from router import http
 from router.errors import UsageError
 from router.http import address_of, serving
-from router.observe.health import Health
-from router.observe.server import status_app
+from router.observe import Health, status_app
 
 WHOLE = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
 

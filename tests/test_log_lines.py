@@ -1,4 +1,4 @@
-"""Log lines are data that people's tools rely on: their names are stable, listed, and never a sentence."""
+"""Log lines are data for other tools: their event names are stable, listed in the runbook, and never a sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
 
 
 def log_calls() -> Iterator[tuple[str, ast.expr]]:
-    """Each call of a logger: where, and what it names the event."""
+    """Each call of a logger: its place and its event name."""
     for path in sorted(PACKAGE.rglob("*.py")):
         source = path.read_text()
         if "structlog" in source:
@@ -34,7 +34,7 @@ def names_in(event: ast.expr) -> set[str]:
     return {node.value for node in ast.walk(event) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-def test_every_line_has_a_name_that_the_runbook_lists() -> None:
+def test_the_runbook_lists_the_name_of_every_line() -> None:
     listed = set(re.findall(r"`([a-z_]+)`", RUNBOOK.read_text().partition("## Log lines")[2].partition("\n## ")[0]))
     found = {name: where for where, event in log_calls() for name in names_in(event) if len(name) > 1}
     assert len(found) > 20

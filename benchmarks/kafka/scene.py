@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from benchmarks.cargo import PARTITIONS, Trade
 from router import topics
 from router.decide.rules import Rules
-from router.engine.intake import addressed
+from router.engine.intake import event_outputs
 from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import Disposition
@@ -88,4 +88,4 @@ class Feeder:
         return count
 
     def _outputs(self, one: Disposition) -> list[Output]:
-        return addressed(one, lambda event: self._codes.is_urgent(event.disposition_code))
+        return event_outputs(one, lambda event: self._codes.is_urgent(event.disposition_code))

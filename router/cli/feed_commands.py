@@ -16,18 +16,18 @@ from router.clock import now_milliseconds
 from router.desk.operator_deeds import Retried, dismiss, read_dead_letter, read_dead_letters, retry
 from router.engine import administration
 from router.engine.administration import Changes, machine_user
-from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
+from router.engine.feed_activity import DEFAULT_FEED, FeedMonitor
 from router.engine.intake import (
     STANDARD_INPUT,
     ImportCount,
     Intake,
     Progress,
+    append_filings,
     chunks_of,
     files_in,
+    ingest_file,
+    ingest_folder,
     name_of,
-    take_in,
-    take_in_filings,
-    take_in_watched,
 )
 from router.errors import InputError, UsageError
 from router.feeds.by_hand import feed_name
@@ -61,7 +61,7 @@ def import_parties(context: typer.Context, files: TableFiles, form: FormatOption
     async def work(log: AdministeredLog) -> Changes:
         registered = (await administration.read_registry(log)).parties
         wanted = {party.scac: party for party in result.values}
-        for scac, problems in administration.refused_claims(wanted, registered).items():
+        for scac, problems in administration.scac_conflicts(wanted, registered).items():
             result.problems.extend(map(InputError, problems))
             del wanted[scac]
         for scac, party in wanted.items():
@@ -147,7 +147,7 @@ def _import_bill_table(
 
     async def work(log: AdministeredLog) -> ImportCount:
         with printing.progress_bar(paths) as progress:
-            return await take_in_filings(log, values(progress))
+            return await append_filings(log, values(progress))
 
     imported = write_log(context, work)
     text = f"{number_of(imported.count, kind.removesuffix('s'))} imported"
@@ -215,10 +215,10 @@ def _ingest(context: typer.Context, paths: list[Path], feed: str, form: OutputFo
     intake = Intake()
 
     async def work(log: AdministeredLog) -> None:
-        activity = FeedActivityLog(log, feed, rules)
+        monitor = FeedMonitor(log, feed, rules)
         with printing.progress_bar(paths) as progress:
             for path in paths:
-                intake.add(await take_in(log, path, rules.codes, progress, hearing=activity))
+                intake.add(await ingest_file(log, path, rules.codes, progress, monitor=monitor))
 
     write_log(context, work)
     if form is JSON:
@@ -247,7 +247,7 @@ def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str,
 
     async def work(log: AdministeredLog) -> None:
         with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
-            await take_in_watched(log, folder, rules.codes, report, FeedActivityLog(log, feed, rules))
+            await ingest_folder(log, folder, rules.codes, report, FeedMonitor(log, feed, rules))
 
     write_log(context, work)
 

@@ -25,7 +25,7 @@ from router.desk.paper_bills import (
     read_paper_bills,
 )
 from router.engine.administration import AuditEntry, audit_output
-from router.engine.intake import ImportCount, chunks_of, files_in, name_of, take_in_filings
+from router.engine.intake import ImportCount, append_filings, chunks_of, files_in, name_of
 from router.errors import InputError, UsageError
 from router.feeds import forms
 from router.feeds.by_hand import PaperForm, check_moment, checked, paper_bill, read_paper
@@ -88,7 +88,7 @@ def add_paper_bills(
         values = iter([paper_bill(entered, "paper add", by, now)])
 
     async def work(log: AdministeredLog) -> ImportCount:
-        added = await take_in_filings(log, values)
+        added = await append_filings(log, values)
         if added.count:
             await log.append([audit_output(AuditEntry(now, by, "paper add", number_of(added.count, "bill")))])
         return added

@@ -27,7 +27,7 @@ from router.decide.rules import Rules
 from router.demo.outage_days import OUTAGE_DAYS, DemoRouter, OutageDay
 from router.demo.story import PARTIES, STEPS, play, replace_demo_file, set_up
 from router.desk.bill_views import NotFoundError, bill_fields, read_bill
-from router.engine.administration import claims, read_registry, registry_problems, tell_time
+from router.engine.administration import append_tick, read_registry, registry_problems, scac_conflicts
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
@@ -90,7 +90,7 @@ def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_
     run(publish_under_external_ids(settings.registry))
 
     async def work(log: AdministeredLog) -> None:
-        await tell_time(log)
+        await append_tick(log)
         worker = Worker(log, rules, work_settings, until_idle=until_idle)
         worker.totals = totals
         async with _serving_status(worker, log, listen), _summarising(totals):
@@ -108,14 +108,13 @@ async def _serving_status(worker: Worker, log: AdministeredLog, listen: str | No
         yield
         return
     from router.http import address_of, serving
-    from router.observe.server import status_app
-    from router.observe.watching import keep_watching
+    from router.observe import status_app, watch_lag
 
     host, port = address_of(listen)
     address = f"{host}:{port + int(os.environ.get(SLOT, 0)) if port else 0}"
     async with (
         serving(status_app(worker.metrics.registry, worker.health), address) as served_at,
-        _in_background(keep_watching(log, worker.shards, worker.metrics), "watching lag"),
+        _in_background(watch_lag(log, worker.shards, worker.metrics), "watching lag"),
     ):
         _log.info("status_served", address=served_at)
         yield
@@ -183,7 +182,8 @@ def check(
         registry = Registry()
     new_parties, new_sailings = read_table(parties, read_parties), read_table(sailings, read_sailings)
     problems += [*map(str, new_parties.problems), *new_parties.notes]
-    problems += claims(new_parties.values, registry.parties.values())
+    conflicts = scac_conflicts({party.scac: party for party in new_parties.values}, registry.parties)
+    problems += [problem for of_party in conflicts.values() for problem in of_party]
     problems += [*map(str, new_sailings.problems), *new_sailings.notes]
     for party in new_parties.values:
         registry.apply(party)

@@ -31,8 +31,8 @@ from router.decide.rules import Rules
 from router.desk.bill_views import NotFoundError
 from router.errors import LogError, UsageError
 from router.http import serving
-from router.log.interface import Log
-from router.observe.server import status_app
+from router.log.interface import AdministeredLog
+from router.observe import status_app
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -62,7 +62,7 @@ _log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def serve_console(
-    log: Log, rules: Rules, settings: ConsoleSettings, listen: str, status_listen: str | None = None
+    log: AdministeredLog, rules: Rules, settings: ConsoleSettings, listen: str, status_listen: str | None = None
 ) -> AsyncIterator[str]:
     """Serve the console while the block runs, and yield its address. Raises UsageError, LogError.
 

@@ -116,7 +116,7 @@ class Registry:
             self._tick(note.at)
         elif note.kind == "installation" and not self.secret:
             self.secret = bytes.fromhex(note.detail or "")
-        elif note.kind == "asked":
+        elif note.kind == "requested":
             self.requested[note.key] = note.at
         elif note.kind == "missing":
             self.missing_topics.add(note.key)

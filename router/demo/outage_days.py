@@ -15,8 +15,8 @@ from router.demo.story import WORK, UnseenRecords, set_up_registry
 from router.desk.downtime import declare, end
 from router.desk.operator_deeds import relay
 from router.desk.paper_bills import match, propose_matches
-from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
-from router.engine.intake import take_in, take_in_filings
+from router.engine.feed_activity import DEFAULT_FEED, FeedMonitor
+from router.engine.intake import append_filings, ingest_file
 from router.engine.worker import Worker
 from router.feeds.by_hand import ManualForm, OutageForm, checked
 from router.log.interface import AdministeredLog, Output
@@ -49,7 +49,7 @@ class DemoRouter:
         self.rules = Rules()
         self.now = moment(begins)
         self._unseen = UnseenRecords(log)
-        self._activity = FeedActivityLog(log, DEFAULT_FEED, self.rules)
+        self._monitor = FeedMonitor(log, DEFAULT_FEED, self.rules)
 
     async def set_up(self) -> None:
         await set_up_registry(self.log, self.now)
@@ -60,8 +60,8 @@ class DemoRouter:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / name
             path.write_text(lines)
-            intake = await take_in(
-                self.log, path, self.rules.codes, source=name, received_at=self.now, hearing=self._activity
+            intake = await ingest_file(
+                self.log, path, self.rules.codes, source=name, received_at=self.now, monitor=self._monitor
             )
         assert not intake.problems, intake.problems
 
@@ -183,7 +183,7 @@ async def cyberattack(router: DemoRouter) -> AsyncIterator[Episode]:
     await router.wait_until("2026-07-10T10:00")
     filings = (cargo_of(paper_number(number), number, router.now) for number in range(PAPER_BILLS))
     papers = (PaperBill(filing, router.now, "CBPF1302", BY, received_at=router.now) for filing in filings)
-    await take_in_filings(router.log, papers)
+    await append_filings(router.log, papers)
     yield await router.episode("10:00  400 bills are delivered to CBP on paper. There is no news of them yet.")
     await router.wait_until("2026-07-10T14:00")
     for number in PHONED:
@@ -193,7 +193,7 @@ async def cyberattack(router: DemoRouter) -> AsyncIterator[Episode]:
     await end(router.log, outage.id, BY, router.now, router.now)
     yield await router.episode("Two days later SLTC is back.")
     filings = (cargo_of(filed_number(number), number, router.now) for number in range(PAPER_BILLS))
-    await take_in_filings(router.log, filings)
+    await append_filings(router.log, filings)
     yield await router.episode("It files all 400 electronically, 30 of them under other numbers.")
     for proposal in await propose_matches(router.log, router.rules):
         await match(router.log, router.rules, proposal.paper, proposal.electronic, BY, router.now)

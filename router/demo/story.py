@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 from router import topics
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
-from router.engine.administration import import_parties, import_sailings, prepare, tell_time
-from router.engine.intake import chunks_of, take_in, take_in_filings
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare
+from router.engine.intake import append_filings, chunks_of, ingest_file
 from router.engine.worker import Worker, WorkSettings
 from router.errors import FatalLogError, UsageError
 from router.feeds.tables import read_filings, read_parties, read_sailings
@@ -96,7 +96,7 @@ async def set_up_registry(log: AdministeredLog, now: int) -> None:
     """Create the topics and register the demo's parties and sailing."""
     await prepare(log, PARTITIONS)
     await log.append([registry_output(RegistryNote(MARK, MARK, now))], atomic=True)
-    await tell_time(log, now)
+    await append_tick(log, now)
     await import_parties(log, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
     await import_sailings(log, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
 
@@ -105,7 +105,7 @@ async def set_up(log: AdministeredLog) -> None:
     """Create the topics, and import the parties, the sailing and the filings."""
     await set_up_registry(log, now_milliseconds())
     filed_at = to_milliseconds(datetime(2026, 7, 9, 18, 0))
-    await take_in_filings(log, read_filings(chunks_of(FILES / "filings.csv"), "filings.csv", filed_at))
+    await append_filings(log, read_filings(chunks_of(FILES / "filings.csv"), "filings.csv", filed_at))
 
 
 async def play(log: AdministeredLog) -> AsyncIterator[tuple[StoryStep, list[dict[str, Any]]]]:
@@ -113,7 +113,7 @@ async def play(log: AdministeredLog) -> AsyncIterator[tuple[StoryStep, list[dict
     rules, unseen = Rules(), UnseenRecords(log)
     for step in STEPS:
         received_at = to_milliseconds(step.received)
-        await take_in(log, FILES / step.file, rules.codes, source=step.file, received_at=received_at)
+        await ingest_file(log, FILES / step.file, rules.codes, source=step.file, received_at=received_at)
         await Worker(log, rules, WORK, until_idle=True).run()
         yield step, await unseen.notices()
 

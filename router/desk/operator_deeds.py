@@ -20,7 +20,7 @@ from router.decide.rules import Rules
 from router.decide.status import MANUAL_HOLD
 from router.desk.bill_views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
-from router.engine.intake import addressed
+from router.engine.intake import event_outputs
 from router.errors import UsageError
 from router.feeds.by_hand import ManualForm, check_moment, manual_event
 from router.feeds.recognise import read_dead_letter as read_again
@@ -70,7 +70,7 @@ async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
     what = " on ".join(filter(None, (form.code, form.container)))
     detail = filter(None, (what, f"by {form.channel}", form.source, form.ticket and f"ticket {form.ticket}"))
     deed = AuditEntry(now, form.by, DEEDS[form.action], relayed.bill, ", ".join(detail))
-    await log.append([*addressed(event, lambda _: False), audit_output(deed)], atomic=True)
+    await log.append([*event_outputs(event, lambda _: False), audit_output(deed)], atomic=True)
     return relayed
 
 
@@ -217,7 +217,7 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
         outputs = [
             output
             for event in events
-            for output in addressed(event, lambda one: codes.is_urgent(one.disposition_code, one.reversal))
+            for output in event_outputs(event, lambda one: codes.is_urgent(one.disposition_code, one.reversal))
         ]
         deed = AuditEntry(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
         await log.append(

@@ -1,1 +1,1 @@
-"""What runs: the loop from log to decisions and back, and what is written outside it."""
+"""Runs the router: the loop from log to decisions and back, and the writers outside it."""

@@ -1,17 +1,14 @@
-"""What people do by hand, on `snp.audit`: written in one append with the deed itself, so that neither is alone.
+"""Writes of people and commands to the registry and the audit, outside the loop.
 
-What is wrong with parties and sailings as registered: it stops nothing, but somebody would not be told.
-
-What is written to `snp.registry` from outside: parties, sailings, the installation's secret, the first tick.
-
-An import is one atomic append that ends with an epoch note, so no task sees half of it.
+An import is one atomic append that ends with an epoch note, so no task sees half of it. Each manual action is appended
+together with its audit entry, so neither is there without the other.
 """
 
 from __future__ import annotations
 
 import getpass
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import structlog
@@ -27,12 +24,15 @@ from router.task.input_records import apply_registry_record
 from router.task.outputs import registry_output
 from router.topics import TopicSpec
 
-LONGEST_DETAIL = 2000
-"""Characters. A ground is a sentence; what was changed stands in its own topic."""
+LONGEST_DETAIL: Final = 2000
+"""Characters. A reason is a sentence; the change itself is in its own topic."""
+SECRET_BYTES: Final = 32
+
+_log = structlog.get_logger(__name__)
 
 
 class AuditEntry(NamedTuple):
-    """As in `schemas/audit-entry.avsc`."""
+    """The record of `schemas/audit-entry.avsc`."""
 
     at: int
     by: str
@@ -41,138 +41,42 @@ class AuditEntry(NamedTuple):
     detail: str | None = None
 
 
-def audit_output(deed: AuditEntry) -> Output:
-    detail = deed.detail[:LONGEST_DETAIL] if deed.detail else None
-    return Output(
-        topics.AUDIT, deed.subject.encode(), codec.encode("audit-entry", deed._replace(detail=detail)._asdict())
-    )
+def audit_output(entry: AuditEntry) -> Output:
+    entry = entry._replace(detail=(entry.detail or "")[:LONGEST_DETAIL] or None)
+    return Output(topics.AUDIT, entry.subject.encode(), codec.encode("audit-entry", entry._asdict()))
 
 
 def machine_user() -> str:
-    """Who is logged in here, for commands that are not told who asks."""
+    """The user logged in here, for commands without `--by`."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return "unknown"
 
 
-def registry_problems(registry: Registry) -> list[str]:
-    """What is registered, checked together. Each says what is wrong, where, and what follows from it."""
-    return [
-        *registry.damaged.values(),
-        *claims(registry.parties.values(), ()),
-        *(problem for party in registry.parties.values() for problem in _party_problems(party, registry)),
-        *(problem for sailing in registry.sailings.values() for problem in _sailing_problems(sailing, registry)),
-    ]
-
-
-def claims(parties: Iterable[Party], registered: Iterable[Party]) -> list[str]:
-    """SCACs that stand for two parties: notices of one would go to the other. A party that is external has given its
-    own up, so that another may take it over."""
-    owners = {code: party.scac for party in registered for code in _scacs(party)}
-    new = list(parties)
-    replaced = {party.scac for party in new}
-    owners = {code: owner for code, owner in owners.items() if owner not in replaced}
-    problems = []
-    for party in new:
-        for code in _scacs(party):
-            owner = owners.setdefault(code, party.scac)
-            if owner != party.scac:
-                problems.append(f"party {party.scac}: {code} already stands for the party {owner}")
-    return problems
-
-
-def refused_claims(wanted: dict[str, Party], registered: dict[str, Party]) -> dict[str, list[str]]:
-    """Of the parties to be registered those whose SCACs stand for another, with what is wrong, by SCAC. One that is
-    refused claims nothing, but what it was registered with still counts."""
-    owners: dict[str, set[str]] = {}
-    for party in {**registered, **wanted}.values():
-        for code in _scacs(party):
-            owners.setdefault(code, set()).add(party.scac)
-    refused: dict[str, list[str]] = {}
-    for party in wanted.values():
-        taken = [(code, min(others)) for code in _scacs(party) if (others := owners[code] - {party.scac})]
-        if taken:
-            refused[party.scac] = [
-                f"party {party.scac}: {code} already stands for the party {one}" for code, one in taken
-            ]
-            for code in _scacs(party):
-                owners[code].discard(party.scac)
-            for code in _scacs(registered[party.scac]) if party.scac in registered else ():
-                owners.setdefault(code, set()).add(party.scac)
-    return refused
-
-
-def _scacs(party: Party) -> tuple[str, ...]:
-    return party.aliases if party.status == "external" else (party.scac, *party.aliases)
-
-
-def _party_problems(party: Party, registry: Registry) -> Iterator[str]:
-    if party.status != "external" and not (party.contact_phone or party.contact_email):
-        yield f"party {party.scac}: no 24-hour contact (contact_phone or contact_email): nobody to call about a hold"
-    if party.production_group and not party.production_group.startswith(party.group_prefix):
-        yield f"party {party.scac}: production_group {party.production_group} does not begin with {party.group_prefix}"
-    if party.topic in registry.missing_topics:
-        yield f"party {party.scac}: its topic {party.topic} is missing: what it should be told waits"
-
-
-def _sailing_problems(sailing: Sailing, registry: Registry) -> Iterator[str]:
-    where = f"sailing {sailing.sailing_id}"
-    for line in sailing.lines:
-        if registry.party(line.scac) is None:
-            yield f"{where}: {line.scac} is aboard but not a registered party: what it should be told waits"
-        if line.voyage_number is None:
-            yield f"{where}: {line.scac} has no voyage number: bills on its manifest will not find the sailing"
-    if not any(line.role == "operator" for line in sailing.lines):
-        yield f"{where}: no operator"
-    if not is_valid_imo_number(sailing.imo_number):
-        yield f"{where}: IMO number {sailing.imo_number} fails its check digit"
-    if sailing.arrival_date is None:
-        yield f"{where}: no arrival_date: it can't be told from a later voyage of the same number"
-
-
-SECRET_BYTES: Final = 32
-
-_log = structlog.get_logger(__name__)
-
-
-class Changes(NamedTuple):
-    """What an import changed, by the values' ids (SCAC, sailing id)."""
-
-    added: tuple[str, ...]
-    changed: tuple[str, ...]
-    unchanged: tuple[str, ...]
-
-
 async def wanted_topics(log: AdministeredLog, partitions: int) -> list[TopicSpec]:
-    """The router's topics as they are to be. The number of partitions is that of the log, once it has one, and the
-    parties' topics are those of the parties registered."""
+    """All topics that the router and its parties need. A log with topics keeps its number of partitions."""
     found = await log.topics()
     specs = topics.topic_specs(found.get(topics.DISPOSITIONS, partitions))
-    if topics.REGISTRY not in found:
-        return specs
-    parties = (await read_registry(log)).parties.values()
-    for party in parties:
-        if party.status != "external":
-            specs += topics.party_topic_specs(party.scac)
+    if topics.REGISTRY in found:
+        for party in (await read_registry(log)).parties.values():
+            if party.status != "external":
+                specs += topics.party_topic_specs(party.scac)
     return specs
 
 
 async def prepare(log: AdministeredLog, partitions: int) -> None:
-    """See to it that the router can work: its topics, and the installation's secret, which is made where it is missing.
+    """Make the log ready for a router: its topics, and the installation's secret if there is none.
 
-    An embedded log gets its topics here; on another, what is wrong with them or with the brokers is all named at once,
-    in a FatalLogError. A party's missing topic is no reason not to start: its notices wait. Safe to do again and by
-    several at once: of two secrets the first one in the registry counts.
+    An embedded log gets its topics here. On any other, all that is wrong with its topics and brokers is raised in one
+    FatalLogError. A missing party topic is not wrong: its notices wait. Safe to repeat, and for several at once.
     """
-    there = await log.topics()
-    specs = topics.topic_specs(there.get(topics.DISPOSITIONS, partitions))
+    found = await log.topics()
+    specs = topics.topic_specs(found.get(topics.DISPOSITIONS, partitions))
     if log.makes_own_topics:
         await log.create_topics(specs)
-    elif not any(spec.name in there for spec in specs):
-        raise FatalLogError(
-            f"{log.url} has none of the router's topics, or none that we may see: `snp-router topics create` makes them"
-        )
+    elif not any(spec.name in found for spec in specs):
+        raise FatalLogError(f"{log.url} shows us no topic of the router's: make them with `snp-router topics create`")
     else:
         _refuse_or_warn(log, await log.check(specs))
     registry = await read_registry(log)
@@ -182,23 +86,24 @@ async def prepare(log: AdministeredLog, partitions: int) -> None:
         await log.append([registry_output(note)], atomic=True)
 
 
-def _refuse_or_warn(log: Log, findings: Sequence[Finding]) -> None:
-    grave = [str(finding) for finding in findings if finding.blocking]
-    if grave:
-        hint = "`snp-router topics check --apply` mends what can be" if any(f.mendable for f in findings) else ""
-        raise FatalLogError("\n  ".join([f"{log.url} is not as the router needs it:", *grave, hint]).rstrip())
+def _refuse_or_warn(log: AdministeredLog, findings: Sequence[Finding]) -> None:
+    blocking = [str(finding) for finding in findings if finding.blocking]
+    if blocking:
+        mendable = any(finding.mendable for finding in findings)
+        hint = ["`snp-router topics check --apply` repairs what it can"] if mendable else []
+        raise FatalLogError("\n  ".join([f"{log.url} is not as the router needs it:", *blocking, *hint]))
     for finding in findings:
         _log.warning("log_not_verified", subject=finding.subject, found=finding.found)
 
 
-async def tell_time(log: Log, at: int | None = None) -> None:
-    """A tick at start (now), so that no decision is made without knowing the day."""
+async def append_tick(log: Log, at: int | None = None) -> None:
+    """Append a tick (default: now) before routing starts: decisions take the day from it."""
     now = now_milliseconds() if at is None else at
     await log.append([registry_output(RegistryNote("tick", "tick", now))], atomic=True)
 
 
 async def read_registry(log: Log) -> Registry:
-    """The registry as it is now."""
+    """The registry as of now."""
     registry = Registry()
     async for batch in log.read([topics.REGISTRY], until_end=True):
         for record in batch:
@@ -208,44 +113,112 @@ async def read_registry(log: Log) -> Registry:
     return registry
 
 
+class Changes(NamedTuple):
+    """The outcome of an import, by the values' ids (SCAC, sailing id)."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+    @property
+    def touched(self) -> set[str]:
+        return {*self.added, *self.changed}
+
+
 async def import_parties(log: AdministeredLog, parties: Sequence[Party], *, action: str = "import parties") -> Changes:
-    """Register parties and make their topics; bills that waited for them are caught up by `run`. `action` is what the
-    audit calls it."""
+    """Register parties and make their topics. `run` then catches up the bills that waited for them. `action` is the
+    audit's name for it."""
     registry = await read_registry(log)
     changes = _compare({party.scac: party for party in parties}, registry.parties)
     await log.create_topics(spec for party in parties for spec in topics.party_topic_specs(party.scac))
+    outputs = [registry_output(party) for party in parties if party.scac in changes.touched]
     back = [party.topic for party in parties if party.topic in registry.missing_topics]
-    touched = {*changes.added, *changes.changed}
-    outputs = [registry_output(party) for party in parties if party.scac in touched]
     outputs += [registry_output(RegistryNote("back", topic, now_milliseconds())) for topic in back]
-    await _append(log, outputs, action, touched)
+    await _append(log, outputs, action, changes.touched)
     return changes
 
 
 async def import_sailings(log: Log, sailings: Sequence[Sailing]) -> Changes:
-    """Register sailings, each replaced whole; audiences are looked at again by `run`."""
+    """Register sailings, each replaced whole. `run` then works out the audiences again."""
     registry = await read_registry(log)
     changes = _compare({sailing.sailing_id: sailing for sailing in sailings}, registry.sailings)
-    touched = {*changes.added, *changes.changed}
-    await _append(
-        log,
-        [registry_output(sailing) for sailing in sailings if sailing.sailing_id in touched],
-        "import sailings",
-        touched,
-    )
+    outputs = [registry_output(sailing) for sailing in sailings if sailing.sailing_id in changes.touched]
+    await _append(log, outputs, "import sailings", changes.touched)
     return changes
 
 
 def _compare(new: Mapping[str, Party | Sailing], old: Mapping[str, Party | Sailing]) -> Changes:
-    added = tuple(key for key in new if key not in old)
-    changed = tuple(key for key in new if key in old and old[key] != new[key])
-    return Changes(added, changed, tuple(key for key in new if key in old and old[key] == new[key]))
+    return Changes(
+        tuple(key for key in new if key not in old),
+        tuple(key for key in new if key in old and old[key] != new[key]),
+        tuple(key for key in new if key in old and old[key] == new[key]),
+    )
 
 
-async def _append(log: Log, outputs: Iterable[Output], action: str, touched: Collection[str]) -> None:
-    written = list(outputs)
-    if written:
+async def _append(log: Log, outputs: Sequence[Output], action: str, touched: Collection[str]) -> None:
+    if outputs:
         now = now_milliseconds()
         epoch = registry_output(RegistryNote("epoch", "epoch", now))
-        deed = AuditEntry(now, machine_user(), action, f"{len(touched)} new or changed", ", ".join(sorted(touched)))
-        await log.append([*written, epoch, audit_output(deed)], atomic=True)
+        entry = AuditEntry(now, machine_user(), action, f"{len(touched)} new or changed", ", ".join(sorted(touched)))
+        await log.append([*outputs, epoch, audit_output(entry)], atomic=True)
+
+
+def registry_problems(registry: Registry) -> list[str]:
+    """Contradictions and gaps in the registry, each with its place and its effect. None of them stops the router."""
+    conflicts = scac_conflicts(dict(reversed(registry.parties.items())), {})  # the later party is the one named
+    return [
+        *registry.damaged.values(),
+        *(problem for of_party in conflicts.values() for problem in of_party),
+        *(problem for party in registry.parties.values() for problem in _party_problems(party, registry)),
+        *(problem for sailing in registry.sailings.values() for problem in _sailing_problems(sailing, registry)),
+    ]
+
+
+def scac_conflicts(wanted: Mapping[str, Party], registered: Mapping[str, Party]) -> dict[str, list[str]]:
+    """The parties that can't be registered, with their problems: a SCAC of two parties would send notices of one to the
+    other. A refused party claims only the SCACs of its registered record. Both arguments are by SCAC."""
+    owners: dict[str, set[str]] = {}
+    for party in {**registered, **wanted}.values():
+        for code in _scacs(party):
+            owners.setdefault(code, set()).add(party.scac)
+    conflicts: dict[str, list[str]] = {}
+    for party in wanted.values():
+        taken = [(code, min(others)) for code in _scacs(party) if (others := owners[code] - {party.scac})]
+        if taken:
+            conflicts[party.scac] = [
+                f"party {party.scac}: {code} already stands for the party {owner}" for code, owner in taken
+            ]
+            for code in _scacs(party):
+                owners[code].discard(party.scac)
+            for code in _scacs(registered[party.scac]) if party.scac in registered else ():
+                owners.setdefault(code, set()).add(party.scac)
+    return conflicts
+
+
+def _scacs(party: Party) -> tuple[str, ...]:
+    """An external party has given up its own SCAC, so that another may take it over."""
+    return party.aliases if party.status == "external" else (party.scac, *party.aliases)
+
+
+def _party_problems(party: Party, registry: Registry) -> Iterator[str]:
+    if party.status != "external" and not (party.contact_phone or party.contact_email):
+        yield f"party {party.scac}: no 24-hour contact (contact_phone or contact_email): nobody to call about a hold"
+    if party.production_group and not party.production_group.startswith(party.group_prefix):
+        yield f"party {party.scac}: production_group {party.production_group} does not begin with {party.group_prefix}"
+    if party.topic in registry.missing_topics:
+        yield f"party {party.scac}: its topic {party.topic} is missing, so its notices wait"
+
+
+def _sailing_problems(sailing: Sailing, registry: Registry) -> Iterator[str]:
+    where = f"sailing {sailing.sailing_id}"
+    for line in sailing.lines:
+        if registry.party(line.scac) is None:
+            yield f"{where}: {line.scac} is aboard but not a registered party, so its notices wait"
+        if line.voyage_number is None:
+            yield f"{where}: {line.scac} has no voyage number: bills on its manifest will not find the sailing"
+    if not any(line.role == "operator" for line in sailing.lines):
+        yield f"{where}: no operator"
+    if not is_valid_imo_number(sailing.imo_number):
+        yield f"{where}: IMO number {sailing.imo_number} fails its check digit"
+    if sailing.arrival_date is None:
+        yield f"{where}: no arrival_date: a later voyage with the same number looks the same"

@@ -1,6 +1,6 @@
-"""Where on the log an event goes. Pure; run again, the same events give the same records, and identity absorbs them.
+"""Feeds events in: from files, folders, standard input and a watched folder onto the log, in constant memory.
 
-Feeding in: files, folders, standard input and a watched folder onto the log, in constant memory.
+Feeding the same input in again gives the same records; the tasks recognise them by their identity.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
@@ -21,7 +21,7 @@ from router.clock import growing_pauses, now_milliseconds
 from router.codec import encode_value
 from router.decide.codes import CodeTable
 from router.decide.identity import event_key
-from router.engine.feed_activity import FeedActivityLog
+from router.engine.feed_activity import FeedMonitor
 from router.errors import InputError, TaskRetry, UsageError
 from router.feeds.recognise import read_events
 from router.feeds.watch import WatchedFolder
@@ -29,16 +29,33 @@ from router.log.interface import Headers, Log, Output
 from router.model.identifiers import bill_key
 from router.model.inputs import PLACE, DeadLetter, Disposition, Filing, ManualEvent, PaperBill, Snapshot
 
+BATCH_RECORDS: Final = 2000
+BATCH_BYTES: Final = 4_000_000
+"""Bounds a batch too: a dead letter may be a megabyte."""
+CHUNK_BYTES: Final = 1 << 16
+KEPT_PROBLEMS: Final = 1000
+"""Problems that a summary names; the dead letters hold all of them."""
+RETRY_PAUSES: Final = 0.5, 30.0
+"""The first and the longest pause between two attempts, in seconds."""
+
+STANDARD_INPUT: Final = Path("-")
+
 URGENT_HEADERS: Final[Headers] = (("urgent", b"1"),)
-"""On both copies of an urgent event, so that the second isn't counted as a repetition by CBP."""
+"""Marks both copies of an urgent event, so that the second is not counted as a duplicate of CBP's."""
+
+T = TypeVar("T")
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes read since the last call."""
+
+_log = structlog.get_logger(__name__)
 
 
-def addressed(event: Disposition | DeadLetter | ManualEvent, urgent: Callable[[Disposition], bool]) -> list[Output]:
-    """The records for one event, the urgent copy first.
+def event_outputs(event: Disposition | DeadLetter | ManualEvent, urgent: Callable[[Disposition], bool]) -> list[Output]:
+    """The log records of one event, the urgent copy first.
 
-    `urgent` says whether a disposition places, blocks, takes back or is unknown: such events, and those that can't be
-    read, go past a backlog; so do holds relayed by hand. What can't even be told which bill it is about goes to the
-    dead letters alone.
+    These go past a backlog: dispositions that `urgent` accepts, events that could not be parsed, and holds placed by
+    hand. An event whose bill is unknown goes to the dead letters alone.
     """
     value = encode_value(event)
     if isinstance(event, Disposition):
@@ -56,45 +73,18 @@ def addressed(event: Disposition | DeadLetter | ManualEvent, urgent: Callable[[D
     return [Output(topic, key, value, URGENT_HEADERS) for topic in (topics.URGENT, topics.DISPOSITIONS)]
 
 
-BATCH_RECORDS: Final = 2000
-BATCH_BYTES: Final = 4_000_000
-"""A dead letter may be a megabyte: batches are bounded by size too."""
-CHUNK_BYTES: Final = 1 << 16
-KEPT_PROBLEMS: Final = 1000
-"""How many problems a summary names; all of them are in the dead letters."""
-
-STANDARD_INPUT: Final = Path("-")
-
-RETRY_PAUSES: Final = 0.5, 30.0
-"""The first and the longest, in seconds."""
-
-T = TypeVar("T")
-
-Progress = Callable[[int], None]
-"""Told how many bytes were read since the last call."""
-
-
-class Attempt(Protocol):
-    """Takes a step that may be done again, once or until it works."""
-
-    async def __call__(self, step: Callable[[], Awaitable[T]]) -> T: ...
-
-
-_log = structlog.get_logger(__name__)
-
-
 @dataclass(slots=True)
 class Intake:
-    """What was fed in. New or repeated is not for the feed to say: the ledger knows, and `run` reports it."""
+    """The summary of one or more files. The feed can't tell new events from duplicates; the summary of `run` does."""
 
     files: int = 0
     events: int = 0
     urgent: int = 0
     dead_letters: int = 0
     problems: list[str] = field(default_factory=list)
-    """The first dead letters: where, and why."""
+    """The first dead letters, each with its place and reason."""
     notes: list[str] = field(default_factory=list)
-    """What was odd but stopped nothing."""
+    """Oddities that stopped nothing."""
 
     def count(self, event: Disposition | DeadLetter, *, urgent: bool) -> None:
         if isinstance(event, DeadLetter):
@@ -115,7 +105,7 @@ class Intake:
 
 
 class Batches:
-    """Records on their way to the log; appended when enough have come together."""
+    """Collects records and appends them in batches."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -123,7 +113,7 @@ class Batches:
         self._bytes = 0
 
     def add(self, outputs: Iterable[Output]) -> bool:
-        """Whether it is time to `flush`."""
+        """Returns whether the batch is full; then call `flush`."""
         for output in outputs:
             self._outputs.append(output)
             self._bytes += len(output.value or b"")
@@ -136,9 +126,9 @@ class Batches:
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:
-    """The files named, and those in the folders named, the oldest name first; `-` is standard input.
+    """The files among `paths` and those in the folders among them, by name. `-` is standard input.
 
-    Raises UsageError for what isn't there.
+    Raises UsageError if a path does not exist.
     """
     files: list[Path] = []
     for path in paths:
@@ -152,7 +142,7 @@ def files_in(paths: Iterable[Path]) -> list[Path]:
 
 
 def chunks_of(path: Path, progress: Progress | None = None) -> Iterator[bytes]:
-    """A file's bytes, or those of standard input, step by step. Raises UsageError."""
+    """The bytes of a file or of standard input. Raises UsageError if it can't be read."""
     try:
         # named twice, standard input has nothing more the second time
         with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as stream:
@@ -168,22 +158,7 @@ def name_of(path: Path) -> str:
     return "standard input" if path == STANDARD_INPUT else str(path)
 
 
-async def once(step: Callable[[], Awaitable[T]]) -> T:
-    return await step()
-
-
-async def _until_it_works(step: Callable[[], Awaitable[T]]) -> T:
-    pauses = growing_pauses(*RETRY_PAUSES)
-    while True:
-        try:
-            return await step()
-        except (TaskRetry, OSError) as error:
-            pause = next(pauses)
-            _log.warning("feeding_in_waits", reason=str(error), again_in_seconds=pause)
-            await asyncio.sleep(pause)
-
-
-async def take_in(
+async def ingest_file(
     log: Log,
     path: Path,
     codes: CodeTable,
@@ -191,61 +166,75 @@ async def take_in(
     *,
     source: str | None = None,
     received_at: int | None = None,
-    hearing: FeedActivityLog | None = None,
-    attempt: Attempt = once,
+    monitor: FeedMonitor | None = None,
+    keep_trying: bool = False,
 ) -> Intake:
-    """Feed in one file, under the name `source`, as received at a moment (now). What can't be read goes to the dead
-    letters. `hearing` notes that its feed was heard, and what came late. Each step on the log goes through `attempt`.
+    """Feed in one file under the name `source`, as received at `received_at` (default: now).
 
-    Raises UsageError, LogError; done again after a failure, it adds nothing that is there already.
+    `monitor` records the activity of its feed. With `keep_trying` a step that fails for now is repeated until it works.
+    Raises UsageError, LogError; after a failure call it again, it duplicates nothing.
     """
     intake = Intake(files=1)
     batches = Batches(log)
+    attempt = partial(_attempt, keep_trying=keep_trying)
 
     def urgent(event: Disposition) -> bool:
         return codes.is_urgent(event.disposition_code, event.reversal)
 
     received_at = now_milliseconds() if received_at is None else received_at
-    heard = await attempt(partial(hearing.begin_file, received_at)) if hearing is not None else None
+    activity = await attempt(partial(monitor.begin_file, received_at)) if monitor is not None else None
     chunks = chunks_of(path, progress)
-    if heard is not None:
-        chunks = heard.listen(chunks)
+    if activity is not None:
+        chunks = activity.hash_chunks(chunks)
     for event in read_events(chunks, source or name_of(path), received_at, note=intake.notes.append):
-        outputs = addressed(event, urgent)
+        outputs = event_outputs(event, urgent)
         intake.count(event, urgent=outputs[0].topic == topics.URGENT)
-        if heard is not None:
-            heard.note(event, received_at)
+        if activity is not None:
+            activity.add(event, received_at)
         if batches.add(outputs):
             await attempt(batches.flush)
     await attempt(batches.flush)
-    if heard is not None:
-        await attempt(partial(heard.end, received_at))
+    if activity is not None:
+        await attempt(partial(activity.end, received_at))
     return intake
 
 
-async def take_in_watched(
-    log: Log, folder: WatchedFolder, codes: CodeTable, told: Callable[[Path, Intake], None], hearing: FeedActivityLog
-) -> None:
-    """Feed in each file that is completed in the folder, until cancelled; `told` hears of each, with its new place.
+async def _attempt(step: Callable[[], Awaitable[T]], *, keep_trying: bool = True) -> T:
+    pauses = growing_pauses(*RETRY_PAUSES)
+    while True:
+        try:
+            return await step()
+        except (TaskRetry, OSError) as error:
+            if not keep_trying:
+                raise
+            pause = next(pauses)
+            _log.warning("feeding_in_waits", reason=str(error), again_in_seconds=pause)
+            await asyncio.sleep(pause)
 
-    A file goes to `failed/` if anything in it could not be read; what could be read is on the log all the same. Where
-    the log fails for now, or the disk is full, it goes on from there as soon as that is over.
+
+async def ingest_folder(
+    log: Log, folder: WatchedFolder, codes: CodeTable, report: Callable[[Path, Intake], None], monitor: FeedMonitor
+) -> None:
+    """Feed in each completed file of the folder until cancelled. `report` is called with each file's new place.
+
+    A file with an unreadable part goes to `failed/`, though its readable parts are on the log. While the log fails or
+    the disk is full, it waits and goes on by itself.
     """
     async for path in folder.files():
         try:
-            intake = await take_in(log, path, codes, hearing=hearing, attempt=_until_it_works)
+            intake = await ingest_file(log, path, codes, monitor=monitor, keep_trying=True)
         except UsageError as error:
             intake = Intake(files=1, problems=[str(error)])
         if path.exists():
-            told(await _until_it_works(partial(_moved, folder, path, intake)), intake)
+            report(await _attempt(partial(_move, folder, path, intake)), intake)
 
 
-async def _moved(folder: WatchedFolder, path: Path, intake: Intake) -> Path:
-    return folder.move_failed(path, report_of(intake)) if intake.problems else folder.move_done(path)
+async def _move(folder: WatchedFolder, path: Path, intake: Intake) -> Path:
+    return folder.move_failed(path, failure_report(intake)) if intake.problems else folder.move_done(path)
 
 
-def report_of(intake: Intake) -> str:
-    """What lies beside a failed file."""
+def failure_report(intake: Intake) -> str:
+    """The text of the report beside a failed file."""
     head = f"events {intake.events}, urgent {intake.urgent}, dead letters {intake.dead_letters}\n"
     more = intake.dead_letters - len(intake.problems)
     tail = [f"and {more} more: see `snp-router dead-letters list`"] if more > 0 else []
@@ -254,24 +243,24 @@ def report_of(intake: Intake) -> str:
 
 @dataclass(slots=True)
 class ImportCount:
-    """What came of a table of filings or bills."""
+    """The outcome of importing a table of filings or bills."""
 
     count: int = 0
     problems: list[InputError] = field(default_factory=list)
 
 
-async def take_in_filings(log: Log, values: Iterable[Filing | Snapshot | PaperBill | InputError]) -> ImportCount:
-    """Append filings, snapshots or paper bills under their bills; rows that can't be read are returned."""
-    taken = ImportCount()
+async def append_filings(log: Log, values: Iterable[Filing | Snapshot | PaperBill | InputError]) -> ImportCount:
+    """Append filings, snapshots and paper bills under their bills' keys. Returns the rows that could not be read."""
+    imported = ImportCount()
     batches = Batches(log)
     for value in values:
         if isinstance(value, InputError):
-            taken.problems.append(value)
+            imported.problems.append(value)
             continue
-        taken.count += 1
+        imported.count += 1
         filing = value if isinstance(value, Filing) else value.filing
         key = bill_key(filing.scac, filing.bill_of_lading).encode()
         if batches.add([Output(topics.FILINGS, key, encode_value(value))]):
             await batches.flush()
     await batches.flush()
-    return taken
+    return imported

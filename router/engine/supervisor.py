@@ -1,7 +1,7 @@
-"""`run --workers N`: several worker processes under one supervisor. One that dies is replaced; a stop drains them all.
+"""Runs several worker processes for `run --workers N`: replaces those that die, and stops all of them together.
 
-Which worker has which task is the log's to say (Kafka's group). A worker's slot gives it a name that is its own and
-stays the same when it is replaced.
+The log (Kafka's group) assigns tasks to workers. A worker's slot gives it a name of its own, which its replacement
+inherits.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -19,45 +18,34 @@ import structlog
 from router.clock import growing_pauses
 
 SLOT: Final = "SNP_WORKER_SLOT"
-"""Environment variable that tells a worker its slot, 0 to N-1."""
+"""Environment variable that holds a worker's slot, 0 to N-1."""
 
 HOPELESS: Final = frozenset({2, 4})
-"""Exit codes of the command that a new process would only repeat: wrong usage or settings, a fatal log."""
+"""Exit codes that a replacement would repeat: wrong usage or settings, a fatal error of the log."""
+
+DRAIN_SECONDS = 20.0
+"""Time for workers to commit and leave before they are killed. A kill loses and duplicates nothing, but others take the
+worker's tasks over only after the session's time-out."""
+PAUSES = 0.5, 30.0
+"""The first and the longest pause before a worker that died at once is replaced, in seconds."""
+STEADY_SECONDS = 60.0
+"""After a life this long the pauses begin anew: the death has a new cause."""
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SupervisorSettings:
-    drain_seconds: float = 20.0
-    """What workers have to commit what they are at and leave, before they are killed. Nothing is lost or repeated
-    either way: a kill costs others the time until it is noticed."""
-    first_pause_seconds: float = 0.5
-    longest_pause_seconds: float = 30.0
-    """Between two starts of a slot whose workers die at once."""
-    steady_seconds: float = 60.0
-    """A worker that lived so long died of something new: its slot starts again without a pause."""
-
-
 class Supervisor:
-    """Keeps `workers` processes of `command` alive until it is cancelled or one says that going on is hopeless."""
+    """Keeps `workers` processes of `command` alive, until it is cancelled or one ends with a hopeless exit code."""
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        workers: int,
-        environment: Mapping[str, str] | None = None,
-        settings: SupervisorSettings | None = None,
-    ) -> None:
+    def __init__(self, command: Sequence[str], workers: int, environment: Mapping[str, str] = os.environ) -> None:
         self._command = tuple(command)
         self._workers = workers
-        self._environment = dict(os.environ if environment is None else environment)
-        self._settings = settings or SupervisorSettings()
+        self._environment = dict(environment)
         self._processes: dict[int, asyncio.subprocess.Process] = {}
 
     async def run(self) -> int:
-        """The exit code of the first worker that ended for good: 0 if all did as asked. On cancellation all workers are
-        drained, within a bound, before it is passed on."""
+        """Returns the first hopeless exit code, or 0 if all workers ended by themselves. Drains all workers first, also
+        when cancelled."""
         slots = [asyncio.create_task(self._keep(slot), name=f"slot {slot}") for slot in range(self._workers)]
         try:
             pending: set[asyncio.Task[int]] = set(slots)
@@ -70,23 +58,20 @@ class Supervisor:
             await self._drain(slots)
 
     async def _keep(self, slot: int) -> int:
-        """Start the slot's worker, again and again; ends with the exit code of one that ended for good."""
-        pauses = self._pauses()
+        """Start the slot's worker again and again. Returns an exit code after which it is not replaced."""
+        pauses = growing_pauses(*PAUSES)
         while True:
             started = time.monotonic()
-            code = await self._one_life(slot)
+            code = await self._run_once(slot)
             if code == 0 or code in HOPELESS:
                 return code
-            if time.monotonic() - started >= self._settings.steady_seconds:
-                pauses = self._pauses()
+            if time.monotonic() - started >= STEADY_SECONDS:
+                pauses = growing_pauses(*PAUSES)
             pause = next(pauses)
             _log.warning("worker_died", slot=slot, exit_code=code, again_in_seconds=pause)
             await asyncio.sleep(pause)
 
-    def _pauses(self) -> Iterator[float]:
-        return growing_pauses(self._settings.first_pause_seconds, self._settings.longest_pause_seconds)
-
-    async def _one_life(self, slot: int) -> int:
+    async def _run_once(self, slot: int) -> int:
         environment = self._environment | {SLOT: str(slot)}
         # A session of its own: Ctrl-C at the terminal reaches the supervisor alone, which drains its workers once.
         process = await asyncio.create_subprocess_exec(*self._command, env=environment, start_new_session=True)
@@ -104,9 +89,9 @@ class Supervisor:
         if not living:
             return
         waits = [asyncio.create_task(process.wait()) for process in living]
-        _, late = await asyncio.shield(asyncio.wait(waits, timeout=self._settings.drain_seconds))
+        _, late = await asyncio.shield(asyncio.wait(waits, timeout=DRAIN_SECONDS))
         for process, wait in zip(living, waits, strict=True):
             if wait in late:
-                _log.warning("worker_killed", process=process.pid, after_seconds=self._settings.drain_seconds)
+                _log.warning("worker_killed", process=process.pid, after_seconds=DRAIN_SECONDS)
                 process.kill()
                 await wait

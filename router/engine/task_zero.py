@@ -1,29 +1,23 @@
-"""What parties ask for on their own topics (`snp.request.<SCAC>`), taken up into the registry, not too often.
+"""The work that the owner of task 0 does for all tasks: a tick a minute, silent feeds, parties' requests.
 
-Pure. Whatever a party writes there, nothing but its own party is concerned and nothing stops: the name of its topic
-says who asks.
-
-What the owner of task 0 does for all: a tick a minute, feeds that fall silent, what parties ask for.
-
-All of it is written in that task's own transactions, so with its fence: two owners can't both do it. How far the
-parties' requests were read is part of the task's position: each is taken up once, whatever dies when.
+All of it is written in transactions of task 0, behind their fence, so two owners can't both do it. The position of
+task 0 holds how far the request topics were read, so each request is accepted once, whenever a process dies.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
 from router import codec, topics
 from router.decide.registry import Registry
 from router.engine.administration import AuditEntry, audit_output
-from router.engine.feed_silence import SilenceLimit, not_to_come, silence_changes
+from router.engine.feed_silence import SilenceLimit, corrected_activity, silence_changes
 from router.errors import InputError, LogError
 from router.log.interface import AdministeredLog, Output, Record
 from router.model.eastern import CLOCKS_DIFFER, MINUTE, iso
@@ -31,170 +25,159 @@ from router.model.registry_values import RESYNC, RegistryNote, RegistryValue, Re
 from router.task.outputs import registry_output
 from router.task.shard import Shard
 
-
-class Refused(NamedTuple):
-    """A request that is not taken up."""
-
-    scac: str
-    reason: str
-
-
-def request_of(
-    record: Record, registry: Registry, asked: int | None, now: int, minutes_between: int
-) -> Request | Refused:
-    """What a record asks for. `asked` is when the party's last request was taken up."""
-    scac = record.topic.removeprefix(topics.REQUEST_PREFIX)
-    party = registry.parties.get(scac)
-    if party is None or party.status != "live":
-        return Refused(scac, "it is not a live party")
-    if record.value is None:
-        return Refused(scac, "it is empty, or the last of too many at once")
-    try:
-        value = codec.decode_value(record.value)
-    except InputError as error:
-        return Refused(scac, f"it can't be read: {error}")
-    if not isinstance(value, Request) or value.kind != RESYNC:
-        return Refused(scac, f"it is no request for a {RESYNC}")
-    if asked is not None and 0 <= now - asked < minutes_between * MINUTE:
-        return Refused(scac, f"its last one was taken up at {iso(asked)}, less than {minutes_between} minutes ago")
-    return Request(f"{scac}-{record.offset}", RESYNC, scac, scac, now)
-
-
-LOOK_SECONDS: Final = 5.0
-"""So often the parties' topics are looked at."""
+READ_SECONDS: Final = 5.0
+"""Between two reads of the parties' request topics."""
+MINUTES_BETWEEN_REQUESTS: Final = 10
+"""A party's next request is refused before. A resync costs a notice for each of its open bills."""
 LONGEST_STALL: Final = 60 * MINUTE
-"""A running router's ticks are never so far apart, unless its clock was set or its machine slept."""
+"""Ticks of a running router are never further apart, unless its clock was set or its machine slept."""
 MOST_REQUESTS: Final = 100
-"""Taken up in one transaction: a flood of requests holds up nobody's notices."""
+"""Requests read into one transaction: a flood of them delays nobody's notices."""
 MOST_OF_A_PARTY: Final = 10
-"""Kept of what one party wrote since the last look: at most one of them is taken up, and a flood has no place here."""
+"""Requests kept of one party since the last read. At most one is accepted, and a flood must not fill the memory."""
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskZeroSettings:
-    feeds: tuple[SilenceLimit, ...] = ()
-    minutes_between_requests: int = 10
-
-
 class TaskZero:
-    """Of one opening of task 0. Made by `leading`."""
+    """Lives as long as this process has task 0 open. Made by `task_zero_of`."""
 
     def __init__(
-        self, log: AdministeredLog, shard: Shard, settings: TaskZeroSettings, clock: Callable[[], int]
+        self, log: AdministeredLog, shard: Shard, silence_limits: Sequence[SilenceLimit], clock: Callable[[], int]
     ) -> None:
         self._log = log
         self._shard = shard
-        self._settings = settings
+        self._silence_limits = silence_limits
         self._clock = clock
-        self._found: list[Record] = []
-        self._read_on: dict[str, int] = {}
-        self._taken = 0
-        self._ticking = self._ticked = 0
-        """The latest tick of its own, as it is written and as it is committed."""
+        self._requests: list[Record] = []
+        """Read, and not yet in a committed transaction."""
+        self._next_offsets: dict[str, int] = {}
+        self._in_transaction = 0
+        """Number of `_requests` in the transaction."""
+        self._written_tick = self._committed_tick = 0
 
     @property
-    def are_due(self) -> bool:
-        return bool(self._found) or self._tick_is_due
+    def is_due(self) -> bool:
+        return bool(self._requests) or self._tick_is_due
 
     @property
     def _tick_is_due(self) -> bool:
         return not 0 <= self._clock() - self._shard.registry.now < MINUTE
 
-    def take_up(self) -> list[Output]:
-        """What is to be written now; moves the task's position. To be called again if the transaction is abandoned,
-        and followed by `done` once it is committed."""
+    def outputs(self) -> list[Output]:
+        """The outputs due now; moves the task's position. Call again if the transaction is abandoned, and `committed`
+        once it is committed."""
         now = self._clock()
-        outputs = [registry_output(value) for value in self._requests(now)]
+        outputs = [registry_output(value) for value in self._accepted_requests(now)]
         if self._tick_is_due:
             outputs += map(registry_output, self._tick(now))
-            outputs += self._clock_jumped(now)
-            self._ticking = now
+            outputs += self._clock_jump(now)
+            self._written_tick = now
         return outputs
+
+    def committed(self) -> None:
+        del self._requests[: self._in_transaction]
+        self._in_transaction = 0
+        self._committed_tick = self._written_tick
 
     def _tick(self, now: int) -> Iterator[RegistryValue]:
         yield RegistryNote("tick", "tick", now)
         registry = self._shard.registry
-        heard = dict(registry.feed_activity)
-        for corrected in not_to_come(heard, now):
-            heard[corrected.feed, corrected.port] = corrected.at
+        last_active = dict(registry.feed_activity)
+        for corrected in corrected_activity(last_active, now):
+            last_active[corrected.feed, corrected.port] = corrected.at
             yield corrected
-        lasting = [watched.outage for watched in registry.outages.values()]
-        yield from silence_changes(self._settings.feeds, heard, registry.silences, lasting, now)
+        outages = [watched.outage for watched in registry.outages.values()]
+        yield from silence_changes(self._silence_limits, last_active, registry.silences, outages, now)
 
-    def _clock_jumped(self, now: int) -> Iterator[Output]:
-        """Ticks come each minute while a router runs, and each is later than all before."""
+    def _clock_jump(self, now: int) -> Iterator[Output]:
+        """An audit entry if the clock was set: a running router's ticks come each minute, each later than the last."""
         before = self._shard.registry.now
-        if before and (now < before - CLOCKS_DIFFER or (self._ticked and now > self._ticked + LONGEST_STALL)):
-            said = f"from {iso(before)} to {iso(now)}"
-            _log.warning("clock_jumped", jump=said)
-            yield audit_output(AuditEntry(now, "router", "clock jumped", "clock", said))
+        stalled = self._committed_tick and now > self._committed_tick + LONGEST_STALL
+        if before and (stalled or now < before - CLOCKS_DIFFER):
+            jump = f"from {iso(before)} to {iso(now)}"
+            _log.warning("clock_jumped", jump=jump)
+            yield audit_output(AuditEntry(now, "router", "clock jumped", "clock", jump))
 
-    def done(self) -> None:
-        del self._found[: self._taken]
-        self._taken = 0
-        self._ticked = self._ticking
-
-    def _requests(self, now: int) -> list[RegistryValue]:
+    def _accepted_requests(self, now: int) -> Iterator[RegistryValue]:
         registry = self._shard.registry
-        asked = dict(registry.requested)
-        taken: list[RegistryValue] = []
-        found = self._found[:MOST_REQUESTS]
-        for record in found:
+        last_accepted = dict(registry.requested)
+        records = self._requests[:MOST_REQUESTS]
+        for record in records:
             self._shard.position[record.topic] = record.offset + 1
             scac = record.topic.removeprefix(topics.REQUEST_PREFIX)
-            between = self._settings.minutes_between_requests
-            request = request_of(record, registry, asked.get(scac), now, between)
-            if isinstance(request, Refused):
-                _log.warning("request_refused", party=request.scac, offset=record.offset, reason=request.reason)
+            try:
+                request = accepted_request(record, registry, last_accepted.get(scac), now)
+            except InputError as refusal:
+                _log.warning("request_refused", party=scac, offset=record.offset, reason=refusal.reason)
                 continue
-            asked[scac] = now
-            taken += [request, RegistryNote("asked", scac, now)]
-        self._taken = len(found)
-        return taken
+            last_accepted[scac] = now
+            yield request
+            yield RegistryNote("requested", scac, now)
+        self._in_transaction = len(records)
 
-    async def look(self) -> None:
-        """Read what parties have asked since. What can't be read now is read the next time."""
+    async def read_requests(self) -> None:
+        """Read the requests written since the last call. If the log fails, the next call reads them."""
         wanted = {topics.REQUEST_PREFIX + scac for scac in self._shard.registry.parties}
-        kept = Counter(record.topic for record in self._found)
-        passed_over: dict[str, Record] = {}
+        kept = Counter(record.topic for record in self._requests)
+        skipped: dict[str, Record] = {}
         try:
             names = sorted(wanted & (await self._log.topics()).keys())
-            begin = {(name, 0): self._read_on.get(name, self._shard.position.get(name, 0)) for name in names}
-            if names and len(self._found) < MOST_REQUESTS:
+            begin = {(name, 0): self._next_offsets.get(name, self._shard.position.get(name, 0)) for name in names}
+            if names and len(self._requests) < MOST_REQUESTS:
                 async for batch in self._log.read(names, until_end=True, begin=begin):
                     for record in batch:
-                        self._read_on[record.topic] = record.offset + 1
+                        self._next_offsets[record.topic] = record.offset + 1
                         kept[record.topic] += 1
                         if kept[record.topic] <= MOST_OF_A_PARTY:
-                            self._found.append(record)
-                        else:  # the last of them stands for all
-                            passed_over[record.topic] = record._replace(value=None)
+                            self._requests.append(record)
+                        else:  # the last one moves the position past all of them
+                            skipped[record.topic] = record._replace(value=None)
         except LogError as error:
             _log.warning("requests_not_read", reason=str(error))
-        self._found += passed_over.values()
+        self._requests += skipped.values()
 
-    async def keep_looking(self) -> None:
+    async def keep_reading(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            await self.look()
+            await asyncio.sleep(READ_SECONDS)
+            await self.read_requests()
+
+
+def accepted_request(record: Record, registry: Registry, last_accepted: int | None, now: int) -> Request:
+    """The party's request in a record of its request topic; the topic's name alone says which party asks.
+
+    Raises InputError with the reason for a refusal. `last_accepted` is the time of its last accepted request.
+    """
+    scac = record.topic.removeprefix(topics.REQUEST_PREFIX)
+    party = registry.parties.get(scac)
+    if party is None or party.status != "live":
+        raise InputError("the party is not live")
+    if record.value is None:
+        raise InputError("it is empty, or the last of too many at once")
+    value = codec.decode_value(record.value)
+    if not isinstance(value, Request) or value.kind != RESYNC:
+        raise InputError(f"it is not a request for a {RESYNC}")
+    if last_accepted is not None and 0 <= now - last_accepted < MINUTES_BETWEEN_REQUESTS * MINUTE:
+        raise InputError(
+            f"its last one was accepted at {iso(last_accepted)}, less than {MINUTES_BETWEEN_REQUESTS} minutes ago"
+        )
+    return Request(f"{scac}-{record.offset}", RESYNC, scac, scac, now)
 
 
 @asynccontextmanager
-async def leading(
-    log: AdministeredLog, shard: Shard, settings: TaskZeroSettings, clock: Callable[[], int], partition: int
+async def task_zero_of(
+    log: AdministeredLog, shard: Shard, silence_limits: Sequence[SilenceLimit], clock: Callable[[], int]
 ) -> AsyncIterator[TaskZero | None]:
-    """The duties of task 0, while it is open; other tasks have none."""
-    if partition != 0:
+    """Reads requests in the background while the block runs. None for every task but 0."""
+    if shard.partition != 0:
         yield None
         return
-    duties = TaskZero(log, shard, settings, clock)
-    await duties.look()
-    looking = asyncio.create_task(duties.keep_looking())
+    task_zero = TaskZero(log, shard, silence_limits, clock)
+    await task_zero.read_requests()
+    reading = asyncio.create_task(task_zero.keep_reading(), name="reading parties' requests")
     try:
-        yield duties
+        yield task_zero
     finally:
-        looking.cancel()
+        reading.cancel()
         with suppress(asyncio.CancelledError):
-            await looking
+            await reading

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork
 
 
 class WebhookSettings(BaseModel):
@@ -26,17 +26,11 @@ class WebhookSettings(BaseModel):
     """Deadline of one attempt, from the name's look-up to the answer."""
     concurrent_posts: int = Field(default=8, ge=1, le=64)
     """Concurrent posts to one party, each for another bill."""
-    first_pause_seconds: float = Field(default=5.0, gt=0)
+    first_pause_seconds: ClassVar[float] = 5.0
     """Pause after the first failure; it doubles with each further one."""
-    longest_pause_seconds: float = Field(default=3600.0, gt=0)
+    longest_pause_seconds: ClassVar[float] = 3600.0
     give_up_days: float = Field(default=7.0, gt=0)
     """Days of failures after which an endpoint is disabled, or a refused notice is set aside."""
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.first_pause_seconds > self.longest_pause_seconds:
-            raise ValueError("first_pause_seconds is longer than longest_pause_seconds: lower the first")
-        return self
 
     def beside(self, folder: Path) -> WebhookSettings:
         """Resolve paths relative to the settings file's folder."""

@@ -17,7 +17,7 @@ from router.codec import encode_value
 from router.decide.bill_state import AssessedBill, BillState
 from router.decide.identity import key_of
 from router.decide.rules import Rules
-from router.engine.intake import addressed
+from router.engine.intake import event_outputs
 from router.log.interface import Output, Record, partition_of
 from router.model.eastern import MINUTE
 from router.model.inputs import DeadLetter, Disposition, FedRecord, ManualEvent
@@ -69,7 +69,7 @@ class Harness:
         for value in values:
             if isinstance(value, Disposition | DeadLetter | ManualEvent):
                 self._append(
-                    addressed(value, lambda one: self.rules.codes.is_urgent(one.disposition_code, one.reversal))
+                    event_outputs(value, lambda one: self.rules.codes.is_urgent(one.disposition_code, one.reversal))
                 )
             else:
                 self._append([Output(topics.FILINGS, key_of(value).encode(), encode_value(value))])

@@ -11,7 +11,7 @@ from router.decide import audience as audience_module
 from router.decide.audience import Audience, Disclosure, audience_key, audience_of, grounds_of
 from router.decide.cargo_facts import Cargo
 from router.decide.registry import Registry, same_name
-from router.engine.administration import claims
+from router.engine.administration import scac_conflicts
 from router.model.registry_values import Line, Party, RegistryNote, Sailing
 from tests.checking.samples import ABOARD, HOUSE, IMO, MASTER, cargo, sailing
 from tests.decide.one_bill import registry_of
@@ -110,7 +110,7 @@ def test_nobody_takes_another_partys_scac_by_an_alias_whichever_was_registered_f
     registry = registry_of(*(parties[place] for place in order))
     assert [*audience(cargo(snps=("FREE",)), registry=registry).recipients] == ["NVXA", "EVIL"]
     assert audience(cargo(snps=("BOTH",)), registry=registry).recipients["BOTH"].unreachable == "PARTY_UNKNOWN"
-    assert "BOTH already stands for the party" in " ".join(claims(registry.parties.values(), ()))
+    assert "BOTH already stands for the party" in str(scac_conflicts(registry.parties, {}))
     registry.apply(Party("EVIL"))
     assert registry.party_scac("BOTH") == "OTHR"
 

@@ -16,7 +16,7 @@ import yaml
 from jsonschema import Draft201909Validator
 
 from router.console.backend import ConsoleFigures
-from router.observe.metrics import Metrics
+from router.observe import Metrics
 from router.settings import load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -22,7 +22,7 @@ from router.desk.bill_views import (
 )
 from router.engine.administration import import_parties, prepare
 from router.engine.backlog import unrouted
-from router.engine.intake import take_in
+from router.engine.intake import ingest_file
 from router.engine.worker import Worker, WorkSettings
 from router.errors import UsageError
 from router.log.interface import Log, Output
@@ -45,7 +45,7 @@ async def log(tmp_path: Path) -> AsyncIterator[Log]:
 
 
 async def route(log: Log, path: Path) -> None:
-    await take_in(log, path, RULES.codes)
+    await ingest_file(log, path, RULES.codes)
     await Worker(log, RULES, QUICK, until_idle=True).run()
 
 
@@ -61,7 +61,7 @@ async def test_an_unknown_bill_is_refused_with_a_hint(log: Log) -> None:
     await Worker(log, RULES, QUICK, until_idle=True).run()
     with pytest.raises(NotFoundError, match="bill NOWHERE of NVXA is unknown: check the number, or feed the bill in"):
         await read_state(log, "NVXANOWHERE")
-    await take_in(log, FILES / "1-on-file.x12", RULES.codes)
+    await ingest_file(log, FILES / "1-on-file.x12", RULES.codes)
     with pytest.raises(NotFoundError, match="3 records are not routed yet; start `snp-router run` first"):
         await read_state(log, "NVXANOWHERE")
 
@@ -70,7 +70,7 @@ async def test_records_not_routed_yet_are_counted_by_positions(log: Log) -> None
     assert await unrouted(log) == 3
     await route(log, FILES / "2-do-not-load.camir")
     assert await unrouted(log) == 0
-    await take_in(log, FILES / "5-exam.x12", RULES.codes)
+    await ingest_file(log, FILES / "5-exam.x12", RULES.codes)
     assert await unrouted(log) == 2  # an urgent event is on two topics
 
 

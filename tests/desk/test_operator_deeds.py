@@ -21,7 +21,7 @@ from router.desk.operator_deeds import (
     relay,
     retry,
 )
-from router.engine.intake import take_in
+from router.engine.intake import ingest_file
 from router.engine.worker import Worker, WorkSettings
 from router.errors import UsageError
 from router.feeds.by_hand import ManualForm
@@ -41,7 +41,7 @@ async def log(tmp_path: Path) -> AsyncIterator[Log]:
 
 
 async def route(log: Log, path: Path) -> None:
-    await take_in(log, path, RULES.codes)
+    await ingest_file(log, path, RULES.codes)
     await Worker(log, RULES, QUICK, until_idle=True).run()
 
 
@@ -106,7 +106,7 @@ async def test_dead_letters_are_listed_without_content_and_found_by_the_beginnin
     (tmp_path / "a").write_text("nonsense one\n")
     (tmp_path / "b").write_text("nonsense two\n")
     for name in ("a", "b"):
-        await take_in(log, tmp_path / name, RULES.codes)
+        await ingest_file(log, tmp_path / name, RULES.codes)
     first, _ = await read_dead_letters(log)
     assert first.content == b""
     assert (await read_dead_letter(log, first.id[:10])).content == b"nonsense one\n"

@@ -13,7 +13,7 @@ from router.decide.cargo_facts import Cargo, CargoFacts
 from router.decide.rules import Rules
 from router.desk.paper_bills import PaperView, lading_clock, match, propose_matches, read_paper_bills
 from router.engine.administration import prepare
-from router.engine.intake import take_in_filings
+from router.engine.intake import append_filings
 from router.engine.worker import Worker, WorkSettings
 from router.errors import UsageError
 from router.log.interface import Log
@@ -38,7 +38,7 @@ def filing(number: str, container: str | None, quantity: int) -> Filing:
 
 
 async def route(log: Log, *filings: Filing | PaperBill) -> None:
-    await take_in_filings(log, filings)
+    await append_filings(log, filings)
     await Worker(log, RULES, WorkSettings(idle_seconds=0.05), until_idle=True).run()
 
 

@@ -1,4 +1,4 @@
-"""A damaged record in the registry is named, with its place and what to do, and stops nobody who reads."""
+"""A damaged registry record is reported with its place and the remedy, and stops no reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from router.log.url import open_log
 from router.model.registry_values import Party
 
 
-async def test_all_read_on_past_a_damaged_record(tmp_path: Path) -> None:
+async def test_every_reader_skips_a_damaged_record(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         await prepare(log, 2)
         await import_parties(log, [Party("NVXA", contact_phone="1"), Party("SLTC", contact_phone="1")])

@@ -1,4 +1,4 @@
-"""The disk is full for a while: what is at work waits and goes on by itself; nothing is lost, doubled or half there."""
+"""While the disk is full, running commands wait; then they go on by themselves without a loss or a duplicate."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -14,9 +15,9 @@ from router import topics
 from router.decide.rules import Rules
 from router.demo.story import FILES
 from router.engine import intake
-from router.engine.administration import import_parties, import_sailings, prepare, tell_time
-from router.engine.feed_activity import FeedActivityLog
-from router.engine.intake import Intake, chunks_of, files_in, take_in, take_in_watched
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare
+from router.engine.feed_activity import FeedMonitor
+from router.engine.intake import Intake, chunks_of, files_in, ingest_file, ingest_folder
 from router.engine.worker import Worker
 from router.feeds.tables import read_parties, read_sailings
 from router.feeds.watch import WatchedFolder
@@ -24,7 +25,13 @@ from router.log.interface import Record
 from router.log.sqlite import SqliteLog, SqliteSettings, open_sqlite_log
 from tests.checking.replay import check, describe
 
-QUICK = SqliteSettings(retry_pause_seconds=0.01, longest_retry_pause_seconds=0.05)
+
+class Quick(SqliteSettings):
+    retry_pause_seconds: ClassVar[float] = 0.01
+    longest_retry_pause_seconds: ClassVar[float] = 0.05
+
+
+QUICK = Quick()
 RULES = Rules()
 
 
@@ -32,7 +39,7 @@ RULES = Rules()
 async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
     async with open_sqlite_log(str(tmp_path / "snp.db"), QUICK) as opened:
         await prepare(opened, 2)
-        await tell_time(opened)
+        await append_tick(opened)
         await import_parties(opened, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
         await import_sailings(opened, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
         yield opened
@@ -40,7 +47,7 @@ async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
 
 @asynccontextmanager
 async def full(log: SqliteLog) -> AsyncIterator[None]:
-    """SQLite's own limit gives the error that a full disk gives, on every machine."""
+    """SQLite's own page limit raises the error of a full disk, on every machine."""
 
     def limit(pages: str) -> Callable[[sqlite3.Connection], None]:
         return lambda sqlite: sqlite.execute(f"PRAGMA max_page_count = {pages}").close()
@@ -57,12 +64,12 @@ async def records(log: SqliteLog, *names: str) -> list[Record]:
 async def test_a_router_goes_on_when_there_is_room_again(log: SqliteLog, capsys: pytest.CaptureFixture[str]) -> None:
     for path in files_in([FILES]):
         if path.name[0].isdigit():
-            await take_in(log, path, RULES.codes)
+            await ingest_file(log, path, RULES.codes)
     worker = Worker(log, RULES, until_idle=True)
     async with full(log):
-        # The notices of all there is don't fit into what is free on the last pages.
+        # The notices need more than the free space on the last pages.
         running = asyncio.create_task(worker.run())
-        await said(capsys, "the disk is full")
+        await logged(capsys, "the disk is full")
         assert not running.done()
     async with asyncio.timeout(30):
         await running
@@ -86,15 +93,13 @@ async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
     (tmp_path / "inbox" / "a.jsonl").write_text(lines)
     moved: list[str] = []
 
-    def told(path: Path, intake: Intake) -> None:
+    def report(path: Path, intake: Intake) -> None:
         moved.append(f"{path.parent.name}/{path.name}")
 
     folder = WatchedFolder(tmp_path / "inbox", settle_seconds=0.01)
     async with full(log):
-        watching = asyncio.create_task(
-            take_in_watched(log, folder, RULES.codes, told, FeedActivityLog(log, "cbp", RULES))
-        )
-        await said(capsys, "feeding_in_waits")
+        watching = asyncio.create_task(ingest_folder(log, folder, RULES.codes, report, FeedMonitor(log, "cbp", RULES)))
+        await logged(capsys, "feeding_in_waits")
     async with asyncio.timeout(30):
         while not moved:
             await asyncio.sleep(0.01)
@@ -105,7 +110,7 @@ async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
     assert len(await records(log, topics.DISPOSITIONS)) == 3000
 
 
-async def said(capsys: pytest.CaptureFixture[str], words: str) -> None:
+async def logged(capsys: pytest.CaptureFixture[str], words: str) -> None:
     heard = ""
     async with asyncio.timeout(30):
         while words not in heard:

@@ -1,4 +1,4 @@
-"""Feeding in on a real log: what lands where, in bounded batches, whatever the input is."""
+"""Feeding in on a real log: the topic and key of each event, bounded batches, and the summary."""
 
 from __future__ import annotations
 
@@ -17,13 +17,22 @@ from router.decide.rules import Rules
 from router.demo.story import FILES
 from router.engine import intake
 from router.engine.administration import prepare
-from router.engine.feed_activity import FeedActivityLog
-from router.engine.intake import STANDARD_INPUT, Intake, chunks_of, files_in, take_in, take_in_filings, take_in_watched
+from router.engine.feed_activity import FeedMonitor
+from router.engine.intake import (
+    STANDARD_INPUT,
+    Intake,
+    append_filings,
+    chunks_of,
+    event_outputs,
+    files_in,
+    ingest_file,
+    ingest_folder,
+)
 from router.errors import InputError, UsageError
 from router.feeds.watch import WatchedFolder
 from router.log.interface import Log, Output
 from router.log.url import open_log
-from router.model.inputs import DeadLetter, Disposition, Filing
+from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent
 
 CODES = load_codes()
 LINE = {"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}
@@ -47,19 +56,17 @@ def lines(path: Path, *changes: dict[str, object] | str) -> Path:
     return path
 
 
-async def test_an_event_lands_on_dispositions_and_one_that_stops_on_urgent_too(log: Log, tmp_path: Path) -> None:
+async def test_an_event_goes_to_dispositions_and_one_that_stops_to_urgent_too(log: Log, tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", {}, {"disposition_code": "1H"}, {"disposition_code": "QQ"})
-    intake = await take_in(log, path, CODES)
+    intake = await ingest_file(log, path, CODES)
     assert (intake.events, intake.urgent, intake.dead_letters) == (3, 2, 0)
     urgent = [value.disposition_code for value in await values(log, topics.URGENT) if isinstance(value, Disposition)]
     assert urgent == ["1H", "QQ"]
     assert len(await values(log, topics.DISPOSITIONS)) == 3
 
 
-async def test_what_cannot_be_read_stops_its_bill_and_what_has_no_bill_is_a_dead_letter(
-    log: Log, tmp_path: Path
-) -> None:
-    intake = await take_in(log, lines(tmp_path / "a.jsonl", {"action_at": "never"}, "garbage", {}), CODES)
+async def test_an_unreadable_event_stops_its_bill_and_without_a_bill_is_a_dead_letter(log: Log, tmp_path: Path) -> None:
+    intake = await ingest_file(log, lines(tmp_path / "a.jsonl", {"action_at": "never"}, "garbage", {}), CODES)
     assert (intake.events, intake.dead_letters) == (1, 2)
     assert [isinstance(value, DeadLetter) for value in await values(log, topics.URGENT)] == [True]
     (letter,) = await values(log, topics.DEAD_LETTERS)
@@ -69,8 +76,8 @@ async def test_what_cannot_be_read_stops_its_bill_and_what_has_no_bill_is_a_dead
     assert any("record 1" in problem for problem in intake.problems)
 
 
-async def test_each_event_knows_its_source_and_when_it_was_taken_in(log: Log) -> None:
-    await take_in(log, FILES / "2-do-not-load.camir", CODES, source="desk 7", received_at=1_800_000_000_000)
+async def test_each_event_carries_its_source_and_the_time_it_was_received(log: Log) -> None:
+    await ingest_file(log, FILES / "2-do-not-load.camir", CODES, source="desk 7", received_at=1_800_000_000_000)
     (event,) = await values(log, topics.DISPOSITIONS)
     assert isinstance(event, Disposition)
     assert (event.source or "").startswith("desk 7:")
@@ -88,7 +95,7 @@ async def test_batches_are_bounded_in_records_and_in_bytes(log: Log) -> None:
     assert sum(ends.values()) == intake.BATCH_RECORDS
 
 
-def test_a_folder_stands_for_its_files_in_order_and_hidden_ones_are_left(tmp_path: Path) -> None:
+def test_a_folder_stands_for_its_files_by_name_without_hidden_ones(tmp_path: Path) -> None:
     for name in ("b.x12", "a.x12", ".hidden"):
         (tmp_path / name).touch()
     assert [file.name for file in files_in([tmp_path])] == ["a.x12", "b.x12"]
@@ -99,14 +106,14 @@ def test_a_folder_stands_for_its_files_in_order_and_hidden_ones_are_left(tmp_pat
 async def test_progress_counts_every_byte(log: Log, tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", *[{}] * 1000)
     read: list[int] = []
-    await take_in(log, path, CODES, read.append)
+    await ingest_file(log, path, CODES, read.append)
     assert sum(read) == path.stat().st_size
 
 
-async def test_rows_of_filings_that_cannot_be_read_are_handed_back(log: Log) -> None:
+async def test_unreadable_rows_of_filings_are_returned(log: Log) -> None:
     wrong = InputError("wrong", place="row 2")
-    taken = await take_in_filings(log, [Filing("NVXA", "B1"), wrong, Filing("NVXA", "B2")])
-    assert (taken.count, taken.problems) == (2, [wrong])
+    imported = await append_filings(log, [Filing("NVXA", "B1"), wrong, Filing("NVXA", "B2")])
+    assert (imported.count, imported.problems) == (2, [wrong])
     assert len(await values(log, topics.FILINGS)) == 2
 
 
@@ -121,21 +128,21 @@ async def test_a_watched_file_is_moved_once_its_events_are_on_the_log(log: Log, 
 
     moved: dict[str, int] = {}
 
-    def told(path: Path, intake: Intake) -> None:
+    def report(path: Path, intake: Intake) -> None:
         moved[f"{path.parent.name}/{path.name}"] = intake.events
         if len(moved) == 2:
             raise Enough
 
-    hearing = FeedActivityLog(log, "cbp", Rules())
+    monitor = FeedMonitor(log, "cbp", Rules())
     with pytest.raises(Enough):
-        await take_in_watched(log, WatchedFolder(inbox, settle_seconds=0.05), CODES, told, hearing)
+        await ingest_folder(log, WatchedFolder(inbox, settle_seconds=0.05), CODES, report, monitor)
     assert moved == {"done/1.jsonl": 1, "failed/2.jsonl": 1}
     assert "record 1" in (inbox / "failed" / "2.jsonl.report.txt").read_text()
     assert len(await values(log, topics.DISPOSITIONS)) == 3
 
 
-def test_a_report_names_the_first_problems_and_counts_the_others() -> None:
-    report = intake.report_of(Intake(1, 5, 0, 3, ["here: wrong"]))
+def test_a_failure_report_names_the_first_problems_and_counts_the_others() -> None:
+    report = intake.failure_report(Intake(1, 5, 0, 3, ["here: wrong"]))
     assert report.splitlines() == [
         "events 5, urgent 0, dead letters 3",
         "here: wrong",
@@ -146,3 +153,52 @@ def test_a_report_names_the_first_problems_and_counts_the_others() -> None:
 def test_standard_input_named_twice_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"scac\nNVXA\n")))
     assert [b"".join(chunks_of(STANDARD_INPUT)) for _ in range(2)] == [b"scac\nNVXA\n", b""]
+
+
+HOLD = Disposition("OCN", "MB1", "1H", 0)
+LETTER = DeadLetter("abc", "why", "FILE", "x12", b"", 0, "NVXA", "H1")
+
+
+def calm(_: Disposition) -> bool:
+    return False
+
+
+def pressing(_: Disposition) -> bool:
+    return True
+
+
+def test_a_disposition_is_keyed_by_its_bill() -> None:
+    (output,) = event_outputs(HOLD, calm)
+    assert (output.topic, output.key) == (topics.DISPOSITIONS, b"OCN MB1")
+    assert output.value is not None
+    assert decode_value(output.value) == HOLD
+
+
+def test_an_urgent_disposition_goes_past_the_backlog_too() -> None:
+    assert [output.topic for output in event_outputs(HOLD, pressing)] == [topics.URGENT, topics.DISPOSITIONS]
+
+
+def test_a_vessel_event_is_keyed_by_its_vessel() -> None:
+    event = Disposition(None, None, "AAD", 0, imo_number="9074729", vessel_name="OCEAN EXEMPLAR")
+    event = event._replace(carrier_scac="OCNX", voyage_number="026E")
+    assert event_outputs(event, calm)[0].key == b"vessel:9074729:OCNX:026E"
+    assert event_outputs(event._replace(imo_number=None), calm)[0].key == b"vessel:OCEAN EXEMPLAR:OCNX:026E"
+
+
+def test_an_unparsed_event_with_a_bill_goes_past_the_backlog() -> None:
+    outputs = event_outputs(LETTER, calm)
+    assert [output.topic for output in outputs] == [topics.URGENT, topics.DISPOSITIONS]
+    assert {output.key for output in outputs} == {b"NVXAH1"}
+
+
+def test_an_unparsed_event_without_a_bill_goes_to_the_dead_letters() -> None:
+    (output,) = event_outputs(LETTER._replace(scac=None, bill_of_lading=None), calm)
+    assert (output.topic, output.key) == (topics.DEAD_LETTERS, b"abc")
+
+
+def test_of_manual_events_a_placement_alone_goes_past_the_backlog() -> None:
+    said = ManualEvent("OCN", "MB1", "m1", "PLACE", 0, "me", "phone", "6H")
+    assert [output.topic for output in event_outputs(said, calm)] == [topics.URGENT, topics.DISPOSITIONS]
+    for action in ("LIFT", "RELEASE"):
+        (output,) = event_outputs(said._replace(action=action), pressing)
+        assert (output.topic, output.key) == (topics.DISPOSITIONS, b"OCN MB1")

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from router.engine.supervisor import SLOT, Supervisor, SupervisorSettings
-
-QUICK = SupervisorSettings(drain_seconds=1.0, first_pause_seconds=0.05, longest_pause_seconds=0.2)
+from router.engine import supervisor as supervision
+from router.engine.supervisor import SLOT, Supervisor
 
 WORKER = """
 import os, pathlib, signal, sys, time
@@ -28,14 +27,16 @@ time.sleep(60)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(supervision, "DRAIN_SECONDS", 1.0)
+    monkeypatch.setattr(supervision, "PAUSES", (0.05, 0.2))
     (tmp_path / "worker.py").write_text(WORKER)
     (tmp_path / "said").mkdir()
     return tmp_path
 
 
 def supervisor(folder: Path, how: str, workers: int = 2) -> Supervisor:
-    return Supervisor([sys.executable, str(folder / "worker.py"), str(folder / "said"), how], workers, settings=QUICK)
+    return Supervisor([sys.executable, str(folder / "worker.py"), str(folder / "said"), how], workers)
 
 
 def said(folder: Path, what: str) -> list[str]:
@@ -79,7 +80,7 @@ async def test_a_stop_drains_every_worker_before_it_returns(folder: Path) -> Non
     assert len(said(folder, "left")) == 2
 
 
-async def test_a_worker_that_does_not_leave_is_killed_after_the_bound(folder: Path) -> None:
+async def test_a_worker_that_does_not_leave_in_time_is_killed(folder: Path) -> None:
     running = asyncio.create_task(supervisor(folder, "stubborn").run())
     await until(folder, "started", 2)
     async with asyncio.timeout(30):  # it would sleep for a minute
@@ -89,11 +90,11 @@ async def test_a_worker_that_does_not_leave_is_killed_after_the_bound(folder: Pa
             os.kill(int(name.split("-")[2]), 0)
 
 
-async def test_what_is_hopeless_ends_everything_with_its_exit_code(folder: Path) -> None:
+async def test_a_hopeless_exit_code_ends_all_workers_and_is_returned(folder: Path) -> None:
     assert await supervisor(folder, "hopeless").run() == 4
     assert len(said(folder, "started")) <= 2
 
 
-async def test_workers_that_are_done_are_not_started_again(folder: Path) -> None:
+async def test_workers_that_ended_well_are_not_replaced(folder: Path) -> None:
     assert await supervisor(folder, "done").run() == 0
     assert len(said(folder, "started")) == 2

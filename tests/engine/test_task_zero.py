@@ -1,4 +1,4 @@
-"""What the owner of task 0 does for all: requests of parties are taken up once, silent feeds are noticed."""
+"""The owner of task 0 accepts each request once, announces silent feeds, and survives a wrong clock."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from structlog.testing import capture_logs
 from router import codec, topics
 from router.decide.rules import Rules
 from router.desk.downtime import read_outages
-from router.engine.administration import import_parties, prepare, read_registry, tell_time
+from router.engine.administration import append_tick, import_parties, prepare, read_registry
 from router.engine.feed_silence import SilenceLimit
-from router.engine.intake import addressed
-from router.engine.task_zero import TaskZeroSettings
+from router.engine.intake import event_outputs
 from router.engine.worker import Worker, WorkSettings
 from router.log.interface import Log, Output
 from router.log.url import open_log
@@ -28,20 +27,20 @@ EVERY_HOUR = SilenceLimit("cbp", None, frozenset(range(7)), 0, 24, 60)
 
 
 class Desk:
-    """A router on a log of its own, by a clock that the test sets."""
+    """A router on a log of its own, with a clock that the test sets."""
 
     def __init__(self, log: Log) -> None:
         self.log = log
         self.now = START
 
     async def route(self) -> None:
-        settings = WorkSettings(idle_seconds=0.02, duties=TaskZeroSettings((EVERY_HOUR,)))
+        settings = WorkSettings((EVERY_HOUR,), idle_seconds=0.02)
         await Worker(self.log, Rules(), settings, until_idle=True, clock=lambda: self.now).run()
 
     async def ask(self, scac: str, value: bytes) -> None:
         await self.log.append([Output(topics.REQUEST_PREFIX + scac, b"", value)])
 
-    async def told(self, topic: str) -> list[dict[str, object]]:
+    async def read(self, topic: str) -> list[dict[str, object]]:
         batches = self.log.read([topic], until_end=True)
         return [plain_value(record.value or b"") async for batch in batches for record in batch]
 
@@ -49,10 +48,10 @@ class Desk:
 async def opened(log: Log) -> Desk:
     desk = Desk(log)
     await prepare(log, 2)
-    await tell_time(log, START)
+    await append_tick(log, START)
     await import_parties(log, [Party("SLTC"), Party("NVXA")])
     event = Disposition("NVXA", "B1", "1H", START, 10, snps=("SLTC",), received_at=START)
-    await log.append(addressed(event, lambda _: True))
+    await log.append(event_outputs(event, lambda _: True))
     await desk.route()
     return desk
 
@@ -62,10 +61,10 @@ def request(scac: str = "SLTC") -> bytes:
 
 
 async def resyncs(desk: Desk, scac: str = "SLTC") -> int:
-    return sum(one["cause"] == "RESYNC" for one in await desk.told(topics.PARTY_PREFIX + scac))
+    return sum(one["cause"] == "RESYNC" for one in await desk.read(topics.PARTY_PREFIX + scac))
 
 
-async def test_a_party_s_request_is_taken_up_once_and_only_for_itself(tmp_path: Path) -> None:
+async def test_a_request_is_accepted_once_and_only_for_its_own_party(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         desk = await opened(log)
         await desk.ask("SLTC", request("NVXA"))
@@ -74,7 +73,7 @@ async def test_a_party_s_request_is_taken_up_once_and_only_for_itself(tmp_path: 
         assert (await resyncs(desk), await resyncs(desk, "NVXA")) == (1, 0)
 
 
-async def test_another_is_refused_for_ten_minutes_also_by_a_router_that_was_started_anew(tmp_path: Path) -> None:
+async def test_the_next_request_is_refused_for_ten_minutes_also_after_a_restart(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         desk = await opened(log)
         for minutes, expected in ((0, 1), (9, 1), (10, 2)):
@@ -84,7 +83,7 @@ async def test_another_is_refused_for_ten_minutes_also_by_a_router_that_was_star
             assert await resyncs(desk) == expected
 
 
-async def test_what_is_no_request_stops_nothing(tmp_path: Path) -> None:
+async def test_a_record_that_is_not_a_request_stops_nothing(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         desk = await opened(log)
         await desk.ask("SLTC", b"\xff\x00 no record")
@@ -94,24 +93,24 @@ async def test_what_is_no_request_stops_nothing(tmp_path: Path) -> None:
         assert await resyncs(desk) == 1
 
 
-async def test_a_silent_feed_is_announced_and_its_end_too(tmp_path: Path) -> None:
+async def test_the_beginning_and_the_end_of_a_silence_are_announced(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         desk = await opened(log)
-        await log.append([registry_output(FeedActivity("cbp", "2704", START))], atomic=True)
+        await log.append([registry_output(FeedActivity("cbp", "2704", START))])
         for minutes in (59, 61, 62):
             desk.now = START + minutes * MINUTE
             await desk.route()
-        await log.append([registry_output(FeedActivity("cbp", "2704", START + 63 * MINUTE))], atomic=True)
+        await log.append([registry_output(FeedActivity("cbp", "2704", START + 63 * MINUTE))])
         for minutes in (64, 65, 100):
             desk.now = START + minutes * MINUTE
             await desk.route()
-        told = await desk.told(topics.FEED_STATUS)
-        assert [one["state"] for one in told] == ["SILENT", "RECOVERING", "RECOVERED"]
+        statuses = await desk.read(topics.FEED_STATUS)
+        assert [one["state"] for one in statuses] == ["SILENT", "RECOVERING", "RECOVERED"]
         (view,) = await read_outages(log)
         assert (view.outage.began_at, view.outage.ended_at) == (START, START + 63 * MINUTE)
 
 
-async def test_a_clock_that_was_ahead_is_told_of_and_ticks_go_on_when_it_is_set_right(tmp_path: Path) -> None:
+async def test_a_clock_that_was_ahead_is_audited_and_ticks_go_on_when_it_is_right_again(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         desk = await opened(log)
         for moment in (START + YEAR, START + 2 * MINUTE):
@@ -120,14 +119,14 @@ async def test_a_clock_that_was_ahead_is_told_of_and_ticks_go_on_when_it_is_set_
             await desk.route()
             assert (await read_registry(log)).now == moment
         assert await resyncs(desk) == 2, "the year until the first one's time is not waited for"
-        (deed,) = (one for one in await desk.told(topics.AUDIT) if one["by"] == "router")
+        (deed,) = (one for one in await desk.read(topics.AUDIT) if one["by"] == "router")
         assert deed["action"] == "clock jumped"
 
 
-async def test_a_feed_heard_by_a_clock_that_was_ahead_is_missed_all_the_same(tmp_path: Path) -> None:
+async def test_a_silence_is_noticed_although_the_feed_s_clock_was_ahead(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         desk = await opened(log)
-        await log.append([registry_output(FeedActivity("cbp", None, START + YEAR))], atomic=True)
+        await log.append([registry_output(FeedActivity("cbp", None, START + YEAR))])
         for minutes in (1, 60, 63):
             desk.now = START + minutes * MINUTE
             await desk.route()
@@ -135,18 +134,18 @@ async def test_a_feed_heard_by_a_clock_that_was_ahead_is_missed_all_the_same(tmp
         assert view.outage.began_at == START + MINUTE
 
 
-async def test_a_flood_of_one_party_s_requests_costs_the_others_nothing(tmp_path: Path) -> None:
+async def test_a_flood_of_one_party_s_requests_delays_no_other_party(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         desk = await opened(log)
         await log.append([Output(topics.REQUEST_PREFIX + "SLTC", b"", b"garbage")] * 2_000)
         await desk.ask("SLTC", request())
         await desk.ask("NVXA", request("NVXA"))
-        with capture_logs() as said:
+        with capture_logs() as lines:
             await desk.route()
         assert (await resyncs(desk, "NVXA"), await resyncs(desk)) == (1, 0)
-        assert sum(line["event"] == "request_refused" for line in said) == 11
+        assert sum(line["event"] == "request_refused" for line in lines) == 11
         await desk.ask("SLTC", request())
-        with capture_logs() as said:
+        with capture_logs() as lines:
             await desk.route()
         assert await resyncs(desk) == 1
-        assert "request_refused" not in {line["event"] for line in said}
+        assert "request_refused" not in {line["event"] for line in lines}

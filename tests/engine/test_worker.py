@@ -1,30 +1,33 @@
-"""The loop: who goes first when there is much to do."""
+"""The loop: how tasks share it in a backlog, and what it counts of commits whose outcome is unknown."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from router import codec, topics
 from router.decide.rules import Rules
-from router.engine import scheduling, worker
-from router.engine.administration import prepare, tell_time
-from router.engine.worker import Worker, WorkSettings
-from router.log.interface import Log, Output, Record, partition_of
+from router.engine import backlog, worker
+from router.engine.administration import append_tick, prepare
+from router.engine.backlog import TURN_RECORDS, Batch
+from router.engine.worker import UncertainCommits, Worker, WorkSettings, position_in
+from router.log.interface import Log, Output, Record, Task, partition_of
 from router.log.url import open_log
 from router.model.inputs import Disposition
-from router.observe.metrics import COMMITTED
+from router.observe import COMMITTED
+from router.task.shard import Shard
 
 PARTITIONS = 4
+QUICK = WorkSettings(idle_seconds=0.05)
 
 
 def holds(amounts: dict[int, int]) -> list[Output]:
-    """So many holds for each partition, each of a bill of its own."""
+    """A number of holds for each partition, each of a bill of its own."""
     made, missing, number = list[Output](), Counter(amounts), 0
     while missing.total():
         event = Disposition("NVXA", f"HBL{number}", "1H", action_at=1_784_031_120_000, quantity=1)
@@ -36,41 +39,34 @@ def holds(amounts: dict[int, int]) -> list[Output]:
     return made
 
 
-async def test_a_task_with_little_to_do_does_not_wait_for_those_with_a_backlog(tmp_path: Path) -> None:
-    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
-        await prepare(log, PARTITIONS)
-        await log.append(holds({0: 400, 1: 400, 2: 400, 3: 5}))
-        routing = Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True)
-        async with asyncio.timeout(30), a_turn_that_lasts(routing):
-            running = asyncio.create_task(routing.run())
-            found = await routed(log, lambda record: record.partition == 3)
-            assert Counter(record.partition for record in found) <= Counter({0: 50, 1: 50, 2: 50, 3: 5})
-        assert (await running).counts["events"] == 1205
+def records(partition: int, count: int) -> list[Record]:
+    """Holds of one partition in the form a task polls them."""
+    return [
+        Record(one.topic, partition, offset, one.key, one.value, (), 0)
+        for offset, one in enumerate(holds({partition: count}))
+    ]
 
 
-async def test_what_is_urgent_does_not_wait_for_its_tasks_turn(tmp_path: Path) -> None:
-    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
-        await prepare(log, PARTITIONS)
-        *backlog, last = holds({0: 400})
-        await log.append(backlog)
-        routing = Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True)
-        async with asyncio.timeout(30), a_turn_that_lasts(routing):
-            running = asyncio.create_task(routing.run())
-            await routed(log, lambda record: True)
-            await log.append([last._replace(topic=topics.URGENT)])
-            assert len(await routed(log, lambda record: record.key == last.key)) <= 100
-        assert (await running).counts["events"] == 400
+class PolledTask:
+    """A task as the decision sees it: whether something urgent waits."""
+
+    def __init__(self, partition: int, *, urgent_waits: bool = False) -> None:
+        self.partition = partition
+        self._urgent_waits = urgent_waits
+
+    def has_waiting(self, topic: str, position: object) -> bool:
+        assert topic == topics.URGENT
+        return self._urgent_waits
 
 
-@asynccontextmanager
-async def a_turn_that_lasts(routing: Worker) -> AsyncIterator[None]:
-    """As of a task with a backlog, only longer."""
-    async with routing._turns.of(-1, bool):
-        yield
+async def decide(routing: Worker, task: PolledTask, batch: Batch) -> Shard:
+    shard = Shard(Rules(), task.partition, PARTITIONS)
+    await routing._decide(task, shard, None, batch)  # type: ignore[arg-type]
+    return shard
 
 
 async def routed(log: Log, until: Callable[[Record], bool]) -> list[Record]:
-    """What is in the timeline as soon as there is such a record."""
+    """The timeline up to the batch with such a record."""
     found: list[Record] = []
     async for batch in log.read([topics.TIMELINE]):
         found += batch
@@ -79,32 +75,126 @@ async def routed(log: Log, until: Callable[[Record], bool]) -> list[Record]:
     return found
 
 
-@pytest.mark.parametrize(("look_seconds", "transactions"), [(0, 3), (60, 2)])
-async def test_what_is_urgent_does_not_wait_for_the_rest_of_a_large_transaction(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look_seconds: float, transactions: int
+def transactions(routing: Worker) -> float:
+    """The number of committed transactions."""
+    return routing.metrics.registry.get_sample_value("snp_transactions_total", {"outcome": COMMITTED}) or 0.0
+
+
+@pytest.fixture
+def partitions() -> int:
+    return PARTITIONS
+
+
+@pytest.fixture
+async def log(tmp_path: Path, partitions: int) -> AsyncIterator[Log]:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
+        await prepare(opened, partitions)
+        await append_tick(opened)
+        yield opened
+
+
+async def test_tasks_with_a_backlog_take_turns(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    decided: list[int] = []
+    monkeypatch.setattr(Shard, "process", lambda shard, record: decided.append(shard.partition))
+    routing = Worker(log, Rules())
+    batches = {partition: Batch(records(partition, 3 * TURN_RECORDS), time.perf_counter()) for partition in (1, 2)}
+    await asyncio.gather(*(decide(routing, PolledTask(one), batch) for one, batch in batches.items()))
+    assert decided == ([1] * TURN_RECORDS + [2] * TURN_RECORDS) * 3
+
+
+async def test_a_task_with_little_to_do_does_not_wait_for_those_with_a_backlog(
+    log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduling, "LOOK_SECONDS", look_seconds)
-    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
-        await prepare(log, 1)
-        await tell_time(log)
-        await log.append([hold._replace(topic=topics.URGENT) for hold in holds({0: 59})] + holds({0: 200}))
-        routing = Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True)
-        assert (await routing.run()).counts["events"] == 200
-        assert committed(routing) == transactions
+    committed: list[int] = []
+    commit = Worker._commit
+
+    async def noted(routing: Worker, task: Task, *rest: object) -> None:
+        await commit(routing, task, *rest)  # type: ignore[arg-type]
+        committed.append(task.partition)
+
+    monkeypatch.setattr(Worker, "_commit", noted)
+    await log.append(holds({0: 400, 1: 400, 2: 400, 3: 5}))
+    totals = await Worker(log, Rules(), QUICK, until_idle=True).run()
+    assert totals.counts["events"] == 1205
+    assert Counter(committed) == {0: 1, 1: 1, 2: 1, 3: 1}
+    assert committed[0] == 3
 
 
-async def test_a_transaction_that_comes_to_write_much_is_committed_before_its_other_records_are_decided(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_an_urgent_record_is_routed_before_the_backlog_of_its_task(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "TRANSACTION_RECORDS", 100)
+    monkeypatch.setattr(backlog, "UNCUT_SECONDS", 0)
+    *waiting, last = holds({0: 1500})
+    await log.append(waiting)
+    routing = Worker(log, Rules(), QUICK, until_idle=True)
+    async with asyncio.timeout(30):
+        running = asyncio.create_task(routing.run())
+        await routed(log, lambda record: True)
+        await log.append([last._replace(topic=topics.URGENT)])
+        assert len(await routed(log, lambda record: record.key == last.key)) < 700
+        assert (await running).counts["events"] == 1500
+
+
+@pytest.mark.parametrize("partitions", [1])
+@pytest.mark.parametrize(("others", "expected"), [(200, 2), (59 + TURN_RECORDS, 1)])
+async def test_urgent_records_are_committed_before_the_other_records_of_a_long_batch(
+    log: Log, others: int, expected: int
+) -> None:
+    urgent = [hold._replace(topic=topics.URGENT) for hold in holds({0: 59})]
+    await log.append(urgent + holds({0: others})[59:])
+    routing = Worker(log, Rules(), QUICK, until_idle=True)
+    assert (await routing.run()).counts["events"] == others
+    assert transactions(routing) == expected
+
+
+@pytest.mark.parametrize("partitions", [1])
+@pytest.mark.parametrize(
+    ("seconds", "urgent_waits", "expected"), [(0, True, 50), (1, False, 50), (1, True, TURN_RECORDS)]
+)
+async def test_a_transaction_that_has_lasted_is_cut_when_something_urgent_waits(
+    log: Log, seconds: float, urgent_waits: bool, expected: int
+) -> None:
+    batch = Batch(records(0, 50), time.perf_counter() - seconds)
+    shard = await decide(Worker(log, Rules()), PolledTask(0, urgent_waits=urgent_waits), batch)
+    assert shard.position == {topics.DISPOSITIONS: expected}
+
+
+@pytest.mark.parametrize("partitions", [1])
+async def test_a_transaction_with_many_outputs_is_committed_before_its_other_records_are_decided(
+    log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker, "MOST_OUTPUTS", 10)
-    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
-        await prepare(log, 1)
-        await log.append(holds({0: 100}))
-        routing = Worker(log, Rules(), WorkSettings(idle_seconds=0.05), until_idle=True)
-        assert (await routing.run()).counts["events"] == 100
-        assert committed(routing) >= 10
+    await log.append(holds({0: 100}))
+    routing = Worker(log, Rules(), QUICK, until_idle=True)
+    assert (await routing.run()).counts["events"] == 100
+    assert transactions(routing) >= 10
 
 
-def committed(routing: Worker) -> float:
-    """How many transactions."""
-    return routing.metrics.registry.get_sample_value("snp_transactions_total", {"outcome": COMMITTED}) or 0.0
+TALLY = Counter(events=3)
+
+
+def transaction(position: bytes) -> list[Output]:
+    decided = Output(topics.TIMELINE, b"NVXAHBL1", b"decided")
+    return [decided, Output(topics.BILLS, topics.position_key(2), position)]
+
+
+def test_an_uncertain_commit_counts_once_if_its_own_position_is_restored() -> None:
+    uncertain = UncertainCommits()
+    uncertain.add(2, transaction(b"behind it"), TALLY)
+    assert uncertain.tally_if_made(2, b"behind it") == TALLY
+    assert not uncertain.tally_if_made(2, b"behind it")
+
+
+def test_it_does_not_count_if_the_position_is_the_one_before_it_or_that_of_another_owner() -> None:
+    uncertain = UncertainCommits()
+    for restored in (None, b"before it", b"much further"):
+        uncertain.add(2, transaction(b"behind it"), TALLY)
+        assert not uncertain.tally_if_made(2, restored)
+
+
+def test_each_task_has_its_own() -> None:
+    uncertain = UncertainCommits()
+    uncertain.add(2, transaction(b"behind it"), TALLY)
+    assert not uncertain.tally_if_made(1, b"behind it")
+    assert position_in(transaction(b"behind it"), 1) is None

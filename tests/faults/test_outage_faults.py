@@ -14,7 +14,7 @@ import pytest
 from router import codec, topics
 from router.clock import now_milliseconds
 from router.codec import encode_value
-from router.engine.intake import addressed
+from router.engine.intake import event_outputs
 from router.engine.worker import Worker
 from router.log.interface import Output
 from router.model.inputs import PLACE, Filing, ManualEvent, PaperBill, PaperMatch
@@ -33,9 +33,8 @@ TOLD = "SLTC"
 
 
 @pytest.fixture
-async def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+async def at(tmp_path: Path) -> AsyncIterator[Scene]:
     """Paper bills, each with a do-not-load by phone that was told; their electronic filings are known."""
-    monkeypatch.setenv("SNP_WORK__WALK_BILLS_PER_TRANSACTION", "20")
     async with scene(tmp_path, 21) as made:
         await made.trial.prepare()
         now = now_milliseconds()
@@ -51,7 +50,7 @@ def on_paper(number: int, now: int) -> list[Output]:
     return [
         Output(topics.FILINGS, b"SLTC" + paper.bill_of_lading.encode(), encode_value(bill)),
         Output(topics.FILINGS, b"SLTC" + filed.bill_of_lading.encode(), encode_value(filed)),
-        *addressed(said, lambda _: True),
+        *event_outputs(said, lambda _: True),
     ]
 
 

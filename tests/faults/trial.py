@@ -18,8 +18,8 @@ from typing import Any
 from router import codec, topics
 from router.decide.identity import event_key
 from router.decide.rules import Rules
-from router.engine.administration import import_parties, import_sailings, prepare, tell_time
-from router.engine.intake import addressed
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare
+from router.engine.intake import event_outputs
 from router.engine.worker import Worker
 from router.errors import LogError
 from router.log.interface import Log, Record
@@ -69,7 +69,7 @@ class Trial:
     async def prepare(self) -> None:
         await self.log.create_topics(topics.topic_specs(PARTITIONS))
         await prepare(self.log, PARTITIONS)
-        await tell_time(self.log)
+        await append_tick(self.log)
         await import_parties(self.log, [Party(scac) for scac in ("OCNX", "SLTC", "HARX", "NVXA")])
         lines = (
             Line("OCNX", "operator", "026E", "holds"),
@@ -99,7 +99,7 @@ class Trial:
         outputs = [
             output
             for event in events
-            for output in addressed(event, lambda one: self.rules.codes.is_urgent(one.disposition_code))
+            for output in event_outputs(event, lambda one: self.rules.codes.is_urgent(one.disposition_code))
         ]
         while True:
             try:

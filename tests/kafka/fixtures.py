@@ -21,16 +21,15 @@ from tests.kafka.secured import SecuredBroker
 QUICK = KafkaSettings(
     replication_factor=1,
     session_timeout_ms=1_000,
-    rebalance_timeout_ms=5_000,
     start_deadline_seconds=10,
     commit_deadline_seconds=4,
-    transaction_timeout_ms=5_000,
-    request_timeout_ms=3_000,
-    close_deadline_seconds=2,
-    retry_pause_seconds=0.02,
-    longest_retry_pause_seconds=0.2,
 )
 """One broker, and quick to notice what is dead."""
+
+KafkaSettings.rebalance_timeout_ms = 5_000
+KafkaSettings.close_deadline_seconds = 2.0
+KafkaSettings.retry_pause_seconds = 0.02
+KafkaSettings.longest_retry_pause_seconds = 0.2
 
 
 @pytest.fixture(scope="session")

@@ -194,7 +194,7 @@ async def test_cut_after_the_file_was_marked_it_is_finished(installation: FileTo
 async def test_a_log_that_is_not_idle_is_not_moved(installation: FileToMove) -> None:
     (installation.folder / "more.x12").write_text(interchange(("1H",), first_minute=40))
     installation.on_file("ingest", "more.x12")
-    assert "records are not routed yet" in installation.move(code=2)
+    assert f"is not idle (input records not routed yet: {2 * BILLS})" in installation.move(code=2)
     installation.on_file("run", "--until-idle")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from router import topics
-from router.engine.worker import Totals, Worker, WorkSettings
+from router.engine import worker
+from router.engine.worker import Totals, Worker
 from router.log.kafka import open_kafka_log
 from tests.checking.replay import check, describe
 from tests.faults.trial import History, Trial
@@ -26,7 +27,7 @@ FEEDS = 10
 
 async def routed_without_an_answer(trial: Trial, proxy: Proxy) -> Totals:
     """Route everything. The answer to the first commit is lost, and the worker gives up on it."""
-    worker = Worker(trial.log, trial.rules, WorkSettings(records_per_transaction=25), until_idle=True)
+    worker = Worker(trial.log, trial.rules, until_idle=True)
     proxy.lose_answer_to(END_TRANSACTION)
     routing = asyncio.create_task(worker.run())
     await asyncio.wait_for(proxy.lost_answer.wait(), 30)
@@ -35,8 +36,11 @@ async def routed_without_an_answer(trial: Trial, proxy: Proxy) -> Totals:
     return await asyncio.wait_for(routing, 90)
 
 
-async def test_a_commit_without_an_answer_is_made_once_and_counted(tmp_path: Path) -> None:
+async def test_a_commit_without_an_answer_is_made_once_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require_java()
+    monkeypatch.setattr(worker, "TRANSACTION_RECORDS", 25)
     (port,) = free_ports(1)
     cluster = Cluster(tmp_path, advertised=port)
     try:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -24,9 +25,14 @@ from router.model.eastern import DAY
 from router.topics import BILLS, DISPOSITIONS, TopicSpec
 from tests.log.contract import LogContract, counted, everything, outputs, position_output, values
 
-QUICK = SqliteSettings(
-    busy_timeout_seconds=0.5, lease_seconds=1, retry_pause_seconds=0.01, longest_retry_pause_seconds=0.05
-)
+
+class Quick(SqliteSettings):
+    lease_seconds: ClassVar[float] = 1
+    retry_pause_seconds: ClassVar[float] = 0.01
+    longest_retry_pause_seconds: ClassVar[float] = 0.05
+
+
+QUICK = Quick(busy_timeout_seconds=0.5)
 
 FORMER_FORMAT = """
 CREATE TABLE topics (

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -24,7 +25,14 @@ SPECS = (
     TopicSpec(REGISTRY, 1, compacted=True),
     TopicSpec(DISPOSITIONS, 1),
 )
-QUICK = SqliteSettings(busy_timeout_seconds=0.5, retry_pause_seconds=0.01, longest_retry_pause_seconds=0.05)
+
+
+class Quick(SqliteSettings):
+    retry_pause_seconds: ClassVar[float] = 0.01
+    longest_retry_pause_seconds: ClassVar[float] = 0.05
+
+
+QUICK = Quick(busy_timeout_seconds=0.5)
 
 
 @pytest.fixture

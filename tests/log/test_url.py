@@ -32,9 +32,9 @@ async def test_anything_else_is_answered_with_both_forms(url: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"lease_secs": 1}, "lease_secs: .*not permitted.* There are .*lease_seconds"),
-        ({"lease_seconds": "ten"}, "lease_seconds: .*valid number"),
-        ({"lease_seconds": 0}, "lease_seconds: .*greater than 0"),
+        ({"busy_secs": 1}, "busy_secs: .*not permitted.* There are .*busy_timeout_seconds"),
+        ({"busy_timeout_seconds": "ten"}, "busy_timeout_seconds: .*valid number"),
+        ({"busy_timeout_seconds": 0}, "busy_timeout_seconds: .*greater than 0"),
     ],
 )
 async def test_settings_are_checked(tmp_path: Path, settings: dict[str, object], words: str) -> None:

@@ -80,7 +80,7 @@ async def test_a_party_that_does_not_answer_delays_no_other(
         await scene.party("DEAD", dead)
         await scene.party("NVXA", endpoint)
         await scene.write("DEAD", *(f"D{number}" for number in range(300)))
-        async with scene.running(first_pause_seconds=30, longest_pause_seconds=30):
+        async with scene.running(kind=WebhookSettings):
             await dead.until(lambda one: len(one.posts) > 0)
             await scene.write("NVXA", "B1")
             await endpoint.until(delivered(1))
@@ -190,7 +190,7 @@ async def test_killed_and_started_again_nothing_is_lost_and_order_holds(scene: S
     settings: WebhookSettings = quick(scene.folder)
     (scene.folder / "snp-router.toml").write_text(
         f'log = "sqlite:///{scene.folder}/snp.db"\n[webhooks]\nsecrets_directory = "secrets"\nca_file = "ca.pem"\n'
-        f'allowed_networks = ["{settings.allowed_networks[0]}"]\nfirst_pause_seconds = 0.05\n'
+        f'allowed_networks = ["{settings.allowed_networks[0]}"]\n'
     )
     bills = [f"B{number % 5}" for number in range(300)]
     await scene.write("NVXA", *bills)

@@ -30,7 +30,11 @@ OUTCOMES: Final[tuple[tuple[type[BaseException], type[LogError], str], ...]] = (
     (kafka.SaslAuthenticationFailed, FatalLogError, "the brokers refuse our user or password"),
     (kafka.UnsupportedVersionError, FatalLogError, "the broker is too old or too new for us"),
     (kafka.IncompatibleBrokerVersion, FatalLogError, "the broker is too old or too new for us"),
-    (kafka.InvalidTransactionTimeout, FatalLogError, "transaction_timeout_ms is above the broker's limit"),
+    (
+        kafka.InvalidTransactionTimeout,
+        FatalLogError,
+        "commit_deadline_seconds is above the brokers' limit",
+    ),
     (kafka.InvalidSessionTimeoutError, FatalLogError, "session_timeout_ms is outside the broker's limits"),
     (kafka.InconsistentGroupProtocolError, FatalLogError, "the group has members that are not routers of ours"),
     (kafka.MessageSizeTooLargeError, FatalLogError, "a record is larger than its topic takes (max.message.bytes)"),

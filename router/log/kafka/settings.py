@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -32,24 +32,21 @@ class KafkaSettings(BaseModel):
     """For connecting, fencing a former owner, finding the end of a log, and appending."""
     commit_deadline_seconds: float = Field(12.0, gt=0)
     """Longer than a broker's failover takes, or each failover costs the task a restore."""
-    close_deadline_seconds: float = Field(5.0, gt=0)
+    close_deadline_seconds: ClassVar[float] = 5.0
     """For tasks to finish a commit when they move away or the process stops."""
-    request_timeout_ms: int = Field(10_000, ge=500)
-    transaction_timeout_ms: int = Field(15_000, ge=1_000)
-    """The brokers end a transaction of a dead owner without a successor after this time and up to 10 s more."""
 
     session_timeout_ms: int = Field(6_000, ge=500)
     """Time until a dead worker is noticed, and longest wait of a do-not-load of its tasks. Brokers allow no less than
     6 s by default."""
-    rebalance_timeout_ms: int = Field(20_000, ge=1_000)
+    rebalance_timeout_ms: ClassVar[int] = 20_000
     """Time that the others wait for a member to join again."""
     group_instance_id: str | None = None
     """Static membership: a quick restart moves no task, but a stop for good is noticed only after the session. It must
     be unique in the group; two processes with one id evict each other in turn."""
 
-    retry_pause_seconds: float = Field(0.2, gt=0)
+    retry_pause_seconds: ClassVar[float] = 0.2
     """Pause before a task is opened again. It doubles each time, up to `longest_retry_pause_seconds`."""
-    longest_retry_pause_seconds: float = Field(10.0, gt=0)
+    longest_retry_pause_seconds: ClassVar[float] = 10.0
 
     ssl_cafile: Path | None = None
     """PEM file of the authority. Connections use TLS if it is given."""
@@ -65,11 +62,6 @@ class KafkaSettings(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.commit_deadline_seconds * 1000 >= self.transaction_timeout_ms:
-            raise ValueError(
-                "commit_deadline_seconds must be shorter than transaction_timeout_ms, so that the router gives a "
-                "transaction up before the broker does"
-            )
         if self.sasl_username and not (self.sasl_password or self.sasl_password_file):
             raise ValueError("sasl_username needs sasl_password or sasl_password_file")
         if self.ssl_certfile and not self.ssl_cafile:
@@ -80,6 +72,16 @@ class KafkaSettings(BaseModel):
     def heartbeat_interval_ms(self) -> int:
         """Four heartbeats a session."""
         return self.session_timeout_ms // 4
+
+    @property
+    def request_timeout_ms(self) -> int:
+        """Shorter than the commit's deadline, so that a request can be repeated within it."""
+        return int(self.commit_deadline_seconds * 1000 * 5 / 6)
+
+    @property
+    def transaction_timeout_ms(self) -> int:
+        """Longer than the commit's deadline: the router gives a transaction up before the brokers end it."""
+        return int(self.commit_deadline_seconds * 1000 * 5 / 4)
 
     def connection(self) -> dict[str, Any]:
         """Return the options of every aiokafka client. Raises UsageError if a file can't be read."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -44,8 +44,8 @@ class SqliteSettings(BaseModel):
     """Wait for another program's write before `TaskRetry`."""
     lease_seconds: float = Field(default=10.0, gt=0)
     """A router without a heartbeat for this long loses its tasks. One whose process is gone loses them at once."""
-    retry_pause_seconds: float = Field(default=0.1, gt=0)
-    longest_retry_pause_seconds: float = Field(default=10.0, gt=0)
+    retry_pause_seconds: ClassVar[float] = 0.1
+    longest_retry_pause_seconds: ClassVar[float] = 10.0
 
 
 # Errors

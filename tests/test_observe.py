@@ -1,4 +1,4 @@
-"""A running router's `/metrics`, `/live` and `/ready`, asked over HTTP."""
+"""`/metrics`, `/live` and `/ready` of a running router, over HTTP."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from router.decide.rules import Rules
 from router.demo.story import FILES, set_up
-from router.engine.intake import take_in
+from router.engine.intake import ingest_file
 from router.engine.worker import Worker
 from router.errors import UsageError
 from router.http import serving
 from router.log.url import open_log
-from router.observe.health import RESTORING, ROUTING, STUCK_SECONDS, Health
-from router.observe.metrics import Metrics
-from router.observe.server import status_app
-from router.observe.watching import look
+from router.observe import RESTORING, ROUTING, STUCK_SECONDS, Health, Metrics, measure_lag, status_app
 
 
 @pytest.fixture
@@ -63,9 +60,9 @@ async def figures(address: str) -> dict[tuple[str, tuple[tuple[str, str], ...]],
     }
 
 
-async def test_what_transactions_did_is_counted(address: str, metrics: Metrics) -> None:
-    metrics.counted({"events": 3, "repeated": 1, "hold": 2, "dead letters": 1})
-    metrics.counted({"events": 1, "release": 4})
+async def test_committed_work_is_counted(address: str, metrics: Metrics) -> None:
+    metrics.count({"events": 3, "repeated": 1, "hold": 2, "dead letters": 1})
+    metrics.count({"events": 1, "release": 4})
     metrics.transaction("committed", 0.02)
     metrics.transaction("retried")
     shown = await figures(address)
@@ -86,16 +83,16 @@ async def test_latency_is_from_arrival_to_commit(address: str, metrics: Metrics)
     assert shown["snp_end_to_end_latency_seconds_sum", ()] == 61 + 61 + 0.5
 
 
-async def test_a_task_that_went_elsewhere_shows_nothing_here(address: str, metrics: Metrics) -> None:
+async def test_a_task_that_moved_away_has_no_figures_here(address: str, metrics: Metrics) -> None:
     metrics.restored(3, 1.5)
     metrics.bills(3, 70)
     metrics.lag(3, "cbp.dispositions", 12)
     assert (await figures(address))["snp_task_lag_records", (("task", "3"), ("topic", "cbp.dispositions"))] == 12
-    metrics.let_go(3, ["cbp.dispositions", "cbp.urgent"])
+    metrics.forget(3)
     assert not [name for name, labels in await figures(address) if ("task", "3") in labels]
 
 
-async def test_a_router_without_tasks_lives_and_is_not_ready(address: str, health: Health) -> None:
+async def test_a_router_without_tasks_is_live_and_not_ready(address: str, health: Health) -> None:
     assert (await get(address, "/live"))[0] == 200
     status, body = await get(address, "/ready")
     assert status == 503
@@ -103,21 +100,21 @@ async def test_a_router_without_tasks_lives_and_is_not_ready(address: str, healt
 
 
 async def test_it_is_ready_once_every_task_routes(address: str, health: Health) -> None:
-    health.at(0, ROUTING)
-    health.at(1, RESTORING)
+    health.report(0, ROUTING)
+    health.report(1, RESTORING)
     status, body = await get(address, "/ready")
     assert (status, json.loads(body)["reasons"]) == (503, ["task 1 is restoring its state"])
-    health.at(1, ROUTING)
+    health.report(1, ROUTING)
     assert await get(address, "/ready") == (200, b'{"ready":true,"reasons":[]}')
 
 
 async def test_a_loop_that_hangs_is_not_live_but_one_that_restores_is(
     address: str, health: Health, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    health.at(0, RESTORING)
-    health.at(1, ROUTING)
+    health.report(0, RESTORING)
+    health.report(1, ROUTING)
     now = time.monotonic()
-    monkeypatch.setattr("router.observe.health.time.monotonic", lambda: now + STUCK_SECONDS + 1)
+    monkeypatch.setattr("router.observe.time.monotonic", lambda: now + STUCK_SECONDS + 1)
     status, body = await get(address, "/live")
     assert status == 503
     assert [reason[:6] for reason in json.loads(body)["reasons"]] == ["task 1"]
@@ -134,14 +131,14 @@ async def test_an_address_that_is_taken_or_none_says_so() -> None:
                 pass
 
 
-async def test_a_real_router_shows_what_it_does(tmp_path: Path) -> None:
-    """From the demo's first file to the figures, on a real log."""
+async def test_a_real_router_shows_its_figures(tmp_path: Path) -> None:
+    """The demo's first file, routed on a real log."""
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         await set_up(log)
         worker = Worker(log, Rules(), until_idle=True)
-        await take_in(log, FILES / "1-on-file.x12", Rules().codes)
+        await ingest_file(log, FILES / "1-on-file.x12", Rules().codes)
         await worker.run()
-        await look(log, worker.shards, worker.metrics)
+        await measure_lag(log, worker.shards, worker.metrics)
         async with serving(status_app(worker.metrics.registry, worker.health), "127.0.0.1:0") as address:
             shown = await figures(address)
             status, _ = await get(address, "/ready")
@@ -150,4 +147,4 @@ async def test_a_real_router_shows_what_it_does(tmp_path: Path) -> None:
     assert shown["snp_transactions_total", (("outcome", "committed"),)] > 0
     latencies = shown["snp_end_to_end_latency_seconds_count", ()]
     assert latencies >= shown["snp_events_total", (("outcome", "new"),)]
-    assert status == 503, "it has ended: it routes nothing any more"
+    assert status == 503, "it has ended and routes no more"

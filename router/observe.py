@@ -1,0 +1,223 @@
+"""The figures of a running router for Prometheus, its health, and the HTTP endpoints for both.
+
+Metric names follow Prometheus' conventions: base units, `_total` for counters. The loop counts once a transaction, so
+an event costs next to nothing. No metric holds a secret or an identifier of cargo.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final, Protocol
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from router import topics
+from router.codec import NOTICE_KINDS
+from router.errors import LogError
+from router.log.interface import Log
+from router.model.eastern import MILLISECONDS
+from router.model.vocabulary import Counted
+from router.task.shard import Shard
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+LATENCY_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
+"""Seconds, from a quiet hour's milliseconds to a day's backlog."""
+TRANSACTION_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+COMMITTED: Final = "committed"
+DESTINATION_MISSING: Final = "destination_missing"
+RETRIED: Final = "retried"
+MOVED: Final = "moved"
+OUTCOMES: Final = (COMMITTED, DESTINATION_MISSING, RETRIED, MOVED)
+
+LAG_SECONDS: Final = 15.0
+"""Between two looks at the lag: Prometheus' usual scrape interval."""
+STUCK_SECONDS: Final = 60.0
+"""A routing task reports once a poll, so about every second. One that is silent for this long hangs."""
+
+RESTORING: Final = "restoring"
+ROUTING: Final = "routing"
+
+
+class Metrics:
+    """One router's figures, in a registry of their own: two routers in one process don't share counters."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._events = self._counter("snp_events", "Events routed: new ones and repeated ones.", "outcome")
+        self._notices = self._counter("snp_notices", "Notices written, by kind.", "kind")
+        self._dead_letters = self._counter("snp_dead_letters", "Dead letters written.")
+        self._transactions = self._counter("snp_transactions", "Transactions, by outcome.", "outcome")
+        self._transaction_seconds = Histogram(
+            "snp_transaction_duration_seconds",
+            "From a transaction's first decision until it is committed.",
+            buckets=TRANSACTION_BUCKETS,
+            registry=self.registry,
+        )
+        self._latency = Latencies()
+        self.registry.register(self._latency)
+        self._lag = self._gauge("snp_task_lag_records", "Records of an input not read by its task.", "task", "topic")
+        self._restore = self._gauge("snp_task_restore_seconds", "Duration of a task's latest restore.", "task")
+        self._bills = self._gauge("snp_open_bills", "Bills on a task's ledger.", "task")
+        self._start_at_zero()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _start_at_zero(self) -> None:
+        """Create each series: `rate` can't see the first increase of one that begins with it."""
+        for outcome in ("new", "repeated"):
+            self._events.labels(outcome)
+        for kind in NOTICE_KINDS:
+            self._notices.labels(kind)
+        for outcome in OUTCOMES:
+            self._transactions.labels(outcome)
+
+    def count(self, tally: Mapping[Counted, int]) -> None:
+        """Add the work of committed transactions, as in `Shard.tally`."""
+        self._events.labels("new").inc(tally.get("events", 0))
+        self._events.labels("repeated").inc(tally.get("repeated", 0))
+        self._dead_letters.inc(tally.get("dead letters", 0))
+        for kind in NOTICE_KINDS:
+            self._notices.labels(kind).inc(tally.get(kind, 0))
+
+    def transaction(self, outcome: str, seconds: float | None = None) -> None:
+        """Count a transaction. `outcome` is one of OUTCOMES; `seconds` belongs to a committed one."""
+        self._transactions.labels(outcome).inc()
+        if seconds is not None:
+            self._transaction_seconds.observe(seconds)
+
+    def latencies(self, arrived: Iterable[int], now: int) -> None:
+        """Observe events by their moments of arrival; their notices are committed `now`. UTC milliseconds."""
+        self._latency.observe(arrived, now)
+
+    def restored(self, task: int, seconds: float) -> None:
+        self._restore.labels(str(task)).set(seconds)
+
+    def bills(self, task: int, count: int) -> None:
+        self._bills.labels(str(task)).set(count)
+
+    def lag(self, task: int, topic: str, records: int) -> None:
+        self._lag.labels(str(task), topic).set(records)
+
+    def forget(self, task: int) -> None:
+        """Drop the gauges of a task that another process has now."""
+        for gauge in (self._restore, self._bills):
+            _remove(gauge, str(task))
+        for topic in topics.INPUTS:
+            _remove(self._lag, str(task), topic)
+
+
+class Latencies(Collector):
+    """A histogram that takes a transaction at a time: its thousand events share few moments of arrival."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(LATENCY_BUCKETS) + 1)
+        self._sum = 0.0
+
+    def observe(self, arrived: Iterable[int], now: int) -> None:
+        for moment, count in collections.Counter(arrived).items():
+            seconds = max(0, now - moment) / MILLISECONDS
+            self._counts[bisect_left(LATENCY_BUCKETS, seconds)] += count
+            self._sum += seconds * count
+
+    def collect(self) -> Iterator[Metric]:
+        bounds = [*map(str, LATENCY_BUCKETS), "+Inf"]
+        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
+        text = "From an event's arrival on the log until its notices are committed."
+        yield HistogramMetricFamily("snp_end_to_end_latency_seconds", text, buckets, self._sum)
+
+
+def _remove(gauge: Gauge, *labels: str) -> None:
+    with suppress(KeyError):  # the task left before the series began
+        gauge.remove(*labels)
+
+
+async def watch_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -> None:
+    """Measure the lag until cancelled. While the log does not answer, the figures stay as they were."""
+    while True:
+        with suppress(LogError):
+            await measure_lag(log, shards, metrics)
+        await asyncio.sleep(LAG_SECONDS)
+
+
+async def measure_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -> None:
+    """Set the lag of each task and input. Raises LogError."""
+    for topic in topics.INPUTS:
+        ends = await log.end_offsets(topic)
+        for task, shard in list(shards.items()):
+            end = ends.get(0 if topic == topics.REGISTRY else task, 0)
+            metrics.lag(task, topic, max(0, end - shard.position.get(topic, 0)))
+
+
+class Health:
+    """The latest report of each of our tasks; `/live` and `/ready` are answered from it."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[int, tuple[str, float]] = {}
+        """By task, its stage and the time of the report by `time.monotonic`."""
+
+    def report(self, task: int, stage: str) -> None:
+        self._tasks[task] = stage, time.monotonic()
+
+    def forget(self, task: int) -> None:
+        self._tasks.pop(task, None)
+
+    def hanging(self) -> list[str]:
+        """Reasons to restart the process. A task that restores never hangs: a large state takes its time."""
+        now = time.monotonic()
+        return [
+            f"task {task} has done nothing for {now - at:.0f} s"
+            for task, (stage, at) in sorted(self._tasks.items())
+            if stage == ROUTING and now - at > STUCK_SECONDS
+        ]
+
+    def unready(self) -> list[str]:
+        """Reasons why this process does not route, or not all of its tasks."""
+        if not self._tasks:
+            return ["no task is assigned to this process: other processes have them all, or the log does not answer"]
+        restoring = sorted(task for task, (stage, _) in self._tasks.items() if stage == RESTORING)
+        return [f"task {task} is restoring its state" for task in restoring]
+
+
+class HealthSource(Protocol):
+    """A part whose health can be asked for; each method returns the reasons against it."""
+
+    def hanging(self) -> list[str]: ...
+
+    def unready(self) -> list[str]: ...
+
+
+def status_app(figures: CollectorRegistry, health: HealthSource) -> Starlette:
+    """`/metrics`, `/live` and `/ready` of a running part. The probes answer 503 with their reasons."""
+    from starlette.applications import Starlette  # here: no other command needs it, and each would load it
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(figures), media_type=CONTENT_TYPE_LATEST)
+
+    def probe(name: str, reasons_against: Callable[[], list[str]]) -> Route:
+        async def answer(_: Request) -> Response:
+            reasons = reasons_against()
+            status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+            return JSONResponse({name: not reasons, "reasons": reasons}, status)
+
+        return Route(f"/{name}", answer)
+
+    return Starlette(routes=[Route("/metrics", metrics), probe("live", health.hanging), probe("ready", health.unready)])

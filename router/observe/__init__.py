@@ -1,1 +1,0 @@
-"""What a running router shows of itself: figures for Prometheus, and whether it lives and is ready."""
