@@ -47,7 +47,7 @@ from router.engine.supervisor import SLOT
 from router.engine.task_zero import TaskZeroSettings
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
-from router.feeds.forms import FeedName, Port, Text
+from router.feeds.form_fields import FeedName, PortCode, PrintedText
 from router.log.sqlite import SqliteSettings
 from router.provision.settings import ProvisionSettings
 from router.schema_registry.settings import RegistrySettings
@@ -99,7 +99,7 @@ class FeedSettings(BaseModel):
 
     name: FeedName
     """As in `ingest --feed`."""
-    port: Port | None = None
+    port: PortCode | None = None
     """Schedule D; without it, what comes for any port counts."""
     days: frozenset[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = frozenset(DAYS)
     from_hour: int = Field(default=0, ge=0, le=23)
@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
     toml_file: ClassVar[Path | None] = None
 
-    log: Text = "sqlite:///snp.db"
+    log: PrintedText = "sqlite:///snp.db"
     partitions: int = Field(default=8, ge=1, le=1024)
     """Of each partitioned topic, for good: it counts when the topics are made."""
     rules: RuleSettings = RuleSettings()

@@ -22,7 +22,7 @@ from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.manual import Relayed, relay
 from router.desk.views import key_from
-from router.feeds.by_hand import ManualForm, checked
+from router.feeds.forms import ManualForm, checked
 from router.model.identifiers import split_bill_key
 from router.model.inputs import LIFT, PLACE, RELEASE
 from router.plain import plain_value

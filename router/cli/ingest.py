@@ -24,8 +24,8 @@ from router.cli.session import (
 from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
 from router.engine.intake import STANDARD_INPUT, Intake, files_in, take_in, take_in_watched
 from router.errors import UsageError
-from router.feeds.by_hand import feed_name
-from router.feeds.watch import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
+from router.feeds.forms import feed_name
+from router.feeds.watched_folder import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
 
 SHOWN_PROBLEMS = 10
 

@@ -18,8 +18,8 @@ from router.desk.paper import Proposal, match, propose_matches
 from router.desk.views import key_from
 from router.engine.intake import chunks_of, files_in, name_of
 from router.errors import InputError, UsageError
-from router.feeds import forms
-from router.feeds.rows import read_rows
+from router.feeds import form_fields
+from router.feeds.tables import read_rows
 from router.model.inputs import PaperMatch
 from router.plain import plain_value
 
@@ -60,8 +60,8 @@ PROPOSAL_COLUMNS: Final = (
 class MatchForm(BaseModel):
     """A row of a table of matches; columns beyond these are for people."""
 
-    paper: forms.Upper
-    electronic: forms.Upper
+    paper: form_fields.UpperText
+    electronic: form_fields.UpperText
 
 
 def match_bills(

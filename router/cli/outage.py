@@ -16,7 +16,7 @@ from router.desk.checklist import SOURCE, Step, checklist
 from router.desk.outages import OutageView, change, declare, end, outage_fields, read_outages
 from router.desk.paper import read_paper_bills
 from router.engine.administration import machine_user, read_registry
-from router.feeds.by_hand import OutageForm, checked, moment_of
+from router.feeds.forms import OutageForm, checked, moment_of
 
 app = typer.Typer(no_args_is_help=True, help="Declare that a system is down, end it, print the history.")
 

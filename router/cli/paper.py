@@ -29,7 +29,8 @@ from router.desk.views import key_from
 from router.engine.administration import AuditEntry, audit_output
 from router.engine.intake import ImportCount, chunks_of, files_in, name_of, take_in_filings
 from router.errors import InputError, UsageError
-from router.feeds.by_hand import PaperForm, check_moment, checked, paper_bill, read_paper
+from router.feeds.forms import PaperForm, check_moment, checked, paper_bill
+from router.feeds.tables import read_paper
 from router.model.eastern import iso
 from router.model.identifiers import split_bill_key
 from router.model.inputs import PaperBill

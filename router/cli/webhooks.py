@@ -29,7 +29,7 @@ from router.desk.views import find_party
 from router.desk.webhooks import WebhookOrder, WebhookState, order_output, read_webhooks
 from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
 from router.errors import UsageError
-from router.feeds.by_hand import moment_of
+from router.feeds.forms import moment_of
 from router.log.interface import Log
 from router.model.registry_values import Party
 from router.plain import plain

@@ -20,7 +20,7 @@ from router.desk.requests import ask_resync
 from router.desk.settling import confirm, dismiss, retry
 from router.desk.views import read_dead_letter
 from router.errors import UsageError
-from router.feeds.by_hand import ManualForm, OutageForm, checked
+from router.feeds.forms import ManualForm, OutageForm, checked
 from router.model.identifiers import split_bill_key
 
 LONGEST_FIELD: Final = 200_000

@@ -9,7 +9,7 @@ from router import codec, topics
 from router.demo.stage import Act, Scenario, Stage, moment
 from router.desk.outages import declare, end
 from router.desk.paper import match, propose_matches
-from router.feeds.by_hand import OutageForm, checked
+from router.feeds.forms import OutageForm, checked
 from router.log.interface import Output
 from router.model.eastern import MINUTE
 from router.model.inputs import LIFT, PLACE, Disposition, Filing, PaperBill

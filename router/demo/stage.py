@@ -16,7 +16,7 @@ from router.engine.administration import import_parties, import_sailings, prepar
 from router.engine.feed_activity import DEFAULT_FEED, FeedActivityLog
 from router.engine.intake import chunks_of, take_in, take_in_filings
 from router.engine.worker import Worker, WorkSettings
-from router.feeds.by_hand import ManualForm, checked
+from router.feeds.forms import ManualForm, checked
 from router.feeds.tables import read_parties, read_sailings
 from router.log.interface import Log
 from router.model.eastern import to_milliseconds

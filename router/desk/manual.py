@@ -14,7 +14,7 @@ from router.desk.views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
 from router.engine.intake import addressed
 from router.errors import UsageError
-from router.feeds.by_hand import ManualForm, check_moment, manual_event
+from router.feeds.forms import ManualForm, check_moment, manual_event
 from router.log.interface import Log
 from router.model.identifiers import bill_key
 from router.model.inputs import LIFT, MANUAL_RELEASE_CODE, PLACE, RELEASE, ManualEvent

@@ -9,7 +9,7 @@ from router import topics
 from router.desk.views import NotFoundError
 from router.engine.administration import AuditEntry, audit_output
 from router.errors import InputError, UsageError
-from router.feeds.by_hand import OutageForm, check_moment
+from router.feeds.forms import OutageForm, check_moment
 from router.log.interface import Log, Record
 from router.model.eastern import iso
 from router.model.registry_values import DECLARED, LateTally, Outage, RegistryValue

@@ -15,8 +15,8 @@ from router.desk.views import NotFoundError, read_dead_letter, read_dead_letters
 from router.engine.administration import AuditEntry, audit_output, read_registry
 from router.engine.intake import addressed
 from router.errors import UsageError
-from router.feeds.recognise import read_dead_letter as read_again
-from router.feeds.recognise import read_events
+from router.feeds.formats import read_dead_letter as read_again
+from router.feeds.formats import read_events
 from router.log.interface import Log, Output
 from router.model.identifiers import bill_key, split_bill_key
 from router.model.inputs import Confirmation, DeadLetter, Disposition

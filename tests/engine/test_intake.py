@@ -20,7 +20,7 @@ from router.engine.administration import prepare
 from router.engine.feed_activity import FeedActivityLog
 from router.engine.intake import STANDARD_INPUT, Intake, chunks_of, files_in, take_in, take_in_filings, take_in_watched
 from router.errors import InputError, UsageError
-from router.feeds.watch import WatchedFolder
+from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import DeadLetter, Disposition, Filing

@@ -19,7 +19,7 @@ def test_headers_as_people_write_them(header: str) -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        (b"TOOLONG,", "p.csv: row 2, column 'scac': a SCAC has two to four letters (it says 'TOOLONG')"),
+        (b"TOOLONG,", "p.csv: row 2, column 'scac': a SCAC has two to four letters (it is 'TOOLONG')"),
         (b",Name", "p.csv: row 2, column 'scac': "),
     ],
 )
@@ -33,8 +33,8 @@ def test_what_a_cell_has_to_look_like_is_said_in_words(row: bytes, told: str) ->
     ("cell", "told"),
     [
         ("arrival_date,07/28/2026", "'07/28/2026' is not a date such as 2026-07-28 (year, month, day)"),
-        ('manifested_quantity,"1,200"', "it has to be a whole number, in digits only, such as 1200 (it says '1,200')"),
-        ("bill_of_lading,HBL 1", "a bill's number has up to 50 characters, without blanks (it says 'HBL 1')"),
+        ('manifested_quantity,"1,200"', "write a whole number in digits only, such as 1200 (it is '1,200')"),
+        ("bill_of_lading,HBL 1", "a bill number has at most 50 characters, without blanks (it is 'HBL 1')"),
         ("bill_of_lading,", "it is missing"),
     ],
 )
@@ -49,7 +49,7 @@ def test_what_a_filing_says_wrong_is_told_in_words(cell: str, told: str) -> None
 def test_a_choice_names_what_can_be_chosen() -> None:
     (problem,) = read_parties([b"scac,status\nNVXA,active\n"], "p.csv").problems
     assert str(problem) == (
-        "p.csv: row 2, column 'status': it has to be 'certifying', 'live', 'suspended' or 'external' (it says 'active')"
+        "p.csv: row 2, column 'status': it must be 'certifying', 'live', 'suspended' or 'external' (it is 'active')"
     )
 
 
@@ -71,7 +71,7 @@ EVENT = b'{"scac":"NVXA","bill_of_lading":"HBL1","disposition_code":"1H","action
         (b"scac,bill_of_lading,status_at\n", "these are the state of bills, for `snp-router import bills`"),
         (b"sailing_id,scac,role\nS1,OCNX,operator\n", "these are sailings, for `snp-router import sailings`"),
         (b"ISA*00*          *00*", "these are CBP's messages, for `snp-router ingest`"),
-        (b'[{"scac": "NVXA"}]', "this is a JSON array: it has to be one object a line"),
+        (b'[{"scac": "NVXA"}]', "this is a JSON array: write one object a line"),
         (b"PK\x03\x04\x14\x00", "this is an Excel workbook or a zip archive: save the sheet as CSV"),
     ],
 )
@@ -89,4 +89,4 @@ def test_holds_are_not_taken_in_as_filings() -> None:
 
 def test_columns_of_others_are_named_once() -> None:
     found = read_parties([b"scac,colour,size\nNVXA,red,1\nSLTC,blue,2\n"], "p.csv")
-    assert found.notes == ["p.csv: not read, since they are none of our columns: 'colour', 'size'"]
+    assert found.notes == ["p.csv: unknown columns are ignored: 'colour', 'size'"]

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from router.errors import InputError
-from router.feeds.canonical import Form
-from router.feeds.evidence import blocks
-from router.feeds.tables import (
-    FilingForm,
-    LineForm,
-    PartyForm,
-    SnapshotForm,
-    read_bills,
-    read_filings,
-    read_parties,
-    read_sailings,
-)
+from router.feeds.bounded_input import blocks
+from router.feeds.forms import DispositionForm, FilingForm, LineForm, PartyForm, ShipmentForm, SnapshotForm
+from router.feeds.tables import read_bills, read_filings, read_parties, read_sailings
 from router.model.eastern import iso
-from router.model.inputs import Disposition, Filing, Snapshot, SnapshotHold
-from router.model.registry_values import Line, Party, Sailing
-from router.task.input_records import MOST_ALIASES, MOST_LINES
+from router.model.inputs import (
+    Disposition,
+    Filing,
+    Shipment,
+    Snapshot,
+    SnapshotHold,
+    disposition_fields,
+    filing_fields,
+)
+from router.model.registry_values import MOST_ALIASES, MOST_LINES, PARTY_STATUSES, Line, Party, Sailing
 from tests.feeds.samples import RECEIVED_AT
 
 PARTIES = b"""scac,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group
@@ -103,7 +101,7 @@ def test_a_scac_stands_for_one_party_only():
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
-        (b"scac,name,SCAC", "parties.csv: column 'scac': the column is there more than once"),
+        (b"scac,name,SCAC", "parties.csv: column 'scac': the header has this column more than once"),
         (b"name,status", "parties.csv: column 'scac': the column is missing"),
     ],
 )
@@ -119,9 +117,9 @@ def test_other_columns_and_formulas_are_reported_and_stop_nothing():
     assert problems == []
     assert [party.name for party in values] == ["=1+1", "-5", "@you"]
     assert notes == [
-        "parties.csv: row 2, column 'name': looks like a formula, kept as text",
-        "parties.csv: not read, since they are none of our columns: 'colour'",
-        "parties.csv: row 4, column 'name': looks like a formula, kept as text",
+        "parties.csv: row 2, column 'name': kept as text, though it looks like a formula",
+        "parties.csv: unknown columns are ignored: 'colour'",
+        "parties.csv: row 4, column 'name': kept as text, though it looks like a formula",
     ]
 
 
@@ -135,7 +133,7 @@ def test_an_unclosed_quote_is_a_problem_and_what_follows_its_field_is_read_again
     values, problems, _ = parties(b'scac,name\nOCNX,"open\n' + b"A" * 200_000 + b"\nNVXA,X\n")
     assert [party.scac for party in values] == ["NVXA"]
     assert len(problems) == 1
-    assert problems[0].startswith("parties.csv: row 2: the row can't be read")
+    assert problems[0].startswith("parties.csv: row 2: the row cannot be read")
 
 
 def test_rows_of_a_sailing_are_put_together_wherever_they_stand():
@@ -200,9 +198,8 @@ def test_filings_are_a_stream_of_filings_and_problems():
         "NVXA",
         "HBL1",
         "M",
-        original_bill="SLTCORIG",
+        shipment=Shipment(original_bill="SLTCORIG", container_numbers=("CSQU3054383",)),
         manifested_quantity=120,
-        container_numbers=("CSQU3054383",),
         received_at=RECEIVED_AT,
         source="filings.csv:row 2",
     )
@@ -286,7 +283,7 @@ def test_a_row_whose_quotes_never_close_takes_no_memory_and_not_the_rest() -> No
     """As long as quotes are open a row goes on from line to line: to the end of the file, were there no limit."""
     table = b"scac,bill_of_lading\n" + 210_000 * b'"a\n",' + b'"\nNVXA,H1\n'
     found = list(read_filings(blocks([table]), "f.csv", 5))
-    assert "longer than 1048576 bytes: a quote may be missing" in str(found[0])
+    assert "more than 1,048,576 bytes; a quote may be missing" in str(found[0])
     assert [one.bill_of_lading for one in found if isinstance(one, Filing)] == ["H1"]
 
 
@@ -294,6 +291,9 @@ def test_a_form_has_every_field_of_what_it_is_read_into():
     """But what the reading itself adds. A field that its form lacks would stay empty, whatever the file says."""
     assert set(PartyForm.model_fields) == set(Party._fields)
     assert set(LineForm.model_fields) == set(Line._fields) | (set(Sailing._fields) - {"lines"})
-    assert set(FilingForm.model_fields) == set(Filing._fields) - {"received_at", "source"}
+    assert set(ShipmentForm.model_fields) == set(Shipment._fields)
+    assert set(FilingForm.model_fields) == set(filing_fields(Filing("NVXA", "H1"))) - {"received_at", "source"}
     assert set(SnapshotForm.model_fields) == set(FilingForm.model_fields) | (set(Snapshot._fields) - {"filing"})
-    assert set(Form.model_fields) == set(Disposition._fields) - {"retry_of", "transmitted_at"}
+    fields = set(disposition_fields(Disposition("NVXA", "H1", "1H", 0)))
+    assert set(DispositionForm.model_fields) == fields - {"retry_of", "transmitted_at"}
+    assert get_args(PartyForm.model_fields["status"].annotation) == PARTY_STATUSES

@@ -8,11 +8,11 @@ import re
 import pytest
 
 from router.codec import raw_schema
-from router.feeds.recognise import FORMATS, UNKNOWN, read_dead_letter, read_events, recognise
+from router.feeds.formats import FORMATS, UNKNOWN, read_dead_letter, read_events, recognise
 from router.model.inputs import HEAD_SIZE, DeadLetter, Disposition
 from tests.feeds import samples
 from tests.feeds.samples import RECEIVED_AT
-from tests.feeds.test_canonical import avro, line
+from tests.feeds.test_disposition_files import avro, line
 
 BOM = b"\xef\xbb\xbf"
 
@@ -73,13 +73,13 @@ def test_content_in_no_format_is_one_dead_letter_with_its_head_and_size():
     (letter,) = read(content)
     assert isinstance(letter, DeadLetter)
     assert (letter.format, letter.content_size, len(letter.content)) == ("unknown", len(content), HEAD_SIZE)
-    assert "none of our formats" in letter.reason
+    assert "in no known format" in letter.reason
 
 
 @pytest.mark.parametrize(
     ("content", "likely"),
     [
-        (b'[\n {"scac": "NVXA"}]', "a JSON array: it has to be one object a line"),
+        (b'[\n {"scac": "NVXA"}]', "a JSON array: write one object a line"),
         (b"PK\x03\x04\x14\x00", "an Excel workbook or a zip archive"),
         (b"scac,name,contact_phone\nNVXA,,\n", "a table of parties, for `snp-router import parties`"),
         (BOM + b"SCAC;Bill of Lading\nNVXA;HBL1\n", "a table of filings, for `snp-router import filings`"),

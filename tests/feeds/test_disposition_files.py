@@ -11,10 +11,9 @@ from typing import Any
 import fastavro
 import pytest
 
-from router.avro import encode_long
-from router.feeds.canonical import read_avro, read_jsonl
-from router.feeds.evidence import PIECE_LIMIT
-from router.feeds.recognise import read_dead_letter
+from router.feeds.bounded_input import PIECE_LIMIT
+from router.feeds.disposition_files import read_avro, read_jsonl
+from router.feeds.formats import read_dead_letter
 from router.model.eastern import iso
 from router.model.inputs import DeadLetter, Disposition
 from tests.feeds.samples import RECEIVED_AT
@@ -58,8 +57,8 @@ def test_codes_are_upper_case_times_eastern_and_lists_arrays_or_text():
     event = only(line())
     assert event[:3] == ("NVXA", "HBL000012345", "1C")
     assert iso(event.action_at) == "2026-07-29T02:14:00Z"
-    assert (event.snps, event.container_numbers) == (("OCNX", "SLTC"), ("CSQU3054383",))
-    assert (event.entry_number, event.master_bill) == ("AB100045215", "OCNXMB7781234")
+    assert (event.snps, event.shipment.container_numbers) == (("OCNX", "SLTC"), ("CSQU3054383",))
+    assert (event.entry_number, event.shipment.master_bill) == ("AB100045215", "OCNXMB7781234")
     assert (event.received_at, event.transmitted_at, event.source) == (RECEIVED_AT, None, "FILE:record 1")
 
 
@@ -81,7 +80,7 @@ def test_nothing_was_received_elsewhere_later_than_here():
 
 def test_a_vessel_event_names_a_vessel_and_no_bill():
     event = only(line(scac=None, bill_of_lading="", imo_number="9074729", disposition_code="AAD"))
-    assert (event.scac, event.bill_of_lading, event.imo_number) == (None, None, "9074729")
+    assert (event.scac, event.bill_of_lading, event.shipment.imo_number) == (None, None, "9074729")
     assert "vessel" in only_letter(line(scac=None, bill_of_lading=None)).reason
 
 
@@ -94,7 +93,7 @@ def test_fields_we_do_not_know_are_reported_once_and_kept_aside():
     notes: list[str] = []
     events = list(read_jsonl([line(colour="red") * 3], "FILE", RECEIVED_AT, note=notes.append))
     assert all(isinstance(event, Disposition) for event in events)
-    assert notes == ["FILE: the field 'colour' is not one of ours: kept aside"]
+    assert notes == ["FILE: unknown fields are ignored: 'colour'"]
 
 
 def test_a_bad_line_names_its_bill_and_the_rest_goes_on():
@@ -190,6 +189,12 @@ def field(kind: Any, name: str = "a") -> dict[str, Any]:
     return {"name": name, "type": kind}
 
 
+def encode_long(number: int) -> bytes:
+    file = io.BytesIO()
+    fastavro.schemaless_writer(file, "long", number)
+    return file.getvalue()
+
+
 def avro_file(schema: Any, *, count: int = 1, content: bytes = b"\0", codec: bytes = b"null") -> bytes:
     """A file of one block, whatever it says of itself."""
     meta = {"avro.schema": json.dumps(schema).encode(), "avro.codec": codec}
@@ -224,8 +229,8 @@ DOUBLING = record(*map(doubling, range(60)))
         (avro_file(record(field(["null", "Evil"])), content=b"\x02" * 1_000_000 + b"\0"), "within itself"),
         (avro_file(record(field("string")), codec=b"deflate", content=packed(bytes(20_000_000))), "unpacks to more"),
         (avro_file(record(field("string")), codec=b"bzip2"), "its codec is"),
-        (avro_file(record(field("string")), count=-1), "says that it has -1 records"),
-        (avro_file(record(field("string")), content=b"\0\0"), "goes on behind"),
+        (avro_file(record(field("string")), count=-1), "declares -1 records"),
+        (avro_file(record(field("string")), content=b"\0\0"), "continues after its 1 records"),
         (avro_file(record({"name": "a"})), "is damaged"),
         (avro_file(DOUBLING), "is too large"),
         (avro_file(record(field("string"), field(record(name="x.Evil"), "b"))), "more than one type"),

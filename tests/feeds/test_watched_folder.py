@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from router.errors import UsageError
-from router.feeds.watch import WatchedFolder
+from router.feeds.watched_folder import WatchedFolder
 
 
 def write(path: Path, text: str, modified_at: int = 1_000) -> Path:

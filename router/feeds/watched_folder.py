@@ -1,0 +1,119 @@
+"""A folder whose files are fed in once they are complete, and moved once their events are on the log.
+
+After a crash between the two, a file is fed in again. Its events keep their identity, so none is lost or counted twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from watchfiles import awatch
+
+from router.errors import UsageError
+
+DONE: Final = "done"
+FAILED: Final = "failed"
+REPORT_SUFFIX: Final = ".report.txt"
+SETTLE_SECONDS: Final = 2.0
+"""Time without a change of size or time stamp after which a file is complete. Longer than pauses of usual transfers.
+A sender that writes under another name and renames the file need not rely on it."""
+
+_UNFINISHED: Final = (".part", ".tmp", ".partial", ".filepart", ".crdownload")
+_POLL_SECONDS: Final = 0.5
+"""Longest time between two looks at the folder. Network drives report no changes."""
+
+
+class _FileState(NamedTuple):
+    size: int
+    modified_at: int
+    since: float
+    """Time at which this state was first seen. Seconds of the machine's steady clock."""
+
+
+class WatchedFolder:
+    """The folder `path`. Makes `done/` and `failed/` in it."""
+
+    def __init__(self, path: Path, *, settle_seconds: float = SETTLE_SECONDS) -> None:
+        if not path.is_dir():
+            raise UsageError(f"{path} is not a folder: create it, or name another with --watch")
+        self.path = path
+        self._settle_seconds = settle_seconds
+        self._states: dict[Path, _FileState] = {}
+        self._handed_out: set[tuple[Path, int, int]] = set()
+        for name in (DONE, FAILED):
+            (path / name).mkdir(exist_ok=True)
+
+    async def files(self, stop: asyncio.Event | None = None) -> AsyncIterator[Path]:
+        """Complete files, the oldest first, until `stop` is set.
+
+        Each file comes once, and again if it is still there and has changed.
+        """
+        timeout = int(min(_POLL_SECONDS, self._settle_seconds or _POLL_SECONDS) * 1000)
+        changes = awatch(
+            self.path, recursive=False, stop_event=stop, rust_timeout=timeout, yield_on_timeout=True, debounce=timeout
+        )
+        for path in self.complete(time.monotonic()):
+            yield path
+        async for _ in changes:
+            for path in self.complete(time.monotonic()):
+                yield path
+
+    def complete(self, now: float) -> list[Path]:
+        """Files that are complete at `now`. None comes twice in the same state."""
+        states: dict[Path, _FileState] = {}
+        for path in self.path.iterdir():
+            if (state := _state_of(path, now)) is not None:
+                before = self._states.get(path, state)
+                states[path] = before if before[:2] == state[:2] else state
+        self._states = states
+        ready = {
+            (path, state.size, state.modified_at)
+            for path, state in states.items()
+            if now - state.since >= self._settle_seconds
+        }
+        new = ready - self._handed_out
+        self._handed_out = {known for known in self._handed_out if known[0] in states} | new
+        return [path for path, _, _ in sorted(new, key=lambda file: (file[2], file[0].name))]
+
+    def move_done(self, path: Path) -> Path:
+        """Move a file whose events are on the log. Returns its new path."""
+        return _move(path, self.path / DONE)
+
+    def move_failed(self, path: Path, report: str) -> Path:
+        """Move a file and write a report beside it, first, so that every failed file has one. Returns its new path."""
+        target = _free(self.path / FAILED, path.name)
+        beside = target.with_name(target.name + REPORT_SUFFIX)
+        try:
+            beside.write_text(report, encoding="utf-8")
+        except OSError:  # on a full disk each attempt would leave an empty report
+            beside.unlink(missing_ok=True)
+            raise
+        return path.rename(target)
+
+
+def _state_of(path: Path, now: float) -> _FileState | None:
+    """None for a folder and for hidden, unfinished and deleted files."""
+    if path.name.startswith(".") or path.name.lower().endswith(_UNFINISHED) or not path.is_file():
+        return None
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return _FileState(status.st_size, status.st_mtime_ns, now)
+
+
+def _move(path: Path, folder: Path) -> Path:
+    return path.rename(_free(folder, path.name))
+
+
+def _free(folder: Path, name: str) -> Path:
+    """The first free name in the folder of `a.x12`, `a.1.x12`, `a.2.x12` and so on."""
+    target, number = folder / name, 0
+    while target.exists() or target.with_name(target.name + REPORT_SUFFIX).exists():
+        number += 1
+        target = folder / f"{Path(name).stem}.{number}{Path(name).suffix}"
+    return target
