@@ -61,6 +61,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
 
     def __init__(self, source: str, received_at: int, fragment: bool) -> None:
         super().__init__(source, received_at, fragment)
+        self._place_prefix = f"{source}:record "
         self._open_headers: dict[str, str] = {}
         self._voyage = NOWHERE
         self._transmission_position = 0
@@ -73,11 +74,11 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         }
 
     def _read(self, part: str | UnreadableInput) -> None:
-        if isinstance(part, UnreadableInput):
-            reason = "this is not a CAMIR record: it does not begin with a record name such as R02"
-            self._reject(part, reason, self._place(self._position + 1))
-            return
         self._position += 1
+        if isinstance(part, UnreadableInput):
+            self._reject(part, "this is not a CAMIR record: it does not begin with a record name such as R02")
+            self._position -= 1
+            return
         name = part[:3]
         if self._set_aside is not None and name not in ("ACR", "ZCR"):
             self._set_aside.add(self._encoded([part]))
@@ -90,14 +91,8 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
 
     def _awaits_continuation(self) -> bool:
         """True if the next R02 continues this one; it has the same name as the next bill's record."""
-        return (
-            len(self._loop) == 1
-            and self._long_loop is None
-            and self._loop[0].startswith("R02")
-            and field(self._loop[0], "R02", "continued") == "1"
-        )
-
-    # Transmissions
+        is_first = len(self._loop) == 1 and self._long_loop is None and self._loop[0].startswith("R02")
+        return is_first and field(self._loop[0], "R02", "continued") == "1"
 
     def _begin_transmission(self, record: str) -> None:
         self._end_message()
@@ -105,44 +100,37 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         self._transmission_position = self._position
         acr = fields(record, "ACR")
         self._transmission = Transmission(self._received_at, moment_or_none(with_century(acr["date"]), acr["time"]))
-        application = acr["application"]
-        if application != STATUS_NOTIFICATION:
-            reason = f"the application is {application!r}; only {STATUS_NOTIFICATION} (status notification) is read"
-            self._put_aside(reason, [record])
+        if acr["application"] != STATUS_NOTIFICATION:
+            kind = f"{STATUS_NOTIFICATION} (status notification)"
+            self._put_aside(f"the application is {acr['application']!r}; only {kind} is read", [record])
 
     def _read_trailer(self, record: str) -> None:
         self._end_loop()
         declared, found = field(record, "ZCR", "records"), self._position - self._transmission_position - 1
         if "ACR" not in self._open_headers:
-            self._reject_message(["ZCR without its ACR"], [record], self._place(self._position))
+            self._reject_message("ZCR without its ACR", [record])
         elif self._set_aside is not None:
             self._set_aside.add(self._encoded([record]))
         elif not (declared.isdecimal() and int(declared) == found):
-            faults = [f"ZCR counts {declared!r} records, but {found} came"]
-            self._reject_message(faults, [self._open_headers["ACR"], record], self._place(self._position))
+            fault = f"ZCR counts {declared!r} records, but {found} came"
+            self._reject_message(fault, [self._open_headers["ACR"], record])
         self._end_message(has_trailer=True)
 
     def _end_message(self, *, has_trailer: bool = False) -> None:
+        """End the transmission."""
         self._end_loop()
         self._end_aside()
         if not has_trailer and "ACR" in self._open_headers:
-            faults = ["the transmission has no ZCR and may have been cut"]
-            self._reject_message(faults, [self._open_headers["ACR"]], self._place(self._position))
+            self._reject_message("the transmission has no ZCR and may have been cut", [self._open_headers["ACR"]])
         self._open_headers, self._voyage = {}, NOWHERE
-
-    # Events
 
     def _read_header(self, record: str) -> None:
         """Read a header of events, which ends the headers below it: another port takes its issuer with it."""
         self._end_loop()
         name = record[:3]
         outer = _HEADERS[: _HEADERS.index(name)]
-        kept = {header: text for header, text in self._open_headers.items() if header in outer}
-        self._open_headers = kept | {name: record}
+        self._open_headers = {key: text for key, text in self._open_headers.items() if key in outer} | {name: record}
         self._voyage = voyage_of(self._open_headers.get("M01", ""), self._open_headers.get("R01", ""))
-
-    def _issuer(self) -> str:
-        return field(self._open_headers.get("J01", ""), "J01", "issuer")
 
     def _event_of(self, loop: list[str], source: str) -> Disposition:
         if loop[0].startswith("R02"):
@@ -153,19 +141,17 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         return message_event(r06["code"], action_at, details, self._voyage, self._transmission, source)
 
     def _bill_of(self, text: str) -> BillAndCode:
-        if not text.startswith("R02"):
-            return NO_BILL
         r02 = fields(text, "R02")
-        return readable_bill(self._issuer(), r02["bill"], r02["code"])
+        return readable_bill(self._issuer(), r02["bill"], r02["code"]) if text.startswith("R02") else NO_BILL
+
+    def _issuer(self) -> str:
+        return field(self._open_headers.get("J01", ""), "J01", "issuer")
 
     def _headers(self) -> list[str]:
         return list(self._open_headers.values())
 
     def _encoded(self, texts: Iterable[str]) -> bytes:
         return "".join(text.rstrip() + "\n" for text in texts).encode(ENCODING)
-
-    def _place(self, position: int) -> str:
-        return f"{self._source}:record {position}"
 
 
 # One event, from its records. Pure: the values of transmission and port are arguments.

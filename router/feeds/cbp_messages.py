@@ -33,6 +33,8 @@ from router.model.identifiers import (
 )
 from router.model.inputs import Disposition, Shipment
 
+LONG_LOOP: Final = 100
+"""Texts of a loop whose characters are counted. Each has at most 2,000, or makes its event unreadable."""
 VALUE_CACHE: Final = 8_192
 """Entries of each cache of values: thousands of bills share dates, parties and references."""
 FIXED_ZONES: Final = {"ES": timezone(timedelta(hours=-5)), "ED": timezone(timedelta(hours=-4))}
@@ -242,6 +244,8 @@ class MessageReader(ABC, Generic[Part]):
 
     def __init__(self, source: str, received_at: int, fragment: bool) -> None:
         self._source, self._received_at, self._fragment = source, received_at, fragment
+        self._place_prefix = ""
+        """Of the place of a text; its position follows."""
         self._results: list[DispositionOrDeadLetter] = []
         self._loop: list[str] = []
         self._position = self._loop_position = 0
@@ -281,49 +285,53 @@ class MessageReader(ABC, Generic[Part]):
     @abstractmethod
     def _encoded(self, texts: Iterable[str]) -> bytes: ...
 
-    @abstractmethod
-    def _place(self, position: int) -> str: ...
-
     def _begin_loop(self, text: str) -> None:
         self._end_loop()
         self._loop, self._loop_position = [text], self._position
 
     def _shorten_loop(self) -> None:
         """Keep only the event's own text of a loop that is too long."""
-        self._long_loop = self._long_loop or UnreadableInput(self._encoded([*self._headers(), self._loop[0]]))
-        self._long_loop.add(self._encoded(self._loop[1:]))
+        self._long_loop = (self._long_loop or self._with_headers(self._loop[0])).add(self._encoded(self._loop[1:]))
         del self._loop[1:]
 
     def _end_loop(self) -> None:
         if not self._loop:
             return
         loop, self._loop = self._loop, []
-        source = self._place(self._loop_position)
+        source = f"{self._place_prefix}{self._loop_position}"
         try:
-            if self._long_loop is not None:
+            if self._long_loop or (len(loop) > LONG_LOOP and sum(map(len, loop)) > EVENT_LIMIT):
                 raise InputError(f"the event has more than {EVENT_LIMIT:,} characters")
             self._results.append(self._event_of(loop, source))
         except InputError as error:
-            content = self._long_loop or UnreadableInput(self._encoded([*self._headers(), loop[0]]))
-            content.add(self._encoded(loop[1:]))
-            self._reject(content, error.reason, source, self._bill_of(loop[0]))
+            content = (self._long_loop or self._with_headers(loop[0])).add(self._encoded(loop[1:]))
+            self._reject(content, error.reason, self._bill_of(loop[0]), place=source)
             self._long_loop = None
+
+    def _with_headers(self, text: str) -> UnreadableInput:
+        return UnreadableInput(self._encoded([*self._headers(), text]))
 
     def _put_aside(self, reason: str, texts: Iterable[str]) -> None:
         """Keep the rest of the message for one dead letter."""
+        self._end_loop()
         self._set_aside = UnreadableInput(self._encoded(texts))
-        self._aside_reason, self._aside_place = reason, self._place(self._position)
+        self._aside_reason, self._aside_place = reason, self._place
 
     def _end_aside(self) -> None:
         if self._set_aside is not None:
-            self._reject(self._set_aside, self._aside_reason, self._aside_place)
+            self._reject(self._set_aside, self._aside_reason, place=self._aside_place)
             self._set_aside = None
 
-    def _reject_message(self, faults: Iterable[str], texts: Iterable[str], place: str) -> None:
+    def _reject_message(self, faults: str, texts: Iterable[str], place: str = "") -> None:
         """Add the dead letter of a message with wrong counts or without trailer; a fragment has neither."""
         if not self._fragment:
-            reason = f"{'; '.join(faults)}. Its readable events were delivered; ask the sender if others are missing"
-            self._reject(UnreadableInput(self._encoded(texts)), reason, place)
+            reason = f"{faults}. Its readable events were delivered; ask the sender if others are missing"
+            self._reject(UnreadableInput(self._encoded(texts)), reason, place=place)
 
-    def _reject(self, content: UnreadableInput, reason: str, place: str, bill: BillAndCode = NO_BILL) -> None:
-        self._results.append(content.dead_letter(reason, place, self.format_name, self._received_at, bill))
+    def _reject(self, content: UnreadableInput, reason: str, bill: BillAndCode = NO_BILL, *, place: str = "") -> None:
+        letter = content.dead_letter(reason, place or self._place, self.format_name, self._received_at, bill)
+        self._results.append(letter)
+
+    @property
+    def _place(self) -> str:
+        return f"{self._place_prefix}{self._position}"

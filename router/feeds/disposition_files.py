@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import IO, Any, Final, NamedTuple, cast
@@ -21,7 +22,6 @@ from pydantic_core import from_json
 
 from router.errors import InputError
 from router.feeds.bounded_input import (
-    BYTE_ORDER_MARK,
     PIECE_LIMIT,
     SHOWN,
     DispositionOrDeadLetter,
@@ -54,7 +54,7 @@ def read_jsonl(
 
 def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> DispositionOrDeadLetter:
     try:
-        values = from_json(line.removeprefix(BYTE_ORDER_MARK))
+        values = from_json(line.removeprefix(BOM_UTF8))
         if not isinstance(values, dict):
             raise ValueError("it is another JSON value")
         form = DispositionForm.model_validate(filled_in(values))
@@ -136,7 +136,7 @@ def _records_as_json(file: _ChunkedFile) -> Iterator[bytes]:
         meta = cast("dict[str, bytes]", fastavro.schemaless_reader(cast("IO[bytes]", file), _META, None))
         sync_marker = file.read(_SYNC_MARKER_SIZE)
         writer_schema = json.loads(meta["avro.schema"])
-        if _SchemaCosts().cost(writer_schema, 0).least == 0:
+        if _cost(writer_schema, {}).least == 0:
             raise InputError("its schema has records without content")
         schema = fastavro.parse_schema(writer_schema)
         while (count := _read_long(file)) is not None:
@@ -193,64 +193,51 @@ class _ValueCost(NamedTuple):
     """Values within it that are read even if it has no more than these bytes."""
 
 
-class _SchemaCosts:
-    """Costs of a schema's types. Refuses types in which a record could be endless.
+def _cost(schema: Any, named: dict[str, _ValueCost | None], depth: int = 0) -> _ValueCost:
+    """The cost of a type. Raises InputError for a type in which a record could be endless.
 
-    Names are compared by their last part: fastavro would take the second of two such types for the first.
+    `named` has costs by the last part of a name: fastavro would take the second of two such types for the first. The
+    cost of a type is None within itself.
     """
-
-    def __init__(self) -> None:
-        self._named: dict[str, _ValueCost | None] = {}
-        """None within the type itself: there its name would make it endless."""
-
-    def cost(self, schema: Any, depth: int) -> _ValueCost:
-        if depth > DEPTH_LIMIT:
-            raise InputError("its schema is nested too deeply")
-        if isinstance(schema, list):
-            branches = [self.cost(branch, depth + 1) for branch in schema]
-            return _bounded_cost(1, 1 + max((branch.steps for branch in branches), default=0))
-        if isinstance(schema, str):
-            return _ValueCost(_LEAST[schema], 1) if schema in _LEAST else self._known(schema)
-        kind = schema["type"]
-        if schema.get("logicalType") not in _LOGICAL_TYPES:
-            schema.pop("logicalType", None)
-        if not isinstance(kind, str):
-            return self.cost(kind, depth + 1)
-        if kind in ("record", "error", "fixed", "enum"):
-            return self._define(schema, kind, depth)
-        if kind in ("array", "map"):
-            inner = self.cost(schema["items" if kind == "array" else "values"], depth + 1)
-            if kind == "array" and inner.least == 0:
-                raise InputError("its schema has a list of values without content")
-            return _ValueCost(1, 1)
-        return self.cost(kind, depth + 1)
-
-    def _define(self, schema: Any, kind: str, depth: int) -> _ValueCost:
-        name = schema["name"].rpartition(".")[2]
-        if name in self._named:
-            raise InputError(f"its schema has more than one type {name[:SHOWN]!r}")
-        self._named[name] = None
-        least, steps = _LEAST.get(kind, 0), 1
-        if kind == "fixed":
-            least = max(0, int(schema["size"]))
-        elif kind != "enum":
-            for field in schema["fields"]:
-                cost = self.cost(field["type"], depth + 1)
-                least, steps = least + cost.least, steps + cost.steps
-        self._named[name] = cost = _bounded_cost(least, steps)
-        return cost
-
-    def _known(self, name: str) -> _ValueCost:
-        known = self._named[name.rpartition(".")[2]]
+    if depth > DEPTH_LIMIT:
+        raise InputError("its schema is nested too deeply")
+    if isinstance(schema, list):
+        return _sum([_ValueCost(1, max((_cost(branch, named, depth + 1).steps for branch in schema), default=0))])
+    if isinstance(schema, str) and schema in _LEAST:
+        return _ValueCost(_LEAST[schema], 1)
+    if isinstance(schema, str):
+        known = named[schema.rpartition(".")[2]]
         if known is None:
-            raise InputError(f"its schema has a type within itself ({name[:SHOWN]!r})")
+            raise InputError(f"its schema has a type within itself ({schema[:SHOWN]!r})")
         return known
+    kind = schema["type"]
+    if schema.get("logicalType") not in _LOGICAL_TYPES:
+        schema.pop("logicalType", None)
+    if kind in ("array", "map"):
+        inner = _cost(schema["items" if kind == "array" else "values"], named, depth + 1)
+        if kind == "array" and inner.least == 0:
+            raise InputError("its schema has a list of values without content")
+        return _ValueCost(1, 1)
+    if kind not in ("record", "error", "fixed", "enum"):
+        return _cost(kind, named, depth + 1)
+    name = schema["name"].rpartition(".")[2]
+    if name in named:
+        raise InputError(f"its schema has more than one type {name[:SHOWN]!r}")
+    named[name] = None
+    if kind in ("fixed", "enum"):
+        cost = _ValueCost(max(0, int(schema["size"])) if kind == "fixed" else _LEAST["enum"], 1)
+    else:
+        cost = _sum([_cost(field["type"], named, depth + 1) for field in schema["fields"]])
+    named[name] = cost
+    return cost
 
 
-def _bounded_cost(least: int, steps: int) -> _ValueCost:
+def _sum(costs: list[_ValueCost]) -> _ValueCost:
+    """The cost of a record or union of these."""
+    steps = 1 + sum(cost.steps for cost in costs)
     if steps > STEPS_LIMIT:
         raise InputError("its schema is too large")
-    return _ValueCost(least, steps)
+    return _ValueCost(sum(cost.least for cost in costs), steps)
 
 
 class _ChunkedFile:

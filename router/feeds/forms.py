@@ -39,6 +39,8 @@ def filled_in(values: Mapping[str, Any]) -> dict[str, Any]:
 class ShipmentForm(BaseModel):
     """The part that dispositions and filings share. Its fields are those of Shipment."""
 
+    master_bill: fields.BillReference | None = None
+    original_bill: fields.BillReference | None = None
     carrier_scac: fields.Scac | None = None
     imo_number: fields.UpperText | None = None
     vessel_name: fields.UpperText | None = None
@@ -46,8 +48,6 @@ class ShipmentForm(BaseModel):
     manifest_sequence_number: fields.UpperText | None = None
     port_of_unlading: fields.UpperText | None = None
     arrival_date: fields.Day | None = None
-    master_bill: fields.BillReference | None = None
-    original_bill: fields.BillReference | None = None
     container_numbers: fields.ContainerNumbers = ()
 
     def shipment(self) -> Shipment:

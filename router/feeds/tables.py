@@ -7,38 +7,20 @@ from __future__ import annotations
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from router.errors import InputError, UsageError
-from router.feeds.bounded_input import (
-    BYTE_ORDER_MARK,
-    ENCODING,
-    PIECE_LIMIT,
-    SHOWN,
-    InputNotes,
-    Note,
-    UnreadableInput,
-    lines,
-)
+from router.feeds import formats, forms
+from router.feeds.bounded_input import ENCODING, PIECE_LIMIT, SHOWN, InputNotes, Note, UnreadableInput, lines
 from router.feeds.disposition_files import JSONL
 from router.feeds.form_fields import MOST_FAULTS, fault_reason, more_faults
-from router.feeds.formats import UNKNOWN, column_name, column_separator, foreign_format, foreign_table, recognise
-from router.feeds.forms import (
-    AnyForm,
-    FilingForm,
-    LineForm,
-    PaperForm,
-    PartyForm,
-    SnapshotForm,
-    check_moment,
-    filled_in,
-    paper_bill,
-)
 from router.model.eastern import CLOCKS_DIFFER
 from router.model.identifiers import container_clean, is_valid_imo_number
 from router.model.inputs import Filing, PaperBill, Snapshot, SnapshotHold
@@ -50,6 +32,7 @@ _FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9().\s/-]*$)")
 """Text that a spreadsheet would compute, but not telephone numbers and signed numbers."""
 
 RegistryRow = TypeVar("RegistryRow")
+RowForm = TypeVar("RowForm", bound=BaseModel)
 
 
 class TableResult(NamedTuple, Generic[RegistryRow]):
@@ -74,19 +57,23 @@ def read_parties(chunks: Iterable[bytes], source: str) -> TableResult[Party]:
     result: TableResult[Party] = TableResult([], [], [])
     owners: dict[str, str] = {}
     seen: set[str] = set()
-    for row, form in _valid_rows(chunks, source, PartyForm, result):
+    for row, form in read_rows(chunks, source, forms.PartyForm, result.notes.append):
+        if isinstance(form, InputError):
+            result.problems.append(form)
+            continue
         codes = form.aliases if form.status == "external" else (form.scac, *form.aliases)
         taken = [code for code in codes if owners.get(code, form.scac) != form.scac]
-        if form.scac in seen or taken:
-            code = taken[0] if taken else form.scac
-            reason = f"{code} already stands for the party {owners[code]}" if taken else f"{code} has a row already"
-            column = "aliases" if taken and code != form.scac else "scac"
+        if taken:
+            column = "scac" if taken[0] == form.scac else "aliases"
+            reason = f"{taken[0]} already stands for the party {owners[taken[0]]}"
             result.problems.append(_problem(reason, source, row.number, column))
-            continue
-        seen.add(form.scac)
-        owners.update(dict.fromkeys(codes, form.scac))
-        aliases = tuple(code for code in dict.fromkeys(form.aliases) if code != form.scac)
-        result.values.append(Party(**form.model_dump() | {"aliases": aliases}))
+        elif form.scac in seen:
+            result.problems.append(_problem(f"{form.scac} has a row already", source, row.number, "scac"))
+        else:
+            seen.add(form.scac)
+            owners.update(dict.fromkeys(codes, form.scac))
+            aliases = tuple(code for code in dict.fromkeys(form.aliases) if code != form.scac)
+            result.values.append(Party(**form.model_dump() | {"aliases": aliases}))
     return result
 
 
@@ -96,126 +83,104 @@ def read_sailings(chunks: Iterable[bytes], source: str) -> TableResult[Sailing]:
     An import replaces a sailing whole. So a sailing with a wrong row is left out whole, and nobody loses notices.
     """
     result: TableResult[Sailing] = TableResult([], [], [])
-    sailings: dict[str, list[tuple[TableRow, LineForm]]] = {}
+    sailings: dict[str, list[tuple[int, forms.LineForm]]] = {}
     broken: set[str] = set()
-    for row, form in _valid_rows(chunks, source, LineForm, result, broken):
-        sailings.setdefault(form.sailing_id, []).append((row, form))
+    for row, form in read_rows(chunks, source, forms.LineForm, result.notes.append):
+        if isinstance(form, InputError):
+            result.problems.append(form)
+            broken.add(str(row.values.get("sailing_id") or "").strip())
+        else:
+            sailings.setdefault(form.sailing_id, []).append((row.number, form))
     for sailing_id, rows in sailings.items():
         problem = _sailing_problem(rows, source)
+        if problem is None and sailing_id in broken:
+            reason = f"sailing {sailing_id} is left out whole: another of its rows has a fault"
+            problem = _problem(reason, source, rows[0][0])
         if problem is not None:
             result.problems.append(problem)
-        elif sailing_id in broken:
-            reason = f"sailing {sailing_id} is left out whole: another of its rows has a fault"
-            result.problems.append(_problem(reason, source, rows[0][0].number))
-        else:
-            sailing = _sailing([form for _, form in rows])
-            result.values.append(sailing)
-            if not is_valid_imo_number(sailing.imo_number):
-                reason = f"IMO number {sailing.imo_number} fails its check digit"
-                result.notes.append(f"{source}: sailing {sailing_id}: {reason}")
+            continue
+        first = rows[0][1]
+        lines_aboard = tuple(
+            Line(form.scac, form.role, form.voyage_number, form.scope or DEFAULT_SCOPE[form.role])
+            for form in {form.scac: form for _, form in rows}.values()
+        )
+        place = (first.imo_number, first.vessel_name, first.arrival_date)
+        result.values.append(Sailing(sailing_id, *place, lines_aboard, first.ports))
+        if not is_valid_imo_number(first.imo_number):
+            result.notes.append(f"{source}: sailing {sailing_id}: IMO number {first.imo_number} fails its check digit")
     return result
+
+
+def _sailing_problem(rows: list[tuple[int, forms.LineForm]], source: str) -> InputError | None:
+    """The first contradiction between the rows of one sailing."""
+    first_number, first = rows[0]
+    where = f"sailing {first.sailing_id}"
+    lines_aboard: dict[str, forms.LineForm] = {}
+    for number, form in rows:
+        for column in ("imo_number", "vessel_name", "arrival_date", "ports"):
+            value, before = getattr(form, column), getattr(first, column)
+            if value != before:
+                reason = f"{where} has {value!r} here, but {before!r} in row {first_number}"
+                return _problem(reason, source, number, column)
+        if lines_aboard.setdefault(form.scac, form) != form:
+            return _problem(f"{where} has {form.scac} twice, with different entries", source, number, "scac")
+        if len(lines_aboard) > MOST_LINES:
+            return _problem(f"{where} has more than {MOST_LINES} lines aboard", source, number, "scac")
+        if sum(line.role == "operator" for line in lines_aboard.values()) > 1:
+            return _problem(f"{where} has two operators", source, number, "role")
+    return None
 
 
 def read_filings(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None
 ) -> Iterator[Filing | InputError]:
-    for row, form in read_rows(chunks, source, FilingForm, note):
+    for row, form in read_rows(chunks, source, forms.FilingForm, note):
         yield form if isinstance(form, InputError) else form.filing(f"{source}:row {row.number}", received_at)
-
-
-def read_bills(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None
-) -> Iterator[Snapshot | InputError]:
-    """The state of bills at a moment."""
-    for row, form in read_rows(chunks, source, SnapshotForm, note):
-        yield form if isinstance(form, InputError) else _snapshot(form, source, row.number, received_at)
 
 
 def read_paper(
     chunks: Iterable[bytes], source: str, by: str, received_at: int, *, note: Note | None = None
 ) -> Iterator[PaperBill | InputError]:
     """Paper bills: the columns of a filing, and delivered_at, form and ticket."""
-    for row, form in read_rows(chunks, source, PaperForm, note):
+    for row, form in read_rows(chunks, source, forms.PaperForm, note):
         if isinstance(form, InputError):
             yield form
             continue
         try:
-            check_moment("delivered_at", form.delivered_at, received_at)
+            forms.check_moment("delivered_at", form.delivered_at, received_at)
+            yield forms.paper_bill(form, f"{source}:row {row.number}", by, received_at)
         except UsageError as error:
-            yield InputError(str(error), place=f"{source}: row {row.number}")
+            yield _problem(str(error), source, row.number)
+
+
+def read_bills(
+    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None
+) -> Iterator[Snapshot | InputError]:
+    """The state of bills at a moment that is not in the future: no hold that CBP posts until then would count."""
+    for row, form in read_rows(chunks, source, forms.SnapshotForm, note):
+        if isinstance(form, InputError):
+            yield form
+        elif form.status_at > received_at + CLOCKS_DIFFER:
+            yield _problem("the time is still to come", source, row.number, "status_at")
+        elif (form.release_posted_at or 0) > form.status_at:
+            yield _problem("the time is later than status_at", source, row.number, "release_posted_at")
+        elif any((hold.placed_at or 0) > form.status_at for hold in form.holds):
+            yield _problem("a time in it is later than status_at", source, row.number, "holds")
         else:
-            yield paper_bill(form, f"{source}:row {row.number}", by, received_at)
-
-
-def _snapshot(form: SnapshotForm, source: str, row: int, received_at: int) -> Snapshot | InputError:
-    """The snapshot, unless it is of the future: no hold that CBP posts until then would count."""
-    if form.status_at > received_at + CLOCKS_DIFFER:
-        return _problem("the time is still to come", source, row, "status_at")
-    for column, moments in (
-        ("release_posted_at", [form.release_posted_at]),
-        ("holds", [hold.placed_at for hold in form.holds]),
-    ):
-        if any(moment is not None and moment > form.status_at for moment in moments):
-            return _problem("a time in it is later than status_at", source, row, column)
-    holds = tuple(
-        SnapshotHold(hold.code, container_clean(hold.container or ""), hold.quantity, hold.placed_at)
-        for hold in form.holds
-    )
-    filing = form.filing(f"{source}:row {row}", received_at)
-    return Snapshot(filing, form.status_at, form.released_quantity, form.release_posted_at, holds)
-
-
-def _valid_rows(
-    chunks: Iterable[bytes], source: str, form: type[AnyForm], result: TableResult[Any], broken: set[str] | None = None
-) -> Iterator[tuple[TableRow, AnyForm]]:
-    """Rows without a fault. Problems go to the result, and the sailings of rows with a fault to `broken`."""
-    for row, value in read_rows(chunks, source, form, result.notes.append):
-        if not isinstance(value, InputError):
-            yield row, value
-            continue
-        result.problems.append(value)
-        if broken is not None:
-            broken.add(str(row.values.get("sailing_id") or "").strip())
-
-
-def _sailing_problem(rows: list[tuple[TableRow, LineForm]], source: str) -> InputError | None:
-    """The first contradiction between the rows of one sailing."""
-    first_row, first = rows[0]
-    lines_aboard: dict[str, LineForm] = {}
-    operator: LineForm | None = None
-    for row, form in rows:
-        where = f"sailing {form.sailing_id}"
-        for column in ("imo_number", "vessel_name", "arrival_date", "ports"):
-            value, before = getattr(form, column), getattr(first, column)
-            if value != before:
-                reason = f"{where} has {value!r} here, but {before!r} in row {first_row.number}"
-                return _problem(reason, source, row.number, column)
-        if lines_aboard.setdefault(form.scac, form) != form:
-            return _problem(f"{where} has {form.scac} twice, with different entries", source, row.number, "scac")
-        if len(lines_aboard) > MOST_LINES:
-            return _problem(f"{where} has more than {MOST_LINES} lines aboard", source, row.number, "scac")
-        if form.role == "operator":
-            operator = operator or form
-            if operator != form:
-                return _problem(f"{where} has two operators", source, row.number, "role")
-    return None
-
-
-def _sailing(rows: list[LineForm]) -> Sailing:
-    first = rows[0]
-    lines_aboard = tuple(
-        Line(form.scac, form.role, form.voyage_number, form.scope or DEFAULT_SCOPE[form.role])
-        for form in {form.scac: form for form in rows}.values()
-    )
-    return Sailing(first.sailing_id, first.imo_number, first.vessel_name, first.arrival_date, lines_aboard, first.ports)
+            holds = tuple(
+                SnapshotHold(hold.code, container_clean(hold.container or ""), hold.quantity, hold.placed_at)
+                for hold in form.holds
+            )
+            filing = form.filing(f"{source}:row {row.number}", received_at)
+            yield Snapshot(filing, form.status_at, form.released_quantity, form.release_posted_at, holds)
 
 
 # Rows
 
 
 def read_rows(
-    chunks: Iterable[bytes], source: str, form: type[AnyForm], note: Note | None = None
-) -> Iterator[tuple[TableRow, AnyForm | InputError]]:
+    chunks: Iterable[bytes], source: str, form: type[RowForm], note: Note | None = None
+) -> Iterator[tuple[TableRow, RowForm | InputError]]:
     """Each row with its form or its fault. A fault of the file, or of an unreadable row, comes with an empty row.
 
     CSV has a header, and `;` in lists. A file that begins with `{` is JSON Lines. Refuses another command's table.
@@ -224,39 +189,37 @@ def read_rows(
     for row in _rows(lines(chunks), source, form, notes):
         if isinstance(row, InputError):
             yield TableRow(0, {}), row
-        elif table := foreign_table(row.values, columns):
-            reason = f"these are {table}; neither this row nor those after it were read"
-            yield row, _problem(reason, source, row.number)
+            continue
+        if table := formats.foreign_table(row.values, columns):
+            yield row, _problem(f"these are {table}; no row from here on was read", source, row.number)
             return
-        else:
-            _note_oddities(row, columns, notes)
-            try:
-                yield row, form.model_validate(filled_in({name: row.values.get(name) for name in columns}))
-            except ValidationError as error:
-                yield row, _row_problem(error, source, row.number)
+        for name in columns:
+            if isinstance(value := row.values.get(name), str) and _FORMULA.match(value):
+                notes.add(f"row {row.number}, column {name!r}: kept as text, though it looks like a formula")
+        notes.unknown("columns", (name for name in row.values if name not in columns))
+        try:
+            values = forms.filled_in({name: row.values.get(name) for name in columns})
+            yield row, form.model_validate(values)
+        except ValidationError as error:
+            yield row, _faults_of_row(error, source, row.number)
 
 
 def _rows(
     physical: Iterator[bytes | UnreadableInput], source: str, form: type[BaseModel], notes: InputNotes
 ) -> Iterator[TableRow | InputError]:
     for number, line in enumerate(physical, 1):
-        if isinstance(line, bytes) and line.removeprefix(BYTE_ORDER_MARK).strip():
-            first = line.removeprefix(BYTE_ORDER_MARK)
-            numbered = _numbered(first, number, physical)
-            if recognise(first) not in (JSONL, UNKNOWN):
+        first = b"" if isinstance(line, UnreadableInput) else line.removeprefix(BOM_UTF8)
+        if first.strip():
+            numbered = chain([(number, first)], enumerate(physical, number + 1))
+            if formats.recognise(first) not in (JSONL, formats.UNKNOWN):
                 yield InputError("these are CBP's messages, for `snp-router ingest`", place=source)
-            elif text := foreign_format(first):
+            elif text := formats.foreign_format(first):
                 yield InputError(f"this is {text}", place=source)
             elif first.lstrip().startswith(b"{"):
                 yield from _json_rows(numbered, source)
             else:
-                yield from _csv_rows(numbered, column_separator(first), source, form, notes)
+                yield from _csv_rows(numbered, formats.column_separator(first), source, form, notes)
             return
-
-
-def _numbered(first: bytes, number: int, rest: Iterator[bytes | UnreadableInput]) -> _NumberedLines:
-    yield number, first
-    yield from enumerate(rest, number + 1)
 
 
 def _json_rows(numbered: _NumberedLines, source: str) -> Iterator[TableRow | InputError]:
@@ -290,24 +253,22 @@ def _csv_rows(
             return
         start = max(start, text.first)
         if header is None:
-            header = [column_name(cell) for cell in cells]
+            header = [formats.column_name(cell) for cell in cells]
             if problem := _header_problem(header, form, source):
                 yield problem
                 return
-        elif len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
-            reason = (
-                f"{len(cells)} cells under {len(header)} columns: remove a {comma!r}, or put quotes around its cell"
-            )
-            yield _problem(reason, source, start)
+        elif any(cell.strip() for cell in cells[len(header) :]):
+            fix = f"remove a {comma!r}, or put quotes around its cell"
+            yield _problem(f"{len(cells)} cells under {len(header)} columns: {fix}", source, start)
         elif any(cell.strip() for cell in cells):
-            yield TableRow(start, {name: cell.strip() or None for name, cell in zip(header, cells, strict=False)})
+            yield TableRow(start, dict(zip(header, map(str.strip, cells), strict=False)))
 
 
 def _header_problem(header: list[str], form: type[BaseModel], source: str) -> InputError | None:
     for name, times in Counter(header).items():
         if name and times > 1:
             return InputError("the header has this column more than once", place=f"{source}: column {name!r}")
-    if table := foreign_table(header, form.model_fields):
+    if table := formats.foreign_table(header, form.model_fields):
         return InputError(f"these are {table}", place=source)
     required = [name for name, field in form.model_fields.items() if field.is_required()]
     for name in required:
@@ -350,28 +311,19 @@ class _CsvText:
             return line.decode(ENCODING) + "\n"
 
 
-def _note_oddities(row: TableRow, columns: tuple[str, ...], notes: InputNotes) -> None:
-    for name in columns:
-        if isinstance(value := row.values.get(name), str) and _FORMULA.match(value):
-            notes.add(f"row {row.number}, column {name!r}: kept as text, though it looks like a formula")
-    notes.unknown("columns", (name for name in row.values if name not in columns))
-
-
 def _problem(reason: str, source: str, row: int, column: str = "") -> InputError:
     return InputError(reason, place=f"{source}: row {row}" + (f", column {column!r}" if column else ""))
 
 
-def _row_problem(error: ValidationError, source: str, row: int) -> InputError:
-    faults = error.errors(include_url=False, include_input=True)
-    columns = [str(fault["loc"][0]) if fault["loc"] else "" for fault in faults]
-    reasons = [
-        f"{name}: {_reason_with_value(fault)}" for name, fault in zip(columns, faults[:MOST_FAULTS], strict=False)
-    ]
-    return _problem("; ".join(reasons).removeprefix(f"{columns[0]}: ") + more_faults(error), source, row, columns[0])
-
-
-def _reason_with_value(fault: Mapping[str, Any]) -> str:
-    if fault["type"] == "missing" or fault["input"] is None:
-        return "it is missing"
-    reason, value = fault_reason(fault), str(fault["input"])[:SHOWN]
-    return reason if repr(value) in reason else f"{reason} (it is {value!r})"
+def _faults_of_row(error: ValidationError, source: str, row: int) -> InputError:
+    """One problem for all faults of a row, at the place of the first."""
+    reasons: list[str] = []
+    first_column = ""
+    for fault in error.errors(include_url=False)[:MOST_FAULTS]:
+        column = str(fault["loc"][0]) if fault["loc"] else ""
+        reason, value = fault_reason(fault), str(fault["input"])[:SHOWN]
+        if fault["type"] != "missing" and repr(value) not in reason:
+            reason += f" (it is {value!r})"
+        first_column = first_column or column
+        reasons.append(f"{column}: {reason}" if reasons else reason)
+    return _problem("; ".join(reasons) + more_faults(error), source, row, first_column)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from router.errors import InputError
 from router.feeds.bounded_input import (
     BLANKS,
     ENCODING,
@@ -19,23 +18,18 @@ from router.feeds.bounded_input import (
     BillAndCode,
     DispositionOrDeadLetter,
     Note,
-    UnreadableInput,
 )
 from router.feeds.cbp_messages import MessageReader, Transmission, moment_or_none, with_century
-from router.feeds.x12_event import SEGMENT_LIMIT, bill_of_x4, voyage_of, x12_bill_event, x12_vessel_event
+from router.feeds.x12_event import bill_of_x4, voyage_of, x12_bill_event, x12_vessel_event
 from router.feeds.x12_segments import (
-    GROUP,
-    INTERCHANGE,
     LEVEL_OF_TRAILER,
-    TRANSACTION,
     Delimiters,
     InterchangeStart,
     OpenEnvelopes,
-    UnreadableStretch,
     X12Token,
     read_segments,
 )
-from router.model.inputs import NOWHERE, Disposition
+from router.model.inputs import Disposition
 
 X12: Final = "x12"
 SET_READ: Final = "350"
@@ -44,7 +38,7 @@ HEADER_LIMIT: Final = 500
 """Characters of a header segment, which each dead letter below it repeats. X12's longest has about 200."""
 
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{1,2}")
-_HEADERS: Final = ("GS", "ST", "M10", "P4", "BA1", *LEVEL_OF_TRAILER)
+_LIMITED: Final = ("GS", "ST", "M10", "P4", "BA1", *LEVEL_OF_TRAILER)
 _DETAILS: Final = ("K1", "N9", "N7", "VID")
 
 
@@ -73,10 +67,15 @@ class _X12Reader(MessageReader[X12Token]):
         elif isinstance(part, InterchangeStart):
             self._end_message()
             self._begin_interchange(part)
-        elif isinstance(part, UnreadableStretch):
-            self._read_stretch(part)
-        else:
+        elif isinstance(part, str):
             self._read_cut_segment(part)
+        elif part.inside:
+            self._position += 1
+            self._end_loop()
+            self._reject(part.content, part.reason, self._bill_of(part.content.head.decode(ENCODING), whole=False))
+        else:
+            self._end_message()
+            self._reject(part.content, part.reason, place=self._source)
 
     def _read_segments(self, texts: list[str]) -> None:
         """The hot path: nearly every segment is a bill event or a detail of one."""
@@ -103,9 +102,9 @@ class _X12Reader(MessageReader[X12Token]):
     def _read_segment(self, text: str) -> None:
         """Read any segment. A well-formed one with an unknown name is skipped."""
         name = text.partition(self._delimiters.element)[0].strip()
-        if len(text) > HEADER_LIMIT and name in _HEADERS:
+        if len(text) > HEADER_LIMIT and name in _LIMITED:
             reason = f"the {name} segment has more than {HEADER_LIMIT} characters; a segment terminator may be missing"
-            self._reject_segment(reason, text)
+            self._reject(self._with_headers(text), reason)
             text = text[:HEADER_LIMIT]
         parts = [part.strip() for part in text.split(self._delimiters.element)]
         if name in ("GS", "ST"):
@@ -120,15 +119,17 @@ class _X12Reader(MessageReader[X12Token]):
             if self._loop:
                 self._loop.append(text)
         elif name in ("M10", "P4"):
-            self._read_voyage(name, text)
+            self._end_loop()
+            self._m10, self._p4 = (text, "") if name == "M10" else (self._m10, text)
+            self._voyage, self._firms = voyage_of(self._m10, self._p4, self._delimiters.element)
         elif name == "BA1":
-            self._put_set_aside("the set is about exports (BA1); only imports are routed", self._m10, text)
+            reason = "the set is about exports (BA1); only imports are routed"
+            self._put_aside(reason, [*self._envelopes.headers, self._m10, text])
         elif not text:
             self._position -= 1
         elif not _NAME.fullmatch(name):
-            self._reject_segment("this is not an X12 segment: it does not begin with a segment name", text)
-
-    # Envelopes
+            reason = "this is not an X12 segment: it does not begin with a segment name"
+            self._reject(self._with_headers(text), reason)
 
     def _begin_interchange(self, start: InterchangeStart) -> None:
         self._delimiters, self._isa = start
@@ -138,28 +139,28 @@ class _X12Reader(MessageReader[X12Token]):
         self._position, self._interchange_place = 0, self._source
         if self._isa:
             self._position, self._interchange_place = 1, f"{self._source}:interchange {isa[13]}"
-            self._envelopes.open(INTERCHANGE, self._isa, isa)
+            self._envelopes.open(self._isa, isa)
         self._leave_set()
 
     def _read_header(self, name: str, text: str, parts: list[str]) -> None:
         self._leave_set()
-        self._envelopes.open(GROUP if name == "GS" else TRANSACTION, text, parts)
+        self._envelopes.open(text, parts)
         kind = parts[1] if len(parts) > 1 else ""
-        if name == "GS":
-            if kind.upper() not in GROUPS_READ:
-                self._envelopes.fault(f"GS01 is {kind!r}, neither {' nor '.join(GROUPS_READ)}", text)
-            return
-        self._position = 1
-        self._place_prefix = self._prefix()
-        if kind != SET_READ:
-            self._put_set_aside(f"the set is {kind!r}; only {SET_READ} (customs status information) is read")
+        if name == "ST":
+            self._position = 1
+            self._find_place()
+            if kind != SET_READ:
+                reason = f"the set is {kind!r}; only {SET_READ} (customs status information) is read"
+                self._put_aside(reason, self._envelopes.headers)
+        elif kind.upper() not in GROUPS_READ:
+            self._envelopes.fault(f"GS01 is {kind!r}, neither {' nor '.join(GROUPS_READ)}", text)
 
     def _read_trailer(self, name: str, text: str, parts: list[str]) -> None:
         if self._set_aside is not None and name == "SE":
             self._set_aside.add(self._encoded([text]))
         self._leave_set()
-        self._envelopes.close(LEVEL_OF_TRAILER[name], text, parts, self._position)
-        self._place_prefix = self._prefix()
+        self._envelopes.close(text, parts, self._position)
+        self._find_place()
         if name == "IEA":
             self._end_message()
 
@@ -168,48 +169,27 @@ class _X12Reader(MessageReader[X12Token]):
         self._leave_set()
         if faults := self._envelopes.end_interchange():
             segments = dict.fromkeys([self._isa, *(text for _, text in faults)])
-            self._reject_message((fault for fault, _ in faults), segments, self._interchange_place)
+            self._reject_message("; ".join(fault for fault, _ in faults), segments, self._interchange_place)
 
     def _leave_set(self) -> None:
         """End the loop and the set. No port or manifest applies to the next segment."""
         self._end_loop()
         self._end_aside()
         self._m10 = self._p4 = ""
-        self._voyage = NOWHERE
-        self._firms: str | None = None
-        self._place_prefix = self._prefix()
+        self._voyage, self._firms = voyage_of("", "", "*")
+        self._find_place()
 
-    def _put_set_aside(self, reason: str, *segments: str) -> None:
-        self._end_loop()
-        self._put_aside(reason, [*self._envelopes.headers, *segments])
-
-    # Events
-
-    def _read_voyage(self, name: str, text: str) -> None:
-        self._end_loop()
-        self._m10, self._p4 = (text, "") if name == "M10" else (self._m10, text)
-        self._voyage, self._firms = voyage_of(self._m10, self._p4, self._delimiters.element)
+    def _find_place(self) -> None:
+        self._place_prefix = ":".join(filter(None, (self._source, self._envelopes.place, "segment ")))
 
     def _event_of(self, loop: list[str], source: str) -> Disposition:
-        if len(loop) > EVENT_LIMIT // SEGMENT_LIMIT and sum(map(len, loop)) > EVENT_LIMIT:
-            raise InputError(f"the event has more than {EVENT_LIMIT:,} characters")
         element = self._delimiters.element
         if loop[0][:2] == "X4":
             return x12_bill_event(loop, element, self._voyage, self._transmission, self._firms, source)
         return x12_vessel_event(loop, element, self._voyage, self._transmission, source)
 
-    def _bill_of(self, text: str, whole: bool = True) -> BillAndCode:
+    def _bill_of(self, text: str, *, whole: bool = True) -> BillAndCode:
         return bill_of_x4(text, self._delimiters.element, whole) if text[:2] == "X4" else NO_BILL
-
-    def _read_stretch(self, stretch: UnreadableStretch) -> None:
-        if not stretch.inside:
-            self._end_message()
-            self._reject(stretch.content, stretch.reason, self._source)
-            return
-        self._position += 1
-        self._end_loop()
-        bill = self._bill_of(stretch.content.head.decode(ENCODING), whole=False)
-        self._reject(stretch.content, stretch.reason, self._place(self._position), bill)
 
     def _read_cut_segment(self, text: str) -> None:
         """Read a trailer without its terminator. Of any other segment, a SCAC or quantity may be cut in half."""
@@ -219,20 +199,10 @@ class _X12Reader(MessageReader[X12Token]):
             return
         self._end_loop()
         reason = "the file ends within this segment and may have been cut; feed in the whole file"
-        self._reject_segment(reason, text, self._bill_of(text, whole=False))
-
-    def _reject_segment(self, reason: str, text: str, bill: BillAndCode = NO_BILL) -> None:
-        content = UnreadableInput(self._encoded([*self._headers(), text]))
-        self._reject(content, reason, self._place(self._position), bill)
+        self._reject(self._with_headers(text), reason, self._bill_of(text, whole=False))
 
     def _headers(self) -> list[str]:
-        return [*self._envelopes.headers, *filter(None, (self._m10, self._p4))]
+        return [*self._envelopes.headers, self._m10, self._p4]
 
     def _encoded(self, texts: Iterable[str]) -> bytes:
         return "".join(text + self._delimiters.terminator for text in texts if text).encode(ENCODING)
-
-    def _place(self, position: int) -> str:
-        return f"{self._place_prefix}{position}"
-
-    def _prefix(self) -> str:
-        return ":".join(filter(None, (self._source, self._envelopes.place, "segment ")))

@@ -259,10 +259,13 @@ class EnvelopeLevel(NamedTuple):
     """The first element of its trailer counts these."""
 
 
-INTERCHANGE: Final = EnvelopeLevel(0, "interchange", "ISA", "IEA", 13, "groups")
-GROUP: Final = EnvelopeLevel(1, "group", "GS", "GE", 6, "transactions")
-TRANSACTION: Final = EnvelopeLevel(2, "transaction", "ST", "SE", 2, "segments")
-LEVEL_OF_TRAILER: Final = {level.trailer: level for level in (INTERCHANGE, GROUP, TRANSACTION)}
+_LEVELS: Final = (
+    EnvelopeLevel(0, "interchange", "ISA", "IEA", 13, "groups"),
+    EnvelopeLevel(1, "group", "GS", "GE", 6, "transactions"),
+    EnvelopeLevel(2, "transaction", "ST", "SE", 2, "segments"),
+)
+LEVEL_OF_HEADER: Final = {level.header: level for level in _LEVELS}
+LEVEL_OF_TRAILER: Final = {level.trailer: level for level in _LEVELS}
 
 
 @dataclass
@@ -285,22 +288,24 @@ class OpenEnvelopes:
         self._faults: list[tuple[str, str]] = []
         """Reasons, each with the segment at fault."""
 
-    def open(self, level: EnvelopeLevel, text: str, parts: list[str]) -> None:
+    def open(self, text: str, parts: list[str]) -> None:
         """Open a header's envelope. Every envelope at its level or below lacks its trailer."""
+        level = LEVEL_OF_HEADER[parts[0]]
         self._abandon(level.depth)
         if self._stack:
             self._stack[-1].count += 1
         self._stack.append(_OpenEnvelope(level, text, parts[level.control] if len(parts) > level.control else ""))
 
-    def close(self, level: EnvelopeLevel, text: str, parts: list[str], segments: int) -> None:
+    def close(self, text: str, parts: list[str], segments: int) -> None:
         """Close a trailer's envelope. `segments` is a transaction's count, header and trailer included."""
+        level = LEVEL_OF_TRAILER[parts[0]]
         self._abandon(level.depth + 1)
         if not self._stack or self._stack[-1].level is not level:
             self.fault(f"{level.trailer} without its {level.header}", text)
             return
         closed = self._stack.pop()
         count, control = (*parts[1:3], "", "")[:2]
-        found = segments if level is TRANSACTION else closed.count
+        found = segments if level.trailer == "SE" else closed.count
         if not (count.isdecimal() and int(count[:18]) == found):
             self.fault(f"{closed.name}: {level.trailer}01 is {count!r}, but {found} {level.counted} came", text)
         if control.lstrip("0") != closed.control.lstrip("0"):
@@ -323,7 +328,7 @@ class OpenEnvelopes:
     @property
     def place(self) -> str:
         """`interchange 000000101:transaction 0001`, without the group."""
-        return ":".join(opened.name for opened in self._stack if opened.level is not GROUP)
+        return ":".join(opened.name for opened in self._stack if opened.level.name != "group")
 
     def _abandon(self, depth: int) -> None:
         while self._stack and self._stack[-1].level.depth >= depth:
