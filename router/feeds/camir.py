@@ -25,9 +25,7 @@ from router.feeds.cbp_messages import (
     VALUE_CACHE,
     EventDetails,
     MessageReader,
-    Transmission,
     iso_date,
-    message_event,
     moment,
     moment_or_none,
     not_found,
@@ -63,9 +61,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         super().__init__(source, received_at, fragment)
         self._place_prefix = f"{source}:record "
         self._open_headers: dict[str, str] = {}
-        self._voyage = NOWHERE
         self._transmission_position = 0
-        self._transmission = Transmission(received_at)
         self._readers: dict[str, Callable[[str], None]] = {
             "ACR": self._begin_transmission,
             "ZCR": self._read_trailer,
@@ -99,7 +95,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         self._open_headers = {"ACR": record}
         self._transmission_position = self._position
         acr = fields(record, "ACR")
-        self._transmission = Transmission(self._received_at, moment_or_none(with_century(acr["date"]), acr["time"]))
+        self._transmitted_at = moment_or_none(with_century(acr["date"]), acr["time"])
         if acr["application"] != STATUS_NOTIFICATION:
             kind = f"{STATUS_NOTIFICATION} (status notification)"
             self._put_aside(f"the application is {acr['application']!r}; only {kind} is read", [record])
@@ -130,15 +126,42 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         name = record[:3]
         outer = _HEADERS[: _HEADERS.index(name)]
         self._open_headers = {key: text for key, text in self._open_headers.items() if key in outer} | {name: record}
-        self._voyage = voyage_of(self._open_headers.get("M01", ""), self._open_headers.get("R01", ""))
+        self._voyage = _voyage_of(self._open_headers.get("M01", ""), self._open_headers.get("R01", ""))
 
     def _event_of(self, loop: list[str], source: str) -> Disposition:
-        if loop[0].startswith("R02"):
-            return camir_bill_event(loop, self._issuer(), self._voyage, self._transmission, source)
-        r06 = fields(loop[0], "R06")
-        action_at = moment(with_century(r06["date"]), r06["time"])
-        details = EventDetails(_details(loop[1:]).remarks, [], [], {})
-        return message_event(r06["code"], action_at, details, self._voyage, self._transmission, source)
+        """Needs a continuation that the R02 announces: it says if the event concerns one container only."""
+        if loop[0].startswith("R06"):
+            r06 = fields(loop[0], "R06")
+            details = EventDetails(_details(loop[1:]).remarks, [], [], {})
+            return self._event(r06["code"], moment(with_century(r06["date"]), r06["time"]), details, source)
+        r02, issuer = fields(loop[0], "R02"), self._issuer()
+        if not is_readable_scac(issuer):
+            raise not_found("J01 4-7", issuer, "SCAC of the bill's issuer")
+        if not is_readable_bill_number(r02["bill"]):
+            raise not_found("R02 4-15", r02["bill"], "bill number")
+        continued = r02["continued"] == "1"
+        if continued and not (len(loop) > 1 and loop[1].startswith("R02")):
+            raise InputError("the R02 announces a continuation record (position 68), but none follows")
+        more = fields(loop[1] if continued else "", "continuation")
+        details = _details(loop[2:] if continued else loop[1:])
+        if more["reference"]:
+            details.references[more["qualifier"]] = more["reference"]
+        return self._event(
+            r02["code"],
+            moment(with_century(r02["date"]), r02["time"]),
+            details,
+            source,
+            scac=issuer,
+            number=r02["bill"],
+            quantity=r02["quantity"],
+            entry_type=r02["entry_type"],
+            entry_number=r02["entry_number"],
+            container=container_clean(more["container"]),
+            port=more["port"] or None,
+            firms=more["firms"] or None,
+            is_reversal=r02["reversal"] == "N",
+            is_resent=r02["resent"] == "Y",
+        )
 
     def _bill_of(self, text: str) -> BillAndCode:
         r02 = fields(text, "R02")
@@ -154,10 +177,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         return "".join(text.rstrip() + "\n" for text in texts).encode(ENCODING)
 
 
-# One event, from its records. Pure: the values of transmission and port are arguments.
-
-
-def voyage_of(m01: str, r01: str) -> Shipment:
+def _voyage_of(m01: str, r01: str) -> Shipment:
     """Vessel, manifest and port of the events below an M01 and an R01; either may be empty. R01 prevails."""
     manifest, port = fields(m01, "M01"), fields(r01, "R01")
 
@@ -172,45 +192,6 @@ def voyage_of(m01: str, r01: str) -> Shipment:
         manifest_sequence_number=either("sequence"),
         port_of_unlading=plain(port["port"]),
         arrival_date=iso_date(with_century(port["arrival"])),
-    )
-
-
-def camir_bill_event(
-    loop: Sequence[str], issuer: str, voyage: Shipment, transmission: Transmission, source: str
-) -> Disposition:
-    """The event of an R02. Raises InputError without readable issuer, bill, code and time, or with a wrong quantity.
-
-    A continuation that the R02 announces must be there: it says if the event concerns one container only.
-    """
-    r02 = fields(loop[0], "R02")
-    if not is_readable_scac(issuer):
-        raise not_found("J01 4-7", issuer, "SCAC of the bill's issuer")
-    if not is_readable_bill_number(r02["bill"]):
-        raise not_found("R02 4-15", r02["bill"], "bill number")
-    continued = r02["continued"] == "1"
-    if continued and not (len(loop) > 1 and loop[1].startswith("R02")):
-        raise InputError("the R02 announces a continuation record (position 68), but none follows")
-    more = fields(loop[1] if continued else "", "continuation")
-    details = _details(loop[2:] if continued else loop[1:])
-    if more["reference"]:
-        details.references[more["qualifier"]] = more["reference"]
-    return message_event(
-        r02["code"],
-        moment(with_century(r02["date"]), r02["time"]),
-        details,
-        voyage,
-        transmission,
-        source,
-        scac=issuer,
-        number=r02["bill"],
-        quantity=r02["quantity"],
-        entry_type=r02["entry_type"],
-        entry_number=r02["entry_number"],
-        container=container_clean(more["container"]),
-        port=more["port"] or None,
-        firms=more["firms"] or None,
-        is_reversal=r02["reversal"] == "N",
-        is_resent=r02["resent"] == "Y",
     )
 
 

@@ -31,7 +31,7 @@ from router.model.identifiers import (
     is_readable_bill_number,
     is_readable_scac,
 )
-from router.model.inputs import Disposition, Shipment
+from router.model.inputs import NOWHERE, Disposition
 
 LONG_LOOP: Final = 100
 """Texts of a loop whose characters are counted. Each has at most 2,000, or makes its event unreadable."""
@@ -159,14 +159,6 @@ def not_found(place: str, text: str, kind: str) -> InputError:
 # Events
 
 
-class Transmission(NamedTuple):
-    """Values that each event takes from its X12 interchange or CAMIR transmission."""
-
-    received_at: int
-    transmitted_at: int | None = None
-    test: bool = False
-
-
 class EventDetails(NamedTuple):
     """Values in the segments or records below an event's own, in their order."""
 
@@ -176,59 +168,6 @@ class EventDetails(NamedTuple):
     snps: list[str]
     references: dict[str, str]
     """The first value of each other qualifier."""
-
-
-def message_event(
-    code: str,
-    action_at: int,
-    details: EventDetails,
-    voyage: Shipment,
-    transmission: Transmission,
-    source: str,
-    *,
-    scac: str | None = None,
-    number: str | None = None,
-    quantity: str = "",
-    entry_type: str = "",
-    entry_number: str = "",
-    container: str | None = None,
-    port: str | None = None,
-    firms: str | None = None,
-    is_reversal: bool = False,
-    is_resent: bool = False,
-) -> Disposition:
-    """The event of a bill, or of a vessel without `scac`. Raises InputError for a code or value that is unreadable.
-
-    `container` makes it a container-level event; containers in the details are named for information.
-    """
-    remarks, containers, snps, references = details
-    pieces, is_negative = quantity_of(quantity)
-    kind, entry = entry_of(entry_type, entry_number or references.get("IB", ""))
-    named = tuple(dict.fromkeys(containers)) if len(containers) > 1 else tuple(containers)
-    if container is not None:
-        key = container_key(container)
-        named = tuple(other for other in named if container_key(other) != key)
-    return Disposition(
-        scac,
-        number,
-        code_of(code),
-        action_at,
-        pieces,
-        kind,
-        entry,
-        () if container is None else (container,),
-        port,
-        firms,
-        is_reversal or is_negative,
-        is_resent,
-        " ".join(remarks) or None,
-        tuple(dict.fromkeys(snps)),
-        voyage.of_bill(bill_reference(references.get("OB", "")), bill_reference(references.get("OL", "")), named),
-        transmission.received_at,
-        source,
-        transmission.transmitted_at,
-        transmission.test,
-    )
 
 
 Part = TypeVar("Part")
@@ -247,6 +186,10 @@ class MessageReader(ABC, Generic[Part]):
         self._place_prefix = ""
         """Of the place of a text; its position follows."""
         self._results: list[DispositionOrDeadLetter] = []
+        self._transmitted_at: int | None = None
+        self._is_test = False
+        self._voyage = NOWHERE
+        """Vessel, manifest and port of the next event."""
         self._loop: list[str] = []
         self._position = self._loop_position = 0
         self._long_loop: UnreadableInput | None = None
@@ -284,6 +227,58 @@ class MessageReader(ABC, Generic[Part]):
 
     @abstractmethod
     def _encoded(self, texts: Iterable[str]) -> bytes: ...
+
+    def _event(
+        self,
+        code: str,
+        action_at: int,
+        details: EventDetails,
+        source: str,
+        *,
+        scac: str | None = None,
+        number: str | None = None,
+        quantity: str = "",
+        entry_type: str = "",
+        entry_number: str = "",
+        container: str | None = None,
+        port: str | None = None,
+        firms: str | None = None,
+        is_reversal: bool = False,
+        is_resent: bool = False,
+    ) -> Disposition:
+        """The event of a bill, or of a vessel without `scac`. Raises InputError for an unreadable code or value.
+
+        `container` makes it a container-level event; containers in the details are named for information.
+        """
+        remarks, containers, snps, references = details
+        pieces, is_negative = quantity_of(quantity)
+        kind, entry = entry_of(entry_type, entry_number or references.get("IB", ""))
+        named = tuple(dict.fromkeys(containers)) if len(containers) > 1 else tuple(containers)
+        if container is not None:
+            key = container_key(container)
+            named = tuple(other for other in named if container_key(other) != key)
+        master, original = bill_reference(references.get("OB", "")), bill_reference(references.get("OL", ""))
+        return Disposition(
+            scac,
+            number,
+            code_of(code),
+            action_at,
+            pieces,
+            kind,
+            entry,
+            () if container is None else (container,),
+            port,
+            firms,
+            is_reversal or is_negative,
+            is_resent,
+            " ".join(remarks) or None,
+            tuple(dict.fromkeys(snps)),
+            self._voyage.of_bill(master, original, named),
+            self._received_at,
+            source,
+            self._transmitted_at,
+            self._is_test,
+        )
 
     def _begin_loop(self, text: str) -> None:
         self._end_loop()

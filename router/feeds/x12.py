@@ -1,15 +1,18 @@
 """X12 350 ocean, "Customs Status Information": a stream of the events of every interchange.
 
 Readable events are delivered even if input around them is wrong. A dead letter holds each unreadable event, each
-transaction set of another kind, and each interchange with wrong counts or missing trailers.
+transaction set of another kind, and each interchange with wrong counts or missing trailers. An event is a loop: an X4
+(a bill's) or V9 (a vessel's) segment, followed by K1, N9, N7 and VID segments in any order.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
+from router.errors import InputError
 from router.feeds.bounded_input import (
     BLANKS,
     ENCODING,
@@ -19,8 +22,19 @@ from router.feeds.bounded_input import (
     DispositionOrDeadLetter,
     Note,
 )
-from router.feeds.cbp_messages import MessageReader, Transmission, moment_or_none, with_century
-from router.feeds.x12_event import bill_of_x4, voyage_of, x12_bill_event, x12_vessel_event
+from router.feeds.cbp_messages import (
+    VALUE_CACHE,
+    EventDetails,
+    MessageReader,
+    iso_date,
+    moment,
+    moment_or_none,
+    not_found,
+    plain,
+    readable_bill,
+    upper,
+    with_century,
+)
 from router.feeds.x12_segments import (
     LEVEL_OF_TRAILER,
     Delimiters,
@@ -29,14 +43,19 @@ from router.feeds.x12_segments import (
     X12Token,
     read_segments,
 )
-from router.model.inputs import Disposition
+from router.model.identifiers import bill_key, container_clean, is_readable_bill_number, is_readable_scac
+from router.model.inputs import Disposition, Shipment
 
 X12: Final = "x12"
 SET_READ: Final = "350"
 GROUPS_READ: Final = ("SO", "AU")
 HEADER_LIMIT: Final = 500
 """Characters of a header segment, which each dead letter below it repeats. X12's longest has about 200."""
+SEGMENT_LIMIT: Final = 2_000
+"""Characters of a segment of an event. An X4 with all elements at full length has fewer."""
 
+_NO_ELEMENTS: Final = 18 * ("",)
+"""As many as an X4 has, the longest segment that is read."""
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{1,2}")
 _LIMITED: Final = ("GS", "ST", "M10", "P4", "BA1", *LEVEL_OF_TRAILER)
 _DETAILS: Final = ("K1", "N9", "N7", "VID")
@@ -121,7 +140,7 @@ class _X12Reader(MessageReader[X12Token]):
         elif name in ("M10", "P4"):
             self._end_loop()
             self._m10, self._p4 = (text, "") if name == "M10" else (self._m10, text)
-            self._voyage, self._firms = voyage_of(self._m10, self._p4, self._delimiters.element)
+            self._voyage, self._firms = _voyage_of(self._m10, self._p4, self._delimiters.element)
         elif name == "BA1":
             reason = "the set is about exports (BA1); only imports are routed"
             self._put_aside(reason, [*self._envelopes.headers, self._m10, text])
@@ -134,8 +153,7 @@ class _X12Reader(MessageReader[X12Token]):
     def _begin_interchange(self, start: InterchangeStart) -> None:
         self._delimiters, self._isa = start
         isa = [part.strip() for part in self._isa.split(self._delimiters.element)] if self._isa else [""] * 17
-        transmitted_at = moment_or_none(with_century(isa[9]), isa[10])
-        self._transmission = Transmission(self._received_at, transmitted_at, test=isa[15].upper() == "T")
+        self._transmitted_at, self._is_test = moment_or_none(with_century(isa[9]), isa[10]), isa[15].upper() == "T"
         self._position, self._interchange_place = 0, self._source
         if self._isa:
             self._position, self._interchange_place = 1, f"{self._source}:interchange {isa[13]}"
@@ -176,7 +194,7 @@ class _X12Reader(MessageReader[X12Token]):
         self._end_loop()
         self._end_aside()
         self._m10 = self._p4 = ""
-        self._voyage, self._firms = voyage_of("", "", "*")
+        self._voyage, self._firms = _voyage_of("", "", "*")
         self._find_place()
 
     def _find_place(self) -> None:
@@ -184,12 +202,46 @@ class _X12Reader(MessageReader[X12Token]):
 
     def _event_of(self, loop: list[str], source: str) -> Disposition:
         element = self._delimiters.element
-        if loop[0][:2] == "X4":
-            return x12_bill_event(loop, element, self._voyage, self._transmission, self._firms, source)
-        return x12_vessel_event(loop, element, self._voyage, self._transmission, source)
+        if max(map(len, loop)) > SEGMENT_LIMIT:
+            name = next(text for text in loop if len(text) > SEGMENT_LIMIT).partition(element)[0][:3]
+            fault = f"the {name} segment has more than {SEGMENT_LIMIT:,} characters"
+            raise InputError(f"{fault}; a segment terminator may be missing")
+        details = _details(loop, element)
+        if loop[0][:2] != "X4":
+            v9 = _elements(loop[0], element)
+            remarks = [*filter(None, map(plain, (v9[2], v9[12]))), *details.remarks]
+            return self._event(v9[1], moment(v9[3], v9[4], v9[13]), EventDetails(remarks, [], [], {}), source)
+        x4 = _elements(loop[0], element)
+        if not is_readable_bill_number(x4[1]):
+            raise not_found("X401", x4[1], "bill number")
+        if not is_readable_scac(x4[9]):
+            raise not_found("X409", x4[9], "SCAC")
+        references = details.references
+        if x4[15]:
+            references[x4[15]] = x4[16]
+        if x4[8] and not references.get("OB") and is_readable_scac(x4[10]):  # older releases name the master here
+            references["OB"] = bill_key(x4[10], x4[8])
+        return self._event(
+            x4[7],
+            moment(x4[5], x4[6], x4[17]),
+            details,
+            source,
+            scac=x4[9],
+            number=x4[1],
+            quantity=x4[2],
+            entry_type=x4[3],
+            entry_number=x4[4],
+            container=container_clean(x4[11] + x4[12]) if x4[12] else None,
+            port=x4[13] or None,
+            firms=x4[14] or self._firms,
+        )
 
     def _bill_of(self, text: str, *, whole: bool = True) -> BillAndCode:
-        return bill_of_x4(text, self._delimiters.element, whole) if text[:2] == "X4" else NO_BILL
+        """The last element of a text that is not `whole` may be cut."""
+        x4 = upper(text[:SEGMENT_LIMIT]).split(self._delimiters.element)
+        x4 = [part.strip() for part in (x4 if whole and len(text) <= SEGMENT_LIMIT else x4[:-1])]
+        x4.extend(_NO_ELEMENTS[len(x4) :])
+        return readable_bill(x4[9], x4[1], x4[7]) if text[:2] == "X4" else NO_BILL
 
     def _read_cut_segment(self, text: str) -> None:
         """Read a trailer without its terminator. Of any other segment, a SCAC or quantity may be cut in half."""
@@ -206,3 +258,73 @@ class _X12Reader(MessageReader[X12Token]):
 
     def _encoded(self, texts: Iterable[str]) -> bytes:
         return "".join(text + self._delimiters.terminator for text in texts if text).encode(ENCODING)
+
+
+def _voyage_of(m10: str, p4: str, element: str) -> tuple[Shipment, str | None]:
+    """Vessel, manifest, port and FIRMS of the events below an M10 and a P4 segment; either may be empty.
+
+    M1004 is an IMO number only under M1010 = L.
+    """
+    manifest, port = _elements(m10, element), _elements(p4, element)
+    shipment = Shipment(
+        carrier_scac=plain(manifest[1]),
+        imo_number=plain(manifest[4]) if manifest[10] == "L" and manifest[4].strip("0") else None,
+        vessel_name=plain(manifest[5]),
+        voyage_number=plain(manifest[6]),
+        manifest_sequence_number=plain(manifest[7]),
+        port_of_unlading=plain(port[1]),
+        arrival_date=iso_date(port[2]),
+    )
+    return shipment, plain(port[4])
+
+
+def _elements(text: str, element: str) -> list[str]:
+    """The elements in upper case, the segment's name first, filled up with empty ones."""
+    parts = upper(text).split(element)
+    parts.extend(_NO_ELEMENTS[len(parts) :])
+    return [part.strip() for part in parts] if " " in text or "\t" in text else parts
+
+
+def _details(loop: Sequence[str], element: str) -> EventDetails:
+    remarks: list[str] = []
+    containers: list[str] = []
+    snps: list[str] = []
+    references: dict[str, str] = {}
+    for text in loop[1:]:
+        name = text[:2]
+        if name == "N9":
+            qualifier, value = _reference(text, element)
+            if qualifier == "SNP" and value:
+                snps.append(value)
+            elif value:
+                references.setdefault(qualifier, value)
+        elif name == "N7":
+            containers.extend(_container(text.split(element)[1:]))
+        elif name == "K1":
+            remarks.extend(_remarks(text, element))
+        elif name == "VI":
+            containers.extend(_container(text.split(element)[2:4]))
+    return EventDetails(remarks, containers, snps, references)
+
+
+@lru_cache(VALUE_CACHE)
+def _reference(text: str, element: str) -> tuple[str, str]:
+    """N901 and N902."""
+    parts = [*text.split(element)[1:3], "", ""]
+    return plain(parts[0]) or "", plain(parts[1]) or ""
+
+
+@lru_cache(VALUE_CACHE)
+def _remarks(text: str, element: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(plain, text.split(element)[1:3])))
+
+
+def _container(parts: list[str]) -> tuple[str, ...]:
+    """The container of N701, N702 and the check digit in N718 if it is separate, or of VID02 and VID03."""
+    if len(parts) < 2:
+        return ()
+    serial = parts[1]
+    if len(parts) > 17 and len(serial.strip()) == 6:
+        serial = serial.strip() + parts[17].strip()
+    container = container_clean(parts[0] + serial)
+    return (container,) if container else ()
