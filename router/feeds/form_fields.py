@@ -6,7 +6,6 @@ if they have no offset, and become UTC milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
@@ -26,50 +25,34 @@ LONGEST_REASON: Final = 300
 MOST_FAULTS: Final = 8
 """Faults of one record or row that are named."""
 
-_WHOLE_NUMBER: Final = "write a whole number in digits only, such as 1200"
 _REASONS: Final = {
     "missing": "it is missing",
-    "int_parsing": _WHOLE_NUMBER,
-    "int_from_float": _WHOLE_NUMBER,
-    "int_type": _WHOLE_NUMBER,
+    **dict.fromkeys(("int_parsing", "int_from_float", "int_type"), "write a whole number in digits only, such as 1200"),
 }
 """By pydantic's types of faults."""
-_BEGINNINGS: Final = {
-    "Value error, ": "",
-    "Input should": "it must",
-    "String should": "it must",
-    "Invalid JSON": "each line must be one whole JSON object",
-}
+_BEGINNINGS: Final = {"Value error, ": "", "Input should": "it must", "String should": "it must"}
 """Beginnings of pydantic's messages, and their replacements."""
 _PATTERN_REASONS: Final[dict[str, str]] = {}
 
 
-def fault_reason(fault: Mapping[str, Any]) -> str:
-    """The reason for one of pydantic's faults, for the people who fill in forms."""
-    pattern = (fault.get("ctx") or {}).get("pattern")
-    if pattern in _PATTERN_REASONS:
-        return _PATTERN_REASONS[pattern]
-    if fault["type"] in _REASONS:
-        return _REASONS[fault["type"]]
-    text = str(fault["msg"])
-    for theirs, ours in _BEGINNINGS.items():
-        text = text.replace(theirs, ours)
-    return text[:LONGEST_REASON]
-
-
-def more_faults(error: ValidationError) -> str:
-    """The number of faults beyond `MOST_FAULTS`, as the end of a sentence."""
-    more = error.error_count() - MOST_FAULTS
-    return f"; and {more} more" if more > 0 else ""
-
-
 def reasons_of(error: ValidationError) -> str:
-    """The reasons for the faults of a record or form, each with its field."""
-    reasons = []
-    for fault in error.errors(include_url=False, include_input=False)[:MOST_FAULTS]:
-        place = ".".join(map(str, fault["loc"]))[:SHOWN]
-        reasons.append(f"{place}: {fault_reason(fault)}" if place else fault_reason(fault))
-    return "; ".join(reasons) + more_faults(error)
+    """The faults of a form in words for the people who fill it in, each with its field; missing fields first."""
+    faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "missing")
+    reasons = [_reason(fault, ".".join(map(str, fault["loc"]))[:SHOWN]) for fault in faults[:MOST_FAULTS]]
+    more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
+    return "; ".join(reasons) + more
+
+
+def _reason(fault: Any, place: str) -> str:
+    pattern = fault.get("ctx", {}).get("pattern")
+    reason = _PATTERN_REASONS.get(pattern) or _REASONS.get(fault["type"]) or str(fault["msg"])
+    for theirs, ours in _BEGINNINGS.items():
+        reason = reason.replace(theirs, ours)
+    reason, value = reason[:LONGEST_REASON], str(fault["input"])[:SHOWN]
+    if not place:
+        return reason
+    shows_value = fault["type"] == "missing" or repr(value) in reason
+    return f"{place}: {reason}" if shows_value else f"{place}: {reason} (it is {value!r})"
 
 
 def listed(value: Any) -> Any:
@@ -88,23 +71,18 @@ def upper(value: Any) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    """UTC milliseconds of ISO 8601 text or of a datetime (from Avro's logical types)."""
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.strip())
-        except ValueError as error:
-            raise ValueError(f"{value!r} is not a time in ISO 8601, such as 2026-07-14T08:12") from error
-    if not isinstance(value, datetime):
+    """UTC milliseconds of ISO 8601 text."""
+    if not isinstance(value, str):
         return value
     try:
-        return to_milliseconds(value)
+        return to_milliseconds(datetime.fromisoformat(value.strip()))
     except (OverflowError, ValueError) as error:
-        raise ValueError(f"{value!r} is out of range") from error
+        raise ValueError(f"{value!r} is not a time in ISO 8601, such as 2026-07-14T08:12") from error
 
 
 def _day(value: Any) -> Any:
     if not isinstance(value, str):
-        return value.isoformat() if isinstance(value, date) else value
+        return value
     try:
         return date.fromisoformat(value.strip()).isoformat()
     except ValueError as error:
@@ -115,12 +93,11 @@ def _reference(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        reference = bill_reference(value.upper())
+        if reference := bill_reference(value.upper()):
+            return reference
     except InputError as error:
         raise ValueError(error.reason) from error
-    if reference is None:
-        raise ValueError(f"{value!r} is not a bill: a SCAC of four places, then the number")
-    return reference
+    raise ValueError(f"{value!r} is not a bill: a SCAC of four places, then the number")
 
 
 def _container(value: Any) -> Any:
@@ -157,7 +134,9 @@ def _text(longest: int = 2000, *, to_upper: bool = False) -> StringConstraints:
 
 UpperText = Annotated[str, _text(to_upper=True)]
 PrintedText = Annotated[str, _text()]
-Label = Annotated[str, _text(50)]
+Label = Annotated[
+    str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=50, pattern=_PRINTED)
+]
 ShortText = Annotated[str, _text(200), Field(min_length=1)]
 Url = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_URL)]
 """Without user and password: the registry holds no secrets."""

@@ -128,11 +128,6 @@ class DispositionForm(ShipmentForm):
 # Rows of tables
 
 
-def _roles(value: Any) -> Any:
-    value = fields.listed(value)
-    return tuple(filter(None, map(fields.lower, value))) if isinstance(value, list | tuple) else value
-
-
 def _bill_type(value: Any) -> Any:
     text = str(value).strip() if isinstance(value, str | int) else value
     if not isinstance(text, str):
@@ -140,24 +135,10 @@ def _bill_type(value: Any) -> Any:
     return text.lower() if text.lower() in BILL_TYPE_WORDS else text.upper()
 
 
-def _holds(value: Any) -> Any:
-    value = fields.listed(value)
-    return tuple(map(_hold, value)) if isinstance(value, list | tuple) else value
-
-
-def _hold(part: Any) -> Any:
-    if isinstance(part, str):
-        values = part.split("/")
-        if len(values) > len(HOLD_PARTS):
-            raise ValueError(f"{part!r} is not {'/'.join(HOLD_PARTS)}")
-        part = dict(zip(HOLD_PARTS, values, strict=False))
-    return filled_in(part) if isinstance(part, dict) else part
-
-
 class PartyForm(BaseModel):
     scac: fields.RegisteredScac
     name: fields.PrintedText | None = None
-    roles: Annotated[tuple[fields.Label, ...], BeforeValidator(_roles), Field(max_length=20)] = ()
+    roles: Annotated[tuple[fields.Label, ...], BeforeValidator(fields.listed), Field(max_length=20)] = ()
     status: Annotated[Literal["certifying", "live", "suspended", "external"], BeforeValidator(fields.lower)] = "live"
     contact_name: fields.PrintedText | None = None
     contact_phone: fields.PrintedText | None = None
@@ -199,12 +180,22 @@ class HoldForm(BaseModel):
     quantity: fields.Pieces | None = None
     placed_at: fields.Moment | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, part: Any) -> Any:
+        if isinstance(part, str):
+            values = part.split("/")
+            if len(values) > len(HOLD_PARTS):
+                raise ValueError(f"{part!r} is not {'/'.join(HOLD_PARTS)}")
+            part = dict(zip(HOLD_PARTS, values, strict=False))
+        return filled_in(part) if isinstance(part, dict) else part
+
 
 class SnapshotForm(FilingForm):
     status_at: fields.Moment
     released_quantity: fields.Pieces | None = None
     release_posted_at: fields.Moment | None = None
-    holds: Annotated[tuple[HoldForm, ...], BeforeValidator(_holds)] = ()
+    holds: Annotated[tuple[HoldForm, ...], BeforeValidator(fields.listed)] = ()
 
 
 # Days on which systems are down

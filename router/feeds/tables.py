@@ -18,9 +18,9 @@ from pydantic_core import from_json
 
 from router.errors import InputError, UsageError
 from router.feeds import formats, forms
-from router.feeds.bounded_input import ENCODING, PIECE_LIMIT, SHOWN, InputNotes, Note, UnreadableInput, lines
+from router.feeds.bounded_input import ENCODING, PIECE_LIMIT, InputNotes, Note, UnreadableInput, lines
 from router.feeds.disposition_files import JSONL
-from router.feeds.form_fields import MOST_FAULTS, fault_reason, more_faults
+from router.feeds.form_fields import reasons_of
 from router.model.eastern import CLOCKS_DIFFER
 from router.model.identifiers import container_clean, is_valid_imo_number
 from router.model.inputs import Filing, PaperBill, Snapshot, SnapshotHold
@@ -201,7 +201,8 @@ def read_rows(
             values = forms.filled_in({name: row.values.get(name) for name in columns})
             yield row, form.model_validate(values)
         except ValidationError as error:
-            yield row, _faults_of_row(error, source, row.number)
+            column = str(next(iter(error.errors()[0]["loc"]), ""))
+            yield row, _problem(reasons_of(error).removeprefix(f"{column}: "), source, row.number, column)
 
 
 def _rows(
@@ -313,17 +314,3 @@ class _CsvText:
 
 def _problem(reason: str, source: str, row: int, column: str = "") -> InputError:
     return InputError(reason, place=f"{source}: row {row}" + (f", column {column!r}" if column else ""))
-
-
-def _faults_of_row(error: ValidationError, source: str, row: int) -> InputError:
-    """One problem for all faults of a row, at the place of the first."""
-    reasons: list[str] = []
-    first_column = ""
-    for fault in error.errors(include_url=False)[:MOST_FAULTS]:
-        column = str(fault["loc"][0]) if fault["loc"] else ""
-        reason, value = fault_reason(fault), str(fault["input"])[:SHOWN]
-        if fault["type"] != "missing" and repr(value) not in reason:
-            reason += f" (it is {value!r})"
-        first_column = first_column or column
-        reasons.append(f"{column}: {reason}" if reasons else reason)
-    return _problem("; ".join(reasons) + more_faults(error), source, row, first_column)

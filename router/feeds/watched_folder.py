@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,10 +29,9 @@ _POLL_SECONDS: Final = 0.5
 
 
 class _FileState(NamedTuple):
+    path: Path
     size: int
     modified_at: int
-    since: float
-    """Time at which this state was first seen. Seconds of the machine's steady clock."""
 
 
 class WatchedFolder:
@@ -42,8 +42,9 @@ class WatchedFolder:
             raise UsageError(f"{path} is not a folder: create it, or name another with --watch")
         self.path = path
         self._settle_seconds = settle_seconds
-        self._states: dict[Path, _FileState] = {}
-        self._handed_out: set[tuple[Path, int, int]] = set()
+        self._first_seen: dict[_FileState, float] = {}
+        """Seconds of the machine's steady clock."""
+        self._handed_out: set[_FileState] = set()
         for name in (DONE, FAILED):
             (path / name).mkdir(exist_ok=True)
 
@@ -64,24 +65,24 @@ class WatchedFolder:
 
     def complete(self, now: float) -> list[Path]:
         """Files that are complete at `now`. None comes twice in the same state."""
-        states: dict[Path, _FileState] = {}
-        for path in self.path.iterdir():
-            if (state := _state_of(path, now)) is not None:
-                before = self._states.get(path, state)
-                states[path] = before if before[:2] == state[:2] else state
-        self._states = states
-        ready = {
-            (path, state.size, state.modified_at)
-            for path, state in states.items()
-            if now - state.since >= self._settle_seconds
-        }
+        self._first_seen = {state: self._first_seen.get(state, now) for state in self._states()}
+        ready = {state for state, since in self._first_seen.items() if now - since >= self._settle_seconds}
         new = ready - self._handed_out
-        self._handed_out = {known for known in self._handed_out if known[0] in states} | new
-        return [path for path, _, _ in sorted(new, key=lambda file: (file[2], file[0].name))]
+        self._handed_out = (self._handed_out & self._first_seen.keys()) | new
+        return [state.path for state in sorted(new, key=lambda state: (state.modified_at, state.path.name))]
+
+    def _states(self) -> Iterator[_FileState]:
+        """Files that are neither hidden nor unfinished."""
+        for path in self.path.iterdir():
+            if path.name.startswith(".") or path.name.lower().endswith(_UNFINISHED) or not path.is_file():
+                continue
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                yield _FileState(path, status.st_size, status.st_mtime_ns)
 
     def move_done(self, path: Path) -> Path:
         """Move a file whose events are on the log. Returns its new path."""
-        return _move(path, self.path / DONE)
+        return path.rename(_free(self.path / DONE, path.name))
 
     def move_failed(self, path: Path, report: str) -> Path:
         """Move a file and write a report beside it, first, so that every failed file has one. Returns its new path."""
@@ -93,21 +94,6 @@ class WatchedFolder:
             beside.unlink(missing_ok=True)
             raise
         return path.rename(target)
-
-
-def _state_of(path: Path, now: float) -> _FileState | None:
-    """None for a folder and for hidden, unfinished and deleted files."""
-    if path.name.startswith(".") or path.name.lower().endswith(_UNFINISHED) or not path.is_file():
-        return None
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return _FileState(status.st_size, status.st_mtime_ns, now)
-
-
-def _move(path: Path, folder: Path) -> Path:
-    return path.rename(_free(folder, path.name))
 
 
 def _free(folder: Path, name: str) -> Path:

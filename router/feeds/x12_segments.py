@@ -24,6 +24,7 @@ TOO_LONG: Final = f"the segment has more than {PIECE_LIMIT:,} bytes; a segment t
 CUT_TOO_LONG: Final = f"the file ends within a segment of more than {PIECE_LIMIT:,} bytes and may have been cut"
 NO_ISA: Final = "no interchange can be read here: an ISA segment with its 16 elements must come first"
 
+_NO_DELIMITERS: Final = " -+.\x00"
 _SEPARATOR_PLACES: Final = (3, 6, 17, 20, 31, 34, 50, 53, 69, 76, 81, 83, 89, 99, 101, 103)
 _SHAPES: Final = {9: r"\d{6}", 10: r"\d{4}", 13: r"\d{1,9}", 15: r"[A-Z]"}
 _AFTER_ISA: Final = re.compile(r"([^\w\s])([^\w ])\s*(?:GS|TA1|IEA|ISA)", re.ASCII)
@@ -158,36 +159,25 @@ class _SegmentReader:
 
 def _read_header(text: str) -> tuple[InterchangeStart, int] | None:
     """The ISA at the beginning of `text` and its length: by its fixed places, else by elements that are certain."""
-    separator = text[3:4]
-    if (
-        len(text) >= ISA_LENGTH
-        and text.count(separator, 0, ISA_LENGTH - 2) == ISA_ELEMENTS
-        and all(text[place] == separator for place in _SEPARATOR_PLACES)
-    ):
-        return _header(text, ISA_LENGTH)
-    # Of another length, for example with its blanks trimmed: sixteen elements of the right kinds, and a possible next
-    # segment after component separator and terminator.
-    parts = text.split(separator or "*", ISA_ELEMENTS)
-    if len(parts) <= ISA_ELEMENTS or not _AFTER_ISA.match(parts[ISA_ELEMENTS]):
+    separator, length = text[3:4], ISA_LENGTH
+    is_regular = len(text) >= ISA_LENGTH and text.count(separator, 0, ISA_LENGTH - 2) == ISA_ELEMENTS
+    if not (is_regular and all(text[place] == separator for place in _SEPARATOR_PLACES)):
+        # Of another length, for example with its blanks trimmed: sixteen elements of the right kinds, and a possible
+        # next segment after component separator and terminator.
+        parts = text.split(separator or "*", ISA_ELEMENTS)
+        if len(parts) <= ISA_ELEMENTS or not _AFTER_ISA.match(parts[ISA_ELEMENTS]):
+            return None
+        if not all(re.fullmatch(shape, parts[element], re.ASCII) for element, shape in _SHAPES.items()):
+            return None
+        length = sum(map(len, parts[:ISA_ELEMENTS])) + ISA_ELEMENTS + 2
+    component, terminator = text[length - 2], text[length - 1]
+    if len({separator, component, terminator}) < 3 or any(map(str.isalnum, (separator, component, terminator))):
         return None
-    if not all(re.fullmatch(shape, parts[element], re.ASCII) for element, shape in _SHAPES.items()):
-        return None
-    return _header(text, sum(map(len, parts[:ISA_ELEMENTS])) + ISA_ELEMENTS + 2)
-
-
-def _header(text: str, length: int) -> tuple[InterchangeStart, int] | None:
-    """An ISA of that length, unless its delimiters are impossible."""
-    separator, component, terminator = text[3], text[length - 2], text[length - 1]
-    distinct = len({separator, component, terminator}) == 3
-    if not distinct or not _may_delimit(separator) or not _may_delimit(terminator) or component.isalnum():
+    if separator in _NO_DELIMITERS or terminator in _NO_DELIMITERS:
         return None
     if component == "~" and terminator in "\r\n":
         return None  # The component separator is missing and `~` is the terminator: lines are not segments.
     return InterchangeStart(Delimiters(separator, terminator), _mask_isa(text[: length - 1])), length
-
-
-def _may_delimit(character: str) -> bool:
-    return not character.isalnum() and character not in " -+.\x00"
 
 
 def _mask_isa(text: str) -> str:
@@ -203,13 +193,9 @@ def _mask_isa(text: str) -> str:
 
 def _boundary(text: str, terminator: str, final: bool) -> tuple[int | None, bool]:
     """End of the interchange: the place of the next ISA (False) or of a whole IEA (True), the first of them."""
-    if "ISA" not in text and "IEA" not in text:
-        return None, False
-    found = _boundary_pattern(terminator).search(text)
-    if found is None:
-        return None, False
-    is_trailer = found[1] == "IEA"
-    if is_trailer and not final and terminator not in text[found.end() :]:
+    found = _boundary_pattern(terminator).search(text) if "ISA" in text or "IEA" in text else None
+    is_trailer = found is not None and found[1] == "IEA"
+    if found is None or (is_trailer and not final and terminator not in text[found.end() :]):
         return None, False
     return found.start(1), is_trailer
 
@@ -273,11 +259,9 @@ class _OpenEnvelope:
     level: EnvelopeLevel
     text: str
     control: str
+    name: str
+    """Level and control number."""
     count: int = 0
-
-    @property
-    def name(self) -> str:
-        return f"{self.level.name} {self.control}"
 
 
 class OpenEnvelopes:
@@ -294,7 +278,8 @@ class OpenEnvelopes:
         self._abandon(level.depth)
         if self._stack:
             self._stack[-1].count += 1
-        self._stack.append(_OpenEnvelope(level, text, parts[level.control] if len(parts) > level.control else ""))
+        control = parts[level.control] if len(parts) > level.control else ""
+        self._stack.append(_OpenEnvelope(level, text, control, f"{level.name} {control}"))
 
     def close(self, text: str, parts: list[str], segments: int) -> None:
         """Close a trailer's envelope. `segments` is a transaction's count, header and trailer included."""
