@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Any, Final
+
+from pydantic_core import from_json
 
 from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition
 
@@ -23,6 +26,8 @@ REASON_LIMIT: Final = 2_000
 """Characters of a dead letter's reason, which may quote the input."""
 SHOWN: Final = 80
 """Characters of a value or name quoted in a message."""
+
+NOT_JSON: Final = "the line is not one whole JSON object in UTF-8"
 
 ID_WIDTH: Final = 32
 MASK: Final = "X"
@@ -70,8 +75,6 @@ class InputNotes:
     """Notes on one input, each passed on once. Their number is bounded."""
 
     LIMIT: Final = 1000
-    NAMED: Final = 20
-    """Unknown names of one row or record that are noted."""
 
     def __init__(self, note: Note | None, source: str) -> None:
         self._note, self._source = note, source
@@ -84,11 +87,19 @@ class InputNotes:
             self._note(f"{self._source}: {text}")
 
     def unknown(self, kind: str, names: Iterable[str]) -> None:
-        """Note unknown columns or fields (`kind`, in the plural)."""
+        """Note unknown columns or fields (`kind`, in the plural), at most 20 of one row or record."""
         new = [name[:SHOWN] for name in names if name[:SHOWN] not in self._unknown]
         if new and len(self._unknown) < self.LIMIT:
             self._unknown.update(new[: self.LIMIT])
-            self.add(f"unknown {kind} are ignored: {', '.join(map(repr, new[: self.NAMED]))}")
+            self.add(f"unknown {kind} are ignored: {', '.join(map(repr, new[:20]))}")
+
+
+def json_object(line: bytes) -> dict[str, Any]:
+    """Raises ValueError for anything else."""
+    values = from_json(line.removeprefix(BOM_UTF8))
+    if not isinstance(values, dict):
+        raise ValueError("it is another JSON value")
+    return values
 
 
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:

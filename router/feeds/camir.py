@@ -20,7 +20,7 @@ from router.feeds.bounded_input import (
     Note,
     UnreadableInput,
 )
-from router.feeds.camir_records import RECORD_LENGTH, STATUS_NOTIFICATION, field, fields, read_records
+from router.feeds.camir_records import RECORD_LENGTH, field, fields, read_records
 from router.feeds.cbp_messages import (
     VALUE_CACHE,
     EventDetails,
@@ -47,10 +47,7 @@ _HEADERS: Final = ("ACR", "M01", "R01", "J01")
 def read_camir(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
 ) -> Iterator[DispositionOrDeadLetter]:
-    """The events in the order of the file, in constant memory. Raises for no bytes.
-
-    A `fragment` is the content of a dead letter: events below their headers, without a ZCR.
-    """
+    """The events in the order of the file, in constant memory, as `read_x12`. A `fragment` has no ZCR."""
     return _CamirReader(source, received_at, fragment).results(read_records(chunks))
 
 
@@ -96,9 +93,9 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         self._transmission_position = self._position
         acr = fields(record, "ACR")
         self._transmitted_at = moment_or_none(with_century(acr["date"]), acr["time"])
-        if acr["application"] != STATUS_NOTIFICATION:
-            kind = f"{STATUS_NOTIFICATION} (status notification)"
-            self._put_aside(f"the application is {acr['application']!r}; only {kind} is read", [record])
+        if acr["application"] != "RC":
+            reason = f"the application is {acr['application']!r}; only RC (status notification) is read"
+            self._put_aside(reason, [record])
 
     def _read_trailer(self, record: str) -> None:
         self._end_loop()
@@ -110,13 +107,14 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         elif not (declared.isdecimal() and int(declared) == found):
             fault = f"ZCR counts {declared!r} records, but {found} came"
             self._reject_message(fault, [self._open_headers["ACR"], record])
-        self._end_message(has_trailer=True)
+        self._open_headers = {}
+        self._end_message()
 
-    def _end_message(self, *, has_trailer: bool = False) -> None:
-        """End the transmission."""
+    def _end_message(self) -> None:
+        """End the transmission, which may have lost its trailer."""
         self._end_loop()
         self._end_aside()
-        if not has_trailer and "ACR" in self._open_headers:
+        if "ACR" in self._open_headers:
             self._reject_message("the transmission has no ZCR and may have been cut", [self._open_headers["ACR"]])
         self._open_headers, self._voyage = {}, NOWHERE
 
@@ -179,19 +177,15 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
 
 def _voyage_of(m01: str, r01: str) -> Shipment:
     """Vessel, manifest and port of the events below an M01 and an R01; either may be empty. R01 prevails."""
-    manifest, port = fields(m01, "M01"), fields(r01, "R01")
-
-    def either(name: str) -> str | None:
-        return plain(port[name]) or plain(manifest[name])
-
+    both = fields(m01, "M01") | {name: value for name, value in fields(r01, "R01").items() if value}
     return Shipment(
-        carrier_scac=either("carrier"),
-        imo_number=manifest["imo"] if manifest["imo"].strip("0") else None,
-        vessel_name=either("vessel"),
-        voyage_number=either("voyage"),
-        manifest_sequence_number=either("sequence"),
-        port_of_unlading=plain(port["port"]),
-        arrival_date=iso_date(with_century(port["arrival"])),
+        carrier_scac=plain(both["carrier"]),
+        imo_number=both["imo"] if both["imo"].strip("0") else None,
+        vessel_name=plain(both["vessel"]),
+        voyage_number=plain(both["voyage"]),
+        manifest_sequence_number=plain(both["sequence"]),
+        port_of_unlading=plain(both.get("port", "")),
+        arrival_date=iso_date(with_century(both.get("arrival", ""))),
     )
 
 

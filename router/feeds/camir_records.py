@@ -14,7 +14,6 @@ from router.feeds.bounded_input import BLANKS, ENCODING, MASK, UnreadableInput, 
 from router.feeds.cbp_messages import upper
 
 RECORD_LENGTH: Final = 80
-STATUS_NOTIFICATION: Final = "RC"
 
 _LAYOUT: Final = {
     "ACR": "application 14-15, date 16-21, time 22-27",
@@ -81,38 +80,23 @@ class _RecordReader:
 
     def read(self, text: str, final: bool) -> Iterator[str | UnreadableInput]:
         self._raw += text
-        if not self._begun and not self._begin(final):
-            return
-        *lines, self._line = (self._line + self._without_separators(final)).split("\n")
-        for line in lines:
-            yield from self._records(line, whole=True)
-        if final:
-            line, self._line = self._line, ""
-            yield from self._records(line, whole=True)
-        else:
-            yield from self._records(self._line, whole=False)
-
-    def _begin(self, final: bool) -> bool:
-        """Find the separator from the first two records; one file comes from one sender. False if more is needed."""
-        self._raw = self._raw.lstrip(BLANKS)
-        if len(self._raw) < 2 * RECORD_LENGTH and not final:
-            return False
-        match = _SEPARATED.match(self._raw)
-        if match is not None:
-            # A separator only before a record or at the end: in free text the same character is text.
-            self._separator = re.compile(rf"{re.escape(match[1])}(?=[\r\n]{{0,4}}(?:{_NAME}|\Z))")
-        self._begun = True
-        return True
-
-    def _without_separators(self, final: bool) -> str:
-        """The raw text as far as it is decided, with line breaks between records."""
+        if not self._begun:
+            self._raw = self._raw.lstrip(BLANKS)
+            if len(self._raw) < 2 * RECORD_LENGTH and not final:
+                return
+            self._begun = True
+            # The first two records decide, since one file comes from one sender. A separator stands only before a
+            # record or at the end: in free text the same character is text.
+            if match := _SEPARATED.match(self._raw):
+                self._separator = re.compile(rf"{re.escape(match[1])}(?=[\r\n]{{0,4}}(?:{_NAME}|\Z))")
         end = len(self._raw) if final else max(0, len(self._raw) - _LOOK_AHEAD)
-        text = self._raw
-        if self._separator is not None:
-            # One character replaces one, so the places of the rest stay the same.
-            text = self._separator.sub("\n", text)
-        text, self._raw = text[:end], self._raw[end:]
-        return text.replace("\r", "\n")
+        text = self._separator.sub("\n", self._raw) if self._separator is not None else self._raw
+        self._raw = self._raw[end:]
+        *lines, rest = (self._line + text[:end].replace("\r", "\n")).split("\n")
+        for line in [*lines, rest] if final else lines:
+            yield from self._records(line, whole=True)
+        if not final:
+            yield from self._records(rest, whole=False)
 
     def _records(self, line: str, whole: bool) -> Iterator[str | UnreadableInput]:
         """Cut a line into records. Unreadable input ends at the next transmission or with the line."""
@@ -120,31 +104,21 @@ class _RecordReader:
         while place < len(line) and (whole or len(line) - place >= RECORD_LENGTH):
             text = line[place : place + RECORD_LENGTH]
             if self._unreadable is None and _RECORD.match(text):
-                yield _masked(text)
+                if text.startswith("ACR") and text[_ACCESS_CODE].strip():
+                    text = text[: _ACCESS_CODE.start] + MASK * len(text[_ACCESS_CODE]) + text[_ACCESS_CODE.stop :]
+                yield text
                 place += RECORD_LENGTH
             elif self._unreadable is None and not text.strip(BLANKS):
                 place += RECORD_LENGTH
             else:
                 next_one = _TRANSMISSION.search(line, place)
                 end = next_one.start() if next_one else len(line) - (0 if whole else _TRANSMISSION_LENGTH - 1)
-                self._unreadable = self._unreadable or UnreadableInput()
-                self._unreadable.add(line[place:end].encode(ENCODING))
+                self._unreadable = (self._unreadable or UnreadableInput()).add(line[place:end].encode(ENCODING))
                 place = end
                 if next_one:
-                    yield from self._end_unreadable()
-        self._line = line[place:] if not whole else self._line
-        if whole:
-            yield from self._end_unreadable()
-
-    def _end_unreadable(self) -> Iterator[UnreadableInput]:
-        if self._unreadable is not None:
+                    yield self._unreadable
+                    self._unreadable = None
+        self._line = "" if whole else line[place:]
+        if whole and self._unreadable is not None:
             yield self._unreadable
-        self._unreadable = None
-
-
-def _masked(record: str) -> str:
-    """The record without the access code of an ACR."""
-    code = record[_ACCESS_CODE]
-    if not record.startswith("ACR") or not code.strip():
-        return record
-    return record[: _ACCESS_CODE.start] + MASK * len(code) + record[_ACCESS_CODE.stop :]
+            self._unreadable = None

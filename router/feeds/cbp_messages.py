@@ -50,9 +50,6 @@ _FIRST_OF_LAST_CENTURY: Final = "70"
 """Two-digit year. AMS is younger than 1970, and bills are forgotten after a year."""
 
 
-# Values
-
-
 @lru_cache(VALUE_CACHE)
 def moment(date: str, time: str, zone: str = "") -> int:
     """UTC milliseconds of CCYYMMDD and HHMM, HHMMSS or HHMMSSDD. Raises InputError."""
@@ -156,9 +153,6 @@ def not_found(place: str, text: str, kind: str) -> InputError:
     return InputError(f"{place} {text[:SHOWN]!r} is not a {kind}" if text else f"{place} has no {kind}")
 
 
-# Events
-
-
 class EventDetails(NamedTuple):
     """Values in the segments or records below an event's own, in their order."""
 
@@ -211,7 +205,7 @@ class MessageReader(ABC, Generic[Part]):
     def _read(self, part: Part) -> None: ...
 
     @abstractmethod
-    def _end_message(self, *, has_trailer: bool = False) -> None: ...
+    def _end_message(self) -> None: ...
 
     @abstractmethod
     def _event_of(self, loop: list[str], source: str) -> Disposition:

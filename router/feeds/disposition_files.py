@@ -1,8 +1,7 @@
 """Dispositions in the router's own form (schemas/disposition.avsc): JSON Lines and Avro object container files.
 
-An Avro file may have any writer's schema, so what its records can cost is bounded before they are read. A library that
-reads any schema follows a file wherever it leads. A hundred bytes can name a record without end, and two megabytes can
-unpack to gigabytes.
+An Avro file may have any writer's schema, so the costs of its records are bounded before they are read. Without that, a
+hundred bytes can name a record without end, and two megabytes can unpack to gigabytes.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import IO, Any, Final, NamedTuple, cast
@@ -18,10 +16,10 @@ from typing import IO, Any, Final, NamedTuple, cast
 import fastavro
 from fastavro.schema import SchemaParseException, UnknownType
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from router.errors import InputError
 from router.feeds.bounded_input import (
+    NOT_JSON,
     PIECE_LIMIT,
     SHOWN,
     DispositionOrDeadLetter,
@@ -29,6 +27,7 @@ from router.feeds.bounded_input import (
     Note,
     UnreadableInput,
     blocks,
+    json_object,
     lines,
 )
 from router.feeds.cbp_messages import readable_bill
@@ -54,23 +53,18 @@ def read_jsonl(
 
 def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> DispositionOrDeadLetter:
     try:
-        values = from_json(line.removeprefix(BOM_UTF8))
-        if not isinstance(values, dict):
-            raise ValueError("it is another JSON value")
+        values = json_object(line)
         form = DispositionForm.model_validate(filled_in(values))
     except ValidationError as error:
         names = ("scac", "bill_of_lading", "disposition_code")
         bill = readable_bill(*(str(values.get(name) or "").strip().upper() for name in names))
         return UnreadableInput(line).dead_letter(reasons_of(error), place, JSONL, received_at, bill)
     except ValueError as error:
-        reason = f"the line is not one whole JSON object in UTF-8: {error}"
+        reason = f"{NOT_JSON}: {error}"
         return UnreadableInput(line).dead_letter(reason, place, JSONL, received_at)
     if form.model_extra:
         notes.unknown("fields", form.model_extra)
     return form.disposition(received_at, place)
-
-
-# Avro
 
 
 BLOCK_LIMIT: Final = 1 << 24
@@ -81,10 +75,8 @@ STEPS_LIMIT: Final = 10_000
 """Values of one record that need no byte. Records of dispositions have far fewer."""
 
 _MAGIC: Final = b"Obj\x01"
-_SYNC_MARKER_SIZE: Final = 16
 _LONGEST_LONG: Final = 10
 _RAW_DEFLATE: Final = -15
-_META: Final = {"type": "map", "values": "bytes"}
 _LEAST: Final = {
     "null": 0, "boolean": 1, "int": 1, "long": 1, "float": 4, "double": 8, "bytes": 1, "string": 1, "enum": 1,
 }  # fmt: skip
@@ -133,8 +125,9 @@ def _records_as_json(file: _ChunkedFile) -> Iterator[bytes]:
     try:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise InputError("the file does not begin as an Avro file")
-        meta = cast("dict[str, bytes]", fastavro.schemaless_reader(cast("IO[bytes]", file), _META, None))
-        sync_marker = file.read(_SYNC_MARKER_SIZE)
+        meta_type = {"type": "map", "values": "bytes"}
+        meta = cast("dict[str, bytes]", fastavro.schemaless_reader(cast("IO[bytes]", file), meta_type, None))
+        sync_marker = file.read(16)
         writer_schema = json.loads(meta["avro.schema"])
         if _cost(writer_schema, {}).least == 0:
             raise InputError("its schema has records without content")
@@ -142,7 +135,7 @@ def _records_as_json(file: _ChunkedFile) -> Iterator[bytes]:
         while (count := _read_long(file)) is not None:
             block = _unpacked(file.read(_read_long(file) or 0), meta.get("avro.codec", b"null"))
             yield from _records_of_block(block, count, schema)
-            if file.read(_SYNC_MARKER_SIZE) != sync_marker:
+            if file.read(16) != sync_marker:
                 raise InputError("a block does not end with the file's sync marker")
     except _AVRO_FAULTS as error:
         raise InputError(f"the Avro file is damaged ({type(error).__name__}: {error})") from error

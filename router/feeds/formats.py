@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from router.feeds.bounded_input import BLANKS, ENCODING, DispositionOrDeadLetter, Note
 from router.feeds.camir import CAMIR, read_camir
@@ -24,11 +24,8 @@ _FURTHER_ON: Final = re.compile(rb"(?:ISA([^A-Za-z0-9 \t\r\n\x00])[0-9A-Z]{2}\1|
 """An interchange or a transmission after a damaged beginning."""
 
 
-class FormatReader(Protocol):
-    def __call__(
-        self, chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None, fragment: bool
-    ) -> Iterator[DispositionOrDeadLetter]:
-        """The events of a file, or of a fragment of one: the content of a dead letter."""
+FormatReader = Callable[..., Iterator[DispositionOrDeadLetter]]
+"""Arguments as of `read_x12`. A `fragment` is the content of a dead letter."""
 
 
 class InputFormat(NamedTuple):
@@ -71,10 +68,9 @@ def read_events(
 
     A file in no known format is one dead letter. Empty input has no events.
     """
-    head, rest = _beginning(iter(chunks))
-    if not head:
-        return iter(())
-    return _reader(recognise(head))(_steps(chain((head,), rest)), source, received_at, note=note, fragment=False)
+    steps = _steps(chunks)
+    head = next(steps, b"")
+    return _reader(recognise(head))(chain((head,), steps), source, received_at, note=note) if head else iter(())
 
 
 def recognise(head: bytes) -> str:
@@ -99,7 +95,7 @@ def read_dead_letter(letter: DeadLetter, received_at: int) -> Iterator[Dispositi
         yield letter._replace(reason=reason, received_at=received_at)
         return
     name = letter.format if letter.format != UNKNOWN else recognise(letter.content)
-    for event in _reader(name)((letter.content,), letter.source, received_at, note=None, fragment=True):
+    for event in _reader(name)((letter.content,), letter.source, received_at, fragment=True):
         yield event._replace(retry_of=letter.id) if isinstance(event, Disposition) else event
 
 
@@ -109,10 +105,7 @@ def foreign_format(head: bytes) -> str | None:
 
 
 def foreign_table(columns: Iterable[str], known: Container[str] = ()) -> str | None:
-    """A description of the table if its columns, apart from `known` ones, are those of another command's.
-
-    Otherwise an import would make a party of each filer of a filing, and a mere filing of each hold.
-    """
+    """A description of another command's table. Imported, filings would become parties, and holds mere filings."""
     names = {name for name in columns if name not in known}
     return next((text for name, text in _DISTINCTIVE_COLUMNS.items() if name in names), None)
 
@@ -132,7 +125,7 @@ def _reader(name: str) -> FormatReader:
 
 
 def _read_unknown(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None, fragment: bool
+    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
 ) -> Iterator[DispositionOrDeadLetter]:
     """One dead letter, and the events of any X12 interchange that comes later."""
     for event in read_x12(chunks, source, received_at):
@@ -155,23 +148,13 @@ def _likely(content: bytes) -> str:
     return f"; it looks like a table of {table}" if table else ""
 
 
-def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """At least `HEAD` bytes without leading blanks, if there are so many, and the rest."""
-    head = b""
-    while len(head) < HEAD and (chunk := next(chunks, None)) is not None:
-        head = head + chunk if head else chunk.lstrip(_BLANK_BYTES)
-    return head, chunks
-
-
 def _steps(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in larger chunks: readers have a cost per chunk."""
-    parts: list[bytes] = []
-    size = 0
+    """The same bytes without leading blanks, in larger chunks: readers have a cost per chunk."""
+    step, begun = bytearray(), False
     for chunk in chunks:
-        parts.append(chunk)
-        size += len(chunk)
-        if size >= _STEP:
-            yield b"".join(parts)
-            parts, size = [], 0
-    if size:
-        yield b"".join(parts)
+        step += chunk if begun or step else chunk.lstrip(_BLANK_BYTES)
+        if len(step) >= _STEP:
+            yield bytes(step)
+            step, begun = bytearray(), True
+    if step:
+        yield bytes(step)

@@ -125,9 +125,6 @@ class DispositionForm(ShipmentForm):
         )
 
 
-# Rows of tables
-
-
 def _bill_type(value: Any) -> Any:
     text = str(value).strip() if isinstance(value, str | int) else value
     if not isinstance(text, str):
@@ -198,9 +195,6 @@ class SnapshotForm(FilingForm):
     holds: Annotated[tuple[HoldForm, ...], BeforeValidator(fields.listed)] = ()
 
 
-# Days on which systems are down
-
-
 class OperatorForm(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -257,10 +251,6 @@ class PaperForm(FilingForm):
 
 
 AnyForm = TypeVar("AnyForm", bound=BaseModel)
-TypedValue = TypeVar("TypedValue", int, str)
-
-_FEED_NAME: Final[TypeAdapter[str]] = TypeAdapter(fields.FeedName)
-_MOMENT: Final[TypeAdapter[int]] = TypeAdapter(fields.Moment)
 
 
 def checked(form: type[AnyForm], values: Mapping[str, Any]) -> AnyForm:
@@ -273,17 +263,17 @@ def checked(form: type[AnyForm], values: Mapping[str, Any]) -> AnyForm:
 
 def moment_of(name: str, value: str) -> int:
     """UTC milliseconds of typed text. Raises UsageError."""
-    return _typed(_MOMENT, name, value)
+    return int(_typed(fields.Moment, name, value))
 
 
 def feed_name(value: str) -> str:
     """Raises UsageError."""
-    return _typed(_FEED_NAME, "feed", value)
+    return str(_typed(fields.FeedName, "feed", value))
 
 
-def _typed(adapter: TypeAdapter[TypedValue], name: str, value: str) -> TypedValue:
+def _typed(kind: Any, name: str, value: str) -> Any:
     try:
-        return adapter.validate_python(value)
+        return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         raise UsageError(f"{name}: {fields.reasons_of(error)}") from error
 

@@ -14,11 +14,19 @@ from itertools import chain
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from router.errors import InputError, UsageError
 from router.feeds import formats, forms
-from router.feeds.bounded_input import ENCODING, PIECE_LIMIT, InputNotes, Note, UnreadableInput, lines
+from router.feeds.bounded_input import (
+    ENCODING,
+    NOT_JSON,
+    PIECE_LIMIT,
+    InputNotes,
+    Note,
+    UnreadableInput,
+    json_object,
+    lines,
+)
 from router.feeds.disposition_files import JSONL
 from router.feeds.form_fields import reasons_of
 from router.model.eastern import CLOCKS_DIFFER
@@ -32,7 +40,6 @@ _FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9().\s/-]*$)")
 """Text that a spreadsheet would compute, but not telephone numbers and signed numbers."""
 
 RegistryRow = TypeVar("RegistryRow")
-RowForm = TypeVar("RowForm", bound=BaseModel)
 
 
 class TableResult(NamedTuple, Generic[RegistryRow]):
@@ -175,12 +182,9 @@ def read_bills(
             yield Snapshot(filing, form.status_at, form.released_quantity, form.release_posted_at, holds)
 
 
-# Rows
-
-
 def read_rows(
-    chunks: Iterable[bytes], source: str, form: type[RowForm], note: Note | None = None
-) -> Iterator[tuple[TableRow, RowForm | InputError]]:
+    chunks: Iterable[bytes], source: str, form: type[forms.AnyForm], note: Note | None = None
+) -> Iterator[tuple[TableRow, forms.AnyForm | InputError]]:
     """Each row with its form or its fault. A fault of the file, or of an unreadable row, comes with an empty row.
 
     CSV has a header, and `;` in lists. A file that begins with `{` is JSON Lines. Refuses another command's table.
@@ -201,8 +205,8 @@ def read_rows(
             values = forms.filled_in({name: row.values.get(name) for name in columns})
             yield row, form.model_validate(values)
         except ValidationError as error:
-            column = str(next(iter(error.errors()[0]["loc"]), ""))
-            yield row, _problem(reasons_of(error).removeprefix(f"{column}: "), source, row.number, column)
+            column, _, reasons = reasons_of(error).partition(": ")
+            yield row, _problem(reasons, source, row.number, column.partition(".")[0])
 
 
 def _rows(
@@ -219,7 +223,7 @@ def _rows(
             elif first.lstrip().startswith(b"{"):
                 yield from _json_rows(numbered, source)
             else:
-                yield from _csv_rows(numbered, formats.column_separator(first), source, form, notes)
+                yield from _csv_rows(numbered, number, formats.column_separator(first), source, form, notes)
             return
 
 
@@ -229,18 +233,15 @@ def _json_rows(numbered: _NumberedLines, source: str) -> Iterator[TableRow | Inp
             yield _problem(f"the line has more than {PIECE_LIMIT:,} bytes", source, number)
         elif line.strip():
             try:
-                values = from_json(line)
+                yield TableRow(number, json_object(line))
             except ValueError as error:
-                yield _problem(f"this is not JSON: {error}", source, number)
-                continue
-            is_object = isinstance(values, dict)
-            yield TableRow(number, values) if is_object else _problem("this is not a JSON object", source, number)
+                yield _problem(f"{NOT_JSON}: {error}", source, number)
 
 
 def _csv_rows(
-    numbered: _NumberedLines, comma: str, source: str, form: type[BaseModel], notes: InputNotes
+    numbered: _NumberedLines, number: int, comma: str, source: str, form: type[BaseModel], notes: InputNotes
 ) -> Iterator[TableRow | InputError]:
-    text = _CsvText(numbered, notes)
+    text = _CsvText(numbered, number, notes)
     reader = csv.reader(text, delimiter=comma)
     header: list[str] | None = None
     while True:
@@ -252,7 +253,6 @@ def _csv_rows(
             continue
         if cells is None:
             return
-        start = max(start, text.first)
         if header is None:
             header = [formats.column_name(cell) for cell in cells]
             if problem := _header_problem(header, form, source):
@@ -283,9 +283,9 @@ def _header_problem(header: list[str], form: type[BaseModel], source: str) -> In
 class _CsvText:
     """Lines of text for the CSV reader. Reads a line that is not UTF-8 as Latin-1, with a note."""
 
-    def __init__(self, numbered: _NumberedLines, notes: InputNotes) -> None:
+    def __init__(self, numbered: _NumberedLines, first: int, notes: InputNotes) -> None:
         self._numbered, self._notes = numbered, notes
-        self.number = self.first = self._size = 0
+        self.number, self._size = first - 1, 0
 
     def begin_row(self) -> int:
         """The line on which the next row begins."""
@@ -297,7 +297,6 @@ class _CsvText:
 
     def __next__(self) -> str:
         self.number, line = next(self._numbered)
-        self.first = self.first or self.number
         if isinstance(line, UnreadableInput):
             self._notes.add(f"row {self.number}: left out, since it has more than {PIECE_LIMIT:,} bytes")
             return "\n"

@@ -20,8 +20,7 @@ DONE: Final = "done"
 FAILED: Final = "failed"
 REPORT_SUFFIX: Final = ".report.txt"
 SETTLE_SECONDS: Final = 2.0
-"""Time without a change of size or time stamp after which a file is complete. Longer than pauses of usual transfers.
-A sender that writes under another name and renames the file need not rely on it."""
+"""Time without change after which a file is complete; longer than the pauses of usual transfers."""
 
 _UNFINISHED: Final = (".part", ".tmp", ".partial", ".filepart", ".crdownload")
 _POLL_SECONDS: Final = 0.5

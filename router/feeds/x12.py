@@ -47,8 +47,6 @@ from router.model.identifiers import bill_key, container_clean, is_readable_bill
 from router.model.inputs import Disposition, Shipment
 
 X12: Final = "x12"
-SET_READ: Final = "350"
-GROUPS_READ: Final = ("SO", "AU")
 HEADER_LIMIT: Final = 500
 """Characters of a header segment, which each dead letter below it repeats. X12's longest has about 200."""
 SEGMENT_LIMIT: Final = 2_000
@@ -86,8 +84,14 @@ class _X12Reader(MessageReader[X12Token]):
         elif isinstance(part, InterchangeStart):
             self._end_message()
             self._begin_interchange(part)
-        elif isinstance(part, str):
-            self._read_cut_segment(part)
+        elif isinstance(part, str) and part.partition(self._delimiters.element)[0] in LEVEL_OF_TRAILER:
+            self._position += 1
+            self._read_segment(part)
+        elif isinstance(part, str):  # of any other segment, a SCAC or quantity may be cut in half
+            self._position += 1
+            self._end_loop()
+            reason = "the file ends within this segment and may have been cut; feed in the whole file"
+            self._reject(self._with_headers(part), reason, self._bill_of(part, whole=False))
         elif part.inside:
             self._position += 1
             self._end_loop()
@@ -167,11 +171,11 @@ class _X12Reader(MessageReader[X12Token]):
         if name == "ST":
             self._position = 1
             self._find_place()
-            if kind != SET_READ:
-                reason = f"the set is {kind!r}; only {SET_READ} (customs status information) is read"
+            if kind != "350":
+                reason = f"the set is {kind!r}; only 350 (customs status information) is read"
                 self._put_aside(reason, self._envelopes.headers)
-        elif kind.upper() not in GROUPS_READ:
-            self._envelopes.fault(f"GS01 is {kind!r}, neither {' nor '.join(GROUPS_READ)}", text)
+        elif kind.upper() not in ("SO", "AU"):
+            self._envelopes.fault(f"GS01 is {kind!r}, neither SO nor AU", text)
 
     def _read_trailer(self, name: str, text: str, parts: list[str]) -> None:
         if self._set_aside is not None and name == "SE":
@@ -182,7 +186,7 @@ class _X12Reader(MessageReader[X12Token]):
         if name == "IEA":
             self._end_message()
 
-    def _end_message(self, *, has_trailer: bool = False) -> None:
+    def _end_message(self) -> None:
         """End the interchange. Adds a dead letter if it has faults."""
         self._leave_set()
         if faults := self._envelopes.end_interchange():
@@ -242,16 +246,6 @@ class _X12Reader(MessageReader[X12Token]):
         x4 = [part.strip() for part in (x4 if whole and len(text) <= SEGMENT_LIMIT else x4[:-1])]
         x4.extend(_NO_ELEMENTS[len(x4) :])
         return readable_bill(x4[9], x4[1], x4[7]) if text[:2] == "X4" else NO_BILL
-
-    def _read_cut_segment(self, text: str) -> None:
-        """Read a trailer without its terminator. Of any other segment, a SCAC or quantity may be cut in half."""
-        self._position += 1
-        if text.partition(self._delimiters.element)[0] in LEVEL_OF_TRAILER:
-            self._read_segment(text)
-            return
-        self._end_loop()
-        reason = "the file ends within this segment and may have been cut; feed in the whole file"
-        self._reject(self._with_headers(text), reason, self._bill_of(text, whole=False))
 
     def _headers(self) -> list[str]:
         return [*self._envelopes.headers, self._m10, self._p4]

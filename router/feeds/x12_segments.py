@@ -79,8 +79,6 @@ class _SegmentReader:
             before = len(self.text), self._delimiters
             if self._delimiters is None:
                 yield from self._between(final)
-            elif self._unreadable is not None:
-                yield from self._over_long(self._delimiters.terminator)
             else:
                 yield from self._inside(self._delimiters, final)
             if (len(self.text), self._delimiters) == before:
@@ -115,8 +113,15 @@ class _SegmentReader:
             self._put_aside(len("ISA") + 1)
 
     def _inside(self, delimiters: Delimiters, final: bool) -> Iterator[X12Token]:
-        """All whole segments at hand, up to the end of the interchange."""
+        """All whole segments at hand, up to the end of the interchange, or the rest of one that is too long."""
         text, terminator = self.text, delimiters.terminator
+        if self._unreadable is not None:
+            end = text.find(terminator)
+            self._put_aside(end if end >= 0 else len(text))
+            if end >= 0:
+                self.text = self.text[len(terminator) :]
+                yield self._stretch(TOO_LONG)
+            return
         boundary, is_trailer = _boundary(text, terminator, final)
         if boundary is not None:
             self.text = text[boundary:]
@@ -136,13 +141,6 @@ class _SegmentReader:
             rest, self.text = _one_line(self.text, delimiters).strip(BLANKS), ""
             if rest:
                 yield rest
-
-    def _over_long(self, terminator: str) -> Iterator[X12Token]:
-        end = self.text.find(terminator)
-        self._put_aside(end if end >= 0 else len(self.text))
-        if end >= 0:
-            self.text = self.text[len(terminator) :]
-            yield self._stretch(TOO_LONG)
 
     def _put_aside(self, length: int) -> None:
         if length > 0:
@@ -231,9 +229,6 @@ def _one_line(text: str, delimiters: Delimiters) -> str:
     return text
 
 
-# Envelopes
-
-
 class EnvelopeLevel(NamedTuple):
     depth: int
     name: str
@@ -241,14 +236,12 @@ class EnvelopeLevel(NamedTuple):
     trailer: str
     control: int
     """Element of the header that holds its control number."""
-    counted: str
-    """The first element of its trailer counts these."""
 
 
 _LEVELS: Final = (
-    EnvelopeLevel(0, "interchange", "ISA", "IEA", 13, "groups"),
-    EnvelopeLevel(1, "group", "GS", "GE", 6, "transactions"),
-    EnvelopeLevel(2, "transaction", "ST", "SE", 2, "segments"),
+    EnvelopeLevel(0, "interchange", "ISA", "IEA", 13),
+    EnvelopeLevel(1, "group", "GS", "GE", 6),
+    EnvelopeLevel(2, "transaction", "ST", "SE", 2),
 )
 LEVEL_OF_HEADER: Final = {level.header: level for level in _LEVELS}
 LEVEL_OF_TRAILER: Final = {level.trailer: level for level in _LEVELS}
@@ -292,7 +285,7 @@ class OpenEnvelopes:
         count, control = (*parts[1:3], "", "")[:2]
         found = segments if level.trailer == "SE" else closed.count
         if not (count.isdecimal() and int(count[:18]) == found):
-            self.fault(f"{closed.name}: {level.trailer}01 is {count!r}, but {found} {level.counted} came", text)
+            self.fault(f"{closed.name}: {level.trailer}01 is {count!r}, but the count is {found}", text)
         if control.lstrip("0") != closed.control.lstrip("0"):
             self.fault(f"{closed.name}: {level.trailer}02 is {control!r} instead of {closed.control!r}", text)
 

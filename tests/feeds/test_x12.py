@@ -320,11 +320,11 @@ def test_an_export_set_is_never_routed_as_an_import():
 
 
 FAULTS = {
-    "SE01": (b"SE*9*", b"SE*8*", "SE01 is '8', but 9 segments came"),
+    "SE01": (b"SE*9*", b"SE*8*", "SE01 is '8', but the count is 9"),
     "SE02": (b"SE*9*0001", b"SE*9*0002", "'0002'"),
-    "GE01": (b"GE*1*", b"GE*2*", "GE01 is '2', but 1 transactions came"),
+    "GE01": (b"GE*1*", b"GE*2*", "GE01 is '2', but the count is 1"),
     "GE02": (b"GE*1*101", b"GE*1*999", "'999'"),
-    "IEA01": (b"IEA*1*", b"IEA*7*", "IEA01 is '7', but 1 groups came"),
+    "IEA01": (b"IEA*1*", b"IEA*7*", "IEA01 is '7', but the count is 1"),
     "IEA02": (b"IEA*1*000000101", b"IEA*1*000000102", "'000000102'"),
     "no SE": (b"SE*9*0001~", b"", "has no SE"),
     "no GE": (b"GE*1*101~", b"", "has no GE"),
