@@ -28,12 +28,11 @@ SHOWN: Final = 80
 """Characters of a value or name quoted in a message."""
 
 NOT_JSON: Final = "the line is not one whole JSON object in UTF-8"
-
 ID_WIDTH: Final = 32
 MASK: Final = "X"
 """Replaces each character of a credential."""
 
-DispositionOrDeadLetter = Disposition | DeadLetter
+EventOrDeadLetter = Disposition | DeadLetter
 """One result of a reader: an event, or input that could not be read as one."""
 BillAndCode = tuple[str | None, str | None, str | None]
 """Issuer, bill number and disposition code, as far as they could be read."""
@@ -105,10 +104,7 @@ def json_object(line: bytes) -> dict[str, Any]:
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in blocks of at most `BLOCK_SIZE`, none of them empty."""
     for chunk in chunks:
-        if 0 < len(chunk) <= BLOCK_SIZE:
-            yield chunk
-        else:
-            yield from (chunk[start : start + BLOCK_SIZE] for start in range(0, len(chunk), BLOCK_SIZE))
+        yield from (chunk[start : start + BLOCK_SIZE] for start in range(0, len(chunk), BLOCK_SIZE))
 
 
 def lines(chunks: Iterable[bytes]) -> Iterator[bytes | UnreadableInput]:

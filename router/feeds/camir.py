@@ -11,16 +11,8 @@ from functools import lru_cache
 from typing import Final
 
 from router.errors import InputError
-from router.feeds.bounded_input import (
-    ENCODING,
-    EVENT_LIMIT,
-    NO_BILL,
-    BillAndCode,
-    DispositionOrDeadLetter,
-    Note,
-    UnreadableInput,
-)
-from router.feeds.camir_records import RECORD_LENGTH, field, fields, read_records
+from router.feeds.bounded_input import ENCODING, NO_BILL, BillAndCode, EventOrDeadLetter, Note, UnreadableInput
+from router.feeds.camir_records import field, fields, read_records
 from router.feeds.cbp_messages import (
     VALUE_CACHE,
     EventDetails,
@@ -37,16 +29,13 @@ from router.model.identifiers import container_clean, is_readable_bill_number, i
 from router.model.inputs import NOWHERE, Disposition, Shipment
 
 CAMIR: Final = "camir"
-RECORDS_LIMIT: Final = EVENT_LIMIT // RECORD_LENGTH
-"""Records of one event."""
-
 _HEADERS: Final = ("ACR", "M01", "R01", "J01")
 """Records that apply to the events below them, outermost first."""
 
 
 def read_camir(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[DispositionOrDeadLetter]:
+) -> Iterator[EventOrDeadLetter]:
     """The events in the order of the file, in constant memory, as `read_x12`. A `fragment` has no ZCR."""
     return _CamirReader(source, received_at, fragment).results(read_records(chunks))
 
@@ -78,9 +67,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         elif name in self._readers and not (name == "R02" and self._awaits_continuation()):
             self._readers[name](part)
         elif self._loop:
-            self._loop.append(part)
-            if len(self._loop) > RECORDS_LIMIT:
-                self._shorten_loop()
+            self._add_to_loop(part)
 
     def _awaits_continuation(self) -> bool:
         """True if the next R02 continues this one; it has the same name as the next bill's record."""

@@ -14,14 +14,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from router.errors import InputError
-from router.feeds.bounded_input import (
-    EVENT_LIMIT,
-    NO_BILL,
-    SHOWN,
-    BillAndCode,
-    DispositionOrDeadLetter,
-    UnreadableInput,
-)
+from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode, EventOrDeadLetter, UnreadableInput
 from router.model.eastern import LATEST, day_of, to_milliseconds
 from router.model.identifiers import (
     SCAC_WIDTH,
@@ -35,6 +28,8 @@ from router.model.inputs import NOWHERE, Disposition
 
 LONG_LOOP: Final = 100
 """Texts of a loop whose characters are counted. Each has at most 2,000, or makes its event unreadable."""
+MOST_RECORDS: Final = EVENT_LIMIT // 80
+"""CAMIR records of one event."""
 VALUE_CACHE: Final = 8_192
 """Entries of each cache of values: thousands of bills share dates, parties and references."""
 FIXED_ZONES: Final = {"ES": timezone(timedelta(hours=-5)), "ED": timezone(timedelta(hours=-4))}
@@ -179,7 +174,7 @@ class MessageReader(ABC, Generic[Part]):
         self._source, self._received_at, self._fragment = source, received_at, fragment
         self._place_prefix = ""
         """Of the place of a text; its position follows."""
-        self._results: list[DispositionOrDeadLetter] = []
+        self._results: list[EventOrDeadLetter] = []
         self._transmitted_at: int | None = None
         self._is_test = False
         self._voyage = NOWHERE
@@ -192,7 +187,7 @@ class MessageReader(ABC, Generic[Part]):
         """Rest of a message that is not read."""
         self._aside_reason = self._aside_place = ""
 
-    def results(self, parts: Iterable[Part]) -> Iterator[DispositionOrDeadLetter]:
+    def results(self, parts: Iterable[Part]) -> Iterator[EventOrDeadLetter]:
         for part in parts:
             self._read(part)
             if self._results:
@@ -277,6 +272,11 @@ class MessageReader(ABC, Generic[Part]):
     def _begin_loop(self, text: str) -> None:
         self._end_loop()
         self._loop, self._loop_position = [text], self._position
+
+    def _add_to_loop(self, record: str) -> None:
+        self._loop.append(record)
+        if len(self._loop) > MOST_RECORDS:
+            self._shorten_loop()
 
     def _shorten_loop(self) -> None:
         """Keep only the event's own text of a loop that is too long."""

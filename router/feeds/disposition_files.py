@@ -22,7 +22,7 @@ from router.feeds.bounded_input import (
     NOT_JSON,
     PIECE_LIMIT,
     SHOWN,
-    DispositionOrDeadLetter,
+    EventOrDeadLetter,
     InputNotes,
     Note,
     UnreadableInput,
@@ -40,7 +40,7 @@ AVRO: Final = "avro"
 
 def read_jsonl(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[DispositionOrDeadLetter]:
+) -> Iterator[EventOrDeadLetter]:
     """One event a line, or the dead letter of an unreadable line. Skips blank lines."""
     notes = InputNotes(note, source)
     for number, line in enumerate(lines(chunks), 1):
@@ -51,7 +51,7 @@ def read_jsonl(
             yield _read_line(line, place, received_at, notes)
 
 
-def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> DispositionOrDeadLetter:
+def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> EventOrDeadLetter:
     try:
         values = json_object(line)
         form = DispositionForm.model_validate(filled_in(values))
@@ -95,7 +95,7 @@ _AVRO_FAULTS: Final = (
 
 def read_avro(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[DispositionOrDeadLetter]:
+) -> Iterator[EventOrDeadLetter]:
     """One event a record of an object container file, by the names of its fields.
 
     The dead letter of an unreadable record holds it as JSON, which can be corrected and read again. A damaged file is
@@ -112,7 +112,8 @@ def read_avro(
             else:
                 yield _read_line(line, place, received_at, notes)
     except InputError as error:
-        file.drain()
+        while file.read(BLOCK_LIMIT):
+            pass
         reason = (
             f"nothing can be read after record {number}: {error.reason}. The records before it were delivered; "
             "get the file again"
@@ -256,7 +257,3 @@ class _ChunkedFile:
             self._rest = self._rest[size:]
             size -= len(parts[-1])
         return b"".join(parts)
-
-    def drain(self) -> None:
-        for block in self._blocks:
-            self.content.add(block)

@@ -25,10 +25,8 @@ LONGEST_REASON: Final = 300
 MOST_FAULTS: Final = 8
 """Faults of one record or row that are named."""
 
-_REASONS: Final = {
-    "missing": "it is missing",
-    **dict.fromkeys(("int_parsing", "int_from_float", "int_type"), "write a whole number in digits only, such as 1200"),
-}
+_WHOLE: Final = "write a whole number in digits only, such as 1200"
+_REASONS: Final = {"missing": "it is missing", "int_parsing": _WHOLE, "int_from_float": _WHOLE, "int_type": _WHOLE}
 """By pydantic's types of faults."""
 _BEGINNINGS: Final = {"Value error, ": "", "Input should": "it must", "String should": "it must"}
 """Beginnings of pydantic's messages, and their replacements."""
@@ -64,10 +62,6 @@ def listed(value: Any) -> Any:
 
 def lower(value: Any) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
-
-
-def upper(value: Any) -> Any:
-    return value.strip().upper() if isinstance(value, str) else value
 
 
 def _moment(value: Any) -> Any:
@@ -134,9 +128,7 @@ def _text(longest: int = 2000, *, to_upper: bool = False) -> StringConstraints:
 
 UpperText = Annotated[str, _text(to_upper=True)]
 PrintedText = Annotated[str, _text()]
-Label = Annotated[
-    str, StringConstraints(strip_whitespace=True, to_lower=True, min_length=1, max_length=50, pattern=_PRINTED)
-]
+Label = Annotated[str, _text(50), StringConstraints(to_lower=True, min_length=1)]
 ShortText = Annotated[str, _text(200), Field(min_length=1)]
 Url = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_URL)]
 """Without user and password: the registry holds no secrets."""

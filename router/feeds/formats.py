@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
-from router.feeds.bounded_input import BLANKS, ENCODING, DispositionOrDeadLetter, Note
+from router.feeds.bounded_input import BLANKS, ENCODING, EventOrDeadLetter, Note
 from router.feeds.camir import CAMIR, read_camir
 from router.feeds.disposition_files import AVRO, JSONL, read_avro, read_jsonl
 from router.feeds.x12 import X12, read_x12
@@ -24,7 +24,7 @@ _FURTHER_ON: Final = re.compile(rb"(?:ISA([^A-Za-z0-9 \t\r\n\x00])[0-9A-Z]{2}\1|
 """An interchange or a transmission after a damaged beginning."""
 
 
-FormatReader = Callable[..., Iterator[DispositionOrDeadLetter]]
+FormatReader = Callable[..., Iterator[EventOrDeadLetter]]
 """Arguments as of `read_x12`. A `fragment` is the content of a dead letter."""
 
 
@@ -63,7 +63,7 @@ _DISTINCTIVE_COLUMNS: Final = {
 
 def read_events(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None
-) -> Iterator[DispositionOrDeadLetter]:
+) -> Iterator[EventOrDeadLetter]:
     """The events of a file in any format, as a stream. Raises for no bytes.
 
     A file in no known format is one dead letter. Empty input has no events.
@@ -85,7 +85,7 @@ def recognise(head: bytes) -> str:
     return X12 if further_on[0].startswith(b"ISA") else CAMIR
 
 
-def read_dead_letter(letter: DeadLetter, received_at: int) -> Iterator[DispositionOrDeadLetter]:
+def read_dead_letter(letter: DeadLetter, received_at: int) -> Iterator[EventOrDeadLetter]:
     """Read the content of a dead letter again. Each event names the dead letter in `retry_of`.
 
     A dead letter that holds only the head of its input is returned again, with that as its reason.
@@ -126,7 +126,7 @@ def _reader(name: str) -> FormatReader:
 
 def _read_unknown(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[DispositionOrDeadLetter]:
+) -> Iterator[EventOrDeadLetter]:
     """One dead letter, and the events of any X12 interchange that comes later."""
     for event in read_x12(chunks, source, received_at):
         if isinstance(event, DeadLetter) and event.source == source:

@@ -246,7 +246,7 @@ class PaperForm(FilingForm):
     """A bill that CBP has only on paper or by e-mail."""
 
     delivered_at: fields.Moment
-    form: Annotated[Literal["CBPF1302", "EMAIL"], BeforeValidator(fields.upper)] = "CBPF1302"
+    form: Annotated[Literal["CBPF1302", "EMAIL"], BeforeValidator(lambda text: str(text).strip().upper())] = "CBPF1302"
     ticket: fields.PrintedText | None = None
 
 

@@ -17,16 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from router.errors import InputError, UsageError
 from router.feeds import formats, forms
-from router.feeds.bounded_input import (
-    ENCODING,
-    NOT_JSON,
-    PIECE_LIMIT,
-    InputNotes,
-    Note,
-    UnreadableInput,
-    json_object,
-    lines,
-)
+from router.feeds.bounded_input import NOT_JSON, PIECE_LIMIT, InputNotes, Note, UnreadableInput, json_object, lines
 from router.feeds.disposition_files import JSONL
 from router.feeds.form_fields import reasons_of
 from router.model.eastern import CLOCKS_DIFFER
@@ -35,7 +26,7 @@ from router.model.inputs import Filing, PaperBill, Snapshot, SnapshotHold
 from router.model.registry_values import MOST_LINES, Line, LineRole, Party, Sailing, Scope
 
 DEFAULT_SCOPE: Final[Mapping[LineRole, Scope]] = {"operator": "holds", "charterer": "own"}
-
+_NumberedLines = Iterator[tuple[int, bytes | UnreadableInput]]
 _FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9().\s/-]*$)")
 """Text that a spreadsheet would compute, but not telephone numbers and signed numbers."""
 
@@ -54,9 +45,6 @@ class TableRow(NamedTuple):
     number: int
     """Its line in the file."""
     values: dict[str, Any]
-
-
-_NumberedLines = Iterator[tuple[int, bytes | UnreadableInput]]
 
 
 def read_parties(chunks: Iterable[bytes], source: str) -> TableResult[Party]:
@@ -308,7 +296,7 @@ class _CsvText:
             return line.decode("utf-8") + "\n"
         except UnicodeDecodeError:
             self._notes.add(f"row {self.number}: not UTF-8, read as Latin-1")
-            return line.decode(ENCODING) + "\n"
+            return line.decode("latin-1") + "\n"
 
 
 def _problem(reason: str, source: str, row: int, column: str = "") -> InputError:

@@ -13,15 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from router.errors import InputError
-from router.feeds.bounded_input import (
-    BLANKS,
-    ENCODING,
-    EVENT_LIMIT,
-    NO_BILL,
-    BillAndCode,
-    DispositionOrDeadLetter,
-    Note,
-)
+from router.feeds.bounded_input import BLANKS, ENCODING, EVENT_LIMIT, NO_BILL, BillAndCode, EventOrDeadLetter, Note
 from router.feeds.cbp_messages import (
     VALUE_CACHE,
     EventDetails,
@@ -35,14 +27,7 @@ from router.feeds.cbp_messages import (
     upper,
     with_century,
 )
-from router.feeds.x12_segments import (
-    LEVEL_OF_TRAILER,
-    Delimiters,
-    InterchangeStart,
-    OpenEnvelopes,
-    X12Token,
-    read_segments,
-)
+from router.feeds.x12_segments import LEVEL_OF_TRAILER, Delimiters, Envelopes, InterchangeStart, X12Token, read_segments
 from router.model.identifiers import bill_key, container_clean, is_readable_bill_number, is_readable_scac
 from router.model.inputs import Disposition, Shipment
 
@@ -61,7 +46,7 @@ _DETAILS: Final = ("K1", "N9", "N7", "VID")
 
 def read_x12(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[DispositionOrDeadLetter]:
+) -> Iterator[EventOrDeadLetter]:
     """The events in the order of the file, in constant memory. Raises for no bytes.
 
     A `fragment` is the content of a dead letter: events below their headers, without trailers.
@@ -74,7 +59,7 @@ class _X12Reader(MessageReader[X12Token]):
 
     def __init__(self, source: str, received_at: int, fragment: bool) -> None:
         super().__init__(source, received_at, fragment)
-        self._envelopes = OpenEnvelopes()
+        self._envelopes = Envelopes()
         self._m10 = self._p4 = ""
         self._begin_interchange(InterchangeStart(Delimiters(), ""))
 

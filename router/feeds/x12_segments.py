@@ -257,7 +257,7 @@ class _OpenEnvelope:
     count: int = 0
 
 
-class OpenEnvelopes:
+class Envelopes:
     """The open envelopes, outermost first, and the faults of the interchange in counts and control numbers."""
 
     def __init__(self) -> None:
