@@ -246,7 +246,8 @@ class MessageReader(ABC, Generic[Part]):
         if container is not None:
             key = container_key(container)
             named = tuple(other for other in named if container_key(other) != key)
-        master, original = bill_reference(references.get("OB", "")), bill_reference(references.get("OL", ""))
+        master = bill_reference(references["OB"]) if "OB" in references else None
+        original = bill_reference(references["OL"]) if "OL" in references else None
         return Disposition(
             scac,
             number,

@@ -32,7 +32,7 @@ def filled_in(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in values.items()
-        if value is not None and not (isinstance(value, str) and (not value or value.isspace()))
+        if value is not None and (not isinstance(value, str) or value.strip())
     }
 
 

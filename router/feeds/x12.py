@@ -191,10 +191,6 @@ class _X12Reader(MessageReader[X12Token]):
 
     def _event_of(self, loop: list[str], source: str) -> Disposition:
         element = self._delimiters.element
-        if max(map(len, loop)) > SEGMENT_LIMIT:
-            name = next(text for text in loop if len(text) > SEGMENT_LIMIT).partition(element)[0][:3]
-            fault = f"the {name} segment has more than {SEGMENT_LIMIT:,} characters"
-            raise InputError(f"{fault}; a segment terminator may be missing")
         details = _details(loop, element)
         if loop[0][:2] != "X4":
             v9 = _elements(loop[0], element)
@@ -260,7 +256,8 @@ def _voyage_of(m10: str, p4: str, element: str) -> tuple[Shipment, str | None]:
 def _elements(text: str, element: str) -> list[str]:
     """The elements in upper case, the segment's name first, filled up with empty ones."""
     parts = upper(text).split(element)
-    parts.extend(_NO_ELEMENTS[len(parts) :])
+    if len(parts) < len(_NO_ELEMENTS):
+        parts.extend(_NO_ELEMENTS[len(parts) :])
     return [part.strip() for part in parts] if " " in text or "\t" in text else parts
 
 
@@ -269,20 +266,23 @@ def _details(loop: Sequence[str], element: str) -> EventDetails:
     containers: list[str] = []
     snps: list[str] = []
     references: dict[str, str] = {}
-    for text in loop[1:]:
+    for text in loop:
         name = text[:2]
+        if len(text) > SEGMENT_LIMIT:
+            fault = f"the {text.partition(element)[0][:3]} segment has more than {SEGMENT_LIMIT:,} characters"
+            raise InputError(f"{fault}; a segment terminator may be missing")
         if name == "N9":
             qualifier, value = _reference(text, element)
             if qualifier == "SNP" and value:
                 snps.append(value)
             elif value:
                 references.setdefault(qualifier, value)
-        elif name == "N7":
-            containers.extend(_container(text.split(element)[1:]))
+        elif name in ("N7", "VI"):
+            parts = text.split(element)
+            if container := _container(parts[1:] if name == "N7" else parts[2:4]):
+                containers.append(container)
         elif name == "K1":
             remarks.extend(_remarks(text, element))
-        elif name == "VI":
-            containers.extend(_container(text.split(element)[2:4]))
     return EventDetails(remarks, containers, snps, references)
 
 
@@ -298,12 +298,11 @@ def _remarks(text: str, element: str) -> tuple[str, ...]:
     return tuple(filter(None, map(plain, text.split(element)[1:3])))
 
 
-def _container(parts: list[str]) -> tuple[str, ...]:
+def _container(parts: list[str]) -> str | None:
     """The container of N701, N702 and the check digit in N718 if it is separate, or of VID02 and VID03."""
     if len(parts) < 2:
-        return ()
+        return None
     serial = parts[1]
     if len(parts) > 17 and len(serial.strip()) == 6:
         serial = serial.strip() + parts[17].strip()
-    container = container_clean(parts[0] + serial)
-    return (container,) if container else ()
+    return container_clean(parts[0] + serial)
