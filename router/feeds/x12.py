@@ -95,14 +95,14 @@ class _X12Reader(MessageReader[X12Token]):
             tag = text[:3]
             if tag in details and loop:
                 loop.append(text)
-                continue
-            self._position = position
-            if tag == head and self._set_aside is None:
-                self._begin_loop(text)
+            elif tag == head and self._set_aside is None:
+                self._end_loop()
+                loop = self._loop = [text]
+                self._loop_position = self._position = position
             else:
+                self._position = position
                 self._read_segment(text.strip(BLANKS))
-                position = self._position
-            loop = self._loop
+                loop, position = self._loop, self._position
         self._position = position
         if sum(map(len, loop)) > EVENT_LIMIT:
             self._shorten_loop()
