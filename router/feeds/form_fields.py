@@ -154,7 +154,7 @@ ContainerNumber = Annotated[
 BillReference = Annotated[str, BeforeValidator(_reference)]
 """A bill key, from SCAC and number."""
 
-Moment = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
+Timestamp = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
 Day = Annotated[str, BeforeValidator(_day)]
 Pieces = Annotated[int, Field(ge=0, le=MOST_PIECES)]
 SignedPieces = Annotated[int, Field(ge=-MOST_PIECES, le=MOST_PIECES)]

@@ -65,7 +65,7 @@ class DispositionForm(ShipmentForm):
     scac: fields.Scac | None = None
     bill_of_lading: fields.BillNumber | None = None
     disposition_code: fields.DispositionCode
-    action_at: fields.Moment
+    action_at: fields.Timestamp
     quantity: fields.SignedPieces = 0
     entry_type: fields.UpperText = ""
     entry_number: fields.UpperText = ""
@@ -78,7 +78,7 @@ class DispositionForm(ShipmentForm):
     resent: bool = False
     remarks: fields.UpperText | None = None
     snps: fields.SnpList = ()
-    received_at: fields.Moment | None = None
+    received_at: fields.Timestamp | None = None
     source: fields.PrintedText | None = None
     test: bool = False
 
@@ -175,7 +175,7 @@ class HoldForm(BaseModel):
     code: fields.DispositionCode
     container: fields.UpperText | None = None
     quantity: fields.Pieces | None = None
-    placed_at: fields.Moment | None = None
+    placed_at: fields.Timestamp | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -189,9 +189,9 @@ class HoldForm(BaseModel):
 
 
 class SnapshotForm(FilingForm):
-    status_at: fields.Moment
+    status_at: fields.Timestamp
     released_quantity: fields.Pieces | None = None
-    release_posted_at: fields.Moment | None = None
+    release_posted_at: fields.Timestamp | None = None
     holds: Annotated[tuple[HoldForm, ...], BeforeValidator(fields.listed)] = ()
 
 
@@ -208,7 +208,7 @@ class ManualForm(OperatorForm):
     scac: fields.Scac
     bill_of_lading: fields.BillNumber
     action: Literal["PLACE", "LIFT", "RELEASE"]
-    said_at: fields.Moment
+    said_at: fields.Timestamp
     channel: Annotated[Literal["phone", "e-mail", "paper"], BeforeValidator(fields.lower)] = "phone"
     code: fields.DispositionCode | None = None
     container: fields.ContainerNumber | None = None
@@ -228,11 +228,11 @@ class OutageForm(OperatorForm):
 
     mode: Annotated[Literal["ocean"], BeforeValidator(fields.lower)] = "ocean"
     reason: fields.ShortText
-    since: fields.Moment
+    since: fields.Timestamp
     port: fields.PortCode | None = None
     feed: fields.FeedName | None = None
     carrier: fields.RegisteredScac | None = None
-    until: fields.Moment | None = None
+    until: fields.Timestamp | None = None
     ticket: fields.PrintedText | None = None
 
     @model_validator(mode="after")
@@ -245,7 +245,7 @@ class OutageForm(OperatorForm):
 class PaperForm(FilingForm):
     """A bill that CBP has only on paper or by e-mail."""
 
-    delivered_at: fields.Moment
+    delivered_at: fields.Timestamp
     form: Annotated[Literal["CBPF1302", "EMAIL"], BeforeValidator(lambda text: str(text).strip().upper())] = "CBPF1302"
     ticket: fields.PrintedText | None = None
 
@@ -263,7 +263,7 @@ def checked(form: type[AnyForm], values: Mapping[str, Any]) -> AnyForm:
 
 def moment_of(name: str, value: str) -> int:
     """UTC milliseconds of typed text. Raises UsageError."""
-    return int(_typed(fields.Moment, name, value))
+    return int(_typed(fields.Timestamp, name, value))
 
 
 def feed_name(value: str) -> str:

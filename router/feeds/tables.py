@@ -30,13 +30,13 @@ _NumberedLines = Iterator[tuple[int, bytes | UnreadableInput]]
 _FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9().\s/-]*$)")
 """Text that a spreadsheet would compute, but not telephone numbers and signed numbers."""
 
-RegistryRow = TypeVar("RegistryRow")
+TableValue = TypeVar("TableValue")
 
 
-class TableResult(NamedTuple, Generic[RegistryRow]):
+class TableResult(NamedTuple, Generic[TableValue]):
     """The valid values of a registry table, its problems, and notes on oddities that stop nothing."""
 
-    values: list[RegistryRow]
+    values: list[TableValue]
     problems: list[InputError]
     notes: list[str]
 

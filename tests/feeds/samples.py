@@ -138,7 +138,7 @@ def one_line(interchange: bytes) -> bytes:
 
 
 def records(frame: bytes) -> list[bytes]:
-    """The records of a CAMIR frame at their full width."""
+    """The records of a CAMIR transmission at their full width."""
     return [record.ljust(80) for record in frame.splitlines()]
 
 

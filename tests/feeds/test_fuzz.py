@@ -56,7 +56,7 @@ PIECES = (
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A well-formed file with some places cut out, doubled or written over."""
+    """A well-formed file with some places cut, doubled or overwritten."""
     content = bytearray(draw(st.sampled_from(WELL_FORMED)) + draw(st.sampled_from((b"", *WELL_FORMED))))
     for _ in range(draw(st.integers(0, 6))):
         place = draw(st.integers(0, len(content)))
@@ -78,7 +78,7 @@ def in_chunks(content: bytes, sizes: list[int]) -> Iterable[bytes]:
 
 @settings(max_examples=300, deadline=None)
 @given(ANY_BYTES)
-def test_any_bytes_are_read_to_their_end_and_every_event_fits_the_log(content: bytes):
+def test_any_bytes_are_read_to_their_end_and_every_event_fits_its_schema(content: bytes):
     for event in read_events([content], "FILE", 5):
         assert isinstance(event, Disposition | DeadLetter)
         assert read_published(type(event), published(event)) == event
@@ -90,7 +90,7 @@ def test_any_bytes_are_read_to_their_end_and_every_event_fits_the_log(content: b
 
 @settings(max_examples=200, deadline=None)
 @given(ANY_BYTES, st.lists(st.integers(0, 50), max_size=60))
-def test_how_bytes_come_in_chunks_changes_nothing(content: bytes, sizes: list[int]):
+def test_chunks_change_nothing(content: bytes, sizes: list[int]):
     for read in (*(known.read for known in FORMATS.values()), read_events):
         whole = list(read([content], "FILE", 5, note=None))
         assert list(read(in_chunks(content, sizes), "FILE", 5, note=None)) == whole
