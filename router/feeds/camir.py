@@ -81,7 +81,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         acr = fields(record, "ACR")
         self._transmitted_at = moment_or_none(with_century(acr["date"]), acr["time"])
         if acr["application"] != "RC":
-            reason = f"the application is {acr['application']!r}; only RC (status notification) is read"
+            reason = f"the application is {acr['application']!r}, and only RC (status notification) is read"
             self._put_aside(reason, [record])
 
     def _read_trailer(self, record: str) -> None:

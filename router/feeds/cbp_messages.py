@@ -1,4 +1,4 @@
-"""Rules that X12 and CAMIR share, so that one event has one reading: values, events, and dead letters of a message.
+"""Rules for values, events and dead letters that X12 and CAMIR share, so that one event has one reading.
 
 Functions that raise InputError read values that an event needs. The others return None for an absent or invalid value.
 """
@@ -163,17 +163,14 @@ Part = TypeVar("Part")
 
 
 class MessageReader(ABC, Generic[Part]):
-    """Reader of one file of messages. Its texts are X12 segments or CAMIR records.
-
-    An event is a loop of texts: its own, and those with details of it.
-    """
+    """Reader of one file. An event is a loop of texts (X12 segments or CAMIR records), its own and its details."""
 
     format_name: str
 
     def __init__(self, source: str, received_at: int, fragment: bool) -> None:
         self._source, self._received_at, self._fragment = source, received_at, fragment
         self._place_prefix = ""
-        """Of the place of a text; its position follows."""
+        """Beginning of a text's place; its position follows."""
         self._results: list[EventOrDeadLetter] = []
         self._transmitted_at: int | None = None
         self._is_test = False
@@ -305,7 +302,8 @@ class MessageReader(ABC, Generic[Part]):
         """Keep the rest of the message for one dead letter."""
         self._end_loop()
         self._set_aside = UnreadableInput(self._encoded(texts))
-        self._aside_reason, self._aside_place = reason, self._place
+        self._aside_reason = f"put aside whole: {reason}. Dismiss it if it is for another system"
+        self._aside_place = self._place
 
     def _end_aside(self) -> None:
         if self._set_aside is not None:

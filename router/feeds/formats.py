@@ -64,7 +64,7 @@ _DISTINCTIVE_COLUMNS: Final = {
 def read_events(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None
 ) -> Iterator[EventOrDeadLetter]:
-    """The events of a file in any format, as a stream. Raises for no bytes.
+    """The events of a file in any format, as a stream. Never raises because of the bytes.
 
     A file in no known format is one dead letter. Empty input has no events.
     """

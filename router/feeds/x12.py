@@ -38,7 +38,7 @@ SEGMENT_LIMIT: Final = 2_000
 """Characters of a segment of an event. An X4 with all elements at full length has fewer."""
 
 _NO_ELEMENTS: Final = 18 * ("",)
-"""As many as an X4 has, the longest segment that is read."""
+"""The elements of an X4, the longest segment that is read."""
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{1,2}")
 _LIMITED: Final = ("GS", "ST", "M10", "P4", "BA1", *LEVEL_OF_TRAILER)
 _DETAILS: Final = ("K1", "N9", "N7", "VID")
@@ -47,7 +47,7 @@ _DETAILS: Final = ("K1", "N9", "N7", "VID")
 def read_x12(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
 ) -> Iterator[EventOrDeadLetter]:
-    """The events in the order of the file, in constant memory. Raises for no bytes.
+    """The events in the order of the file, in constant memory. Never raises because of the bytes.
 
     A `fragment` is the content of a dead letter: events below their headers, without trailers.
     """
@@ -131,7 +131,7 @@ class _X12Reader(MessageReader[X12Token]):
             self._m10, self._p4 = (text, "") if name == "M10" else (self._m10, text)
             self._voyage, self._firms = _voyage_of(self._m10, self._p4, self._delimiters.element)
         elif name == "BA1":
-            reason = "the set is about exports (BA1); only imports are routed"
+            reason = "BA1 makes it an export set, and only imports are routed"
             self._put_aside(reason, [*self._envelopes.headers, self._m10, text])
         elif not text:
             self._position -= 1
@@ -157,7 +157,7 @@ class _X12Reader(MessageReader[X12Token]):
             self._position = 1
             self._find_place()
             if kind != "350":
-                reason = f"the set is {kind!r}; only 350 (customs status information) is read"
+                reason = f"ST01 is {kind!r}, and only 350 (customs status information) is read"
                 self._put_aside(reason, self._envelopes.headers)
         elif kind.upper() not in ("SO", "AU"):
             self._envelopes.fault(f"GS01 is {kind!r}, neither SO nor AU", text)
