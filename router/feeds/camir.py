@@ -117,8 +117,9 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         """Needs a continuation that the R02 announces: it says if the event concerns one container only."""
         if loop[0].startswith("R06"):
             r06 = fields(loop[0], "R06")
-            details = EventDetails(_details(loop[1:]).remarks, [], [], {})
-            return self._event(r06["code"], moment(with_century(r06["date"]), r06["time"]), details, source)
+            remarks, _, _, _ = _details(loop[1:])
+            action_at = moment(with_century(r06["date"]), r06["time"])
+            return self._event(r06["code"], action_at, (remarks, [], [], {}), source)
         r02, issuer = fields(loop[0], "R02"), self._issuer()
         if not is_readable_scac(issuer):
             raise not_found("J01 4-7", issuer, "SCAC of the bill's issuer")
@@ -128,13 +129,13 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         if continued and not (len(loop) > 1 and loop[1].startswith("R02")):
             raise InputError("the R02 announces a continuation record (position 68), but none follows")
         more = fields(loop[1] if continued else "", "continuation")
-        details = _details(loop[2:] if continued else loop[1:])
+        remarks, containers, snps, references = _details(loop[2:] if continued else loop[1:])
         if more["reference"]:
-            details.references[more["qualifier"]] = more["reference"]
+            references[more["qualifier"]] = more["reference"]
         return self._event(
             r02["code"],
             moment(with_century(r02["date"]), r02["time"]),
-            details,
+            (remarks, containers, snps, references),
             source,
             scac=issuer,
             number=r02["bill"],
@@ -177,21 +178,24 @@ def _voyage_of(m01: str, r01: str) -> Shipment:
 
 
 def _details(records: Sequence[str]) -> EventDetails:
-    details = EventDetails([], [], [], {})
+    remarks: list[str] = []
+    containers: list[str] = []
+    snps: list[str] = []
+    references: dict[str, str] = {}
     for record in records:
         name = record[:3]
         if name == "B04":
             qualifier, value = _reference(record)
             if qualifier == "SNP" and value:
-                details.snps.append(value)
+                snps.append(value)
             elif value:
-                details.references.setdefault(qualifier, value)
+                references.setdefault(qualifier, value)
         elif name == "R03":
             if remark := plain(field(record, "R03", "remark")):
-                details.remarks.append(remark)
+                remarks.append(remark)
         elif name == "R05" and (container := container_clean(field(record, "R05", "container"))):
-            details.containers.append(container)
-    return details
+            containers.append(container)
+    return remarks, containers, snps, references
 
 
 @lru_cache(VALUE_CACHE)

@@ -191,17 +191,16 @@ class _X12Reader(MessageReader[X12Token]):
 
     def _event_of(self, loop: list[str], source: str) -> Disposition:
         element = self._delimiters.element
-        details = _details(loop, element)
+        remarks, containers, snps, references = _details(loop, element)
         if loop[0][:2] != "X4":
             v9 = _elements(loop[0], element)
-            remarks = [*filter(None, map(plain, (v9[2], v9[12]))), *details.remarks]
-            return self._event(v9[1], moment(v9[3], v9[4], v9[13]), EventDetails(remarks, [], [], {}), source)
+            remarks = [*filter(None, map(plain, (v9[2], v9[12]))), *remarks]
+            return self._event(v9[1], moment(v9[3], v9[4], v9[13]), (remarks, [], [], {}), source)
         x4 = _elements(loop[0], element)
         if not is_readable_bill_number(x4[1]):
             raise not_found("X401", x4[1], "bill number")
         if not is_readable_scac(x4[9]):
             raise not_found("X409", x4[9], "SCAC")
-        references = details.references
         if x4[15]:
             references[x4[15]] = x4[16]
         if x4[8] and not references.get("OB") and is_readable_scac(x4[10]):  # older releases name the master here
@@ -209,7 +208,7 @@ class _X12Reader(MessageReader[X12Token]):
         return self._event(
             x4[7],
             moment(x4[5], x4[6], x4[17]),
-            details,
+            (remarks, containers, snps, references),
             source,
             scac=x4[9],
             number=x4[1],
@@ -283,7 +282,7 @@ def _details(loop: Sequence[str], element: str) -> EventDetails:
                 containers.append(container)
         elif name == "K1":
             remarks.extend(_remarks(text, element))
-    return EventDetails(remarks, containers, snps, references)
+    return remarks, containers, snps, references
 
 
 @lru_cache(VALUE_CACHE)
