@@ -14,7 +14,7 @@ from rich.table import Table
 
 from benchmarks.options import Options
 from router.feeds.camir import read_camir
-from router.feeds.canonical import read_jsonl
+from router.feeds.disposition_files import read_jsonl
 from router.feeds.x12 import read_x12
 
 CHUNK = 1 << 17

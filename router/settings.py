@@ -40,7 +40,7 @@ from router.engine.feed_silence import SilenceLimit
 from router.engine.supervisor import SLOT
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
-from router.feeds.forms import FeedName, Port, Text
+from router.feeds.form_fields import FeedName, PortCode, PrintedText
 from router.log.sqlite import SqliteSettings
 from router.provision.access_rights import ProvisionSettings
 from router.schema_registry.schema_publication import RegistrySettings
@@ -80,7 +80,7 @@ class FeedSettings(BaseModel):
 
     name: FeedName
     """The name given to `ingest --feed`."""
-    port: Port | None = None
+    port: PortCode | None = None
     """Schedule D; without it, events for any port end the silence."""
     days: frozenset[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = frozenset(DAYS)
     from_hour: int = Field(default=0, ge=0, le=23)
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
     toml_file: ClassVar[Path | None] = None
 
-    log: Text = "sqlite:///snp.db"
+    log: PrintedText = "sqlite:///snp.db"
     partitions: int = Field(default=8, ge=1, le=1024)
     """Partitions of each partitioned topic. Fixed once the topics are made."""
     rules: RuleSettings = RuleSettings()

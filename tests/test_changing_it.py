@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -16,7 +15,8 @@ import pytest
 
 from router.decide.bill import _ENTER
 from router.decide.identity import BillRecord
-from router.feeds.recognise import FORMATS, Format, read_dead_letter, read_events
+from router.feeds.bounded_input import Note
+from router.feeds.formats import FORMATS, InputFormat, read_dead_letter, read_events
 from router.model.inputs import DeadLetter, Disposition
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ def test_a_code_is_a_row(tmp_path: Path) -> None:
 
 
 def read_ours(
-    chunks: Iterable[bytes], source: str, received_at: int, *, fragment: bool
+    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None, fragment: bool
 ) -> Iterator[Disposition | DeadLetter]:
     """Fixed places: `OURS`, SCAC, code, number."""
     content = b"".join(chunks)
@@ -83,7 +83,7 @@ def read_ours(
 
 
 def test_a_format_is_a_reader_and_its_place_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = Format("Ours", re.compile(rb"OURS"), lambda _, fragment: partial(read_ours, fragment=fragment))
+    ours = InputFormat("Ours", re.compile(rb"OURS"), read_ours)
     monkeypatch.setitem(FORMATS, "ours", ours)  # type: ignore[attr-defined]
     (event,) = read_events([b"OURSNVXA6HHBL1"], "FILE", 5)
     assert isinstance(event, Disposition)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from router.cli import feed_commands
-from router.feeds.recognise import read_events
-from router.feeds.tables import FilingForm, LineForm, PartyForm, SnapshotForm
+from router.feeds.formats import read_events
+from router.feeds.forms import FilingForm, LineForm, PartyForm, SnapshotForm
 from router.model.inputs import Disposition
 
 ROOT = Path(__file__).parent.parent

@@ -30,9 +30,9 @@ from router.engine.intake import (
     name_of,
 )
 from router.errors import InputError, UsageError
-from router.feeds.by_hand import feed_name
+from router.feeds.forms import feed_name
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
-from router.feeds.watch import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
+from router.feeds.watched_folder import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
 from router.log.interface import AdministeredLog
 from router.model.inputs import DeadLetter, Filing, Snapshot
 from router.model.registry_values import Party, Sailing

@@ -28,7 +28,7 @@ from router.desk.operator_deeds import Relayed, confirm, relay
 from router.desk.paper_bills import read_paper_bills
 from router.desk.registered_parties import ask_resync
 from router.engine.administration import machine_user, read_registry
-from router.feeds.by_hand import ManualForm, OutageForm, checked, moment_of
+from router.feeds.forms import ManualForm, OutageForm, checked, moment_of
 from router.log.interface import AdministeredLog
 from router.model.identifiers import split_bill_key
 from router.model.inputs import LIFT, PLACE, RELEASE

@@ -27,9 +27,9 @@ from router.desk.paper_bills import (
 from router.engine.administration import AuditEntry, audit_output
 from router.engine.intake import ImportCount, append_filings, chunks_of, files_in, name_of
 from router.errors import InputError, UsageError
-from router.feeds import forms
-from router.feeds.by_hand import PaperForm, check_moment, checked, paper_bill, read_paper
-from router.feeds.rows import read_rows
+from router.feeds import form_fields
+from router.feeds.forms import PaperForm, check_moment, checked, paper_bill
+from router.feeds.tables import read_paper, read_rows
 from router.log.interface import AdministeredLog
 from router.model.eastern import iso
 from router.model.identifiers import split_bill_key
@@ -178,8 +178,8 @@ PROPOSAL: Final = (
 class MatchForm(BaseModel):
     """A row of a table of matches. Other columns are for people and ignored."""
 
-    paper: forms.Upper
-    electronic: forms.Upper
+    paper: form_fields.UpperText
+    electronic: form_fields.UpperText
 
 
 @paper_app.command("match")

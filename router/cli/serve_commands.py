@@ -18,7 +18,7 @@ from router.desk.receipts import Receipt, WebhookOrder, WebhookState, order_outp
 from router.desk.registered_parties import find_party
 from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
 from router.errors import UsageError
-from router.feeds.by_hand import moment_of
+from router.feeds.forms import moment_of
 from router.log.interface import AdministeredLog
 from router.log.url import KAFKA
 from router.model.registry_values import Party

@@ -20,7 +20,7 @@ from router.desk.downtime import declare, end
 from router.desk.operator_deeds import confirm, dismiss, read_dead_letter, relay, retry
 from router.desk.registered_parties import ask_resync
 from router.errors import UsageError
-from router.feeds.by_hand import ManualForm, OutageForm, checked
+from router.feeds.forms import ManualForm, OutageForm, checked
 from router.model.identifiers import split_bill_key
 
 FormFields = Mapping[str, str]

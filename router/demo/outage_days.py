@@ -18,7 +18,7 @@ from router.desk.paper_bills import match, propose_matches
 from router.engine.feed_activity import DEFAULT_FEED, FeedMonitor
 from router.engine.intake import append_filings, ingest_file
 from router.engine.worker import Worker
-from router.feeds.by_hand import ManualForm, OutageForm, checked
+from router.feeds.forms import ManualForm, OutageForm, checked
 from router.log.interface import AdministeredLog, Output
 from router.model.eastern import MINUTE, to_milliseconds
 from router.model.inputs import LIFT, PLACE, Disposition, Filing, PaperBill, Shipment, disposition_of

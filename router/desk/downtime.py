@@ -15,7 +15,7 @@ from router.desk.paper_bills import ON_PAPER, PaperView, lading_clock
 from router.desk.registered_parties import CALLS_THERE, contacts, latest_first
 from router.engine.administration import AuditEntry, audit_output
 from router.errors import InputError, UsageError
-from router.feeds.by_hand import OutageForm, check_moment
+from router.feeds.forms import OutageForm, check_moment
 from router.log.interface import Log
 from router.model.eastern import DAY, iso
 from router.model.registry_values import DECLARED, LateTally, Outage, Sailing

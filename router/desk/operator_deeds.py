@@ -22,9 +22,9 @@ from router.desk.bill_views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
 from router.engine.intake import event_outputs
 from router.errors import UsageError
-from router.feeds.by_hand import ManualForm, check_moment, manual_event
-from router.feeds.recognise import read_dead_letter as read_again
-from router.feeds.recognise import read_events
+from router.feeds.formats import read_dead_letter as read_again
+from router.feeds.formats import read_events
+from router.feeds.forms import ManualForm, check_moment, manual_event
 from router.log.interface import Log, Output
 from router.model.identifiers import bill_key, split_bill_key
 from router.model.inputs import LIFT, PLACE, RELEASE, Confirmation, DeadLetter, Disposition, ManualEvent

@@ -23,8 +23,8 @@ from router.decide.codes import CodeTable
 from router.decide.identity import event_key
 from router.engine.feed_activity import FeedMonitor
 from router.errors import InputError, TaskRetry, UsageError
-from router.feeds.recognise import read_events
-from router.feeds.watch import WatchedFolder
+from router.feeds.formats import read_events
+from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Headers, Log, Output
 from router.model.identifiers import bill_key
 from router.model.inputs import PLACE, DeadLetter, Disposition, Filing, ManualEvent, PaperBill, Snapshot

@@ -1,181 +1,204 @@
-"""CAMIR status notifications (ACR application RC): every event of every frame, as a stream.
+"""CAMIR status notifications (ACR application RC): a stream of the events of every transmission.
 
-The same event gives the same reading as in X12. What can be read is delivered, whatever is wrong around it.
+One event reads the same as in X12. Readable events are delivered even if input around them is wrong. An event is a
+loop: an R02 with its continuation, or an R06, followed by B04, R03 and R05 records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from router.errors import InputError
-from router.feeds.camir_event import Frame, bill_event, readable_bill, surroundings, vessel_event
-from router.feeds.camir_layout import RECORD_LENGTH, STATUS_NOTIFICATION, field
-from router.feeds.camir_records import ENCODING, read_records
-from router.feeds.evidence import LOOP_SIZE, NO_BILL, Evidence
-from router.feeds.fields import moment_or_none, with_century
-from router.model.inputs import DeadLetter, Disposition
+from router.feeds.bounded_input import ENCODING, NO_BILL, BillAndCode, EventOrDeadLetter, Note, UnreadableInput
+from router.feeds.camir_records import field, fields, read_records
+from router.feeds.cbp_messages import (
+    VALUE_CACHE,
+    EventDetails,
+    MessageReader,
+    iso_date,
+    moment,
+    moment_or_none,
+    not_found,
+    plain,
+    readable_bill,
+    with_century,
+)
+from router.model.identifiers import container_clean, is_readable_bill_number, is_readable_scac
+from router.model.inputs import NOWHERE, Disposition, Shipment
 
-FORMAT: Final = "camir"
-LOOP_LIMIT: Final = LOOP_SIZE // RECORD_LENGTH
-"""Most records of one event that are kept; an event without end must not grow in memory."""
-
-_CONTEXT: Final = ("ACR", "M01", "R01", "J01")
-"""Records that others stand under, from the outside in."""
-
-Event = Disposition | DeadLetter
-
-
-def read_camir(chunks: Iterable[bytes], source: str, received_at: int, *, fragment: bool = False) -> Iterator[Event]:
-    """The events in the order of the file. Never raises for what the bytes are; memory doesn't grow with
-    the file.
-
-    A `fragment` is what a dead letter holds: events with the records they stood under, but without a ZCR.
-    """
-    reader = _Reader(source, received_at, fragment)
-    for record in read_records(chunks):
-        reader.take_in(record)
-        yield from reader.events()
-    reader.end_frame(whole=False)
-    yield from reader.events()
+CAMIR: Final = "camir"
+_HEADERS: Final = ("ACR", "M01", "R01", "J01")
+"""Records that apply to the events below them, outermost first."""
 
 
-class _Reader:
-    """Where the reading stands: in which frame, manifest, port, issuer and event."""
+def read_camir(
+    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
+) -> Iterator[EventOrDeadLetter]:
+    """The events in the order of the file, in constant memory, as `read_x12`. A `fragment` has no ZCR."""
+    return _CamirReader(source, received_at, fragment).results(read_records(chunks))
+
+
+class _CamirReader(MessageReader[str | UnreadableInput]):
+    format_name = CAMIR
 
     def __init__(self, source: str, received_at: int, fragment: bool) -> None:
-        self._source, self._received_at, self._fragment = source, received_at, fragment
-        self._out: list[Event] = []
-        self._context: dict[str, str] = {}
-        self._around = surroundings("", "")
-        self._loop: list[str] = []
-        self._loop_number = self._number = self._in_frame = 0
-        self._overflow: Evidence | None = None
-        """Of an event with too many records, all of them."""
-        self._aside: Evidence | None = None
-        self._aside_place = ""
-        self._frame = Frame(received_at, None)
-        self._begins: dict[str, Callable[[str], None]] = {
-            "ACR": self._begin_frame,
-            "ZCR": self._end_frame_as_declared,
-            **dict.fromkeys(("M01", "R01", "J01"), self._stand_under),
-            **dict.fromkeys(("R02", "R06"), self._begin_event),
+        super().__init__(source, received_at, fragment)
+        self._place_prefix = f"{source}:record "
+        self._open_headers: dict[str, str] = {}
+        self._transmission_position = 0
+        self._readers: dict[str, Callable[[str], None]] = {
+            "ACR": self._begin_transmission,
+            "ZCR": self._read_trailer,
+            **dict.fromkeys(("M01", "R01", "J01"), self._read_header),
+            **dict.fromkeys(("R02", "R06"), self._begin_loop),
         }
 
-    def events(self) -> list[Event]:
-        """What has been read since the last call."""
-        taken, self._out = self._out, []
-        return taken
-
-    def take_in(self, record: str | Evidence) -> None:
-        if isinstance(record, Evidence):
-            place = self._place(self._number + 1)
-            reason = "this is no CAMIR record: it doesn't begin with a record's name"
-            self._out.append(record.letter(reason, place, FORMAT, self._received_at))
+    def _read(self, part: str | UnreadableInput) -> None:
+        self._position += 1
+        if isinstance(part, UnreadableInput):
+            self._reject(part, "this is not a CAMIR record: it does not begin with a record name such as R02")
+            self._position -= 1
             return
-        self._number += 1
-        self._in_frame += 1
-        name = record[:3]
-        if self._aside is not None and name not in ("ACR", "ZCR"):
-            self._aside.add(_encoded([record]))
-        elif name == "R02" and self._awaits_continuation():
-            self._loop.append(record)
-        elif name in self._begins:
-            self._begins[name](record)
-        elif self._overflow is not None:
-            self._overflow.add(_encoded([record]))
+        name = part[:3]
+        if self._set_aside is not None and name not in ("ACR", "ZCR"):
+            self._set_aside.add(self._encoded([part]))
+        elif name in self._readers and not (name == "R02" and self._awaits_continuation()):
+            self._readers[name](part)
         elif self._loop:
-            self._loop.append(record)
-            if len(self._loop) > LOOP_LIMIT:
-                self._overflow = Evidence(_encoded([*self._surrounding(), *self._loop]))
+            self._add_to_loop(part)
 
     def _awaits_continuation(self) -> bool:
-        """A continuation has the same name as a bill's record: only the record before tells them apart."""
-        return (
-            len(self._loop) == 1 and self._loop[0].startswith("R02") and field(self._loop[0], "R02", "continued") == "1"
+        """True if the next R02 continues this one; it has the same name as the next bill's record."""
+        is_first = len(self._loop) == 1 and self._long_loop is None and self._loop[0].startswith("R02")
+        return is_first and field(self._loop[0], "R02", "continued") == "1"
+
+    def _begin_transmission(self, record: str) -> None:
+        self._end_message()
+        self._open_headers = {"ACR": record}
+        self._transmission_position = self._position
+        acr = fields(record, "ACR")
+        self._transmitted_at = moment_or_none(with_century(acr["date"]), acr["time"])
+        if acr["application"] != "RC":
+            reason = f"the application is {acr['application']!r}, and only RC (status notification) is read"
+            self._put_aside(reason, [record])
+
+    def _read_trailer(self, record: str) -> None:
+        self._end_loop()
+        declared, found = field(record, "ZCR", "records"), self._position - self._transmission_position - 1
+        if "ACR" not in self._open_headers:
+            self._reject_message("ZCR without its ACR", [record])
+        elif self._set_aside is not None:
+            self._set_aside.add(self._encoded([record]))
+        elif not (declared.isdecimal() and int(declared) == found):
+            fault = f"ZCR counts {declared!r} records, but {found} came"
+            self._reject_message(fault, [self._open_headers["ACR"], record])
+        self._open_headers = {}
+        self._end_message()
+
+    def _end_message(self) -> None:
+        """End the transmission, which may have lost its trailer."""
+        self._end_loop()
+        self._end_aside()
+        if "ACR" in self._open_headers:
+            self._reject_message("the transmission has no ZCR and may have been cut", [self._open_headers["ACR"]])
+        self._open_headers, self._voyage = {}, NOWHERE
+
+    def _read_header(self, record: str) -> None:
+        """Read a header of events, which ends the headers below it: another port takes its issuer with it."""
+        self._end_loop()
+        name = record[:3]
+        outer = _HEADERS[: _HEADERS.index(name)]
+        self._open_headers = {key: text for key, text in self._open_headers.items() if key in outer} | {name: record}
+        self._voyage = _voyage_of(self._open_headers.get("M01", ""), self._open_headers.get("R01", ""))
+
+    def _event_of(self, loop: list[str], source: str) -> Disposition:
+        """Needs a continuation that the R02 announces: it says if the event concerns one container only."""
+        if loop[0].startswith("R06"):
+            r06 = fields(loop[0], "R06")
+            remarks, _, _, _ = _details(loop[1:])
+            action_at = moment(with_century(r06["date"]), r06["time"])
+            return self._event(r06["code"], action_at, (remarks, [], [], {}), source)
+        r02, issuer = fields(loop[0], "R02"), self._issuer()
+        if not is_readable_scac(issuer):
+            raise not_found("J01 4-7", issuer, "SCAC of the bill's issuer")
+        if not is_readable_bill_number(r02["bill"]):
+            raise not_found("R02 4-15", r02["bill"], "bill number")
+        continued = r02["continued"] == "1"
+        if continued and not (len(loop) > 1 and loop[1].startswith("R02")):
+            raise InputError("the R02 announces a continuation record (position 68), but none follows")
+        more = fields(loop[1] if continued else "", "continuation")
+        remarks, containers, snps, references = _details(loop[2:] if continued else loop[1:])
+        if more["reference"]:
+            references[more["qualifier"]] = more["reference"]
+        return self._event(
+            r02["code"],
+            moment(with_century(r02["date"]), r02["time"]),
+            (remarks, containers, snps, references),
+            source,
+            scac=issuer,
+            number=r02["bill"],
+            quantity=r02["quantity"],
+            entry_type=r02["entry_type"],
+            entry_number=r02["entry_number"],
+            container=container_clean(more["container"]),
+            port=more["port"] or None,
+            firms=more["firms"] or None,
+            is_reversal=r02["reversal"] == "N",
+            is_resent=r02["resent"] == "Y",
         )
 
-    # Frames
+    def _bill_of(self, text: str) -> BillAndCode:
+        r02 = fields(text, "R02")
+        return readable_bill(self._issuer(), r02["bill"], r02["code"]) if text.startswith("R02") else NO_BILL
 
-    def _begin_frame(self, record: str) -> None:
-        self.end_frame(whole=False)
-        self._context = {"ACR": record}
-        self._in_frame = 0
-        date, time = field(record, "ACR", "date"), field(record, "ACR", "time")
-        self._frame = Frame(self._received_at, moment_or_none(with_century(date), time))
-        if field(record, "ACR", "application") != STATUS_NOTIFICATION:
-            self._aside, self._aside_place = Evidence(_encoded([record])), self._place(self._number)
+    def _issuer(self) -> str:
+        return field(self._open_headers.get("J01", ""), "J01", "issuer")
 
-    def _end_frame_as_declared(self, record: str) -> None:
-        self._end_event()
-        declared, found = field(record, "ZCR", "records"), self._in_frame - 1
-        if "ACR" not in self._context:
-            self._fault("ZCR ends a transmission that never began", [record])
-        elif self._aside is None and not (declared.isdecimal() and int(declared) == found):
-            self._fault(f"ZCR says {declared!r} records, there are {found}", [self._context["ACR"], record])
-        if self._aside is not None:
-            self._aside.add(_encoded([record]))
-        self.end_frame(whole=True)
+    def _headers(self) -> list[str]:
+        return list(self._open_headers.values())
 
-    def end_frame(self, whole: bool) -> None:
-        """Deliver what is still open; a frame that ends without a ZCR isn't whole."""
-        self._end_event()
-        if self._aside is not None:
-            application = field(self._context["ACR"], "ACR", "application")
-            reason = f"the application is {application!r}, not RC (status notification): no dispositions"
-            self._out.append(self._aside.letter(reason, self._aside_place, FORMAT, self._received_at))
-            self._aside = None
-        if not whole and "ACR" in self._context:
-            self._fault("the transmission has no ZCR: it is not whole", [self._context["ACR"]])
-        self._context = {}
-        self._around = surroundings("", "")
+    def _encoded(self, texts: Iterable[str]) -> bytes:
+        return "".join(text.rstrip() + "\n" for text in texts).encode(ENCODING)
 
-    def _fault(self, reason: str, records: list[str]) -> None:
-        if not self._fragment:
-            reason = f"{reason}. What could be read was delivered"
-            letter = Evidence(_encoded(records)).letter(reason, self._place(self._number), FORMAT, self._received_at)
-            self._out.append(letter)
 
-    # Events
+def _voyage_of(m01: str, r01: str) -> Shipment:
+    """Vessel, manifest and port of the events below an M01 and an R01; either may be empty. R01 prevails."""
+    both = fields(m01, "M01") | {name: value for name, value in fields(r01, "R01").items() if value}
+    return Shipment(
+        carrier_scac=plain(both["carrier"]),
+        imo_number=both["imo"] if both["imo"].strip("0") else None,
+        vessel_name=plain(both["vessel"]),
+        voyage_number=plain(both["voyage"]),
+        manifest_sequence_number=plain(both["sequence"]),
+        port_of_unlading=plain(both.get("port", "")),
+        arrival_date=iso_date(with_century(both.get("arrival", ""))),
+    )
 
-    def _stand_under(self, record: str) -> None:
-        self._end_event()
+
+def _details(records: Sequence[str]) -> EventDetails:
+    remarks: list[str] = []
+    containers: list[str] = []
+    snps: list[str] = []
+    references: dict[str, str] = {}
+    for record in records:
         name = record[:3]
-        for inner in _CONTEXT[_CONTEXT.index(name) :]:
-            self._context.pop(inner, None)
-        self._context[name] = record
-        self._around = surroundings(self._context.get("M01", ""), self._context.get("R01", ""))
-
-    def _begin_event(self, record: str) -> None:
-        self._end_event()
-        self._loop, self._loop_number = [record], self._number
-
-    def _end_event(self) -> None:
-        if not self._loop:
-            return
-        loop, self._loop = self._loop, []
-        overflow, self._overflow = self._overflow, None
-        issuer = field(self._context.get("J01", ""), "J01", "issuer")
-        source, of_bill = self._place(self._loop_number), loop[0].startswith("R02")
-        try:
-            if overflow is not None:
-                raise InputError(f"the event has more than {LOOP_LIMIT} records")
-            if of_bill:
-                self._out.append(bill_event(loop, issuer, self._around, self._frame, source))
-            else:
-                self._out.append(vessel_event(loop, self._around, self._frame, source))
-        except InputError as error:
-            bill = readable_bill(loop[0], issuer) if of_bill else NO_BILL
-            evidence = overflow or Evidence(_encoded([*self._surrounding(), *loop]))
-            self._out.append(evidence.letter(error.reason, source, FORMAT, self._received_at, bill))
-
-    def _surrounding(self) -> list[str]:
-        """The records that an event stands under, so that it can be read again by itself."""
-        return [self._context[name] for name in _CONTEXT if name in self._context]
-
-    def _place(self, number: int) -> str:
-        return f"{self._source}:record {number}"
+        if name == "B04":
+            qualifier, value = _reference(record)
+            if qualifier == "SNP" and value:
+                snps.append(value)
+            elif value:
+                references.setdefault(qualifier, value)
+        elif name == "R03":
+            if remark := plain(field(record, "R03", "remark")):
+                remarks.append(remark)
+        elif name == "R05" and (container := container_clean(field(record, "R05", "container"))):
+            containers.append(container)
+    return remarks, containers, snps, references
 
 
-def _encoded(records: list[str]) -> bytes:
-    return "".join(record.rstrip() + "\n" for record in records).encode(ENCODING)
+@lru_cache(VALUE_CACHE)
+def _reference(record: str) -> tuple[str, str]:
+    """Qualifier and value of a B04."""
+    return plain(field(record, "B04", "qualifier")) or "", plain(field(record, "B04", "value")) or ""

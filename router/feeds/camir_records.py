@@ -1,6 +1,7 @@
-"""From bytes to CAMIR records, however they are separated: not at all, by line breaks, or by `*`, `~` or `#`.
+"""CAMIR below the meaning of records: from bytes to records of 80 places, and the fields of each record.
 
-Whatever the bytes and however they are cut into chunks, the records are the same and memory is bounded.
+Records come unseparated, or separated by line breaks or by `*`, `~` or `#`. They depend only on the bytes, not on the
+chunks they come in. Memory is bounded.
 """
 
 from __future__ import annotations
@@ -9,110 +10,115 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from router.feeds.camir_layout import RECORD_LENGTH
-from router.feeds.evidence import MASK, Evidence, blocks
+from router.feeds.bounded_input import BLANKS, ENCODING, MASK, UnreadableInput, blocks
+from router.feeds.cbp_messages import upper
 
-ENCODING: Final = "latin-1"
-"""CBP's text is ASCII; in latin-1 any other byte is a character too, so that none can stop the reader."""
+RECORD_LENGTH: Final = 80
 
-BLANKS: Final = " \t\r\n\v\f\x00\x1a\xef\xbb\xbf"
+_LAYOUT: Final = {
+    "ACR": "application 14-15, date 16-21, time 22-27",
+    "ZCR": "records 35-39",
+    "M01": "carrier 4-7, vessel 12-34, voyage 35-39, sequence 45-50, imo 52-58",
+    "R01": "carrier 4-7, port 8-11, vessel 12-34, voyage 35-39, sequence 40-45, arrival 46-51",
+    "J01": "issuer 4-7",
+    "R02": (
+        "bill 4-15, code 16-17, quantity 18-27, entry_type 28-29, entry_number 30-44, date 45-50, time 51-54, "
+        "reversal 67-67, continued 68-68, resent 69-69"
+    ),
+    "continuation": "port 4-7, firms 8-11, container 24-37, qualifier 38-40, reference 41-70",
+    "B04": "qualifier 4-6, value 7-36",
+    "R03": "remark 4-80",
+    "R05": "container 4-17",
+    "R06": "code 4-6, date 7-12, time 13-16",
+}
+"""First and last place of each field, counted from 1 as CBP does."""
+
+_PLACE: Final = re.compile(r"(\w+) (\d+)-(\d+)")
+_SLICES: Final = {
+    record: {name: slice(int(first) - 1, int(last)) for name, first, last in _PLACE.findall(places)}
+    for record, places in _LAYOUT.items()
+}
 
 _NAME: Final = r"(?:ACR|ZCR|[A-Z][0-9]{2})"
 _RECORD: Final = re.compile(_NAME)
 _SEPARATED: Final = re.compile(rf"[^\r\n]{{3,{RECORD_LENGTH}}}?([*~#])[\r\n]{{0,4}}{_NAME}")
-_FRAME: Final = re.compile(r"ACR[A-Z0-9 ]{10}[A-Z]{2}")
-_FRAME_LENGTH: Final = 15
+_TRANSMISSION: Final = re.compile(r"ACR[A-Z0-9 ]{10}[A-Z]{2}")
+_TRANSMISSION_LENGTH: Final = 15
 _LOOK_AHEAD: Final = 8
-"""As far as a separator has to see to tell that a record follows: line breaks and a name, and itself."""
+"""Characters that decide if a separator precedes a record: itself, line breaks and a name."""
 
 _ACCESS_CODE: Final = slice(7, 13)
 
 
-def read_records(chunks: Iterable[bytes]) -> Iterator[str | Evidence]:
-    """Records in their order, each at most 80 long; what isn't one comes as evidence. Access codes are masked."""
-    reader = _Reader()
+def field(record: str, kind: str, name: str) -> str:
+    """One field in upper case, stripped. The part cut off a short record is blank."""
+    return upper(record[_SLICES[kind][name]].strip())
+
+
+def fields(record: str, kind: str) -> dict[str, str]:
+    record = upper(record)
+    return {name: record[place].strip() for name, place in _SLICES[kind].items()}
+
+
+def read_records(chunks: Iterable[bytes]) -> Iterator[str | UnreadableInput]:
+    """Records in order, each of at most 80 places and with access codes masked, and what lies between them."""
+    reader = _RecordReader()
     for block in blocks(chunks):
         yield from reader.read(block.decode(ENCODING), final=False)
     yield from reader.read("", final=True)
 
 
-class _Reader:
+class _RecordReader:
     def __init__(self) -> None:
         self._raw = ""
-        """Not yet looked at."""
+        """Input not yet read."""
         self._line = ""
-        """The rest of the line we are in."""
+        """Rest of the current line."""
         self._separator: re.Pattern[str] | None = None
         self._begun = False
-        self._garbage: Evidence | None = None
+        self._unreadable: UnreadableInput | None = None
 
-    def read(self, text: str, final: bool) -> Iterator[str | Evidence]:
+    def read(self, text: str, final: bool) -> Iterator[str | UnreadableInput]:
         self._raw += text
-        if not self._begun and not self._begin(final):
-            return
-        *lines, self._line = (self._line + self._without_separators(final)).split("\n")
-        for line in lines:
-            yield from self._records(line, whole=True)
-        if final:
-            line, self._line = self._line, ""
-            yield from self._records(line, whole=True)
-        else:
-            yield from self._records(self._line, whole=False)
-
-    def _begin(self, final: bool) -> bool:
-        """Tell from the first two records how records are separated; one file comes from one sender."""
-        self._raw = self._raw.lstrip(BLANKS)
-        if len(self._raw) < 2 * RECORD_LENGTH and not final:
-            return False
-        match = _SEPARATED.match(self._raw)
-        if match is not None:
-            # Only before a record or at the end: in free text the same character is text.
-            self._separator = re.compile(rf"{re.escape(match[1])}(?=[\r\n]{{0,4}}(?:{_NAME}|\Z))")
-        self._begun = True
-        return True
-
-    def _without_separators(self, final: bool) -> str:
-        """What can be told of the raw text, with line breaks where records are separated."""
+        if not self._begun:
+            self._raw = self._raw.lstrip(BLANKS)
+            if len(self._raw) < 2 * RECORD_LENGTH and not final:
+                return
+            self._begun = True
+            # The first two records decide, since one file comes from one sender. A separator stands only before a
+            # record or at the end: in free text the same character is text.
+            if match := _SEPARATED.match(self._raw):
+                self._separator = re.compile(rf"{re.escape(match[1])}(?=[\r\n]{{0,4}}(?:{_NAME}|\Z))")
         end = len(self._raw) if final else max(0, len(self._raw) - _LOOK_AHEAD)
-        text = self._raw
-        if self._separator is not None:
-            text = self._separator.sub("\n", text)
-            # One character for another: what is held back stays the same length.
-        text, self._raw = text[:end], self._raw[end:]
-        return text.replace("\r", "\n")
+        text = self._separator.sub("\n", self._raw) if self._separator is not None else self._raw
+        self._raw = self._raw[end:]
+        *lines, rest = (self._line + text[:end].replace("\r", "\n")).split("\n")
+        for line in [*lines, rest] if final else lines:
+            yield from self._records(line, whole=True)
+        if not final:
+            yield from self._records(rest, whole=False)
 
-    def _records(self, line: str, whole: bool) -> Iterator[str | Evidence]:
-        """Cut a line into records of 80. What isn't a record is garbage up to the next frame or the end of
-        the line."""
+    def _records(self, line: str, whole: bool) -> Iterator[str | UnreadableInput]:
+        """Cut a line into records. Unreadable input ends at the next transmission or with the line."""
         place = 0
         while place < len(line) and (whole or len(line) - place >= RECORD_LENGTH):
             text = line[place : place + RECORD_LENGTH]
-            if self._garbage is None and _RECORD.match(text):
-                yield _masked(text)
+            if self._unreadable is None and _RECORD.match(text):
+                if text.startswith("ACR") and text[_ACCESS_CODE].strip():
+                    text = text[: _ACCESS_CODE.start] + MASK * len(text[_ACCESS_CODE]) + text[_ACCESS_CODE.stop :]
+                yield text
                 place += RECORD_LENGTH
-            elif self._garbage is None and not text.strip(BLANKS):
+            elif self._unreadable is None and not text.strip(BLANKS):
                 place += RECORD_LENGTH
             else:
-                frame = _FRAME.search(line, place)
-                end = frame.start() if frame else len(line) - (0 if whole else _FRAME_LENGTH - 1)
-                self._garbage = self._garbage or Evidence()
-                self._garbage.add(line[place:end].encode(ENCODING))
+                next_one = _TRANSMISSION.search(line, place)
+                end = next_one.start() if next_one else len(line) - (0 if whole else _TRANSMISSION_LENGTH - 1)
+                self._unreadable = (self._unreadable or UnreadableInput()).add(line[place:end].encode(ENCODING))
                 place = end
-                if frame:
-                    yield from self._end_garbage()
-        self._line = line[place:] if not whole else self._line
-        if whole:
-            yield from self._end_garbage()
-
-    def _end_garbage(self) -> Iterator[Evidence]:
-        if self._garbage is not None:
-            yield self._garbage
-        self._garbage = None
-
-
-def _masked(record: str) -> str:
-    """An ACR may hold an access code, which is nobody's to read."""
-    code = record[_ACCESS_CODE]
-    if not record.startswith("ACR") or not code.strip():
-        return record
-    return record[: _ACCESS_CODE.start] + MASK * len(code) + record[_ACCESS_CODE.stop :]
+                if next_one:
+                    yield self._unreadable
+                    self._unreadable = None
+        self._line = "" if whole else line[place:]
+        if whole and self._unreadable is not None:
+            yield self._unreadable
+            self._unreadable = None

@@ -1,187 +1,299 @@
-"""How the values of our own input forms are read, the same for CSV, JSON Lines and Avro: pydantic types.
+"""Flat forms that people and programs fill in, and the values made of them.
 
-Text is stripped and upper-cased where it is a code; empty is unknown; lists are arrays or text separated by
-`;`; times are ISO 8601, Eastern where they have no offset, and become UTC milliseconds.
+Programs send dispositions. Tables hold parties, sailings, filings and the state of bills. Commands and console have the
+forms for days on which systems are down.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
-from typing import Annotated, Any, Final
+from operator import attrgetter
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from router.errors import InputError
-from router.feeds.fields import bill_reference
-from router.model.eastern import LATEST, to_milliseconds
-from router.model.identifiers import container_clean
-from router.model.limits import MOST_NAMED
-from router.model.registry_values import MOST_ALIASES
+from router.errors import UsageError
+from router.feeds import form_fields as fields
+from router.feeds.cbp_messages import entry_of
+from router.model.eastern import CLOCKS_DIFFER, DAY
+from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
+from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
+from router.model.registry_values import LineRole, Scope
 
-LIST_SEPARATOR: Final = ";"
-REGISTERED_SCAC: Final = r"^[A-Za-z]{2,4}$"
-PORT: Final = r"^[0-9]{4}$"
-CONTAINER: Final = r"^[A-Z]{4}[0-9]{6,7}$"
-CODE: Final = r"^[A-Za-z0-9]{2,3}$"
-IMO: Final = r"^[0-9]{7}$"
-SCAC: Final = r"^[!-~]{1,4}$"
-BILL_NUMBER: Final = r"^[!-~]{1,50}$"
-PRINTED: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
-URL: Final = r"^https?://[^\s/?#@]+([/?][^\s#]*)?$"
-"""Without user and password: a secret has no place in the registry."""
-LONGEST_REASON: Final = 300
-"""Characters: a fault quotes the value, however long that is."""
-LARGEST_QUANTITY: Final = 10**15
+LONGEST_AGO: Final = 60 * DAY
+"""Milliseconds. An earlier time typed by hand is a slip."""
+
+BILL_TYPE_WORDS: Final = frozenset({"regular", "master", "house", "empty"})
+HOLD_PARTS: Final = ("code", "container", "quantity", "placed_at")
 
 
-def _none_if_empty(value: Any) -> Any:
-    return (value.strip() or None) if isinstance(value, str) else value
+def filled_in(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a form without None and blank text: both mean unknown, like an absent value."""
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and (not isinstance(value, str) or value.strip())
+    }
 
 
-def _listed(value: Any) -> Any:
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        return tuple(part for part in map(str.strip, value.split(LIST_SEPARATOR)) if part)
-    return value
+class ShipmentForm(BaseModel):
+    """The part that dispositions and filings share. Its fields are those of Shipment."""
+
+    master_bill: fields.BillReference | None = None
+    original_bill: fields.BillReference | None = None
+    carrier_scac: fields.Scac | None = None
+    imo_number: fields.UpperText | None = None
+    vessel_name: fields.UpperText | None = None
+    voyage_number: fields.UpperText | None = None
+    manifest_sequence_number: fields.UpperText | None = None
+    port_of_unlading: fields.UpperText | None = None
+    arrival_date: fields.Day | None = None
+    container_numbers: fields.ContainerNumbers = ()
+
+    def shipment(self) -> Shipment:
+        return Shipment._make(_SHIPMENT_VALUES(self))
 
 
-def _moment(value: Any) -> Any:
-    """ISO 8601 text, a datetime (as Avro's logical types give) or UTC milliseconds."""
-    value = _none_if_empty(value)
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise ValueError(f"{value!r} is not a time in ISO 8601, such as 2026-07-14T08:12") from error
-    if not isinstance(value, datetime):
-        return value
+_SHIPMENT_VALUES: Final = attrgetter(*Shipment._fields)
+
+
+class DispositionForm(ShipmentForm):
+    """One disposition. Unknown fields are kept in `model_extra`, so that they can be noted."""
+
+    model_config = ConfigDict(extra="allow")
+
+    scac: fields.Scac | None = None
+    bill_of_lading: fields.BillNumber | None = None
+    disposition_code: fields.DispositionCode
+    action_at: fields.Timestamp
+    quantity: fields.SignedPieces = 0
+    entry_type: fields.UpperText = ""
+    entry_number: fields.UpperText = ""
+    container_level: bool = False
+    """The event concerns `container_numbers` only. Other containers are in `other_container_numbers`."""
+    other_container_numbers: fields.ContainerNumbers = ()
+    transaction_port: fields.UpperText | None = None
+    firms: fields.UpperText | None = None
+    reversal: bool = False
+    resent: bool = False
+    remarks: fields.UpperText | None = None
+    snps: fields.SnpList = ()
+    received_at: fields.Timestamp | None = None
+    source: fields.PrintedText | None = None
+    test: bool = False
+
+    @model_validator(mode="after")
+    def _of_a_bill_or_a_vessel(self) -> Self:
+        if (self.scac is None) != (self.bill_of_lading is None):
+            raise ValueError("scac and bill_of_lading go together")
+        if self.scac is None and self.imo_number is None and self.vessel_name is None:
+            raise ValueError("it names neither a bill (scac, bill_of_lading) nor a vessel (imo_number, vessel_name)")
+        if self.container_level and not self.container_numbers:
+            raise ValueError("container_level needs container_numbers")
+        if self.container_level and len(self.container_numbers) > MOST_LEVEL_CONTAINERS:
+            raise ValueError(f"container_level allows at most {MOST_LEVEL_CONTAINERS} container_numbers")
+        return self
+
+    def disposition(self, received_at: int, source: str) -> Disposition:
+        """The event. A `received_at` in the form is another system's; it counts as the date of the transmission."""
+        entry_type, entry_number = entry_of(self.entry_type, self.entry_number)
+        concerned = self.container_numbers if self.container_level else ()
+        shipment = self.shipment()
+        if self.container_level or self.other_container_numbers:
+            named = self.other_container_numbers if concerned else self.container_numbers + self.other_container_numbers
+            shipment = shipment._replace(container_numbers=named)
+        return Disposition(
+            scac=self.scac,
+            bill_of_lading=self.bill_of_lading,
+            disposition_code=self.disposition_code,
+            action_at=self.action_at,
+            quantity=abs(self.quantity) or None,
+            entry_type=entry_type,
+            entry_number=entry_number,
+            container_numbers=concerned,
+            transaction_port=self.transaction_port,
+            firms=self.firms,
+            reversal=self.reversal or self.quantity < 0,
+            resent=self.resent,
+            remarks=self.remarks,
+            snps=self.snps,
+            shipment=shipment,
+            received_at=received_at if self.received_at is None else min(received_at, self.received_at),
+            source=self.source or source,
+            transmitted_at=self.received_at,
+            test=self.test,
+        )
+
+
+def _bill_type(value: Any) -> Any:
+    text = str(value).strip() if isinstance(value, str | int) else value
+    if not isinstance(text, str):
+        return text
+    return text.lower() if text.lower() in BILL_TYPE_WORDS else text.upper()
+
+
+class PartyForm(BaseModel):
+    scac: fields.RegisteredScac
+    name: fields.PrintedText | None = None
+    roles: Annotated[tuple[fields.Label, ...], BeforeValidator(fields.listed), Field(max_length=20)] = ()
+    status: Annotated[Literal["certifying", "live", "suspended", "external"], BeforeValidator(fields.lower)] = "live"
+    contact_name: fields.PrintedText | None = None
+    contact_phone: fields.PrintedText | None = None
+    contact_email: fields.PrintedText | None = None
+    aliases: fields.RegisteredScacs = ()
+    production_group: fields.PrintedText | None = None
+    webhook_url: fields.Url | None = None
+
+
+class LineForm(BaseModel):
+    """One line aboard one sailing."""
+
+    sailing_id: fields.ShortText
+    imo_number: fields.ImoNumber
+    vessel_name: fields.UpperText | None = None
+    arrival_date: fields.Day | None = None
+    ports: fields.PortCodes = ()
+    scac: fields.RegisteredScac
+    role: Annotated[LineRole, BeforeValidator(fields.lower)]
+    voyage_number: Annotated[fields.UpperText, Field(max_length=50)] | None = None
+    scope: Annotated[Scope, BeforeValidator(fields.lower)] | None = None
+
+
+class FilingForm(ShipmentForm):
+    scac: fields.Scac
+    bill_of_lading: fields.BillNumber
+    bill_type: Annotated[str, BeforeValidator(_bill_type)] | None = None
+    snps: fields.SnpList = ()
+    manifested_quantity: fields.Pieces | None = None
+
+    def filing(self, source: str, received_at: int) -> Filing:
+        values = {name: getattr(self, name) for name in FilingForm.model_fields}
+        return filing_of({**values, "source": source, "received_at": received_at})
+
+
+class HoldForm(BaseModel):
+    code: fields.DispositionCode
+    container: fields.UpperText | None = None
+    quantity: fields.Pieces | None = None
+    placed_at: fields.Timestamp | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, part: Any) -> Any:
+        if isinstance(part, str):
+            values = part.split("/")
+            if len(values) > len(HOLD_PARTS):
+                raise ValueError(f"{part!r} is not {'/'.join(HOLD_PARTS)}")
+            part = dict(zip(HOLD_PARTS, values, strict=False))
+        return filled_in(part) if isinstance(part, dict) else part
+
+
+class SnapshotForm(FilingForm):
+    status_at: fields.Timestamp
+    released_quantity: fields.Pieces | None = None
+    release_posted_at: fields.Timestamp | None = None
+    holds: Annotated[tuple[HoldForm, ...], BeforeValidator(fields.listed)] = ()
+
+
+class OperatorForm(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: fields.ShortText
+    """The router's operator."""
+
+
+class ManualForm(OperatorForm):
+    """CBP's statement about one bill by phone, by e-mail or on paper."""
+
+    scac: fields.Scac
+    bill_of_lading: fields.BillNumber
+    action: Literal["PLACE", "LIFT", "RELEASE"]
+    said_at: fields.Timestamp
+    channel: Annotated[Literal["phone", "e-mail", "paper"], BeforeValidator(fields.lower)] = "phone"
+    code: fields.DispositionCode | None = None
+    container: fields.ContainerNumber | None = None
+    quantity: Annotated[int, Field(ge=1, le=MOST_PIECES)] | None = None
+    source: fields.ShortText | None = None
+    ticket: fields.ShortText | None = None
+
+    @model_validator(mode="after")
+    def _a_hold_has_a_code(self) -> Self:
+        if self.action == PLACE and self.code is None:
+            raise ValueError("a hold needs its code, such as 6H for a do-not-load: ask the person who relays it")
+        return self
+
+
+class OutageForm(OperatorForm):
+    """An operator's declaration of an outage."""
+
+    mode: Annotated[Literal["ocean"], BeforeValidator(fields.lower)] = "ocean"
+    reason: fields.ShortText
+    since: fields.Timestamp
+    port: fields.PortCode | None = None
+    feed: fields.FeedName | None = None
+    carrier: fields.RegisteredScac | None = None
+    until: fields.Timestamp | None = None
+    ticket: fields.PrintedText | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until is not None and self.until <= self.since:
+            raise ValueError("until must be later than since")
+        return self
+
+
+class PaperForm(FilingForm):
+    """A bill that CBP has only on paper or by e-mail."""
+
+    delivered_at: fields.Timestamp
+    form: Annotated[Literal["CBPF1302", "EMAIL"], BeforeValidator(lambda text: str(text).strip().upper())] = "CBPF1302"
+    ticket: fields.PrintedText | None = None
+
+
+AnyForm = TypeVar("AnyForm", bound=BaseModel)
+
+
+def checked(form: type[AnyForm], values: Mapping[str, Any]) -> AnyForm:
+    """The form filled in. Raises UsageError that names each wrong field."""
     try:
-        return to_milliseconds(value)
-    except (OverflowError, ValueError) as error:
-        raise ValueError(f"{value!r} is out of range") from error
+        return form.model_validate(filled_in(values))
+    except ValidationError as error:
+        raise UsageError(fields.reasons_of(error)) from error
 
 
-def _day(value: Any) -> Any:
-    value = _none_if_empty(value)
-    if isinstance(value, datetime):
-        value = value.date()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, str):
-        try:
-            return date.fromisoformat(value).isoformat()
-        except ValueError as error:
-            raise ValueError(f"{value!r} is not a date such as 2026-07-28 (year, month, day)") from error
-    return value
+def moment_of(name: str, value: str) -> int:
+    """UTC milliseconds of typed text. Raises UsageError."""
+    return int(_typed(fields.Timestamp, name, value))
 
 
-def _reference(value: Any) -> Any:
-    value = _none_if_empty(value)
-    if not isinstance(value, str):
-        return value
+def feed_name(value: str) -> str:
+    """Raises UsageError."""
+    return str(_typed(fields.FeedName, "feed", value))
+
+
+def _typed(kind: Any, name: str, value: str) -> Any:
     try:
-        reference = bill_reference(value.upper())
-    except InputError as error:
-        raise ValueError(error.reason) from error
-    if reference is None:
-        raise ValueError(f"{value!r} is not a bill: a SCAC of four places, then the number")
-    return reference
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise UsageError(f"{name}: {fields.reasons_of(error)}") from error
 
 
-def _container(value: Any) -> Any:
-    return container_clean(value) if isinstance(value, str) else value
+def check_moment(name: str, moment: int, now: int) -> None:
+    """Raises UsageError for a time that is still to come, or so long ago that it is a slip."""
+    if moment > now + CLOCKS_DIFFER:
+        raise UsageError(f"{name}: that is still to come; times without an offset are Eastern")
+    if moment < now - LONGEST_AGO:
+        raise UsageError(f"{name}: that is more than {LONGEST_AGO // DAY} days ago")
 
 
-def _containers(value: Any) -> Any:
-    value = _listed(value)
-    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
-        return value
-    cleaned = (container_clean(part) for part in value)
-    return tuple(dict.fromkeys(part for part in cleaned if part is not None))
+def manual_event(form: ManualForm, event_id: str, received_at: int) -> ManualEvent:
+    values = form.model_dump()
+    code, container = values.pop("code"), values.pop("container")
+    return ManualEvent(
+        id=event_id, disposition_code=code, container_number=container, received_at=received_at, **values
+    )
 
 
-_SHAPES: Final = {
-    REGISTERED_SCAC: "a SCAC has two to four letters",
-    PORT: "a port is its Schedule D code, four digits",
-    CONTAINER: "a container has four letters and seven digits, such as CSQU3054383",
-    CODE: "a code has two or three letters or digits, such as 1H",
-    IMO: "an IMO number has seven digits and nothing else",
-    SCAC: "a SCAC has up to four characters, without blanks",
-    BILL_NUMBER: "a bill's number has up to 50 characters, without blanks",
-    PRINTED: "it has characters that can't be printed",
-    URL: "it has to be https://host/path, without user and password",
-}
-"""What is said of a value that hasn't its pattern: patterns are no words for people."""
-_WHOLE_NUMBER: Final = "it has to be a whole number, in digits only, such as 1200"
-_WORDS: Final = {
-    "missing": "it is missing",
-    "int_parsing": _WHOLE_NUMBER,
-    "int_from_float": _WHOLE_NUMBER,
-    "int_type": _WHOLE_NUMBER,
-}
-_OURS: Final = {
-    "Input should": "it has to",
-    "String should": "it has to",
-    "Invalid JSON": "each line has to be one whole JSON object",
-}
-"""What pydantic's messages begin with."""
-
-
-def reason_of(fault: Mapping[str, Any]) -> str:
-    """One of pydantic's faults (with its context) in our words."""
-    pattern = (fault.get("ctx") or {}).get("pattern")
-    if fault["type"] == "string_pattern_mismatch" and pattern in _SHAPES:
-        return _SHAPES[pattern]
-    if fault["type"] in _WORDS:
-        return _WORDS[fault["type"]]
-    said = str(fault["msg"]).removeprefix("Value error, ")
-    for theirs, ours in _OURS.items():
-        said = said.replace(theirs, ours)
-    return said[:LONGEST_REASON]
-
-
-Empty = BeforeValidator(_none_if_empty)
-Upper = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, max_length=2000, pattern=PRINTED)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=PRINTED)]
-Label = Annotated[str, StringConstraints(strip_whitespace=True, max_length=50, pattern=PRINTED)]
-Scac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=SCAC)]
-"""What can stand in a bill's key; its proper shape is checked later and only flagged."""
-RegisteredScac = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=REGISTERED_SCAC)]
-BillNumber = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=BILL_NUMBER)]
-Code = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, pattern=CODE)]
-
-Port = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PORT)]
-"""Schedule D."""
-
-Url = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=URL)]
-OptionalUrl = Annotated[Url | None, Empty]
-OptionalUpper = Annotated[Upper | None, Empty]
-OptionalText = Annotated[Text | None, Empty]
-OptionalScac = Annotated[Scac | None, Empty]
-OptionalBillNumber = Annotated[BillNumber | None, Empty]
-OptionalReference = Annotated[str | None, BeforeValidator(_reference)]
-OptionalDay = Annotated[str | None, BeforeValidator(_day)]
-Moment = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
-OptionalMoment = Annotated[Annotated[int, Field(ge=0, le=LATEST)] | None, BeforeValidator(_moment)]
-OptionalContainer = Annotated[Annotated[str, StringConstraints(pattern=CONTAINER)] | None, BeforeValidator(_container)]
-"""Four letters, then six digits or, with its check digit, seven."""
-FeedName = Annotated[
-    str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-]
-OptionalQuantity = Annotated[Annotated[int, Field(ge=0, le=LARGEST_QUANTITY)] | None, Empty]
-SignedQuantity = Annotated[Annotated[int, Field(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)] | None, Empty]
-Flag = Annotated[bool, BeforeValidator(lambda value: False if _none_if_empty(value) is None else value)]
-Codes = Annotated[
-    tuple[Annotated[Upper, StringConstraints(max_length=100)], ...],
-    BeforeValidator(_listed),
-    Field(max_length=MOST_NAMED),
-]
-RegisteredScacs = Annotated[tuple[RegisteredScac, ...], BeforeValidator(_listed), Field(max_length=MOST_ALIASES)]
-Containers = Annotated[
-    tuple[Annotated[Upper, StringConstraints(max_length=100)], ...],
-    BeforeValidator(_containers),
-    Field(max_length=MOST_NAMED),
-]
-Ports = Annotated[tuple[Port, ...], BeforeValidator(_listed), Field(max_length=100)]
+def paper_bill(form: PaperForm, source: str, by: str, received_at: int) -> PaperBill:
+    filing = form.filing(source, received_at)
+    return PaperBill(filing, form.delivered_at, form.form, by, form.ticket, received_at)

@@ -1,277 +1,303 @@
-"""Parties, sailings, filings and bills (snapshots) from the tables that people have."""
+"""Tables of parties, sailings, filings, paper bills and the state of bills: CSV or JSON Lines.
+
+Each row is checked against a form. A row with a fault is an InputError with file, row and column; the others are read.
+"""
 
 from __future__ import annotations
 
+import csv
+import re
+from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Final, Generic, Literal, NamedTuple, TypeVar
+from itertools import chain
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import BaseModel, ValidationError
 
-from router.errors import InputError
-from router.feeds import forms
-from router.feeds.rows import Note, Row, read_rows
+from router.errors import InputError, UsageError
+from router.feeds import formats, forms
+from router.feeds.bounded_input import NOT_JSON, PIECE_LIMIT, InputNotes, Note, UnreadableInput, json_object, lines
+from router.feeds.disposition_files import JSONL
+from router.feeds.form_fields import reasons_of
 from router.model.eastern import CLOCKS_DIFFER
 from router.model.identifiers import container_clean, is_valid_imo_number
-from router.model.inputs import Filing, Snapshot, SnapshotHold, filing_of
+from router.model.inputs import Filing, PaperBill, Snapshot, SnapshotHold
 from router.model.registry_values import MOST_LINES, Line, LineRole, Party, Sailing, Scope
 
-BILL_TYPE_WORDS: Final = frozenset({"regular", "master", "house", "empty"})
-HOLD_PARTS: Final = 4
 DEFAULT_SCOPE: Final[Mapping[LineRole, Scope]] = {"operator": "holds", "charterer": "own"}
+_NumberedLines = Iterator[tuple[int, bytes | UnreadableInput]]
+_FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9().\s/-]*$)")
+"""Text that a spreadsheet would compute, but not telephone numbers and signed numbers."""
 
-Value = TypeVar("Value")
+TableValue = TypeVar("TableValue")
 
 
-class TableResult(NamedTuple, Generic[Value]):
-    """What a registry table says: what can be taken, what can't and why, and what is odd but stops nothing."""
+class TableResult(NamedTuple, Generic[TableValue]):
+    """The valid values of a registry table, its problems, and notes on oddities that stop nothing."""
 
-    values: list[Value]
+    values: list[TableValue]
     problems: list[InputError]
     notes: list[str]
 
 
-def _lower(value: Any) -> Any:
-    return value.strip().lower() or None if isinstance(value, str) else value
-
-
-def _status(value: Any) -> Any:
-    return _lower(value) or "live"
-
-
-def _bill_type(value: Any) -> Any:
-    value = str(value).strip() if isinstance(value, str | int) else value
-    if not isinstance(value, str) or not value:
-        return value or None
-    return value.lower() if value.lower() in BILL_TYPE_WORDS else value.upper()
-
-
-def _roles(value: Any) -> Any:
-    parts = value.split(forms.LIST_SEPARATOR) if isinstance(value, str) else value or ()
-    return tuple(filter(None, map(_lower, parts))) if isinstance(parts, list | tuple) else parts
-
-
-def _holds(value: Any) -> Any:
-    parts = value.split(forms.LIST_SEPARATOR) if isinstance(value, str) else value or ()
-    if not isinstance(parts, list | tuple):
-        return parts
-    return tuple(_hold(part) for part in parts if part != "")
-
-
-def _hold(part: Any) -> Any:
-    if not isinstance(part, str):
-        return part
-    values = [text.strip() for text in part.split("/")]
-    if len(values) > HOLD_PARTS:
-        raise ValueError(f"{part!r} is not code/container/quantity/placed_at")
-    return dict(zip(("code", "container", "quantity", "placed_at"), values, strict=False))
-
-
-class PartyForm(BaseModel):
-    scac: forms.RegisteredScac
-    name: forms.OptionalText = None
-    roles: Annotated[tuple[forms.Label, ...], BeforeValidator(_roles), Field(max_length=20)] = ()
-    status: Annotated[Literal["certifying", "live", "suspended", "external"], BeforeValidator(_status)] = "live"
-    contact_name: forms.OptionalText = None
-    contact_phone: forms.OptionalText = None
-    contact_email: forms.OptionalText = None
-    aliases: forms.RegisteredScacs = ()
-    production_group: forms.OptionalText = None
-    webhook_url: forms.OptionalUrl = None
-
-
-class LineForm(BaseModel):
-    """One line aboard one sailing."""
-
-    sailing_id: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-    imo_number: Annotated[str, StringConstraints(strip_whitespace=True, pattern=forms.IMO)]
-    vessel_name: forms.OptionalUpper = None
-    arrival_date: forms.OptionalDay = None
-    ports: forms.Ports = ()
-    scac: forms.RegisteredScac
-    role: Annotated[LineRole, BeforeValidator(_lower)]
-    voyage_number: Annotated[Annotated[forms.Upper, StringConstraints(max_length=50)] | None, forms.Empty] = None
-    scope: Annotated[Scope | None, BeforeValidator(_lower)] = None
-
-
-class FilingForm(BaseModel):
-    scac: forms.Scac
-    bill_of_lading: forms.BillNumber
-    bill_type: Annotated[str | None, BeforeValidator(_bill_type)] = None
-    snps: forms.Codes = ()
-    master_bill: forms.OptionalReference = None
-    original_bill: forms.OptionalReference = None
-    carrier_scac: forms.OptionalScac = None
-    imo_number: forms.OptionalUpper = None
-    vessel_name: forms.OptionalUpper = None
-    voyage_number: forms.OptionalUpper = None
-    manifest_sequence_number: forms.OptionalUpper = None
-    port_of_unlading: forms.OptionalUpper = None
-    arrival_date: forms.OptionalDay = None
-    manifested_quantity: forms.OptionalQuantity = None
-    container_numbers: forms.Containers = ()
-
-
-class HoldForm(BaseModel):
-    code: forms.Code
-    container: forms.OptionalUpper = None
-    quantity: forms.OptionalQuantity = None
-    placed_at: forms.OptionalMoment = None
-
-
-class SnapshotForm(FilingForm):
-    status_at: forms.Moment
-    released_quantity: forms.OptionalQuantity = None
-    release_posted_at: forms.OptionalMoment = None
-    holds: Annotated[tuple[HoldForm, ...], BeforeValidator(_holds)] = ()
+class TableRow(NamedTuple):
+    number: int
+    """Its line in the file."""
+    values: dict[str, Any]
 
 
 def read_parties(chunks: Iterable[bytes], source: str) -> TableResult[Party]:
-    """One party a row. No SCAC, alias or not, may stand for two parties: the later row is refused. A party that is
-    external gives its own up."""
+    """One party a row. Refuses a row with a SCAC or alias of another party. An external party gives up its aliases."""
     result: TableResult[Party] = TableResult([], [], [])
     owners: dict[str, str] = {}
     seen: set[str] = set()
-    for row, form in _good_rows(chunks, source, PartyForm, result):
+    for row, form in read_rows(chunks, source, forms.PartyForm, result.notes.append):
+        if isinstance(form, InputError):
+            result.problems.append(form)
+            continue
         codes = form.aliases if form.status == "external" else (form.scac, *form.aliases)
         taken = [code for code in codes if owners.get(code, form.scac) != form.scac]
-        if form.scac in seen or taken:
-            code = taken[0] if taken else form.scac
-            reason = f"{code} already stands for the party {owners[code]}" if taken else f"{code} has a row already"
-            column = "aliases" if taken and code != form.scac else "scac"
-            result.problems.append(InputError(reason, place=f"{source}: row {row.number}, column {column!r}"))
-            continue
-        seen.add(form.scac)
-        owners.update(dict.fromkeys(codes, form.scac))
-        aliases = tuple(code for code in dict.fromkeys(form.aliases) if code != form.scac)
-        result.values.append(Party(**form.model_dump() | {"aliases": aliases}))
+        if taken:
+            column = "scac" if taken[0] == form.scac else "aliases"
+            reason = f"{taken[0]} already stands for the party {owners[taken[0]]}"
+            result.problems.append(_problem(reason, source, row.number, column))
+        elif form.scac in seen:
+            result.problems.append(_problem(f"{form.scac} has a row already", source, row.number, "scac"))
+        else:
+            seen.add(form.scac)
+            owners.update(dict.fromkeys(codes, form.scac))
+            aliases = tuple(code for code in dict.fromkeys(form.aliases) if code != form.scac)
+            result.values.append(Party(**form.model_dump() | {"aliases": aliases}))
     return result
 
 
 def read_sailings(chunks: Iterable[bytes], source: str) -> TableResult[Sailing]:
-    """One row a line aboard; the rows of a sailing need not stand together. Since an import replaces a
-    sailing whole, a sailing with any wrong row is left out whole: nobody is to lose notices by a slip of
-    the pen."""
+    """One row a line aboard, in any order.
+
+    An import replaces a sailing whole. So a sailing with a wrong row is left out whole, and nobody loses notices.
+    """
     result: TableResult[Sailing] = TableResult([], [], [])
-    sailings: dict[str, list[tuple[Row, LineForm]]] = {}
+    sailings: dict[str, list[tuple[int, forms.LineForm]]] = {}
     broken: set[str] = set()
-    for row, form in _good_rows(chunks, source, LineForm, result, broken):
-        sailings.setdefault(form.sailing_id, []).append((row, form))
+    for row, form in read_rows(chunks, source, forms.LineForm, result.notes.append):
+        if isinstance(form, InputError):
+            result.problems.append(form)
+            broken.add(str(row.values.get("sailing_id") or "").strip())
+        else:
+            sailings.setdefault(form.sailing_id, []).append((row.number, form))
     for sailing_id, rows in sailings.items():
         problem = _sailing_problem(rows, source)
+        if problem is None and sailing_id in broken:
+            reason = f"sailing {sailing_id} is left out whole: another of its rows has a fault"
+            problem = _problem(reason, source, rows[0][0])
         if problem is not None:
             result.problems.append(problem)
-        elif sailing_id in broken:
-            reason = f"the sailing {sailing_id} is left out: another of its rows can't be read"
-            result.problems.append(InputError(reason, place=f"{source}: row {rows[0][0].number}"))
-        else:
-            result.values.append(_sailing(rows))
-            if not is_valid_imo_number(rows[0][1].imo_number):
-                number = rows[0][1].imo_number
-                result.notes.append(f"{source}: sailing {sailing_id}: {number} fails the IMO check digit")
+            continue
+        first = rows[0][1]
+        lines_aboard = tuple(
+            Line(form.scac, form.role, form.voyage_number, form.scope or DEFAULT_SCOPE[form.role])
+            for form in {form.scac: form for _, form in rows}.values()
+        )
+        place = (first.imo_number, first.vessel_name, first.arrival_date)
+        result.values.append(Sailing(sailing_id, *place, lines_aboard, first.ports))
+        if not is_valid_imo_number(first.imo_number):
+            result.notes.append(f"{source}: sailing {sailing_id}: IMO number {first.imo_number} fails its check digit")
     return result
+
+
+def _sailing_problem(rows: list[tuple[int, forms.LineForm]], source: str) -> InputError | None:
+    """The first contradiction between the rows of one sailing."""
+    first_number, first = rows[0]
+    where = f"sailing {first.sailing_id}"
+    lines_aboard: dict[str, forms.LineForm] = {}
+    for number, form in rows:
+        for column in ("imo_number", "vessel_name", "arrival_date", "ports"):
+            value, before = getattr(form, column), getattr(first, column)
+            if value != before:
+                reason = f"{where} has {value!r} here, but {before!r} in row {first_number}"
+                return _problem(reason, source, number, column)
+        if lines_aboard.setdefault(form.scac, form) != form:
+            return _problem(f"{where} has {form.scac} twice, with different entries", source, number, "scac")
+        if len(lines_aboard) > MOST_LINES:
+            return _problem(f"{where} has more than {MOST_LINES} lines aboard", source, number, "scac")
+        if sum(line.role == "operator" for line in lines_aboard.values()) > 1:
+            return _problem(f"{where} has two operators", source, number, "role")
+    return None
 
 
 def read_filings(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None
 ) -> Iterator[Filing | InputError]:
-    """As a stream: such files can be large."""
-    for read in read_rows(chunks, source, FilingForm, note):
-        if isinstance(read, InputError):
-            yield read
-        elif isinstance(read[1], InputError):
-            yield read[1]
-        else:
-            yield filing_of_form(read[1], f"{source}:row {read[0].number}", received_at)
+    for row, form in read_rows(chunks, source, forms.FilingForm, note):
+        yield form if isinstance(form, InputError) else form.filing(f"{source}:row {row.number}", received_at)
+
+
+def read_paper(
+    chunks: Iterable[bytes], source: str, by: str, received_at: int, *, note: Note | None = None
+) -> Iterator[PaperBill | InputError]:
+    """Paper bills: the columns of a filing, and delivered_at, form and ticket."""
+    for row, form in read_rows(chunks, source, forms.PaperForm, note):
+        if isinstance(form, InputError):
+            yield form
+            continue
+        try:
+            forms.check_moment("delivered_at", form.delivered_at, received_at)
+            yield forms.paper_bill(form, f"{source}:row {row.number}", by, received_at)
+        except UsageError as error:
+            yield _problem(str(error), source, row.number)
 
 
 def read_bills(
     chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None
 ) -> Iterator[Snapshot | InputError]:
-    """What stood on bills at a moment, as a stream."""
-    for read in read_rows(chunks, source, SnapshotForm, note):
-        if isinstance(read, InputError):
-            yield read
-        elif isinstance(read[1], InputError):
-            yield read[1]
+    """The state of bills at a moment that is not in the future: no hold that CBP posts until then would count."""
+    for row, form in read_rows(chunks, source, forms.SnapshotForm, note):
+        if isinstance(form, InputError):
+            yield form
+        elif form.status_at > received_at + CLOCKS_DIFFER:
+            yield _problem("the time is still to come", source, row.number, "status_at")
+        elif (form.release_posted_at or 0) > form.status_at:
+            yield _problem("the time is later than status_at", source, row.number, "release_posted_at")
+        elif any((hold.placed_at or 0) > form.status_at for hold in form.holds):
+            yield _problem("a time in it is later than status_at", source, row.number, "holds")
         else:
-            yield _snapshot(read[1], source, read[0].number, received_at)
+            holds = tuple(
+                SnapshotHold(hold.code, container_clean(hold.container or ""), hold.quantity, hold.placed_at)
+                for hold in form.holds
+            )
+            filing = form.filing(f"{source}:row {row.number}", received_at)
+            yield Snapshot(filing, form.status_at, form.released_quantity, form.release_posted_at, holds)
 
 
-def _snapshot(form: SnapshotForm, source: str, row: int, received_at: int) -> Snapshot | InputError:
-    """Not of a moment still to come: no hold that CBP posts until then would count."""
-    place = f"{source}: row {row}"
-    if form.status_at > received_at + CLOCKS_DIFFER:
-        return InputError("that is still to come", place=f"{place}, column 'status_at'")
-    for column, moments in (
-        ("release_posted_at", [form.release_posted_at]),
-        ("holds", [hold.placed_at for hold in form.holds]),
-    ):
-        if any(moment is not None and moment > form.status_at for moment in moments):
-            return InputError("a time in it is later than status_at", place=f"{place}, column {column!r}")
-    holds = tuple(
-        SnapshotHold(hold.code, container_clean(hold.container or ""), hold.quantity, hold.placed_at)
-        for hold in form.holds
-    )
-    filing = filing_of_form(form, f"{source}:row {row}", received_at)
-    return Snapshot(filing, form.status_at, form.released_quantity, form.release_posted_at, holds)
+def read_rows(
+    chunks: Iterable[bytes], source: str, form: type[forms.AnyForm], note: Note | None = None
+) -> Iterator[tuple[TableRow, forms.AnyForm | InputError]]:
+    """Each row with its form or its fault. A fault of the file, or of an unreadable row, comes with an empty row.
 
-
-AnyForm = TypeVar("AnyForm", bound=BaseModel)
-
-
-def _good_rows(
-    chunks: Iterable[bytes],
-    source: str,
-    form: type[AnyForm],
-    result: TableResult[Any],
-    broken: set[str] | None = None,
-) -> Iterator[tuple[Row, AnyForm]]:
-    """Rows that can be taken; problems go to the result, and which sailings they break to `broken`."""
-    for read in read_rows(chunks, source, form, result.notes.append):
-        if isinstance(read, InputError):
-            result.problems.append(read)
+    CSV has a header, and `;` in lists. A file that begins with `{` is JSON Lines. Refuses another command's table.
+    """
+    notes, columns = InputNotes(note, source), tuple(form.model_fields)
+    for row in _rows(lines(chunks), source, form, notes):
+        if isinstance(row, InputError):
+            yield TableRow(0, {}), row
             continue
-        row, value = read
-        if isinstance(value, InputError):
-            result.problems.append(value)
-            if broken is not None:
-                broken.add(str(row.values.get("sailing_id") or "").strip())
-        else:
-            yield row, value
+        if table := formats.foreign_table(row.values, columns):
+            yield row, _problem(f"these are {table}; no row from here on was read", source, row.number)
+            return
+        for name in columns:
+            if isinstance(value := row.values.get(name), str) and _FORMULA.match(value):
+                notes.add(f"row {row.number}, column {name!r}: kept as text, though it looks like a formula")
+        notes.unknown("columns", (name for name in row.values if name not in columns))
+        try:
+            values = forms.filled_in({name: row.values.get(name) for name in columns})
+            yield row, form.model_validate(values)
+        except ValidationError as error:
+            column, _, reasons = reasons_of(error).partition(": ")
+            yield row, _problem(reasons, source, row.number, column.partition(".")[0])
 
 
-def _sailing_problem(rows: list[tuple[Row, LineForm]], source: str) -> InputError | None:
-    """What the rows of one sailing say against each other."""
-    first = rows[0][1]
-    lines: dict[str, LineForm] = {}
-    for row, form in rows:
-        place = f"{source}: row {row.number}, column "
-        for column in ("imo_number", "vessel_name", "arrival_date", "ports"):
-            said, before = getattr(form, column), getattr(first, column)
-            if said != before:
-                reason = f"sailing {form.sailing_id}: {said!r} here, {before!r} in row {rows[0][0].number}"
-                return InputError(reason, place=f"{place}{column!r}")
-        if lines.setdefault(form.scac, form) != form:
-            reason = f"sailing {form.sailing_id}: {form.scac} is there twice, with different entries"
-            return InputError(reason, place=f"{place}'scac'")
-        if len(lines) > MOST_LINES:
-            reason = f"sailing {form.sailing_id} has more than {MOST_LINES} lines aboard"
-            return InputError(reason, place=f"{place}'scac'")
-        if form.role == "operator" and any(other.role == "operator" for other in lines.values() if other != form):
-            return InputError(f"sailing {form.sailing_id} has two operators", place=f"{place}'role'")
+def _rows(
+    physical: Iterator[bytes | UnreadableInput], source: str, form: type[BaseModel], notes: InputNotes
+) -> Iterator[TableRow | InputError]:
+    for number, line in enumerate(physical, 1):
+        first = b"" if isinstance(line, UnreadableInput) else line.removeprefix(BOM_UTF8)
+        if first.strip():
+            numbered = chain([(number, first)], enumerate(physical, number + 1))
+            if formats.recognise(first) not in (JSONL, formats.UNKNOWN):
+                yield InputError("these are CBP's messages, for `snp-router ingest`", place=source)
+            elif text := formats.foreign_format(first):
+                yield InputError(f"this is {text}", place=source)
+            elif first.lstrip().startswith(b"{"):
+                yield from _json_rows(numbered, source)
+            else:
+                yield from _csv_rows(numbered, number, formats.column_separator(first), source, form, notes)
+            return
+
+
+def _json_rows(numbered: _NumberedLines, source: str) -> Iterator[TableRow | InputError]:
+    for number, line in numbered:
+        if isinstance(line, UnreadableInput):
+            yield _problem(f"the line has more than {PIECE_LIMIT:,} bytes", source, number)
+        elif line.strip():
+            try:
+                yield TableRow(number, json_object(line))
+            except ValueError as error:
+                yield _problem(f"{NOT_JSON}: {error}", source, number)
+
+
+def _csv_rows(
+    numbered: _NumberedLines, number: int, comma: str, source: str, form: type[BaseModel], notes: InputNotes
+) -> Iterator[TableRow | InputError]:
+    text = _CsvText(numbered, number, notes)
+    reader = csv.reader(text, delimiter=comma)
+    header: list[str] | None = None
+    while True:
+        start = text.begin_row()
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            yield _problem(f"the row cannot be read: {error}", source, start)
+            continue
+        if cells is None:
+            return
+        if header is None:
+            header = [formats.column_name(cell) for cell in cells]
+            if problem := _header_problem(header, form, source):
+                yield problem
+                return
+        elif any(cell.strip() for cell in cells[len(header) :]):
+            fix = f"remove a {comma!r}, or put quotes around its cell"
+            yield _problem(f"{len(cells)} cells under {len(header)} columns: {fix}", source, start)
+        elif any(cell.strip() for cell in cells):
+            yield TableRow(start, dict(zip(header, map(str.strip, cells), strict=False)))
+
+
+def _header_problem(header: list[str], form: type[BaseModel], source: str) -> InputError | None:
+    for name, times in Counter(header).items():
+        if name and times > 1:
+            return InputError("the header has this column more than once", place=f"{source}: column {name!r}")
+    if table := formats.foreign_table(header, form.model_fields):
+        return InputError(f"these are {table}", place=source)
+    required = [name for name, field in form.model_fields.items() if field.is_required()]
+    for name in required:
+        if name not in header:
+            columns = ", ".join(dict.fromkeys((*required, *form.model_fields)))
+            reason = f"the column is missing. The first row must name the columns, of which there are: {columns}"
+            return InputError(reason, place=f"{source}: column {name!r}")
     return None
 
 
-def _sailing(rows: list[tuple[Row, LineForm]]) -> Sailing:
-    first = rows[0][1]
-    forms_by_scac = {form.scac: form for _, form in rows}
-    lines = tuple(
-        Line(form.scac, form.role, form.voyage_number, form.scope or DEFAULT_SCOPE[form.role])
-        for form in forms_by_scac.values()
-    )
-    return Sailing(first.sailing_id, first.imo_number, first.vessel_name, first.arrival_date, lines, first.ports)
+class _CsvText:
+    """Lines of text for the CSV reader. Reads a line that is not UTF-8 as Latin-1, with a note."""
+
+    def __init__(self, numbered: _NumberedLines, first: int, notes: InputNotes) -> None:
+        self._numbered, self._notes = numbered, notes
+        self.number, self._size = first - 1, 0
+
+    def begin_row(self) -> int:
+        """The line on which the next row begins."""
+        self._size = 0
+        return self.number + 1
+
+    def __iter__(self) -> _CsvText:
+        return self
+
+    def __next__(self) -> str:
+        self.number, line = next(self._numbered)
+        if isinstance(line, UnreadableInput):
+            self._notes.add(f"row {self.number}: left out, since it has more than {PIECE_LIMIT:,} bytes")
+            return "\n"
+        self._size += len(line) + 1
+        if self._size > PIECE_LIMIT:  # a row continues from line to line while quotes are open
+            limit = f"it has more than {PIECE_LIMIT:,} bytes"
+            raise csv.Error(f"{limit}; a quote may be missing before row {self.number}")
+        try:
+            return line.decode("utf-8") + "\n"
+        except UnicodeDecodeError:
+            self._notes.add(f"row {self.number}: not UTF-8, read as Latin-1")
+            return line.decode("latin-1") + "\n"
 
 
-def filing_of_form(form: FilingForm, source: str, received_at: int) -> Filing:
-    fields = {name: getattr(form, name) for name in FilingForm.model_fields}
-    return filing_of({**fields, "received_at": received_at, "source": source})
+def _problem(reason: str, source: str, row: int, column: str = "") -> InputError:
+    return InputError(reason, place=f"{source}: row {row}" + (f", column {column!r}" if column else ""))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from router import topics
 from router.decide.registry import MOST_ELAPSED, Registry
-from router.feeds.canonical import read_jsonl
+from router.feeds.disposition_files import read_jsonl
 from router.model.eastern import DAY, MINUTE, to_milliseconds
 from router.model.inputs import Disposition
 from router.model.registry_values import LateTally, Outage, RegistryNote

@@ -12,7 +12,7 @@ from router.desk.bill_views import NotFoundError
 from router.desk.downtime import OutageView, change, checklist, declare, end, outage_fields, read_outages
 from router.engine.administration import prepare
 from router.errors import UsageError
-from router.feeds.by_hand import OutageForm
+from router.feeds.forms import OutageForm
 from router.log.interface import Log
 from router.log.url import open_log
 from router.model.eastern import DAY, MINUTE

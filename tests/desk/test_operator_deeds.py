@@ -24,7 +24,7 @@ from router.desk.operator_deeds import (
 from router.engine.intake import ingest_file
 from router.engine.worker import Worker, WorkSettings
 from router.errors import UsageError
-from router.feeds.by_hand import ManualForm
+from router.feeds.forms import ManualForm
 from router.log.interface import Log
 from router.log.url import open_log
 

@@ -20,7 +20,7 @@ from router.engine.feed_activity import FeedMonitor
 from router.engine.intake import Intake, chunks_of, files_in, ingest_file, ingest_folder
 from router.engine.worker import Worker
 from router.feeds.tables import read_parties, read_sailings
-from router.feeds.watch import WatchedFolder
+from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Record
 from router.log.sqlite import SqliteLog, SqliteSettings, open_sqlite_log
 from tests.checking.replay import check, describe

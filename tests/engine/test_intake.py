@@ -29,7 +29,7 @@ from router.engine.intake import (
     ingest_folder,
 )
 from router.errors import InputError, UsageError
-from router.feeds.watch import WatchedFolder
+from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent

@@ -1,6 +1,29 @@
-"""Invented interchanges in the real formats: SCACs, bills and entries belong to nobody."""
+"""Invented interchanges in the real formats, and records in their published schemas.
+
+SCACs, bills and entries belong to nobody.
+"""
 
 from __future__ import annotations
+
+import json
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+import fastavro
+
+from router.model.inputs import (
+    DeadLetter,
+    Disposition,
+    Filing,
+    disposition_fields,
+    disposition_of,
+    filing_fields,
+    filing_of,
+)
+
+SCHEMAS: Final = Path(__file__).parents[2] / "schemas"
 
 X12_DO_NOT_LOAD = b"""\
 ISA*00*          *00*          *ZZ*CBPTEST        *02*OCNX           *260714*1412*U*00605*000000101*0*T*>~
@@ -115,5 +138,36 @@ def one_line(interchange: bytes) -> bytes:
 
 
 def records(frame: bytes) -> list[bytes]:
-    """The records of a CAMIR frame at their full width."""
+    """The records of a CAMIR transmission at their full width."""
     return [record.ljust(80) for record in frame.splitlines()]
+
+
+def published(record: Disposition | DeadLetter | Filing) -> bytes:
+    """The record as its published schema writes it."""
+    file = BytesIO()
+    fields = {Disposition: disposition_fields, DeadLetter: DeadLetter._asdict, Filing: filing_fields}[type(record)]
+    fastavro.schemaless_writer(file, schema(type(record)), fields(record))  # type: ignore[operator]
+    return file.getvalue()
+
+
+def read_published(kind: type, content: bytes) -> Disposition | DeadLetter | Filing:
+    file = BytesIO(content)
+    read: Any = fastavro.schemaless_reader(file, schema(kind), None)
+    assert not file.read()
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in read.items()}
+    if kind is Disposition:
+        return disposition_of(fields)
+    if kind is Filing:
+        return filing_of(fields)
+    return DeadLetter(**{name: value for name, value in fields.items() if name in DeadLetter._fields})
+
+
+@cache
+def schema(kind: type) -> Any:
+    """Without logical types, so that times stay UTC milliseconds."""
+    name = {Disposition: "disposition", DeadLetter: "dead-letter", Filing: "filing"}[kind]
+    return fastavro.parse_schema(json.loads((SCHEMAS / f"{name}.avsc").read_text(), object_hook=_plain))
+
+
+def _plain(part: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in part.items() if name != "logicalType"}

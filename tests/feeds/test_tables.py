@@ -1,29 +1,28 @@
-"""Tables as people have them: what can be taken is taken, what can't is named by file, row and column."""
+"""Tables as people have them. Valid rows are read; a problem names file, row and column, and the right form."""
 
 from __future__ import annotations
 
 import json
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from router.errors import InputError
-from router.feeds.canonical import Form
-from router.feeds.evidence import blocks
-from router.feeds.tables import (
-    FilingForm,
-    LineForm,
-    PartyForm,
-    SnapshotForm,
-    read_bills,
-    read_filings,
-    read_parties,
-    read_sailings,
-)
+from router.feeds.bounded_input import blocks
+from router.feeds.forms import DispositionForm, FilingForm, LineForm, PartyForm, ShipmentForm, SnapshotForm
+from router.feeds.tables import read_bills, read_filings, read_parties, read_sailings
 from router.model.eastern import iso
-from router.model.inputs import Disposition, Filing, Snapshot, SnapshotHold
-from router.model.registry_values import MOST_ALIASES, MOST_LINES, Line, Party, Sailing
+from router.model.inputs import (
+    Disposition,
+    Filing,
+    Shipment,
+    Snapshot,
+    SnapshotHold,
+    disposition_fields,
+    filing_fields,
+)
+from router.model.registry_values import MOST_ALIASES, MOST_LINES, PARTY_STATUSES, Line, Party, Sailing
 from tests.feeds.samples import RECEIVED_AT
 
 PARTIES = b"""scac,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group
@@ -79,7 +78,7 @@ def test_the_same_in_json_lines():
     assert values == [Party("OCNX", roles=("carrier",), status="external", aliases=("OCNY",)), Party("NVXA")]
 
 
-def test_a_row_that_fails_names_row_and_column_and_the_others_go_through():
+def test_a_row_with_a_fault_names_row_and_column_and_the_others_are_read():
     content = PARTIES + b"TOOLONG,X,,,,,,,\nSLTC,X,,asleep,,,,,\nABCD,,,,,,,,,,,extra\nEFGH,X,,,,,,,\n"
     values, problems, _ = parties(content)
     assert [party.scac for party in values] == ["OCNX", "NVXA", "EFGH"]
@@ -88,7 +87,7 @@ def test_a_row_that_fails_names_row_and_column_and_the_others_go_through():
     assert problems[2].startswith("parties.csv: row 6: 12 cells under 9 columns")
 
 
-def test_a_scac_stands_for_one_party_only():
+def test_a_scac_belongs_to_one_party():
     rows = b"OCNY,X,,,,,,,\nSLTC,X,,,,,,OCNZ,\nnvxa,again,,,,,,,\n"
     values, problems, _ = parties(PARTIES + rows)
     assert [party.scac for party in values] == ["OCNX", "NVXA"]
@@ -102,42 +101,42 @@ def test_a_scac_stands_for_one_party_only():
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
-        (b"scac,name,SCAC", "parties.csv: column 'scac': the column is there more than once"),
+        (b"scac,name,SCAC", "parties.csv: column 'scac': the header has this column more than once"),
         (b"name,status", "parties.csv: column 'scac': the column is missing"),
     ],
 )
-def test_a_header_that_is_wrong_names_the_column(header: bytes, problem: str):
+def test_a_wrong_header_names_the_column(header: bytes, problem: str):
     values, problems, _ = parties(header + b"\nOCNX,1,2\n")
     assert values == []
     assert len(problems) == 1
     assert problems[0].startswith(problem)
 
 
-def test_other_columns_and_formulas_are_reported_and_stop_nothing():
+def test_unknown_columns_and_formulas_are_noted_and_stop_nothing():
     values, problems, notes = parties(b'scac,name,colour\nOCNX,"=1+1",red\nNVXA,-5,blue\nSLTC,@you,\n')
     assert problems == []
     assert [party.name for party in values] == ["=1+1", "-5", "@you"]
     assert notes == [
-        "parties.csv: row 2, column 'name': looks like a formula, kept as text",
-        "parties.csv: not read, since they are none of our columns: 'colour'",
-        "parties.csv: row 4, column 'name': looks like a formula, kept as text",
+        "parties.csv: row 2, column 'name': kept as text, though it looks like a formula",
+        "parties.csv: unknown columns are ignored: 'colour'",
+        "parties.csv: row 4, column 'name': kept as text, though it looks like a formula",
     ]
 
 
-def test_other_encodings_are_read_and_said():
+def test_another_encoding_is_read_and_noted():
     values, _, notes = parties("scac,name\nOCNX,Océan\n".encode("latin-1"))
     assert values[0].name == "Océan"
     assert notes == ["parties.csv: row 2: not UTF-8, read as Latin-1"]
 
 
-def test_an_unclosed_quote_is_a_problem_and_what_follows_its_field_is_read_again():
+def test_an_unclosed_quote_is_a_problem_and_the_rows_after_its_field_are_read():
     values, problems, _ = parties(b'scac,name\nOCNX,"open\n' + b"A" * 200_000 + b"\nNVXA,X\n")
     assert [party.scac for party in values] == ["NVXA"]
     assert len(problems) == 1
-    assert problems[0].startswith("parties.csv: row 2: the row can't be read")
+    assert problems[0].startswith("parties.csv: row 2: the row cannot be read")
 
 
-def test_rows_of_a_sailing_are_put_together_wherever_they_stand():
+def test_rows_of_a_sailing_may_be_in_any_order():
     values, problems = sailings(SAILINGS)
     assert problems == []
     assert values == [
@@ -152,7 +151,7 @@ def test_rows_of_a_sailing_are_put_together_wherever_they_stand():
     ]
 
 
-def test_a_sailing_may_say_where_it_calls():
+def test_a_sailing_may_have_ports_of_call():
     rows = (
         b"sailing_id,imo_number,scac,role,ports\nS1,9074729,OCNX,operator,2704;2811\nS1,9074729,SLTC,charterer,2704\n"
     )
@@ -199,9 +198,8 @@ def test_filings_are_a_stream_of_filings_and_problems():
         "NVXA",
         "HBL1",
         "M",
-        original_bill="SLTCORIG",
+        shipment=Shipment(original_bill="SLTCORIG", container_numbers=("CSQU3054383",)),
         manifested_quantity=120,
-        container_numbers=("CSQU3054383",),
         received_at=RECEIVED_AT,
         source="filings.csv:row 2",
     )
@@ -224,7 +222,7 @@ def test_a_snapshot_has_its_holds():
     assert (second.filing.bill_type, second.released_quantity, second.holds) == ("house", 5, ())
 
 
-def test_a_hold_of_another_shape_is_a_problem():
+def test_a_hold_with_too_many_parts_is_a_problem():
     (problem,) = read_bills(
         [b"scac,bill_of_lading,status_at,holds\nNVXA,H1,2026-07-01,1H/A/1/2/3\n"], "b.csv", RECEIVED_AT
     )
@@ -240,24 +238,24 @@ def test_a_hold_of_another_shape_is_a_problem():
         ("2026-07-01,,1H///2026-07-02", "holds"),
     ],
 )
-def test_a_snapshot_of_a_moment_still_to_come_or_of_what_came_after_it_is_refused(row: str, column: str) -> None:
-    """Of one in 2062 no hold would count that CBP posts until then."""
+def test_a_snapshot_of_the_future_or_with_later_times_is_refused(row: str, column: str) -> None:
+    """After a snapshot of 2062 no hold would count that CBP posts before."""
     header = "scac,bill_of_lading,status_at,release_posted_at,holds\n"
     (problem,) = read_bills([f"{header}NVXA,H1,{row}\n".encode()], "b.csv", RECEIVED_AT)
     assert isinstance(problem, InputError)
     assert problem.place == f"b.csv: row 2, column {column!r}"
 
 
-# What is too much
+# Limits
 
 
-def test_a_row_with_a_million_faults_names_a_few_and_says_how_many_more() -> None:
+def test_a_row_with_very_many_faults_names_a_few_and_counts_the_others() -> None:
     (problem,) = read_parties([b'{"scac":"OCNX","aliases":[' + b"1," * 100_000 + b"1]}\n"], "FILE").problems
     assert problem.reason.endswith("; and 99993 more")
     assert len(problem.reason) < 2000
 
 
-def test_a_header_of_very_many_columns_is_read_in_no_time() -> None:
+def test_a_header_of_very_many_columns_is_read_quickly() -> None:
     header = b",".join(b"column%d" % number for number in range(60_000))
     assert [party.scac for party in read_parties([b"scac," + header + b"\nOCNX\n"], "FILE").values] == ["OCNX"]
 
@@ -270,7 +268,7 @@ def test_a_filing_with_more_names_than_any_bill_has_is_refused(column: str) -> N
     assert column in str(read)
 
 
-def test_what_every_task_keeps_of_a_party_or_a_sailing_is_bounded() -> None:
+def test_parties_and_sailings_are_bounded() -> None:
     codes = [first + second for first in ascii_uppercase for second in ascii_uppercase][: MOST_LINES + 1]
     rows = [f"S1,9074729,,,{code},charterer,,\n" for code in codes]
     head = SAILINGS.decode().partition("\n")[0] + "\n"
@@ -281,18 +279,107 @@ def test_what_every_task_keeps_of_a_party_or_a_sailing_is_bounded() -> None:
     assert "at most 100" in problem
 
 
-def test_a_row_whose_quotes_never_close_takes_no_memory_and_not_the_rest() -> None:
-    """As long as quotes are open a row goes on from line to line: to the end of the file, were there no limit."""
+def test_a_row_with_unclosed_quotes_is_bounded_and_the_others_are_read() -> None:
+    """A row continues from line to line while quotes are open, without a limit to the end of the file."""
     table = b"scac,bill_of_lading\n" + 210_000 * b'"a\n",' + b'"\nNVXA,H1\n'
     found = list(read_filings(blocks([table]), "f.csv", 5))
-    assert "longer than 1048576 bytes: a quote may be missing" in str(found[0])
+    assert "more than 1,048,576 bytes; a quote may be missing" in str(found[0])
     assert [one.bill_of_lading for one in found if isinstance(one, Filing)] == ["H1"]
 
 
-def test_a_form_has_every_field_of_what_it_is_read_into():
-    """But what the reading itself adds. A field that its form lacks would stay empty, whatever the file says."""
+def test_a_form_has_every_field_of_its_value():
+    """Except for fields that the reader adds. A field missing in the form would be empty for every file."""
     assert set(PartyForm.model_fields) == set(Party._fields)
     assert set(LineForm.model_fields) == set(Line._fields) | (set(Sailing._fields) - {"lines"})
-    assert set(FilingForm.model_fields) == set(Filing._fields) - {"received_at", "source"}
+    assert set(ShipmentForm.model_fields) == set(Shipment._fields)
+    assert set(FilingForm.model_fields) == set(filing_fields(Filing("NVXA", "H1"))) - {"received_at", "source"}
     assert set(SnapshotForm.model_fields) == set(FilingForm.model_fields) | (set(Snapshot._fields) - {"filing"})
-    assert set(Form.model_fields) == set(Disposition._fields) - {"retry_of", "transmitted_at"}
+    fields = set(disposition_fields(Disposition("NVXA", "H1", "1H", 0)))
+    assert set(DispositionForm.model_fields) == fields - {"retry_of", "transmitted_at"}
+    assert get_args(PartyForm.model_fields["status"].annotation) == PARTY_STATUSES
+
+
+# Slips
+
+
+@pytest.mark.parametrize("header", ["SCAC,Contact Phone", "scac, contact-phone", "Scac,CONTACT_PHONE"])
+def test_headers_may_have_capitals_blanks_and_hyphens(header: str) -> None:
+    found = read_parties([f"{header}\nNVXA,+1 555 0101\n".encode()], "p.csv")
+    assert [party.contact_phone for party in found.values] == ["+1 555 0101"]
+    assert found.notes == []
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (b"TOOLONG,", "p.csv: row 2, column 'scac': a SCAC has two to four letters (it is 'TOOLONG')"),
+        (b",Name", "p.csv: row 2, column 'scac': "),
+    ],
+)
+def test_a_wrong_cell_is_described_in_words(row: bytes, told: str) -> None:
+    (problem,) = read_parties([b"scac,name\n" + row + b"\n"], "p.csv").problems
+    assert str(problem).startswith(told)
+    assert "pattern" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("cell", "told"),
+    [
+        ("arrival_date,07/28/2026", "'07/28/2026' is not a date such as 2026-07-28 (year, month, day)"),
+        ('manifested_quantity,"1,200"', "write a whole number in digits only, such as 1200 (it is '1,200')"),
+        ("bill_of_lading,HBL 1", "a bill number has at most 50 characters, without blanks (it is 'HBL 1')"),
+        ("bill_of_lading,", "it is missing"),
+    ],
+)
+def test_a_wrong_cell_of_a_filing_is_described_in_words(cell: str, told: str) -> None:
+    column, _, value = cell.partition(",")
+    number = "" if column == "bill_of_lading" else ",bill_of_lading"
+    row = f"scac{number},{column}\nNVXA{',HBL1' if number else ''},{value}\n"
+    (problem,) = read_filings([row.encode()], "f.csv", RECEIVED_AT)
+    assert str(problem) == f"f.csv: row 2, column {column!r}: {told}"
+
+
+def test_a_wrong_choice_names_the_choices() -> None:
+    (problem,) = read_parties([b"scac,status\nNVXA,active\n"], "p.csv").problems
+    assert str(problem) == (
+        "p.csv: row 2, column 'status': it must be 'certifying', 'live', 'suspended' or 'external' (it is 'active')"
+    )
+
+
+@pytest.mark.parametrize("separator", [";", "|", "\t"])
+def test_tables_of_other_countries_spreadsheets_are_read(separator: str) -> None:
+    table = '\ufeffscac,name,aliases\r\nACME,Acme,"ACMA;ACMB"\r\n'.replace(",", separator).encode()
+    (party,) = read_parties([table], "p.csv").values
+    assert (party.scac, party.name, party.aliases) == ("ACME", "Acme", ("ACMA", "ACMB"))
+
+
+JSON_EVENT = b'{"scac":"NVXA","bill_of_lading":"HBL1","disposition_code":"1H","action_at":"2026-07-14T08:00"}'
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (JSON_EVENT, "row 1: these are events, for `snp-router ingest`"),
+        (b"scac,bill_of_lading,snps\nNVXA,HBL1,SLTC\n", "these are filings, for `snp-router import filings`"),
+        (b"scac,bill_of_lading,status_at\n", "these are the state of bills, for `snp-router import bills`"),
+        (b"sailing_id,scac,role\nS1,OCNX,operator\n", "these are sailings, for `snp-router import sailings`"),
+        (b"ISA*00*          *00*", "these are CBP's messages, for `snp-router ingest`"),
+        (b'[{"scac": "NVXA"}]', "this is a JSON array: write one object a line"),
+        (b"PK\x03\x04\x14\x00", "this is an Excel workbook or a zip archive: save the sheet as CSV"),
+    ],
+)
+def test_another_commands_file_is_refused_and_the_command_named(content: bytes, told: str) -> None:
+    found = read_parties([content], "p")
+    assert found.values == []
+    (problem,) = found.problems
+    assert str(problem).startswith(("p: " + told, "p: row 1: " + told))
+
+
+def test_events_are_not_imported_as_filings() -> None:
+    (problem,) = read_filings([JSON_EVENT], "f.jsonl", RECEIVED_AT)
+    assert "for `snp-router ingest`" in str(problem)
+
+
+def test_unknown_columns_are_noted_once() -> None:
+    found = read_parties([b"scac,colour,size\nNVXA,red,1\nSLTC,blue,2\n"], "p.csv")
+    assert found.notes == ["p.csv: unknown columns are ignored: 'colour', 'size'"]

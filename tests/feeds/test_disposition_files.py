@@ -1,4 +1,4 @@
-"""Our own form: JSON Lines and Avro files."""
+"""JSON Lines and Avro files of dispositions in the router's own form."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Any
 import fastavro
 import pytest
 
-from router.avro import encode_long
-from router.feeds.canonical import read_avro, read_jsonl
-from router.feeds.evidence import PIECE_LIMIT
-from router.feeds.recognise import read_dead_letter
+from router.feeds.bounded_input import PIECE_LIMIT
+from router.feeds.disposition_files import read_avro, read_jsonl
+from router.feeds.formats import read_dead_letter
 from router.model.eastern import iso
 from router.model.inputs import DeadLetter, Disposition
 from tests.feeds.samples import RECEIVED_AT
@@ -54,34 +53,34 @@ def only_letter(content: bytes) -> DeadLetter:
     return letter
 
 
-def test_codes_are_upper_case_times_eastern_and_lists_arrays_or_text():
+def test_codes_become_upper_case_times_are_eastern_and_lists_are_arrays_or_text():
     event = only(line())
     assert event[:3] == ("NVXA", "HBL000012345", "1C")
     assert iso(event.action_at) == "2026-07-29T02:14:00Z"
-    assert (event.snps, event.container_numbers) == (("OCNX", "SLTC"), ("CSQU3054383",))
-    assert (event.entry_number, event.master_bill) == ("AB100045215", "OCNXMB7781234")
+    assert (event.snps, event.shipment.container_numbers) == (("OCNX", "SLTC"), ("CSQU3054383",))
+    assert (event.entry_number, event.shipment.master_bill) == ("AB100045215", "OCNXMB7781234")
     assert (event.received_at, event.transmitted_at, event.source) == (RECEIVED_AT, None, "FILE:record 1")
 
 
-def test_an_offset_is_believed():
+def test_a_time_with_an_offset_is_not_eastern():
     assert iso(only(line(action_at="2026-07-28T22:14:00Z")).action_at) == "2026-07-28T22:14:00Z"
 
 
-def test_a_time_of_receipt_and_a_source_of_its_own_are_kept():
+def test_the_event_keeps_its_own_time_of_receipt_and_source():
     event = only(line(received_at="2026-07-14T00:00:00Z", source="DESK 4"))
     assert iso(event.received_at) == "2026-07-14T00:00:00Z"
     assert event.transmitted_at == event.received_at
     assert event.source == "DESK 4"
 
 
-def test_nothing_was_received_elsewhere_later_than_here():
-    """Else its date could be of any year: what is posted long after it came is not believed."""
+def test_a_time_of_receipt_in_the_future_counts_as_now():
+    """An event posted long after it was received is not believed, so that date must not be a later one."""
     assert only(line(received_at="2099-01-01T00:00:00Z")).received_at == RECEIVED_AT
 
 
 def test_a_vessel_event_names_a_vessel_and_no_bill():
     event = only(line(scac=None, bill_of_lading="", imo_number="9074729", disposition_code="AAD"))
-    assert (event.scac, event.bill_of_lading, event.imo_number) == (None, None, "9074729")
+    assert (event.scac, event.bill_of_lading, event.shipment.imo_number) == (None, None, "9074729")
     assert "vessel" in only_letter(line(scac=None, bill_of_lading=None)).reason
 
 
@@ -90,14 +89,14 @@ def test_zeros_and_negative_quantities_read_as_in_the_other_formats():
     assert (event.entry_type, event.entry_number, event.quantity, event.reversal) == (None, None, 5, True)
 
 
-def test_fields_we_do_not_know_are_reported_once_and_kept_aside():
+def test_unknown_fields_are_noted_once_and_ignored():
     notes: list[str] = []
     events = list(read_jsonl([line(colour="red") * 3], "FILE", RECEIVED_AT, note=notes.append))
     assert all(isinstance(event, Disposition) for event in events)
-    assert notes == ["FILE: the field 'colour' is not one of ours: kept aside"]
+    assert notes == ["FILE: unknown fields are ignored: 'colour'"]
 
 
-def test_a_bad_line_names_its_bill_and_the_rest_goes_on():
+def test_an_unreadable_line_names_its_bill_and_the_others_are_read():
     bad = line(quantity="many")
     found = read(line() + bad + b"\n" + line())
     assert [type(event) for event in found] == [Disposition, DeadLetter, Disposition]
@@ -108,19 +107,19 @@ def test_a_bad_line_names_its_bill_and_the_rest_goes_on():
     assert letter.reason.startswith("quantity: ")
 
 
-def test_lines_that_are_no_json_or_no_utf8_or_nested_without_end_are_dead_letters():
+def test_lines_without_json_or_utf8_or_with_endless_nesting_are_dead_letters():
     for bad in (b"{", b"[1]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"scac": "\\ud800"}', b"{}"):
         assert only_letter(bad).scac is None
 
 
-def test_an_over_long_line_is_skipped_and_the_rest_read():
+def test_an_over_long_line_is_a_dead_letter_and_the_others_are_read():
     found = read(line() + b'{"x": "' + b"A" * (2 * PIECE_LIMIT) + b'"}\n' + line())
     assert [type(event) for event in found] == [Disposition, DeadLetter, Disposition]
     assert isinstance(found[1], DeadLetter)
     assert found[1].content_size == 2 * PIECE_LIMIT + 9
 
 
-def test_a_dead_letter_mended_is_read_again():
+def test_a_corrected_dead_letter_is_read_again():
     letter = only_letter(line(quantity="many"))
     mended = letter.content.replace(b'"many"', b"7")
     (event,) = read_dead_letter(letter._replace(content=mended, content_size=len(mended)), RECEIVED_AT)
@@ -158,7 +157,7 @@ def avro(*codes: str) -> bytes:
     return file.getvalue()
 
 
-def test_avro_files_of_any_schema_with_our_names_are_read():
+def test_avro_files_of_any_schema_are_read_by_field_name():
     notes: list[str] = []
     content = avro("1H", "1I")
     events = list(read_avro([content[:7], content[7:]], "FILE", RECEIVED_AT, note=notes.append))
@@ -168,14 +167,14 @@ def test_avro_files_of_any_schema_with_our_names_are_read():
     assert len(notes) == 1
 
 
-def test_an_avro_record_that_cannot_be_taken_becomes_a_dead_letter_in_json():
+def test_the_dead_letter_of_an_avro_record_is_json():
     first, second = read_avro([avro("NOT A CODE", "1H")], "FILE", RECEIVED_AT)
     assert isinstance(first, DeadLetter)
     assert (first.format, first.bill_of_lading) == ("jsonl", "H1")
     assert isinstance(second, Disposition)
 
 
-def test_a_damaged_avro_file_is_one_dead_letter_whole():
+def test_a_damaged_avro_file_is_one_dead_letter():
     content = avro("1H", "1I")
     for damaged in (content[:-20], content[:60], content[:200] + b"\xff" * 60):
         letters = [event for event in read_avro([damaged], "FILE", RECEIVED_AT) if isinstance(event, DeadLetter)]
@@ -190,8 +189,14 @@ def field(kind: Any, name: str = "a") -> dict[str, Any]:
     return {"name": name, "type": kind}
 
 
+def encode_long(number: int) -> bytes:
+    file = io.BytesIO()
+    fastavro.schemaless_writer(file, "long", number)
+    return file.getvalue()
+
+
 def avro_file(schema: Any, *, count: int = 1, content: bytes = b"\0", codec: bytes = b"null") -> bytes:
-    """A file of one block, whatever it says of itself."""
+    """A file of one block with any claims."""
     meta = {"avro.schema": json.dumps(schema).encode(), "avro.codec": codec}
     pairs = b"".join(encode_long(len(part)) + part for pair in meta.items() for part in (pair[0].encode(), pair[1]))
     head = b"Obj\x01" + encode_long(len(meta)) + pairs + b"\0" + b"S" * 16
@@ -204,7 +209,7 @@ def packed(content: bytes) -> bytes:
 
 
 def doubling(depth: int) -> Any:
-    """A type that holds the one before it twice: no byte, and more values than can be counted."""
+    """A type that holds the one before it twice: no byte, and an uncountable number of values."""
     kind = f"R{depth - 1}" if depth else "null"
     return field(record(field(kind, "a"), field(kind, "b"), name=f"R{depth}"), f"g{depth}")
 
@@ -224,15 +229,15 @@ DOUBLING = record(*map(doubling, range(60)))
         (avro_file(record(field(["null", "Evil"])), content=b"\x02" * 1_000_000 + b"\0"), "within itself"),
         (avro_file(record(field("string")), codec=b"deflate", content=packed(bytes(20_000_000))), "unpacks to more"),
         (avro_file(record(field("string")), codec=b"bzip2"), "its codec is"),
-        (avro_file(record(field("string")), count=-1), "says that it has -1 records"),
-        (avro_file(record(field("string")), content=b"\0\0"), "goes on behind"),
+        (avro_file(record(field("string")), count=-1), "declares -1 records"),
+        (avro_file(record(field("string")), content=b"\0\0"), "continues after its 1 records"),
         (avro_file(record({"name": "a"})), "is damaged"),
         (avro_file(DOUBLING), "is too large"),
         (avro_file(record(field("string"), field(record(name="x.Evil"), "b"))), "more than one type"),
     ],
 )
-def test_an_avro_file_that_asks_for_more_than_it_has_is_one_dead_letter(content: bytes, told: str) -> None:
-    """Of some of these a library that reads any schema makes endless records, gigabytes, or a crash of the process."""
+def test_an_avro_file_that_claims_more_than_it_has_is_one_dead_letter(content: bytes, told: str) -> None:
+    """A library that reads any schema makes endless records, gigabytes, or a crash of some of these."""
     letters = list(read_avro([content], "FILE", RECEIVED_AT))
     assert isinstance(letters[-1], DeadLetter)
     assert told in letters[-1].reason
@@ -240,14 +245,14 @@ def test_an_avro_file_that_asks_for_more_than_it_has_is_one_dead_letter(content:
     assert len(letters) <= 2
 
 
-def test_a_list_of_very_many_wrong_values_makes_no_reason_of_many_megabytes() -> None:
+def test_the_reason_for_very_many_wrong_values_is_short() -> None:
     (letter,) = read_jsonl([b'{"snps":[' + b"1," * 100_000 + b"1]}\n"], "FILE", 5)
     assert isinstance(letter, DeadLetter)
     assert len(letter.reason) < 2000
     assert letter.reason.endswith(" more")
 
 
-def test_one_event_may_not_stop_thousands_of_containers_one_by_one() -> None:
+def test_one_event_stops_at_most_a_hundred_containers() -> None:
     boxes = ";".join(f"CSQU{number:06}" for number in range(101))
     line = (
         '{"scac":"NVXA","bill_of_lading":"H1","disposition_code":"1H","action_at":"2026-07-14T08:12",'
@@ -259,7 +264,7 @@ def test_one_event_may_not_stop_thousands_of_containers_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["action_at", "disposition_code", "master_bill", "arrival_date", "test", "remarks"])
-def test_a_reason_quotes_no_megabyte(name: str) -> None:
+def test_a_reason_quotes_only_the_beginning_of_a_value(name: str) -> None:
     event = EVENT | {name: "9" * 500_000, "x" * 100_000: 1}
     notes: list[str] = []
     (letter,) = read_jsonl([json.dumps(event).encode()], "FILE", 5, note=notes.append)

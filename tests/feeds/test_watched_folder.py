@@ -1,4 +1,4 @@
-"""A watched folder hands out complete files, once, and keeps what became of them."""
+"""A watched folder hands out complete files once, and keeps them by outcome."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from router.errors import UsageError
-from router.feeds.watch import WatchedFolder
+from router.feeds.watched_folder import WatchedFolder
 
 
 def write(path: Path, text: str, modified_at: int = 1_000) -> Path:
@@ -18,7 +18,7 @@ def write(path: Path, text: str, modified_at: int = 1_000) -> Path:
     return path
 
 
-def test_a_file_is_complete_once_it_has_stayed_the_same(tmp_path: Path):
+def test_a_file_is_complete_once_it_is_unchanged(tmp_path: Path):
     folder = WatchedFolder(tmp_path, settle_seconds=2)
     path = write(tmp_path / "a.x12", "one")
     assert folder.complete(0) == []
@@ -29,7 +29,7 @@ def test_a_file_is_complete_once_it_has_stayed_the_same(tmp_path: Path):
     assert folder.complete(9) == []
 
 
-def test_a_file_that_changes_after_it_was_handed_out_is_handed_out_again(tmp_path: Path):
+def test_a_file_that_changes_later_comes_again(tmp_path: Path):
     folder = WatchedFolder(tmp_path, settle_seconds=0)
     path = write(tmp_path / "a.x12", "one")
     assert folder.complete(0) == [path]
@@ -37,7 +37,7 @@ def test_a_file_that_changes_after_it_was_handed_out_is_handed_out_again(tmp_pat
     assert folder.complete(1) == [path]
 
 
-def test_unfinished_and_hidden_files_and_folders_are_left_alone(tmp_path: Path):
+def test_unfinished_and_hidden_files_and_folders_are_ignored(tmp_path: Path):
     folder = WatchedFolder(tmp_path, settle_seconds=0)
     for name in (".hidden", "a.part", "b.TMP", "c.filepart"):
         write(tmp_path / name, "")
@@ -52,14 +52,14 @@ def test_the_oldest_file_comes_first(tmp_path: Path):
     assert [path.name for path in folder.complete(0)] == ["b", "a"]
 
 
-def test_what_is_moved_keeps_its_name_unless_it_is_taken(tmp_path: Path):
+def test_a_moved_file_keeps_its_name_unless_it_is_taken(tmp_path: Path):
     folder = WatchedFolder(tmp_path)
     names = [folder.move_done(write(tmp_path / "a.x12", text)).name for text in "123"]
     assert names == ["a.x12", "a.1.x12", "a.2.x12"]
     assert (tmp_path / "done" / "a.1.x12").read_text() == "2"
 
 
-def test_what_failed_has_its_report_beside_it(tmp_path: Path):
+def test_a_failed_file_has_its_report_beside_it(tmp_path: Path):
     folder = WatchedFolder(tmp_path)
     for _ in range(2):
         target = folder.move_failed(write(tmp_path / "a.x12", "bad"), "why")
@@ -67,12 +67,12 @@ def test_what_failed_has_its_report_beside_it(tmp_path: Path):
     assert (tmp_path / "failed" / "a.1.x12.report.txt").read_text() == "why"
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path: Path):
+def test_a_missing_folder_is_refused(tmp_path: Path):
     with pytest.raises(UsageError, match="is not a folder"):
         WatchedFolder(tmp_path / "nowhere")
 
 
-async def test_files_there_and_files_to_come_are_handed_out_until_stopped(tmp_path: Path):
+async def test_present_and_later_files_come_until_stopped(tmp_path: Path):
     write(tmp_path / "first", "1")
     folder, stop, found = WatchedFolder(tmp_path, settle_seconds=0.1), asyncio.Event(), []
     async with asyncio.timeout(20):

@@ -1,4 +1,4 @@
-"""The format is told from the content."""
+"""Formats are recognised by content."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 import pytest
 
 from router.codec.published import raw_schema
-from router.feeds.recognise import FORMATS, UNKNOWN, read_dead_letter, read_events, recognise
+from router.feeds.formats import FORMATS, UNKNOWN, read_dead_letter, read_events, recognise
 from router.model.inputs import HEAD_SIZE, DeadLetter, Disposition
 from tests.feeds import samples
 from tests.feeds.samples import RECEIVED_AT
-from tests.feeds.test_canonical import avro, line
+from tests.feeds.test_disposition_files import avro, line
 
 BOM = b"\xef\xbb\xbf"
 
@@ -46,57 +46,57 @@ def read(content: bytes) -> list[Disposition | DeadLetter]:
         (b"ISABELLA", "unknown"),
     ],
 )
-def test_the_content_says_what_it_is(content: bytes, name: str):
+def test_a_format_is_recognised_by_content(content: bytes, name: str):
     assert recognise(content) == name
 
 
-def test_every_format_is_tried_here_and_named_by_the_schema_of_dead_letters():
+def test_every_format_has_a_sample_here_and_a_name_in_the_schema_of_dead_letters():
     assert ONE_OF_EACH.keys() == FORMATS.keys()
     (doc,) = (field["doc"] for field in raw_schema("dead-letter")["fields"] if field["name"] == "format")
     assert set(re.findall(r"[a-z0-9]+", doc)) - {"or"} == {*FORMATS, UNKNOWN}
 
 
 @pytest.mark.parametrize("content", ONE_OF_EACH.values(), ids=ONE_OF_EACH)
-def test_every_format_is_read_a_byte_order_mark_notwithstanding(content: bytes):
+def test_every_format_is_read_after_a_byte_order_mark(content: bytes):
     start = b"" if content.startswith(b"Obj") else BOM
     (event,) = read(start + content)
     assert isinstance(event, Disposition)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", BOM, b"\x00 \x1a"])
-def test_nothing_has_no_events(content: bytes):
+def test_empty_input_has_no_events(content: bytes):
     assert read(content) == []
 
 
-def test_content_in_no_format_is_one_dead_letter_with_its_head_and_size():
+def test_content_in_no_known_format_is_one_dead_letter_with_its_head_and_size():
     content = b"%PDF-1.7 " + bytes(range(256)) * 8000
     (letter,) = read(content)
     assert isinstance(letter, DeadLetter)
     assert (letter.format, letter.content_size, len(letter.content)) == ("unknown", len(content), HEAD_SIZE)
-    assert "none of our formats" in letter.reason
+    assert "in no known format" in letter.reason
 
 
 @pytest.mark.parametrize(
     ("content", "likely"),
     [
-        (b'[\n {"scac": "NVXA"}]', "a JSON array: it has to be one object a line"),
+        (b'[\n {"scac": "NVXA"}]', "a JSON array: write one object a line"),
         (b"PK\x03\x04\x14\x00", "an Excel workbook or a zip archive"),
         (b"scac,name,contact_phone\nNVXA,,\n", "a table of parties, for `snp-router import parties`"),
         (BOM + b"SCAC;Bill of Lading\nNVXA;HBL1\n", "a table of filings, for `snp-router import filings`"),
     ],
 )
-def test_content_in_no_format_is_named_where_it_is_known(content: bytes, likely: str):
+def test_the_dead_letter_names_a_format_that_no_command_reads(content: bytes, likely: str):
     (letter,) = read(content)
     assert isinstance(letter, DeadLetter)
     assert f"; it looks like {likely}" in letter.reason
 
 
-def test_an_interchange_behind_a_lot_of_garbage_is_not_lost():
+def test_an_interchange_after_much_garbage_is_read():
     found = read(b"\x81" * 50_000 + samples.X12_DO_NOT_LOAD)
     assert [type(event) for event in found] == [DeadLetter, Disposition]
 
 
-def test_a_dead_letter_of_which_only_the_head_is_kept_asks_for_its_source():
+def test_a_dead_letter_with_only_its_head_asks_for_its_source():
     (letter,) = read(b"%PDF-1.7 " + bytes(range(256)) * 8000)
     assert isinstance(letter, DeadLetter)
     (again,) = read_dead_letter(letter, RECEIVED_AT)
@@ -105,14 +105,14 @@ def test_a_dead_letter_of_which_only_the_head_is_kept_asks_for_its_source():
     assert "feed in FILE again" in again.reason
 
 
-def test_however_many_blanks_come_first_what_follows_is_read() -> None:
-    """Padding of whole disk blocks in front of a file must not make it count as empty."""
+def test_any_number_of_blanks_before_a_file_is_skipped() -> None:
+    """Padding of whole disk blocks before a file does not make it empty."""
     padded = [b" " * 70_000, b"\n" * 70_000, samples.X12_DO_NOT_LOAD]
     events = list(read_events(padded, "FILE", RECEIVED_AT))
     assert [type(event) for event in events] == [Disposition]
 
 
-def test_blanks_before_a_file_change_nothing_in_whatever_chunks_they_come() -> None:
+def test_blanks_before_a_file_change_nothing_in_any_chunks() -> None:
     line = b'\x00 \r\n\x00{"scac":"NVXA"}\n'
     whole = list(read_events([line], "FILE", 5))
     assert list(read_events([bytes([byte]) for byte in line], "FILE", 5)) == whole

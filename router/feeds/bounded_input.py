@@ -1,0 +1,127 @@
+"""Input in bounded memory: its blocks and lines, notes on it, and what is kept of input that cannot be read."""
+
+from __future__ import annotations
+
+import hashlib
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from pydantic_core import from_json
+
+from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition
+
+ENCODING: Final = "latin-1"
+"""Encoding of CBP's messages. CBP's text is ASCII; in latin-1 any other byte is a character too and stops no reader."""
+BLANKS: Final = " \t\r\n\v\f\x00\x1a\xef\xbb\xbf"
+"""Skipped between messages: blanks, line breaks, fillers, an end-of-file mark, a byte order mark."""
+
+PIECE_LIMIT: Final = 1 << 20
+"""Bytes of the longest X12 segment, JSON line or table row that is read. CBP's longest segment is below 1 kB."""
+BLOCK_SIZE: Final = 1 << 17
+"""Bytes read at a time, however large the chunks handed in."""
+EVENT_LIMIT: Final = 200_000
+"""Characters of one event with its details, about 2,000 segments. Its history and notices must fit in a record too."""
+REASON_LIMIT: Final = 2_000
+"""Characters of a dead letter's reason, which may quote the input."""
+SHOWN: Final = 80
+"""Characters of a value or name quoted in a message."""
+
+NOT_JSON: Final = "the line is not one whole JSON object in UTF-8"
+ID_WIDTH: Final = 32
+MASK: Final = "X"
+"""Replaces each character of a credential."""
+
+EventOrDeadLetter = Disposition | DeadLetter
+"""One result of a reader: an event, or input that could not be read as one."""
+BillAndCode = tuple[str | None, str | None, str | None]
+"""Issuer, bill number and disposition code, as far as they could be read."""
+NO_BILL: Final[BillAndCode] = (None, None, None)
+Note = Callable[[str], None]
+"""Receives each oddity that stops nothing, such as an unknown column."""
+
+
+class UnreadableInput:
+    """A stretch of input that no event can be made of, in bounded memory. Its id depends on its bytes only."""
+
+    def __init__(self, first: bytes = b"") -> None:
+        self.size = 0
+        self._hash = hashlib.sha256()
+        self._kept = bytearray()
+        self.add(first)
+
+    def add(self, data: bytes) -> UnreadableInput:
+        self.size += len(data)
+        self._hash.update(data)
+        if len(self._kept) <= CONTENT_LIMIT:
+            self._kept += data[: CONTENT_LIMIT + 1]
+        return self
+
+    @property
+    def head(self) -> bytes:
+        return bytes(self._kept[:HEAD_SIZE])
+
+    def dead_letter(
+        self, reason: str, source: str, format_name: str, received_at: int, bill: BillAndCode = NO_BILL
+    ) -> DeadLetter:
+        """The dead letter for all bytes added. Its content is the whole input, or its head above `CONTENT_LIMIT`."""
+        content = bytes(self._kept) if self.size <= CONTENT_LIMIT else self.head
+        letter_id, reason = self._hash.hexdigest()[:ID_WIDTH], reason[:REASON_LIMIT]
+        return DeadLetter(letter_id, reason, source, format_name, content, self.size, *bill, received_at)
+
+
+class InputNotes:
+    """Notes on one input, each passed on once. Their number is bounded."""
+
+    LIMIT: Final = 1000
+
+    def __init__(self, note: Note | None, source: str) -> None:
+        self._note, self._source = note, source
+        self._noted: set[str] = set()
+        self._unknown: set[str] = set()
+
+    def add(self, text: str) -> None:
+        if self._note is not None and text not in self._noted and len(self._noted) < self.LIMIT:
+            self._noted.add(text)
+            self._note(f"{self._source}: {text}")
+
+    def unknown(self, kind: str, names: Iterable[str]) -> None:
+        """Note unknown columns or fields (`kind`, in the plural), at most 20 of one row or record."""
+        new = [name[:SHOWN] for name in names if name[:SHOWN] not in self._unknown]
+        if new and len(self._unknown) < self.LIMIT:
+            self._unknown.update(new[: self.LIMIT])
+            self.add(f"unknown {kind} are ignored: {', '.join(map(repr, new[:20]))}")
+
+
+def json_object(line: bytes) -> dict[str, Any]:
+    """Raises ValueError for anything else."""
+    values = from_json(line.removeprefix(BOM_UTF8))
+    if not isinstance(values, dict):
+        raise ValueError("it is another JSON value")
+    return values
+
+
+def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in blocks of at most `BLOCK_SIZE`, none of them empty."""
+    for chunk in chunks:
+        yield from (chunk[start : start + BLOCK_SIZE] for start in range(0, len(chunk), BLOCK_SIZE))
+
+
+def lines(chunks: Iterable[bytes]) -> Iterator[bytes | UnreadableInput]:
+    """Lines without their line breaks. A line longer than `PIECE_LIMIT` is unreadable input."""
+    rest: list[bytes] = []
+    size, too_long = 0, None
+    for block in blocks(chunks):
+        *whole, tail = block.split(b"\n")
+        for part in whole:
+            if too_long is None and size + len(part) <= PIECE_LIMIT:
+                yield b"".join([*rest, part]).removesuffix(b"\r")
+            else:
+                yield (too_long or UnreadableInput()).add(b"".join([*rest, part]))
+            rest, size, too_long = [], 0, None
+        size += len(tail)
+        rest.append(tail)
+        if size > PIECE_LIMIT:
+            too_long, rest = (too_long or UnreadableInput()).add(b"".join(rest)), []
+    if size:
+        yield b"".join(rest) if too_long is None else too_long

@@ -1,0 +1,319 @@
+"""Rules for values, events and dead letters that X12 and CAMIR share, so that one event has one reading.
+
+Functions that raise InputError read values that an event needs. The others return None for an absent or invalid value.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
+from string import ascii_lowercase, ascii_uppercase
+from typing import Final, Generic, TypeVar
+
+from router.errors import InputError
+from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode, EventOrDeadLetter, UnreadableInput
+from router.model.eastern import LATEST, day_of, to_milliseconds
+from router.model.identifiers import (
+    SCAC_WIDTH,
+    bill_key,
+    container_key,
+    is_disposition_code,
+    is_readable_bill_number,
+    is_readable_scac,
+)
+from router.model.inputs import NOWHERE, Disposition
+
+LONG_LOOP: Final = 100
+"""Texts of a loop whose characters are counted. Each has at most 2,000, or makes its event unreadable."""
+MOST_RECORDS: Final = EVENT_LIMIT // 80
+"""CAMIR records of one event."""
+VALUE_CACHE: Final = 8_192
+"""Entries of each cache of values: thousands of bills share dates, parties and references."""
+FIXED_ZONES: Final = {"ES": timezone(timedelta(hours=-5)), "ED": timezone(timedelta(hours=-4))}
+"""X12 zones of standard and of daylight time. ET, any other zone and none mean the Eastern wall clock."""
+
+_CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160)))
+_CAPITALS: Final = str.maketrans(ascii_lowercase, ascii_uppercase)
+_DATE: Final = re.compile(r"[0-9]{8}")
+_TIME: Final = re.compile(r"[0-9]{4}(?:[0-9]{2}(?:[0-9]{1,2})?)?")
+_QUANTITY: Final = re.compile(r"([+-]?)([0-9]{1,15})(?:\.0*)?")
+_SHORT_SCAC: Final = re.compile(r"([A-Z]{2,3})([0-9].*)")
+_FIRST_OF_LAST_CENTURY: Final = "70"
+"""Two-digit year. AMS is younger than 1970, and bills are forgotten after a year."""
+
+
+@lru_cache(VALUE_CACHE)
+def moment(date: str, time: str, zone: str = "") -> int:
+    """UTC milliseconds of CCYYMMDD and HHMM, HHMMSS or HHMMSSDD. Raises InputError."""
+    if not _DATE.fullmatch(date):
+        raise InputError(f"the posted date {date!r} is not CCYYMMDD" if date else "the posted date is missing")
+    if not _TIME.fullmatch(time):
+        raise InputError(f"the posted time {time!r} is not HHMM" if time else "the posted time is missing")
+    try:
+        clock = int(time[:2]), int(time[2:4]), int(time[4:6] or "0")
+        wall = datetime(int(date[:4]), int(date[4:6]), int(date[6:8]), *clock)
+        found = to_milliseconds(wall.replace(tzinfo=FIXED_ZONES.get(zone)))
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"the posted time {date} {time} does not exist: {error}") from error
+    if wall.year < 1970 or found > LATEST:
+        raise InputError(f"the posted time {date} {time} is not between the years 1970 and 9999")
+    return found
+
+
+def moment_or_none(date: str, time: str) -> int | None:
+    try:
+        return moment(date, time)
+    except InputError:
+        return None
+
+
+@lru_cache(VALUE_CACHE)
+def with_century(date: str) -> str:
+    """CCYYMMDD from YYMMDD; any other text unchanged."""
+    if len(date) != 6 or not date.isdecimal():
+        return date
+    return ("19" if date >= _FIRST_OF_LAST_CENTURY else "20") + date
+
+
+def iso_date(date: str) -> str | None:
+    """`2026-07-28` from `20260728`."""
+    day = day_of(date) if _DATE.fullmatch(date) else None
+    return day.isoformat() if day is not None else None
+
+
+@lru_cache(VALUE_CACHE)
+def code_of(text: str) -> str:
+    """A disposition code, known to the code table or not. Raises InputError."""
+    if not is_disposition_code(text):
+        fault = f"{text[:SHOWN]!r} is not two or three letters or digits" if text else "is missing"
+        raise InputError(f"the disposition code {fault}")
+    return text
+
+
+def readable_bill(scac: str, number: str, code: str) -> BillAndCode:
+    """The bill and the code of an event that is unreadable otherwise. Issuer and number are useful only together."""
+    known = code if is_disposition_code(code) else None
+    readable = is_readable_scac(scac) and is_readable_bill_number(number)
+    return (scac, number, known) if readable else (None, None, known)
+
+
+@lru_cache(VALUE_CACHE)
+def quantity_of(text: str) -> tuple[int | None, bool]:
+    """Pieces (None for zero and for no text), and True if a minus sign takes them back. Raises InputError."""
+    match = _QUANTITY.fullmatch(text or "0")
+    if match is None:
+        raise InputError(f"the quantity {text!r} is not a whole number")
+    return int(match[2]) or None, match[1] == "-"
+
+
+@lru_cache(VALUE_CACHE)
+def entry_of(entry_type: str, number: str) -> tuple[str | None, str | None]:
+    """Entry type and number without dashes. Zeros and blanks are None."""
+    number = number.replace("-", "").replace(" ", "")
+    return entry_type if entry_type.strip("0") else None, number if number.strip("0") else None
+
+
+@lru_cache(VALUE_CACHE)
+def bill_reference(text: str) -> str | None:
+    """The bill key in a reference of SCAC and number, such as `OCNXMB7781234`; None if no number follows the SCAC.
+
+    Pads a SCAC of two or three letters that a digit follows. Raises InputError for a number that no key can have.
+    """
+    text = text.strip()
+    short = _SHORT_SCAC.fullmatch(text)
+    scac, number = (short[1], short[2]) if short is not None else (text[:SCAC_WIDTH], text[SCAC_WIDTH:])
+    number = number.replace(" ", "")
+    if number and not (is_readable_bill_number(number) and is_readable_scac(scac.replace(" ", ""))):
+        raise InputError(f"the reference {text[:SHOWN]!r} is not a bill: a SCAC, then a number without blanks")
+    return bill_key(scac, number) if number else None
+
+
+def upper(text: str) -> str:
+    """Capitals for the letters CBP uses, at the same length: `ß` as `SS` would be another bill's number."""
+    return text.upper() if text.isascii() else text.translate(_CAPITALS)
+
+
+def plain(text: str) -> str | None:
+    """Upper case, stripped, without control characters; None if nothing is left."""
+    if not text.isprintable():
+        text = text.translate(_CONTROL)
+    return text.strip().upper() or None
+
+
+def not_found(place: str, text: str, kind: str) -> InputError:
+    """The error for a place in a message that is empty or holds something else than a `kind`."""
+    return InputError(f"{place} {text[:SHOWN]!r} is not a {kind}" if text else f"{place} has no {kind}")
+
+
+EventDetails = tuple[list[str], list[str], list[str], dict[str, str]]
+"""Remarks without control characters, containers, SNPs, and the first value of each other qualifier.
+
+They come from the texts below an event's own. A plain tuple costs less, and each event makes one.
+"""
+Part = TypeVar("Part")
+
+
+class MessageReader(ABC, Generic[Part]):
+    """Reader of one file. An event is a loop of texts (X12 segments or CAMIR records), its own and its details."""
+
+    format_name: str
+
+    def __init__(self, source: str, received_at: int, fragment: bool) -> None:
+        self._source, self._received_at, self._fragment = source, received_at, fragment
+        self._place_prefix = ""
+        """Beginning of a text's place; its position follows."""
+        self._results: list[EventOrDeadLetter] = []
+        self._transmitted_at: int | None = None
+        self._is_test = False
+        self._voyage = NOWHERE
+        """Vessel, manifest and port of the next event."""
+        self._loop: list[str] = []
+        self._position = self._loop_position = 0
+        self._long_loop: UnreadableInput | None = None
+        """Texts of a loop beyond `EVENT_LIMIT`, which leave `_loop`."""
+        self._set_aside: UnreadableInput | None = None
+        """Rest of a message that is not read."""
+        self._aside_reason = self._aside_place = ""
+
+    def results(self, parts: Iterable[Part]) -> Iterator[EventOrDeadLetter]:
+        for part in parts:
+            self._read(part)
+            if self._results:
+                yield from self._results
+                self._results.clear()
+        self._end_message()
+        yield from self._results
+
+    @abstractmethod
+    def _read(self, part: Part) -> None: ...
+
+    @abstractmethod
+    def _end_message(self) -> None: ...
+
+    @abstractmethod
+    def _event_of(self, loop: list[str], source: str) -> Disposition:
+        """Raises InputError."""
+
+    @abstractmethod
+    def _bill_of(self, text: str) -> BillAndCode:
+        """The bill and code of an event's own text that is unreadable otherwise."""
+
+    @abstractmethod
+    def _headers(self) -> list[str]:
+        """Headers that the next event is below. With them a dead letter can be read alone."""
+
+    @abstractmethod
+    def _encoded(self, texts: Iterable[str]) -> bytes: ...
+
+    def _event(
+        self,
+        code: str,
+        action_at: int,
+        details: EventDetails,
+        source: str,
+        *,
+        scac: str | None = None,
+        number: str | None = None,
+        quantity: str = "",
+        entry_type: str = "",
+        entry_number: str = "",
+        container: str | None = None,
+        port: str | None = None,
+        firms: str | None = None,
+        is_reversal: bool = False,
+        is_resent: bool = False,
+    ) -> Disposition:
+        """The event of a bill, or of a vessel without `scac`. Raises InputError for an unreadable code or value.
+
+        `container` makes it a container-level event; containers in the details are named for information.
+        """
+        remarks, containers, snps, references = details
+        pieces, is_negative = quantity_of(quantity)
+        kind, entry = entry_of(entry_type, entry_number or references.get("IB", ""))
+        named = tuple(dict.fromkeys(containers)) if len(containers) > 1 else tuple(containers)
+        if container is not None:
+            key = container_key(container)
+            named = tuple(other for other in named if container_key(other) != key)
+        master = bill_reference(references["OB"]) if "OB" in references else None
+        original = bill_reference(references["OL"]) if "OL" in references else None
+        return Disposition(
+            scac,
+            number,
+            code_of(code),
+            action_at,
+            pieces,
+            kind,
+            entry,
+            () if container is None else (container,),
+            port,
+            firms,
+            is_reversal or is_negative,
+            is_resent,
+            " ".join(remarks) or None,
+            tuple(dict.fromkeys(snps)),
+            self._voyage.of_bill(master, original, named),
+            self._received_at,
+            source,
+            self._transmitted_at,
+            self._is_test,
+        )
+
+    def _begin_loop(self, text: str) -> None:
+        self._end_loop()
+        self._loop, self._loop_position = [text], self._position
+
+    def _add_to_loop(self, record: str) -> None:
+        self._loop.append(record)
+        if len(self._loop) > MOST_RECORDS:
+            self._shorten_loop()
+
+    def _shorten_loop(self) -> None:
+        """Keep only the event's own text of a loop that is too long."""
+        self._long_loop = (self._long_loop or self._with_headers(self._loop[0])).add(self._encoded(self._loop[1:]))
+        del self._loop[1:]
+
+    def _end_loop(self) -> None:
+        if not self._loop:
+            return
+        loop, self._loop = self._loop, []
+        source = f"{self._place_prefix}{self._loop_position}"
+        try:
+            if self._long_loop or (len(loop) > LONG_LOOP and sum(map(len, loop)) > EVENT_LIMIT):
+                raise InputError(f"the event has more than {EVENT_LIMIT:,} characters")
+            self._results.append(self._event_of(loop, source))
+        except InputError as error:
+            content = (self._long_loop or self._with_headers(loop[0])).add(self._encoded(loop[1:]))
+            self._reject(content, error.reason, self._bill_of(loop[0]), place=source)
+            self._long_loop = None
+
+    def _with_headers(self, text: str) -> UnreadableInput:
+        return UnreadableInput(self._encoded([*self._headers(), text]))
+
+    def _put_aside(self, reason: str, texts: Iterable[str]) -> None:
+        """Keep the rest of the message for one dead letter."""
+        self._end_loop()
+        self._set_aside = UnreadableInput(self._encoded(texts))
+        self._aside_reason = f"put aside whole: {reason}. Dismiss it if it is for another system"
+        self._aside_place = self._place
+
+    def _end_aside(self) -> None:
+        if self._set_aside is not None:
+            self._reject(self._set_aside, self._aside_reason, place=self._aside_place)
+            self._set_aside = None
+
+    def _reject_message(self, faults: str, texts: Iterable[str], place: str = "") -> None:
+        """Add the dead letter of a message with wrong counts or without trailer; a fragment has neither."""
+        if not self._fragment:
+            reason = f"{faults}. Its readable events were delivered; ask the sender if others are missing"
+            self._reject(UnreadableInput(self._encoded(texts)), reason, place=place)
+
+    def _reject(self, content: UnreadableInput, reason: str, bill: BillAndCode = NO_BILL, *, place: str = "") -> None:
+        letter = content.dead_letter(reason, place or self._place, self.format_name, self._received_at, bill)
+        self._results.append(letter)
+
+    @property
+    def _place(self) -> str:
+        return f"{self._place_prefix}{self._position}"

@@ -1,0 +1,259 @@
+"""Dispositions in the router's own form (schemas/disposition.avsc): JSON Lines and Avro object container files.
+
+An Avro file may have any writer's schema, so the costs of its records are bounded before they are read. Without that, a
+hundred bytes can name a record without end, and two megabytes can unpack to gigabytes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from typing import IO, Any, Final, NamedTuple, cast
+
+import fastavro
+from fastavro.schema import SchemaParseException, UnknownType
+from pydantic import ValidationError
+
+from router.errors import InputError
+from router.feeds.bounded_input import (
+    NOT_JSON,
+    PIECE_LIMIT,
+    SHOWN,
+    EventOrDeadLetter,
+    InputNotes,
+    Note,
+    UnreadableInput,
+    blocks,
+    json_object,
+    lines,
+)
+from router.feeds.cbp_messages import readable_bill
+from router.feeds.form_fields import reasons_of
+from router.feeds.forms import DispositionForm, filled_in
+
+JSONL: Final = "jsonl"
+AVRO: Final = "avro"
+
+
+def read_jsonl(
+    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
+) -> Iterator[EventOrDeadLetter]:
+    """One event a line, or the dead letter of an unreadable line. Skips blank lines."""
+    notes = InputNotes(note, source)
+    for number, line in enumerate(lines(chunks), 1):
+        place = f"{source}:record {number}"
+        if isinstance(line, UnreadableInput):
+            yield line.dead_letter(f"the line has more than {PIECE_LIMIT:,} bytes", place, JSONL, received_at)
+        elif line.strip():
+            yield _read_line(line, place, received_at, notes)
+
+
+def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> EventOrDeadLetter:
+    try:
+        values = json_object(line)
+        form = DispositionForm.model_validate(filled_in(values))
+    except ValidationError as error:
+        names = ("scac", "bill_of_lading", "disposition_code")
+        bill = readable_bill(*(str(values.get(name) or "").strip().upper() for name in names))
+        return UnreadableInput(line).dead_letter(reasons_of(error), place, JSONL, received_at, bill)
+    except ValueError as error:
+        reason = f"{NOT_JSON}: {error}"
+        return UnreadableInput(line).dead_letter(reason, place, JSONL, received_at)
+    if form.model_extra:
+        notes.unknown("fields", form.model_extra)
+    return form.disposition(received_at, place)
+
+
+BLOCK_LIMIT: Final = 1 << 24
+"""Bytes of a block, packed and unpacked. Common writers make blocks of about 16 kB; damage makes any number."""
+DEPTH_LIMIT: Final = 16
+"""Types within types."""
+STEPS_LIMIT: Final = 10_000
+"""Values of one record that need no byte. Records of dispositions have far fewer."""
+
+_MAGIC: Final = b"Obj\x01"
+_LONGEST_LONG: Final = 10
+_RAW_DEFLATE: Final = -15
+_LEAST: Final = {
+    "null": 0, "boolean": 1, "int": 1, "long": 1, "float": 4, "double": 8, "bytes": 1, "string": 1, "enum": 1,
+}  # fmt: skip
+"""Smallest number of bytes of a value."""
+_LOGICAL_TYPES: Final = (
+    "timestamp-millis", "timestamp-micros", "local-timestamp-millis", "local-timestamp-micros", "date",
+)  # fmt: skip
+"""Logical types that are read. The plain value of any other counts."""
+
+_AVRO_FAULTS: Final = (
+    ValueError, EOFError, KeyError, IndexError, TypeError, AttributeError, OverflowError, MemoryError,
+    RecursionError, UnicodeDecodeError, StopIteration, struct.error, zlib.error, SchemaParseException, UnknownType,
+)  # fmt: skip
+"""Errors of fastavro for files that are damaged or beyond it."""
+
+
+def read_avro(
+    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
+) -> Iterator[EventOrDeadLetter]:
+    """One event a record of an object container file, by the names of its fields.
+
+    The dead letter of an unreadable record holds it as JSON, which can be corrected and read again. A damaged file is
+    one dead letter whole, beside the events before the damage.
+    """
+    notes, file = InputNotes(note, source), _ChunkedFile(chunks)
+    number = 0
+    try:
+        for number, line in enumerate(_records_as_json(file), 1):
+            place = f"{source}:record {number}"
+            if len(line) > PIECE_LIMIT:
+                reason = f"the record has more than {PIECE_LIMIT:,} bytes as JSON"
+                yield UnreadableInput(line).dead_letter(reason, place, JSONL, received_at)
+            else:
+                yield _read_line(line, place, received_at, notes)
+    except InputError as error:
+        while file.read(BLOCK_LIMIT):
+            pass
+        reason = (
+            f"nothing can be read after record {number}: {error.reason}. The records before it were delivered; "
+            "get the file again"
+        )
+        yield file.content.dead_letter(reason, source, AVRO, received_at)
+
+
+def _records_as_json(file: _ChunkedFile) -> Iterator[bytes]:
+    """Each record as JSON. Raises InputError where the file is damaged or beyond the limits."""
+    try:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise InputError("the file does not begin as an Avro file")
+        meta_type = {"type": "map", "values": "bytes"}
+        meta = cast("dict[str, bytes]", fastavro.schemaless_reader(cast("IO[bytes]", file), meta_type, None))
+        sync_marker = file.read(16)
+        writer_schema = json.loads(meta["avro.schema"])
+        if _cost(writer_schema, {}).least == 0:
+            raise InputError("its schema has records without content")
+        schema = fastavro.parse_schema(writer_schema)
+        while (count := _read_long(file)) is not None:
+            block = _unpacked(file.read(_read_long(file) or 0), meta.get("avro.codec", b"null"))
+            yield from _records_of_block(block, count, schema)
+            if file.read(16) != sync_marker:
+                raise InputError("a block does not end with the file's sync marker")
+    except _AVRO_FAULTS as error:
+        raise InputError(f"the Avro file is damaged ({type(error).__name__}: {error})") from error
+
+
+def _records_of_block(block: bytes, count: int, schema: Any) -> Iterator[bytes]:
+    if not 0 <= count <= len(block):
+        raise InputError(f"a block of {len(block)} bytes declares {count} records")
+    records = BytesIO(block)
+    for _ in range(count):
+        record = fastavro.schemaless_reader(records, schema, None)
+        yield json.dumps(record, default=lambda value: value.hex() if isinstance(value, bytes) else str(value)).encode()
+    if records.tell() != len(block):
+        raise InputError(f"a block continues after its {count} records")
+
+
+def _unpacked(block: bytes, codec: bytes) -> bytes:
+    if codec == b"null":
+        return block
+    if codec != b"deflate":
+        raise InputError(f"its codec is {codec[:20]!r}: write it with deflate or null")
+    unpacking = zlib.decompressobj(_RAW_DEFLATE)
+    unpacked = unpacking.decompress(block, BLOCK_LIMIT)
+    if not unpacking.eof:
+        raise InputError(f"a block is cut, or unpacks to more than {BLOCK_LIMIT:,} bytes")
+    return unpacked
+
+
+def _read_long(file: _ChunkedFile) -> int | None:
+    """None at the end of the file."""
+    number = 0
+    for place in range(_LONGEST_LONG):
+        byte = file.read(1)
+        if not byte:
+            if place:
+                raise InputError("the file ends within a number")
+            return None
+        number |= (byte[0] & 0x7F) << 7 * place
+        if byte[0] < 0x80:
+            return (number >> 1) ^ -(number & 1)
+    raise InputError("a number has more than 64 bits")
+
+
+class _ValueCost(NamedTuple):
+    least: int
+    """Smallest number of bytes of a value."""
+    steps: int
+    """Values within it that are read even if it has no more than these bytes."""
+
+
+def _cost(schema: Any, named: dict[str, _ValueCost | None], depth: int = 0) -> _ValueCost:
+    """The cost of a type. Raises InputError for a type in which a record could be endless.
+
+    `named` has costs by the last part of a name: fastavro would take the second of two such types for the first. The
+    cost of a type is None within itself.
+    """
+    if depth > DEPTH_LIMIT:
+        raise InputError("its schema is nested too deeply")
+    if isinstance(schema, list):
+        return _sum([_ValueCost(1, max((_cost(branch, named, depth + 1).steps for branch in schema), default=0))])
+    if isinstance(schema, str) and schema in _LEAST:
+        return _ValueCost(_LEAST[schema], 1)
+    if isinstance(schema, str):
+        known = named[schema.rpartition(".")[2]]
+        if known is None:
+            raise InputError(f"its schema has a type within itself ({schema[:SHOWN]!r})")
+        return known
+    kind = schema["type"]
+    if schema.get("logicalType") not in _LOGICAL_TYPES:
+        schema.pop("logicalType", None)
+    if kind in ("array", "map"):
+        inner = _cost(schema["items" if kind == "array" else "values"], named, depth + 1)
+        if kind == "array" and inner.least == 0:
+            raise InputError("its schema has a list of values without content")
+        return _ValueCost(1, 1)
+    if kind not in ("record", "error", "fixed", "enum"):
+        return _cost(kind, named, depth + 1)
+    name = schema["name"].rpartition(".")[2]
+    if name in named:
+        raise InputError(f"its schema has more than one type {name[:SHOWN]!r}")
+    named[name] = None
+    if kind in ("fixed", "enum"):
+        cost = _ValueCost(max(0, int(schema["size"])) if kind == "fixed" else _LEAST["enum"], 1)
+    else:
+        cost = _sum([_cost(field["type"], named, depth + 1) for field in schema["fields"]])
+    named[name] = cost
+    return cost
+
+
+def _sum(costs: list[_ValueCost]) -> _ValueCost:
+    """The cost of a record or union of these."""
+    steps = 1 + sum(cost.steps for cost in costs)
+    if steps > STEPS_LIMIT:
+        raise InputError("its schema is too large")
+    return _ValueCost(sum(cost.least for cost in costs), steps)
+
+
+class _ChunkedFile:
+    """Chunks as a file for reading. Keeps the bytes read for a dead letter."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._blocks = blocks(chunks)
+        self._rest = memoryview(b"")
+        self.content = UnreadableInput()
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= BLOCK_LIMIT:
+            raise ValueError(f"it asks for {size} bytes at once")
+        parts: list[bytes] = []
+        while size > 0:
+            if not self._rest:
+                block = next(self._blocks, b"")
+                self.content.add(block)
+                if not block:
+                    break
+                self._rest = memoryview(block)
+            parts.append(bytes(self._rest[:size]))
+            self._rest = self._rest[size:]
+            size -= len(parts[-1])
+        return b"".join(parts)

@@ -1,0 +1,173 @@
+"""Field types of the forms in router/feeds/forms.py: pydantic types, the same for tables, JSON Lines and Avro.
+
+Text is stripped, and codes become upper case. Lists are arrays, or text separated by `;`. Times are ISO 8601, Eastern
+if they have no offset, and become UTC milliseconds.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+
+from router.errors import InputError
+from router.feeds.bounded_input import SHOWN
+from router.feeds.cbp_messages import bill_reference
+from router.model import identifiers
+from router.model.eastern import LATEST, to_milliseconds
+from router.model.limits import LONGEST_CONTAINER, LONGEST_NAME, MOST_NAMED, MOST_PIECES
+from router.model.registry_values import MOST_ALIASES
+
+LIST_SEPARATOR: Final = ";"
+LONGEST_REASON: Final = 300
+"""Characters of the reason for one fault. It may quote the value."""
+MOST_FAULTS: Final = 8
+"""Faults of one record or row that are named."""
+
+_WHOLE: Final = "write a whole number in digits only, such as 1200"
+_REASONS: Final = {"missing": "it is missing", "int_parsing": _WHOLE, "int_from_float": _WHOLE, "int_type": _WHOLE}
+"""By pydantic's types of faults."""
+_BEGINNINGS: Final = {"Value error, ": "", "Input should": "it must", "String should": "it must"}
+"""Beginnings of pydantic's messages, and their replacements."""
+_PATTERN_REASONS: Final[dict[str, str]] = {}
+
+
+def reasons_of(error: ValidationError) -> str:
+    """The faults of a form in words for the people who fill it in, each with its field; missing fields first."""
+    faults = sorted(error.errors(include_url=False), key=lambda fault: fault["type"] != "missing")
+    reasons = [_reason(fault, ".".join(map(str, fault["loc"]))[:SHOWN]) for fault in faults[:MOST_FAULTS]]
+    more = f"; and {len(faults) - MOST_FAULTS} more" if len(faults) > MOST_FAULTS else ""
+    return "; ".join(reasons) + more
+
+
+def _reason(fault: Any, place: str) -> str:
+    pattern = fault.get("ctx", {}).get("pattern")
+    reason = _PATTERN_REASONS.get(pattern) or _REASONS.get(fault["type"]) or str(fault["msg"])
+    for theirs, ours in _BEGINNINGS.items():
+        reason = reason.replace(theirs, ours)
+    reason, value = reason[:LONGEST_REASON], str(fault["input"])[:SHOWN]
+    if not place:
+        return reason
+    shows_value = fault["type"] == "missing" or repr(value) in reason
+    return f"{place}: {reason}" if shows_value else f"{place}: {reason} (it is {value!r})"
+
+
+def listed(value: Any) -> Any:
+    """Parts of text that is separated by `;`, without empty ones. Any other value unchanged."""
+    if isinstance(value, str):
+        return tuple(part for part in map(str.strip, value.split(LIST_SEPARATOR)) if part)
+    return value
+
+
+def lower(value: Any) -> Any:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _moment(value: Any) -> Any:
+    """UTC milliseconds of ISO 8601 text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return to_milliseconds(datetime.fromisoformat(value.strip()))
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"{value!r} is not a time in ISO 8601, such as 2026-07-14T08:12") from error
+
+
+def _day(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value.strip()).isoformat()
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not a date such as 2026-07-28 (year, month, day)") from error
+
+
+def _reference(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        if reference := bill_reference(value.upper()):
+            return reference
+    except InputError as error:
+        raise ValueError(error.reason) from error
+    raise ValueError(f"{value!r} is not a bill: a SCAC of four places, then the number")
+
+
+def _container(value: Any) -> Any:
+    return identifiers.container_clean(value) if isinstance(value, str) else value
+
+
+def _containers(value: Any) -> Any:
+    value = listed(value)
+    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+        return value
+    return tuple(dict.fromkeys(filter(None, map(identifiers.container_clean, value))))
+
+
+def _pattern(pattern: str, reason: str) -> str:
+    _PATTERN_REASONS[pattern] = reason
+    return pattern
+
+
+def _identifier(grammar: str, reason: str) -> StringConstraints:
+    """The grammar in upper and lower case, since pydantic matches before it changes the case."""
+    return StringConstraints(strip_whitespace=True, to_upper=True, pattern=_pattern(f"^(?i-u:{grammar})$", reason))
+
+
+_PRINTED: Final = _pattern(r"^[^\x00-\x1f\x7f-\x9f]*$", "it has characters that cannot be printed")
+_URL: Final = _pattern(
+    r"^https?://[^\s/?#@]+([/?][^\s#]*)?$", "write it as https://host/path, without user and password"
+)
+_FEED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+def _text(longest: int = 2000, *, to_upper: bool = False) -> StringConstraints:
+    return StringConstraints(strip_whitespace=True, to_upper=to_upper, max_length=longest, pattern=_PRINTED)
+
+
+UpperText = Annotated[str, _text(to_upper=True)]
+PrintedText = Annotated[str, _text()]
+Label = Annotated[str, _text(50), StringConstraints(to_lower=True, min_length=1)]
+ShortText = Annotated[str, _text(200), Field(min_length=1)]
+Url = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_URL)]
+"""Without user and password: the registry holds no secrets."""
+FeedName = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, max_length=40, pattern=_FEED_NAME)]
+
+Scac = Annotated[str, _identifier(identifiers.READABLE_SCAC, "a SCAC has at most four characters, without blanks")]
+"""A SCAC that can stand in a bill's key. An invalid one is flagged later."""
+RegisteredScac = Annotated[str, _identifier(identifiers.SCAC, "a SCAC has two to four letters")]
+BillNumber = Annotated[
+    str, _identifier(identifiers.READABLE_BILL_NUMBER, "a bill number has at most 50 characters, without blanks")
+]
+DispositionCode = Annotated[
+    str, _identifier(identifiers.DISPOSITION_CODE, "a disposition code has two or three letters or digits, such as 1H")
+]
+ImoNumber = Annotated[str, _identifier(identifiers.IMO_NUMBER, "an IMO number has seven digits")]
+PortCode = Annotated[str, _identifier(identifiers.PORT, "a port is a Schedule D code of four digits")]
+ContainerNumber = Annotated[
+    str,
+    BeforeValidator(_container),
+    _identifier(identifiers.CONTAINER, "a container number has four letters and seven digits, such as CSQU3054383"),
+]
+"""The check digit may be absent."""
+BillReference = Annotated[str, BeforeValidator(_reference)]
+"""A bill key, from SCAC and number."""
+
+Timestamp = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
+Day = Annotated[str, BeforeValidator(_day)]
+Pieces = Annotated[int, Field(ge=0, le=MOST_PIECES)]
+SignedPieces = Annotated[int, Field(ge=-MOST_PIECES, le=MOST_PIECES)]
+
+SnpList = Annotated[
+    tuple[Annotated[UpperText, Field(max_length=LONGEST_NAME)], ...],
+    BeforeValidator(listed),
+    Field(max_length=MOST_NAMED),
+]
+ContainerNumbers = Annotated[
+    tuple[Annotated[UpperText, Field(max_length=LONGEST_CONTAINER)], ...],
+    BeforeValidator(_containers),
+    Field(max_length=MOST_NAMED),
+]
+PortCodes = Annotated[tuple[PortCode, ...], BeforeValidator(listed), Field(max_length=100)]
+RegisteredScacs = Annotated[tuple[RegisteredScac, ...], BeforeValidator(listed), Field(max_length=MOST_ALIASES)]
