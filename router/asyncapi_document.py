@@ -21,7 +21,7 @@ CONTENT_TYPE: Final = "avro/binary"
 JsonObject = dict[str, Any]
 
 
-class BrokerAccess(NamedTuple):
+class BrokerConnection(NamedTuple):
     """The brokers' addresses, and the security with which a party connects to them."""
 
     addresses: tuple[str, ...]
@@ -76,7 +76,7 @@ _PARAMETERS: Final = {
 }
 
 
-def asyncapi_document(brokers: BrokerAccess | None) -> JsonObject:
+def asyncapi_document(brokers: BrokerConnection | None) -> JsonObject:
     """The document as JSON values. Without `brokers` (the log is a file) it has no servers."""
     return {
         "asyncapi": ASYNCAPI_VERSION,
@@ -105,7 +105,7 @@ def asyncapi_document(brokers: BrokerAccess | None) -> JsonObject:
     }
 
 
-def _servers(brokers: BrokerAccess) -> JsonObject:
+def _servers(brokers: BrokerConnection) -> JsonObject:
     registry = {"schemaRegistryUrl": brokers.schema_registry_url, "schemaRegistryVendor": "confluent"}
     return {
         f"broker-{number}": {

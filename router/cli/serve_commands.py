@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from router.asyncapi_document import BrokerAccess, asyncapi_document
+from router.asyncapi_document import BrokerConnection, asyncapi_document
 from router.cli import command, printing
 from router.cli.command import FormatOption, ScacArgument, exit_if, flag, option, read_log, run, settings_of, write_log
 from router.cli.printing import JSON, TABLE, Column, RecordFields, announce, console, emit, number_of, print_rows, say
@@ -327,13 +327,13 @@ def print_asyncapi(context: typer.Context) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _brokers(settings: Settings) -> BrokerAccess | None:
+def _brokers(settings: Settings) -> BrokerConnection | None:
     if not settings.log.startswith(KAFKA):
         return None
-    from router.log.kafka.settings import bootstrap_of, kafka_settings
+    from router.log.kafka.connection import bootstrap_of, kafka_settings
 
     kafka = kafka_settings(settings.kafka)
     security = SECURITY[kafka.sasl_mechanism] if kafka.sasl_username else "X509" if kafka.ssl_certfile else None
     registry = settings.registry
     addresses = tuple(bootstrap_of(settings.log).split(","))
-    return BrokerAccess(addresses, kafka.ssl_cafile is not None, security, registry.public_url or registry.url)
+    return BrokerConnection(addresses, kafka.ssl_cafile is not None, security, registry.public_url or registry.url)

@@ -19,8 +19,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from router.clock import growing_pauses
 from router.errors import FatalLogError, LogError, TaskMoved, TaskRetry
+from router.log.kafka.connection import KafkaSettings, bootstrap_of
 from router.log.kafka.failures import end_consumer, step
-from router.log.kafka.settings import KafkaSettings, bootstrap_of
 
 COMMIT_SECONDS: Final = 1.0
 """Pause between commits in a backlog; once no record is left, the commit is immediate."""

@@ -140,7 +140,7 @@ class NoticeStream:
                 f"notices from Kafka need a consumer group: set group, for example {self._party.group_prefix}desk"
             )
         from router.client.kafka_reader import KafkaReader  # loads Kafka's client only if it is used
-        from router.log.kafka.settings import kafka_settings
+        from router.log.kafka.connection import kafka_settings
 
         return KafkaReader(self._url, self._party.topic, group, kafka_settings(self._kafka))
 

@@ -23,7 +23,7 @@ from router.engine.administration import (
 from router.errors import UsageError
 from router.log.interface import AdministeredLog
 from router.log.kafka import KafkaSettings
-from router.log.kafka.settings import bootstrap_of
+from router.log.kafka.connection import bootstrap_of
 from router.log.url import KAFKA, open_log
 from router.provision.access_drift import Drift, all_access_of, compare, undeclared_topics
 from router.provision.access_rights import WITH_ACCESS, ProvisionSettings, declare

@@ -1,6 +1,6 @@
 """The log on Kafka, for everyone who outgrows one machine."""
 
+from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.log import KafkaLog, open_kafka_log
-from router.log.kafka.settings import KafkaSettings
 
 __all__ = ["KafkaLog", "KafkaSettings", "open_kafka_log"]

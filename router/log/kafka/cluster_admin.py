@@ -16,8 +16,8 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from router.errors import FatalLogError, TaskRetry
 from router.log.interface import Finding
+from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.failures import ended_within, step
-from router.log.kafka.settings import KafkaSettings
 from router.model.eastern import DAY
 from router.topics import TopicSpec
 

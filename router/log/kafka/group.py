@@ -21,8 +21,8 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from router.clock import growing_pauses
 from router.errors import LogError, TaskMoved, TaskRetry
 from router.log.interface import Task
+from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.failures import LIBRARY_ERRORS, end_consumer, step, translate
-from router.log.kafka.settings import KafkaSettings
 from router.log.kafka.task import KafkaTask
 
 PULSE_SECONDS: Final = 0.5

@@ -15,10 +15,10 @@ from router.clock import growing_pauses
 from router.errors import FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
 from router.log.kafka.cluster_admin import ClusterAdmin
+from router.log.kafka.connection import KafkaSettings, bootstrap_of, kafka_settings
 from router.log.kafka.group import AssignedTasks, GroupMember
 from router.log.kafka.producer import Appender, RefusedTopics, TransactionalProducer
 from router.log.kafka.reader import CommittedReader
-from router.log.kafka.settings import KafkaSettings, bootstrap_of, kafka_settings
 from router.log.kafka.task import KafkaTask
 from router.topics import REGISTRY, TopicSpec
 

@@ -19,8 +19,8 @@ from aiokafka.producer import sender
 
 from router.errors import DestinationMissing, FatalLogError, TaskRetry
 from router.log.interface import Output, Place, partition_of
+from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.failures import discard_producer, refused_topics, step, translate
-from router.log.kafka.settings import KafkaSettings
 
 sender.BACKOFF_OVERRIDE = 0.002
 """Seconds. A broker refuses a producer's next transaction until the markers of the last are written, a few

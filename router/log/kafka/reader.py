@@ -10,8 +10,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from router.errors import FatalLogError
 from router.log.interface import Record
+from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.failures import end_consumer, step
-from router.log.kafka.settings import KafkaSettings
 
 FETCH_WAIT_MS: Final = 100
 """Time that a broker holds a request while nothing is new. It answers records at once, but a partition that is resumed

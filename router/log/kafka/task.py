@@ -13,9 +13,9 @@ from aiokafka import TopicPartition
 
 from router.errors import FatalLogError, TaskMoved
 from router.log.interface import Output, Position, Record
+from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.producer import RefusedTopics, TransactionalProducer
 from router.log.kafka.reader import CommittedReader
-from router.log.kafka.settings import KafkaSettings
 
 PROGRESS_RECORDS: Final = 1_000_000
 """Restored records between two log lines."""

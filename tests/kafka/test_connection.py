@@ -8,8 +8,8 @@ import pytest
 from aiokafka import errors as kafka
 
 from router.errors import FatalLogError, LogError, TaskMoved, TaskRetry, UsageError
+from router.log.kafka.connection import KafkaSettings, bootstrap_of, kafka_settings
 from router.log.kafka.failures import refused_topics, translate
-from router.log.kafka.settings import KafkaSettings, bootstrap_of, kafka_settings
 
 
 @pytest.mark.parametrize(
