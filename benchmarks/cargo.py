@@ -20,10 +20,10 @@ from router.decide.identity import event_key
 from router.decide.rules import Rules
 from router.engine.administration import append_tick, import_parties, import_sailings, prepare
 from router.engine.worker import COLLECTOR_THRESHOLDS
-from router.log.interface import Log, Output, Record
+from router.log.interface import AdministeredLog, Output, Record
 from router.model.eastern import MINUTE
 from router.model.inputs import Disposition, Shipment
-from router.model.registry_values import Line, Party, RegistryNote, Sailing
+from router.model.registry_values import Line, Party, RegistryNote, RegistryValue, Sailing
 from router.task.shard import Shard
 
 POSTED: Final = 1_784_031_120_000
@@ -78,7 +78,7 @@ class Trade(NamedTuple):
     def registered(self) -> list[Party]:
         return [Party(name) for number in range(self.groups) for name in self.group(number)]
 
-    async def register(self, log: Log, partitions: int = PARTITIONS) -> None:
+    async def register(self, log: AdministeredLog, partitions: int = PARTITIONS) -> None:
         """Topics, parties, sailings and a first tick: a router may begin."""
         await prepare(log, partitions)
         await append_tick(log)
@@ -164,7 +164,8 @@ class Bench:
         self._offsets = 0
         gc.set_threshold(*COLLECTOR_THRESHOLDS)  # as the router has it
         notes = [RegistryNote("installation", "secret", 0, "00" * 32), RegistryNote("tick", "tick", POSTED)]
-        for value in (*notes, *trade.registered, *trade.sailings):
+        values: list[RegistryValue] = [*notes, *trade.registered, *trade.sailings]
+        for value in values:
             self.shard.load_registry(self.record(topics.REGISTRY, b"", codec.encode_value(value)))
 
     def record(self, topic: str, key: bytes, value: bytes | None) -> Record:

@@ -15,6 +15,7 @@ from statistics import median
 from typing import Final
 
 import requests
+from msgspec import structs
 from rich.console import Console
 from rich.table import Table
 
@@ -59,15 +60,15 @@ async def write_log(folder: Path, bills: int) -> None:
     latest = {
         output.key: output.value for output in written if output.topic == topics.BILLS and output.key[:1] != b"\0"
     }
-    states = [BILL_STATE(value) for value in latest.values() if value is not None]
+    states = [BILL_STATE.decode(value) for value in latest.values() if value is not None]
     async with open_log(f"sqlite:///{folder}/snp.db") as log:
         await TRADE.register(log)
         for start in range(0, bills, BATCH):
             outputs = []
             for number in range(start, min(start + BATCH, bills)):
-                state = states[number % len(states)].copy()
-                state.key = f"{state.key[:4]}HBL{number:09d}"
-                outputs.append(Output(topics.BILLS, state.key.encode(), BILL_STATE(state)))
+                state = states[number % len(states)]
+                state = structs.replace(state, key=f"{state.key[:4]}HBL{number:09d}")
+                outputs.append(Output(topics.BILLS, state.key.encode(), BILL_STATE.encode(state)))
             await log.append(outputs)
 
 

@@ -86,7 +86,7 @@ async def measure(url: str, folder: Path, asked: argparse.Namespace) -> list[Wai
 
 
 def middle(of_rate: list[Waits]) -> Waits:
-    return Waits(*(median(column) for column in zip(*of_rate, strict=True)))  # type: ignore[arg-type]
+    return Waits(*(median(column) for column in zip(*of_rate, strict=True)))
 
 
 @contextmanager
@@ -158,8 +158,8 @@ def prepared(
     codes = Rules().codes
     lives = trade.lives(next(bills) for _ in range(-(-events // len(LIFE))))
     for event, _ in zip(lives, range(events), strict=False):
-        group = int(event.bill_of_lading[3:]) % trade.groups
         key = event_key(event).encode()
+        group = int(key[-9:]) % trade.groups
         outputs = event_outputs(event, lambda one: codes.is_urgent(one.disposition_code))
         yield ((key, event.disposition_code) if group % WATCHED == 0 else None), outputs
 

@@ -71,7 +71,7 @@ class Reader(threading.Thread):
         while not self.stopped.is_set():
             message = self._consumer.poll(0.05)
             if message is not None and not message.error():
-                self.arrived.setdefault(message.key().decode(), time.monotonic())
+                self.arrived.setdefault((message.key() or b"").decode(), time.monotonic())
         self._consumer.close()
 
 

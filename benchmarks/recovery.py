@@ -30,7 +30,7 @@ from router.engine.worker import Worker
 from router.log.interface import Log
 from router.log.url import open_log
 from router.model.eastern import MINUTE
-from router.model.inputs import Disposition
+from router.model.inputs import Disposition, Shipment
 from router.model.registry_values import Line, Party, Sailing, party_topic
 
 LIVE_SHARE: Final = 20
@@ -40,6 +40,10 @@ STOPS: Final = 5
 CODES: Final = ("55", "1A", "1B", "1C")
 BATCH: Final = 2000
 WATCHED: Final = "NVXA"
+SHIPMENT: Final = Shipment(
+    carrier_scac="OCNX", imo_number="9074729", vessel_name="OCEAN EXEMPLAR", voyage_number="026E",
+    port_of_unlading="2704", arrival_date="2026-07-28",
+)  # fmt: skip
 
 
 class Measured(NamedTuple):
@@ -157,9 +161,8 @@ def backlog(count: int, now: int) -> Iterator[Disposition]:
 
 def cargo(number: str, code: str, posted: int, received_at: int) -> Disposition:
     return Disposition(
-        "NVXA", number, code, posted, 100, snps=("SLTC",), carrier_scac="OCNX", imo_number="9074729",
-        vessel_name="OCEAN EXEMPLAR", voyage_number="026E", port_of_unlading="2704", arrival_date="2026-07-28",
-        transaction_port="2704", received_at=received_at, source="backlog",
+        "NVXA", number, code, posted, 100, transaction_port="2704", snps=("SLTC",), shipment=SHIPMENT,
+        received_at=received_at, source="backlog",
     )  # fmt: skip
 
 

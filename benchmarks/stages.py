@@ -34,26 +34,26 @@ from router import codec
 from router.decide import audience, bill, bill_state, boxes, cargo_facts, consequences, folding, identity, registry
 from router.decide.rules import Rules
 from router.engine import worker
-from router.log.interface import Log
+from router.log.interface import AdministeredLog
 from router.log.kafka import producer
 from router.log.url import open_log
-from router.task import outputs, registry_duties, shard, state_records
+from router.task import bill_table, outputs, registry_duties, shard
 
 LOOK_SECONDS: Final = 0.001
 """Of CPU time; the system's clock makes it 4 ms where it ticks 250 times a second."""
 
 STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
     ("decode the event", (codec.decode_value,)),
-    ("ledger: find and read", (shard.Shard.state, state_records.decode_state)),
-    ("decide: what is known of the bill", (cargo_facts.CargoFacts.learn, cargo_facts.CargoFacts.known)),
-    ("decide: holds, releases, status", (folding.enter_event, bill_state.BillState.assess)),
+    ("ledger: find and read", (bill_table.Bills.get, bill_table.Bills.load)),
+    ("decide: what is known of the bill", (cargo_facts.CargoFacts.with_disposition, cargo_facts.CargoFacts.cargo)),
+    ("decide: holds, releases, status", (folding.with_event, bill_state.assess_bill)),
     ("decide: identities", (identity.identity, identity.keyed_id, identity.notice_id, identity.decision_id)),
     ("decide: what the index hears", (boxes.facts_of, boxes.changed_facts, boxes.answer)),
     ("decide: the rest", (bill.decide, consequences.conclude)),
     ("audience", (audience.audience_of,)),
     ("encode notices, facts, history", (shard.Shard._keep, outputs.outputs_of)),
-    ("ledger: encode and keep", (shard.Shard.take_outputs, shard.Shard.committed, state_records.encode_state)),
-    ("registry", (registry_duties.RegistryDuties.hear, registry.Registry.apply)),
+    ("ledger: encode and keep", (shard.Shard.take_outputs, shard.Shard.committed)),
+    ("registry", (registry_duties.RegistryDuties.apply, registry.Registry.apply)),
     (
         "rest of the task",
         (shard.Shard.process, shard.Shard.step, worker.Worker._decide, worker.Worker._commit, worker.Worker._poll),
@@ -106,7 +106,7 @@ class Backlog:
         self._files = 0
 
     @asynccontextmanager
-    async def fed(self, events: int) -> AsyncIterator[Log]:
+    async def fed(self, events: int) -> AsyncIterator[AdministeredLog]:
         if isinstance(self._where, Scene):
             async with self._where.log() as log:
                 await self._where.begin(log)
@@ -195,7 +195,7 @@ class Looks:
 
 
 def _code(function: Callable[..., object]) -> CodeType:
-    code: CodeType = getattr(function, "__wrapped__", function).__code__  # type: ignore[attr-defined]
+    code: CodeType = getattr(function, "__wrapped__", function).__code__
     return code
 
 

@@ -62,7 +62,7 @@ class Copier:
 
     def copies(self, value: bytes) -> tuple[list[tuple[str, bytes]], bytes]:
         """For each recipient the topic and the notice; and the status."""
-        event = fastavro.schemaless_reader(io.BytesIO(value[codec.HEADER_SIZE :]), EVENT, None)
+        event: Any = fastavro.schemaless_reader(io.BytesIO(value[codec.HEADER_SIZE :]), EVENT, None)
         shared = encoded(EVENT, event)
         recipients = (event["scac"], *event["snps"], self._watchers[event["imo_number"]])
         found = [self._topics[scac] for scac in recipients]
@@ -152,7 +152,7 @@ def copy_with_confluent(copier: Copier, address: str, events: int, name: str) ->
             producer.begin_transaction()
             for message in messages:
                 produce_copies(producer, copier, message)
-            positions = {message.partition(): message.offset() + 1 for message in messages}
+            positions = {message.partition() or 0: (message.offset() or 0) + 1 for message in messages}
             read = [TopicPartition(topics.DISPOSITIONS, *position) for position in positions.items()]
             producer.send_offsets_to_transaction(read, consumer.consumer_group_metadata(), TIMEOUT_SECONDS)
             producer.commit_transaction(TIMEOUT_SECONDS)
@@ -161,10 +161,10 @@ def copy_with_confluent(copier: Copier, address: str, events: int, name: str) ->
 
 
 def produce_copies(producer: Producer, copier: Copier, message: Message) -> None:
-    notices, status = copier.copies(message.value())
+    notices, status = copier.copies(message.value() or b"")
     for topic, notice in notices:
         producer.produce(topic, notice, message.key(), partition=0)
-    producer.produce(topics.TIMELINE, status, message.key(), partition=message.partition())
+    producer.produce(topics.TIMELINE, status, message.key(), partition=message.partition() or 0)
     producer.poll(0)
 
 

@@ -133,5 +133,6 @@ class Reader(threading.Thread):
         while not self._stopped.is_set():
             message = consumer.poll(POLL_SECONDS)
             if message is not None and message.error() is None:
-                self.read.append((time.monotonic(), message.topic(), message.key(), message.value()))
+                place = message.topic() or "", message.key() or b""
+                self.read.append((time.monotonic(), *place, message.value() or b""))
         consumer.close()

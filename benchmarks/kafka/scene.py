@@ -16,7 +16,7 @@ from benchmarks.cargo import PARTITIONS, Trade
 from router import topics
 from router.decide.rules import Rules
 from router.engine.intake import event_outputs
-from router.log.interface import Log, Output
+from router.log.interface import AdministeredLog, Log, Output
 from router.log.url import open_log
 from router.model.inputs import Disposition
 
@@ -40,17 +40,17 @@ class Scene:
         return [party.topic for party in self.trade.registered]
 
     @asynccontextmanager
-    async def log(self) -> AsyncIterator[Log]:
+    async def log(self) -> AsyncIterator[AdministeredLog]:
         async with open_log(self.url, LOG_SETTINGS) as log:
             yield log
 
-    async def begin(self, log: Log, partitions: int = PARTITIONS) -> None:
+    async def begin(self, log: AdministeredLog, partitions: int = PARTITIONS) -> None:
         """Everything anew: empty topics, all parties and sailings registered."""
         await self._delete(log, [name for name in await log.topics() if name.startswith(("cbp.", "snp."))])
         await log.create_topics(topics.topic_specs(partitions))
         await self.trade.register(log, partitions)
 
-    async def begin_outputs(self, log: Log) -> None:
+    async def begin_outputs(self, log: AdministeredLog) -> None:
         """What is fed in stays, and all that came of it goes."""
         kept = (topics.DISPOSITIONS, topics.URGENT, topics.FILINGS, topics.REGISTRY)
         specs = [spec for spec in topics.topic_specs(PARTITIONS) if spec.name not in kept]
@@ -58,7 +58,7 @@ class Scene:
         await self._delete(log, [spec.name for spec in specs])
         await log.create_topics(specs)
 
-    async def _delete(self, log: Log, names: list[str]) -> None:
+    async def _delete(self, log: AdministeredLog, names: list[str]) -> None:
         admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
         await admin.start()
         try:

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Final, NamedTuple
 
 from confluent_kafka import IsolationLevel, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 from rich.table import Table
 
 from benchmarks.cargo import PARTITIONS
@@ -110,9 +110,10 @@ def leaves_a_transaction_open(scene: Scene) -> bool:
 def undecided(admin: AdminClient, scene: Scene) -> set[tuple[str, int]]:
     """Of the parties' topics with an open transaction, the name and the offset where it begins."""
     partitions = [TopicPartition(name, 0) for name in scene.party_topics]
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     ends = []
     for isolation in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED):
-        asked = admin.list_offsets({one: OffsetSpec.latest() for one in partitions}, isolation_level=isolation)
+        asked = admin.list_offsets(dict.fromkeys(partitions, latest), isolation_level=isolation)
         ends.append({(one.topic, answer.result().offset) for one, answer in asked.items()})
     return ends[0] - ends[1]
 

@@ -17,7 +17,7 @@ from router.codec import encode_value
 from router.engine.intake import event_outputs
 from router.engine.worker import Worker
 from router.log.interface import Output
-from router.model.inputs import PLACE, Filing, ManualEvent, PaperBill, PaperMatch
+from router.model.inputs import PLACE, Filing, ManualEvent, PaperBill, PaperMatch, Shipment
 from router.model.registry_values import RESYNC, Request, party_topic
 from router.task.outputs import registry_output
 from tests.checking.replay import describe
@@ -55,8 +55,8 @@ def on_paper(number: int, now: int) -> list[Output]:
 
 
 def filing(number: str, now: int) -> Filing:
-    ship = {"imo_number": "9074729", "voyage_number": "SL26", "arrival_date": "2026-07-28"}
-    return Filing("SLTC", number, "regular", carrier_scac="SLTC", manifested_quantity=10, received_at=now, **ship)  # type: ignore[arg-type]
+    ship = Shipment(carrier_scac="SLTC", imo_number="9074729", voyage_number="SL26", arrival_date="2026-07-28")
+    return Filing("SLTC", number, "regular", shipment=ship, manifested_quantity=10, received_at=now)
 
 
 async def told(at: Scene, cause: str) -> Counter[bytes]:

@@ -22,9 +22,10 @@ from router.engine.administration import append_tick, import_parties, import_sai
 from router.engine.intake import event_outputs
 from router.engine.worker import Worker
 from router.errors import LogError
-from router.log.interface import Log, Record
-from router.model.inputs import Disposition
+from router.log.interface import AdministeredLog, Record
+from router.model.inputs import Disposition, Shipment
 from router.model.registry_values import Line, Party, Sailing
+from router.task.outputs import timeline_fields
 from tests.checking.replay import check
 
 PARTITIONS = 4
@@ -55,11 +56,17 @@ class History:
         with self._path.with_name(f"{name}.jsonl").open("w") as file:
             for record in records:
                 place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-                file.write(json.dumps(place | codec.decode(record.value or b"")[1], default=bytes.hex) + "\n")
+                file.write(json.dumps(place | fields_of(record), default=bytes.hex) + "\n")
+
+
+def fields_of(record: Record) -> dict[str, Any]:
+    """A notice's fields, or those of an entry of the timeline."""
+    value = record.value or b""
+    return timeline_fields(value) if record.topic == topics.TIMELINE else codec.decode(value)[1]
 
 
 class Trial:
-    def __init__(self, log: Log, history: History, seed: int) -> None:
+    def __init__(self, log: AdministeredLog, history: History, seed: int) -> None:
         self.log = log
         self.history = history
         self.chance = random.Random(seed)
@@ -124,13 +131,15 @@ class Trial:
             transaction_port="2704",
             remarks=f"event {number}",
             snps=("OCNX", "SLTC"),
-            master_bill=f"OCNXMB{bill % 5}",
-            carrier_scac="OCNX",
-            imo_number="9074729",
-            vessel_name="OCEAN EXEMPLAR",
-            voyage_number="026E",
-            port_of_unlading="2704",
-            arrival_date="2026-07-28",
+            shipment=Shipment(
+                carrier_scac="OCNX",
+                imo_number="9074729",
+                vessel_name="OCEAN EXEMPLAR",
+                voyage_number="026E",
+                port_of_unlading="2704",
+                arrival_date="2026-07-28",
+                master_bill=f"OCNXMB{bill % 5}",
+            ),
             received_at=posted,
         )
 
@@ -156,8 +165,8 @@ class Trial:
         """What was fed and isn't in the timeline, or is there as new more than once."""
         decided: Counter[tuple[str, str, int]] = Counter()
         for record in timeline:
-            entry = codec.decode(record.value or b"")[1]
-            if entry["cause"] == "DISPOSITION" and not entry["repeated"]:
+            entry = fields_of(record)
+            if entry["cause"] == "DISPOSITION" and not entry["duplicate"]:
                 decided[entry["bill"], entry["disposition_code"], entry["action_at"]] += 1
         wanted = Counter((event_key(event), event.disposition_code, event.action_at) for event in self.fed)
         lost = [f"lost: {event}" for event in wanted if not decided[event]]

@@ -13,6 +13,7 @@ import pytest
 
 from router import topics
 from router.codec.packed import BILL_STATE
+from router.decide.bill_state import assess_bill
 from router.decide.rules import Rules
 from router.log.interface import Output, Record
 from router.log.url import open_log
@@ -120,7 +121,7 @@ async def statuses(url: str) -> dict[bytes, str]:
     rules, found = Rules(), dict[bytes, str]()
     for record in await read(url, [topics.BILLS]):
         if not record.key.startswith(topics.POSITION_KEY) and record.value is not None:
-            found[record.key] = BILL_STATE(record.value).assess(rules)[1].status
+            found[record.key] = assess_bill(BILL_STATE.decode(record.value), rules).status.status
     return found
 
 

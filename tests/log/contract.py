@@ -20,7 +20,7 @@ import pytest
 
 from router import topics
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
-from router.log.interface import Log, Output, Record, Task, partition_of
+from router.log.interface import AdministeredLog, Log, Output, Record, Task, partition_of
 from router.topics import BILLS, DISPOSITIONS, REGISTRY, TIMELINE, URGENT, TopicSpec
 
 PARTITIONS = 3
@@ -35,7 +35,7 @@ class Logs(Protocol):
     group: str
     """For `Log.work`: one that no other test used."""
 
-    async def open(self) -> Log:
+    async def open(self) -> AdministeredLog:
         """Open one more client, with short retry pauses. The fixture closes it."""
         ...
 
@@ -92,7 +92,7 @@ async def work(logs: Logs, log: Log, run: Callable[[Task], Awaitable[None]], *, 
 
 class LogContract:
     @pytest.fixture
-    async def log(self, logs: Logs) -> Log:
+    async def log(self, logs: Logs) -> AdministeredLog:
         """Open a client, with all the topics these tests use."""
         client = await logs.open()
         many = [TopicSpec(name, PARTITIONS) for name in (URGENT, DISPOSITIONS, TIMELINE)]
@@ -102,7 +102,7 @@ class LogContract:
 
     # Topics
 
-    async def test_topics_are_made_once_and_left_alone_afterwards(self, logs: Logs, log: Log) -> None:
+    async def test_topics_are_made_once_and_left_alone_afterwards(self, logs: Logs, log: AdministeredLog) -> None:
         await log.append(outputs(PARTY, 2))
         await log.create_topics([TopicSpec(PARTY, 5), TopicSpec("snp.party.NEWA", 1)])
 
@@ -246,7 +246,7 @@ class LogContract:
 
         assert await values(log, OTHER_PARTY) == [b"0", b"1"]
 
-    async def test_a_group_that_never_committed_has_read_nothing(self, logs: Logs, log: Log) -> None:
+    async def test_a_group_that_never_committed_has_read_nothing(self, logs: Logs, log: AdministeredLog) -> None:
         await log.append(outputs(PARTY, 1))
         assert not await log.committed(f"{logs.group}-idle", [PARTY])
 

@@ -16,7 +16,7 @@ import pytest
 from router import topics
 from router.clock import now_milliseconds
 from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
-from router.log.interface import Log, Output, Task
+from router.log.interface import AdministeredLog, Log, Output, Task
 from router.log.sqlite import SqliteSettings, open_sqlite_log
 from router.log.sqlite.file import open_migration_source
 from router.log.sqlite.store import all_topics, sweep
@@ -27,12 +27,11 @@ from tests.log.contract import LogContract, counted, everything, outputs, positi
 
 
 class Quick(SqliteSettings):
-    lease_seconds: ClassVar[float] = 1
     retry_pause_seconds: ClassVar[float] = 0.01
     longest_retry_pause_seconds: ClassVar[float] = 0.05
 
 
-QUICK = Quick(busy_timeout_seconds=0.5)
+QUICK = Quick(busy_timeout_seconds=0.5, lease_seconds=1)
 
 FORMER_FORMAT = """
 CREATE TABLE topics (
@@ -63,7 +62,7 @@ class SqliteLogs:
         self.path = path
         self._stack = stack
 
-    async def open(self) -> Log:
+    async def open(self) -> AdministeredLog:
         return await self._stack.enter_async_context(open_sqlite_log(str(self.path), QUICK))
 
     async def lose(self, client: Log) -> None:
@@ -83,7 +82,7 @@ class TestSqliteLog(LogContract):
     pass
 
 
-async def new_log(logs: SqliteLogs) -> Log:
+async def new_log(logs: SqliteLogs) -> AdministeredLog:
     log = await logs.open()
     await log.create_topics([TopicSpec("t", 1), TopicSpec(BILLS, 1, compacted=True), TopicSpec(DISPOSITIONS, 1)])
     return log
@@ -274,7 +273,7 @@ class TestLease:
 
     async def test_a_lease_taken_behind_a_tasks_back_fences_its_next_commit(self, logs: SqliteLogs) -> None:
         log, other = await new_log(logs), await logs.open()
-        moved = []
+        moved: list[bool] = []
 
         async def run(task: Task) -> None:
             if moved:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,17 +106,14 @@ def test_later_schemas_of_others_must_be_compatible_with_ours(command: Command, 
 def test_a_registry_that_does_not_answer_is_asked_again_and_then_named(tmp_path: Path) -> None:
     command = Command(tmp_path)
     command("import", "parties", command.write("parties.csv", "scac\nNVXA\n"))
-    command.environment |= {"SNP_REGISTRY__URL": "http://127.0.0.1:9"}
-    starting = (
-        "from router.schema_registry.settings import RegistrySettings; RegistrySettings.start_deadline_seconds = 0.6; "
-        "from router.cli.main import main; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", starting, "run", "--until-idle"],
-        cwd=tmp_path, env=command.environment, capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert done.returncode == 4
-    assert "http://127.0.0.1:9 does not answer" in " ".join(done.stderr.split())
+    command.environment |= {
+        "SNP_REGISTRY__URL": "http://127.0.0.1:9",
+        "SNP_REGISTRY__START_DEADLINE_SECONDS": "0.6",
+    }
+
+    unanswered = command("run", "--until-idle", code=4)
+
+    assert "http://127.0.0.1:9 does not answer" in " ".join(unanswered.stderr.split())
     assert "does not answer" in command("registry", "check", code=2).stderr
     command("ingest", "-", stdin=EVENT)  # ingest needs no registry
 
