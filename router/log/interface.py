@@ -11,7 +11,8 @@ Every implementation gives these guarantees. One contract suite checks them (`te
 * `commit` returns when everything is written, or raises and nobody will ever see any of it. If the outcome is in doubt
   it raises `TaskRetry`, and the restored position shows what happened.
 * Two owners of one task can't both commit. The later owner wins; the earlier one gets `TaskMoved`.
-* A compacted topic keeps at least the last record of each key. An empty value (None) deletes the key.
+* A compacted topic keeps at least the last record of each key. An empty value (None) deletes the key. A reader gets a
+  record of every key, also if it is written again while the reader is on its way there.
 """
 
 from __future__ import annotations
@@ -141,8 +142,9 @@ class Log(Protocol):
 
         Reading begins at the first record or, without `from_start`, at the end. `begin` overrides this for the
         partitions in it; if an offset is deleted, reading begins at the first that is left. It goes on for ever, or
-        with `until_end` to the end at the time of the call. `key` selects the records of one key (the log may use an
-        index). While nothing is new, an empty batch comes now and then so that the caller can do other work.
+        with `until_end` to the end at the time of the call (of a compacted topic, sometimes a little further). `key`
+        selects the records of one key (the log may use an index). While nothing is new, an empty batch comes now and
+        then so that the caller can do other work.
         """
         ...
 

@@ -270,6 +270,17 @@ class LogContract:
 
         assert last == {b"NVXA1": b"4", b"NVXA2": b"1"}
 
+    async def test_a_key_written_again_while_it_is_being_read_is_not_missed(self, log: Log) -> None:
+        keys = {b"NVXA%06d" % number for number in range(2500)}  # More than a batch of the embedded log.
+        await log.append([Output(BILLS, key, b"1") for key in keys])
+        reading = log.read([BILLS], until_end=True)
+        seen = {record.key for record in await anext(reading)}
+        await log.append([Output(BILLS, key, b"2") for key in keys - seen])
+
+        seen |= {record.key async for batch in reading for record in batch}
+
+        assert seen == keys
+
     async def test_a_tombstone_takes_the_key_away_and_a_tail_sees_it(self, logs: Logs, log: Log) -> None:
         gone, kept = key_in(0), key_in(0, 1)
         await log.append([Output(BILLS, gone, b"1"), Output(BILLS, kept, b"1")])

@@ -121,6 +121,8 @@ class SqliteLog:
             if records:
                 yield records
             elif until_end:
+                if replacing := await self._reader.run(partial(_written_since, spans=spans, key=key)):
+                    yield replacing
                 return
             elif not await _happens(changed, IDLE_SECONDS):
                 yield []
@@ -225,6 +227,13 @@ def _advance(
                 done = [done._replace(start=done.end) for done in spans[:index]]
                 return records, [*spans[index + 1 :], *done, rest]
     return records, [span._replace(start=max(span.start, span.end)) for span in spans]
+
+
+def _written_since(connection: sqlite3.Connection, spans: Iterable[Span], key: bytes | None) -> list[Record]:
+    """Return what was written to compacted topics after the spans' ends. It may have replaced records before they were
+    read; without it their keys would seem deleted. One batch, so that nothing more is replaced meanwhile."""
+    compacted = (span._replace(end=store.END_OF_TIME) for span in spans if span.topic.compacted)
+    return [record for span in compacted for record in store.read(connection, span, store.END_OF_TIME, key=key)]
 
 
 async def _happens(event: asyncio.Event, seconds: float) -> bool:
