@@ -35,7 +35,8 @@ from router.errors import UsageError
 from router.log.interface import AdministeredLog, Record
 from router.model.eastern import MINUTE, iso
 from router.model.identifiers import is_vessel_key, split_bill_key
-from router.presentation import plain_value
+from router.presentation import plain, plain_value
+from router.task.outputs import timeline_fields
 
 
 class NoticeKind(StrEnum):
@@ -111,7 +112,8 @@ async def _records(log: AdministeredLog, topic: str, *, from_start: bool, until_
 
 def _record_fields(record: Record) -> RecordFields:
     if record.value is not None:
-        return plain_value(record.value)
+        is_decision = record.topic == topics.TIMELINE
+        return plain("timeline-entry", timeline_fields(record.value)) if is_decision else plain_value(record.value)
     key = record.key.decode()
     scac, number = (None, None) if is_vessel_key(key) else split_bill_key(key)
     ended: RecordFields = {"reasons": [], "parties": [], "status": None, "do_not_load": False, "since": None}
@@ -178,8 +180,6 @@ def explanation_fields(view: BillView) -> dict[str, Any]:
 
 
 WHEN_TEXT: Final = {"all": "always", "holds": "held", "do-not-load": "do-not-load", "never": "never"}
-NO_GROUND: Final[RecordFields] = {"role": None, "rule": "no rule any more", "scope": "never"}
-"""Of a party that was notified earlier, by a registry that has changed since."""
 
 
 def explanation_table(fields: RecordFields) -> Table:
@@ -191,7 +191,7 @@ def explanation_table(fields: RecordFields) -> Table:
 def _explanation_cells(party: RecordFields) -> Iterator[tuple[str | Text, ...]]:
     last = party.get("last_notice")
     outcome = party.get("reason") or "" if last is None else printing.styled(last["kind"])
-    for ground in party["grounds"] or [NO_GROUND]:
+    for ground in party["grounds"]:
         yield party["recipient"], ground["role"] or "", ground["rule"], WHEN_TEXT[ground["scope"]], outcome
         outcome = ""
 

@@ -207,7 +207,7 @@ SAMPLE: Final = (
     Column("kind", None, lambda one: one["kind"]),
     Column("status", None, lambda one: one["status"] or ""),
     Column("read", None, lambda one: "yes" if one["read"] else Text("no", "red")),
-    Column("an example of", None, lambda one: one["says"]),
+    Column("an example of", None, lambda one: one["shows"]),
 )
 
 

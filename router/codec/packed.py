@@ -13,7 +13,7 @@ import msgspec
 from router.decide.bill_state import BillState
 from router.decide.boxes import IndexEntry
 from router.errors import InputError
-from router.model.inputs import Confirmation, ManualEvent, PaperBill, PaperMatch, Snapshot
+from router.model.inputs import Confirmation, Filing, ManualEvent, PaperBill, PaperMatch, Snapshot, filing_fields
 from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
 from router.model.registry_values import FeedActivity, LateTally, Outage, Party, RegistryNote, RequestDone, Sailing
 
@@ -77,9 +77,11 @@ def _of_another_version(data: bytes) -> str:
 
 
 def fields_of(value: Any) -> Any:
-    """A value's fields by name, records within it as dicts."""
+    """A value's fields by name, records within it as dicts, a filing in its flat form."""
     if isinstance(value, msgspec.Struct):
         return {name: fields_of(part) for name, part in msgspec.structs.asdict(value).items()}
+    if isinstance(value, Filing):
+        return fields_of(filing_fields(value))
     if isinstance(value, tuple):
         names = getattr(value, "_fields", None)
         if names is not None:

@@ -75,7 +75,7 @@ async def read_state(log: Log, key: str) -> BillState:
         scac, number = split_bill_key(key)
         behind = await unrouted(log)
         hint = (
-            f"{behind} records are not routed yet; start `snp-router run` first"
+            f"{behind} {'record is' if behind == 1 else 'records are'} not routed yet; start `snp-router run` first"
             if behind
             else "check the number, or feed the bill in (`snp-router ingest`, `snp-router import filings`). A bill is "
             "forgotten after a quiet year, or 90 quiet days if it was over"
@@ -228,7 +228,7 @@ def _explained(
 
 def _refusal(ground: Ground, recipient: Recipient | None, after: Assessment, notified: bool) -> str | None:
     if ground.scope == "never":
-        return "the rule gives it no notices of this bill"
+        return "excluded by this rule"
     if recipient is not None and recipient.unreachable is not None:
         return WHY_UNREACHED[recipient.unreachable]
     if notified:

@@ -106,8 +106,8 @@ def test_a_dead_letter_is_kept_shown_and_retried_after_a_correction(command: Com
     command("run", "--until-idle")
     assert command.json("bill", "show", BILL)[0]["holds"] == []
     assert stopping["id"] not in {letter["id"] for letter in command.json("dead-letters", "list")}
-    settled = {letter["id"]: letter["settled"] for letter in command.json("dead-letters", "list", "--all")}
-    assert settled[stopping["id"]] == "RETRIED"
+    resolution = {letter["id"]: letter["resolution"] for letter in command.json("dead-letters", "list", "--all")}
+    assert resolution[stopping["id"]] == "RETRIED"
 
 
 def test_a_dead_letter_is_dismissed_unless_it_stops_a_bill(command: Command) -> None:
@@ -118,12 +118,12 @@ def test_a_dead_letter_is_dismissed_unless_it_stops_a_bill(command: Command) -> 
     letters = {letter["bill_of_lading"]: letter["id"] for letter in command.json("dead-letters", "list")}
     command("dead-letters", "dismiss", letters[None][:8], "--reason", "our own price list")
     assert [letter["bill_of_lading"] for letter in command.json("dead-letters", "list")] == [BILL[4:]]
-    settled = {letter["id"]: letter["settled"] for letter in command.json("dead-letters", "list", "--all")}
-    assert settled[letters[None]] == "DISMISSED"
+    resolution = {letter["id"]: letter["resolution"] for letter in command.json("dead-letters", "list", "--all")}
+    assert resolution[letters[None]] == "DISMISSED"
     stops = command("dead-letters", "dismiss", letters[BILL[4:]], "--reason", "in the way", code=2)
     assert f"bill confirm {BILL}" in stops.stderr
     again = command("dead-letters", "dismiss", letters[None], "--reason", "once more", code=2)
-    assert "settled already" in again.stderr
+    assert "resolved already" in again.stderr
 
 
 def test_dead_letters_of_an_unknown_code_are_retried_after_it_was_added(command: Command) -> None:

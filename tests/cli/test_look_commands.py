@@ -38,7 +38,7 @@ def test_tail_shows_the_timeline_with_the_input_as_fields(routed: Command) -> No
     stop = next(entry for entry in entries if entry["disposition_code"] == "6H")
     assert stop["input"]["record"] == "disposition"
     assert stop["input"]["action_at"] == "2026-07-14T12:12:00Z"
-    assert {telling["recipient"] for telling in stop["told"]} >= {"NVXA", "SLTC", "OCNX", "HARX"}
+    assert {notified["recipient"] for notified in stop["notified"]} >= {"NVXA", "SLTC", "OCNX", "HARX"}
 
 
 def test_a_table_shows_a_party_its_own_bills_only(routed: Command) -> None:
@@ -66,11 +66,11 @@ def test_a_bill_shows_its_status_and_its_recipients(routed: Command) -> None:
     assert (bill["status"], bill["deliverable"], bill["do_not_load"]) == ("RELEASED", True, False)
     assert (bill["manifested_quantity"], bill["released_quantity"]) == (120, 120)
     assert bill["release_posted_at"] == "2026-07-29T13:16:00Z"
-    told = {one["recipient"]: one for one in bill["told"]}
-    assert set(told) >= {"NVXA", "SLTC", "OCNX"}
-    assert told["NVXA"]["roles"] == ["FILER"]
+    notified = {one["recipient"]: one for one in bill["notified"]}
+    assert set(notified) >= {"NVXA", "SLTC", "OCNX"}
+    assert notified["NVXA"]["roles"] == ["FILER"]
     sent = routed.json("tail", "--party", "NVXA", "--until-end")[-1]
-    last = told["NVXA"]["last_notice"]
+    last = notified["NVXA"]["last_notice"]
     assert (last["kind"], last["notice_id"]) == (sent["kind"], sent["notice_id"])
     assert [entry["disposition_code"] for entry in bill["timeline"]][-1] == "1C"
 
@@ -91,8 +91,8 @@ def test_both_bills_of_a_split_show_each_other(routed: Command) -> None:
 def test_explain_gives_each_ground_its_own_role_and_rule(routed: Command) -> None:
     (explained,) = routed.json("explain", CO_LOADED)
     grounds = {
-        one["recipient"]: [(ground["role"], ground["rule"], ground["when"]) for ground in one["grounds"]]
-        for one in explained["told"]
+        one["recipient"]: [(ground["role"], ground["rule"], ground["scope"]) for ground in one["grounds"]]
+        for one in explained["notified"]
     }
     aboard = "aboard EXEMPLAR-026E"
     assert grounds == {
@@ -123,18 +123,20 @@ def test_explain_shows_a_party_that_was_notified_and_has_no_ground_any_more(comm
     without_harx = [row for row in (FILES / "sailings.csv").read_text().splitlines() if ",HARX," not in row]
     command("import", "sailings", command.write("sailings.csv", "\n".join(without_harx)))
     (explained,) = command.json("explain", BILL)
-    assert [one["grounds"] for one in explained["told"] if one["recipient"] == "HARX"] == [[]]
-    assert re.search(r"HARX +no rule any more +never +CHANGE", command("explain", BILL).stdout)
+    gone = "notified earlier, on a ground that is gone"
+    (harx,) = (one["grounds"] for one in explained["notified"] if one["recipient"] == "HARX")
+    assert harx == [{"role": "CHARTERER", "rule": gone, "scope": "never"}]
+    assert re.search(rf"HARX +CHARTERER +{gone} +never +CHANGE", command("explain", BILL).stdout)
 
 
 def test_explain_shows_who_is_not_notified_and_why(routed: Command) -> None:
     (explained,) = routed.json("explain", "HARXHX5550001")
-    (not_told,) = explained["not_told"]
-    assert not_told["recipient"] == "SLTC"
+    (not_notified,) = explained["not_notified"]
+    assert not_notified["recipient"] == "SLTC"
     rule = "4: charterer, aboard EXEMPLAR-026E, granted only its own bills"
-    assert not_told["grounds"] == [{"role": None, "rule": rule, "when": "never"}]
+    assert not_notified["grounds"] == [{"role": None, "rule": rule, "scope": "never"}]
     shown = routed("explain", "HARXHX5550001").stdout
-    assert re.search(rf"^SLTC +{rule} +never +{not_told['reason']}", shown, re.MULTILINE)
+    assert re.search(rf"^SLTC +{rule} +never +{not_notified['reason']}", shown, re.MULTILINE)
 
 
 def test_an_error_for_an_unknown_name_lists_the_known_ones(routed: Command) -> None:

@@ -26,7 +26,7 @@ def test_a_confirmation_ends_what_is_in_doubt_and_no_hold_of_cbp(command: Comman
     (after,) = command.json("bill", "show", BILL)
     assert [hold["code"] for hold in after["holds"]] == ["1H"]
     refused = command("bill", "confirm", BILL, *words, code=2)
-    assert "nothing to settle" in refused.stderr
+    assert "nothing to confirm" in refused.stderr
 
 
 def test_an_outage_is_declared_changed_and_ended_and_its_history_is_kept(command: Command) -> None:
@@ -54,11 +54,11 @@ def test_invalid_entries_are_refused(command: Command) -> None:
         (("outage", "declare", "--reason", " ", *BY), "reason"),
         (("outage", "declare", "--reason", "x", "--until", "2020-01-01", *BY), "until"),
         (("hold", "place", BILL, "--code", "1C", *BY), "places no hold"),
-        (("hold", "place", BILL, "--code", "QQ", *BY), "not in the code table"),
+        (("hold", "place", BILL, "--code", "QQ", *BY), "code QQ is unknown"),
         (("hold", "place", BILL, "--code", "6H", "--said-at", "2999-01-01", *BY), "still to come"),
         (("hold", "place", BILL, "--code", "6H", "--channel", "pigeon", *BY), "channel"),
         (("hold", "place", BILL, "--code", "6H", "--container", "X", *BY), "container"),
-        (("release", BILL, "--code", "6H", *BY), "is no release"),
+        (("release", BILL, "--code", "6H", *BY), "is not a release"),
         (("paper", "add", *BY), "--csv"),
         (("paper", "add", BILL, *BY), "delivered_at"),
     ):
@@ -73,7 +73,7 @@ def test_a_hold_by_hand_announces_its_notices_and_reaches_the_parties(command: C
     command("run", "--until-idle")
     (told,) = command.json("tail", "--party", "SLTC", "--until-end", "--kind", "hold")[:1]
     assert (told["flags"], told["holds"][0]["kind"]) == (["MANUAL"], "MANUAL")
-    assert {"recipient": "SLTC", "kind": "hold"} in placed["told"]
+    assert {"recipient": "SLTC", "kind": "hold"} in placed["notices"]
     command("hold", "lift", BILL, *BY)
     command("release", BILL, *BY)
     command("run", "--until-idle")

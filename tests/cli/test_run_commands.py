@@ -19,7 +19,7 @@ def test_one_event_can_be_found_in_the_log_lines_by_its_id(command: Command) -> 
     )
     (line,) = [line for line in lines if line.get("event_id") == notice["event_id"]]
     assert (line["event"], line["level"], line["status"]) == ("bill_decided", "debug", "DO_NOT_LOAD")
-    assert "SLTC:hold" in line["told"]
+    assert "SLTC:hold" in line["notified"]
 
 
 def test_check_finds_no_problems_in_the_demo_s_tables(command: Command) -> None:

@@ -71,7 +71,7 @@ def flags(episode: Episode) -> dict[str, set[str]]:
 
 
 async def statuses(log: Log, rules: Rules) -> dict[str, str]:
-    return {bill: (await read_bill(log, rules, bill)).after.status for bill in CARGO}
+    return {bill: (await read_bill(log, rules, bill)).bill.status.status for bill in CARGO}
 
 
 HOUSE, CO_LOADED, HARBOUR = "HBL000012345", "HBL000067890", "HX5550001"

@@ -89,8 +89,8 @@ async def explained(log: Log) -> dict[str, ExplainedParty]:
 async def test_a_party_that_is_not_notified_is_explained_with_the_rule_and_the_reason(log: Log) -> None:
     await route(log, FILES / "1-on-file.x12")
     by_party = await explained(log)
-    assert by_party["NVXA"].told
-    assert not by_party["HARX"].told
+    assert by_party["NVXA"].notified
+    assert not by_party["HARX"].notified
     assert by_party["HARX"].reason == "only while a do-not-load stands, and none does"
     assert by_party["HARX"].rules == ("4: charterer, aboard EXEMPLAR-026E, granted do-not-load",)
 
@@ -98,7 +98,7 @@ async def test_a_party_that_is_not_notified_is_explained_with_the_rule_and_the_r
 async def test_each_ground_is_explained_with_its_own_role_and_rule(log: Log) -> None:
     await route(log, FILES / "1-on-file.x12")
     by_party = await explained(log)
-    grounds = [(one.party, one.role, one.rule, one.when, one.reason) for one in by_party["SLTC"].grounds]
+    grounds = [(one.party, one.role, one.rule, one.scope, one.reason) for one in by_party["SLTC"].grounds]
     assert grounds == [
         ("SLTC", "SNP", "2: second notify party on the bill", "all", None),
         ("SLTC", "MASTER_CARRIER", "3: issued the master bill", "all", None),
@@ -107,7 +107,7 @@ async def test_each_ground_is_explained_with_its_own_role_and_rule(log: Log) -> 
     ]
     assert by_party["SLTC"].roles == ("SNP", "CHARTERER", "MASTER_CARRIER")
     (refused,) = by_party["HARX"].grounds
-    assert (refused.role, refused.when, refused.reason) == ("CHARTERER", "do-not-load", by_party["HARX"].reason)
+    assert (refused.role, refused.scope, refused.reason) == ("CHARTERER", "do-not-load", by_party["HARX"].reason)
 
 
 async def test_a_ground_that_has_come_true_since_is_not_explained_away(log: Log) -> None:
@@ -118,7 +118,7 @@ async def test_a_ground_that_has_come_true_since_is_not_explained_away(log: Log)
     assert (await explained(log))["HARX"].reason == "waits: the party is not live (`snp-router party live`)"
     await import_parties(log, [Party("HARX")])
     waiting = (await explained(log))["HARX"]
-    assert not waiting.told
+    assert not waiting.notified
     assert waiting.reason == "not decided since the registry changed; start `snp-router run`"
 
 

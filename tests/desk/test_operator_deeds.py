@@ -9,6 +9,7 @@ import pytest
 
 from router import codec, topics
 from router.clock import now_milliseconds
+from router.decide.bill_state import assess_bill
 from router.decide.rules import Rules
 from router.demo.story import FILES, set_up
 from router.desk.bill_views import NotFoundError, read_state
@@ -62,8 +63,8 @@ async def test_a_relayed_hold_is_audited_and_foresees_its_notices(log: Log) -> N
     await route(log, FILES / "1-on-file.x12")
     form = by_hand(action="PLACE", code="6H", source="CBP Los Angeles", ticket="4711")
     relayed = await relay(log, RULES, form, form.said_at)
-    assert (relayed.bill, relayed.status, relayed.known) == (BILL, "DO_NOT_LOAD", True)
-    assert ForeseenNotice("SLTC", "hold") in relayed.told
+    assert (relayed.bill, relayed.status, relayed.is_known) == (BILL, "DO_NOT_LOAD", True)
+    assert ForeseenNotice("SLTC", "hold") in relayed.notices
     assert await deeds(log) == [("J. Doe", "hold place", BILL, "6H, by phone, CBP Los Angeles, ticket 4711")]
 
 
@@ -94,9 +95,9 @@ async def test_a_confirmation_covers_all_events_that_are_on_the_bill_now(log: Lo
     ((by, action, subject, detail),) = await deeds(log)
     assert (by, action, subject) == ("J. Doe", "bill confirm", BILL)
     assert detail.startswith("by phone")
-    assert set(confirmed.covers) == state.coverable(RULES) == state.event_ids()
+    assert set(confirmed.covers) == assess_bill(state, RULES).confirmable_ids() == state.event_ids
     await Worker(log, RULES, QUICK, until_idle=True).run()
-    after = (await read_state(log, BILL)).assess(RULES)[1]
+    after = assess_bill(await read_state(log, BILL), RULES).status
     assert (after.status, after.doubts) == ("HELD", ())
 
 
@@ -125,7 +126,7 @@ async def test_a_retry_that_would_leave_its_bill_stopped_is_refused(log: Log, tm
     assert (await retry(log, RULES, letter, other, by="J. Doe")).problem == elsewhere
     assert (await retry(log, RULES, letter, b"", by="J. Doe")).problem == "it contains no event"
     assert (await retry(log, RULES, letter, by="J. Doe")).problem
-    assert (await read_dead_letter(log, letter.id)).settled is None
+    assert (await read_dead_letter(log, letter.id)).resolution is None
     with pytest.raises(UsageError, match=f"stops a bill: `snp-router bill confirm {BILL}` resolves both"):
         await dismiss(log, letter, by="J. Doe", reason="in the way")
     assert await deeds(log) == [], "a refused deed leaves no entry"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from router.clock import now_milliseconds
-from router.decide.cargo_facts import Cargo, CargoFacts
+from router.decide.cargo_facts import CargoFacts
 from router.decide.rules import Rules
 from router.desk.paper_bills import PaperView, lading_clock, match, propose_matches, read_paper_bills
 from router.engine.administration import prepare
@@ -19,7 +19,7 @@ from router.errors import UsageError
 from router.log.interface import Log
 from router.log.url import open_log
 from router.model.eastern import DAY, MINUTE
-from router.model.inputs import Filing, PaperBill
+from router.model.inputs import Filing, PaperBill, Shipment
 
 RULES = Rules()
 SHIP: dict[str, Any] = {"carrier_scac": "SLTC", "imo_number": "9074729", "voyage_number": "S26E"}
@@ -34,7 +34,8 @@ async def log(tmp_path: Path) -> AsyncIterator[Log]:
 
 def filing(number: str, container: str | None, quantity: int) -> Filing:
     containers = (container,) if container else ()
-    return Filing("SLTC", number, container_numbers=containers, manifested_quantity=quantity, **SHIP)
+    shipment = Shipment(container_numbers=containers, **SHIP)
+    return Filing("SLTC", number, shipment=shipment, manifested_quantity=quantity)
 
 
 async def route(log: Log, *filings: Filing | PaperBill) -> None:
@@ -70,6 +71,6 @@ async def test_matches_are_proposed_and_the_first_match_counts(log: Log) -> None
     [(30, False, "23 h 30 min left"), (24 * 60 + 61, False, "24 h over, 1 h ago"), (30, True, "DO NOT LOAD")],
 )
 def test_the_clock_after_delivery_yields_to_a_do_not_load(minutes: int, do_not_load: bool, text: str) -> None:
-    known: Cargo = CargoFacts().known()
-    view = PaperView("SLTCP1", "ON_PAPER", None, DAY, "CBPF1302", None, "ON_FILE", do_not_load, known, None)
+    cargo = CargoFacts().cargo()
+    view = PaperView("SLTCP1", "ON_PAPER", None, DAY, "CBPF1302", None, "ON_FILE", do_not_load, cargo, None)
     assert lading_clock(view, DAY + minutes * MINUTE) == text
