@@ -56,22 +56,18 @@ class ReceivedNotice:
     voyage_number: str | None
     quantity: int | None
     manifest_sequence_number: str | None
-    entry_type: str | None
     imo_number: str | None
-    entry_number: str | None
     port_of_unlading: str | None
     action_at: datetime | None
     arrival_date: str | None
     container_numbers: tuple[str, ...]
     code_meaning: str | None
     agency: str | None
-    remarks: str | None
     container_level: bool
     transaction_port: str | None
     firms: str | None
     reversal: bool
     carrier_scac: str | None
-    master_bill: str | None
     original_bill: str | None
     received_at: datetime | None
     status: str | None
@@ -84,11 +80,15 @@ class ReceivedNotice:
     released_quantity: int | None
     release_posted_at: datetime | None
     flags: tuple[str, ...]
-    notice_id: str
-    """The idempotency key: store it with your action, and ignore a notice whose id you have stored."""
     event_id: str | None
     cause: str
     covers: tuple[str, ...]
+    entry_type: str | None
+    entry_number: str | None
+    master_bill: str | None
+    remarks: str | None
+    notice_id: str
+    """The idempotency key: store it with your action, and ignore a notice whose id you have stored."""
     recipient: str
     roles: tuple[str, ...]
     recipient_voyage_number: str | None

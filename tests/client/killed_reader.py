@@ -9,7 +9,7 @@ from router.client import notices
 
 
 async def read(url: str, party: str, group: str, stuck_at: str) -> None:
-    async for notice in notices(url, party=party, group=group, session_timeout_ms=2000, heartbeat_interval_ms=500):
+    async for notice in notices(url, party=party, group=group, session_timeout_ms=2000):
         print(notice.notice_id, flush=True)  # noqa: T201
         if notice.notice_id == stuck_at:
             await asyncio.sleep(3600)

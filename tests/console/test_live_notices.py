@@ -7,10 +7,10 @@ from router.console.live_notices import MOST_ROWS, MOST_SUBSCRIBERS, LiveNotices
 
 
 def entry(
-    bill: str, *told: tuple[str, str], status: str = "HELD", vessel: str | None = None, port: str = "2704"
+    bill: str, *notified: tuple[str, str], status: str = "HELD", vessel: str | None = None, port: str = "2704"
 ) -> IndexedEntry:
-    recipients = [{"recipient": recipient, "kind": kind} for recipient, kind in told]
-    return IndexedEntry({"bill": bill, "status": status, "told": recipients}, vessel, port)
+    recipients = [{"recipient": recipient, "kind": kind} for recipient, kind in notified]
+    return IndexedEntry({"bill": bill, "status": status, "notified": recipients}, vessel, port)
 
 
 HELD = entry("A", ("SLTC", "hold"), ("OCNX", "hold"), vessel="OCEAN EXEMPLAR")

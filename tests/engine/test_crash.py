@@ -13,6 +13,7 @@ import pytest
 
 from router import topics
 from router.codec.packed import BILL_STATE
+from router.decide.bill_state import assess_bill
 from router.decide.rules import Rules
 from router.log.interface import Record
 from router.log.url import open_log
@@ -99,7 +100,7 @@ async def read_all(log: Path) -> tuple[list[Record], list[Record], dict[str, str
         notices = [record async for batch in opened.read(names, until_end=True) for record in batch]
         bills = [record async for batch in opened.read([topics.BILLS], until_end=True) for record in batch]
     statuses = {
-        record.key.decode(): BILL_STATE(record.value).assess(rules)[1].status
+        record.key.decode(): assess_bill(BILL_STATE.decode(record.value), rules).status.status
         for record in bills
         if record.value is not None and not record.key.startswith(topics.POSITION_KEY)
     }

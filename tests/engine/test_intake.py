@@ -32,7 +32,7 @@ from router.errors import InputError, UsageError
 from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Log, Output
 from router.log.url import open_log
-from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent
+from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent, Shipment
 
 CODES = load_codes()
 LINE = {"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}
@@ -179,10 +179,11 @@ def test_an_urgent_disposition_goes_past_the_backlog_too() -> None:
 
 
 def test_a_vessel_event_is_keyed_by_its_vessel() -> None:
-    event = Disposition(None, None, "AAD", 0, imo_number="9074729", vessel_name="OCEAN EXEMPLAR")
-    event = event._replace(carrier_scac="OCNX", voyage_number="026E")
+    voyage = Shipment("OCNX", imo_number="9074729", vessel_name="OCEAN EXEMPLAR", voyage_number="026E")
+    event = Disposition(None, None, "AAD", 0, shipment=voyage)
     assert event_outputs(event, calm)[0].key == b"vessel:9074729:OCNX:026E"
-    assert event_outputs(event._replace(imo_number=None), calm)[0].key == b"vessel:OCEAN EXEMPLAR:OCNX:026E"
+    unnumbered = event._replace(shipment=voyage._replace(imo_number=None))
+    assert event_outputs(unnumbered, calm)[0].key == b"vessel:OCEAN EXEMPLAR:OCNX:026E"
 
 
 def test_an_unparsed_event_with_a_bill_goes_past_the_backlog() -> None:
