@@ -1,5 +1,6 @@
-"""docs/changing-it.md says what is so: its names are there, its counts are right, and two of the changes are made on a
-copy. (Its paths: tests/test_readme.py.)"""
+"""docs/changing-it.md is true: its names are there, its counts are right, and two of its changes are made here.
+
+Its paths: tests/test_readme.py."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from typing import get_args
 
 import pytest
 
-from router.decide.bill import _ENTER
+from router.decide.bill import _APPLY
 from router.decide.identity import BillRecord
 from router.feeds.bounded_input import Note
 from router.feeds.formats import FORMATS, InputFormat, read_dead_letter, read_events
@@ -40,21 +41,20 @@ def test_a_change_touches_as_many_files_as_it_says(change: str, count: str, text
     assert len({path for step in steps for path in re.findall(PATH, step)}) == int(count), steps
 
 
-def test_every_record_about_a_bill_is_entered() -> None:
-    assert set(_ENTER) == set(get_args(BillRecord))
+def test_every_record_about_a_bill_is_applied() -> None:
+    assert set(_APPLY) == set(get_args(BillRecord))
 
 
 DECIDING = """
-from router.decide.bill import Context, decide
+from router.decide.bill import decide
+from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
-from router.decide.registry import Registry
 from router.model.inputs import Disposition
-state = None
+bill = None
 for minute, code in enumerate(("55", "ZH", "ZI", "ZR", "15")):
     event = Disposition("NVXA", "HBL1", code, 1_784_031_120_000 + minute * 60_000, 120)
-    decision = decide(state, event, Context(Registry(), Rules()))
-    state = decision.state
-    print(decision.after.status)
+    bill = decide(bill, event, Context(Registry(), Rules())).bill
+    print(bill.status.status)
 """
 
 
@@ -71,7 +71,7 @@ def test_a_code_is_a_row(tmp_path: Path) -> None:
 
 
 def read_ours(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None, fragment: bool
+    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
 ) -> Iterator[Disposition | DeadLetter]:
     """Fixed places: `OURS`, SCAC, code, number."""
     content = b"".join(chunks)

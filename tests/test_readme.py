@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,48 @@ def test_every_file_and_folder_that_is_named_is_there(page: Path) -> None:
         assert (ROOT / name).exists(), name
     for target in re.findall(r"\]\(([\w/.-]+)(?:#[\w-]+)?\)", text):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_name_is_in_the_file_it_is_said_to_be_in(page: Path) -> None:
+    for path, names in re.findall(r"`(router/[\w/.-]*\w\.py)` \((`[^)]*)\)", page.read_text()):
+        text = (ROOT / path).read_text()
+        assert [name for name in re.findall(r"`(\w+)`", names) if not re.search(rf"\b{name}\b", text)] == [], path
+
+
+PACKAGE = ROOT / "router"
+PACKAGES = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+MODULES = {path.stem for path in PACKAGE.glob("[a-z]*.py")}
+TREE, LAYERS = re.findall(r"^```\n(.*?)```", README.partition("## How it is built")[2], re.MULTILINE | re.DOTALL)[:2]
+
+
+def test_the_tree_shows_every_package_and_module() -> None:
+    packages, _, rest = TREE.partition("*.py")
+    assert set(re.findall(r"^  (\w+)/ ", packages, re.MULTILINE)) == PACKAGES
+    named = set(re.findall(r"\w+", re.sub(r"\([^)]*\)", "", rest.partition("schemas/")[0])))
+    assert named == MODULES
+
+
+def imported_packages(folder: Path) -> Iterator[tuple[Path, str]]:
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "router":
+                for name in [alias.name for alias in node.names] if node.module == "router" else [node.module[7:]]:
+                    yield path, name.partition(".")[0]
+
+
+def test_a_package_imports_only_packages_on_lines_below_its_own() -> None:
+    layers = [line.split() for line in LAYERS.splitlines()]
+    assert sorted(name for layer in layers for name in layer) == sorted(PACKAGES)
+    for number, layer in enumerate(layers):
+        below = {name for lower in layers[number + 1 :] for name in lower}
+        for package in layer:
+            upward = {
+                (str(path), name)
+                for path, name in imported_packages(PACKAGE / package)
+                if name in PACKAGES and name != package and name not in below
+            }
+            assert upward == set()
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
