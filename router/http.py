@@ -25,7 +25,7 @@ LARGEST_PORT: Final = 65535
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the command (`router.cli.session.run`)."""
+    """A server that leaves signals to the command (`router.cli.command.run`)."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

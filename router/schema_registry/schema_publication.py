@@ -32,7 +32,7 @@ PUBLISHED_RECORDS: Final = frozenset({"Hold", "Change", "Release", "FeedStatus",
 
 CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 COMPATIBILITY: Final = "FULL_TRANSITIVE"
-"""All versions of readers and records fit together; `tests/test_schemas.py` checks it."""
+"""All versions of readers and records fit together; `tests/codec/test_schemas.py` checks it."""
 ANSWER_SECONDS: Final = 10.0
 LARGEST_ANSWER: Final = 4_000_000
 NOT_FOUND: Final = 404
