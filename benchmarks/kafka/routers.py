@@ -51,7 +51,7 @@ class RouterProcess:
     @property
     def tasks(self) -> set[int]:
         """Those that the group dealt to it last."""
-        deals = [line["tasks"] for line in self._said("tasks assigned")]
+        deals = [line["tasks"] for line in self._said("tasks_assigned")]
         return set(deals[-1]) if deals else set()
 
     async def assigned(self, count: int) -> None:

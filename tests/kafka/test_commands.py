@@ -65,7 +65,7 @@ async def test_the_same_commands_give_the_same_notices_on_both_logs(kafka: str, 
     (here,), (there,) = on_sqlite.objects("bill", "show", BILL), on_kafka.objects("bill", "show", BILL)
     for name in ("status", "deliverable", "holds", "released_quantity", "container_numbers", "waiting"):
         assert there[name] == here[name]
-    assert [told["recipient"] for told in there["told"]] == [told["recipient"] for told in here["told"]]
+    assert [one["recipient"] for one in there["notified"]] == [one["recipient"] for one in here["notified"]]
     assert on_kafka("explain", BILL) == on_sqlite("explain", BILL)
     assert "the log has no problems" in on_kafka("topics", "check")
 

@@ -78,4 +78,4 @@ def test_a_certificate_is_no_more_than_its_name_may_do(broker: SecuredBroker, tm
         "topics", "create"
     )
     refused = command_at(broker.certified, broker.authority, tmp_path, **shown)("tail", "--timeline", code=3)
-    assert "this user may not see what is there" in refused.stderr
+    assert "has no topics that this user may see" in refused.stderr
