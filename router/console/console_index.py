@@ -56,7 +56,7 @@ CREATE INDEX words_by_bill ON words (bill);
 CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIMARY KEY (bill, sequence)) WITHOUT ROWID;
 CREATE INDEX timeline_by_time ON timeline (at);
 CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, value BLOB) WITHOUT ROWID;
-CREATE TABLE deeds (place INTEGER PRIMARY KEY, value BLOB);
+CREATE TABLE audit (place INTEGER PRIMARY KEY, value BLOB);
 CREATE TABLE letters (id TEXT PRIMARY KEY, received_at INTEGER, resolution TEXT, value BLOB) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
@@ -249,7 +249,7 @@ class ConsoleIndex(IndexFile):
                 elif record.topic == topics.DEAD_LETTERS:
                     _write_dead_letter(connection, record.value)
                 elif record.topic == topics.AUDIT:
-                    connection.execute("INSERT OR REPLACE INTO deeds VALUES (?, ?)", (record.offset, record.value))
+                    connection.execute("INSERT OR REPLACE INTO audit VALUES (?, ?)", (record.offset, record.value))
             positions = {(record.topic, record.partition): record.offset + 1 for record in records}
             connection.executemany(
                 "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)",
@@ -346,7 +346,7 @@ class ConsoleIndex(IndexFile):
 
     async def audit(self) -> list[AuditEntry]:
         """Operators' actions, newest first."""
-        rows = await self._rows(f"SELECT value FROM deeds ORDER BY place DESC LIMIT {MOST_FOUND}")
+        rows = await self._rows(f"SELECT value FROM audit ORDER BY place DESC LIMIT {MOST_FOUND}")
         return [AuditEntry(**codec.decode(value)[1]) for (value,) in rows]
 
     async def counts(self) -> dict[str, int]:

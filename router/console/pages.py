@@ -144,13 +144,13 @@ async def waiting(request: Request) -> Response:
 async def feeds(request: Request) -> Response:
     """The time of each feed's last event, and every outage, the latest first."""
     backend = backend_of(request)
-    heard = sorted((feed, port or "", at) for (feed, port), at in backend.registry.feed_activity.items())
+    active = sorted((feed, port or "", at) for (feed, port), at in backend.registry.feed_activity.items())
     history = sorted(backend.follower.outages.values(), key=lambda one: one.began_at, reverse=True)
-    return page(request, "feeds.html", heard=heard, history=history, now=now_milliseconds())
+    return page(request, "feeds.html", active=active, history=history, now=now_milliseconds())
 
 
 async def audit(request: Request) -> Response:
-    return page(request, "audit.html", deeds=await backend_of(request).index.audit())
+    return page(request, "audit.html", entries=await backend_of(request).index.audit())
 
 
 async def dead_letters(request: Request) -> Response:

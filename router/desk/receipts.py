@@ -96,7 +96,7 @@ class WebhookRecords(NamedTuple):
     states: dict[str, WebhookState]
     orders: dict[str, WebhookOrder]
 
-    def take_in(self, records: Iterable[Record]) -> None:
+    def apply(self, records: Iterable[Record]) -> None:
         for record in records:
             if record.value is None:
                 continue
@@ -110,7 +110,7 @@ class WebhookRecords(NamedTuple):
 async def read_webhooks(log: AdministeredLog) -> WebhookRecords:
     records = WebhookRecords({}, {})
     async for batch in log.read([topics.WEBHOOKS], until_end=True):
-        records.take_in(batch)
+        records.apply(batch)
     return records
 
 

@@ -73,7 +73,7 @@ class UnreadNotices:
     def oldest(self) -> int | None:
         return min((stop.since for stop in self.stops.values()), default=None)
 
-    def take_in(self, record: Record) -> None:
+    def add(self, record: Record) -> None:
         """Count a record of the party's topic, unless it is read or a sample. Records come in the topic's order."""
         if record.value is None or self.receipt.has_read(record.offset):
             return
@@ -122,7 +122,7 @@ async def read_unread(log: AdministeredLog, registry: Registry) -> list[UnreadNo
     if begin:
         async for batch in log.read(sorted(topic for topic, _ in begin), until_end=True, begin=begin):
             for record in batch:
-                found[record.topic].take_in(record)
+                found[record.topic].add(record)
     return sorted(found.values(), key=lambda one: (one.oldest is None, one.oldest, one.party.scac))
 
 

@@ -89,7 +89,7 @@ class RegistryNote(NamedTuple):
     - `tick`: `at` is the time now, the only clock that decisions see;
     - `installation`: `detail` is the secret that keys ids, in hex; the first one counts;
     - `missing`, `back`: the topic `key` can't, or can again, be written to;
-    - `asked`: a request of the party `key` was accepted.
+    - `requested`: a request of the party `key` was accepted.
     """
 
     kind: str

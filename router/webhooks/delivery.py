@@ -58,7 +58,7 @@ async def deliver_notices(log: AdministeredLog, settings: WebhookSettings) -> No
         async def work(task: Task) -> None:
             records = WebhookRecords({}, {})
             async for batch in task.restore([topics.WEBHOOKS]):
-                records.take_in(batch)
+                records.apply(batch)
             await DeliveryTask(log, task, records, sender).run()
 
         await log.work([topics.WEBHOOKS], work, group=GROUP)
@@ -258,7 +258,7 @@ class DeliveryTask:
             for record in await self._task.poll(position, 1000, 1.0):
                 position[record.topic] = record.offset + 1
                 if record.value is not None and WEBHOOK_ORDER.is_of(record.value):
-                    self._records.take_in([record])
+                    self._records.apply([record])
                     await self._follow_order(self._records.orders[record.key.decode().partition(":")[2]])
 
     async def _follow_order(self, order: WebhookOrder) -> None:

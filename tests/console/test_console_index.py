@@ -116,12 +116,12 @@ async def file(tmp_path: Path) -> AsyncIterator[IndexFile]:
 
 
 def fill(sqlite: sqlite3.Connection) -> None:
-    sqlite.executemany("INSERT INTO deeds VALUES (?, ?)", [(number, b"x" * 100) for number in range(FILLED)])
+    sqlite.executemany("INSERT INTO audit VALUES (?, ?)", [(number, b"x" * 100) for number in range(FILLED)])
     sqlite.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def count(sqlite: sqlite3.Connection) -> int:
-    (number,) = sqlite.execute("SELECT count(value) FROM deeds").fetchone()
+    (number,) = sqlite.execute("SELECT count(value) FROM audit").fetchone()
     return int(number)
 
 

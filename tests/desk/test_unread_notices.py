@@ -48,7 +48,7 @@ def unread(harness: Harness, *codes: str, read: int = 0) -> UnreadNotices:
     records = harness.records(NVXA.topic)
     found = UnreadNotices(NVXA, Receipt(records[read].offset if read < len(records) else len(records)))
     for record in records:
-        found.take_in(record._replace(timestamp=record.offset))
+        found.add(record._replace(timestamp=record.offset))
     return found
 
 
@@ -89,7 +89,7 @@ def test_a_confirmation_that_frees_the_bill_ends_the_stop(harness: Harness) -> N
     assert state is not None
     harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.event_ids), "me", "by phone", START))
     harness.pump()
-    found.take_in(harness.records(NVXA.topic)[-1])
+    found.add(harness.records(NVXA.topic)[-1])
     assert not found.stops
 
 
@@ -99,7 +99,7 @@ def test_samples_are_not_counted() -> None:
     harness.pump()
     found = UnreadNotices(Party("SLTC"), Receipt())
     for record in harness.records(f"{topics.PARTY_PREFIX}SLTC"):
-        found.take_in(record)
+        found.add(record)
     assert (found.notices, found.stops) == (0, {})
 
 
@@ -108,7 +108,7 @@ def test_skipped_notices_count_as_unread(harness: Harness) -> None:
     records = harness.records(NVXA.topic)
     found = UnreadNotices(NVXA, Receipt(len(records), frozenset({0, 2})))
     for record in records:
-        found.take_in(record)
+        found.add(record)
     assert found.notices == 2
 
 

@@ -111,9 +111,9 @@ async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
 
 
 async def logged(capsys: pytest.CaptureFixture[str], words: str) -> None:
-    heard = ""
+    seen = ""
     async with asyncio.timeout(30):
-        while words not in heard:
+        while words not in seen:
             await asyncio.sleep(0.01)
             out, err = capsys.readouterr()
-            heard += out + err
+            seen += out + err

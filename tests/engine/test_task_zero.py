@@ -119,8 +119,8 @@ async def test_a_clock_that_was_ahead_is_audited_and_ticks_go_on_when_it_is_righ
             await desk.route()
             assert (await read_registry(log)).now == moment
         assert await resyncs(desk) == 2, "the year until the first one's time is not waited for"
-        (deed,) = (one for one in await desk.read(topics.AUDIT) if one["by"] == "router")
-        assert deed["action"] == "clock jumped"
+        (entry,) = (one for one in await desk.read(topics.AUDIT) if one["by"] == "router")
+        assert entry["action"] == "clock jumped"
 
 
 async def test_a_silence_is_noticed_although_the_feed_s_clock_was_ahead(tmp_path: Path) -> None:
