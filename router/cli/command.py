@@ -213,11 +213,11 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def configure_log_lines(options: GlobalOptions, *, is_service: bool = False) -> None:
+def configure_log_lines(options: GlobalOptions, usual_level: int = logging.WARNING) -> None:
     """Write log lines to standard error: readable ones on a terminal, else one JSON object a line.
 
-    Short commands show warnings only; a service shows what it does; --verbose shows everything."""
-    level = logging.DEBUG if options.verbose else logging.INFO if is_service else logging.WARNING
+    Short commands show warnings only; a service shows what it does (INFO); --verbose shows everything."""
+    level = logging.DEBUG if options.verbose else usual_level
     human = sys.stderr.isatty()
     render: Callable[..., Any] = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer()
     before_rendering: list[Any] = [

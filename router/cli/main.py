@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from pathlib import Path
@@ -118,6 +119,9 @@ LOG_HELP: Final = """Log to use: sqlite:///file.db (a fourth slash for an absolu
 Default: sqlite:///snp.db"""
 CONFIG_HELP: Final = "Settings file (TOML). Default: snp-router.toml, if it exists."
 
+LOG_LEVELS: Final = {"run": logging.INFO, "demo": logging.ERROR}
+"""Of the commands that do not begin at warnings. The demo tells its story itself."""
+
 
 @app.callback()
 def options(
@@ -130,7 +134,7 @@ def options(
 
     Begin with:  [bold]snp-router demo[/bold]"""
     context.obj = GlobalOptions(log, config, verbose)
-    configure_log_lines(context.obj, is_service=context.invoked_subcommand == "run")
+    configure_log_lines(context.obj, LOG_LEVELS.get(context.invoked_subcommand or "", logging.WARNING))
 
 
 for _panel, _commands in PANELS.items():

@@ -40,7 +40,7 @@ from router.settings import unknown_variables
 
 _log = structlog.get_logger(__name__)
 COUNTED: Final[Mapping[Counted, str]] = {
-    "events": "new event", "repeated": "duplicate", "hold": "hold", "change": "change", "release": "release",
+    "events": "new event", "duplicates": "duplicate", "hold": "hold", "change": "change", "release": "release",
     "dead letters": "dead letter",
 }  # fmt: skip
 """Names in the summary for what the worker counts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -123,7 +124,7 @@ def run_webhooks(context: typer.Context) -> None:
     Example:  [bold]snp-router webhooks run[/bold]
 
     It may be stopped at any time. Notices posted in the last half second may be posted again, with the same ids."""
-    command.configure_log_lines(command.global_options_of(context), is_service=True)
+    command.configure_log_lines(command.global_options_of(context), logging.INFO)
     settings = settings_of(context).webhook_settings()
 
     async def work(log: AdministeredLog) -> None:

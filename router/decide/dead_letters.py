@@ -7,6 +7,7 @@ a foreign record in router/task/input_records.py.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from router.decide.identity import BillRecord, content_hash, key_of
 from router.errors import InputError
@@ -42,7 +43,7 @@ def future_event_letter(record: Disposition, identity_text: str) -> DeadLetter:
 def unknown_code_letter(record: Disposition, identity_text: str) -> DeadLetter:
     reason = (
         f"disposition code {record.disposition_code} is not in the code table. It may be a hold, so the bill is "
-        "stopped. Add the code (setting `disposition_codes`) and retry, or confirm the bill"
+        "stopped. Add the code (setting rules.disposition_codes) and retry, or confirm the bill"
     )
     return _letter(record, content_hash(identity_text), reason)
 
@@ -55,9 +56,22 @@ def failed_decision_letter(record: BillRecord, error: Exception) -> DeadLetter:
         reason = error.reason
     if isinstance(record, Disposition):
         return _letter(record, content_hash(disposition_json(record)), reason)
-    content = repr(record)
+    content = json.dumps(_named(record), default=_text)
     kept = content.encode()[:CONTENT_LIMIT]
     return DeadLetter(content_hash(content), reason, "", "unknown", kept, len(content), *split_bill_key(key_of(record)))
+
+
+def _named(value: Any) -> Any:
+    """A record for people to read: its known fields by name."""
+    if not isinstance(value, tuple):
+        return value
+    if (names := getattr(value, "_fields", None)) is None:
+        return [_named(part) for part in value]
+    return {name: _named(part) for name, part in zip(names, value, strict=True) if part not in (None, (), False)}
+
+
+def _text(content: bytes) -> str:
+    return content.decode("latin-1")
 
 
 def failed_walk_letter(key: str, error: Exception) -> DeadLetter:

@@ -69,6 +69,7 @@ def test_an_outage_day_is_played_by_its_name(command: Command) -> None:
     shown = command("demo", "--scenario", "ace-down").stdout
     assert "everyone: DOWN since 07-14 12:00Z, port 2704: ACE is down (ticket 4711)" in shown
     assert "RECOVERED" in shown
+    assert command("demo", "--scenario", "party-down").stderr == "", "the story is told without log lines"
     assert "ace-down, cyberattack, party-down" in command("demo", "--scenario", "flood", code=2).stderr
 
 
