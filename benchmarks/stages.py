@@ -44,7 +44,7 @@ LOOK_SECONDS: Final = 0.001
 
 STAGES: Final[tuple[tuple[str, tuple[Any, ...]], ...]] = (
     ("decode the event", (codec.decode_value,)),
-    ("ledger: find and read", (bill_table.Bills.get, bill_table.Bills.load)),
+    ("ledger: find and read", (bill_table.Bills.get,)),
     ("decide: what is known of the bill", (cargo_facts.CargoFacts.with_disposition, cargo_facts.CargoFacts.cargo)),
     ("decide: holds, releases, status", (folding.with_event, bill_state.assess_bill)),
     ("decide: identities", (identity.identity, identity.keyed_id, identity.notice_id, identity.decision_id)),
