@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,7 @@ async def counted_through(log: KafkaLog, until: int, fault: Callable[[], Awaitab
 
 class TestBrokerKilled:
     @pytest.fixture
-    def cluster(self, tmp_path: Path) -> AsyncIterator[Cluster]:
+    def cluster(self, tmp_path: Path) -> Iterator[Cluster]:
         require_java()
         cluster = Cluster(tmp_path)
         cluster.start()
