@@ -45,6 +45,8 @@ from router.model.inputs import (
     Shipment,
     Snapshot,
     SnapshotHold,
+    disposition_fields,
+    filing_fields,
 )
 from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
 from router.model.registry_values import (
@@ -131,6 +133,20 @@ def test_a_value_is_either_published_or_packed_and_shows_its_kind(value: codec.V
     encoded = encode_value(value)
     assert encoded[0] == (0 if isinstance(value, PublishedValue) else FORMAT_VERSION)
     assert codec.kind_of_value(encoded) == codec.name_of_type(type(value)) == decode(encoded)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("disposition", disposition_fields(Disposition("NVXA", "B1", "1H", 5))),
+        ("filing", filing_fields(Filing("NVXA", "B1"))),
+        ("dead-letter", DeadLetter("id", "why", "where", "x12", b"", 0)._asdict()),
+        ("request", Request("q1", "RESYNC", "OCNX", "me", 5)._asdict()),
+    ],
+)
+def test_a_published_types_fields_are_those_of_its_schema(name: str, fields: dict[str, Any]) -> None:
+    """fastavro ignores other fields, so one that the schema lacks would be lost on the log."""
+    assert fields.keys() == {field["name"] for field in raw_schema(name)["fields"]}
 
 
 def test_a_published_disposition_is_flat_with_its_containers_by_level() -> None:
