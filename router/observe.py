@@ -55,7 +55,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._events = self._counter("snp_events", "Events routed: new ones and repeated ones.", "outcome")
+        self._events = self._counter("snp_events", "Events routed: new ones and duplicates.", "outcome")
         self._notices = self._counter("snp_notices", "Notices written, by kind.", "kind")
         self._dead_letters = self._counter("snp_dead_letters", "Dead letters written.")
         self._transactions = self._counter("snp_transactions", "Transactions, by outcome.", "outcome")
@@ -80,7 +80,7 @@ class Metrics:
 
     def _start_at_zero(self) -> None:
         """Create each series: `rate` can't see the first increase of one that begins with it."""
-        for outcome in ("new", "repeated"):
+        for outcome in ("new", "duplicate"):
             self._events.labels(outcome)
         for kind in NOTICE_KINDS:
             self._notices.labels(kind)
@@ -90,7 +90,7 @@ class Metrics:
     def count(self, tally: Mapping[Counted, int]) -> None:
         """Add the work of committed transactions, as in `Shard.tally`."""
         self._events.labels("new").inc(tally.get("events", 0))
-        self._events.labels("repeated").inc(tally.get("repeated", 0))
+        self._events.labels("duplicate").inc(tally.get("duplicates", 0))
         self._dead_letters.inc(tally.get("dead letters", 0))
         for kind in NOTICE_KINDS:
             self._notices.labels(kind).inc(tally.get(kind, 0))

@@ -61,13 +61,13 @@ async def figures(address: str) -> dict[tuple[str, tuple[tuple[str, str], ...]],
 
 
 async def test_committed_work_is_counted(address: str, metrics: Metrics) -> None:
-    metrics.count({"events": 3, "repeated": 1, "hold": 2, "dead letters": 1})
+    metrics.count({"events": 3, "duplicates": 1, "hold": 2, "dead letters": 1})
     metrics.count({"events": 1, "release": 4})
     metrics.transaction("committed", 0.02)
     metrics.transaction("retried")
     shown = await figures(address)
     assert shown["snp_events_total", (("outcome", "new"),)] == 4
-    assert shown["snp_events_total", (("outcome", "repeated"),)] == 1
+    assert shown["snp_events_total", (("outcome", "duplicate"),)] == 1
     assert shown["snp_notices_total", (("kind", "hold"),)] == 2
     assert shown["snp_notices_total", (("kind", "change"),)] == 0, "a series begins at zero"
     assert shown["snp_notices_total", (("kind", "release"),)] == 4

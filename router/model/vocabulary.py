@@ -35,7 +35,7 @@ Flag = Literal[
 
 Role = Literal["FILER", "SNP", "OPERATOR", "CHARTERER", "MASTER_CARRIER", "CO_LOADER"]
 
-Counted = Kind | Literal["events", "repeated", "dead letters"]
+Counted = Kind | Literal["events", "duplicates", "dead letters"]
 
 Tally = Counter[Counted]
 """Counts of one transaction or one run."""

@@ -51,7 +51,7 @@ class Shard:
         self._outputs: list[Output] = []
         self._committed_position: dict[str, int] = {}
         self.tally = Tally()
-        """Counts of the transaction under way: `events`, `repeated`, `hold`, `change`, `release`, `dead letters`."""
+        """Counts of the transaction under way: `events`, `duplicates`, `hold`, `change`, `release`, `dead letters`."""
 
     @property
     def bill_count(self) -> int:
@@ -136,7 +136,7 @@ class Shard:
         if decision.history is not None and not decision.history.duplicate:
             self.tally["events"] += 1
         elif not (record.topic == topics.DISPOSITIONS and record.headers):
-            self.tally["repeated"] += 1
+            self.tally["duplicates"] += 1
 
     def _origin(self, record: Record, value: Any) -> Origin:
         at = getattr(value, "received_at", None) or self.registry.now
