@@ -190,7 +190,7 @@ def ingest(
     watch: Annotated[Path | None, option("DIR", WATCH_HELP)] = None,
     feed: Annotated[str, option("NAME", "Name of the feed; the settings `feeds` limit its silence.")] = DEFAULT_FEED,
     settle_seconds: Annotated[
-        float, option(None, "With --watch: a file unchanged this long is complete.", min=0.0)
+        float, option("SECONDS", "With --watch: a file unchanged this long is complete.", min=0.0)
     ] = SETTLE_SECONDS,
     form: FormatOption = TABLE,
 ) -> None:

@@ -53,7 +53,9 @@ def tail(
     waiting: Annotated[bool, flag("--waiting", "Bills with recipients not notified yet.")] = False,
     from_start: Annotated[bool, flag("--from-start", "Begin with the records that are there.")] = False,
     until_end: Annotated[bool, flag("--until-end", "Show the records that are there, then stop.")] = False,
-    kind: Annotated[list[NoticeKind] | None, option(None, "Only notices of this kind; may be repeated.")] = None,
+    kind: Annotated[
+        list[NoticeKind] | None, option("hold|change|release", "Only notices of this kind; may be repeated.")
+    ] = None,
     form: FormatOption = TABLE,
 ) -> None:
     """Follow a party's notices, or the router's own records, as they are written; Ctrl-C stops.

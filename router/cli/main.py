@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from router.cli import (
     feed_commands,
@@ -68,10 +68,16 @@ class CommandGroup(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        _hide_types_of_flags(self)
+        _hide_types(self)
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [name for panel in PANELS.values() for name in panel]
+
+    def get_params(self, ctx: Any) -> Any:
+        parameters = super().get_params(ctx)
+        for parameter in parameters:  # the options for completion are added after the group is made
+            _hide_type(parameter)
+        return parameters
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, global_options_first(args))
@@ -94,14 +100,21 @@ def global_options_first(arguments: list[str]) -> list[str]:
     return first + others
 
 
-def _hide_types_of_flags(command: Any) -> None:
-    """Prevent `--from-start <bool>`, which makes people type `--from-start true`."""
+def _hide_types(command: Any) -> None:
+    """Leave Python's types out of the help of a command and its subcommands."""
     help_option = command.get_help_option(typer.Context(command, help_option_names=HELP_OPTIONS))
     for parameter in (*command.params, help_option):
-        if isinstance(parameter, TyperOption) and parameter.is_flag and parameter.metavar is None:
-            parameter.metavar = ""
+        _hide_type(parameter)
     for subcommand in getattr(command, "commands", {}).values():
-        _hide_types_of_flags(subcommand)
+        _hide_types(subcommand)
+
+
+def _hide_type(parameter: Any) -> None:
+    """Prevent `--from-start <bool>`, which makes people type `--from-start true`, and `BILL <list[str]>`."""
+    if isinstance(parameter, TyperArgument):
+        parameter.display_type_rich = lambda ctx: None  # type: ignore[method-assign]
+    elif isinstance(parameter, TyperOption) and parameter.is_flag and parameter.metavar is None:
+        parameter.metavar = ""
 
 
 app = typer.Typer(
