@@ -60,10 +60,13 @@ def locked(connection: Connection) -> Iterator[None]:
 
 async def waiting(connection: Connection, *jobs: Job) -> list[asyncio.Task[None]]:
     """Start jobs: the first waits for the lock and the others for the first, so that these go together."""
-    tasks = []
-    for job in jobs:
-        tasks.append(asyncio.create_task(connection.commit(job)))
-        await asyncio.sleep(0.02)
+    first, *others = jobs
+    tasks = [asyncio.create_task(connection.commit(first))]
+    await asyncio.sleep(0)
+    while connection._writes:  # until its transaction has begun without the others
+        await asyncio.sleep(0.001)
+    tasks += [asyncio.create_task(connection.commit(job)) for job in others]
+    await asyncio.sleep(0)
     return tasks
 
 
