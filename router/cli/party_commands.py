@@ -83,7 +83,7 @@ SHIPS_SHOWN: Final = 3
 CONTACT_GROUPS: Final = {
     CALLS_THERE: "aboard ships that call at {port}",
     PORT_NOT_KNOWN: "aboard ships whose ports are unknown",
-    NO_SAILING: "registered, aboard no ship",
+    NO_SAILING: "registered, aboard no ship that calls at {port}",
 }
 CONTACT_HEADINGS: Final = ("SCAC", "carrier", "name", "telephone, 24 hours", "e-mail", "ships")
 

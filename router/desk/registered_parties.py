@@ -45,7 +45,7 @@ class Contact(NamedTuple):
     scac: str
     ground: str
     """`CALLS_THERE`: aboard a ship that calls at the port. `PORT_NOT_KNOWN`: aboard a ship whose ports are not
-    registered. `NO_SAILING`: aboard no ship, such as an NVOCC."""
+    registered. `NO_SAILING`: aboard no ship that may call there, such as an NVOCC."""
     name: str | None
     """None for a line that is aboard but not registered; it has no contact then."""
     contact_name: str | None
