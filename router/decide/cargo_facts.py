@@ -91,7 +91,7 @@ class CargoFacts(NamedTuple):
         A duplicate that is received later counts as newer, so it may override the filing.
         """
         received_at, shipment = event.received_at, event.shipment
-        scalars = Shipment(*shipment[:-1], ())
+        scalars = shipment.with_containers(())
         reports = _with_report(self.reports, ShipmentReport(posted, received_at, scalars))
         snps = _with_names(self.snps, event.snps, received_at)
         containers = _with_names(self.containers, event.container_numbers, received_at)
@@ -106,12 +106,12 @@ class CargoFacts(NamedTuple):
         if filing is None:
             is_one = len(self.reports) == 1
             scalars = self.reports[0].shipment if is_one else _merged_scalars(self.reports, NOWHERE, NEVER)
-            return Cargo(None, tuple(self.snps), Shipment(*scalars[:-1], tuple(self.containers)))
+            return Cargo(None, tuple(self.snps), scalars.with_containers(tuple(self.containers)))
         since = filing.received_at
         scalars = _merged_scalars(self.reports, filing.shipment, since)
         containers = _merged_names(filing.shipment.container_numbers, self.containers, since)
         snps = _merged_names(filing.snps, self.snps, since)
-        return Cargo(filing.bill_type, snps, Shipment(*scalars[:-1], containers))
+        return Cargo(filing.bill_type, snps, scalars.with_containers(containers))
 
 
 def _with_report(reports: tuple[ShipmentReport, ...], report: ShipmentReport) -> tuple[ShipmentReport, ...]:
@@ -152,7 +152,7 @@ def _merged_scalars(reports: Iterable[ShipmentReport], filed: Shipment, since: i
 
 
 def _scalars(shipment: Shipment) -> Iterable[tuple[str, str]]:
-    return ((name, value) for name, value in zip(shipment._fields, shipment[:-1], strict=False) if value is not None)
+    return ((name, value) for name, value in zip(shipment._fields, shipment, strict=True) if isinstance(value, str))
 
 
 def _with_names(register: Mapping[str, int], names: tuple[str, ...], received_at: int) -> Mapping[str, int]:

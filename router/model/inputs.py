@@ -33,6 +33,10 @@ class Shipment(NamedTuple):
     container_numbers: tuple[str, ...] = ()
     """Containers named for information; those that an event concerns stand in the event."""
 
+    def with_containers(self, container_numbers: tuple[str, ...]) -> Shipment:
+        """The same shipment with these containers instead."""
+        return self.of_bill(self.master_bill, self.original_bill, container_numbers)
+
     def of_bill(
         self, master_bill: str | None, original_bill: str | None, container_numbers: tuple[str, ...]
     ) -> Shipment:
@@ -255,7 +259,8 @@ def disposition_of(fields: Mapping[str, Any]) -> Disposition:
     whole = {**_FLAT_DISPOSITION, **fields}
     concerned, others = tuple(whole["container_numbers"]), tuple(whole["other_container_numbers"])
     is_level = whole["container_level"]
-    whole["shipment"] = Shipment._make((*_scalars_of(whole), others if is_level else (*concerned, *others)))
+    whole["container_numbers"] = others if is_level else (*concerned, *others)
+    whole["shipment"] = Shipment(*_shipment_values(whole))
     whole["container_numbers"] = concerned if is_level else ()
     whole["snps"] = tuple(whole["snps"])
     return Disposition(*_disposition_values(whole))
@@ -271,12 +276,13 @@ def filing_fields(filing: Filing) -> dict[str, Any]:
 def filing_of(fields: Mapping[str, Any]) -> Filing:
     """The inverse of `filing_fields`. Missing fields have their defaults, other fields are ignored."""
     whole = {**_FLAT_FILING, **fields}
-    whole["shipment"] = Shipment._make((*_scalars_of(whole), tuple(whole["container_numbers"])))
+    whole["container_numbers"] = tuple(whole["container_numbers"])
+    whole["shipment"] = Shipment(*_shipment_values(whole))
     whole["snps"] = tuple(whole["snps"])
     return Filing(*_filing_values(whole))
 
 
-_scalars_of: Final = itemgetter(*Shipment._fields[:-1])
+_shipment_values: Final = itemgetter(*Shipment._fields)
 _disposition_values: Final = itemgetter(*Disposition._fields)
 _filing_values: Final = itemgetter(*Filing._fields)
 _FLAT_DISPOSITION: Final = disposition_fields(Disposition(None, None, "", 0))

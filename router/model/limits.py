@@ -74,7 +74,8 @@ def _check_filing(filing: Filing) -> None:
 
 
 def _check_shipment(shipment: Shipment, *more: str | None) -> None:
-    _check_characters((*shipment[:-1], *more), MOST_CHARACTERS)
+    texts = (value for value in shipment if isinstance(value, str))
+    _check_characters((*texts, *more), MOST_CHARACTERS)
     _check_references(shipment.master_bill, shipment.original_bill)
     _check_names("container_numbers", shipment.container_numbers, LONGEST_CONTAINER)
 
