@@ -11,9 +11,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-import quick_router  # noqa: F401 - in this folder; imported for its small transactions
+from quick_router import main  # in this folder: with short pauses and small transactions
 
-from router.cli.main import main
 from router.errors import TaskRetry
 from router.log.interface import Output
 from router.log.kafka.producer import TransactionalProducer
