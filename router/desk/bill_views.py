@@ -55,6 +55,9 @@ def key_from(words: list[str]) -> str:
 
     Raises UsageError.
     """
+    kind, separator, _ = words[0].partition(":")
+    if separator and kind in ("vessel", "outage"):
+        raise UsageError(f"{words[0]} is no bill but the history of one {kind}: see `snp-router tail --timeline`")
     if len(words) == 1 and len(words[0]) > SCAC_WIDTH:
         return words[0].upper()
     if len(words) == 2 and 2 <= len(words[0].strip()) <= SCAC_WIDTH:

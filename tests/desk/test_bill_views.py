@@ -55,6 +55,8 @@ def test_a_bill_s_key_is_read_from_one_word_or_two() -> None:
     for words in (["NVXA"], ["TOOLONG", "1"], ["A", "B", "C"]):
         with pytest.raises(UsageError, match="is not a bill: write one word"):
             key_from(words)
+    with pytest.raises(UsageError, match="is no bill but the history of one vessel: see `snp-router tail --timeline`"):
+        key_from(["vessel:9074729:OCNX:026E"])
 
 
 async def test_an_unknown_bill_is_refused_with_a_hint(log: Log) -> None:
