@@ -133,7 +133,7 @@ Default: sqlite:///snp.db"""
 CONFIG_HELP: Final = "Settings file (TOML). Default: snp-router.toml, if it exists."
 
 LOG_LEVELS: Final = {"run": logging.INFO, "demo": logging.ERROR}
-"""Of the commands that do not begin at warnings. The demo tells its story itself."""
+"""Levels of the commands that do not begin at warnings. The demo tells its story itself."""
 
 
 @app.callback()

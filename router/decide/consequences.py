@@ -61,7 +61,7 @@ class HistoryEntry(Struct, frozen=True, array_like=True):
     duplicate: bool
     status_before: str | None
     status: str
-    """Of a bill or vessel a `Status`; of an outage its own."""
+    """A `Status` of the bill or vessel; an outage has its own."""
     flags: tuple[Flag, ...]
     holds: tuple[str, ...]
     """Each as `kind:code:container:quantity`."""

@@ -149,7 +149,7 @@ def outage_fields(view: OutageView) -> dict[str, Any]:
 
 SOURCE: Final = "CBP, 24-hour / Trade Act FAQ, vessel mode, revised 11 August 2008, section 27; in our own words"
 HELP_DESK: Final = "1-866-530-4172"
-"""As of 2008 (section 27)."""
+"""The number of 2008 (section 27)."""
 
 
 class ChecklistField(NamedTuple):

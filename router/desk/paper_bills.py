@@ -50,9 +50,9 @@ class Proposal(NamedTuple):
     paper: str
     electronic: str
     agrees: tuple[str, ...]
-    """Of `issuer`, `carrier`, `sailing`, `containers`, `quantity`, those known on both bills and equal."""
+    """The equal ones of `issuer`, `carrier`, `sailing`, `containers` and `quantity`, if known on both bills."""
     differs: tuple[str, ...]
-    """Those known on both bills and different."""
+    """The different ones, if known on both bills."""
 
 
 async def read_paper_bills(log: Log, rules: Rules) -> list[PaperView]:

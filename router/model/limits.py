@@ -24,7 +24,7 @@ from router.model.inputs import (
 )
 
 MOST_CHARACTERS: Final = 500
-"""Of a bill's shipment identifiers together: they are in every index fact of a box."""
+"""Characters of a bill's shipment identifiers together: they are in every index fact of a box."""
 MOST_NAMED: Final = 1000
 """Second notify parties, or containers, of one bill. Beyond, the least recently named are dropped."""
 LONGEST_NAME: Final = 100

@@ -23,7 +23,7 @@ OWN_TOPICS: Final = ("snp.", "cbp.")
 ANY_HOST: Final = "*"
 ALLOW: Final = "Allow"
 WILDCARD: Final = "*"
-"""As a literal name: every resource of its kind."""
+"""Kafka's literal name for every resource of a kind."""
 
 WITH_ACCESS: Final = frozenset({"certifying", "live"})
 """Statuses with access. A suspended party keeps its topic and the notices in it; an external one never had any."""

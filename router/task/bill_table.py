@@ -59,7 +59,7 @@ class Bills:
 
     def __init__(self, rules: Rules) -> None:
         self.stored = BillTable()
-        """As of the latest commit."""
+        """The state at the latest commit."""
         self._rules = rules
         self._decoded: OrderedDict[str, AssessedBill] = OrderedDict()
         self._changed: dict[str, AssessedBill | None] = {}

@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     kind: str
     """`DELIVERED`, `REFUSED`, `DOWN` or `GONE`."""
     detail: str = ""
-    """What went wrong, as a phrase; never holds the URL, which may hold a token."""
+    """The fault, as a phrase; never holds the URL, which may hold a token."""
     retry_after: float | None = None
     """Seconds."""
 

@@ -23,7 +23,7 @@ class KafkaSettings(BaseModel):
     replication_factor: int = Field(3, ge=1)
     """Replicas of the topics that the router creates."""
     minimum_in_sync_replicas: int | None = Field(None, ge=1)
-    """Of the topics that the router creates. None: the brokers' own default."""
+    """`min.insync.replicas` of the topics that the router creates. None: the brokers' own default."""
     message_limit_bytes: int = Field(4_000_000, ge=4_000_000)
     """Largest batch that the router's topics take; Kafka's default is a little under 1 MB. It can't be less: the router
     bounds its records to fit it, and a larger one would stop a task for ever."""
