@@ -160,7 +160,7 @@ def prepared(
     for event, _ in zip(lives, range(events), strict=False):
         key = event_key(event).encode()
         group = int(key[-9:]) % trade.groups
-        outputs = event_outputs(event, lambda one: codes.is_urgent(one.disposition_code))
+        outputs = event_outputs(event, codes.is_urgent)
         yield ((key, event.disposition_code) if group % WATCHED == 0 else None), outputs
 
 

@@ -145,10 +145,7 @@ def live_event(number: int) -> Disposition:
 
 
 async def feed(log: Log, rules: Rules, events: list[Disposition]) -> None:
-    def urgent(event: Disposition) -> bool:
-        return rules.codes.is_urgent(event.disposition_code)
-
-    await log.append([output for event in events for output in event_outputs(event, urgent)])
+    await log.append([output for event in events for output in event_outputs(event, rules.codes.is_urgent)])
 
 
 def backlog(count: int, now: int) -> Iterator[Disposition]:

@@ -230,9 +230,7 @@ def traffic_table(arguments: argparse.Namespace) -> Table:
     bench = Bench(TRADE, count)
     events = list(TRADE.lives(range(arguments.traffic)))
     codes = bench.shard.rules.codes
-    count(
-        output for event in events for output in event_outputs(event, lambda one: codes.is_urgent(one.disposition_code))
-    )
+    count(output for event in events for output in event_outputs(event, codes.is_urgent))
     bench.route(bench.records(events))
     for name in (*sorted(records), "all"):
         of_name = (records.total(), size.total()) if name == "all" else (records[name], size[name])

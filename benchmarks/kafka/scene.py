@@ -88,4 +88,4 @@ class Feeder:
         return count
 
     def _outputs(self, one: Disposition) -> list[Output]:
-        return event_outputs(one, lambda event: self._codes.is_urgent(event.disposition_code))
+        return event_outputs(one, self._codes.is_urgent)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, cast, get_args
 
 from router.errors import UsageError
+from router.model.inputs import Disposition
 from router.model.vocabulary import Authority
 
 COLUMNS = (
@@ -83,15 +84,15 @@ class CodeTable:
                 for end in block.pair:
                     self.ends[end] = self.ends.get(end, frozenset()) | {block.code}
 
-    def is_urgent(self, code: str, reversal: bool = False) -> bool:
+    def is_urgent(self, event: Disposition) -> bool:
         """True if an event places, blocks or revokes, or may do so (unknown): it overtakes a backlog.
 
         Releases and removals never do, so no release of a bill overtakes a hold that was fed in before it.
         """
-        known = self.get(code)
+        known = self.get(event.disposition_code)
         if known is None or known.effect in (Effect.PLACE, Effect.BLOCK, Effect.REVOKE):
             return True
-        return reversal and known.effect in (Effect.RELEASE, Effect.MOVE, Effect.LIFT)
+        return event.reversal and known.effect in (Effect.RELEASE, Effect.MOVE, Effect.LIFT)
 
 
 def load_codes(extra: Path | None = None) -> CodeTable:

@@ -70,7 +70,7 @@ async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
     what = " on ".join(filter(None, (form.code, form.container)))
     detail = filter(None, (what, f"by {form.channel}", form.source, form.ticket and f"ticket {form.ticket}"))
     deed = AuditEntry(now, form.by, DEEDS[form.action], relayed.bill, ", ".join(detail))
-    await log.append([*event_outputs(event, lambda _: False), audit_output(deed)], atomic=True)
+    await log.append([*event_outputs(event, rules.codes.is_urgent), audit_output(deed)], atomic=True)
     return relayed
 
 
@@ -213,12 +213,7 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     events = [event for event in read if isinstance(event, Disposition)]
     problem = _problem(letter, read, events, rules)
     if problem is None:
-        codes = rules.codes
-        outputs = [
-            output
-            for event in events
-            for output in event_outputs(event, lambda one: codes.is_urgent(one.disposition_code, one.reversal))
-        ]
+        outputs = [output for event in events for output in event_outputs(event, rules.codes.is_urgent)]
         deed = AuditEntry(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
         await log.append(
             [*outputs, letter_output(letter._replace(resolution=RETRIED)), audit_output(deed)], atomic=True

@@ -178,16 +178,13 @@ async def ingest_file(
     batches = Batches(log)
     attempt = partial(_attempt, keep_trying=keep_trying)
 
-    def urgent(event: Disposition) -> bool:
-        return codes.is_urgent(event.disposition_code, event.reversal)
-
     received_at = now_milliseconds() if received_at is None else received_at
     activity = await attempt(partial(monitor.begin_file, received_at)) if monitor is not None else None
     chunks = chunks_of(path, progress)
     if activity is not None:
         chunks = activity.hash_chunks(chunks)
     for event in read_events(chunks, source or name_of(path), received_at, note=intake.notes.append):
-        outputs = event_outputs(event, urgent)
+        outputs = event_outputs(event, codes.is_urgent)
         intake.count(event, urgent=outputs[0].topic == topics.URGENT)
         if activity is not None:
             activity.add(event, received_at)

@@ -68,11 +68,15 @@ class Harness:
         """As the feeds would: urgent events twice, filings and what people say where filings go."""
         for value in values:
             if isinstance(value, Disposition | DeadLetter | ManualEvent):
-                self._append(
-                    event_outputs(value, lambda one: self.rules.codes.is_urgent(one.disposition_code, one.reversal))
-                )
+                self._append(event_outputs(value, self.rules.codes.is_urgent))
             else:
                 self._append([Output(topics.FILINGS, key_of(value).encode(), encode_value(value))])
+
+    def decide(self, *values: Fed) -> None:
+        """Feed each value when everything before it is decided."""
+        for value in values:
+            self.feed(value)
+            self.pump()
 
     def feed_bytes(self, topic: str, key: bytes, value: bytes) -> None:
         self._append([Output(topic, key, value)])

@@ -44,13 +44,11 @@ def story() -> Harness:
     """Every kind of input and of outcome, over several bills."""
     harness = Harness(2, now=START)
     harness.roster(*PARTIES, sailing())
-    for value in (
+    harness.decide(
         *(filing(bill, master_bill=MASTER) for bill in (HOUSE, OTHER_HOUSE)),
         *(event("1C", 1, bill=bill) for bill in (HOUSE, OTHER_HOUSE)),
         *(on_container("1H", 2), dead_letter(), event("Z?", 3), event("1C", 1, snps=("THRD",))),
-    ):
-        harness.feed(value)
-        harness.pump()
+    )
     state = harness.state(HOUSE)
     assert state is not None
     harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.unparsed), "me", "seen", START))
@@ -65,14 +63,12 @@ def _days_of_outage(harness: Harness) -> None:
     """Words by hand, a bill on paper that is filed under another number, announcements and a resync."""
     outage = Outage("o1", "DECLARED", START, carrier="SLTC")
     harness.register(outage)
-    for value in (
+    harness.decide(
         PaperBill(filing(PAPER), at(10), "CBPF1302", "me", received_at=at(10)),
         ManualEvent(PAPER[:4], PAPER[4:], "m1", "PLACE", at(20), "me", "phone", "6H", received_at=at(20)),
         PaperMatch(PAPER[:4], PAPER[4:], OTHER_HOUSE, "me", at(30)),
         event("6H", 25, bill=OTHER_HOUSE),
-    ):
-        harness.feed(value)
-        harness.pump()
+    )
     harness.register(outage._replace(ended_at=at(40)), Request("q1", "RESYNC", "NVXB", "me", at(50)))
     harness.tick(at(100))
 

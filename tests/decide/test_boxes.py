@@ -37,12 +37,6 @@ def router() -> Harness:
     return harness
 
 
-def decide(harness: Harness, *values: Any) -> None:
-    for value in values:
-        harness.feed(value)
-        harness.pump()
-
-
 def released(bill: str = HOUSE) -> Disposition:
     return event("1C", 1, bill=bill)
 
@@ -51,29 +45,29 @@ def released(bill: str = HOUSE) -> Disposition:
 
 
 def test_a_do_not_load_on_one_bill_stops_the_box_for_every_bill_in_it(router: Harness) -> None:
-    decide(router, MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE))
+    router.decide(MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE))
     assert router.status(HOUSE) == "DO_NOT_LOAD"
     assert router.kinds("NVXA", HOUSE) == ["release", "hold"]
 
 
 def test_a_hold_on_the_container_itself_stops_it_too(router: Harness) -> None:
-    decide(router, MINE, OTHERS, released(), on_container("1H", 2, bill=OTHER_HOUSE))
+    router.decide(MINE, OTHERS, released(), on_container("1H", 2, bill=OTHER_HOUSE))
     assert router.status(HOUSE) == "HELD"
 
 
 def test_another_hold_of_one_bill_does_not_stop_the_others(router: Harness) -> None:
-    decide(router, MINE, OTHERS, released(), event("1H", 2, bill=OTHER_HOUSE))
+    router.decide(MINE, OTHERS, released(), event("1H", 2, bill=OTHER_HOUSE))
     assert router.status(HOUSE) == "RELEASED"
 
 
 def test_when_the_box_is_free_the_bill_is_as_it_was(router: Harness) -> None:
-    decide(router, MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE), event("6I", 3, bill=OTHER_HOUSE))
+    router.decide(MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE), event("6I", 3, bill=OTHER_HOUSE))
     assert router.status(HOUSE) == "RELEASED"
     assert router.kinds("NVXA", HOUSE) == ["release", "hold", "release"]
 
 
 def test_a_co_loader_hears_of_its_own_bill_and_nothing_of_the_other(router: Harness) -> None:
-    decide(router, MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE, remarks="OTHERS BUSINESS"))
+    router.decide(MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE, remarks="OTHERS BUSINESS"))
     assert router.notices("NVXA", OTHER_HOUSE) == []
     notice = router.notices("NVXA", HOUSE)[-1]
     assert (notice["cause"], notice["event_id"], notice["disposition_code"]) == ("LINK", None, None)
@@ -86,37 +80,37 @@ def test_a_co_loader_hears_of_its_own_bill_and_nothing_of_the_other(router: Harn
 
 
 def test_a_bill_known_only_from_its_filing_is_told_of_the_box_and_of_its_end(router: Harness) -> None:
-    decide(router, MINE, OTHERS, event("6H", 2, bill=OTHER_HOUSE))
+    router.decide(MINE, OTHERS, event("6H", 2, bill=OTHER_HOUSE))
     assert router.kinds("NVXA", HOUSE) == ["hold"]
-    decide(router, event("6I", 3, bill=OTHER_HOUSE))
+    router.decide(event("6I", 3, bill=OTHER_HOUSE))
     assert router.kinds("NVXA", HOUSE) == ["hold", "change"]
 
 
 def test_a_derived_hold_is_never_passed_on(router: Harness) -> None:
     third = "THRDB1"
-    decide(router, MINE, OTHERS, filing(third, container_numbers=(OTHER_BOX,)))
-    decide(router, filing(HOUSE, minute=5, container_numbers=(BOX, OTHER_BOX)), event("6H", 6, bill=OTHER_HOUSE))
+    router.decide(MINE, OTHERS, filing(third, container_numbers=(OTHER_BOX,)))
+    router.decide(filing(HOUSE, minute=5, container_numbers=(BOX, OTHER_BOX)), event("6H", 6, bill=OTHER_HOUSE))
     assert (router.status(HOUSE), router.status(third)) == ("DO_NOT_LOAD", "ON_FILE")
 
 
 def test_a_bill_that_is_rolled_out_of_a_stopped_box_is_free(router: Harness) -> None:
-    decide(router, MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE))
-    decide(router, filing(HOUSE, minute=9, container_numbers=(OTHER_BOX,)))
+    router.decide(MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE))
+    router.decide(filing(HOUSE, minute=9, container_numbers=(OTHER_BOX,)))
     assert router.status(HOUSE) == "RELEASED"
-    decide(router, filing(HOUSE, minute=10, container_numbers=(BOX,)))
+    router.decide(filing(HOUSE, minute=10, container_numbers=(BOX,)))
     assert router.status(HOUSE) == "DO_NOT_LOAD"
 
 
 def test_a_bill_that_stops_a_box_and_leaves_it_frees_the_others(router: Harness) -> None:
-    decide(router, MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE))
-    decide(router, filing(OTHER_HOUSE, minute=9, container_numbers=(OTHER_BOX,)))
+    router.decide(MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE))
+    router.decide(filing(OTHER_HOUSE, minute=9, container_numbers=(OTHER_BOX,)))
     assert router.status(HOUSE) == "RELEASED"
 
 
 def test_the_same_box_on_another_sailing_is_another_box(router: Harness) -> None:
     router.roster(sailing(sailing_id="S2", imo_number="9321483", arrival_date="2026-08-20"))
     other = filing_of(filing_fields(OTHERS) | {"imo_number": "9321483", "arrival_date": "2026-08-20"})
-    decide(router, MINE, other, released(), event("6H", 2, bill=OTHER_HOUSE))
+    router.decide(MINE, other, released(), event("6H", 2, bill=OTHER_HOUSE))
     assert router.status(HOUSE) == "RELEASED"
 
 
@@ -180,26 +174,26 @@ def test_bills_of_one_box_on_as_many_voyages_are_not_all_compared_with_each_othe
 
 def test_a_master_is_held_while_any_house_is(router: Harness) -> None:
     houses = [filing(bill, master_bill=MASTER, container_numbers=()) for bill in (HOUSE, OTHER_HOUSE)]
-    decide(router, *houses, filing(MASTER, container_numbers=(), bill_type="28"), event("1Z", 1, bill=MASTER))
+    router.decide(*houses, filing(MASTER, container_numbers=(), bill_type="28"), event("1Z", 1, bill=MASTER))
     assert router.status(MASTER) == "MOVEMENT_AUTHORISED"
-    decide(router, event("1H", 2), event("1H", 3, bill=OTHER_HOUSE))
+    router.decide(event("1H", 2), event("1H", 3, bill=OTHER_HOUSE))
     assert router.status(MASTER) == "HELD"
     notice = router.notices("OCNX", MASTER)[-1]
     assert [(hold["kind"], hold["code"]) for hold in notice["holds"]] == [("HOUSE", None)]
-    decide(router, event("1I", 4))
+    router.decide(event("1I", 4))
     assert router.status(MASTER) == "HELD"
-    decide(router, event("1I", 5, bill=OTHER_HOUSE))
+    router.decide(event("1I", 5, bill=OTHER_HOUSE))
     assert router.status(MASTER) == "MOVEMENT_AUTHORISED"
 
 
 def test_a_master_that_is_not_known_yet_is_held_when_it_comes(router: Harness) -> None:
-    decide(router, filing(master_bill=MASTER, container_numbers=()), event("1H", 1))
-    decide(router, event("1Z", 2, bill=MASTER))
+    router.decide(filing(master_bill=MASTER, container_numbers=()), event("1H", 1))
+    router.decide(event("1Z", 2, bill=MASTER))
     assert router.status(MASTER) == "HELD"
 
 
 def test_a_hold_on_the_master_does_not_go_down_to_the_houses(router: Harness) -> None:
-    decide(router, filing(master_bill=MASTER, container_numbers=()), released(), event("1H", 2, bill=MASTER))
+    router.decide(filing(master_bill=MASTER, container_numbers=()), released(), event("1H", 2, bill=MASTER))
     assert router.status(HOUSE) == "RELEASED"
 
 
@@ -208,8 +202,8 @@ def test_a_hold_on_the_master_does_not_go_down_to_the_houses(router: Harness) ->
 
 def test_a_split_is_linked_on_both_bills_and_takes_no_hold_along(router: Harness) -> None:
     split = "NVXAHBL000012999"
-    decide(router, filing(container_numbers=()), event("1H", 1))
-    decide(router, event("55", 2, bill=split, original_bill=HOUSE, **ABOARD))
+    router.decide(filing(container_numbers=()), event("1H", 1))
+    router.decide(event("55", 2, bill=split, original_bill=HOUSE, **ABOARD))
     assert router.status(split) == "ON_FILE"
     assert router.notices("NVXA", split)[-1]["original_bill"] == HOUSE
     state = router.state(HOUSE)
@@ -225,7 +219,7 @@ def vessel_event(code: str = "DV", **more: Any) -> Disposition:
 
 
 def test_a_vessels_event_is_one_change_for_each_party_aboard(router: Harness) -> None:
-    decide(router, vessel_event())
+    router.decide(vessel_event())
     for scac in ("OCNX", "SLTC", "THRD"):
         (notice,) = router.notices(scac)
         assert (notice["kind"], notice["disposition_code"], notice["imo_number"]) == ("change", "DV", "9074729")
@@ -236,7 +230,7 @@ def test_a_vessels_event_is_one_change_for_each_party_aboard(router: Harness) ->
 
 
 def test_a_vessels_event_of_an_unknown_sailing_is_told_when_the_sailing_comes(router: Harness) -> None:
-    decide(router, vessel_event(imo_number="9321483"))
+    router.decide(vessel_event(imo_number="9321483"))
     assert router.kinds("OCNX") == []
     router.roster(sailing(sailing_id="S2", imo_number="9321483"))
     router.pump()

@@ -9,8 +9,13 @@ import pytest
 
 from router.decide.codes import Effect, load_codes
 from router.errors import UsageError
+from router.model.inputs import Disposition
 
 TABLE = load_codes()
+
+
+def of_code(code: str, *, reversal: bool = False) -> Disposition:
+    return Disposition("NVXA", "B1", code, 0, reversal=reversal)
 
 
 def test_no_code_is_lost_from_the_table_and_it_has_a_version() -> None:
@@ -49,21 +54,21 @@ def test_letters_carry_no_meaning(code: str) -> None:
     "code", ["1H", "6H", "2Q", "I3", "1A", "1T", "A3", "4A", "4E", "14", "15", "16", "4Z", "83", "95"]
 )
 def test_what_places_blocks_or_takes_back_is_urgent(code: str) -> None:
-    assert TABLE.is_urgent(code)
+    assert TABLE.is_urgent(of_code(code))
 
 
 @pytest.mark.parametrize("code", ["1C", "1B", "4C", "1I", "6I", "1J", "55", "54", "69", "1M", "19"])
 def test_releases_removals_and_news_never_overtake(code: str) -> None:
-    assert not TABLE.is_urgent(code)
+    assert not TABLE.is_urgent(of_code(code))
 
 
 @pytest.mark.parametrize("code", ["1C", "1J", "1I"])
 def test_a_release_or_removal_that_is_reversed_is_urgent(code: str) -> None:
-    assert TABLE.is_urgent(code, reversal=True)
+    assert TABLE.is_urgent(of_code(code, reversal=True))
 
 
 def test_an_unknown_code_is_urgent() -> None:
-    assert TABLE.is_urgent("ZZ")
+    assert TABLE.is_urgent(of_code("ZZ"))
 
 
 @pytest.fixture

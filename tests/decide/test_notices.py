@@ -38,12 +38,6 @@ def router() -> Harness:
     return harness
 
 
-def decide(harness: Harness, *values: Any) -> None:
-    for value in values:
-        harness.feed(value)
-        harness.pump()
-
-
 def waiting(harness: Harness, bill: str = HOUSE) -> list[str]:
     return list(harness.latest(topics.WAITING).get(bill, {}).get("parties", ()))
 
@@ -53,7 +47,7 @@ def waiting(harness: Harness, bill: str = HOUSE) -> list[str]:
 
 def test_one_bills_life(router: Harness) -> None:
     codes = ["69", "6H", "6I", "1C", "1H", "1I", "1C", "4A", "54"]
-    decide(router, FIRST, *(event(code, minute) for minute, code in enumerate(codes)))
+    router.decide(FIRST, *(event(code, minute) for minute, code in enumerate(codes)))
     assert router.kinds("NVXA") == [
         *("change", "hold", "change", "release", "hold", "change", "release", "hold", "change"),
     ]
@@ -70,62 +64,62 @@ def test_hold_where_the_last_word_was_release_whatever_took_it_away(router: Harn
     ):
         harness = Harness(now=START)
         harness.roster(*PARTIES, sailing())
-        decide(harness, FIRST, event("1C", 1), taken_away)
+        harness.decide(FIRST, event("1C", 1), taken_away)
         assert harness.kinds("NVXA") == ["release", "hold"], taken_away
 
 
 def test_a_filing_that_raises_the_quantity_tells_everybody(router: Harness) -> None:
-    decide(router, FIRST, event("1C", 1), FIRST._replace(manifested_quantity=150, received_at=at(9)))
+    router.decide(FIRST, event("1C", 1), FIRST._replace(manifested_quantity=150, received_at=at(9)))
     notice = router.notices("NVXA")[-1]
     assert (notice["kind"], notice["cause"], notice["disposition_code"]) == ("hold", "FILING", None)
 
 
 def test_change_for_everything_else(router: Harness) -> None:
-    decide(router, FIRST, event("1H", 1), event("1C", 2), event("2H", 3), event("2I", 4), event("19", 5))
+    router.decide(FIRST, event("1H", 1), event("1C", 2), event("2H", 3), event("2I", 4), event("19", 5))
     assert router.kinds("NVXA") == ["hold", "change", "hold", "change", "change"]
 
 
 def test_a_permit_taken_back_from_a_released_bill_is_a_change(router: Harness) -> None:
-    decide(router, FIRST, event("1C", 1), event("1W", 2), event("83", 3))
+    router.decide(FIRST, event("1C", 1), event("1W", 2), event("83", 3))
     assert router.kinds("NVXA") == ["release", "change", "change"]
 
 
 def test_a_second_release_changes_nothing(router: Harness) -> None:
-    decide(router, FIRST, event("1C", 1), event("1C", 2))
+    router.decide(FIRST, event("1C", 1), event("1C", 2))
     assert router.kinds("NVXA") == ["release", "change"]
 
 
 def test_a_do_not_load_that_is_lifted_authorises_lading_once(router: Harness) -> None:
-    decide(router, FIRST, event("6H", 1), event("6I", 2), event("19", 3))
+    router.decide(FIRST, event("6H", 1), event("6I", 2), event("19", 3))
     assert [notice["authorises"] for notice in router.notices("NVXA")] == [(), ("LADING",), ()]
 
 
 def test_a_hold_on_more_pieces_is_a_hold(router: Harness) -> None:
-    decide(router, FIRST, event("1H", 1, 40), event("1H", 2, 30), event("1I", 3, 30))
+    router.decide(FIRST, event("1H", 1, 40), event("1H", 2, 30), event("1I", 3, 30))
     assert router.kinds("NVXA") == ["hold", "hold", "change"]
 
 
 def test_what_comes_late_and_changes_nothing_that_stands_is_a_change(router: Harness) -> None:
-    decide(router, FIRST, event("1H", 5), event("1C", 1))
+    router.decide(FIRST, event("1H", 5), event("1C", 1))
     assert router.kinds("NVXA") == ["hold", "change"]
 
 
 def test_the_kind_is_in_a_header(router: Harness) -> None:
-    decide(router, FIRST, event("1H", 1))
+    router.decide(FIRST, event("1H", 1))
     assert [record.headers for record in router.records(TOPIC)] == [(("kind", b"hold"),)]
 
 
 def test_a_repeated_event_tells_nobody_again_and_who_it_names_anew_hears_the_status_now(router: Harness) -> None:
-    decide(router, event("1H", 1, snps=("OCNX",)), event("1H", 1, snps=("OCNX",)), event("1H", 1, snps=("SLTC",)))
+    router.decide(event("1H", 1, snps=("OCNX",)), event("1H", 1, snps=("OCNX",)), event("1H", 1, snps=("SLTC",)))
     assert router.kinds("OCNX") == ["hold"]
     (notice,) = router.notices("SLTC")
     assert (notice["kind"], notice["cause"], len(notice["covers"])) == ("hold", "CATCH_UP", 1)
 
 
 def test_an_operators_word_tells_everybody(router: Harness) -> None:
-    decide(router, event("69", 0), event("1C", 1))
+    router.decide(event("69", 0), event("1C", 1))
     covers = tuple(router.state(HOUSE).event_ids)  # type: ignore[union-attr]
-    decide(router, Confirmation(HOUSE[:4], HOUSE[4:], covers, "me", "seen", START))
+    router.decide(Confirmation(HOUSE[:4], HOUSE[4:], covers, "me", "seen", START))
     assert [(one["kind"], one["cause"]) for one in router.notices("NVXA")][-1] == ("release", "OPERATOR")
 
 
@@ -134,7 +128,7 @@ def test_an_operators_word_tells_everybody(router: Harness) -> None:
 
 def test_the_fourteen_identifiers(router: Harness) -> None:
     entry = {"entry_type": "01", "entry_number": "AB100045215", "manifest_sequence_number": "000001"}
-    decide(router, event("1H", 1, 40, container_numbers=(BOX,), **ABOARD, **entry))
+    router.decide(event("1H", 1, 40, container_numbers=(BOX,), **ABOARD, **entry))
     (notice,) = router.notices("NVXA")
     assert {name: notice[name] for name in FOURTEEN} == {
         "scac": "NVXA",
@@ -177,7 +171,7 @@ def named(record: Any) -> Any:
 def test_every_field_says_what_its_name_says(router: Harness) -> None:
     """What is told as it was said stands under its own name: no two fields have changed places."""
     said = (named(filing()), named(on_container("1H", 1, quantity=40, **ABOARD)))
-    decide(router, *said)
+    router.decide(*said)
     fields = filing_fields(said[0]) | disposition_fields(said[1])
     as_said = fields.keys() & set(SHARED)
     (notice,) = router.notices("NVXA")
@@ -187,7 +181,7 @@ def test_every_field_says_what_its_name_says(router: Harness) -> None:
 
 def test_each_sees_what_its_role_allows(router: Harness) -> None:
     secrets = {"entry_type": "01", "entry_number": "AB100045215", "remarks": "CALL THE OFFICER"}
-    decide(router, event("6H", 1, **ABOARD, **secrets, snps=("SLTC",), master_bill=MASTER))
+    router.decide(event("6H", 1, **ABOARD, **secrets, snps=("SLTC",), master_bill=MASTER))
     filer, snp, carrier, line = (router.notices(scac)[0] for scac in ("NVXA", "SLTC", "OCNX", "THRD"))
     for sees_all in (filer, snp):
         assert {name: sees_all[name] for name in secrets} == secrets
@@ -202,7 +196,7 @@ def test_ids_say_nothing_to_who_tries_values(router: Harness) -> None:
     other.register(RegistryNote("installation", "secret", 0, "ff" * 32))
     other.roster(*PARTIES)
     for harness in (router, other):
-        decide(harness, event("1H", 1))
+        harness.decide(event("1H", 1))
     ids = [(one["event_id"], one["notice_id"]) for harness in (router, other) for one in harness.notices("NVXA")]
     assert len({text for pair in ids for text in pair}) == 4
 
@@ -211,7 +205,7 @@ def test_ids_say_nothing_to_who_tries_values(router: Harness) -> None:
 
 
 def test_a_line_granted_do_not_loads_hears_of_those_and_their_end(router: Harness) -> None:
-    decide(router, FIRST, event("1H", 1), event("6H", 2), event("6I", 3), event("1I", 4), event("1C", 5))
+    router.decide(FIRST, event("1H", 1), event("6H", 2), event("6I", 3), event("1I", 4), event("1C", 5))
     assert [one["disposition_code"] for one in router.notices("THRD")] == ["6H", "6I"]
 
 
@@ -220,8 +214,8 @@ def test_a_line_granted_holds_hears_of_those_their_change_and_their_end() -> Non
     harness.roster(
         *PARTIES, sailing(lines=(Line("OCNX", "operator", "026E", "own"), Line("THRD", "charterer", "T26", "holds")))
     )
-    decide(
-        harness, FIRST, event("55", 0), event("1H", 1), event("19", 2), event("1I", 3), event("1C", 4), event("1H", 5)
+    harness.decide(
+        FIRST, event("55", 0), event("1H", 1), event("19", 2), event("1I", 3), event("1C", 4), event("1H", 5)
     )
     assert [one["disposition_code"] for one in harness.notices("THRD")] == ["1H", "19", "1I", "1H"]
 
@@ -235,7 +229,7 @@ def suspend(harness: Harness, scac: str, status: str = "suspended") -> None:
 
 
 def test_who_is_named_later_gets_the_status_now_for_all_that_was(router: Harness) -> None:
-    decide(router, filing(snps=()), event("69", 0), event("1H", 1), dead_letter(), filing(snps=("SLTC",), minute=9))
+    router.decide(filing(snps=()), event("69", 0), event("1H", 1), dead_letter(), filing(snps=("SLTC",), minute=9))
     (notice,) = router.notices("SLTC")
     assert (notice["kind"], notice["cause"]) == ("hold", "CATCH_UP")
     assert len(notice["covers"]) == 3, "what could not be read is covered too"
@@ -243,7 +237,7 @@ def test_who_is_named_later_gets_the_status_now_for_all_that_was(router: Harness
 
 def test_who_could_not_be_told_waits_visibly_and_gets_what_was_missed(router: Harness) -> None:
     suspend(router, "SLTC")
-    decide(router, FIRST, event("1C", 1), event("1H", 2))
+    router.decide(FIRST, event("1C", 1), event("1H", 2))
     assert (router.kinds("SLTC"), waiting(router)) == ([], ["SLTC"])
     suspend(router, "SLTC", "live")
     assert (router.kinds("SLTC"), waiting(router)) == (["hold"], [])
@@ -256,10 +250,10 @@ def test_a_line_that_believes_in_a_release_and_missed_its_end_is_told_when_it_is
     harness.roster(
         *PARTIES, sailing(lines=(Line("OCNX", "operator", "026E", "own"), Line("THRD", "charterer", "T26", "holds")))
     )
-    decide(harness, FIRST, event("55", 0), event("1H", 1), event("1C", 2), event("1I", 3))
+    harness.decide(FIRST, event("55", 0), event("1H", 1), event("1C", 2), event("1I", 3))
     assert harness.kinds("THRD")[-1] == "release"
     suspend(harness, "THRD")
-    decide(harness, event("1H", 4), event("1I", 5))
+    harness.decide(event("1H", 4), event("1I", 5))
     assert waiting(harness) == ["THRD"]
     suspend(harness, "THRD", "live")
     assert harness.kinds("THRD")[-1] == "hold"
@@ -267,7 +261,7 @@ def test_a_line_that_believes_in_a_release_and_missed_its_end_is_told_when_it_is
 
 def test_a_destination_that_is_missing_and_back(router: Harness) -> None:
     router.register(RegistryNote("missing", "snp.party.SLTC", 0))
-    decide(router, FIRST, event("1H", 1))
+    router.decide(FIRST, event("1H", 1))
     assert (router.kinds("SLTC"), waiting(router)) == ([], ["SLTC"])
     router.register(RegistryNote("back", "snp.party.SLTC", 0))
     router.pump()
@@ -276,12 +270,12 @@ def test_a_destination_that_is_missing_and_back(router: Harness) -> None:
 
 def test_an_external_party_is_never_waited_for(router: Harness) -> None:
     suspend(router, "SLTC", "external")
-    decide(router, FIRST, event("1H", 1))
+    router.decide(FIRST, event("1H", 1))
     assert waiting(router) == []
 
 
 def test_a_bill_without_sailing_or_notify_party_waits_although_others_were_told(router: Harness) -> None:
-    decide(router, event("6H", 1, carrier_scac="OCNX"))
+    router.decide(event("6H", 1, carrier_scac="OCNX"))
     record = router.latest(topics.WAITING)[HOUSE]
     assert (record["reasons"], record["status"], record["do_not_load"]) == (
         ("NO_SAILING", "NO_SNP"),
@@ -289,16 +283,16 @@ def test_a_bill_without_sailing_or_notify_party_waits_although_others_were_told(
         True,
     )
     assert {"NO_SNP", "SAILING_UNKNOWN"} <= set(router.notices("NVXA")[0]["flags"])
-    decide(router, event("6I", 2))
+    router.decide(event("6I", 2))
     assert router.latest(topics.WAITING)[HOUSE]["status"] == "ON_FILE"
-    decide(router, FIRST)
+    router.decide(FIRST)
     assert HOUSE not in router.latest(topics.WAITING)
 
 
 def test_roster_changes_are_caught_up_a_bounded_number_of_bills_at_a_time(router: Harness) -> None:
     suspend(router, "SLTC")
     numbers = [f"NVXAB{number:03}" for number in range(20)]
-    decide(router, *(filing(bill) for bill in numbers), *(event("1H", 1, bill=bill) for bill in numbers))
+    router.decide(*(filing(bill) for bill in numbers), *(event("1H", 1, bill=bill) for bill in numbers))
     router.roster(Party("SLTC"))
     for task in range(2):
         before = len(router.notices("SLTC"))
@@ -312,7 +306,7 @@ def test_roster_changes_are_caught_up_a_bounded_number_of_bills_at_a_time(router
 
 def test_a_live_event_brings_its_bill_up_to_date_before_the_walk_comes_by(router: Harness) -> None:
     suspend(router, "SLTC")
-    decide(router, FIRST, event("1H", 1))
+    router.decide(FIRST, event("1H", 1))
     router.roster(Party("SLTC"))
     router.feed(event("19", 2))
     for task in range(2):
@@ -327,7 +321,7 @@ def test_an_import_after_a_restart_is_caught_up_although_the_registry_was_compac
     for name in ("a", "b", "c", "d"):
         router.roster(Party("SLTC", name, status="suspended"))
         router.pump()
-    decide(router, FIRST, event("1H", 1))
+    router.decide(FIRST, event("1H", 1))
     for task in range(2):
         router.restart(task)
     router.roster(Party("SLTC"))
@@ -339,16 +333,16 @@ def test_an_import_after_a_restart_is_caught_up_although_the_registry_was_compac
 
 
 def test_who_has_dropped_out_gets_a_last_word_that_says_nothing_new(router: Harness) -> None:
-    decide(router, FIRST, event("1H", 1), filing(snps=("OCNX",), minute=9, container_numbers=(OTHER_BOX,)))
+    router.decide(FIRST, event("1H", 1), filing(snps=("OCNX",), minute=9, container_numbers=(OTHER_BOX,)))
     last = router.notices("SLTC")[-1]
     assert (last["kind"], last["cause"], last["bill_of_lading"]) == ("change", "NO_LONGER_NOTIFIED", HOUSE[4:])
     assert not any(last[name] for name in ("status", "holds", "container_numbers", "vessel_name", "event_id"))
-    decide(router, event("1I", 10))
+    router.decide(event("1I", 10))
     assert router.notices("SLTC")[-1] == last
 
 
 def test_who_comes_back_gets_the_status_now(router: Harness) -> None:
-    decide(router, FIRST, event("1H", 1), filing(snps=("OCNX",), minute=8), filing(snps=("SLTC",), minute=9))
+    router.decide(FIRST, event("1H", 1), filing(snps=("OCNX",), minute=8), filing(snps=("SLTC",), minute=9))
     assert [one["cause"] for one in router.notices("SLTC")] == ["DISPOSITION", "NO_LONGER_NOTIFIED", "CATCH_UP"]
 
 
@@ -357,7 +351,7 @@ def test_who_comes_back_gets_the_status_now(router: Harness) -> None:
 
 def test_flags(router: Harness) -> None:
     late = event("1H", 1, received_at=at(120))
-    decide(router, FIRST, late, event("19", 2, test=True), event("19", 3, imo_number="9074720"))
+    router.decide(FIRST, late, event("19", 2, test=True), event("19", 3, imo_number="9074720"))
     flags = [set(one["flags"]) for one in router.notices("NVXA")]
     assert flags[0] == {"LATE"}
     assert flags[1] == {"TEST"}
@@ -365,5 +359,5 @@ def test_flags(router: Harness) -> None:
 
 
 def test_a_vessels_name_that_is_not_the_ships_is_flagged_and_the_event_goes_through(router: Harness) -> None:
-    decide(router, FIRST, event("1H", 1, vessel_name="ANOTHER SHIP"))
+    router.decide(FIRST, event("1H", 1, vessel_name="ANOTHER SHIP"))
     assert "VESSEL_MISMATCH" in router.notices("NVXA")[0]["flags"]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from router import codec, topics
-from router.decide.rules import Rules
-from router.demo.story import FILES, play, set_up
+from router.demo.story import FILES, play
 from router.desk.bill_views import (
     ExplainedParty,
     NotFoundError,
@@ -23,7 +21,7 @@ from router.desk.bill_views import (
 from router.engine.administration import import_parties, prepare
 from router.engine.backlog import unrouted
 from router.engine.intake import ingest_file
-from router.engine.worker import Worker, WorkSettings
+from router.engine.worker import Worker
 from router.errors import UsageError
 from router.log.interface import Log, Output
 from router.log.url import open_log
@@ -31,22 +29,7 @@ from router.model.eastern import iso
 from router.model.inputs import DeadLetter
 from router.model.registry_values import Party
 from router.presentation import plain, plain_value
-
-RULES = Rules()
-QUICK = WorkSettings(idle_seconds=0.05)
-BILL = "NVXAHBL000012345"
-
-
-@pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[Log]:
-    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
-        await set_up(opened)
-        yield opened
-
-
-async def route(log: Log, path: Path) -> None:
-    await ingest_file(log, path, RULES.codes)
-    await Worker(log, RULES, QUICK, until_idle=True).run()
+from tests.desk.installation import BILL, QUICK, RULES, route
 
 
 def test_a_bill_s_key_is_read_from_one_word_or_two() -> None:

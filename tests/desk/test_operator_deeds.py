@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,7 @@ import pytest
 from router import codec, topics
 from router.clock import now_milliseconds
 from router.decide.bill_state import assess_bill
-from router.decide.rules import Rules
-from router.demo.story import FILES, set_up
+from router.demo.story import FILES
 from router.desk.bill_views import NotFoundError, read_state
 from router.desk.operator_deeds import (
     ForeseenNotice,
@@ -23,27 +21,11 @@ from router.desk.operator_deeds import (
     retry,
 )
 from router.engine.intake import ingest_file
-from router.engine.worker import Worker, WorkSettings
+from router.engine.worker import Worker
 from router.errors import UsageError
 from router.feeds.forms import ManualForm
 from router.log.interface import Log
-from router.log.url import open_log
-
-RULES = Rules()
-QUICK = WorkSettings(idle_seconds=0.05)
-BILL = "NVXAHBL000012345"
-
-
-@pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[Log]:
-    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
-        await set_up(opened)
-        yield opened
-
-
-async def route(log: Log, path: Path) -> None:
-    await ingest_file(log, path, RULES.codes)
-    await Worker(log, RULES, QUICK, until_idle=True).run()
+from tests.desk.installation import BILL, QUICK, RULES, route
 
 
 async def deeds(log: Log) -> list[tuple[str, str, str, str]]:

@@ -103,11 +103,7 @@ class Trial:
 
     async def feed(self, count: int) -> None:
         events = [self._event(len(self.fed) + number) for number in range(count)]
-        outputs = [
-            output
-            for event in events
-            for output in event_outputs(event, lambda one: self.rules.codes.is_urgent(one.disposition_code))
-        ]
+        outputs = [output for event in events for output in event_outputs(event, self.rules.codes.is_urgent)]
         while True:
             try:
                 await self.log.append(outputs)
