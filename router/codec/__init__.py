@@ -27,7 +27,6 @@ __all__ = [
     "decode",
     "decode_value",
     "encode_value",
-    "kind_of_value",
 ]
 
 Fields = dict[str, Any]
@@ -52,11 +51,6 @@ def decode_value(data: bytes) -> Any:
     if data[:1] == MAGIC:
         return published.decode_value(data)
     return packed.decode(data)
-
-
-def kind_of_value(data: bytes) -> str:
-    """Name of the record's schema or packed kind. Raises InputError."""
-    return published.schema_name_of(data) if data[:1] == MAGIC else packed.kind_of(data).name
 
 
 def decode(data: bytes) -> tuple[str, Fields]:

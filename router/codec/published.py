@@ -213,8 +213,6 @@ def decode_value(data: bytes) -> PublishedValue:
 
 _STEPS: Final = (Disclosure.AGREEMENT, Disclosure.CARRIER, Disclosure.FULL)
 _OWN_FIELDS: Final = ("recipient", "roles", "recipient_voyage_number")
-NOTICE_ORDER: Final = (*(name for step in _STEPS for name in SHOWN[step]), "notice_id", *_OWN_FIELDS)
-"""Order of a notice's fields in its schema."""
 
 
 class NoticeParts:

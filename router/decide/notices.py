@@ -17,7 +17,7 @@ from router.decide.rules import Rules
 from router.decide.status import CBP_HOLD, MANUAL_HOLD, Assessment, StandingHold
 from router.model.eastern import from_posted
 from router.model.identifiers import concerns_a_bill, container_key, split_bill_key
-from router.model.inputs import NOWHERE, DeadLetter, Disposition
+from router.model.inputs import DeadLetter, Disposition
 from router.model.links import Refiling
 from router.model.vocabulary import Authority, Cause, Flag, Kind
 
@@ -233,7 +233,7 @@ def notice_fields(
 
 def last_fields(bill: str, rules: Rules) -> dict[str, Any]:
     """Fields of the last notice to a party that is no longer notified: the bill, and nothing it had not seen."""
-    return notice_fields(bill, Cargo(shipment=NOWHERE), None, None, None, (), (), NO_LONGER_NOTIFIED, (), rules)
+    return notice_fields(bill, Cargo(), None, None, None, (), (), NO_LONGER_NOTIFIED, (), rules)
 
 
 def _containers(event: Disposition | None, cargo: Cargo) -> tuple[str, ...]:

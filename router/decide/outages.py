@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from router.decide.rules import Rules
-from router.decide.status import TWIN_PORTS
+from router.decide.status import same_port
 from router.model.eastern import MILLISECONDS, MINUTE
 from router.model.inputs import Shipment
 from router.model.registry_values import DECLARED, LateTally, Outage
@@ -103,10 +103,6 @@ def is_behind(outages: Outages, shipment: Shipment, party_scac: Callable[[str], 
 
 def _covers(outage: Outage, shipment: Shipment, party_scac: Callable[[str], str]) -> bool:
     port, line, carrier = outage.port, outage.carrier, shipment.carrier_scac
-    if port is not None and (shipment.port_of_unlading is None or _place(shipment.port_of_unlading) != _place(port)):
+    if port is not None and (shipment.port_of_unlading is None or not same_port(shipment.port_of_unlading, port)):
         return False
     return line is None or (carrier is not None and party_scac(carrier) == party_scac(line))
-
-
-def _place(port: str) -> str:
-    return TWIN_PORTS.get(port, port)

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from router.decide.audience import Audience
 from router.decide.bill_state import BillState
 from router.decide.cargo_facts import content_of, supersedes
+from router.decide.folding import with_relayed
 from router.decide.identity import manual_id
 from router.decide.manual_events import DowntimeRecord, Paper, RelayedEvent
 from router.decide.notices import FILING, OPERATOR, REISSUE, AppliedRecord, manual_disposition
@@ -91,9 +92,8 @@ def apply_refiling(state: BillState, record: Refiling, context: Context) -> Appl
         raise InputError(
             f"the bill would have more than {most} manual events or paper bills with those of its refiling"
         )
-    relayed = {**downtime.relayed, **{one.id: one for one in events}}
     replaces = downtime.replaces if is_known else (*downtime.replaces, record.paper_bill)
-    state = replace(state, downtime=downtime._replace(relayed=relayed, replaces=replaces))
+    state = with_relayed(replace(state, downtime=downtime._replace(replaces=replaces)), events)
     if is_known:
         latest = events[-1]
         event = manual_disposition(latest)

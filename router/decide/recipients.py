@@ -102,8 +102,8 @@ class Notifying:
         for scac, last in self._before.last_notices.items():
             if scac not in leaving:
                 continue
-            party = registry.parties.get(scac)
-            if party is None or party.status != "live" or party.topic in registry.missing_topics:
+            party = registry.reachable_party(scac)
+            if party is None:
                 continue
             fields = fields or last_fields(self._before.key, self._rules)
             recipient = Recipient(scac, last.roles, Disclosure.AGREEMENT, "all", None, party.topic, None)

@@ -167,6 +167,12 @@ class Registry:
         """The party of a SCAC, which may be an alias."""
         return self.parties.get(self._scacs.get(scac, ""))
 
+    def reachable_party(self, scac: str) -> Party | None:
+        """The party with this SCAC of its own, if it is live and its topic exists."""
+        party = self.parties.get(scac)
+        is_reachable = party is not None and party.status == "live" and party.topic not in self.missing_topics
+        return party if is_reachable else None
+
     def party_scac(self, scac: str) -> str:
         """Own SCAC of the party of a SCAC; the SCAC itself if the party isn't registered."""
         return self._scacs.get(scac, scac)

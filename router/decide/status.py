@@ -231,7 +231,12 @@ def _at_place(release: StandingRelease, cargo: Cargo, confirmed: Collection[str]
     there, here = release.port, cargo.shipment.port_of_unlading
     if there is None or here is None or release.id in confirmed:
         return True
-    return TWIN_PORTS.get(there, there) == TWIN_PORTS.get(here, here)
+    return same_port(there, here)
+
+
+def same_port(one: str, other: str) -> bool:
+    """True for one port, and for two that count as one."""
+    return TWIN_PORTS.get(one, one) == TWIN_PORTS.get(other, other)
 
 
 def _sum(releases: Iterable[StandingRelease]) -> int:

@@ -202,16 +202,12 @@ def registry_key(value: RegistryValue) -> bytes:
         case LateTally():
             key = f"late:{value.outage}:{value.run}"
         case Request():
-            key = request_key(value.id)
+            key = f"request:{value.id}"
         case RequestDone():
             key = f"done:{value.request}:{value.task}"
         case _:
             assert_never(value)
     return key.encode()
-
-
-def request_key(request_id: str) -> str:
-    return f"request:{request_id}"
 
 
 def party_topic(scac: str) -> str:

@@ -82,8 +82,8 @@ def _parties_of_its_sailings(outage: Outage, registry: Registry) -> Iterator[Rec
             for scac, role in aboard.items():
                 roles.setdefault(scac, set()).add(ROLE_ABOARD[role])
     for scac in sorted(roles):
-        party = registry.parties.get(scac)
-        if party is not None and party.status == "live" and party.topic not in registry.missing_topics:
+        party = registry.reachable_party(scac)
+        if party is not None:
             ordered = tuple(role for role in ROLES if role in roles[scac])
             yield Recipient(scac, ordered, Disclosure.FULL, "all", None, party.topic, None)
 

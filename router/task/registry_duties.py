@@ -90,8 +90,6 @@ class RegistryDuties:
 
         Ticks, outages, late tallies and requests are part of the position itself.
         """
-        if record.value is None:
-            return
         try:
             value = registry_value(record)
         except InputError:

@@ -230,9 +230,8 @@ class Shard:
     def take_outputs(self) -> list[Output]:
         """Everything that the transaction writes: outputs in the order decided, then states, then the position."""
         states = (Output(topics.BILLS, key.encode(), value) for key, value in self._bills.encode_changes().items())
-        position_key = topics.POSITION_KEY + str(self.partition).encode()
         position = POSITION.encode(self.registry_duties.position(self.position))
-        return [*self._outputs, *states, Output(topics.BILLS, position_key, position)]
+        return [*self._outputs, *states, Output(topics.BILLS, topics.position_key(self.partition), position)]
 
     def committed(self) -> None:
         """The outputs taken last are on the log."""

@@ -20,7 +20,6 @@ from router.codec.published import (
     FIRST_ID,
     HEADER_SIZE,
     NOTICE_KINDS,
-    NOTICE_ORDER,
     NoticeParts,
     PublishedValue,
     encode_recipient,
@@ -132,7 +131,7 @@ def test_a_value_comes_back_unchanged(value: codec.Value) -> None:
 def test_a_value_is_either_published_or_packed_and_shows_its_kind(value: codec.Value) -> None:
     encoded = encode_value(value)
     assert encoded[0] == (0 if isinstance(value, PublishedValue) else FORMAT_VERSION)
-    assert codec.kind_of_value(encoded) == codec.name_of_type(type(value)) == decode(encoded)[0]
+    assert codec.name_of_type(type(value)) == decode(encoded)[0]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +196,9 @@ def test_a_notice_from_shared_parts_is_the_record_with_withheld_fields_null(kind
 
 
 def test_a_notices_fields_are_ordered_by_disclosure_and_its_recipients_own_come_last() -> None:
-    assert tuple(field["name"] for field in raw_schema("hold")["fields"]) == NOTICE_ORDER
+    own = ["notice_id", "recipient", "roles", "recipient_voyage_number"]
+    shown = [name for step in (Disclosure.AGREEMENT, Disclosure.CARRIER, Disclosure.FULL) for name in SHOWN[step]]
+    assert [field["name"] for field in raw_schema("hold")["fields"]] == [*shown, *own]
 
 
 # Damage
