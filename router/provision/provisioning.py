@@ -22,8 +22,7 @@ from router.engine.administration import (
 )
 from router.errors import UsageError
 from router.log.interface import AdministeredLog
-from router.log.kafka import KafkaSettings
-from router.log.kafka.connection import bootstrap_of
+from router.log.kafka.connection import bootstrap_of, kafka_settings
 from router.log.url import KAFKA, open_log
 from router.provision.access_drift import Drift, all_access_of, compare, undeclared_topics
 from router.provision.access_rights import WITH_ACCESS, ProvisionSettings, declare
@@ -51,7 +50,7 @@ class Provisioning:
         """Raises UsageError on a log without users."""
         if not url.startswith(KAFKA):
             raise UsageError(f"{url} has no users; access to it is that of the file. Provision a kafka:// log")
-        kafka = KafkaSettings.model_validate(log_settings)
+        kafka = kafka_settings(log_settings)
         async with open_log(url, log_settings) as log, AccessAdmin.opened(bootstrap_of(url), kafka) as admin:
             yield cls(log, admin, partitions, kafka.sasl_username, settings)
 
