@@ -63,3 +63,9 @@ class RegistryError(RouterError):
     def is_an_answer(self) -> bool:
         """True if the registry refused. Otherwise it may answer later."""
         return self.status is not None and self.status < 500
+
+
+def first_error(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error that is not a group, in a group or in those within it."""
+    first = errors.exceptions[0]
+    return first_error(first) if isinstance(first, BaseExceptionGroup) else first

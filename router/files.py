@@ -1,4 +1,4 @@
-"""Files that only their owner may read: created, and replaced in one step."""
+"""Files that only their owner may read: created, replaced in one step, and removed."""
 
 from __future__ import annotations
 
@@ -32,3 +32,9 @@ def replace_for_owner(path: Path, text: str) -> None:
     except OSError:
         new.unlink(missing_ok=True)
         raise
+
+
+def remove_database(path: Path) -> None:
+    """Remove an SQLite file, if it exists, and the files that SQLite keeps beside it. Raises OSError."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

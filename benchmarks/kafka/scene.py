@@ -16,7 +16,7 @@ from benchmarks.cargo import PARTITIONS, Trade
 from router import topics
 from router.decide.rules import Rules
 from router.engine.intake import event_outputs
-from router.log.interface import AdministeredLog, Log, Output
+from router.log.interface import AdministeredLog, Log
 from router.log.url import open_log
 from router.model.inputs import Disposition
 
@@ -77,7 +77,7 @@ class Feeder:
         self._codes = Rules().codes
 
     async def append(self, events: Iterable[Disposition]) -> None:
-        await self._log.append([output for one in events for output in self._outputs(one)])
+        await self._log.append([output for one in events for output in event_outputs(one, self._codes.is_urgent)])
 
     async def append_all(self, events: Iterator[Disposition]) -> int:
         """How many they were."""
@@ -86,6 +86,3 @@ class Feeder:
             await self.append(batch)
             count += len(batch)
         return count
-
-    def _outputs(self, one: Disposition) -> list[Output]:
-        return event_outputs(one, self._codes.is_urgent)

@@ -15,7 +15,7 @@ from router.cli import command, printing
 from router.cli.command import FormatOption, ScacArgument, exit_if, flag, option, read_log, run, settings_of, write_log
 from router.cli.printing import JSON, TABLE, Column, RecordFields, announce, console, emit, number_of, print_rows, say
 from router.clock import now_milliseconds
-from router.desk.receipts import Receipt, WebhookOrder, WebhookState, order_output, read_webhooks
+from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_webhooks
 from router.desk.registered_parties import find_party
 from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
 from router.errors import UsageError
@@ -157,7 +157,7 @@ def show_webhooks(context: typer.Context, form: FormatOption = TABLE) -> None:
 
 
 async def _undelivered(log: AdministeredLog, state: WebhookState, party: Party) -> int:
-    receipt = Receipt(state.taken_to, frozenset(state.open))
+    receipt = state.receipt
     reading = log.read([party.topic], until_end=True, begin={(party.topic, 0): receipt.begin})
     return sum([sum(not receipt.has_read(record.offset) for record in batch) async for batch in reading])
 

@@ -24,7 +24,7 @@ from router.desk.unread_notices import UnreadNotices, read_unread
 from router.errors import LogError
 from router.log.interface import AdministeredLog, Record
 from router.model.eastern import MILLISECONDS
-from router.model.registry_values import Outage
+from router.model.registry_values import DECLARED, SILENT, Outage
 from router.task.input_records import apply_registry_record
 
 BATCH: Final = 2000
@@ -33,7 +33,7 @@ BATCH: Final = 2000
 REFRESH_SECONDS: Final = 15.0
 """Most notices are read within seconds, so a shorter interval would only count those."""
 
-OUTAGE_KINDS: Final = ("DECLARED", "SILENT")
+OUTAGE_KINDS: Final = (DECLARED, SILENT)
 
 _log = structlog.get_logger(__name__)
 

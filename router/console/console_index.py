@@ -18,7 +18,7 @@ from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.rules import Rules
 from router.engine.administration import AuditEntry
 from router.errors import FatalLogError, TaskRetry, UsageError
-from router.files import make_for_owner
+from router.files import make_for_owner, remove_database
 from router.log.interface import Place, Record
 from router.log.sqlite import SqliteSettings
 from router.log.sqlite.connection import Connection, transaction
@@ -141,8 +141,7 @@ class IndexFile:
         await self._writer.run(_create_tables)
 
     def _replace(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{self._path.resolve()}{suffix}").unlink(missing_ok=True)
+        remove_database(self._path.resolve())
         make_for_owner(self._path)
 
     async def mend(self) -> None:

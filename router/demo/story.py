@@ -15,6 +15,7 @@ from router.engine.intake import append_filings, chunks_of, ingest_file
 from router.engine.worker import Worker, WorkSettings
 from router.errors import FatalLogError, UsageError
 from router.feeds.tables import read_filings, read_parties, read_sailings
+from router.files import remove_database
 from router.log.interface import AdministeredLog
 from router.log.url import SQLITE, open_log
 from router.model.eastern import to_milliseconds
@@ -72,8 +73,7 @@ async def replace_demo_file(path: Path) -> None:
         return
     if not size or not await _is_demo(path):  # opening an empty file as a log would make it one
         raise UsageError(f"{path} was not created by the demo and is left alone: name another file")
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    remove_database(path)
 
 
 def _size(path: Path) -> int | None:

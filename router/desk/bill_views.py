@@ -156,7 +156,6 @@ def _last_sent(view: BillView) -> dict[str, tuple[str, str]]:
 class ExplainedGround(NamedTuple):
     """One ground on which a party is a recipient, or on which it was refused; screens print one a line."""
 
-    party: str
     role: Role | None
     """None where the rule refuses the party."""
     rule: str
@@ -220,12 +219,12 @@ def _explained(
 ) -> ExplainedParty:
     last, recipient = view.bill.state.last_notices.get(party), view.audience.recipients.get(party)
     if last is not None and not grounds:
-        gone = tuple(ExplainedGround(party, role, GROUND_GONE, "never", None) for role in last.roles or (None,))
+        gone = tuple(ExplainedGround(role, GROUND_GONE, "never", None) for role in last.roles or (None,))
         return ExplainedParty(party, True, gone, _last_notice(party, last, sent))
     found = []
     for ground in dict.fromkeys(grounds):
         reason = _refusal(ground, recipient, view.bill.status, last is not None)
-        found.append(ExplainedGround(party, ground.role, ground.rule, ground.scope, reason))
+        found.append(ExplainedGround(ground.role, ground.rule, ground.scope, reason))
     return ExplainedParty(party, last is not None, tuple(found), _last_notice(party, last, sent) if last else None)
 
 

@@ -169,7 +169,7 @@ async def read_dead_letters(log: Log) -> list[DeadLetter]:
 
 
 async def _letters(log: Log, key: str | None = None) -> AsyncIterator[DeadLetter]:
-    async for batch in log.read([topics.DEAD_LETTERS], until_end=True, key=key.encode() if key else None):
+    async for batch in log.read([topics.DEAD_LETTERS], until_end=True, key=None if key is None else key.encode()):
         for record in batch:
             letter = codec.decode_value(record.value) if record.value is not None else None
             if isinstance(letter, DeadLetter):
@@ -178,12 +178,14 @@ async def _letters(log: Log, key: str | None = None) -> AsyncIterator[DeadLetter
 
 async def read_dead_letter(log: Log, letter_id: str) -> DeadLetter:
     """Read the dead letter whose id begins with `letter_id`. Raises NotFoundError, UsageError if there are several."""
+    if whole := [letter async for letter in _letters(log, letter_id)]:
+        return whole[-1]
     ids = {letter.id for letter in await read_dead_letters(log) if letter.id.startswith(letter_id)}
     if len(ids) > 1:
         raise UsageError(f"{len(ids)} dead letters have an id that begins with {letter_id!r}: give more of it")
     if not ids:
         raise NotFoundError(f"dead letter {letter_id} is unknown: see `snp-router dead-letters list --all`")
-    return [letter async for letter in _letters(log, ids.pop())][-1]
+    return await read_dead_letter(log, ids.pop())
 
 
 class Retried(NamedTuple):

@@ -23,7 +23,7 @@ from router.decide.registry import Registry
 from router.desk.receipts import WEBHOOK_ORDER, WebhookOrder, WebhookRecords, WebhookState, state_output
 from router.desk.unread_notices import Alert, alert_for, update_alerts, whom_to_call
 from router.engine.administration import read_registry
-from router.errors import LogError, UsageError
+from router.errors import LogError, UsageError, first_error
 from router.log.interface import AdministeredLog, Record, Task
 from router.model.eastern import MILLISECONDS, iso
 from router.model.registry_values import Party
@@ -188,7 +188,7 @@ class DeliveryTask:
                 for work in (self._follow(), self._follow_orders(), self._keep_writing()):
                     group.create_task(work)
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            raise first_error(errors) from None
         except asyncio.CancelledError:
             with suppress(LogError):  # the outcome is then that of a crash
                 await self._write()
@@ -316,8 +316,3 @@ def _alerts(states: Iterable[WebhookState], registry: Registry) -> list[Alert]:
             since = state.last_error_at or now_milliseconds()
             alerts.append(alert_for(party, f"{ALERT_PREFIX}{state.scac}", DISABLED, since, now_milliseconds(), text))
     return alerts
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

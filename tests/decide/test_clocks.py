@@ -185,9 +185,7 @@ def test_a_filing_by_a_clock_that_is_ahead_has_not_the_say_over_what_comes_later
 
 def test_a_lift_said_by_a_clock_that_is_ahead_ends_nothing_that_is_placed_later(router: Harness) -> None:
     ahead = said("LIFT", YEAR // MINUTE, "6H")
-    for value in (filing(), ahead._replace(id="ahead", received_at=ahead.said_at), said("PLACE", 5, "6H")):
-        router.feed(value)
-        router.pump()
+    router.decide(filing(), ahead._replace(id="ahead", received_at=ahead.said_at), said("PLACE", 5, "6H"))
     assert router.status(HOUSE) == "DO_NOT_LOAD"
     assert check(router.records(topics.TIMELINE), router.party_records(), router.rules) == []
 

@@ -83,7 +83,8 @@ async def test_a_party_that_is_not_notified_is_explained_with_the_rule_and_the_r
 async def test_each_ground_is_explained_with_its_own_role_and_rule(log: Log) -> None:
     await route(log, FILES / "1-on-file.x12")
     by_party = await explained(log)
-    grounds = [(one.party, one.role, one.rule, one.scope, one.reason) for one in by_party["SLTC"].grounds]
+    party = by_party["SLTC"]
+    grounds = [(party.recipient, one.role, one.rule, one.scope, one.reason) for one in party.grounds]
     assert grounds == [
         ("SLTC", "SNP", "2: second notify party on the bill", "all", None),
         ("SLTC", "MASTER_CARRIER", "3: issued the master bill", "all", None),

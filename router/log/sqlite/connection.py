@@ -293,6 +293,14 @@ async def _ended(future: asyncio.Future[T]) -> None:
         future.exception()
 
 
+async def happens(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for the event. Returns False if it has not come after so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):  # wait_for would lose a cancellation that comes with the event.
+            return await event.wait()
+    return False
+
+
 class ChangeWatch:
     """Wakes waiting readers when the file changes, in this process or another. One look serves all readers of a
     process: SQLite's `data_version` takes a few microseconds and needs no thread. An error here wakes the readers, who

@@ -14,10 +14,10 @@ import structlog
 
 from router import topics as names
 from router.clock import growing_pauses, now_milliseconds
-from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError
+from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError, first_error
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
 from router.log.sqlite import store
-from router.log.sqlite.connection import ChangeWatch, Connection, SqliteSettings
+from router.log.sqlite.connection import ChangeWatch, Connection, SqliteSettings, happens
 from router.log.sqlite.file import prepare
 from router.log.sqlite.store import Span, Topic
 from router.log.sqlite.task import Lease, SqliteTask
@@ -124,7 +124,7 @@ class SqliteLog:
                 if replacing := await self._reader.run(partial(_written_since, spans=spans, key=key)):
                     yield replacing
                 return
-            elif not await _happens(changed, IDLE_SECONDS):
+            elif not await happens(changed, IDLE_SECONDS):
                 yield []
 
     async def work(
@@ -141,7 +141,7 @@ class SqliteLog:
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+            raise first_error(errors) from None
 
     async def _keep_sweeping(self, lease: Lease) -> None:
         while True:
@@ -234,16 +234,3 @@ def _written_since(connection: sqlite3.Connection, spans: Iterable[Span], key: b
     read; without it their keys would seem deleted. One batch, so that nothing more is replaced meanwhile."""
     compacted = (span._replace(end=store.END_OF_TIME) for span in spans if span.topic.compacted)
     return [record for span in compacted for record in store.read(connection, span, store.END_OF_TIME, key=key)]
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):  # wait_for would lose a cancellation that comes with the event.
-            return await event.wait()
-    return False
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the first error that is not a group."""
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

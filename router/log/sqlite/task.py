@@ -23,8 +23,8 @@ import structlog
 from router import topics as names
 from router.errors import TaskMoved, TaskRetry
 from router.log.interface import Output, Position, Record
-from router.log.sqlite.connection import ChangeWatch, Connection, DamagedError, SqliteSettings, transaction
-from router.log.sqlite.store import Span, end_offsets, ends_of, find_topics, read, refuse_losses, write
+from router.log.sqlite.connection import ChangeWatch, Connection, DamagedError, SqliteSettings, happens, transaction
+from router.log.sqlite.store import Span, ends_of, find_topics, read, refuse_losses, write
 
 log = structlog.get_logger()
 
@@ -75,9 +75,7 @@ class SqliteTask:
             remaining = deadline - time.monotonic()
             if records or remaining <= 0:
                 return records
-            with suppress(TimeoutError):
-                async with asyncio.timeout(remaining):  # wait_for would lose a cancellation that comes with the change.
-                    await changed.wait()
+            await happens(changed, remaining)
 
     def has_waiting(self, topic: str, position: Position) -> bool:
         return self._watch.next_offset(topic, self.partition) > position.get(topic, 0)
@@ -118,9 +116,9 @@ class SqliteTask:
         found = find_topics(connection, topics).values()
         for topic in found:
             refuse_losses(connection, topic, self.partition)
-        return [
-            topic.span(self.partition)._replace(end=end_offsets(connection, topic)[self.partition]) for topic in found
-        ]
+        spans = [topic.span(self.partition) for topic in found]
+        ends = ends_of(connection, [span.place for span in spans])
+        return [span._replace(end=ends[span.place]) for span in spans]
 
     async def _restore_batch(self, span: Span) -> list[Record]:
         self._check()
