@@ -163,6 +163,7 @@ async def test_a_pause_survives_a_restart_and_a_replay_posts_again(scene: Scene,
         await scene.until_state("NVXA", lambda state: not state.open)
         await scene.order("NVXA", replay_from=0)
         await endpoint.until(lambda one: len(one.posts) == 6)
+        await scene.until_state("NVXA", lambda state: state.taken_to == 3 and not state.open)
     async with scene.running():
         await scene.write("NVXA", "B4", first=3)
         await endpoint.until(delivered(4))
