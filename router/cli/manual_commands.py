@@ -14,8 +14,7 @@ from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.bill_views import key_from
 from router.desk.downtime import (
-    SOURCE,
-    ChecklistStep,
+    Checklist,
     OutageView,
     change,
     checklist,
@@ -147,7 +146,7 @@ def declare_outage(
     context: typer.Context,
     reason: Annotated[str, option("TEXT", "The outage in words that the parties will read.")],
     by: ByOption,
-    mode: Annotated[str, option("MODE", "Mode of transport: ocean.")] = "ocean",
+    mode: Annotated[str, option("MODE", "ocean, rail, truck, air or all.")] = "ocean",
     port: Annotated[str | None, option("PORT", "Schedule D port; default: all ports.")] = None,
     carrier: Annotated[str | None, option("SCAC", "The line that is down; notifies parties of its sailings.")] = None,
     feed: Annotated[str | None, option("NAME", "One feed; default: all feeds.")] = None,
@@ -243,30 +242,31 @@ def print_checklist(
     now, line = now_milliseconds(), carrier.upper() if carrier else None
     port, rules = command.port_code(port), settings_of(context).decision_rules()
 
-    async def work(log: AdministeredLog) -> list[ChecklistStep]:
+    async def work(log: AdministeredLog) -> Checklist:
         registry, views, paper = await read_registry(log), await read_outages(log), await read_paper_bills(log, rules)
         return checklist(registry, views, paper, port, line, now)
 
-    steps = read_log(context, work)
+    printed = read_log(context, work)
     if html is not None:
-        printing.write_page(html, "checklist", port=port, carrier=carrier, source=SOURCE, steps=steps)
+        printing.write_page(html, "checklist", port=port, carrier=line, source=printed.source, steps=printed.steps)
     elif form is JSON:
-        for step in steps:
+        for step in printed.steps:
             emit({"who": step.who, "what": step.what, "fields": {field.name: field.value for field in step.fields}})
     else:
         out = console()
-        out.print(f"Outage checklist, port {port}. {SOURCE}.")
-        for number, step in enumerate(steps, 1):
+        out.print(f"Outage checklist, port {port}{f', {line}' if line else ''}. {printed.source}.")
+        for number, step in enumerate(printed.steps, 1):
             out.print(f"\n[ ] {number}. {step.who}: {step.what}")
             for field in step.fields:
                 out.print(f"       {field.name}: {field.value or '____________________'}")
 
 
 def outage_scope(fields: RecordFields) -> str:
-    """`ocean, port 2704`."""
+    """`ocean, port 2704`; `all modes`."""
+    mode = "all modes" if fields["mode"] == "all" else fields["mode"]
     named = (("feed", "feed "), ("port", "port "), ("carrier", "systems of "))
     parts = [label + fields[name] for name, label in named if fields[name]]
-    return ", ".join(filter(None, (fields["mode"], *parts))) or "everything"
+    return ", ".join((mode, *parts))
 
 
 def _late_events(fields: RecordFields) -> str:

@@ -128,7 +128,7 @@ async def _declare(request: Request, fields: FormFields) -> str:
     """Declare an outage of a feed, a port or a line."""
     now = now_milliseconds()
     ours = {"by": session_of(request).user.name, "since": now}
-    given = _given(fields, "port", "feed", "carrier", "reason", "until", "ticket")
+    given = _given(fields, "mode", "port", "feed", "carrier", "reason", "until", "ticket")
     await declare(backend_of(request).log, checked(OutageForm, given | ours), now)
     return "/feeds"
 

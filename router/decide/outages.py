@@ -96,12 +96,14 @@ def announcements(before: Outages, after: Outages) -> Iterator[Announcement]:
 
 
 def is_behind(outages: Outages, shipment: Shipment, party_scac: Callable[[str], str]) -> bool:
-    """True if an outage covers a bill: by its port of unlading (or that port's twin) and, if the outage is a line's
-    own, by its manifest carrier."""
+    """True if an outage of ocean messages covers a bill: by its port of unlading (or that port's twin) and, if the
+    outage is a line's own, by its manifest carrier."""
     return any(_covers(watched.outage, shipment, party_scac) for watched in outages.values())
 
 
 def _covers(outage: Outage, shipment: Shipment, party_scac: Callable[[str], str]) -> bool:
+    if not outage.stops_ocean:
+        return False
     port, line, carrier = outage.port, outage.carrier, shipment.carrier_scac
     if port is not None and (shipment.port_of_unlading is None or not same_port(shipment.port_of_unlading, port)):
         return False

@@ -144,10 +144,12 @@ def outage_fields(view: OutageView) -> dict[str, Any]:
     return plain("outage", view.outage._asdict()) | {"late": late}
 
 
-# The checklist. Its steps are those of CBP's 24-hour / Trade Act FAQ, vessel mode (revised 11 August 2008), section 27,
-# in our own words. Its numbers and addresses are of that year; a port's own instructions take precedence.
+# The checklists. A carrier's own outage has CBP's procedure: the steps of the 24-hour / Trade Act FAQ, vessel mode
+# (revised 11 August 2008), section 27, in our own words. Its numbers and addresses are of that year. For an outage of
+# CBP or of a port there is no such procedure, and silence permits nothing.
 
-SOURCE: Final = "CBP, 24-hour / Trade Act FAQ, vessel mode, revised 11 August 2008, section 27; in our own words"
+FAQ_SOURCE: Final = "CBP, 24-hour / Trade Act FAQ, vessel mode, revised 11 August 2008, section 27; in our own words"
+OWN_SOURCE: Final = "Our own list: CBP's FAQ, section 27, has a procedure for a carrier's own outage only"
 HELP_DESK: Final = "1-866-530-4172"
 """The number of 2008 (section 27)."""
 
@@ -164,49 +166,101 @@ class ChecklistStep(NamedTuple):
     fields: tuple[ChecklistField, ...] = ()
 
 
+class Checklist(NamedTuple):
+    source: str
+    """Origin of its steps."""
+    steps: tuple[ChecklistStep, ...]
+
+
 def checklist(
     registry: Registry, views: list[OutageView], paper: list[PaperView], port: str, carrier: str | None, now: int
-) -> list[ChecklistStep]:
-    """List the steps for one port during the outage of `carrier`, or of CBP where that is None."""
-    outage = _open_outage(views, port, carrier)
-    people = tuple(
-        ChecklistField(one.scac, ", ".join(filter(None, (one.contact_name, one.contact_phone, one.contact_email))))
-        for one in contacts(registry, port)
-        if one.ground == CALLS_THERE and carrier in (None, one.scac)
-    )
-    ships = tuple(_ship(sailing) for sailing in _under_way(registry, port, carrier, now))
-    waiting = [view for view in paper if view.state == ON_PAPER]
-    ticket = ChecklistField("ticket number", (outage.ticket if outage else None) or "")
-    since = ChecklistField("since", iso(outage.began_at) if outage else "")
-    expected = ChecklistField("expected return", iso(outage.until) if outage and outage.until else "")
-    days = ChecklistField("days so far", "" if outage is None else str((now - outage.began_at) // DAY))
-    on_paper = ChecklistField("on paper now", str(len(waiting)))
+) -> Checklist:
+    """Return the steps for one port during the outage of `carrier`, or of CBP where that is None."""
+    known = _Known(registry, views, paper, port, carrier, now)
+    if carrier is None:
+        return Checklist(OWN_SOURCE, _steps_without_cbp(known))
+    return Checklist(FAQ_SOURCE, _steps_of_carrier(known))
+
+
+class _Known:
+    """What is known of an outage at a port, as fields of its checklist."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        views: list[OutageView],
+        paper: list[PaperView],
+        port: str,
+        carrier: str | None,
+        now: int,
+    ) -> None:
+        outage = _open_outage(views, port, carrier)
+        self.port = port
+        self.reason = ChecklistField("reason", (outage.reason if outage else None) or "")
+        self.ticket = ChecklistField("ticket number", (outage.ticket if outage else None) or "")
+        self.since = ChecklistField("since", iso(outage.began_at) if outage else "")
+        self.expected = ChecklistField("expected return", iso(outage.until) if outage and outage.until else "")
+        self.days = ChecklistField("days so far", "" if outage is None else str((now - outage.began_at) // DAY))
+        self.people = tuple(
+            ChecklistField(one.scac, ", ".join(filter(None, (one.contact_name, one.contact_phone, one.contact_email))))
+            for one in contacts(registry, port)
+            if one.ground == CALLS_THERE and carrier in (None, one.scac)
+        )
+        self.ships = tuple(_ship(sailing) for sailing in _under_way(registry, port, carrier, now))
+        self.waiting = [view for view in paper if view.state == ON_PAPER]
+        self.on_paper = ChecklistField("on paper now", str(len(self.waiting)))
+        self.clocks = _clocks(self.waiting, now)
+
+
+def _steps_of_carrier(known: _Known) -> tuple[ChecklistStep, ...]:
     step = ChecklistStep
-    return [
+    return (
         step("all", f"Call your CBP client representative, or the help desk ({HELP_DESK} in 2008). Note the ticket "
-             "number and enter it with `outage declare --ticket` or `outage change`.", (ticket, since, expected)),
-        step("all", "E-mail CBP's manifest branch: a contact person and the expected return.", (*people, expected)),
-        step("all", "If the outage lasts more than a day, report on each business day.", (days,)),
-        step("carrier", "Telephone each port of discharge of the ships under way.", ships),
+             "number and enter it with `outage declare --ticket` or `outage change`.",
+             (known.ticket, known.since, known.expected)),
+        step("all", "E-mail CBP's manifest branch: a contact person and the expected return.",
+             (*known.people, known.expected)),
+        step("all", "If the outage lasts more than a day, report on each business day.", (known.days,)),
+        step("carrier", "Telephone each port of discharge of the ships under way.", known.ships),
         step("carrier", "Deliver a paper CBPF 1302 for every shipment, cargo that stays aboard included, 24 hours "
              "before lading, to each U.S. port of unlading, and to the CSI site if there is one. Fax and other "
-             "electronic messages do not count. Enter each with `paper add`.", (on_paper,)),
+             "electronic messages do not count. Enter each with `paper add`.", (known.on_paper,)),
         step("carrier", "Give the ports a name and a telephone number for do-not-loads and holds, day and night "
-             f"(`contacts --port {port} --html`).", people),
+             f"(`contacts --port {known.port} --html`).", known.people),
         step("carrier", "Without a do-not-load 24 hours after delivery you may load, under this procedure only "
-             "(`paper list`). Enter holds by telephone at once (`hold place`).", _clocks(waiting, now)),
+             "(`paper list`). Enter holds by telephone at once (`hold place`).", known.clocks),
         step("carrier", "After the return, send all cargo data and the sailing's date and time electronically. Then "
              "use `paper matches`, `paper match` and `outage end`."),
         step("NVOCC", "Use another service, or give your data to a carrier that files electronically."),
         step("service centre", "Instruct your clients."),
-    ]  # fmt: skip
+    )  # fmt: skip
+
+
+def _steps_without_cbp(known: _Known) -> tuple[ChecklistStep, ...]:
+    step = ChecklistStep
+    return (
+        step("all", "Note what CBP says of the outage and enter it with `outage declare` or `outage change`.",
+             (known.reason, known.since, known.expected, known.ticket, known.days)),
+        step("all", "No news is not clearance: load, move and deliver nothing on the ground that no hold arrived."),
+        step("desk", "Telephone the parties whose ships call at the port "
+             f"(`contacts --port {known.port} --html`).", known.people),
+        step("carrier", "Ask the port about the cargo of the ships under way.", known.ships),
+        step("desk", "Enter each hold, do-not-load and release that CBP gives by telephone, by e-mail or on paper at "
+             "once (`hold place`, `release`). A bill need not be known yet."),
+        step("desk", "Enter each manifest that the port takes on paper (`paper add`).", (known.on_paper,)),
+        step("desk", "After the return use `outage end`. Events may still come late until the parties get "
+             "`RECOVERED`."),
+    )  # fmt: skip
 
 
 def _open_outage(views: list[OutageView], port: str, carrier: str | None) -> Outage | None:
     fitting = (
         view.outage
         for view in views
-        if view.outage.ended_at is None and view.outage.port in (None, port) and view.outage.carrier == carrier
+        if view.outage.ended_at is None
+        and view.outage.stops_ocean
+        and view.outage.port in (None, port)
+        and view.outage.carrier == carrier
     )
     return next(fitting, None)
 

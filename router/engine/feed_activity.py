@@ -105,9 +105,10 @@ class FileActivity:
             yield late._replace(run=run, at=at)
 
     def _may_make_late(self, outage: Outage, now: int) -> bool:
-        """True for recent outages of CBP or a port. A line's own outage delays nothing that CBP sends."""
+        """True for recent outages of CBP or a port that stop ocean messages. A line's own delays none of CBP's."""
         is_history = outage.ended_at is not None and now - outage.ended_at > LATE_UNTIL
-        return outage.carrier is None and outage.feed in (None, self._monitor.feed) and not is_history
+        is_of_feed = outage.carrier is None and outage.stops_ocean and outage.feed in (None, self._monitor.feed)
+        return is_of_feed and not is_history
 
     def _is_late(self, event: Disposition, outage: Outage, received_at: int) -> bool:
         """True for an event posted during the outage and received late."""

@@ -18,7 +18,7 @@ from router.feeds.cbp_messages import entry_of
 from router.model.eastern import CLOCKS_DIFFER, DAY
 from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
-from router.model.registry_values import LineRole, Scope
+from router.model.registry_values import LineRole, Mode, Scope
 
 LONGEST_AGO: Final = 60 * DAY
 """Milliseconds. An earlier time typed by hand is a slip."""
@@ -226,7 +226,7 @@ class ManualForm(OperatorForm):
 class OutageForm(OperatorForm):
     """An operator's declaration of an outage."""
 
-    mode: Annotated[Literal["ocean"], BeforeValidator(fields.lower)] = "ocean"
+    mode: Annotated[Mode, BeforeValidator(fields.lower)] = "ocean"
     reason: fields.ShortText
     since: fields.Timestamp
     port: fields.PortCode | None = None

@@ -17,6 +17,9 @@ LineRole = Literal["operator", "charterer"]
 Scope = Literal["own", "do-not-load", "holds", "all"]
 """Bills that an agreement lets a line see beyond its own."""
 
+Mode = Literal["ocean", "rail", "truck", "air", "all"]
+"""Mode of transport whose messages an outage stops."""
+
 PARTY_STATUSES: Final = ("certifying", "live", "suspended", "external")
 LINE_ROLES: Final[tuple[str, ...]] = get_args(LineRole)
 SCOPES: Final[tuple[str, ...]] = get_args(Scope)
@@ -113,8 +116,7 @@ class Outage(NamedTuple):
     kind: str
     """`DECLARED` by an operator, or a feed that is `SILENT`."""
     began_at: int
-    mode: str | None = None
-    """For display; always `ocean`."""
+    mode: Mode = "all"
     feed: str | None = None
     port: str | None = None
     """Schedule D; None: all ports."""
@@ -129,6 +131,11 @@ class Outage(NamedTuple):
     """Expected return."""
     ended_at: int | None = None
     ended_by: str | None = None
+
+    @property
+    def stops_ocean(self) -> bool:
+        """True if messages about ocean cargo, the only ones that the router reads, are missing or late."""
+        return self.mode in ("ocean", "all")
 
 
 class FeedActivity(NamedTuple):

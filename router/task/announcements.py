@@ -29,7 +29,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
     key = outage_key(outage.id)
     decision = decision_id(registry.secret, key, watch.announced)
     event = Disposition(None, None, "", outage.began_at, remarks=_text(announcement))
-    flags: tuple[Flag, ...] = () if state in (RECOVERING, RECOVERED) else (FEED_BEHIND,)
+    flags: tuple[Flag, ...] = (FEED_BEHIND,) if state not in (RECOVERING, RECOVERED) and outage.stops_ocean else ()
     notices: tuple[Notice, ...] = ()
     if outage.carrier is not None and state != RECOVERED:
         cargo = Cargo(shipment=Shipment(carrier_scac=outage.carrier))

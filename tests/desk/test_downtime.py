@@ -16,7 +16,7 @@ from router.feeds.forms import OutageForm
 from router.log.interface import Log
 from router.log.url import open_log
 from router.model.eastern import DAY, MINUTE
-from router.model.registry_values import LateTally, Outage
+from router.model.registry_values import LateTally, Mode, Outage
 from router.task.outputs import registry_output
 
 NOW = 1_784_030_400_000
@@ -69,10 +69,24 @@ async def test_a_change_that_cannot_be_made_is_refused_with_a_message(log: Log) 
 
 
 def test_the_checklist_leaves_unknown_fields_empty() -> None:
-    outage = Outage("1", "DECLARED", NOW - 2 * DAY, "ocean", port="2704", reason="x", ticket="4711")
-    steps = checklist(Registry(), [OutageView(outage, None)], [], "2704", None, NOW)
+    outage = Outage("1", "DECLARED", NOW - 2 * DAY, "ocean", port="2704", carrier="SLTC", reason="x", ticket="4711")
+    source, steps = checklist(Registry(), [OutageView(outage, None)], [], "2704", "SLTC", NOW)
+    assert "section 27" in source
     assert [step.who for step in steps] == [*3 * ["all"], *5 * ["carrier"], "NVOCC", "service centre"]
     assert dict(steps[0].fields) == {"ticket number": "4711", "since": "2026-07-12T12:00:00Z", "expected return": ""}
     assert dict(steps[2].fields) == {"days so far": "2"}
-    (elsewhere, *_) = checklist(Registry(), [OutageView(outage, None)], [], "5301", None, NOW)
+    elsewhere = checklist(Registry(), [OutageView(outage, None)], [], "5301", "SLTC", NOW).steps[0]
     assert dict(elsewhere.fields) == {"ticket number": "", "since": "", "expected return": ""}
+
+
+@pytest.mark.parametrize("mode", ["ocean", "all"])
+def test_the_checklist_of_an_outage_of_cbp_shows_what_is_known_and_permits_nothing(mode: Mode) -> None:
+    """FAQ section 27 grants lading after 24 hours to a carrier whose own system is down, and to nobody else."""
+    outage = Outage("1", "DECLARED", NOW - 2 * DAY, mode, port="2704", reason="ACE is down", ticket="4711")
+    truck = outage._replace(id="2", mode="truck", reason="no truck manifests", ticket="4712")
+    source, steps = checklist(Registry(), [OutageView(truck, None), OutageView(outage, None)], [], "2704", None, NOW)
+    known = {"reason": "ACE is down", "ticket number": "4711", "since": "2026-07-12T12:00:00Z", "expected return": ""}
+    assert dict(steps[0].fields) == known | {"days so far": "2"}
+    assert "carrier's own outage only" in source
+    assert not any("may load" in step.what or "24 hours" in step.what for step in steps)
+    assert not any("24 hours" in field.name for step in steps for field in step.fields)

@@ -74,8 +74,9 @@ async def test_a_file_that_is_fed_in_again_has_the_same_tally(log: Log) -> None:
     assert len(runs) == 1
 
 
-async def test_an_outage_of_a_line_or_of_long_ago_makes_nothing_late(log: Log) -> None:
+async def test_an_outage_of_a_line_of_another_mode_or_of_long_ago_makes_nothing_late(log: Log) -> None:
     ended_long_ago = DOWN._replace(id="old", began_at=NOW - 20 * DAY, ended_at=NOW - 15 * DAY)
-    await log.append([registry_output(one) for one in (DOWN._replace(carrier="OCNX"), ended_long_ago)])
+    of_rail = DOWN._replace(id="rail", mode="rail")
+    await log.append([registry_output(one) for one in (DOWN._replace(carrier="OCNX"), ended_long_ago, of_rail)])
     values = await fed(log, NOW, event("6H", NOW - 2 * HOUR), event("6H", NOW - 16 * DAY))
     assert not [value for value in values if isinstance(value, LateTally)]

@@ -142,8 +142,22 @@ def flags(harness: Harness, bill: str = HOUSE, **more: Any) -> tuple[str, ...]:
         (OURS._replace(port=None), "1303", "OCNX", True),
         (OURS._replace(port=None, carrier="OCNY"), "1303", "OCNX", True),
         (OURS._replace(port=None, carrier="OCNX"), "1303", "SLTC", False),
+        (OURS._replace(mode="all"), "2704", "OCNX", True),
+        *((OURS._replace(mode=mode), "2704", "OCNX", False) for mode in ("rail", "truck", "air")),
     ],
-    ids=["its port", "its twin", "another port", "port unknown", "everywhere", "its line, by alias", "another line"],
+    ids=[
+        "its port",
+        "its twin",
+        "another port",
+        "port unknown",
+        "everywhere",
+        "its line, by alias",
+        "another line",
+        "all modes",
+        "rail",
+        "truck",
+        "air",
+    ],
 )
 def test_notices_of_a_bill_that_it_covers_say_so(
     harness: Harness, outage: Outage, port: str | None, carrier: str, *, behind: bool
@@ -180,6 +194,11 @@ def test_a_lines_own_outage_is_told_to_the_live_parties_of_its_sailings_only(har
     assert (notice["carrier_scac"], notice["flags"]) == ("SLTC", ("FEED_BEHIND",))
     assert "cyberattack" in notice["remarks"]
     assert "No news is not clearance" in notice["remarks"]
+
+
+def test_of_another_mode_than_ocean_it_is_told_without_the_flag(harness: Harness) -> None:
+    tell(harness, OURS._replace(port=None, carrier="SLTC", mode="truck"))
+    assert [notice["flags"] for notice in harness.notices("SLTC")] == [()]
 
 
 def test_and_once_more_when_it_ends(harness: Harness) -> None:
