@@ -2,7 +2,7 @@
 
 The rules are numbered as in docs/how-it-works.md: 1 the filer; 2 each second notify party; 3 the line whose master bill
 it is under, and the manifest carrier; 4 the lines aboard, by role and by the scope their agreement grants; 5 the
-parties of other bills in a stopped box, which only get the role here, since they are notified of their own bill.
+NVOCCs with other bills in a stopped box, which only get the role here, since they are notified of their own bill.
 """
 
 from __future__ import annotations
@@ -105,19 +105,23 @@ class AudienceKey(NamedTuple):
     imo_number: str | None
     voyage_number: str | None
     arrival_date: str | None
+    is_house: bool
+    """True for an NVOCC's bill, as far as is known (`Cargo.needs_snp`)."""
     in_stopped_box: bool
 
 
 def audience_key(bill: str, cargo: Cargo, in_stopped_box: bool) -> AudienceKey:
     shipment = cargo.shipment
+    issuer = None if is_vessel_key(bill) else split_bill_key(bill)[0]
     return AudienceKey(
-        None if is_vessel_key(bill) else split_bill_key(bill)[0],
+        issuer,
         cargo.snps,
         split_bill_key(shipment.master_bill)[0] if shipment.master_bill else None,
         shipment.carrier_scac,
         shipment.imo_number,
         shipment.voyage_number,
         shipment.arrival_date,
+        issuer is not None and cargo.needs_snp(issuer),
         in_stopped_box,
     )
 
@@ -164,12 +168,19 @@ def grounds_of(key: AudienceKey, sailing: Sailing | None, registry: Registry) ->
         grounds.append(Ground(name(key.carrier), MASTER_CARRIER, "3: the bill is on its manifest", ALWAYS))
     if sailing is not None:
         grounds.extend(_aboard(sailing, key, key.issuer, registry))
-    if key.in_stopped_box:
-        parties = {ground.scac for ground in grounds if ground.role in (FILER, SNP)}
-        grounds.extend(
-            Ground(scac, CO_LOADER, "5: its bill is in a stopped container", ALWAYS) for scac in sorted(parties)
-        )
+    if key.in_stopped_box and _is_nvocc(name(key.issuer), key, registry):
+        grounds.append(Ground(name(key.issuer), CO_LOADER, "5: its bill is in a stopped container", ALWAYS))
     return grounds
+
+
+def _is_nvocc(filer: str, key: AudienceKey, registry: Registry) -> bool:
+    """True for the filer of a house bill, or a party registered as one; never for a line with vessels or slots."""
+    carriers = {registry.party_scac(scac) for scac in (key.carrier, key.master_carrier) if scac}
+    if filer in carriers or registry.is_line(filer):
+        return False
+    party = registry.parties.get(filer)
+    roles = {role.lower() for role in party.roles} if party is not None else set()
+    return "nvocc" in roles or (key.is_house and "carrier" not in roles)
 
 
 def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]:
@@ -181,23 +192,19 @@ def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]
 
 
 def _aboard(sailing: Sailing, key: AudienceKey, issuer: str, registry: Registry) -> list[Ground]:
+    """Each line aboard: its own bills always, other lines' by the scope of its agreement, the operator's like any."""
     name = registry.party_scac
-    charterers = {name(line.scac) for line in sailing.lines if line.role == "charterer"}
-    carrier = name(key.carrier or "")
-    own = {name(issuer), carrier, *(name(snp.rpartition(":")[2]) for snp in key.snps)}
+    own = {name(issuer), name(key.carrier or ""), *(name(snp.rpartition(":")[2]) for snp in key.snps)}
     grounds = []
     for line in sailing.lines:
-        scac = name(line.scac)
-        aboard = f"aboard {sailing.sailing_id}"
-        role = ROLE_ABOARD[line.role]
-        if line.role == "operator" and carrier in charterers:
-            grounds.append(Ground(scac, role, f"4: operator, {aboard}, for a charterer's bill", ALWAYS))
-        elif line.role == "charterer" and scac in own:
-            grounds.append(Ground(scac, role, f"4: charterer, {aboard}, for its own bill", ALWAYS))
+        scac, role = name(line.scac), ROLE_ABOARD[line.role]
+        aboard = f"4: {line.role}, aboard {sailing.sailing_id}"
+        if scac in own:
+            grounds.append(Ground(scac, role, f"{aboard}, for its own bill", ALWAYS))
         elif line.scope != "own":
-            grounds.append(Ground(scac, role, f"4: {line.role}, {aboard}, granted {line.scope}", line.scope))
+            grounds.append(Ground(scac, role, f"{aboard}, granted {line.scope}", line.scope))
         else:
-            grounds.append(Ground(scac, None, f"4: {line.role}, {aboard}, granted only its own bills", "never"))
+            grounds.append(Ground(scac, None, f"{aboard}, granted only its own bills", "never"))
     return grounds
 
 

@@ -167,11 +167,9 @@ def is_entitled(recipient: Recipient, last: LastNotice | None, after: Assessment
     end."""
     if recipient.scope == "all":
         return True
-    if last is not None and last.deliverable and not after.deliverable:
+    if last is not None and (last.stopped or (last.deliverable and not after.deliverable)):
         return True
-    if recipient.scope == "holds":
-        return after.stopped or (last is not None and last.stopped)
-    return after.do_not_load or (last is not None and last.do_not_load)
+    return after.stopped if recipient.scope == "holds" else after.do_not_load
 
 
 def _missed_something(recipient: Recipient, before: BillState, was: Assessment, had_waited: Collection[str]) -> bool:

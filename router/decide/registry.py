@@ -6,6 +6,7 @@ five places (M01 35-39); the cut form finds a sailing if exactly one of that ves
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final, NamedTuple, assert_never
 
 from router.decide.outages import Outages, with_outage, with_tally
@@ -67,6 +68,8 @@ class Registry:
         """Aliases, with the parties that claim them."""
         self._by_voyage: dict[tuple[str, str, str], set[str]] = {}
         """Ids of sailings by IMO number, SCAC of a line, and first five places of its voyage number."""
+        self._lines: Counter[str] = Counter()
+        """Number of sailings by SCAC of a line aboard."""
         self._vessels: dict[str, str] = {}
 
     def apply(self, value: RegistryValue, offset: int = 0) -> None:
@@ -152,6 +155,7 @@ class Registry:
     def _apply_sailing(self, sailing: Sailing) -> None:
         self._drop_sailing(sailing.sailing_id)
         self.sailings[sailing.sailing_id] = sailing
+        self._lines.update(line.scac for line in sailing.lines)
         for line in sailing.lines:
             self._by_voyage.setdefault((sailing.imo_number, line.scac, _cut(line)), set()).add(sailing.sailing_id)
         if sailing.vessel_name:
@@ -160,6 +164,7 @@ class Registry:
     def _drop_sailing(self, sailing_id: str) -> None:
         old = self.sailings.pop(sailing_id, None)
         if old is not None:
+            self._lines.subtract(line.scac for line in old.lines)
             for line in old.lines:
                 self._by_voyage[old.imo_number, line.scac, _cut(line)].discard(sailing_id)
 
@@ -176,6 +181,12 @@ class Registry:
     def party_scac(self, scac: str) -> str:
         """Own SCAC of the party of a SCAC; the SCAC itself if the party isn't registered."""
         return self._scacs.get(scac, scac)
+
+    def is_line(self, scac: str) -> bool:
+        """True for a party with vessels or slots: aboard any registered sailing under one of its SCACs."""
+        party = self.party(scac)
+        names = (scac,) if party is None else (party.scac, *party.aliases)
+        return any(self._lines[name] for name in names)
 
     def vessel_name(self, imo_number: str) -> str | None:
         return self._vessels.get(imo_number)

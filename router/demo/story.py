@@ -43,11 +43,12 @@ class StoryStep(NamedTuple):
 STEPS: Final = (
     StoryStep("1-on-file.x12", datetime(2026, 7, 10, 4, 12),
               "NVXA and NVXB each have cargo in one container on SLTC's slots; HARX has a container of its own.",
-              "No bill names OCNX. It is notified because it operates the ship on which SLTC and HARX charter slots."),
+              "SLTC is the second notify party of both. OCNX runs the ship and is notified of holds only."),
     StoryStep("2-do-not-load.camir", datetime(2026, 7, 14, 8, 14),
               "CBP orders NVXA's bill not to be loaded (6H). This message is CAMIR, the others are X12.",
-              "NVXB shares the container: it learns that its own bill must not be loaded, but not why. "
-              "HARX's agreement grants it every do-not-load aboard."),
+              "No bill names OCNX: it is notified as the operator, which is granted every hold aboard; "
+              "HARX's agreement grants every do-not-load. NVXB shares the container: it learns that its own bill must "
+              "not be loaded, but not why."),
     StoryStep("3-lading-allowed.camir", datetime(2026, 7, 15, 17, 0),
               "CBP lifts the order (6I).",
               "This is no release: it allows lading only."),

@@ -103,7 +103,7 @@ def test_explain_gives_each_ground_its_own_role_and_rule(routed: Command) -> Non
             ("MASTER_CARRIER", "3: the bill is on its manifest", "all"),
             ("CHARTERER", f"4: charterer, {aboard}, for its own bill", "all"),
         ],
-        "OCNX": [("OPERATOR", f"4: operator, {aboard}, for a charterer's bill", "all")],
+        "OCNX": [("OPERATOR", f"4: operator, {aboard}, granted holds", "holds")],
         "HARX": [("CHARTERER", f"4: charterer, {aboard}, granted do-not-load", "do-not-load")],
     }
 

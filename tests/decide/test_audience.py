@@ -19,8 +19,8 @@ from tests.decide.one_bill import registry_of
 LOADED = cargo(**ABOARD)
 
 
-def loaded(snps: tuple[str, ...] = (), **changes: Any) -> Cargo:
-    return cargo(snps=snps, **ABOARD | changes)
+def loaded(snps: tuple[str, ...] = (), bill_type: str | None = None, **changes: Any) -> Cargo:
+    return cargo(bill_type, snps, **ABOARD | changes)
 
 
 def audience(
@@ -59,10 +59,12 @@ def test_rule_3_who_issued_the_master_bill_and_who_manifests_it() -> None:
         assert (found[scac].roles, found[scac].disclosure) == (("MASTER_CARRIER",), Disclosure.CARRIER)
 
 
-def test_rule_4_the_operator_for_every_bill_of_a_charterer() -> None:
+@pytest.mark.parametrize("scope", ["do-not-load", "holds", "all"])
+def test_rule_4_the_operator_hears_of_a_charterer_s_bill_by_its_grant(scope: str) -> None:
     charterers = loaded(carrier_scac="THRD", voyage_number="T26")
-    member = audience(charterers, registry=grants()).recipients["OCNX"]
-    assert (member.roles, member.disclosure, member.scope) == (("OPERATOR",), Disclosure.AGREEMENT, "all")
+    member = audience(charterers, registry=grants(operator=scope)).recipients["OCNX"]
+    assert (member.roles, member.disclosure, member.scope) == (("OPERATOR",), Disclosure.AGREEMENT, scope)
+    assert "OCNX" not in audience(charterers, registry=grants(operator="own")).recipients
 
 
 @pytest.mark.parametrize("scope", ["do-not-load", "holds", "all"])
@@ -78,11 +80,33 @@ def test_rule_4_granted_its_own_bills_a_charterer_hears_of_those_only() -> None:
     assert audience(bill="THRDB1", registry=grants()).recipients["THRD"].scope == "all"
 
 
-def test_rule_5_in_a_stopped_box_the_bills_parties_are_co_loaders_too() -> None:
-    found = audience(LOADED._replace(snps=("SLTC",)), in_box=True).recipients
-    assert "CO_LOADER" in found["NVXA"].roles
-    assert "CO_LOADER" in found["SLTC"].roles
-    assert "CO_LOADER" not in found["OCNX"].roles
+def is_co_loader(known: Cargo = LOADED, bill: str = HOUSE, party: Party | None = None) -> bool:
+    registry = registry_of() if party is None else registry_of(party)
+    found = audience(known, bill, in_box=True, registry=registry).recipients
+    others = (one for scac, one in found.items() if scac != bill[:4])
+    assert not any("CO_LOADER" in one.roles for one in others), "an SNP hears as an SNP, a carrier as a carrier"
+    return "CO_LOADER" in found[bill[:4]].roles
+
+
+def test_rule_5_an_nvocc_with_a_bill_in_a_stopped_box_is_a_co_loader_and_nobody_else_is() -> None:
+    assert is_co_loader(LOADED._replace(snps=("SLTC",)))
+    assert is_co_loader(cargo("30", snps=("SLTC",)), bill="NVXCHBL1"), "whoever filed a house bill"
+    assert is_co_loader(cargo("00"), bill="NVXCHBL1", party=Party("NVXC", roles=("NVOCC",)))
+
+
+@pytest.mark.parametrize(
+    ("known", "bill", "party"),
+    [
+        pytest.param(loaded(bill_type="30"), "SLTCHBL1", None, id="a line aboard"),
+        pytest.param(cargo("30", carrier_scac="BIGX"), "BIGXHBL1", None, id="the manifest carrier"),
+        pytest.param(cargo("30", master_bill="BIGXMB1"), "BIGXHBL1", None, id="the master carrier"),
+        pytest.param(cargo("30"), "BIGXHBL1", Party("BIGX", roles=("carrier",)), id="registered as a carrier"),
+        pytest.param(cargo("30"), "SLTCHBL1", None, id="a line aboard another sailing"),
+        pytest.param(cargo("00"), "SHIPB1", None, id="no house bill, and not registered"),
+    ],
+)
+def test_rule_5_a_vessel_carrier_is_never_a_co_loader(known: Cargo, bill: str, party: Party | None) -> None:
+    assert not is_co_loader(known, bill, party)
 
 
 def test_one_party_has_all_its_roles_and_sees_the_most() -> None:

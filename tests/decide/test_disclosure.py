@@ -190,15 +190,14 @@ class Named:
             if role in (OPERATOR, CHARTERER):
                 self._allow_by_agreement(letter, role)
             else:
-                kinds = (FILER, SNP) if role == CO_LOADER else (role,)
-                told = set[str]().union(*(self._named[letter.bill, kind] for kind in kinds))
+                told = self._named[letter.bill, FILER if role == CO_LOADER else role]
                 assert letter.recipient in told, f"{letter.recipient} is no {role} of {letter.bill}"
 
     def _allow_by_agreement(self, letter: Letter, role: str) -> None:
         """A grant of less than all begins with what it grants."""
         scopes = self._scopes[role, letter.recipient]
         assert scopes, f"{letter.recipient} is no {role} aboard"
-        if letter.roles - {role} or role == OPERATOR:  # its own bill; or one that a charterer may have brought aboard
+        if letter.roles - {role}:  # its own bill
             return
         first = (letter.bill, letter.recipient) not in self._heard
         self._heard.add((letter.bill, letter.recipient))

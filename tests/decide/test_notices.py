@@ -205,8 +205,14 @@ def test_ids_say_nothing_to_who_tries_values(router: Harness) -> None:
 
 
 def test_a_line_granted_do_not_loads_hears_of_those_and_their_end(router: Harness) -> None:
-    router.decide(FIRST, event("1H", 1), event("6H", 2), event("6I", 3), event("1I", 4), event("1C", 5))
+    router.decide(FIRST, event("1H", 1), event("1I", 2), event("6H", 3), event("6I", 4), event("1H", 5))
     assert [one["disposition_code"] for one in router.notices("THRD")] == ["6H", "6I"]
+
+
+def test_whoever_was_notified_of_a_hold_is_notified_of_its_end(router: Harness) -> None:
+    """The notice of the do-not-load listed the other hold, too."""
+    router.decide(FIRST, event("1H", 1), event("6H", 2), event("6I", 3), event("1I", 4), event("1C", 5))
+    assert [one["disposition_code"] for one in router.notices("THRD")] == ["6H", "6I", "1I"]
 
 
 def test_a_line_granted_holds_hears_of_those_their_change_and_their_end() -> None:

@@ -80,7 +80,7 @@ HOUSE, CO_LOADED, HARBOUR = "HBL000012345", "HBL000067890", "HX5550001"
 async def test_ace_down_for_nine_hours_with_phoned_do_not_loads(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         on_file, down, phoned, mistaken, taken_back, back, first, second, over = await played(log, "ace-down")
-        assert len(on_file.notices) == 8
+        assert len(on_file.notices) == 5
         assert [one["state"] for act in (down, back, over) for one in act.feed_status] == [
             "DOWN", "RECOVERING", "RECOVERED",
         ]  # fmt: skip
@@ -103,7 +103,8 @@ async def test_ace_down_for_nine_hours_with_phoned_do_not_loads(tmp_path: Path) 
             each("NVXA", confirmed)
             | each("NVXB", blocked, box)
             | each("SLTC", confirmed, blocked, box)
-            | each("HARX OCNX", confirmed, blocked, box, gone)
+            | each("HARX", confirmed, blocked, box, gone)
+            | each("OCNX", confirmed, blocked, box)
         )
         assert all("LATE" in found for found in flags(first).values())
         lifted = (HOUSE, "change", "6I", "DISPOSITION", "ON_FILE")
@@ -113,7 +114,8 @@ async def test_ace_down_for_nine_hours_with_phoned_do_not_loads(tmp_path: Path) 
             each("NVXA", lifted)
             | each("NVXB", unboxed)
             | each("SLTC", lifted, unboxed)
-            | each("HARX OCNX", lifted, unboxed, earlier)
+            | each("HARX", lifted, unboxed, earlier)
+            | each("OCNX", lifted, unboxed)
         )
 
 
@@ -169,7 +171,7 @@ async def test_a_cyberattack_with_400_paper_bills_filed_later(tmp_path: Path) ->
 async def test_a_party_down_for_three_days(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         on_file, *days, asked, no_more = await played(log, "party-down")
-        assert len(on_file.notices) == 8
+        assert len(on_file.notices) == 5
         assert [len([one for one in day.notices if one["recipient"] == "SLTC"]) for day in days] == [2, 2, 2]
         released = (CO_LOADED, "release", "1C", "DISPOSITION", "RELEASED")
         again = Counter([(HOUSE, "change", "1I", "RESYNC", "ON_FILE")])
@@ -178,5 +180,5 @@ async def test_a_party_down_for_three_days(tmp_path: Path) -> None:
         told = notices(asked)
         assert told["SLTC"] >= again
         assert told.pop("SLTC") - again in (Counter([released, before]), Counter([released, after]))
-        assert told == each("NVXB OCNX", released)
+        assert told == each("NVXB", released)
         assert no_more.notices == []
