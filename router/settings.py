@@ -35,7 +35,7 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 
 from router.console import ConsoleSettings
 from router.decide.codes import load_codes
-from router.decide.rules import FRESH, Rules
+from router.decide.rules import FRESH, ReleaseAfterHold, Rules
 from router.engine.feed_silence import SilenceLimit
 from router.engine.supervisor import SLOT
 from router.engine.worker import WorkSettings
@@ -59,8 +59,10 @@ class RuleSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    release_after_hold: Literal["fresh", "standing"] = FRESH
-    """`fresh`: a release posted before a CBP hold needs a new one after it. `standing`: it counts again."""
+    release_after_hold: ReleaseAfterHold = FRESH
+    """`fresh`: a release posted before a CBP hold needs a new one after it. `previous`: it counts again."""
+    release_after_hold_exceptions: dict[str, ReleaseAfterHold] = {}
+    """By code of the hold."""
     history_complete_from: frozenset[str] = frozenset({"55"})
     """Codes that begin a complete history of a bill."""
     late_after_minutes: int = Field(default=60, ge=1)
@@ -145,10 +147,14 @@ class Settings(BaseSettings):
         return {"group_instance_id": f"{socket.gethostname()}-{slot}"} | self.kafka if slot else self.kafka
 
     def decision_rules(self) -> Rules:
-        """Raises UsageError if the code table can't be read."""
+        """Raises UsageError if the code table can't be read, or a rule names a code that is not in it."""
         given = self.rules.model_dump()
         extra = given.pop("disposition_codes")
-        return Rules(codes=load_codes(self._folder / extra if extra else None), **given)
+        codes = load_codes(self._folder / extra if extra else None)
+        for name in ("history_complete_from", "release_after_hold_exceptions"):
+            if unknown := sorted(set(given[name]) - codes.codes.keys()):
+                raise UsageError(f"settings: rules.{name} names {', '.join(unknown)}, which is in no code table")
+        return Rules(codes=codes, **given)
 
     def webhook_settings(self) -> WebhookSettings:
         return self.webhooks.beside(self._folder)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router.decide.codes import Code, Effect
-from router.decide.rules import STANDING, Rules
+from router.decide.rules import FRESH, Rules
 from router.model.eastern import order_minute
 
 ADDED: Final = "55"
@@ -39,6 +39,8 @@ class LedgerEvent(NamedTuple):
     port: str | None = None
     reversal: bool = False
     resent: bool = False
+    rules: int = 1
+    """Number of the rules under which it came, by which it is judged for good."""
 
 
 class HeldPieces(NamedTuple):
@@ -48,6 +50,9 @@ class HeldPieces(NamedTuple):
     """None: all, however many."""
     placed: int
     """Posted minute of the latest placement."""
+    do_not_load: bool = False
+    at_destination: bool = False
+    """As the code table had it when the hold was placed; of several placements the strictest."""
 
 
 class StandingRelease(NamedTuple):
@@ -61,6 +66,8 @@ class StandingRelease(NamedTuple):
     port: str | None
     stale_by: str | None = None
     """Id of the event that placed a hold after it."""
+    rules: int = 1
+    """Number of the rules under which it came."""
 
 
 HoldKey = tuple[str, str | None]
@@ -119,7 +126,8 @@ def _rank(event: LedgerEvent, rules: Rules) -> int:
     """Rank within one minute: the beginning of a life, removals and releases, neutral events, stops."""
     if event.code == ADDED:
         return 0
-    code = rules.codes.get(event.code)
+    codes = rules.at(event.rules).codes
+    code = codes.get(event.code)
     if code is None or code.effect is Effect.REVOKE or event.code == DELETED:
         return REVOKING
     if code.effect is Effect.PLACE:
@@ -130,7 +138,7 @@ def _rank(event: LedgerEvent, rules: Rules) -> int:
         return PLACING if event.reversal else 1
     if code.effect in (Effect.RELEASE, Effect.MOVE):
         return REVOKING if event.reversal else 1
-    return 1 if event.code in rules.codes.ends else 2
+    return 1 if event.code in codes.ends else 2
 
 
 OVERRIDE: Final = "4A"
@@ -143,13 +151,13 @@ MINUTES_A_DAY: Final = 1440
 
 
 def apply_events(account: Account, events: Iterable[LedgerEvent], rules: Rules, confirmed: Collection[str]) -> None:
-    """Apply events, sorted by `order_key`, to the account. Unknown codes are skipped: they stand beside the account as
-    holds of their own."""
-    get = rules.codes.get
+    """Apply events, sorted by `order_key`, to the account, each by the rules under which it came. Unknown codes are
+    skipped: they stand beside the account as holds of their own."""
     for event in events:
-        code = get(event.code)
+        own = rules.at(event.rules)
+        code = own.codes.get(event.code)
         if code is not None:
-            _apply(account, event, code, rules, confirmed)
+            _apply(account, event, code, own, confirmed)
 
 
 def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, confirmed: Collection[str]) -> None:
@@ -231,9 +239,20 @@ def _place(
             standing = account.holds.get(key)
             if event.resent and standing is not None:
                 continue  # the same hold, sent again for another port or vessel
-            account.holds[key] = HeldPieces(_added(standing, event.quantity, account.manifested), event.posted)
-            if rules.release_after_hold != STANDING:
+            account.holds[key] = HeldPieces(
+                _added(standing, event.quantity, account.manifested), event.posted, *stops_of(code, standing, rules)
+            )
+            if rules.release_after_hold_of(code) == FRESH:
                 _make_stale(account, event, confirmed)
+
+
+def stops_of(code: str, standing: HeldPieces | None, rules: Rules) -> tuple[bool, bool]:
+    """`do_not_load` and `at_destination` of a hold after one more placement."""
+    known = rules.codes.get(code)
+    do_not_load, at_destination = (known.do_not_load, known.at_destination) if known is not None else (False, False)
+    if standing is None:
+        return do_not_load, at_destination
+    return do_not_load or standing.do_not_load, at_destination and standing.at_destination
 
 
 def _added(standing: HeldPieces | None, quantity: int | None, manifested: int | None) -> int | None:
@@ -294,7 +313,9 @@ def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, con
     account.revoked = False
     _subtract(account, event, rules.codes.ends.get(event.code, frozenset()))
     account.releases.append(
-        StandingRelease(event.id, event.code, event.quantity, event.posted, event.entry_number, event.port)
+        StandingRelease(
+            event.id, event.code, event.quantity, event.posted, event.entry_number, event.port, rules=event.rules
+        )
     )
     if len(account.releases) > MOST_RELEASES:
         _trim(account)

@@ -112,11 +112,11 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
             return None
         return AppliedRecord(state, FILING, duplicate=True, letters=letters)
     if is_known_code:
-        state = with_event(state, ledger_event(record, event_id, posted), rules)
+        state = with_event(state, ledger_event(record, event_id, posted, rules.number), rules)
     else:
         containers = level_containers(record)
         container = containers[0] if len(containers) == 1 else None
-        unparsed = UnparsedEvent(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container)
+        unparsed = UnparsedEvent(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container, rules.number)
         state = with_unparsed(state, unparsed, rules)
     return AppliedRecord(state, DISPOSITION, record, event_id, _flags(state, record, posted, rules), letters=letters)
 
@@ -137,7 +137,7 @@ def _apply_future_event(
     return replace(applied, state=_with_resolved(applied.state, record.retry_of, keyed_id(secret, letter.id), secret))
 
 
-def ledger_event(record: Disposition, event_id: str, posted: int) -> LedgerEvent:
+def ledger_event(record: Disposition, event_id: str, posted: int, rules: int) -> LedgerEvent:
     return LedgerEvent(
         event_id,
         record.disposition_code,
@@ -149,6 +149,7 @@ def ledger_event(record: Disposition, event_id: str, posted: int) -> LedgerEvent
         record.transaction_port,
         record.reversal,
         record.resent,
+        rules,
     )
 
 
@@ -178,7 +179,8 @@ def _apply_dead_letter(state: BillState, record: DeadLetter, context: Context) -
     event_id = keyed_id(context.registry.secret, record.id)
     if event_id in state.unparsed:
         return None
-    unparsed = UnparsedEvent(event_id, "UNREADABLE", record.disposition_code, posted_minute(record.received_at))
+    placed, number = posted_minute(record.received_at), context.rules.number
+    unparsed = UnparsedEvent(event_id, "UNREADABLE", record.disposition_code, placed, rules=number)
     state = with_unparsed(state, unparsed, context.rules)
     event = Disposition(None, None, record.disposition_code or "", 0, received_at=record.received_at)
     return AppliedRecord(state, DISPOSITION, event, event_id, letters=(record,))
@@ -217,7 +219,7 @@ def _apply_manual_event(state: BillState, record: ManualEvent, context: Context)
     it."""
     if record.action not in ACTIONS:
         raise InputError(f"{record.action!r} is none of {', '.join(ACTIONS)}")
-    relayed = RelayedEvent(manual_id(context.registry.secret, record), record)
+    relayed = RelayedEvent(manual_id(context.registry.secret, record), record, rules=context.rules.number)
     if relayed.id in state.relayed:
         return None
     if len(state.relayed) >= MOST_MANUAL_EVENTS:

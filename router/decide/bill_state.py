@@ -15,6 +15,7 @@ from router.decide.account import (
     StandingRelease,
     apply_events,
     order_key,
+    stops_of,
 )
 from router.decide.cargo_facts import Cargo, CargoFacts
 from router.decide.manual_events import (
@@ -26,7 +27,7 @@ from router.decide.manual_events import (
     outcome_of,
     release_minute,
 )
-from router.decide.rules import STANDING, Rules
+from router.decide.rules import FRESH, Rules
 from router.decide.status import Assessment, UnparsedEvent, assess
 from router.model.eastern import order_minute, posted_minute
 from router.model.inputs import RELEASE, Snapshot
@@ -62,6 +63,8 @@ class BillState(Struct, frozen=True, array_like=True):
     """`Registry.elapsed` at the bill's latest record. UTC milliseconds."""
     facts: CargoFacts = CargoFacts()
     snapshot: Snapshot | None = None
+    snapshot_rules: int = 1
+    """Number of the rules under which the snapshot came."""
     folded: Account | None = None
     """Sums of the events before `fold_line`. Never changed in place."""
     fold_line: int | None = None
@@ -235,7 +238,7 @@ def opening_account(state: BillState, rules: Rules) -> Account:
     if state.folded is not None:
         account = state.folded.copy()
     elif state.snapshot is not None:
-        account = snapshot_account(state.snapshot, rules)
+        account = snapshot_account(state.snapshot, rules.at(state.snapshot_rules))
     else:
         account = Account()
     if state.facts.filing is not None:
@@ -246,20 +249,22 @@ def opening_account(state: BillState, rules: Rules) -> Account:
 
 
 def snapshot_account(snapshot: Snapshot, rules: Rules) -> Account:
-    """The account of a snapshot, without a quantity: that is its filing's, or a later filing's."""
+    """The account of a snapshot under the rules under which it came. It has no quantity: that is its filing's, or a
+    later filing's."""
     account = Account(complete=True)
     at = posted_minute(snapshot.status_at)
     account.last_posted = at
     latest = None
     for hold in snapshot.holds:
         placed = at if hold.placed_at is None else posted_minute(hold.placed_at)
-        account.holds[hold.code, hold.container_number] = HeldPieces(hold.quantity, placed)
-        latest = placed if latest is None else max(latest, placed)
+        stops = stops_of(hold.code, None, rules)
+        account.holds[hold.code, hold.container_number] = HeldPieces(hold.quantity, placed, *stops)
+        if rules.release_after_hold_of(hold.code) == FRESH:
+            latest = placed if latest is None else max(latest, placed)
     if snapshot.released_quantity:
         posted = at if snapshot.release_posted_at is None else posted_minute(snapshot.release_posted_at)
-        predates = rules.release_after_hold != STANDING and latest is not None and latest >= posted
-        stale_by = "snapshot" if predates else None
+        stale_by = "snapshot" if latest is not None and latest >= posted else None
         account.releases.append(
-            StandingRelease("snapshot", "1C", snapshot.released_quantity, posted, None, None, stale_by)
+            StandingRelease("snapshot", "1C", snapshot.released_quantity, posted, None, None, stale_by, rules.number)
         )
     return account

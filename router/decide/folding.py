@@ -90,7 +90,7 @@ def with_relayed(state: BillState, relayed: Iterable[RelayedEvent]) -> BillState
 def with_snapshot(state: BillState, snapshot: Snapshot, rules: Rules) -> BillState:
     """The state that begins from a snapshot. Events folded since it stay, and its holds beside them: their later
     removals are unknown."""
-    state = replace(state, snapshot=snapshot)
+    state = replace(state, snapshot=snapshot, snapshot_rules=rules.number)
     if state.folded is None or state.fold_line is None:
         return state
     if state.fold_line <= posted_minute(snapshot.status_at):
@@ -149,8 +149,9 @@ def _age(one: UnparsedEvent) -> tuple[int, str]:
 
 
 def _folded_unparsed(oldest: list[UnparsedEvent], rules: Rules) -> UnparsedEvent:
-    known = (rules.codes.get(one.code or "") for one in oldest)
-    do_not_load = next((code.code for code in known if code is not None and code.do_not_load), None)
+    known = ((one.rules, rules.at(one.rules).codes.get(one.code or "")) for one in oldest)
+    stopping = [(code.code, number) for number, code in known if code is not None and code.do_not_load]
+    do_not_load, under = stopping[0] if stopping else (None, rules.number)
     number = sum(int(one.id.split(":")[1]) if one.id.startswith(OLDER) else 1 for one in oldest)
     placed = oldest[-1].placed
-    return UnparsedEvent(f"{OLDER}{number}:{placed}", "UNREADABLE", do_not_load, placed)
+    return UnparsedEvent(f"{OLDER}{number}:{placed}", "UNREADABLE", do_not_load, placed, rules=under)

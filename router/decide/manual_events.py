@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from router.decide.account import Account, HoldKey, LedgerEvent, StandingRelease, apply_events, order_key
-from router.decide.codes import Effect
+from router.decide.codes import Code, Effect
 from router.decide.rules import Rules
 from router.decide.status import MANUAL_HOLD, StandingHold
 from router.model.eastern import order_moment, posted_minute
@@ -32,6 +32,8 @@ class RelayedEvent(NamedTuple):
     """The electronic event that confirmed it, if that one is folded into sums."""
     folded: bool = False
     """True for a release that is part of the sums itself."""
+    rules: int = 1
+    """Number of the rules under which it came, by which it is judged for good."""
 
     @property
     def code(self) -> str | None:
@@ -50,6 +52,9 @@ class RelayedEvent(NamedTuple):
     def order(self) -> tuple[int, int, str]:
         return order_moment(self.event.said_at), ACTIONS.index(self.event.action), self.id
 
+    def known_code(self, rules: Rules) -> Code | None:
+        return rules.at(self.rules).codes.get(self.code or "")
+
 
 class RelayedOutcome(NamedTuple):
     """The outcome of a bill's manual events."""
@@ -67,13 +72,13 @@ def confirmations(relayed: Iterable[RelayedEvent], events: Iterable[LedgerEvent]
     Each is matched to one event of the same code and scope, posted within the window; the nearest pairs come first.
     """
     unlifted = sorted((one for one in relayed if one.event.action != LIFT), key=lambda one: one.order)
-    window = rules.manual_match_hours * MINUTES_AN_HOUR
+    window = {one.id: rules.at(one.rules).manual_match_hours * MINUTES_AN_HOUR for one in unlifted}
     pairs = [
         (abs(event.posted - one.posted), one.order, order_key(event, rules), one, event)
         for event in events
         if not event.reversal
         for one in unlifted
-        if event.code == one.code and _in_scope(event, one) and abs(event.posted - one.posted) <= window
+        if event.code == one.code and _in_scope(event, one) and abs(event.posted - one.posted) <= window[one.id]
     ]
     found = {one.id: one.confirmed_by for one in unlifted if one.confirmed_by is not None}
     matched: set[tuple[str, str | None]] = set()
@@ -101,7 +106,7 @@ def apply_with_releases(
     """
     rest = list(events)
     for one in sorted(releases, key=lambda one: one.order):
-        code = rules.codes.get(one.code or "")
+        code = one.known_code(rules)
         if code is None or code.effect is not Effect.RELEASE:
             continue
         place = order_key(_as_ledger_event(one), rules)
@@ -110,12 +115,12 @@ def apply_with_releases(
         whole = account.manifested if one.container is None else None
         quantity = whole if one.event.quantity is None else one.event.quantity
         account.revoked = False
-        account.releases.append(StandingRelease(one.id, code.code, quantity, one.posted, None, None))
+        account.releases.append(StandingRelease(one.id, code.code, quantity, one.posted, None, None, rules=one.rules))
     apply_events(account, rest, rules, confirmed)
 
 
 def _as_ledger_event(relayed: RelayedEvent) -> LedgerEvent:
-    return LedgerEvent(relayed.id, relayed.code or "", relayed.posted, relayed.event.quantity)
+    return LedgerEvent(relayed.id, relayed.code or "", relayed.posted, relayed.event.quantity, rules=relayed.rules)
 
 
 def release_minute(relayed: RelayedEvent, rules: Rules) -> int:
@@ -181,12 +186,11 @@ def _lift(standing: dict[str, _Placement], lift: RelayedEvent, manifested: int |
 
 def _lifts(lift: RelayedEvent, code: str | None, rules: Rules) -> bool:
     """True if the lift names the hold's code or, as CBP does, the code of its removal."""
-    named = lift.code
+    named, known = lift.code, lift.known_code(rules)
     if named is None or named == code:
         return True
-    known = rules.codes.get(named)
     pair = known.pair if known is not None and known.effect is Effect.LIFT else frozenset()
-    return code in pair or code in rules.codes.ends.get(named, ())
+    return code in pair or code in rules.at(lift.rules).codes.ends.get(named, ())
 
 
 def _disputed_lifts_and_releases(
@@ -213,7 +217,7 @@ def _disputed_removals(
 ) -> Iterator[str]:
     """CBP's removals of a code and scope of which only a manual hold stands."""
     for placed, _ in standing:
-        code = rules.codes.get(placed.code or "")
+        code = placed.known_code(rules)
         if code is None or (code.code, placed.container) in account.holds:
             continue
         for event in events:
@@ -223,7 +227,7 @@ def _disputed_removals(
 
 
 def _hold(relayed: RelayedEvent, quantity: int | None, rules: Rules) -> StandingHold:
-    code = rules.codes.get(relayed.code or "")
+    code = relayed.known_code(rules)
     return StandingHold(
         MANUAL_HOLD,
         relayed.code,

@@ -82,7 +82,10 @@ def apply_refiling(state: BillState, record: Refiling, context: Context) -> Appl
     Later manual events under the paper number come like any manual event.
     """
     downtime = state.downtime or DowntimeRecord({})
-    events = [RelayedEvent(manual_id(context.registry.secret, one), one) for one in record.manual_events]
+    events = [
+        RelayedEvent(manual_id(context.registry.secret, one), one, rules=context.rules.number)
+        for one in record.manual_events
+    ]
     events = [one for one in events if one.id not in downtime.relayed]
     is_known = record.paper_bill in downtime.replaces
     if is_known and not events:

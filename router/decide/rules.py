@@ -1,22 +1,36 @@
-"""The rules of an installation: the settings that decisions depend on, and the code table."""
+"""The rules of an installation: the settings that decisions depend on, and the code table.
+
+Rules are numbered from 1. A bill keeps with each event the number of the rules under which it came, and goes on judging
+it by those: a change of the rules applies to later events and frees nothing by itself.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from router.decide.codes import CodeTable, load_codes
 
+ReleaseAfterHold = Literal["fresh", "previous"]
+"""Effect of a removed hold on the releases posted before it:
+
+- `fresh`: they don't count until CBP releases anew or an operator confirms (CBP Trade Act FAQ, vessel mode, section 25:
+  all holds are to be removed *and* a release is to be posted);
+- `previous`: they count again (CAMIR V19, appendix D, code 1I, read second hand: the bill returns to its previous
+  status).
+"""
 FRESH: Final = "fresh"
-STANDING: Final = "standing"
+PREVIOUS: Final = "previous"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
+    number: int = 1
     codes: CodeTable = field(default_factory=load_codes)
-    release_after_hold: str = FRESH
-    """`fresh`: a release posted before a CBP hold does not count until CBP posts a new one or an operator confirms
-    (CBP Trade Act FAQ, vessel mode, section 25). `standing`: it counts again (CAMIR V19 appendix D, code 1I)."""
+    release_after_hold: ReleaseAfterHold = FRESH
+    release_after_hold_exceptions: Mapping[str, ReleaseAfterHold] = field(default_factory=dict)
+    """By code of the hold; `release_after_hold` is for all others."""
     history_complete_from: frozenset[str] = frozenset({"55"})
     """Codes that begin a bill's history."""
     fold_after_events: int = 200
@@ -33,3 +47,14 @@ class Rules:
     """Minutes without late events after which an outage's recovery is complete."""
     resync_over_days: int = 14
     """Days since its latest record after which a resync leaves out a bill that is over."""
+    earlier: tuple[Rules, ...] = field(default=(), compare=False, repr=False)
+    """Rules 1 to `number` - 1, by which the events that came under them are judged."""
+
+    def at(self, number: int) -> Rules:
+        """The rules of that number. A number not known yet gives the latest: a command may have read the rules before
+        the bill."""
+        return self if number >= self.number else self.earlier[number - 1]
+
+    def release_after_hold_of(self, code: str) -> ReleaseAfterHold:
+        """Effect on earlier releases of a removed hold of that code."""
+        return self.release_after_hold_exceptions.get(code, self.release_after_hold)

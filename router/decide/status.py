@@ -72,6 +72,8 @@ class UnparsedEvent(NamedTuple):
     code: str | None
     placed: int
     container_number: str | None = None
+    rules: int = 1
+    """Number of the rules under which it came."""
 
 
 class Assessment(NamedTuple):
@@ -158,8 +160,8 @@ def _own_holds(account: Account, rules: Rules) -> Iterable[StandingHold]:
             standing.quantity,
             standing.placed,
             known.meaning if known else None,
-            known.do_not_load if known else False,
-            known.at_destination if known else False,
+            standing.do_not_load,
+            standing.at_destination,
         )
 
 
@@ -172,7 +174,7 @@ _MEANINGS: Final = {
 def _unparsed_holds(unparsed: Iterable[UnparsedEvent], rules: Rules) -> Iterable[StandingHold]:
     """Holds of unparsed events. One whose code is a known do-not-load is a do-not-load."""
     for one in unparsed:
-        known = rules.codes.get(one.code or "")
+        known = rules.at(one.rules).codes.get(one.code or "")
         do_not_load = known is not None and known.do_not_load
         meaning = _MEANINGS[one.kind]
         yield StandingHold(one.kind, one.code, one.container_number, None, one.placed, meaning, do_not_load, id=one.id)

@@ -35,6 +35,8 @@ def test_wrong_settings_are_named(command: Command) -> None:
         'log = "sqlite:///a\\u0000b"',
         '[rules]\ndisposition_codes = "a\\u0000b"',
         '[rules]\ndisposition_codes = "snp-router.toml"',
+        '[rules]\nrelease_after_hold_exceptions = {"7X" = "previous"}',
+        '[rules]\nrelease_after_hold_exceptions = {"7H" = "later"}',
         "[sqlite]\nbusy_timeout_seconds = inf",
         "[work]\npoll_seconds = inf",
     ],

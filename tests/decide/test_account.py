@@ -61,14 +61,14 @@ def test_a_release_before_the_hold_counts_again_only_when_posted_anew() -> None:
 
 def test_or_at_once_where_the_setting_says_that_the_former_status_returns() -> None:
     events = (event("1C", 1), event("1H", 2), event("1I", 3))
-    assert OneBill(ADDED, *events, rules=Rules(release_after_hold="standing")).status == RELEASED
+    assert OneBill(ADDED, *events, rules=Rules(release_after_hold="previous")).status == RELEASED
 
 
 def test_the_setting_holds_for_an_imported_snapshot_too() -> None:
     snapshot = Snapshot(filing(), at(5), 100, at(0), (SnapshotHold("1H", None, None, at(1)),))
     lifted = event("1I", 6)
     assert OneBill(snapshot, lifted).status == RELEASE_UNCONFIRMED
-    assert OneBill(snapshot, lifted, rules=Rules(release_after_hold="standing")).status == RELEASED
+    assert OneBill(snapshot, lifted, rules=Rules(release_after_hold="previous")).status == RELEASED
 
 
 # Pairs
