@@ -43,6 +43,10 @@ class LedgerEvent(NamedTuple):
     """Number of the rules under which it came, by which it is judged for good."""
 
 
+MOST_PLACEMENTS: Final = 8
+"""Events kept of one standing hold."""
+
+
 class HeldPieces(NamedTuple):
     """A standing hold's pieces."""
 
@@ -50,6 +54,8 @@ class HeldPieces(NamedTuple):
     """None: all, however many."""
     placed: int
     """Posted minute of the latest placement."""
+    events: tuple[str, ...]
+    """Ids of the events that placed it, re-sent ones included: the latest `MOST_PLACEMENTS`."""
     do_not_load: bool = False
     at_destination: bool = False
     """As the code table had it when the hold was placed; of several placements the strictest."""
@@ -237,11 +243,12 @@ def _place(
         for container in _scopes(event):
             key = (code, container)
             standing = account.holds.get(key)
+            events = ((*standing.events, event.id) if standing else (event.id,))[-MOST_PLACEMENTS:]
             if event.resent and standing is not None:
-                continue  # the same hold, sent again for another port or vessel
-            account.holds[key] = HeldPieces(
-                _added(standing, event.quantity, account.manifested), event.posted, *stops_of(code, standing, rules)
-            )
+                account.holds[key] = standing._replace(events=events)  # the same hold, for another port or vessel
+                continue
+            pieces = _added(standing, event.quantity, account.manifested)
+            account.holds[key] = HeldPieces(pieces, event.posted, events, *stops_of(code, standing, rules))
             if rules.release_after_hold_of(code) == FRESH:
                 _make_stale(account, event, confirmed)
 

@@ -33,6 +33,7 @@ from router.decide.identity import (
     keyed_id,
     level_containers,
     manual_id,
+    snapshot_id,
 )
 from router.decide.manual_events import ACTIONS, RelayedEvent
 from router.decide.notices import CATCH_UP, DISPOSITION, FILING, LINK, OPERATOR, AppliedRecord, manual_disposition
@@ -203,7 +204,8 @@ def _apply_snapshot(state: BillState, record: Snapshot, context: Context) -> App
         hold._replace(container_number=hold.container_number and container_key(hold.container_number))
         for hold in record.holds
     )
-    state = with_snapshot(state, record._replace(holds=holds), context.rules)
+    event_id = snapshot_id(context.registry.secret, state.key, record)
+    state = with_snapshot(state, record._replace(holds=holds), event_id, context.rules)
     return AppliedRecord(replace(state, facts=state.facts._replace(filing=record.filing)), CATCH_UP)
 
 

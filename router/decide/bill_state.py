@@ -63,6 +63,8 @@ class BillState(Struct, frozen=True, array_like=True):
     """`Registry.elapsed` at the bill's latest record. UTC milliseconds."""
     facts: CargoFacts = CargoFacts()
     snapshot: Snapshot | None = None
+    snapshot_id: str = ""
+    """Event id of the snapshot's holds and release."""
     snapshot_rules: int = 1
     """Number of the rules under which the snapshot came."""
     folded: Account | None = None
@@ -238,7 +240,7 @@ def opening_account(state: BillState, rules: Rules) -> Account:
     if state.folded is not None:
         account = state.folded.copy()
     elif state.snapshot is not None:
-        account = snapshot_account(state.snapshot, rules.at(state.snapshot_rules))
+        account = snapshot_account(state.snapshot, state.snapshot_id, rules.at(state.snapshot_rules))
     else:
         account = Account()
     if state.facts.filing is not None:
@@ -248,7 +250,7 @@ def opening_account(state: BillState, rules: Rules) -> Account:
     return account
 
 
-def snapshot_account(snapshot: Snapshot, rules: Rules) -> Account:
+def snapshot_account(snapshot: Snapshot, snapshot_id: str, rules: Rules) -> Account:
     """The account of a snapshot under the rules under which it came. It has no quantity: that is its filing's, or a
     later filing's."""
     account = Account(complete=True)
@@ -258,13 +260,13 @@ def snapshot_account(snapshot: Snapshot, rules: Rules) -> Account:
     for hold in snapshot.holds:
         placed = at if hold.placed_at is None else posted_minute(hold.placed_at)
         stops = stops_of(hold.code, None, rules)
-        account.holds[hold.code, hold.container_number] = HeldPieces(hold.quantity, placed, *stops)
+        account.holds[hold.code, hold.container_number] = HeldPieces(hold.quantity, placed, (snapshot_id,), *stops)
         if rules.release_after_hold_of(hold.code) == FRESH:
             latest = placed if latest is None else max(latest, placed)
     if snapshot.released_quantity:
         posted = at if snapshot.release_posted_at is None else posted_minute(snapshot.release_posted_at)
-        stale_by = "snapshot" if latest is not None and latest >= posted else None
+        stale_by = snapshot_id if latest is not None and latest >= posted else None
         account.releases.append(
-            StandingRelease("snapshot", "1C", snapshot.released_quantity, posted, None, None, stale_by, rules.number)
+            StandingRelease(snapshot_id, "1C", snapshot.released_quantity, posted, None, None, stale_by, rules.number)
         )
     return account

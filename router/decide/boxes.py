@@ -8,7 +8,7 @@ a bill's own holds only: a derived hold is never passed on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -16,7 +16,15 @@ from router.decide.cargo_facts import Cargo
 from router.decide.registry import near
 from router.decide.status import StandingHold
 from router.model.identifiers import container_key
-from router.model.links import CONTAINER, MASTER, ORIGINAL, IndexFact, LinkFact
+from router.model.links import (
+    CONTAINER,
+    MASTER,
+    MOST_STOPPING_EVENTS,
+    ORIGINAL,
+    IndexFact,
+    LinkFact,
+    bounded_events,
+)
 from router.model.registry_values import Sailing
 
 SAME_ARRIVAL_DAYS: Final = 7
@@ -60,7 +68,8 @@ def _fact(key: str, bill: str, stopping: list[StandingHold], voyage: Voyage) -> 
         return IndexFact(key, bill, True, False, False, None, *voyage)
     since = min((hold.placed for hold in stopping if hold.placed is not None), default=None)
     do_not_load = any(hold.do_not_load for hold in stopping)
-    return IndexFact(key, bill, True, True, do_not_load, since, *voyage)
+    events = bounded_events(event for hold in stopping for event in hold.events)
+    return IndexFact(key, bill, True, True, do_not_load, since, *voyage, events)
 
 
 def changed_facts(published: Mapping[str, IndexFact], facts: Mapping[str, IndexFact]) -> tuple[IndexFact, ...]:
@@ -76,6 +85,7 @@ class Answer(NamedTuple):
     stopped: bool = False
     do_not_load: bool = False
     since: int | None = None
+    events: tuple[str, ...] = ()
 
 
 class IndexEntry(NamedTuple):
@@ -144,10 +154,11 @@ def _voyage(fact: IndexFact) -> Voyage:
 
 
 def _deciding(facts: Iterable[IndexFact]) -> tuple[IndexFact, ...]:
-    """Keep two of each, the oldest: a bill never counts its own hold, so one may be excluded."""
+    """Keep the oldest that fill a link's events, and two do-not-loads: a bill never counts its own hold, so one of each
+    may be excluded."""
     ordered = sorted(facts, key=_age)
     do_not_load = [fact for fact in ordered if fact.do_not_load]
-    return tuple(dict.fromkeys((*ordered[:2], *do_not_load[:2])))
+    return tuple(dict.fromkeys((*ordered[: MOST_STOPPING_EVENTS + 2], *do_not_load[:2])))
 
 
 def _age(fact: IndexFact) -> tuple[bool, int, str]:
@@ -171,8 +182,10 @@ def answer(group: IndexGroup, key: str) -> tuple[dict[str, IndexEntry | None], l
         left = (bill for bill, old in before.items() if old and old.answer.stopped and bill not in group.entries)
         links = [LinkFact(bill, key, "BOX", False) for bill in left]
         return changed, [*links, *_answer_all(group, key, concerned, changed)]
-    if kind == MASTER and bool(decided) != bool(group.deciding):
-        return changed, [LinkFact(subject, key, "HOUSE", bool(group.deciding))]
+    if kind == MASTER:
+        houses = _answer(group.deciding.get(_NO_VOYAGE, ()))
+        news = houses != _answer(decided.get(_NO_VOYAGE, ()))
+        return changed, [_link(subject, key, "HOUSE", houses)] if news else []
     if kind == ORIGINAL:
         splits = (
             (bill, entry is not None) for bill, entry in changed.items() if (before[bill] is None) != (entry is None)
@@ -192,17 +205,23 @@ def _answer_all(group: IndexGroup, key: str, bills: list[str], changed: dict[str
         voyage = _voyage(entry.fact)
         if voyage not in alike:
             same = (facts for facts in group.deciding.values() if same_voyage(facts[0], entry.fact))
-            alike[voyage] = [fact for facts in same for fact in facts]
+            alike[voyage] = sorted((fact for facts in same for fact in facts), key=_age)
         answer = _answer([other for other in alike[voyage] if other.bill != bill])
         if answer != entry.answer:
             changed[bill] = group.entries[bill] = entry._replace(answer=answer)
-            links.append(LinkFact(bill, key, "BOX", answer.stopped, answer.do_not_load, answer.since))
+            links.append(_link(bill, key, "BOX", answer))
     return links
 
 
-def _answer(stopping: list[IndexFact]) -> Answer:
+def _answer(stopping: Sequence[IndexFact]) -> Answer:
+    """The answer that facts give, the oldest first."""
     since = min((fact.since for fact in stopping if fact.since is not None), default=None)
-    return Answer(bool(stopping), any(fact.do_not_load for fact in stopping), since)
+    events = bounded_events(event for fact in stopping for event in fact.events)
+    return Answer(bool(stopping), any(fact.do_not_load for fact in stopping), since, events)
+
+
+def _link(bill: str, key: str, kind: str, answer: Answer) -> LinkFact:
+    return LinkFact(bill, key, kind, answer.stopped, answer.do_not_load, answer.since, events=answer.events)
 
 
 def same_voyage(one: IndexFact, other: IndexFact) -> bool:

@@ -87,16 +87,16 @@ def with_relayed(state: BillState, relayed: Iterable[RelayedEvent]) -> BillState
     return replace(state, downtime=downtime._replace(relayed={**downtime.relayed, **{one.id: one for one in relayed}}))
 
 
-def with_snapshot(state: BillState, snapshot: Snapshot, rules: Rules) -> BillState:
+def with_snapshot(state: BillState, snapshot: Snapshot, snapshot_id: str, rules: Rules) -> BillState:
     """The state that begins from a snapshot. Events folded since it stay, and its holds beside them: their later
     removals are unknown."""
-    state = replace(state, snapshot=snapshot, snapshot_rules=rules.number)
+    state = replace(state, snapshot=snapshot, snapshot_id=snapshot_id, snapshot_rules=rules.number)
     if state.folded is None or state.fold_line is None:
         return state
     if state.fold_line <= posted_minute(snapshot.status_at):
         return replace(state, folded=None, fold_line=None)
     folded = state.folded.copy()
-    folded.holds = snapshot_account(snapshot, rules).holds | folded.holds
+    folded.holds = snapshot_account(snapshot, snapshot_id, rules).holds | folded.holds
     return replace(state, folded=folded)
 
 

@@ -83,6 +83,11 @@ def manual_id(secret: bytes, event: ManualEvent) -> str:
     return keyed_id(secret, f"manual\x1f{event.id}")
 
 
+def snapshot_id(secret: bytes, bill: str, snapshot: Snapshot) -> str:
+    """Event id of what a snapshot states, the same for all its holds and its release."""
+    return keyed_id(secret, f"snapshot\x1f{bill}\x1f{snapshot.status_at}")
+
+
 def decision_id(secret: bytes, bill: str, sequence: int) -> str:
     """Id of a decision, the same when it is made again after a crash. It begins its notices' ids."""
     return keyed_id(secret, f"decision\x1f{bill}\x1f{sequence}")

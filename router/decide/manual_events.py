@@ -238,6 +238,7 @@ def _hold(relayed: RelayedEvent, quantity: int | None, rules: Rules) -> Standing
         code.do_not_load if code else False,
         code.at_destination if code else False,
         relayed.id,
+        (relayed.id,),
     )
 
 

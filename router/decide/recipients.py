@@ -59,7 +59,7 @@ class Notifying:
         """Notices to everyone entitled: of an event, and of a change of status whatever its cause. New recipients, and
         those to be notified again, get the status now, which covers all events so far."""
         before, was, applied, after = self._before, self._was, self._applied, self._after.status
-        everyone = applied.event_id is not None or applied.renotify_all or after != was
+        everyone = applied.event_id is not None or applied.renotify_all or not after.shows_the_same(was)
         is_vessel = is_vessel_key(before.key)
         had_waited = {entry.partition(":")[2] for entry in before.waiting}
         added = hold_added(was, after)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from router.decide.account import Account, StandingRelease
 from router.decide.cargo_facts import Cargo
 from router.decide.rules import Rules
-from router.model.links import LinkFact
+from router.model.links import LinkFact, bounded_events
 from router.model.vocabulary import Authority, Doubt, HoldKind, Status
 
 DO_NOT_LOAD: Final = "DO_NOT_LOAD"
@@ -61,6 +61,8 @@ class StandingHold(NamedTuple):
     at_destination: bool = False
     id: str | None = None
     """Event id of an unparsed event, by which an operator may confirm it, or of a manual event. None for others."""
+    events: tuple[str, ...] = ()
+    """Ids of the events that placed it. Of a derived hold, ids of the other bills' events that stop this one."""
 
 
 class UnparsedEvent(NamedTuple):
@@ -93,6 +95,15 @@ class Assessment(NamedTuple):
     @property
     def stopped(self) -> bool:
         return bool(self.holds)
+
+    def shows_the_same(self, other: Assessment | None) -> bool:
+        """True if notices of both would be the same. They don't show which events placed a hold."""
+        if other is None or self == other:
+            return other is not None
+        return self._without_events() == other._without_events()
+
+    def _without_events(self) -> Assessment:
+        return self._replace(holds=tuple(hold._replace(events=()) for hold in self.holds))
 
 
 def assess(
@@ -162,6 +173,7 @@ def _own_holds(account: Account, rules: Rules) -> Iterable[StandingHold]:
             known.meaning if known else None,
             standing.do_not_load,
             standing.at_destination,
+            events=standing.events,
         )
 
 
@@ -177,7 +189,11 @@ def _unparsed_holds(unparsed: Iterable[UnparsedEvent], rules: Rules) -> Iterable
         known = rules.at(one.rules).codes.get(one.code or "")
         do_not_load = known is not None and known.do_not_load
         meaning = _MEANINGS[one.kind]
-        yield StandingHold(one.kind, one.code, one.container_number, None, one.placed, meaning, do_not_load, id=one.id)
+        yield StandingHold(
+            *(one.kind, one.code, one.container_number, None, one.placed, meaning, do_not_load),
+            id=one.id,
+            events=(one.id,),
+        )
 
 
 def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
@@ -186,15 +202,18 @@ def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
     if len(boxes) > MOST_BOXES:
         since = min((link.since for link in boxes if link.since is not None), default=None)
         meaning = f"more than {MOST_BOXES} of its containers are stopped"
-        yield StandingHold("BOX", None, None, None, since, meaning, any(link.do_not_load for link in boxes))
+        do_not_load = any(link.do_not_load for link in boxes)
+        events = bounded_events(event for link in boxes for event in link.events)
+        yield StandingHold("BOX", None, None, None, since, meaning, do_not_load, events=events)
         boxes = []
     for link in boxes:
         container = link.key.partition(":")[2]
         meaning = "the container must not be loaded" if link.do_not_load else "the container is stopped"
-        yield StandingHold("BOX", None, container, None, link.since, meaning, link.do_not_load)
+        yield StandingHold("BOX", None, container, None, link.since, meaning, link.do_not_load, events=link.events)
     for link in active:
         if link.kind == "HOUSE":
-            yield StandingHold("HOUSE", None, None, None, link.since, "a house bill under this master is held")
+            meaning = "a house bill under this master is held"
+            yield StandingHold("HOUSE", None, None, None, link.since, meaning, events=link.events)
 
 
 def _release(account: Account, cargo: Cargo, confirmed: Collection[str]) -> tuple[tuple[Doubt, ...], bool]:

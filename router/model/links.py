@@ -5,9 +5,15 @@ They travel over the log, never from one task's memory to another's.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from router.model.inputs import ManualEvent
+
+MOST_STOPPING_EVENTS: Final = 32
+"""Events that a fact or a link names."""
+MORE_EVENTS: Final = "more"
+"""Stands for the events beyond them. No event has this id."""
 
 CONTAINER, MASTER, ORIGINAL = "container", "master", "original"
 
@@ -27,6 +33,8 @@ class IndexFact(NamedTuple):
     sailing_id: str | None = None
     imo_number: str | None = None
     arrival_date: str | None = None
+    events: tuple[str, ...] = ()
+    """Ids of the bill's events behind `stopped`, bounded by `bounded_events`."""
 
 
 class LinkFact(NamedTuple):
@@ -42,6 +50,17 @@ class LinkFact(NamedTuple):
     since: int | None = None
     other_bill: str | None = None
     """The other bill of a `SPLIT`. A box or house hold never names the bill behind it."""
+    events: tuple[str, ...] = ()
+    """Ids of the other bills' events behind it, bounded by `bounded_events`."""
+
+
+def bounded_events(events: Iterable[str]) -> tuple[str, ...]:
+    """Distinct ids, in their order. Beyond `MOST_STOPPING_EVENTS` the rest is `MORE_EVENTS`."""
+    distinct = tuple(dict.fromkeys(events))
+    if len(distinct) <= MOST_STOPPING_EVENTS:
+        return distinct
+    kept = tuple(event for event in distinct if event != MORE_EVENTS)[:MOST_STOPPING_EVENTS]
+    return (*kept, MORE_EVENTS)
 
 
 class Refiling(NamedTuple):

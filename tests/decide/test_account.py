@@ -71,6 +71,45 @@ def test_the_setting_holds_for_an_imported_snapshot_too() -> None:
     assert OneBill(snapshot, lifted, rules=Rules(release_after_hold="previous")).status == RELEASED
 
 
+# The events behind a hold
+
+
+def events_behind(one: OneBill) -> dict[str | None, list[str]]:
+    """Codes of the events behind each hold, by the hold's code."""
+    assert one.state is not None
+    codes = {event.id: f"{event.code} {event.posted - one.state.events[0].posted}" for event in one.state.events}
+    return {hold.code: [codes[event] for event in hold.events] for hold in one.now.holds}
+
+
+def test_a_hold_names_the_events_that_placed_it() -> None:
+    one = bill(event("1H", 1, 40), event("1H", 2, 40), event("2H", 3), event("1C", 4))
+    assert events_behind(one) == {"1H": ["1H 1", "1H 2"], "2H": ["2H 3"]}
+    one.enter(event("1I", 5))
+    assert events_behind(one) == {"2H": ["2H 3"]}
+    one.enter(event("1H", 6))
+    assert events_behind(one)["1H"] == ["1H 6"]
+
+
+def test_a_hold_sent_again_names_that_event_too_in_whatever_order_they_came() -> None:
+    sent = (event("1H", 1, 40), event("1H", 3, 40, resent=True), event("1H", 4, 40, transaction_port="3001"))
+    for order in permutations(sent):
+        assert events_behind(bill(*order)) == {"1H": ["1H 1", "1H 3", "1H 4"]}
+
+
+def test_a_hold_names_the_latest_of_many_events() -> None:
+    one = bill(*(event("1H", minute, 1) for minute in range(1, 11)))
+    assert events_behind(one) == {"1H": [f"1H {minute}" for minute in range(3, 11)]}
+
+
+def test_the_holds_of_each_snapshot_have_an_id_of_their_own() -> None:
+    hold = SnapshotHold("1H", None, None, None)
+    one = OneBill(Snapshot(filing(), at(5), holds=(hold,)))
+    first = one.now.holds[0].events
+    one.enter(Snapshot(filing(), at(6), holds=(hold,)))
+    assert len(first) == 1
+    assert one.now.holds[0].events != first
+
+
 # Pairs
 
 

@@ -9,7 +9,7 @@ import pytest
 from router import topics
 from router.decide.boxes import Answer, IndexEntry, IndexGroup, answer, same_voyage
 from router.model.inputs import Disposition, filing_fields, filing_of
-from router.model.links import IndexFact, LinkFact
+from router.model.links import MORE_EVENTS, MOST_STOPPING_EVENTS, IndexFact, LinkFact
 from tests.checking.harness import Harness
 from tests.checking.samples import (
     ABOARD,
@@ -77,6 +77,32 @@ def test_a_co_loader_hears_of_its_own_bill_and_nothing_of_the_other(router: Harn
     assert hold["placed_at"] is not None
     values = [record.value or b"" for record in router.records("snp.party.NVXA")]
     assert not any(OTHER_HOUSE[4:].encode() in value or b"6H" in value for value in values)
+
+
+def events_behind(router: Harness, bill: str) -> set[str]:
+    """Ids of the events behind a bill's holds."""
+    known = router.bill(bill)
+    assert known is not None
+    return {event for hold in known.status.holds for event in hold.events}
+
+
+def test_a_derived_hold_knows_the_events_behind_it_and_a_further_one_notifies_nobody(router: Harness) -> None:
+    third = "THRDHBL000000001"
+    router.decide(MINE, OTHERS, filing(third), event("6H", 2, bill=OTHER_HOUSE))
+    heard = router.kinds("NVXA", HOUSE)
+    router.decide(on_container("1H", 3, bill=third))
+    assert events_behind(router, HOUSE) == events_behind(router, OTHER_HOUSE) | events_behind(router, third)
+    assert len(events_behind(router, HOUSE)) == 2
+    assert router.kinds("NVXA", HOUSE) == heard
+    router.decide(event("6I", 4, bill=OTHER_HOUSE))
+    assert len(events_behind(router, HOUSE)) == 1
+
+
+def test_a_master_knows_the_events_of_its_houses(router: Harness) -> None:
+    houses = [filing(bill, master_bill=MASTER, container_numbers=()) for bill in (HOUSE, OTHER_HOUSE)]
+    router.decide(*houses, event("1H", 2), event("2H", 3), event("1H", 4, bill=OTHER_HOUSE))
+    assert events_behind(router, MASTER) == events_behind(router, HOUSE) | events_behind(router, OTHER_HOUSE)
+    assert len(events_behind(router, MASTER)) == 3
 
 
 def test_a_bill_known_only_from_its_filing_is_told_of_the_box_and_of_its_end(router: Harness) -> None:
@@ -160,6 +186,17 @@ def test_however_many_bills_stop_a_box_at_once_each_other_is_told_once() -> None
     facts = [WHERE._replace(bill=f"NVXA{number}", stopped=True, since=1000 - number) for number in range(1000)]
     assert len(told(group, *facts)) == 1000
     assert len(told(group, *(fact._replace(stopped=False) for fact in facts))) == 1000
+
+
+def test_a_link_names_as_many_events_as_fit_and_that_there_are_more() -> None:
+    group = IndexGroup()
+    facts = [WHERE._replace(bill=f"NVXA{n:03}", stopped=True, since=n, events=(f"e{n:03}",)) for n in range(40)]
+    links = {link.bill: link.events for link in told(group, *facts, WHERE)}
+    assert links["A"] == (*(f"e{n:03}" for n in range(MOST_STOPPING_EVENTS)), MORE_EVENTS)
+    assert links["NVXA000"] == (*(f"e{n:03}" for n in range(1, MOST_STOPPING_EVENTS + 1)), MORE_EVENTS)
+    ended = [fact._replace(stopped=False, since=None, events=()) for fact in facts[:10]]
+    links = {link.bill: link.events for link in told(group, *ended)}
+    assert links["A"] == tuple(f"e{n:03}" for n in range(10, 40))
 
 
 def test_bills_of_one_box_on_as_many_voyages_are_not_all_compared_with_each_other_for_each_fact() -> None:

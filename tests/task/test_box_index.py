@@ -26,7 +26,8 @@ some_facts = st.lists(
         since=st.none() | st.integers(0, 4),
         sailing_id=st.sampled_from([None, "ONE", "OTHER"]),
         arrival_date=st.sampled_from([None, "2026-07-28"]),
-    ).map(lambda fact: fact._replace(do_not_load=fact.do_not_load and fact.stopped)),
+        events=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=2, unique=True).map(tuple),
+    ).map(lambda fact: fact if fact.stopped else fact._replace(do_not_load=False, events=())),
     max_size=30,
 )
 
@@ -36,8 +37,10 @@ def answers(facts: dict[str, IndexFact]) -> dict[str, Answer]:
     found = {}
     for bill, fact in facts.items():
         others = [one for one in facts.values() if one.stopped and one.bill != bill and same_voyage(one, fact)]
+        others.sort(key=lambda one: (one.since is None, one.since or 0, one.bill))
         since = min((one.since for one in others if one.since is not None), default=None)
-        found[bill] = Answer(bool(others), any(one.do_not_load for one in others), since)
+        events = tuple(dict.fromkeys(event for one in others for event in one.events))
+        found[bill] = Answer(bool(others), any(one.do_not_load for one in others), since, events)
     return found
 
 
@@ -57,7 +60,7 @@ def test_every_bill_is_answered_what_the_others_say(facts: list[IndexFact], a_tr
             answered |= {entered.bill: answer} if answer is not None else {}
         assert answered == answers(said)
         for link in links:
-            heard = Answer(link.active, link.do_not_load, link.since)
+            heard = Answer(link.active, link.do_not_load, link.since, link.events)
             assert told.get(link.bill, Answer()) != heard, "nobody is told the same twice"
             told[link.bill] = heard
         assert all(told.get(bill, Answer()) == answered.get(bill, Answer()) for bill in {*told, *answered})
