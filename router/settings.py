@@ -35,6 +35,7 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 
 from router.console import ConsoleSettings
 from router.decide.codes import load_codes
+from router.decide.port_areas import load_port_areas
 from router.decide.rules import FRESH, ReleaseAfterHold, Rules
 from router.engine.feed_silence import SilenceLimit
 from router.engine.supervisor import SLOT
@@ -71,6 +72,8 @@ class RuleSettings(BaseModel):
     """The longest time between a hold or release entered by hand and the electronic one that is the same."""
     recovery_quiet_minutes: int = Field(default=30, ge=1)
     """Minutes without late events after which an outage's recovery is complete."""
+    port_areas: tuple[str, ...] = ()
+    """Areas whose ports count as one place: names of router/decide/port_areas.csv, or ports such as `1401 1402`."""
     disposition_codes: Path | None = None
     """A CSV of codes that extend the bundled table or replace its rows. Relative to the settings file."""
 
@@ -147,14 +150,14 @@ class Settings(BaseSettings):
         return {"group_instance_id": f"{socket.gethostname()}-{slot}"} | self.kafka if slot else self.kafka
 
     def decision_rules(self) -> Rules:
-        """Raises UsageError if the code table can't be read, or a rule names a code that is not in it."""
+        """Raises UsageError if the code table can't be read, or a rule names a code or port area in no table."""
         given = self.rules.model_dump()
-        extra = given.pop("disposition_codes")
+        extra, areas = given.pop("disposition_codes"), given.pop("port_areas")
         codes = load_codes(self._folder / extra if extra else None)
         for name in ("history_complete_from", "release_after_hold_exceptions"):
             if unknown := sorted(set(given[name]) - codes.codes.keys()):
                 raise UsageError(f"settings: rules.{name} names {', '.join(unknown)}, which is in no code table")
-        return Rules(codes=codes, **given)
+        return Rules(codes=codes, port_areas=load_port_areas(areas), **given)
 
     def webhook_settings(self) -> WebhookSettings:
         return self.webhooks.beside(self._folder)

@@ -244,7 +244,7 @@ def print_checklist(
 
     async def work(log: AdministeredLog) -> Checklist:
         registry, views, paper = await read_registry(log), await read_outages(log), await read_paper_bills(log, rules)
-        return checklist(registry, views, paper, port, line, now)
+        return checklist(registry, views, paper, port, line, now, rules.port_areas)
 
     printed = read_log(context, work)
     if html is not None:

@@ -10,7 +10,16 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from router.cli import command, printing
-from router.cli.command import FormatOption, HtmlOption, ScacArgument, exit_if, port_code, read_log, write_log
+from router.cli.command import (
+    FormatOption,
+    HtmlOption,
+    ScacArgument,
+    exit_if,
+    port_code,
+    read_log,
+    settings_of,
+    write_log,
+)
 from router.cli.printing import JSON, TABLE, Column, console, emit, grid, print_rows, say, write_page
 from router.codec import encode_value
 from router.desk.registered_parties import (
@@ -97,10 +106,10 @@ def list_contacts(
 
     Contacts come from the parties, ports of call from the sailings. CBP asks carriers for this list during an outage
     (24-hour / Trade Act FAQ, vessel mode, section 27)."""
-    port = port_code(port)
+    port, areas = port_code(port), settings_of(context).decision_rules().port_areas
 
     async def work(log: AdministeredLog) -> list[Contact]:
-        return contacts(await read_registry(log), port)
+        return contacts(await read_registry(log), port, areas)
 
     found = read_log(context, work)
     groups = [

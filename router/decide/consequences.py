@@ -104,7 +104,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     after = assess_bill(state, rules, before)
     audience = audience_of(state.key, after.cargo, state.is_in_stopped_box, registry)
     sequence = (old.sequence or registry.elapsed // MINUTE) + 1
-    flags = _flags(applied, after, audience, registry)
+    flags = _flags(applied, after, audience, registry, rules)
     authorises = _authorises(was, after.status)
 
     notices: tuple[Notice, ...] = ()
@@ -208,7 +208,9 @@ def _links(
     return (*answer, *refilings(old, state, covered_ids(old)))
 
 
-def _flags(applied: AppliedRecord, after: AssessedBill, audience: Audience, registry: Registry) -> tuple[Flag, ...]:
+def _flags(
+    applied: AppliedRecord, after: AssessedBill, audience: Audience, registry: Registry, rules: Rules
+) -> tuple[Flag, ...]:
     state, cargo, shipment = after.state, after.cargo, after.cargo.shipment
     vessel_name = registry.vessel_name(shipment.imo_number) if shipment.imo_number else None
     flags = [*applied.flags]
@@ -220,7 +222,7 @@ def _flags(applied: AppliedRecord, after: AssessedBill, audience: Audience, regi
         flags.append("NO_SNP")
     if vessel_name and shipment.vessel_name and not same_name(vessel_name, shipment.vessel_name):
         flags.append("VESSEL_MISMATCH")
-    if registry.outages and is_behind(registry.outages, shipment, registry.party_scac):
+    if registry.outages and is_behind(registry.outages, shipment, registry.party_scac, rules.port_areas):
         flags.append(FEED_BEHIND)
     if state.downtime is not None:
         flags.extend(_downtime_flags(after))

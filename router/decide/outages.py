@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
+from router.decide.port_areas import PortAreas
 from router.decide.rules import Rules
-from router.decide.status import same_port
 from router.model.eastern import MILLISECONDS, MINUTE
 from router.model.inputs import Shipment
 from router.model.registry_values import DECLARED, LateTally, Outage
@@ -95,16 +95,16 @@ def announcements(before: Outages, after: Outages) -> Iterator[Announcement]:
             yield Announcement(RECOVERED, watched._replace(announced=watched.announced + 1))
 
 
-def is_behind(outages: Outages, shipment: Shipment, party_scac: Callable[[str], str]) -> bool:
-    """True if an outage of ocean messages covers a bill: by its port of unlading (or that port's twin) and, if the
-    outage is a line's own, by its manifest carrier."""
-    return any(_covers(watched.outage, shipment, party_scac) for watched in outages.values())
+def is_behind(outages: Outages, shipment: Shipment, party_scac: Callable[[str], str], areas: PortAreas) -> bool:
+    """True if an outage of ocean messages covers a bill: by the area of its port of unlading and, if the outage is a
+    line's own, by its manifest carrier."""
+    return any(_covers(watched.outage, shipment, party_scac, areas) for watched in outages.values())
 
 
-def _covers(outage: Outage, shipment: Shipment, party_scac: Callable[[str], str]) -> bool:
+def _covers(outage: Outage, shipment: Shipment, party_scac: Callable[[str], str], areas: PortAreas) -> bool:
     if not outage.stops_ocean:
         return False
     port, line, carrier = outage.port, outage.carrier, shipment.carrier_scac
-    if port is not None and (shipment.port_of_unlading is None or not same_port(shipment.port_of_unlading, port)):
+    if port is not None and (shipment.port_of_unlading is None or not areas.same(shipment.port_of_unlading, port)):
         return False
     return line is None or (carrier is not None and party_scac(carrier) == party_scac(line))

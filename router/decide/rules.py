@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from router.decide.codes import CodeTable, load_codes
+from router.decide.port_areas import PortAreas, load_port_areas
 
 ReleaseAfterHold = Literal["fresh", "previous"]
 """Effect of a removed hold on the releases posted before it:
@@ -28,6 +29,7 @@ PREVIOUS: Final = "previous"
 class Rules:
     number: int = 1
     codes: CodeTable = field(default_factory=load_codes)
+    port_areas: PortAreas = field(default_factory=load_port_areas)
     release_after_hold: ReleaseAfterHold = FRESH
     release_after_hold_exceptions: Mapping[str, ReleaseAfterHold] = field(default_factory=dict)
     """By code of the hold; `release_after_hold` is for all others."""

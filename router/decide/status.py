@@ -43,9 +43,6 @@ MOST_BOXES: Final = 100
 """Boxes stopped by other bills that a bill's notices list one by one; more of them become one hold. Otherwise each of a
 thousand boxes would send a thousand holds to everyone."""
 
-TWIN_PORTS: Final = {"2709": "2704", "2809": "2811", "3002": "3001"}
-"""Los Angeles and Long Beach, Oakland and San Francisco, Seattle and Tacoma count as one port each."""
-
 
 class StandingHold(NamedTuple):
     """A hold as notices show it."""
@@ -117,7 +114,7 @@ def assess(
 ) -> Assessment:
     holds = (*_own_holds(account, rules), *manual_holds, *_unparsed_holds(unparsed, rules), *_derived_holds(links))
     do_not_load = any(hold.do_not_load for hold in holds)
-    doubts, enough = _release(account, cargo, confirmed)
+    doubts, enough = _release(account, cargo, rules, confirmed)
     authorities = _authorities(account, cargo, holds, rules)
     status = _status(account, cargo, holds, do_not_load, doubts, enough, authorities)
     if status == PARTIALLY_RELEASED and not doubts:
@@ -216,7 +213,9 @@ def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
             yield StandingHold("HOUSE", None, None, None, link.since, meaning, events=link.events)
 
 
-def _release(account: Account, cargo: Cargo, confirmed: Collection[str]) -> tuple[tuple[Doubt, ...], bool]:
+def _release(
+    account: Account, cargo: Cargo, rules: Rules, confirmed: Collection[str]
+) -> tuple[tuple[Doubt, ...], bool]:
     """The doubts, and whether the releases cover the whole bill if all doubts are confirmed."""
     releases, manifested = account.releases, account.manifested
     doubts: list[Doubt] = []
@@ -225,7 +224,7 @@ def _release(account: Account, cargo: Cargo, confirmed: Collection[str]) -> tupl
         if unsure and (manifested is None or any(release.quantity is None for release in unsure)):
             doubts.append(QUANTITY_UNKNOWN)
         stale = {release.id for release in releases if _is_stale(release, confirmed)}
-        elsewhere = {release.id for release in releases if not _at_place(release, cargo, confirmed)}
+        elsewhere = {release.id for release in releases if not _at_place(release, cargo, rules, confirmed)}
         # Only releases free of every doubt can make up for others: a fresh one elsewhere and a stale one here don't.
         if not _covers([release for release in releases if release.id not in stale | elsewhere], releases, manifested):
             doubts += [RELEASE_PREDATES_HOLD] if stale else []
@@ -247,17 +246,12 @@ def _is_stale(release: StandingRelease, confirmed: Collection[str]) -> bool:
     return release.stale_by is not None and not (release.id in confirmed and release.stale_by in confirmed)
 
 
-def _at_place(release: StandingRelease, cargo: Cargo, confirmed: Collection[str]) -> bool:
+def _at_place(release: StandingRelease, cargo: Cargo, rules: Rules, confirmed: Collection[str]) -> bool:
     """True if the release is for the bill's port of unlading; a release elsewhere doesn't free it there."""
     there, here = release.port, cargo.shipment.port_of_unlading
     if there is None or here is None or release.id in confirmed:
         return True
-    return same_port(there, here)
-
-
-def same_port(one: str, other: str) -> bool:
-    """True for one port, and for two that count as one."""
-    return TWIN_PORTS.get(one, one) == TWIN_PORTS.get(other, other)
+    return rules.at(release.rules).port_areas.same(there, here)
 
 
 def _sum(releases: Iterable[StandingRelease]) -> int:

@@ -9,6 +9,7 @@ import secrets
 from typing import Any, Final, NamedTuple
 
 from router import topics
+from router.decide.port_areas import PortAreas
 from router.decide.registry import Registry
 from router.desk.bill_views import NotFoundError
 from router.desk.paper_bills import ON_PAPER, PaperView, lading_clock
@@ -173,10 +174,16 @@ class Checklist(NamedTuple):
 
 
 def checklist(
-    registry: Registry, views: list[OutageView], paper: list[PaperView], port: str, carrier: str | None, now: int
+    registry: Registry,
+    views: list[OutageView],
+    paper: list[PaperView],
+    port: str,
+    carrier: str | None,
+    now: int,
+    areas: PortAreas,
 ) -> Checklist:
     """Return the steps for one port during the outage of `carrier`, or of CBP where that is None."""
-    known = _Known(registry, views, paper, port, carrier, now)
+    known = _Known(registry, views, paper, port, carrier, now, areas)
     if carrier is None:
         return Checklist(OWN_SOURCE, _steps_without_cbp(known))
     return Checklist(FAQ_SOURCE, _steps_of_carrier(known))
@@ -193,8 +200,9 @@ class _Known:
         port: str,
         carrier: str | None,
         now: int,
+        areas: PortAreas,
     ) -> None:
-        outage = _open_outage(views, port, carrier)
+        outage = _open_outage(views, port, carrier, areas)
         self.port = port
         self.reason = ChecklistField("reason", (outage.reason if outage else None) or "")
         self.ticket = ChecklistField("ticket number", (outage.ticket if outage else None) or "")
@@ -203,10 +211,10 @@ class _Known:
         self.days = ChecklistField("days so far", "" if outage is None else str((now - outage.began_at) // DAY))
         self.people = tuple(
             ChecklistField(one.scac, ", ".join(filter(None, (one.contact_name, one.contact_phone, one.contact_email))))
-            for one in contacts(registry, port)
+            for one in contacts(registry, port, areas)
             if one.ground == CALLS_THERE and carrier in (None, one.scac)
         )
-        self.ships = tuple(_ship(sailing) for sailing in _under_way(registry, port, carrier, now))
+        self.ships = tuple(_ship(sailing) for sailing in _under_way(registry, port, carrier, now, areas))
         self.waiting = [view for view in paper if view.state == ON_PAPER]
         self.on_paper = ChecklistField("on paper now", str(len(self.waiting)))
         self.clocks = _clocks(self.waiting, now)
@@ -253,26 +261,26 @@ def _steps_without_cbp(known: _Known) -> tuple[ChecklistStep, ...]:
     )  # fmt: skip
 
 
-def _open_outage(views: list[OutageView], port: str, carrier: str | None) -> Outage | None:
+def _open_outage(views: list[OutageView], port: str, carrier: str | None, areas: PortAreas) -> Outage | None:
     fitting = (
         view.outage
         for view in views
         if view.outage.ended_at is None
         and view.outage.stops_ocean
-        and view.outage.port in (None, port)
+        and (view.outage.port is None or areas.same(view.outage.port, port))
         and view.outage.carrier == carrier
     )
     return next(fitting, None)
 
 
-def _under_way(registry: Registry, port: str, carrier: str | None, now: int) -> list[Sailing]:
+def _under_way(registry: Registry, port: str, carrier: str | None, now: int, areas: PortAreas) -> list[Sailing]:
     """Sailings to the port that had not arrived by yesterday; unknown dates and ports count."""
     yesterday = iso(now - DAY)[:10]
     return [
         sailing
         for sailing in latest_first(registry.sailings.values())
         if (sailing.arrival_date is None or sailing.arrival_date >= yesterday)
-        and (not sailing.ports or port in sailing.ports)
+        and (not sailing.ports or any(areas.same(one, port) for one in sailing.ports))
         and (carrier is None or any(registry.party_scac(line.scac) == carrier for line in sailing.lines))
     ]
 

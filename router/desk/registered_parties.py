@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from router import codec
+from router.decide.port_areas import PortAreas
 from router.decide.registry import Registry
-from router.decide.status import same_port
 from router.desk.bill_views import NotFoundError
 from router.desk.receipts import Receipt, read_receipts
 from router.engine.administration import AuditEntry, audit_output, import_parties, read_registry
@@ -55,11 +55,11 @@ class Contact(NamedTuple):
     """Those behind the ground, the latest arrival first."""
 
 
-def contacts(registry: Registry, port: str) -> list[Contact]:
+def contacts(registry: Registry, port: str, areas: PortAreas) -> list[Contact]:
     """List the parties that a port may have to call: those whose ship calls there first, then by SCAC."""
     found: dict[str, dict[str, list[Sailing]]] = {CALLS_THERE: {}, PORT_NOT_KNOWN: {}}
     for sailing in latest_first(registry.sailings.values()):
-        if sailing.ports and not any(same_port(one, port) for one in sailing.ports):
+        if sailing.ports and not any(areas.same(one, port) for one in sailing.ports):
             continue
         aboard = found[CALLS_THERE if sailing.ports else PORT_NOT_KNOWN]
         for scac in dict.fromkeys(registry.party_scac(line.scac) for line in sailing.lines):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from router.decide.port_areas import load_port_areas
 from router.decide.registry import Registry
 from router.desk.bill_views import NotFoundError
 from router.desk.downtime import OutageView, change, checklist, declare, end, outage_fields, read_outages
@@ -20,6 +21,7 @@ from router.model.registry_values import LateTally, Mode, Outage
 from router.task.outputs import registry_output
 
 NOW = 1_784_030_400_000
+AREAS = load_port_areas()
 FORM = OutageForm(reason="ACE is down", by="J. Doe", port="2704", since=NOW - MINUTE)
 
 
@@ -70,12 +72,12 @@ async def test_a_change_that_cannot_be_made_is_refused_with_a_message(log: Log) 
 
 def test_the_checklist_leaves_unknown_fields_empty() -> None:
     outage = Outage("1", "DECLARED", NOW - 2 * DAY, "ocean", port="2704", carrier="SLTC", reason="x", ticket="4711")
-    source, steps = checklist(Registry(), [OutageView(outage, None)], [], "2704", "SLTC", NOW)
+    source, steps = checklist(Registry(), [OutageView(outage, None)], [], "2704", "SLTC", NOW, AREAS)
     assert "section 27" in source
     assert [step.who for step in steps] == [*3 * ["all"], *5 * ["carrier"], "NVOCC", "service centre"]
     assert dict(steps[0].fields) == {"ticket number": "4711", "since": "2026-07-12T12:00:00Z", "expected return": ""}
     assert dict(steps[2].fields) == {"days so far": "2"}
-    elsewhere = checklist(Registry(), [OutageView(outage, None)], [], "5301", "SLTC", NOW).steps[0]
+    elsewhere = checklist(Registry(), [OutageView(outage, None)], [], "5301", "SLTC", NOW, AREAS).steps[0]
     assert dict(elsewhere.fields) == {"ticket number": "", "since": "", "expected return": ""}
 
 
@@ -84,7 +86,9 @@ def test_the_checklist_of_an_outage_of_cbp_shows_what_is_known_and_permits_nothi
     """FAQ section 27 grants lading after 24 hours to a carrier whose own system is down, and to nobody else."""
     outage = Outage("1", "DECLARED", NOW - 2 * DAY, mode, port="2704", reason="ACE is down", ticket="4711")
     truck = outage._replace(id="2", mode="truck", reason="no truck manifests", ticket="4712")
-    source, steps = checklist(Registry(), [OutageView(truck, None), OutageView(outage, None)], [], "2704", None, NOW)
+    source, steps = checklist(
+        Registry(), [OutageView(truck, None), OutageView(outage, None)], [], "2704", None, NOW, AREAS
+    )
     known = {"reason": "ACE is down", "ticket number": "4711", "since": "2026-07-12T12:00:00Z", "expected return": ""}
     assert dict(steps[0].fields) == known | {"days so far": "2"}
     assert "carrier's own outage only" in source

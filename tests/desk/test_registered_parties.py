@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from router.decide.port_areas import load_port_areas
 from router.decide.registry import Registry
 from router.desk.bill_views import NotFoundError
 from router.desk.registered_parties import (
@@ -21,6 +22,8 @@ from router.engine.administration import import_parties, prepare
 from router.errors import UsageError
 from router.log.url import open_log
 from router.model.registry_values import Line, Party, Sailing
+
+AREAS = load_port_areas()
 
 
 def aboard(sailing_id: str, arrival: str | None, ports: tuple[str, ...], *scacs: str) -> Sailing:
@@ -46,6 +49,7 @@ def test_a_line_is_listed_once_under_its_first_ground() -> None:
             aboard("S3", "2026-08-30", ("5301",), "HARX"),
         ),
         "2704",
+        AREAS,
     )
     assert [(one.scac, one.ground) for one in found] == [
         ("OCNX", CALLS_THERE),
@@ -65,12 +69,13 @@ def test_an_alias_counts_as_its_party_and_the_latest_ships_come_first() -> None:
             aboard("S3", None, ("2704",), "OCNY"),
         ),
         "2704",
+        AREAS,
     )
     assert (found.scac, [sailing.sailing_id for sailing in found.sailings]) == ("OCNX", ["S3", "S2", "S1"])
 
 
 def test_los_angeles_and_long_beach_are_one_place() -> None:
-    (found,) = contacts(registry(aboard("S1", None, ("2704",), "OCNX")), "2709")
+    (found,) = contacts(registry(aboard("S1", None, ("2704",), "OCNX")), "2709", AREAS)
     assert found.ground == CALLS_THERE
 
 
