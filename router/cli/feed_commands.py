@@ -99,7 +99,8 @@ def import_filings(context: typer.Context, files: TableFiles, form: FormatOption
     Example:  [bold]snp-router import filings filings.csv[/bold]
 
     Columns: scac, bill_of_lading, bill_type, snps, master_bill, original_bill, carrier_scac, imo_number, vessel_name,
-    voyage_number, manifest_sequence_number, port_of_unlading, arrival_date, manifested_quantity, container_numbers."""
+    voyage_number, manifest_sequence_number, port_of_unlading, arrival_date, in_bond_destination, manifested_quantity,
+    container_numbers."""
     _import_bill_table(context, files, form, "filings", read_filings)
 
 

@@ -145,6 +145,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
             container=container_clean(more["container"]),
             port=more["port"] or None,
             firms=more["firms"] or None,
+            destination=more["destination"] if more["destination"].strip("0") else None,
             is_reversal=r02["reversal"] == "N",
             is_resent=r02["resent"] == "Y",
         )

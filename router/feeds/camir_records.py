@@ -25,7 +25,7 @@ _LAYOUT: Final = {
         "bill 4-15, code 16-17, quantity 18-27, entry_type 28-29, entry_number 30-44, date 45-50, time 51-54, "
         "reversal 67-67, continued 68-68, resent 69-69"
     ),
-    "continuation": "port 4-7, firms 8-11, container 24-37, qualifier 38-40, reference 41-70",
+    "continuation": "port 4-7, firms 8-11, destination 12-15, container 24-37, qualifier 38-40, reference 41-70",
     "B04": "qualifier 4-6, value 7-36",
     "R03": "remark 4-80",
     "R05": "container 4-17",

@@ -223,6 +223,7 @@ class MessageReader(ABC, Generic[Part]):
         container: str | None = None,
         port: str | None = None,
         firms: str | None = None,
+        destination: str | None = None,
         is_reversal: bool = False,
         is_resent: bool = False,
     ) -> Disposition:
@@ -254,7 +255,7 @@ class MessageReader(ABC, Generic[Part]):
             is_resent,
             " ".join(remarks) or None,
             tuple(dict.fromkeys(snps)),
-            self._voyage.of_bill(master, original, named),
+            self._voyage.of_bill(master, original, named, destination),
             self._received_at,
             source,
             self._transmitted_at,

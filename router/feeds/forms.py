@@ -48,6 +48,7 @@ class ShipmentForm(BaseModel):
     manifest_sequence_number: fields.UpperText | None = None
     port_of_unlading: fields.UpperText | None = None
     arrival_date: fields.Day | None = None
+    in_bond_destination: fields.UpperText | None = None
     container_numbers: fields.ContainerNumbers = ()
 
     def shipment(self) -> Shipment:

@@ -37,7 +37,7 @@ HEADER_LIMIT: Final = 500
 SEGMENT_LIMIT: Final = 2_000
 """Characters of a segment of an event. An X4 with all elements at full length has fewer."""
 
-_NO_ELEMENTS: Final = 18 * ("",)
+_NO_ELEMENTS: Final = 19 * ("",)
 """The elements of an X4, the longest segment that is read."""
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9]{1,2}")
 _LIMITED: Final = ("GS", "ST", "M10", "P4", "BA1", *LEVEL_OF_TRAILER)
@@ -218,6 +218,7 @@ class _X12Reader(MessageReader[X12Token]):
             container=container_clean(x4[11] + x4[12]) if x4[12] else None,
             port=x4[13] or None,
             firms=x4[14] or self._firms,
+            destination=x4[18] or None,
         )
 
     def _bill_of(self, text: str, *, whole: bool = True) -> BillAndCode:

@@ -160,7 +160,13 @@ def is_valid_imo_number(number: str) -> bool:
 
 @lru_cache(_CACHE)
 def is_valid_port(port: str) -> bool:
+    """True for a U.S. port: Schedule D, four digits."""
     return _PORT.fullmatch(port) is not None
+
+
+def is_foreign_port(port: str) -> bool:
+    """True for a foreign port: Schedule K, five digits. Cargo that stays aboard (FROB) is unladen at one."""
+    return len(port) == 5 and port.isascii() and port.isdigit()
 
 
 @lru_cache(_CACHE)
@@ -191,7 +197,12 @@ def has_invalid_identifier(event: Disposition) -> bool:
     shipment = event.shipment
     return not (
         _are_valid(
-            event.scac, shipment.carrier_scac, shipment.imo_number, event.transaction_port, shipment.port_of_unlading
+            event.scac,
+            shipment.carrier_scac,
+            shipment.imo_number,
+            event.transaction_port,
+            shipment.port_of_unlading,
+            shipment.in_bond_destination,
         )
         and (event.entry_number is None or is_valid_entry_number(event.entry_number, event.entry_type))
         and all(map(is_valid_container, event.container_numbers))
@@ -201,11 +212,17 @@ def has_invalid_identifier(event: Disposition) -> bool:
 
 @lru_cache(_CACHE)
 def _are_valid(
-    scac: str | None, carrier: str | None, imo_number: str | None, acted_at: str | None, unlading: str | None
+    scac: str | None,
+    carrier: str | None,
+    imo_number: str | None,
+    acted_at: str | None,
+    unlading: str | None,
+    destination: str | None,
 ) -> bool:
-    """The identifiers that thousands of bills have in common, checked once."""
+    """The identifiers that thousands of bills have in common, checked once. The port of unlading may be foreign."""
     return (
         all(is_valid_scac(one) for one in (scac, carrier) if one is not None)
         and (imo_number is None or is_valid_imo_number(imo_number))
-        and all(is_valid_port(port) for port in (acted_at, unlading) if port is not None)
+        and all(is_valid_port(port) for port in (acted_at, destination) if port is not None)
+        and (unlading is None or is_valid_port(unlading) or is_foreign_port(unlading))
     )

@@ -26,6 +26,9 @@ class Shipment(NamedTuple):
     port_of_unlading: str | None = None
     """Schedule D."""
     arrival_date: str | None = None
+    in_bond_destination: str | None = None
+    """Schedule D, as declared. It frees nothing: only an arrival that CBP recorded there makes it a place of the
+    bill."""
     master_bill: str | None = None
     """Bill key of the master that this house bill is under."""
     original_bill: str | None = None
@@ -35,10 +38,14 @@ class Shipment(NamedTuple):
 
     def with_containers(self, container_numbers: tuple[str, ...]) -> Shipment:
         """The same shipment with these containers instead."""
-        return self.of_bill(self.master_bill, self.original_bill, container_numbers)
+        return self.of_bill(self.master_bill, self.original_bill, container_numbers, self.in_bond_destination)
 
     def of_bill(
-        self, master_bill: str | None, original_bill: str | None, container_numbers: tuple[str, ...]
+        self,
+        master_bill: str | None,
+        original_bill: str | None,
+        container_numbers: tuple[str, ...],
+        in_bond_destination: str | None,
     ) -> Shipment:
         """The same voyage and manifest with the cargo of one bill. Twice as fast as `_replace`."""
         return Shipment(
@@ -49,6 +56,7 @@ class Shipment(NamedTuple):
             self.manifest_sequence_number,
             self.port_of_unlading,
             self.arrival_date,
+            in_bond_destination,
             master_bill,
             original_bill,
             container_numbers,

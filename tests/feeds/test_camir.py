@@ -96,6 +96,13 @@ def test_position_68_makes_the_next_record_a_continuation_even_if_it_looks_like_
     assert (event.bill_of_lading, event.firms) == ("HBL000012345", "HBL0")
 
 
+@pytest.mark.parametrize(("written", "read_as"), [(b"3901", "3901"), (b"0000", None), (b"    ", None)])
+def test_the_continuation_declares_the_in_bond_destination(written: bytes, read_as: str | None):
+    (event,) = read(at(12, written, b"R022704"))
+    assert isinstance(event, Disposition)
+    assert event.shipment.in_bond_destination == read_as
+
+
 def test_without_position_68_the_next_r02_is_another_bill():
     frame = at(68, b" ", b"R02HBL", samples.CAMIR_DO_NOT_LOAD)
     found = read(frame)

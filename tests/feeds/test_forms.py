@@ -35,6 +35,7 @@ SHIPMENT = {
     "manifest_sequence_number": "000001",
     "port_of_unlading": "2704",
     "arrival_date": "2026-07-28",
+    "in_bond_destination": "3901",
     "master_bill": "OCNXMB1",
     "original_bill": "SLTCO1",
     "container_numbers": ("CSQU3054383",),

@@ -86,6 +86,7 @@ def test_a_do_not_load_has_all_values_of_its_interchange():
         "manifest_sequence_number": "000001",
         "port_of_unlading": "2704",
         "arrival_date": "2026-07-28",
+        "in_bond_destination": None,
         "received_at": RECEIVED_AT,
         "source": "FILE:interchange 000000101:transaction 0001:segment 4",
         "transmitted_at": 1_784_052_720_000,
@@ -100,6 +101,11 @@ def test_a_do_not_load_has_all_values_of_its_interchange():
         "original_bill": None,
         "retry_of": None,
     }
+
+
+def test_x418_is_the_declared_in_bond_destination():
+    message = samples.X12_DO_NOT_LOAD.replace(b"*ET~", b"*ET*3901~")
+    assert only_event(message).shipment.in_bond_destination == "3901"
 
 
 def test_events_come_in_the_order_of_the_file():

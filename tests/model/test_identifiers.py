@@ -90,6 +90,14 @@ def test_a_port_has_four_digits():
     assert not is_valid_port("USLAX")
 
 
+def test_only_a_port_of_unlading_may_be_foreign():
+    """Cargo that stays aboard (FROB) is unladen at a Schedule K port, five digits."""
+    assert not has_invalid_identifier(with_fields(SOUND, port_of_unlading="57035"))
+    assert not has_invalid_identifier(with_fields(SOUND, in_bond_destination="3901"))
+    assert has_invalid_identifier(with_fields(SOUND, transaction_port="57035"))
+    assert has_invalid_identifier(with_fields(SOUND, in_bond_destination="57035"))
+
+
 @pytest.mark.parametrize(("ten", "digit"), [("ABC1234567", 6), ("9999999999", 0), ("AB10004521", 5)])
 def test_entry_check_digits_are_those_of_the_table(ten: str, digit: int):
     assert entry_check_digit(ten) == digit

@@ -19,7 +19,8 @@ EVERYTHING = Shipment(**{name: name.upper() for name in Shipment._fields} | {"co
 
 
 def test_a_shipment_of_another_bill_or_box_keeps_all_the_rest() -> None:
-    changes: dict[str, Any] = {"master_bill": "SLTCM1", "original_bill": None, "container_numbers": ("CSQU3000010",)}
+    changes: dict[str, Any] = {"master_bill": "SLTCM1", "original_bill": None, "in_bond_destination": "3901"}
+    changes |= {"container_numbers": ("CSQU3000010",)}
     assert EVERYTHING.of_bill(**changes) == EVERYTHING._replace(**changes)
     assert EVERYTHING.with_containers(()) == EVERYTHING._replace(container_numbers=())
 
