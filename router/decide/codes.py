@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from importlib import resources
 from pathlib import Path
-from typing import Final, NamedTuple, cast, get_args
+from typing import Final, Literal, NamedTuple, cast, get_args
 
 from router.errors import UsageError
 from router.model.inputs import Disposition
@@ -30,7 +30,13 @@ COLUMNS = (
     "closes",
     "level",
     "provenance",
+    "arrival",
+    "shown_in_us",
+    "ends_authorities",
 )
+
+Arrival = Literal["recorded", "changed", "deleted"]
+"""CBP records an arrival in bond, records it at another port instead, or takes it back."""
 
 
 class Effect(StrEnum):
@@ -68,6 +74,14 @@ class Code(NamedTuple):
     closes: str | None
     """`yes`: it closes the bill (exported, archived). `undo`: it opens the bill again."""
     provenance: str
+    arrival: Arrival | None = None
+    """Its effect on CBP's record of an arrival in bond."""
+    shown_in_us: bool = False
+    """It shows the cargo in the U.S., so that it can't be loaded abroad any more."""
+    ends_authorities: bool = False
+    """It ends the authorities to move (1J, 1W, 1X, 1Z)."""
+    of_container: bool = False
+    """It concerns single containers: without naming one it shows nothing of the bill."""
 
 
 class CodeTable:
@@ -156,6 +170,10 @@ def _code(row: dict[str, str | None], place: str) -> Code:
         at_destination=row.get("at_destination") == "yes",
         closes=row.get("closes") or None,
         provenance=row.get("provenance") or "",
+        arrival=_arrival(row.get("arrival"), place),
+        shown_in_us=row.get("shown_in_us") == "yes",
+        ends_authorities=row.get("ends_authorities") == "yes",
+        of_container=row.get("level") == "container",
     )
 
 
@@ -163,3 +181,9 @@ def _authority(word: str | None, place: str) -> Authority | None:
     if word and word not in get_args(Authority):
         raise UsageError(f"{place}: authority {word!r} is none of {', '.join(get_args(Authority))}")
     return cast("Authority", word) if word else None
+
+
+def _arrival(word: str | None, place: str) -> Arrival | None:
+    if word and word not in get_args(Arrival):
+        raise UsageError(f"{place}: arrival {word!r} is none of {', '.join(get_args(Arrival))}")
+    return cast("Arrival", word) if word else None

@@ -43,6 +43,25 @@ def test_the_pga_codes_are_280_in_quads_without_w() -> None:
         assert (here.at_destination, there.at_destination) == (False, True)
 
 
+def named(column: str, value: object = True) -> set[str]:
+    return {code.code for code in TABLE.codes.values() if getattr(code, column) == value}
+
+
+def test_arrivals_in_bond_set_move_and_take_back_a_place() -> None:
+    assert named("arrival", "recorded") == {"11", "12", "13"}
+    assert named("arrival", "changed") == {"57", "58", "59"}
+    assert named("arrival", "deleted") == {"63", "64", "65"}
+
+
+def test_only_an_event_of_the_cargo_itself_shows_it_in_the_us() -> None:
+    """Neither the vessel's arrival (19, AAD) nor an intermediate one does."""
+    assert named("shown_in_us") == {"11", "12", "13", "1B", "1S", "1U", "BE"}
+
+
+def test_arrival_export_and_general_order_end_authorities_to_move() -> None:
+    assert named("ends_authorities") == {"11", "12", "13", "BE", "50", "51", "52", "1S", "1U"}
+
+
 @pytest.mark.parametrize("code", ["4H", "5H", "2O", "MI", "I3"])
 def test_letters_carry_no_meaning(code: str) -> None:
     assert TABLE.codes["MI"].effect is Effect.LIFT
@@ -93,6 +112,7 @@ def test_codes_can_be_added_and_replaced_and_the_version_says_so(extra: Path) ->
         ("code,meaning\n", "agency, effect"),
         ("code,meaning,agency,effect\nZZ,x,CBP,STOP\n", "code 'ZZ'"),
         ("code,meaning,agency,effect,authority\nZZ,x,CBP,MOVE,EXIT\n", "authority 'EXIT'"),
+        ("code,meaning,agency,effect,arrival\nZZ,x,CBP,INFO,yes\n", "arrival 'yes'"),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_place(extra: Path, text: str, complaint: str) -> None:
