@@ -328,10 +328,7 @@ def retry_dead_letters(
         results = []
         for letter_id in chosen:
             letter = await read_dead_letter(log, letter_id)
-            if letter.resolution is not None:
-                results.append(Retried(letter, 0, f"it is already resolved ({letter.resolution})"))
-            else:
-                results.append(await retry(log, rules, letter, corrected, by=machine_user()))
+            results.append(await retry(log, rules, letter, corrected, by=machine_user()))
         return results
 
     results = read_log(context, work)

@@ -26,7 +26,7 @@ from router.desk.downtime import (
 from router.desk.operator_deeds import Relayed, confirm, relay
 from router.desk.paper_bills import read_paper_bills
 from router.desk.registered_parties import ask_resync
-from router.engine.administration import machine_user, read_registry
+from router.engine.administration import machine_user, operating_system_user, read_registry
 from router.feeds.forms import ManualForm, OutageForm, checked, moment_of
 from router.log.interface import AdministeredLog
 from router.model.identifiers import split_bill_key
@@ -110,7 +110,10 @@ def confirm_bill(
 
     Holds that CBP sent still stop the bill, and so does whatever comes later."""
     key, rules = key_from(bill), settings_of(context).decision_rules()
-    confirmed = read_log(context, lambda log: confirm(log, rules, key, by=by, reason=reason, events=event or []))
+    confirmed = read_log(
+        context,
+        lambda log: confirm(log, rules, key, by=by, user=operating_system_user(), reason=reason, events=event or []),
+    )
     if form is JSON:
         emit({name: list(value) for name, value in confirmed._asdict().items()})
         return

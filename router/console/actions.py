@@ -93,7 +93,7 @@ async def _retry(request: Request, fields: FormFields) -> str:
     by = session_of(request).user.name
     tried = await retry(backend.log, backend.rules, letter, corrected.encode() if corrected else None, by=by)
     if tried.problem is not None:
-        raise UsageError(f"the content is still invalid: {tried.problem}")
+        raise UsageError(f"the dead letter is not resolved: {tried.problem}")
     return "/dead-letters"
 
 
@@ -109,7 +109,7 @@ async def _confirm(request: Request, fields: FormFields) -> str:
     """Confirm a bill's status despite its doubts."""
     backend, key = backend_of(request), request.path_params["bill"]
     reason = _required(fields, "reason")
-    await confirm(backend.log, backend.rules, key, by=session_of(request).user.name, reason=reason)
+    await confirm(backend.log, backend.rules, key, **_operator(request), reason=reason)
     return f"/bills/{key}"
 
 
@@ -144,6 +144,12 @@ async def _resync(request: Request, fields: FormFields) -> str:
     scac = request.path_params["scac"]
     await ask_resync(backend_of(request).log, scac, session_of(request).user.name, now_milliseconds())
     return f"/parties/{scac}"
+
+
+def _operator(request: Request) -> dict[str, str]:
+    """Name and account of the operator who sent the form."""
+    name = session_of(request).user.name
+    return {"by": name, "user": f"console:{name}"}
 
 
 def _given(fields: FormFields, *names: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router.decide.codes import Code, Effect
+from router.decide.deeds import Deeds
 from router.decide.rules import FRESH, Rules
 from router.model.eastern import order_minute
 
@@ -19,6 +20,7 @@ ADDED: Final = "55"
 DELETED: Final = "54"
 QUANTITY_CODES: Final = frozenset({"55", "56", "69"})
 """The only codes whose quantity is the bill's own."""
+RELEASE_PREDATES_HOLD: Final = "RELEASE_PREDATES_HOLD"
 REVOKING: Final = 3
 PLACING: Final = 4
 """Ranks within one minute (`order_key`): stops come last, so a block outlives a revocation of its minute."""
@@ -156,17 +158,17 @@ MOST_RELEASES: Final = 200
 MINUTES_A_DAY: Final = 1440
 
 
-def apply_events(account: Account, events: Iterable[LedgerEvent], rules: Rules, confirmed: Collection[str]) -> None:
+def apply_events(account: Account, events: Iterable[LedgerEvent], rules: Rules, deeds: Deeds) -> None:
     """Apply events, sorted by `order_key`, to the account, each by the rules under which it came. Unknown codes are
     skipped: they stand beside the account as holds of their own."""
     for event in events:
         own = rules.at(event.rules)
         code = own.codes.get(event.code)
         if code is not None:
-            _apply(account, event, code, own, confirmed)
+            _apply(account, event, code, own, deeds)
 
 
-def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, confirmed: Collection[str]) -> None:
+def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds: Deeds) -> None:
     if event.code == ADDED:
         _begin(account, event, rules)
     if event.code in rules.history_complete_from:
@@ -176,19 +178,19 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, confi
     effect = code.effect
     if effect is Effect.PLACE or (effect is Effect.LIFT and event.reversal):
         placed = (event.code,) if effect is Effect.PLACE else tuple(code.pair)
-        _place(account, event, placed, rules, confirmed)
+        _place(account, event, placed, rules, deeds)
     elif effect is Effect.BLOCK:
         if event.reversal:
             _subtract(account, event, (event.code,))
         else:
-            _place(account, event, (event.code,), rules, confirmed)
+            _place(account, event, (event.code,), rules, deeds)
     elif effect is Effect.LIFT:
         if not _subtract(account, event, code.pair):
             account.unmatched_removals.add(event.id)
     elif effect in (Effect.RELEASE, Effect.MOVE):
-        _release(account, event, code, rules, confirmed)
+        _release(account, event, code, rules, deeds)
     elif effect is Effect.REVOKE:
-        _revoke(account, event, code, rules, confirmed)
+        _revoke(account, event, code, rules, deeds)
     elif event.code in rules.codes.ends:
         _subtract(account, event, rules.codes.ends[event.code])
     if event.code == DELETED:
@@ -236,9 +238,7 @@ def _scopes(event: LedgerEvent) -> tuple[str | None, ...]:
     return event.containers or (None,)
 
 
-def _place(
-    account: Account, event: LedgerEvent, codes: Iterable[str], rules: Rules, confirmed: Collection[str]
-) -> None:
+def _place(account: Account, event: LedgerEvent, codes: Iterable[str], rules: Rules, deeds: Deeds) -> None:
     for code in codes:
         for container in _scopes(event):
             key = (code, container)
@@ -250,7 +250,7 @@ def _place(
             pieces = _added(standing, event.quantity, account.manifested)
             account.holds[key] = HeldPieces(pieces, event.posted, events, *stops_of(code, standing, rules))
             if rules.release_after_hold_of(code) == FRESH:
-                _make_stale(account, event, confirmed)
+                _make_stale(account, event, deeds)
 
 
 def stops_of(code: str, standing: HeldPieces | None, rules: Rules) -> tuple[bool, bool]:
@@ -270,9 +270,9 @@ def _added(standing: HeldPieces | None, quantity: int | None, manifested: int | 
     return min(total, manifested) if manifested is not None else total
 
 
-def _make_stale(account: Account, event: LedgerEvent, confirmed: Collection[str]) -> None:
+def _make_stale(account: Account, event: LedgerEvent, deeds: Deeds) -> None:
     account.releases = [
-        release if release.id in confirmed and event.id in confirmed else release._replace(stale_by=event.id)
+        release if deeds.settle(RELEASE_PREDATES_HOLD, release.id, event.id) else release._replace(stale_by=event.id)
         for release in account.releases
     ]
 
@@ -305,12 +305,12 @@ def _left(standing: HeldPieces, quantity: int | None, manifested: int | None) ->
     return None if held is None else max(0, held - quantity)
 
 
-def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, confirmed: Collection[str]) -> None:
+def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds: Deeds) -> None:
     """Apply 1B, 1C, 4C, or 1J, 1W, 1X, 1Z, which allow less than delivery. A reversal revokes the same."""
     if event.reversal:
         _cancel(account, event, frozenset({event.code}))
         if event.code in EXAM_CODES:  # the exam that 1B ended is required again, as after 4A
-            _place(account, event, ("1A",), rules, confirmed)
+            _place(account, event, ("1A",), rules, deeds)
         return
     if code.effect is Effect.MOVE:
         if code.authority and not event.containers:  # a permit for one container authorises nothing for the bill
@@ -329,13 +329,13 @@ def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, con
         del account.releases[:-MOST_RELEASES]
 
 
-def _revoke(account: Account, event: LedgerEvent, code: Code, rules: Rules, confirmed: Collection[str]) -> None:
+def _revoke(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds: Deeds) -> None:
     """Apply 4A, 4E, 14-16, 4Z, 83, 84, 95. A 4A after 1A or 1B holds again, until 1B or 4C; a later 1C doesn't end
     it."""
     _cancel(account, event, code.cancels)
     _subtract(account, event, code.cancels)
     if event.code == OVERRIDE and account.last_entry_code in EXAM_CODES:
-        _place(account, event, (event.code,), rules, confirmed)
+        _place(account, event, (event.code,), rules, deeds)
 
 
 def _cancel(account: Account, event: LedgerEvent, codes: frozenset[str]) -> None:

@@ -210,10 +210,8 @@ def _apply_snapshot(state: BillState, record: Snapshot, context: Context) -> App
 
 
 def _apply_confirmation(state: BillState, record: Confirmation, context: Context) -> AppliedRecord | None:
-    covers = frozenset(record.covers)
-    if covers <= state.confirmed:
-        return None
-    return AppliedRecord(with_confirmed(state, covers, context.rules), OPERATOR)
+    confirmed = with_confirmed(state, record, context.rules)
+    return None if confirmed is state else AppliedRecord(confirmed, OPERATOR)
 
 
 def _apply_manual_event(state: BillState, record: ManualEvent, context: Context) -> AppliedRecord | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -18,7 +18,9 @@ from router.decide.account import (
     stops_of,
 )
 from router.decide.cargo_facts import Cargo, CargoFacts
+from router.decide.deeds import NO_DEEDS, Deeds
 from router.decide.manual_events import (
+    CONTRADICTION,
     DowntimeRecord,
     RelayedEvent,
     RelayedOutcome,
@@ -28,11 +30,11 @@ from router.decide.manual_events import (
     release_minute,
 )
 from router.decide.rules import FRESH, Rules
-from router.decide.status import Assessment, UnparsedEvent, assess
+from router.decide.status import UNPARSED_KINDS, Assessment, UnparsedEvent, assess
 from router.model.eastern import order_minute, posted_minute
 from router.model.inputs import RELEASE, Snapshot
 from router.model.links import IndexFact, LinkFact
-from router.model.vocabulary import Kind, Role
+from router.model.vocabulary import Confirmable, Kind, Role
 
 
 class LastNotice(Struct, frozen=True, array_like=True):
@@ -77,8 +79,7 @@ class BillState(Struct, frozen=True, array_like=True):
     """By event id."""
     resolved: frozenset[str] = frozenset()
     """Ids of unparsed events that were confirmed or retried: the same bytes again change nothing."""
-    confirmed: frozenset[str] = frozenset()
-    """Ids of events that an operator confirmed."""
+    deeds: Deeds = NO_DEEDS
     links: Mapping[str, LinkFact] = {}
     """By index key."""
     last_notices: Mapping[str, LastNotice] = {}
@@ -145,6 +146,12 @@ class AssessedBill(Struct, frozen=True, array_like=True):
         behind = {one.id for one in releases} | {one.stale_by for one in releases if one.stale_by is not None}
         return state.event_ids | state.relayed.keys() | (state.unparsed.keys() - state.resolved) | behind
 
+    def confirmable_doubts(self) -> tuple[Confirmable, ...]:
+        """Everything that a confirmation of the bill as it is would end."""
+        unparsed = {one.kind for one in self.state.unparsed.values() if one.id not in self.state.resolved}
+        disputed: tuple[Confirmable, ...] = (CONTRADICTION,) if self.relayed.contradictions else ()
+        return (*self.status.doubts, *disputed, *(kind for kind in UNPARSED_KINDS if kind in unparsed))
+
 
 def assess_bill(state: BillState, rules: Rules, previous: AssessedBill | None = None) -> AssessedBill:
     """Assess a state. `previous` only saves work: an event after all others is added to the account of the others."""
@@ -159,8 +166,7 @@ def assess_bill(state: BillState, rules: Rules, previous: AssessedBill | None = 
         account = account.copy()
         account.manifested = state.facts.filing.manifested_quantity  # a 55 without quantity began the life
     unparsed = [one for one in state.unparsed.values() if one.id not in state.resolved] if state.unparsed else ()
-    confirmed: Collection[str] = state.confirmed - state.unparsed.keys() if state.confirmed else state.confirmed
-    status = assess(account, cargo, state.links.values(), unparsed, rules, confirmed, relayed.holds)
+    status = assess(account, cargo, state.links.values(), unparsed, rules, state.deeds, relayed.holds)
     return AssessedBill(state, cargo, account, status, relayed, applied)
 
 
@@ -174,7 +180,7 @@ def _account_of_events(state: BillState, rules: Rules, previous: AssessedBill | 
         account = account.copy()
     else:
         account = opening_account(state, rules)
-    apply_events(account, counting_events(state, news, rules), rules, state.confirmed)
+    apply_events(account, counting_events(state, news, rules), rules, state.deeds)
     return account
 
 
@@ -185,7 +191,7 @@ def _extends(state: BillState, previous: BillState) -> bool:
         state.snapshot is previous.snapshot
         and state.folded is previous.folded
         and state.facts.filing is previous.facts.filing
-        and state.confirmed is previous.confirmed
+        and state.deeds is previous.deeds
         and len(state.events) >= events
         and (events == 0 or state.events[events - 1] is previous.events[-1])
     )
@@ -195,8 +201,8 @@ def _account_with_manual_events(state: BillState, rules: Rules) -> tuple[Account
     events = counting_events(state, state.events, rules)
     account = opening_account(state, rules)
     found = confirmed_manual_events(state, account, rules)
-    apply_with_releases(account, events, open_manual_releases(state, found, rules), rules, state.confirmed)
-    return account, outcome_of(state.relayed, found, account, events, rules, state.confirmed)
+    apply_with_releases(account, events, open_manual_releases(state, found, rules), rules, state.deeds)
+    return account, outcome_of(state.relayed, found, account, events, rules, state.deeds)
 
 
 def confirmed_manual_events(state: BillState, opening: Account, rules: Rules) -> dict[str, str]:

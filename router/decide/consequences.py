@@ -16,6 +16,7 @@ from router.decide.bill_state import AssessedBill, BillState, assess_bill
 from router.decide.boxes import changed_facts, facts_of
 from router.decide.cargo_facts import Cargo
 from router.decide.identity import decision_id
+from router.decide.manual_events import CONTRADICTION
 from router.decide.notices import LADING, RESYNC, AppliedRecord, Notice
 from router.decide.outages import is_behind
 from router.decide.paper import REISSUED, refiling_answer, refilings
@@ -28,9 +29,6 @@ from router.model.identifiers import is_vessel_key, split_bill_key
 from router.model.inputs import DeadLetter
 from router.model.links import IndexFact, Refiling, RefilingAnswer
 from router.model.vocabulary import Authority, Cause, Flag, Kind, Role, Status
-
-CONTRADICTION: Final = "CONTRADICTION"
-"""Flag and waiting reason: a manual event and CBP's events disagree. Meanwhile the hold stands."""
 
 FEED_BEHIND: Final = "FEED_BEHIND"
 """Flag: an outage covers the bill, so no news is not clearance."""

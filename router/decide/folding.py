@@ -6,7 +6,7 @@ Neither a bill with thousands of events nor a feed of endless unparsable ones ca
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -23,9 +23,9 @@ from router.decide.bill_state import (
 )
 from router.decide.manual_events import DowntimeRecord, RelayedEvent, apply_with_releases, release_minute
 from router.decide.rules import Rules
-from router.decide.status import UnparsedEvent
+from router.decide.status import UNPARSED_KINDS, UnparsedEvent
 from router.model.eastern import order_minute, posted_minute
-from router.model.inputs import Snapshot
+from router.model.inputs import Confirmation, Snapshot
 
 MOST_CONFIRMED: Final = 1000
 """Ids of confirmed events kept before those that no longer occur on the bill are dropped."""
@@ -72,13 +72,20 @@ def with_unparsed(state: BillState, event: UnparsedEvent, rules: Rules) -> BillS
     return replace(state, unparsed=unparsed, resolved=state.resolved & unparsed.keys())
 
 
-def with_confirmed(state: BillState, covers: Set[str], rules: Rules) -> BillState:
-    """The state with confirmed events. Beyond the bound, ids that no longer occur on the bill are dropped."""
-    confirmed = state.confirmed | covers
-    if len(confirmed) > MOST_CONFIRMED:
-        confirmable = assess_bill(replace(state, confirmed=confirmed), rules).confirmable_ids()
-        confirmed = frozenset((confirmed & confirmable) | covers)
-    return replace(state, confirmed=confirmed, resolved=state.resolved | (covers & state.unparsed.keys()))
+def with_confirmed(state: BillState, record: Confirmation, rules: Rules) -> BillState:
+    """The state with confirmed doubts, each on the events covered; the same object if it adds nothing.
+
+    Beyond the bound, ids that no longer occur on the bill are dropped.
+    """
+    covers = frozenset(record.covers)
+    unparsed = frozenset(one for one in covers & state.unparsed.keys() if state.unparsed[one].kind in record.doubts)
+    seen = covers - state.unparsed.keys()
+    deeds = state.deeds.with_confirmed([doubt for doubt in record.doubts if doubt not in UNPARSED_KINDS], seen)
+    if deeds == state.deeds and unparsed <= state.resolved:
+        return state
+    if deeds.number_confirmed > MOST_CONFIRMED:
+        deeds = deeds.with_confirmed_among(seen | assess_bill(replace(state, deeds=deeds), rules).confirmable_ids())
+    return replace(state, deeds=deeds, resolved=state.resolved | unparsed)
 
 
 def with_relayed(state: BillState, relayed: Iterable[RelayedEvent]) -> BillState:
@@ -110,7 +117,7 @@ def _folded(state: BillState, rules: Rules) -> BillState:
     if state.relayed:
         relayed, releases = _folded_manual_events(state, folded, oldest, last, rules)
         state = with_relayed(state, relayed)
-    apply_with_releases(folded, counting, releases, rules, state.confirmed)
+    apply_with_releases(folded, counting, releases, rules, state.deeds)
     folded.unmatched_removals.clear()
     folded.quantity_minute = None  # no minute is split by a fold
     if not _quantity_is_from_events(state, counting):

@@ -11,12 +11,15 @@ from typing import Final, NamedTuple
 
 from router.decide.account import Account, HoldKey, LedgerEvent, StandingRelease, apply_events, order_key
 from router.decide.codes import Code, Effect
+from router.decide.deeds import Deeds
 from router.decide.rules import Rules
 from router.decide.status import MANUAL_HOLD, StandingHold
 from router.model.eastern import order_moment, posted_minute
 from router.model.identifiers import container_key
 from router.model.inputs import LIFT, MANUAL_RELEASE_CODE, PLACE, RELEASE, ManualEvent
 
+CONTRADICTION: Final = "CONTRADICTION"
+"""Flag, waiting reason and doubt: a manual event and CBP's events disagree. Meanwhile the hold stands."""
 MINUTES_AN_HOUR: Final = 60
 ACTIONS: Final = (LIFT, RELEASE, PLACE)
 """Order at one moment, or within autumn's repeated hour: stops come last."""
@@ -98,7 +101,7 @@ def apply_with_releases(
     events: Sequence[LedgerEvent],
     releases: Iterable[RelayedEvent],
     rules: Rules,
-    confirmed: Collection[str],
+    deeds: Deeds,
 ) -> None:
     """Apply events and, at their place among them, manual releases to the account.
 
@@ -110,13 +113,13 @@ def apply_with_releases(
         if code is None or code.effect is not Effect.RELEASE:
             continue
         place = order_key(_as_ledger_event(one), rules)
-        apply_events(account, (event for event in rest if order_key(event, rules) <= place), rules, confirmed)
+        apply_events(account, (event for event in rest if order_key(event, rules) <= place), rules, deeds)
         rest = [event for event in rest if order_key(event, rules) > place]
         whole = account.manifested if one.container is None else None
         quantity = whole if one.event.quantity is None else one.event.quantity
         account.revoked = False
         account.releases.append(StandingRelease(one.id, code.code, quantity, one.posted, None, None, rules=one.rules))
-    apply_events(account, rest, rules, confirmed)
+    apply_events(account, rest, rules, deeds)
 
 
 def _as_ledger_event(relayed: RelayedEvent) -> LedgerEvent:
@@ -134,7 +137,7 @@ def outcome_of(
     account: Account,
     events: Sequence[LedgerEvent],
     rules: Rules,
-    confirmed: Collection[str],
+    deeds: Deeds,
 ) -> RelayedOutcome:
     """Outcome of manual events. `found` are their `confirmations`; the account includes the electronic events."""
     manual = relayed.values()
@@ -145,7 +148,7 @@ def outcome_of(
     }
     return RelayedOutcome(
         tuple(_hold(one, quantity, rules) for one, quantity in standing),
-        tuple(sorted(disputed.difference(confirmed))),
+        tuple(sorted(one for one in disputed if not deeds.settle(CONTRADICTION, one))),
         any(release.id in relayed for release in account.releases),
     )
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from router.decide.account import Account, StandingRelease
+from router.decide.account import RELEASE_PREDATES_HOLD, Account, StandingRelease
 from router.decide.cargo_facts import Cargo
+from router.decide.deeds import Deeds
 from router.decide.rules import Rules
 from router.model.links import LinkFact, bounded_events
-from router.model.vocabulary import Authority, Doubt, HoldKind, Status
+from router.model.vocabulary import Authority, Doubt, HoldKind, Status, UnparsedKind
 
 DO_NOT_LOAD: Final = "DO_NOT_LOAD"
 HELD: Final = "HELD"
@@ -25,11 +26,11 @@ ON_FILE: Final = "ON_FILE"
 OVER: Final = frozenset({RELEASED, CLOSED, DELETED})
 """Statuses of a life that is over. After a long quiet such a bill is forgotten."""
 
-RELEASE_PREDATES_HOLD: Final = "RELEASE_PREDATES_HOLD"
 QUANTITY_UNKNOWN: Final = "QUANTITY_UNKNOWN"
 HISTORY_INCOMPLETE: Final = "HISTORY_INCOMPLETE"
 PORT_DIFFERS: Final = "PORT_DIFFERS"
 
+UNPARSED_KINDS: Final[tuple[UnparsedKind, ...]] = ("UNREADABLE", "UNKNOWN_CODE")
 CBP_HOLD: Final = "CBP"
 MANUAL_HOLD: Final = "MANUAL"
 """Kinds of hold that several modules name."""
@@ -66,8 +67,7 @@ class UnparsedEvent(NamedTuple):
     """An event that stops its bill because its effect is unknown."""
 
     id: str
-    kind: HoldKind
-    """`UNREADABLE` or `UNKNOWN_CODE`."""
+    kind: UnparsedKind
     code: str | None
     placed: int
     container_number: str | None = None
@@ -109,12 +109,12 @@ def assess(
     links: Iterable[LinkFact],
     unparsed: Iterable[UnparsedEvent],
     rules: Rules,
-    confirmed: Collection[str],
+    deeds: Deeds,
     manual_holds: tuple[StandingHold, ...] = (),
 ) -> Assessment:
     holds = (*_own_holds(account, rules), *manual_holds, *_unparsed_holds(unparsed, rules), *_derived_holds(links))
     do_not_load = any(hold.do_not_load for hold in holds)
-    doubts, enough = _release(account, cargo, rules, confirmed)
+    doubts, enough = _release(account, cargo, rules, deeds)
     authorities = _authorities(account, cargo, holds, rules)
     status = _status(account, cargo, holds, do_not_load, doubts, enough, authorities)
     if status == PARTIALLY_RELEASED and not doubts:
@@ -213,23 +213,21 @@ def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
             yield StandingHold("HOUSE", None, None, None, link.since, meaning, events=link.events)
 
 
-def _release(
-    account: Account, cargo: Cargo, rules: Rules, confirmed: Collection[str]
-) -> tuple[tuple[Doubt, ...], bool]:
+def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tuple[tuple[Doubt, ...], bool]:
     """The doubts, and whether the releases cover the whole bill if all doubts are confirmed."""
     releases, manifested = account.releases, account.manifested
     doubts: list[Doubt] = []
     if releases:
-        unsure = [release for release in releases if release.id not in confirmed]
+        unsure = [release for release in releases if not deeds.settle(QUANTITY_UNKNOWN, release.id)]
         if unsure and (manifested is None or any(release.quantity is None for release in unsure)):
             doubts.append(QUANTITY_UNKNOWN)
-        stale = {release.id for release in releases if _is_stale(release, confirmed)}
-        elsewhere = {release.id for release in releases if not _at_place(release, cargo, rules, confirmed)}
+        stale = {release.id for release in releases if _is_stale(release, deeds)}
+        elsewhere = {release.id for release in releases if not _at_place(release, cargo, rules, deeds)}
         # Only releases free of every doubt can make up for others: a fresh one elsewhere and a stale one here don't.
         if not _covers([release for release in releases if release.id not in stale | elsewhere], releases, manifested):
             doubts += [RELEASE_PREDATES_HOLD] if stale else []
             doubts += [PORT_DIFFERS] if elsewhere else []
-    if not account.complete and not confirmed:
+    if not account.complete and HISTORY_INCOMPLETE not in deeds.confirmed:
         doubts.append(HISTORY_INCOMPLETE)
     enough = manifested is None or any(release.quantity is None for release in releases) or _sum(releases) >= manifested
     return tuple(doubts), enough
@@ -242,14 +240,14 @@ def _covers(good: list[StandingRelease], releases: list[StandingRelease], manife
     return manifested is not None and all(release.quantity is not None for release in good) and _sum(good) >= manifested
 
 
-def _is_stale(release: StandingRelease, confirmed: Collection[str]) -> bool:
-    return release.stale_by is not None and not (release.id in confirmed and release.stale_by in confirmed)
+def _is_stale(release: StandingRelease, deeds: Deeds) -> bool:
+    return release.stale_by is not None and not deeds.settle(RELEASE_PREDATES_HOLD, release.id, release.stale_by)
 
 
-def _at_place(release: StandingRelease, cargo: Cargo, rules: Rules, confirmed: Collection[str]) -> bool:
+def _at_place(release: StandingRelease, cargo: Cargo, rules: Rules, deeds: Deeds) -> bool:
     """True if the release is for the bill's port of unlading; a release elsewhere doesn't free it there."""
     there, here = release.port, cargo.shipment.port_of_unlading
-    if there is None or here is None or release.id in confirmed:
+    if there is None or here is None or deeds.settle(PORT_DIFFERS, release.id):
         return True
     return rules.at(release.rules).port_areas.same(there, here)
 

@@ -17,7 +17,7 @@ from router.decide.codes import Effect
 from router.decide.identity import keyed_id
 from router.decide.registry import Context
 from router.decide.rules import Rules
-from router.decide.status import MANUAL_HOLD
+from router.decide.status import UNPARSED_KINDS
 from router.desk.bill_views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
 from router.engine.intake import event_outputs
@@ -119,16 +119,19 @@ class Confirmed(NamedTuple):
     """Ids of the covered events by hand that contradict CBP's messages."""
 
 
-async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, events: Sequence[str] = ()) -> Confirmed:
-    """Confirm a bill: the confirmation covers `events`, or else all events that are on the bill now.
+async def confirm(
+    log: Log, rules: Rules, key: str, *, by: str, user: str, reason: str, events: Sequence[str] = ()
+) -> Confirmed:
+    """Confirm the bill's doubts as of now, on `events` or else on all events that are on it now.
 
     Raises NotFoundError, UsageError where there is nothing to confirm.
     """
     bill = assess_bill(await read_state(log, key), rules)
     after = bill.status
-    unread = {hold.id: hold for hold in after.holds if hold.id is not None and hold.kind != MANUAL_HOLD}
+    unread = {hold.id: hold for hold in after.holds if hold.kind in UNPARSED_KINDS}
     contradictions = bill.relayed.contradictions
-    if not after.doubts and not unread and not contradictions:
+    doubts = bill.confirmable_doubts()
+    if not doubts:
         raise UsageError(
             f"nothing to confirm on {key}: its status is {after.status}, without doubts and contradictions, and none "
             "of its holds stands for an unreadable event or an unknown code"
@@ -137,11 +140,12 @@ async def confirm(log: Log, rules: Rules, key: str, *, by: str, reason: str, eve
     if unknown := [event for event in events if event not in known]:
         raise NotFoundError(f"{key} has no event {', '.join(unknown)}: see the ids in `snp-router bill show {key}`")
     covers = tuple(sorted(set(events) or known))
-    confirmation = Confirmation(*split_bill_key(key), covers, by, reason, now_milliseconds())
+    confirmation = Confirmation(*split_bill_key(key), covers, by, reason, now_milliseconds(), doubts, user)
     letters = await _letters_behind(log, set(covers))
     outputs = [Output(topics.DISPOSITIONS, key.encode(), codec.encode_value(confirmation))]
     outputs += [letter_output(letter._replace(resolution=CONFIRMED)) for letter in letters]
-    deed = AuditEntry(confirmation.received_at, by, "bill confirm", key, f"{reason} (covers {len(covers)} events)")
+    detail = f"{reason} ({user}; {', '.join(doubts)}; covers {len(covers)} events)"
+    deed = AuditEntry(confirmation.received_at, by, "bill confirm", key, detail)
     await log.append([*outputs, audit_output(deed)], atomic=True)
     ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
     disputed = tuple(event for event in contradictions if event in covers)
@@ -194,7 +198,7 @@ class Retried(NamedTuple):
     letter: DeadLetter
     events: int
     problem: str | None
-    """Why the letter still cannot be read; nothing was written then."""
+    """Why the letter was not resolved; nothing was written then."""
 
 
 async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | None = None, *, by: str) -> Retried:
@@ -202,6 +206,8 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
 
     Its events and its resolution are written together; if any part is still unreadable, nothing is.
     """
+    if letter.resolution is not None:
+        return Retried(letter, 0, f"it is already resolved ({letter.resolution})")
     now = now_milliseconds()
     if corrected is None:
         read = list(read_again(letter, now))

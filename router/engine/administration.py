@@ -7,6 +7,8 @@ together with its audit entry, so neither is there without the other.
 from __future__ import annotations
 
 import getpass
+import os
+import pwd
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -52,6 +54,15 @@ def machine_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return "unknown"
+
+
+def operating_system_user() -> str:
+    """The account that runs this process, as deeds name it (`os:anna`). Unlike `machine_user`, no variable of the
+    environment changes it."""
+    try:
+        return f"os:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:  # a container's user may have no name
+        return f"os:{os.getuid()}"
 
 
 async def wanted_topics(log: AdministeredLog, partitions: int) -> list[TopicSpec]:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from router.model.vocabulary import Confirmable
+
 
 class Shipment(NamedTuple):
     """The voyage, the manifest and the cargo that a message places a bill on. None: the message does not say."""
@@ -141,8 +143,7 @@ class Snapshot(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """An operator's confirmation of a bill: its doubts, and the unreadable and unknown events named, no longer
-    block."""
+    """An operator's confirmation of a bill: the named doubts, on the events that it covers, no longer block."""
 
     scac: str
     bill_of_lading: str
@@ -151,6 +152,10 @@ class Confirmation(NamedTuple):
     by: str
     reason: str
     received_at: int
+    doubts: tuple[Confirmable, ...] = ()
+    """Everything that it ends. A doubt that arises later stands again."""
+    user: str = ""
+    """The account it was entered from: `os:<name>` or `console:<name>`."""
 
 
 PLACE, LIFT, RELEASE = "PLACE", "LIFT", "RELEASE"

@@ -22,6 +22,12 @@ Status = Literal[
 
 Doubt = Literal["RELEASE_PREDATES_HOLD", "QUANTITY_UNKNOWN", "HISTORY_INCOMPLETE", "PORT_DIFFERS"]
 
+UnparsedKind = Literal["UNREADABLE", "UNKNOWN_CODE"]
+"""Kinds of hold that stand for an event whose effect is unknown."""
+
+Confirmable = Doubt | Literal["CONTRADICTION"] | UnparsedKind
+"""Everything that `bill confirm` ends: doubts, contradictions, and holds of events that could not be read."""
+
 HoldKind = Literal["CBP", "MANUAL", "BOX", "HOUSE", "UNKNOWN_CODE", "UNREADABLE"]
 
 Authority = Literal[

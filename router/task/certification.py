@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from router import codec
+from router.decide.account import RELEASE_PREDATES_HOLD
 from router.decide.bill import decide
 from router.decide.bill_state import AssessedBill
 from router.decide.consequences import conclude
@@ -162,7 +163,9 @@ class _Bill:
         return ManualEvent(self.issuer, self.number, "sample", *placed, received_at=at)
 
     def confirmation(self, *covers: str) -> Confirmation:
-        return Confirmation(self.issuer, self.number, covers, "sample", "sample", _BEGIN)
+        return Confirmation(
+            *(self.issuer, self.number, covers, "sample", "sample", _BEGIN), doubts=(RELEASE_PREDATES_HOLD,)
+        )
 
 
 def story(scac: str) -> tuple[Sample, ...]:

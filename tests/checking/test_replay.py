@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from router import codec, topics
+from router.decide.status import UNPARSED_KINDS
 from router.log.interface import Record
 from router.model.inputs import Confirmation, ManualEvent, PaperBill, PaperMatch
 from router.model.registry_values import Outage, Request
@@ -51,7 +52,7 @@ def story() -> Harness:
     )
     state = harness.state(HOUSE)
     assert state is not None
-    harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.unparsed), "me", "seen", START))
+    harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.unparsed), "me", "seen", START, doubts=UNPARSED_KINDS))
     harness.feed_bytes(topics.DISPOSITIONS, MASTER.encode(), b"garbage")
     _days_of_outage(harness)
     harness.roster(sailing(lines=()))

@@ -71,7 +71,7 @@ VALUES = (
     Disposition(None, None, "DV", 0),
     Filing("NVXA", "B1", snps=("OCNX",), manifested_quantity=0, shipment=BOX),
     Snapshot(Filing("NVXA", "B1"), 5, 40, None, (SnapshotHold("1H", None, None, 3), SnapshotHold("2H", "X", 4, None))),
-    Confirmation("NVXA", "B1", ("a", "b"), "me", "ümlaut", 7),
+    Confirmation("NVXA", "B1", ("a", "b"), "me", "ümlaut", 7, ("PORT_DIFFERS", "CONTRADICTION"), "os:me"),
     DeadLetter("id", "why", "where", "x12", bytes(range(256)), 256),
     Party("OCNX", roles=("carrier",), aliases=("OCNY",)),
     Sailing("S1", "9074729", None, None, (Line("OCNX", "operator", None, "own"),)),

@@ -41,9 +41,15 @@ class OneBill:
 
     def confirm(self, *covers: str) -> Decision:
         """An operator's word on those event ids; on everything, if none is named."""
-        assert self.state is not None
-        named = covers or tuple(self.state.event_ids | self.state.unparsed.keys())
-        return self.enter(Confirmation(HOUSE[:4], HOUSE[4:], named, "operator", "seen the papers", START))
+        assert self.bill is not None
+        named = covers or tuple(self.bill.confirmable_ids())
+        return self.enter(
+            Confirmation(
+                *(HOUSE[:4], HOUSE[4:], named, "operator", "seen the papers", START),
+                doubts=self.bill.confirmable_doubts(),
+                user="os:operator",
+            )
+        )
 
     @property
     def state(self) -> BillState | None:

@@ -9,8 +9,8 @@ from router.codec.packed import BILL_STATE
 from router.decide.bill_state import assess_bill
 from router.decide.folding import MOST_CONFIRMED
 from router.decide.rules import Rules
-from router.model.inputs import Disposition
-from tests.checking.samples import BOX, dead_letter, event, filing
+from router.model.inputs import Confirmation, Disposition
+from tests.checking.samples import BOX, HOUSE, START, dead_letter, event, filing
 from tests.decide.one_bill import OneBill
 
 RULES = Rules(fold_after_events=8)
@@ -68,8 +68,9 @@ def test_what_can_not_be_read_stays_few_and_ends_only_by_a_word_on_all_of_it() -
 
 
 def test_words_on_events_long_gone_are_forgotten() -> None:
-    one = OneBill(event("55"), rules=RULES)
+    one = OneBill(event("69"), rules=RULES)
     for number in range(5):
-        one.confirm(*(f"{number}-{place}" for place in range(400)))
+        covers = tuple(f"{number}-{place}" for place in range(400))
+        one.enter(Confirmation(HOUSE[:4], HOUSE[4:], covers, "me", "seen", START, doubts=("PORT_DIFFERS",)))
     assert one.state is not None
-    assert len(one.state.confirmed) <= MOST_CONFIRMED
+    assert one.state.deeds.number_confirmed <= MOST_CONFIRMED

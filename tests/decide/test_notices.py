@@ -119,7 +119,11 @@ def test_a_repeated_event_tells_nobody_again_and_who_it_names_anew_hears_the_sta
 def test_an_operators_word_tells_everybody(router: Harness) -> None:
     router.decide(event("69", 0), event("1C", 1))
     covers = tuple(router.state(HOUSE).event_ids)  # type: ignore[union-attr]
-    router.decide(Confirmation(HOUSE[:4], HOUSE[4:], covers, "me", "seen", START))
+    router.decide(
+        Confirmation(
+            HOUSE[:4], HOUSE[4:], covers, "me", "seen", START, doubts=("HISTORY_INCOMPLETE", "QUANTITY_UNKNOWN")
+        )
+    )
     assert [(one["kind"], one["cause"]) for one in router.notices("NVXA")][-1] == ("release", "OPERATOR")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router.decide import status as words
-from router.model.inputs import Disposition, Filing
+from router.model.inputs import Confirmation, Disposition, Filing
 from router.model.links import LinkFact
 from tests.checking.samples import BOX_KEY, HOUSE, at, dead_letter, event, filing, on_container
 from tests.decide.one_bill import OneBill
@@ -117,6 +117,24 @@ def test_and_not_of_what_comes_later() -> None:
     one.confirm()
     one.enter(event("1H", 2), event("1I", 3))
     assert one.doubts == (words.RELEASE_PREDATES_HOLD,)
+
+
+def test_nor_of_a_doubt_that_arises_later_on_the_same_events() -> None:
+    """The release was seen, and that its quantity is unknown; its port was not yet known to differ."""
+    one = OneBill(filing(manifested_quantity=None, port_of_unlading=None), at_port("1303"))
+    assert one.doubts == (words.QUANTITY_UNKNOWN,)
+    one.confirm()
+    assert one.status == words.RELEASED
+    one.enter(filing(minute=9, manifested_quantity=None))
+    assert (one.status, one.doubts) == (words.RELEASE_UNCONFIRMED, (words.PORT_DIFFERS,))
+
+
+def test_nor_of_a_hold_that_was_named_and_not_previewed_as_ended() -> None:
+    one = OneBill(event("69", 0), dead_letter(), event("1C", 1))
+    assert one.state is not None
+    named = tuple(one.state.event_ids | one.state.unparsed.keys())
+    one.enter(Confirmation(HOUSE[:4], HOUSE[4:], named, "me", "seen", at(9), doubts=(words.HISTORY_INCOMPLETE,)))
+    assert (one.status, one.doubts) == (words.HELD, ())
 
 
 def test_nor_of_anything_that_was_not_named() -> None:

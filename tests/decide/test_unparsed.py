@@ -135,7 +135,7 @@ def test_an_operator_ends_the_ones_that_are_named(router: Harness) -> None:
     state = router.state(HOUSE)
     assert state is not None
     unknown = next(one.id for one in state.unparsed.values() if one.kind == "UNKNOWN_CODE")
-    router.decide(Confirmation(HOUSE[:4], HOUSE[4:], (unknown,), "me", "phoned CBP", START))
+    router.decide(Confirmation(HOUSE[:4], HOUSE[4:], (unknown,), "me", "phoned CBP", START, doubts=("UNKNOWN_CODE",)))
     assert kinds_of_holds(router) == ["CBP", "UNREADABLE"]
 
 

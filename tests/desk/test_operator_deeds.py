@@ -73,7 +73,7 @@ async def test_a_confirmation_covers_all_events_that_are_on_the_bill_now(log: Lo
     for name in ("1-on-file.x12", "4-arrival-and-release.x12", "5-exam.x12"):
         await route(log, FILES / name)
     state = await read_state(log, BILL)
-    confirmed = await confirm(log, RULES, BILL, by="J. Doe", reason="by phone")
+    confirmed = await confirm(log, RULES, BILL, by="J. Doe", user="os:jdoe", reason="by phone")
     ((by, action, subject, detail),) = await deeds(log)
     assert (by, action, subject) == ("J. Doe", "bill confirm", BILL)
     assert detail.startswith("by phone")
@@ -112,3 +112,14 @@ async def test_a_retry_that_would_leave_its_bill_stopped_is_refused(log: Log, tm
     with pytest.raises(UsageError, match=f"stops a bill: `snp-router bill confirm {BILL}` resolves both"):
         await dismiss(log, letter, by="J. Doe", reason="in the way")
     assert await deeds(log) == [], "a refused deed leaves no entry"
+
+
+async def test_a_dead_letter_is_resolved_once(log: Log, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("nonsense\n")
+    await ingest_file(log, tmp_path / "a", RULES.codes)
+    (letter,) = [await read_dead_letter(log, one.id) for one in await read_dead_letters(log)]
+    await dismiss(log, letter, by="J. Doe", reason="our own list")
+    letter = await read_dead_letter(log, letter.id)
+    corrected = b'{"scac":"NVXA","bill_of_lading":"HBL1","disposition_code":"1C","action_at":"2026-07-14T08:12"}'
+    assert (await retry(log, RULES, letter, corrected, by="J. Doe")).problem == "it is already resolved (DISMISSED)"
+    assert [action for _, action, _, _ in await deeds(log)] == ["dead-letters dismiss"]

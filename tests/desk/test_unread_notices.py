@@ -87,7 +87,11 @@ def test_a_confirmation_that_frees_the_bill_ends_the_stop(harness: Harness) -> N
     assert found.stops
     state = harness.state(HOUSE)
     assert state is not None
-    harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.event_ids), "me", "by phone", START))
+    harness.feed(
+        Confirmation(
+            HOUSE[:4], HOUSE[4:], tuple(state.event_ids), "me", "by phone", START, doubts=("RELEASE_PREDATES_HOLD",)
+        )
+    )
     harness.pump()
     found.add(harness.records(NVXA.topic)[-1])
     assert not found.stops
