@@ -7,7 +7,7 @@ V19, appendix D, as noted at each.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -61,19 +61,29 @@ class HeldPieces(NamedTuple):
     do_not_load: bool = False
     at_destination: bool = False
     """As the code table had it when the hold was placed; of several placements the strictest."""
+    entry_numbers: tuple[str | None, ...] = ()
+    """Entries whose exam is demanded. Empty for a hold, which concerns no entry."""
+
+
+_FRESH: Final[Mapping[str | None, str]] = {}
 
 
 class StandingRelease(NamedTuple):
-    """A release, or the part of it that still stands."""
+    """A release of one entry in one scope, or the part of it that still stands."""
 
     id: str
     code: str
     quantity: int | None
     posted: int
     entry_number: str | None
+    """None: unknown, so it may be any entry's."""
     port: str | None
-    stale_by: str | None = None
-    """Id of the event that placed a hold after it."""
+    container: str | None = None
+    """Its scope, without check digit. None: the whole bill."""
+    stale_by: Mapping[str | None, str] = _FRESH
+    """Ids of the events that placed a hold after it, by the container that they hold. None: all of its scope."""
+    interrupted: bool = False
+    """True if a stop or a revocation in its scope was posted after it. The next release of its entry replaces it."""
     rules: int = 1
     """Number of the rules under which it came."""
 
@@ -86,8 +96,8 @@ HoldKey = tuple[str, str | None]
 class Account:
     holds: dict[HoldKey, HeldPieces] = field(default_factory=dict)
     releases: list[StandingRelease] = field(default_factory=list)
-    authorities: dict[str, int] = field(default_factory=dict)
-    """Codes of authorities short of delivery, with their posted minutes."""
+    authorities: dict[HoldKey, int] = field(default_factory=dict)
+    """Authorities short of delivery, by code and scope, with their posted minutes."""
     manifested: int | None = None
     complete: bool = False
     revoked: bool = False
@@ -154,6 +164,9 @@ EXAM_CODES: Final = frozenset({"1A", "1B"})
 
 MOST_RELEASES: Final = 200
 """Releases kept apart. Beyond, the oldest are dropped, which can only show less as released."""
+
+MOST_STALE_CONTAINERS: Final = 100
+"""Containers by which one release is stale in part. Beyond, it is stale in all of its scope."""
 
 MINUTES_A_DAY: Final = 1440
 
@@ -240,6 +253,7 @@ def _scopes(event: LedgerEvent) -> tuple[str | None, ...]:
 
 def _place(account: Account, event: LedgerEvent, codes: Iterable[str], rules: Rules, deeds: Deeds) -> None:
     for code in codes:
+        blocks = (known := rules.codes.get(code)) is None or known.effect is not Effect.PLACE
         for container in _scopes(event):
             key = (code, container)
             standing = account.holds.get(key)
@@ -247,10 +261,15 @@ def _place(account: Account, event: LedgerEvent, codes: Iterable[str], rules: Ru
             if event.resent and standing is not None:
                 account.holds[key] = standing._replace(events=events)  # the same hold, for another port or vessel
                 continue
-            pieces = _added(standing, event.quantity, account.manifested)
-            account.holds[key] = HeldPieces(pieces, event.posted, events, *stops_of(code, standing, rules))
-            if rules.release_after_hold_of(code) == FRESH:
-                _make_stale(account, event, deeds)
+            entries = (*(standing.entry_numbers if standing else ()), event.entry_number) if blocks else ()
+            account.holds[key] = HeldPieces(
+                _added(standing, event.quantity, account.manifested),
+                event.posted,
+                events,
+                *stops_of(code, standing, rules),
+                tuple(dict.fromkeys(entries)),
+            )
+            _interrupt(account, event, container, deeds if rules.release_after_hold_of(code) == FRESH else None)
 
 
 def stops_of(code: str, standing: HeldPieces | None, rules: Rules) -> tuple[bool, bool]:
@@ -270,18 +289,37 @@ def _added(standing: HeldPieces | None, quantity: int | None, manifested: int | 
     return min(total, manifested) if manifested is not None else total
 
 
-def _make_stale(account: Account, event: LedgerEvent, deeds: Deeds) -> None:
-    account.releases = [
-        release if deeds.settle(RELEASE_PREDATES_HOLD, release.id, event.id) else release._replace(stale_by=event.id)
-        for release in account.releases
-    ]
+def _interrupt(account: Account, event: LedgerEvent, container: str | None, deeds: Deeds | None) -> None:
+    """Mark the releases in a stop's scope. They become stale too, but for those that the deeds settle together with the
+    stop; without deeds, none does."""
+    minute = order_minute(event.posted)
+    for position, release in enumerate(account.releases):
+        is_later = order_minute(release.posted) > minute  # the stop is older than the sums
+        if is_later or not _overlap(release.container, container):
+            continue
+        stale_by = release.stale_by
+        if deeds is not None and not deeds.settle(RELEASE_PREDATES_HOLD, release.id, event.id):
+            stale_by = {**stale_by, container if release.container is None else None: event.id}
+            if len(stale_by) > MOST_STALE_CONTAINERS:
+                stale_by = {None: event.id}
+        account.releases[position] = release._replace(stale_by=stale_by, interrupted=True)
+
+
+def _overlap(one: str | None, other: str | None) -> bool:
+    """True if two scopes have cargo in common: a container, and None for the whole bill."""
+    return one is None or other is None or one == other
+
+
+def _may_be_same(entry: str | None, other: str | None) -> bool:
+    """True unless two entries are known to differ."""
+    return entry is None or other is None or entry == other
 
 
 def _subtract(account: Account, event: LedgerEvent, codes: Collection[str]) -> bool:
     """Take the event's pieces off each hold of those codes in its scope. False if none of them stands.
 
     Without a quantity, or with the bill's whole quantity, it ends the hold. A bill-level removal does not touch a hold
-    on a container, nor the reverse.
+    on a container, nor the reverse; an event of one entry does not touch the exam of another.
     """
     seen = False
     for code in codes:
@@ -289,12 +327,19 @@ def _subtract(account: Account, event: LedgerEvent, codes: Collection[str]) -> b
             standing = account.holds.get((code, container))
             if standing is None:
                 continue
+            others = tuple(entry for entry in standing.entry_numbers if not _may_be_same(entry, event.entry_number))
+            if others and others == standing.entry_numbers:
+                continue
             seen = True
             left = _left(standing, event.quantity, account.manifested)
+            if left == 0 and others:
+                left = standing.quantity  # the pieces of each entry's exam are unknown
             if left == 0:
                 del account.holds[code, container]
             else:
-                account.holds[code, container] = standing._replace(quantity=left)
+                account.holds[code, container] = standing._replace(
+                    quantity=left, entry_numbers=others or standing.entry_numbers
+                )
     return seen
 
 
@@ -313,20 +358,35 @@ def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, dee
             _place(account, event, ("1A",), rules, deeds)
         return
     if code.effect is Effect.MOVE:
-        if code.authority and not event.containers:  # a permit for one container authorises nothing for the bill
-            account.revoked = False
-            account.authorities[event.code] = event.posted
+        if code.authority:
+            account.revoked = account.revoked and bool(event.containers)
+            account.authorities.update({(event.code, container): event.posted for container in _scopes(event)})
         return
     account.revoked = False
     _subtract(account, event, rules.codes.ends.get(event.code, frozenset()))
-    account.releases.append(
-        StandingRelease(
-            event.id, event.code, event.quantity, event.posted, event.entry_number, event.port, rules=event.rules
+    quantity = event.quantity if len(event.containers) < 2 else None  # nobody knows each container's share
+    for container in _scopes(event):
+        add_release(
+            account,
+            StandingRelease(
+                *(event.id, event.code, quantity, event.posted, event.entry_number, event.port),
+                container=container,
+                rules=event.rules,
+            ),
         )
-    )
-    if len(account.releases) > MOST_RELEASES:
-        _trim(account)
-        del account.releases[:-MOST_RELEASES]
+
+
+def add_release(account: Account, release: StandingRelease) -> None:
+    """Add a release. It replaces interrupted ones in its scope that may be the same entry's."""
+    account.releases = [
+        one
+        for one in account.releases
+        if not one.interrupted
+        or release.container not in (None, one.container)
+        or not _may_be_same(one.entry_number, release.entry_number)
+    ]
+    account.releases.append(release)
+    del account.releases[:-MOST_RELEASES]
 
 
 def _revoke(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds: Deeds) -> None:
@@ -339,38 +399,57 @@ def _revoke(account: Account, event: LedgerEvent, code: Code, rules: Rules, deed
 
 
 def _cancel(account: Account, event: LedgerEvent, codes: frozenset[str]) -> None:
-    for code in codes & account.authorities.keys():
-        del account.authorities[code]
+    """Take back what was posted until the event in its scope: the named entry's, or without one, and for 4A, all.
+
+    A release whose entry is unknown may be the named one's, so it is taken back too. With a quantity below the bill's,
+    each of these entries loses that many pieces.
+    """
+    minute = order_minute(event.posted)
+    for key, posted in list(account.authorities.items()):
+        if key[0] in codes and order_minute(posted) <= minute and _touches(event, key[1]):
+            del account.authorities[key]
     account.revoked = account.revoked or bool(codes - {"1A"})
-    left = event.quantity
-    if left is None or (account.manifested is not None and left >= account.manifested):
-        account.releases = [release for release in account.releases if release.code not in codes]
+    named = None if event.code == OVERRIDE else event.entry_number
+    by_entry: dict[str | None, list[int]] = {}
+    for position, release in enumerate(account.releases):
+        is_meant = release.code in codes and _may_be_same(release.entry_number, named)
+        if is_meant and _touches(event, release.container) and order_minute(release.posted) <= minute:
+            by_entry.setdefault(release.entry_number, []).append(position)
+    if not by_entry:
         return
-    _trim(account)
-    # The named entry's releases first, then the newest: CBP most likely revokes what it gave last.
-    for release in sorted(
-        account.releases, key=lambda release: (release.entry_number == event.entry_number, release.posted), reverse=True
-    ):
-        if release.code in codes and left > 0:
-            taken = left if release.quantity is None else min(left, release.quantity)
-            left -= taken
-            position = account.releases.index(release)
-            if release.quantity is None or taken == release.quantity:
-                del account.releases[position]
-            else:
-                account.releases[position] = release._replace(quantity=release.quantity - taken)
+    after: list[StandingRelease | None] = [*account.releases]
+    pieces = event.quantity if len(event.containers) < 2 else None  # nobody knows each container's share
+    is_part = pieces is not None and (account.manifested is None or pieces < account.manifested)
+    for positions in by_entry.values():
+        releases = [account.releases[position] for position in positions]
+        left = _without_newest(releases, pieces or 0, account.manifested) if is_part else [None] * len(releases)
+        for position, rest in zip(positions, left, strict=True):
+            after[position] = rest
+    account.releases = [release for release in after if release is not None]
 
 
-def _trim(account: Account) -> None:
-    """Drop the oldest releases beyond the bill's quantity: they were given twice."""
-    if account.manifested is None or any(release.quantity is None for release in account.releases):
-        return
-    excess = sum(release.quantity or 0 for release in account.releases) - account.manifested
-    while excess > 0 and account.releases:
-        first = account.releases[0]
-        quantity = first.quantity or 0
-        if quantity <= excess:
-            del account.releases[0]
-        else:
-            account.releases[0] = first._replace(quantity=quantity - excess)
-        excess -= quantity
+def _touches(event: LedgerEvent, container: str | None) -> bool:
+    """True if the event concerns cargo of the scope."""
+    return not event.containers or container is None or container in event.containers
+
+
+def _without_newest(
+    releases: list[StandingRelease], pieces: int, manifested: int | None
+) -> list[StandingRelease | None]:
+    """Releases of one entry without that many of the newest pieces, since CBP most likely revokes what it gave last.
+
+    In the same order; None for those that are gone. Pieces beyond the bill's quantity were given twice: the oldest.
+    """
+    is_known = manifested is not None and all(release.quantity is not None for release in releases)
+    left: list[StandingRelease | None] = []
+    newer = 0
+    for release in reversed(releases):
+        if release.quantity is None:
+            left.append(None if newer < pieces else release._replace(interrupted=True))
+            newer = max(newer, pieces)
+            continue
+        end = newer + release.quantity
+        stays = (min(end, manifested or 0) if is_known else end) - max(newer, pieces)
+        left.append(release._replace(quantity=stays, interrupted=True) if stays > 0 else None)
+        newer = end
+    return left[::-1]

@@ -43,7 +43,7 @@ from router.decide.rules import Rules
 from router.decide.status import UnparsedEvent
 from router.errors import InputError
 from router.model.eastern import DAY, MINUTE, posted_minute
-from router.model.identifiers import container_key, has_invalid_identifier, is_vessel_key
+from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_vessel_key
 from router.model.inputs import (
     Confirmation,
     DeadLetter,
@@ -79,13 +79,16 @@ def decide(before: AssessedBill | None, record: BillRecord, context: Context) ->
         return Decision(before)
     decision = conclude(before, applied, context.registry, context.rules)
     if isinstance(record, Disposition) and record.container_level:
-        _check_holds(decision)
+        _check_scopes(decision)
     return decision
 
 
-def _check_holds(decision: Decision) -> None:
-    if decision.bill is not None and len(decision.bill.account.holds) > MOST_HOLDS:
-        raise InputError(f"the bill would have more than {MOST_HOLDS} standing holds, each on its container")
+def _check_scopes(decision: Decision) -> None:
+    if decision.bill is None:
+        return
+    account = decision.bill.account
+    if max(len(account.holds), len(account.authorities)) > MOST_HOLDS:
+        raise InputError(f"the bill would have more than {MOST_HOLDS} holds or authorities, each on its container")
 
 
 def _apply_disposition(state: BillState, record: Disposition, context: Context) -> AppliedRecord | None:
@@ -146,7 +149,7 @@ def ledger_event(record: Disposition, event_id: str, posted: int, rules: int) ->
         record.quantity or None,
         level_containers(record),
         record.entry_type,
-        record.entry_number,
+        entry_clean(record.entry_number or ""),
         record.transaction_port,
         record.reversal,
         record.resent,

@@ -143,7 +143,7 @@ class AssessedBill(Struct, frozen=True, array_like=True):
     def confirmable_ids(self) -> set[str]:
         """Ids that a confirmation may cover: events, manual and unparsed events, and those behind standing releases."""
         state, releases = self.state, self.account.releases
-        behind = {one.id for one in releases} | {one.stale_by for one in releases if one.stale_by is not None}
+        behind = {one.id for one in releases} | {event for one in releases for event in one.stale_by.values()}
         return state.event_ids | state.relayed.keys() | (state.unparsed.keys() - state.resolved) | behind
 
     def confirmable_doubts(self) -> tuple[Confirmable, ...]:
@@ -262,17 +262,20 @@ def snapshot_account(snapshot: Snapshot, snapshot_id: str, rules: Rules) -> Acco
     account = Account(complete=True)
     at = posted_minute(snapshot.status_at)
     account.last_posted = at
-    latest = None
     for hold in snapshot.holds:
         placed = at if hold.placed_at is None else posted_minute(hold.placed_at)
         stops = stops_of(hold.code, None, rules)
         account.holds[hold.code, hold.container_number] = HeldPieces(hold.quantity, placed, (snapshot_id,), *stops)
-        if rules.release_after_hold_of(hold.code) == FRESH:
-            latest = placed if latest is None else max(latest, placed)
     if snapshot.released_quantity:
         posted = at if snapshot.release_posted_at is None else posted_minute(snapshot.release_posted_at)
-        stale_by = snapshot_id if latest is not None and latest >= posted else None
+        later = [key for key, hold in account.holds.items() if hold.placed >= posted]
+        fresh = {container for code, container in later if rules.release_after_hold_of(code) == FRESH}
         account.releases.append(
-            StandingRelease(snapshot_id, "1C", snapshot.released_quantity, posted, None, None, stale_by, rules.number)
+            StandingRelease(
+                *(snapshot_id, "1C", snapshot.released_quantity, posted, None, None),
+                stale_by=dict.fromkeys(sorted(fresh, key=str), snapshot_id),
+                interrupted=bool(later),
+                rules=rules.number,
+            )
         )
     return account

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 from router.model.eastern import posted_minute
-from router.model.identifiers import bill_key, container_key, vessel_key
+from router.model.identifiers import bill_key, container_key, entry_clean, vessel_key
 from router.model.inputs import Disposition, FedRecord, ManualEvent, PaperBill, Snapshot
 from router.model.links import LinkFact, Refiling, RefilingAnswer
 
@@ -50,13 +50,12 @@ def level_containers(event: Disposition) -> tuple[str, ...]:
 
 def identity(event: Disposition, key: str) -> str:
     """Normalised content that makes two messages the same event."""
-    entry = event.entry_number or ""
     parts = (
         key,
         event.disposition_code,
         str(posted_minute(event.action_at)),
         ",".join(level_containers(event)),
-        entry if entry.strip("0") else "",
+        entry_clean(event.entry_number or "") or "",
         str(event.quantity or ""),
         event.transaction_port or "",
         "R" if event.reversal else "",

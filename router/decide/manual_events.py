@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from router.decide.account import Account, HoldKey, LedgerEvent, StandingRelease, apply_events, order_key
+from router.decide.account import Account, HoldKey, LedgerEvent, StandingRelease, add_release, apply_events, order_key
 from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
 from router.decide.rules import Rules
@@ -118,7 +118,12 @@ def apply_with_releases(
         whole = account.manifested if one.container is None else None
         quantity = whole if one.event.quantity is None else one.event.quantity
         account.revoked = False
-        account.releases.append(StandingRelease(one.id, code.code, quantity, one.posted, None, None, rules=one.rules))
+        add_release(
+            account,
+            StandingRelease(
+                *(one.id, code.code, quantity, one.posted, None, None), container=one.container, rules=one.rules
+            ),
+        )
     apply_events(account, rest, rules, deeds)
 
 

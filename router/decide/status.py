@@ -241,7 +241,8 @@ def _covers(good: list[StandingRelease], releases: list[StandingRelease], manife
 
 
 def _is_stale(release: StandingRelease, deeds: Deeds) -> bool:
-    return release.stale_by is not None and not deeds.settle(RELEASE_PREDATES_HOLD, release.id, release.stale_by)
+    holds = release.stale_by.values()
+    return bool(holds) and not deeds.settle(RELEASE_PREDATES_HOLD, release.id, *holds)
 
 
 def _at_place(release: StandingRelease, cargo: Cargo, rules: Rules, deeds: Deeds) -> bool:
@@ -275,7 +276,9 @@ def _authorities(
         return ()
     here = any(not hold.at_destination for hold in holds)
     allowed: list[Authority] = []
-    for code in account.authorities:
+    for code, container in account.authorities:
+        if container is not None:  # a permit for one container authorises nothing for the bill
+            continue
         entry = rules.codes.get(code)
         authority = entry.authority if entry else None
         blocked = {IN_BOND: here, EXAM: any(hold.do_not_load for hold in holds)}.get(authority or "", bool(holds))

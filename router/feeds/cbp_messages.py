@@ -20,6 +20,7 @@ from router.model.identifiers import (
     SCAC_WIDTH,
     bill_key,
     container_key,
+    entry_clean,
     is_disposition_code,
     is_readable_bill_number,
     is_readable_scac,
@@ -112,8 +113,7 @@ def quantity_of(text: str) -> tuple[int | None, bool]:
 @lru_cache(VALUE_CACHE)
 def entry_of(entry_type: str, number: str) -> tuple[str | None, str | None]:
     """Entry type and number without dashes. Zeros and blanks are None."""
-    number = number.replace("-", "").replace(" ", "")
-    return entry_type if entry_type.strip("0") else None, number if number.strip("0") else None
+    return entry_type if entry_type.strip("0") else None, entry_clean(number)
 
 
 @lru_cache(VALUE_CACHE)

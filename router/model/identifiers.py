@@ -111,6 +111,12 @@ def is_disposition_code(text: str) -> bool:
     return _CODE.fullmatch(text) is not None
 
 
+def entry_clean(text: str) -> str | None:
+    """An entry number in upper case without dashes and blanks; None for nothing and for zeros."""
+    cleaned = text.upper().replace("-", "").replace(" ", "")
+    return cleaned if cleaned.strip("0") else None
+
+
 def container_clean(text: str) -> str | None:
     """A container number in upper case without blanks, dashes and dots; None for nothing and for `NC` (no
     container)."""

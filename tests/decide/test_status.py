@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from router.decide import status as words
@@ -73,8 +75,8 @@ def test_an_unknown_quantity_is_never_released_in_full() -> None:
     assert (one.status, one.doubts) == (words.RELEASE_UNCONFIRMED, (words.QUANTITY_UNKNOWN,))
 
 
-def at_port(port: str | None, minute: int = 1) -> Disposition:
-    return event("1C", minute, transaction_port=port)
+def at_port(port: str | None, minute: int = 1, **more: Any) -> Disposition:
+    return event("1C", minute, transaction_port=port, **more)
 
 
 @pytest.mark.parametrize(("place", "port"), [("2704", "1303"), ("2704", "2811"), ("3001", "2709")])
@@ -92,7 +94,8 @@ def test_twin_ports_are_one_place(twins: tuple[str, str]) -> None:
 
 
 def test_a_fresh_release_elsewhere_and_a_stale_one_here_are_no_release() -> None:
-    one = OneBill(filing(), at_port("2704", 1), event("1H", 2), event("1I", 3), at_port("1303", 4))
+    here, elsewhere = at_port("2704", 1, entry_number="A"), at_port("1303", 4, entry_number="B")
+    one = OneBill(filing(), here, event("1H", 2), event("1I", 3), elsewhere)
     assert one.status == words.RELEASE_UNCONFIRMED
     assert set(one.doubts) == {words.RELEASE_PREDATES_HOLD, words.PORT_DIFFERS}
 
