@@ -1,7 +1,7 @@
 """A bill's account: the holds, releases and authorities that stand, and how each event changes them.
 
-Events apply by posted minute and, within a minute, in an order that lets the safer one win. So neither the order of
-arrival nor duplicates matter. The rules are those of CBP's Trade Act FAQ (vessel mode, 2008), section 25, and of CAMIR
+Events apply by posted time and, at one time, in an order that lets the safer one win. So neither the order of arrival
+nor duplicates matter. The rules are those of CBP's Trade Act FAQ (vessel mode, 2008), section 25, and of CAMIR
 V19, appendix D, as noted at each.
 """
 
@@ -14,16 +14,18 @@ from typing import Final, NamedTuple
 from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
 from router.decide.rules import FRESH, Rules
-from router.model.eastern import order_minute
+from router.model.eastern import MILLISECONDS, from_posted, in_repeated_hour, order_minute, order_moment
 
 ADDED: Final = "55"
 DELETED: Final = "54"
 QUANTITY_CODES: Final = frozenset({"55", "56", "69"})
 """The only codes whose quantity is the bill's own."""
 RELEASE_PREDATES_HOLD: Final = "RELEASE_PREDATES_HOLD"
+FREEING: Final = 1
 REVOKING: Final = 3
 PLACING: Final = 4
-"""Ranks within one minute (`order_key`): stops come last, so a block outlives a revocation of its minute."""
+"""Ranks at one time (`order_key`): stops come last, so a block outlives a revocation of the same time."""
+LAST_SECOND: Final = 59
 
 
 class LedgerEvent(NamedTuple):
@@ -32,7 +34,7 @@ class LedgerEvent(NamedTuple):
     id: str
     code: str
     posted: int
-    """Eastern wall-clock minute, minutes since 1970."""
+    """Posted minute, minutes since 1970 UTC."""
     quantity: int | None = None
     containers: tuple[str, ...] = ()
     """Without check digits; empty: the whole bill."""
@@ -43,6 +45,13 @@ class LedgerEvent(NamedTuple):
     resent: bool = False
     rules: int = 1
     """Number of the rules under which it came, by which it is judged for good."""
+    second: int | None = None
+    """Second within the minute; None if the message gives none."""
+
+    @property
+    def posted_at(self) -> int:
+        """Posted time as notices show it. UTC milliseconds."""
+        return from_posted(self.posted) + (self.second or 0) * MILLISECONDS
 
 
 MOST_PLACEMENTS: Final = 8
@@ -109,8 +118,9 @@ class Account:
     last_posted: int | None = None
     unmatched_removals: set[str] = field(default_factory=set)
     """Ids of removals that matched no hold."""
-    quantity_minute: int | None = None
-    """Minute of the event that gave `manifested`, while events are applied. A fold never splits a minute."""
+    quantity_time: tuple[int, int | None] | None = None
+    """Minute (`order_minute`) and second of the event that gave `manifested`, while events are applied. A fold never
+    splits a minute."""
 
     def copy(self) -> Account:
         return Account(
@@ -126,7 +136,7 @@ class Account:
             self.last_entry_code,
             self.last_posted,
             set(self.unmatched_removals),
-            self.quantity_minute,
+            self.quantity_time,
         )
 
     @property
@@ -136,12 +146,37 @@ class Account:
 
 
 def order_key(event: LedgerEvent, rules: Rules) -> tuple[int, int, int, str]:
-    """Sort key of a bill's events, independent of their arrival."""
-    return order_minute(event.posted), _rank(event, rules), event.quantity or 0, event.id
+    """Sort key of a bill's events, independent of their arrival: time in milliseconds, then rank.
+
+    An event without seconds counts as the last second of its minute, one that frees as the first.
+    """
+    rank = _rank(event, rules)
+    second = event.second if event.second is not None else 0 if rank <= FREEING else LAST_SECOND
+    return order_moment(from_posted(event.posted) + second * MILLISECONDS), rank, event.quantity or 0, event.id
+
+
+def merged_sendings(known: LedgerEvent, repeat: LedgerEvent, rules: Rules) -> LedgerEvent:
+    """One event from two messages of it, in whatever order they came.
+
+    Of different seconds a stop keeps the latest, an event that frees the earliest. Minutes differ in autumn's repeated
+    hour, where messages without a zone are read as the first pass, and if only the times of receipt are known.
+    """
+    seconds = [one.second for one in (known, repeat) if one.second is not None]
+    choose = min if _rank(known, rules) <= FREEING else max
+    return known._replace(
+        posted=(max if in_repeated_hour(known.posted) else min)(known.posted, repeat.posted),
+        second=choose(seconds, default=None),
+        resent=known.resent and repeat.resent,
+    )
+
+
+def stops(event: LedgerEvent, rules: Rules) -> bool:
+    """True if the event places, blocks, revokes or deletes, or may do so (unknown)."""
+    return _rank(event, rules) >= REVOKING
 
 
 def _rank(event: LedgerEvent, rules: Rules) -> int:
-    """Rank within one minute: the beginning of a life, removals and releases, neutral events, stops."""
+    """Rank at one time: the beginning of a life, removals and releases, neutral events, stops."""
     if event.code == ADDED:
         return 0
     codes = rules.at(event.rules).codes
@@ -151,12 +186,12 @@ def _rank(event: LedgerEvent, rules: Rules) -> int:
     if code.effect is Effect.PLACE:
         return PLACING
     if code.effect is Effect.BLOCK:
-        return 1 if event.reversal else PLACING
+        return FREEING if event.reversal else PLACING
     if code.effect is Effect.LIFT:
-        return PLACING if event.reversal else 1
+        return PLACING if event.reversal else FREEING
     if code.effect in (Effect.RELEASE, Effect.MOVE):
-        return REVOKING if event.reversal else 1
-    return 1 if event.code in codes.ends else 2
+        return REVOKING if event.reversal else FREEING
+    return FREEING if event.code in codes.ends else 2
 
 
 OVERRIDE: Final = "4A"
@@ -187,7 +222,7 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds
     if event.code in rules.history_complete_from:
         account.complete = True
     if event.code in QUANTITY_CODES and event.quantity is not None:
-        _set_quantity(account, event.quantity, order_minute(event.posted))
+        _set_quantity(account, event.quantity, event)
     effect = code.effect
     if effect is Effect.PLACE or (effect is Effect.LIFT and event.reversal):
         placed = (event.code,) if effect is Effect.PLACE else tuple(code.pair)
@@ -215,11 +250,16 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds
     account.last_posted = max(event.posted, account.last_posted or event.posted)
 
 
-def _set_quantity(account: Account, quantity: int, minute: int) -> None:
-    """The latest quantity counts; of two in one minute the larger, since less of it is released."""
-    same_minute = account.quantity_minute == minute and account.manifested is not None
-    account.manifested = max(quantity, account.manifested or 0) if same_minute else quantity
-    account.quantity_minute = minute
+def _set_quantity(account: Account, quantity: int, event: LedgerEvent) -> None:
+    """The latest quantity counts; of two whose order is unknown the larger, since less of it is released."""
+    minute, second = order_minute(event.posted), event.second
+    if account.quantity_time is not None and account.manifested is not None:
+        known_minute, known_second = account.quantity_time
+        is_later = None not in (second, known_second) and second != known_second and not in_repeated_hour(event.posted)
+        if minute == known_minute and not is_later:
+            quantity = max(quantity, account.manifested)
+            second = second if known_second is not None else None
+    account.manifested, account.quantity_time = quantity, (minute, second)
 
 
 def _begin(account: Account, event: LedgerEvent, rules: Rules) -> None:

@@ -11,16 +11,22 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from router.decide.account import LedgerEvent
+from router.decide.account import LedgerEvent, stops
 from router.decide.bill_state import AssessedBill, BillState
 from router.decide.cargo_facts import content_of, supersedes
 from router.decide.consequences import Decision, conclude
-from router.decide.dead_letters import future_event_id, future_event_letter, old_event_letter, unknown_code_letter
+from router.decide.dead_letters import (
+    future_event_id,
+    future_event_letter,
+    old_event_letter,
+    unknown_code_letter,
+    unknown_zone_letter,
+)
 from router.decide.folding import (
     with_confirmed,
     with_event,
-    with_first_sending,
     with_relayed,
+    with_repeat,
     with_snapshot,
     with_unparsed,
 )
@@ -42,7 +48,7 @@ from router.decide.registry import Context
 from router.decide.rules import Rules
 from router.decide.status import UnparsedEvent
 from router.errors import InputError
-from router.model.eastern import DAY, MINUTE, posted_minute
+from router.model.eastern import DAY, MILLISECONDS, MINUTE, posted_minute
 from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_vessel_key
 from router.model.inputs import (
     Confirmation,
@@ -96,14 +102,18 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     text = identity(record, state.key)
     is_known_code = rules.codes.get(record.disposition_code) is not None
     event_id = keyed_id(secret, text if is_known_code else content_hash(text))
+    if record.unknown_zone is not None:
+        if not stops(ledger_event(record, event_id, 0, rules.number), rules):
+            return _apply_undated_event(state, record, unknown_zone_letter(record, text), context)
+        record = record._replace(action_at=record.received_at, action_second=None)
     posted = posted_minute(record.action_at)
     is_duplicate = event_id in state.unparsed or event_id in state.event_ids
     if not is_duplicate and _is_in_future(record):
-        return _apply_future_event(state, record, future_event_letter(record, text), context)
+        return _apply_undated_event(state, record, future_event_letter(record, text), context)
     given = state
     state = replace(state, facts=state.facts.with_disposition(record, posted))
-    if is_duplicate and not record.resent:
-        state = with_first_sending(state, event_id)
+    if is_duplicate:
+        state = with_repeat(state, ledger_event(record, event_id, posted, rules.number), rules)
     adds_facts = state.facts is not given.facts or state.events is not given.events
     state = _with_resolved(state, record.retry_of, event_id, secret)
     if state.unparsed:  # an earlier copy may have had a time in the future
@@ -125,12 +135,12 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     return AppliedRecord(state, DISPOSITION, record, event_id, _flags(state, record, posted, rules), letters=letters)
 
 
-def _apply_future_event(
+def _apply_undated_event(
     state: BillState, record: Disposition, letter: DeadLetter, context: Context
 ) -> AppliedRecord | None:
-    """An event of the future stops the bill, in place of the dead letter that it is a retry of.
+    """An event whose posted time can't be right stops the bill, in place of the dead letter that it is a retry of.
 
-    Retried while it is still in the future, it becomes a dead letter again, since the retry resolved the first.
+    Retried while the time is still the same, it becomes a dead letter again, since the retry resolved the first.
     """
     if record.retry_of is None:
         return _apply_dead_letter(state, letter, context)
@@ -154,7 +164,15 @@ def ledger_event(record: Disposition, event_id: str, posted: int, rules: int) ->
         record.reversal,
         record.resent,
         rules,
+        second_of(record),
     )
+
+
+def second_of(record: Disposition) -> int | None:
+    """Second within the minute; None if unknown. Other programs may give it in `action_at` only."""
+    if record.action_second is not None:
+        return record.action_second
+    return record.action_at % MINUTE // MILLISECONDS or None
 
 
 def _with_resolved(state: BillState, letter_id: str | None, event_id: str, secret: bytes) -> BillState:

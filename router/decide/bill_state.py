@@ -8,13 +8,12 @@ from typing import Final
 from msgspec import Struct
 
 from router.decide.account import (
-    REVOKING,
     Account,
     HeldPieces,
     LedgerEvent,
     StandingRelease,
     apply_events,
-    order_key,
+    stops,
     stops_of,
 )
 from router.decide.cargo_facts import Cargo, CargoFacts
@@ -117,7 +116,7 @@ class BillState(Struct, frozen=True, array_like=True):
         return any(link.kind == "BOX" for link in self.links.values())
 
     def latest_event(self) -> LedgerEvent | None:
-        return max(self.events, key=lambda event: event.posted, default=None)
+        return max(self.events, key=lambda event: event.posted_at, default=None)
 
     def is_behind(self, posted: int) -> bool:
         """True if the minute is before the sums or the snapshot."""
@@ -185,14 +184,14 @@ def _account_of_events(state: BillState, rules: Rules, previous: AssessedBill | 
 
 
 def _extends(state: BillState, previous: BillState) -> bool:
-    """True if the state has the previous one's events, then perhaps more, on the same ground."""
+    """True if the state has the previous one's events, then perhaps one more, on the same ground."""
     events = len(previous.events)
     return (
         state.snapshot is previous.snapshot
         and state.folded is previous.folded
         and state.facts.filing is previous.facts.filing
         and state.deeds is previous.deeds
-        and len(state.events) >= events
+        and (state.events is previous.events or len(state.events) > events)
         and (events == 0 or state.events[events - 1] is previous.events[-1])
     )
 
@@ -221,7 +220,7 @@ def open_manual_releases(state: BillState, found: Mapping[str, str], rules: Rule
     return [
         one
         for one in state.relayed.values()
-        if one.event.action == RELEASE and one.id not in found and not one.folded and release_minute(one, rules) >= line
+        if one.event.action == RELEASE and one.id not in found and not one.folded and release_minute(one) >= line
     ]
 
 
@@ -229,7 +228,7 @@ def counting_events(state: BillState, events: tuple[LedgerEvent, ...], rules: Ru
     """The events that count: none before a snapshot; before the fold only those that place or revoke."""
     if state.snapshot is not None:
         since = posted_minute(state.snapshot.status_at)
-        events = tuple(event for event in events if event.posted >= since)
+        events = tuple(event for event in events if _counts_since(event, since, rules))
     if state.fold_line is not None:
         line = state.fold_line
         events = tuple(event for event in events if _counts_behind(event, line, rules))
@@ -237,8 +236,12 @@ def counting_events(state: BillState, events: tuple[LedgerEvent, ...], rules: Ru
 
 
 def _counts_behind(event: LedgerEvent, line: int, rules: Rules) -> bool:
-    minute, rank, _, _ = order_key(event, rules)
-    return minute >= line or rank >= REVOKING
+    return order_minute(event.posted) >= line or stops(event, rules)
+
+
+def _counts_since(event: LedgerEvent, since: int, rules: Rules) -> bool:
+    """True from that minute on. In autumn's repeated hour a stop may be later than its message says."""
+    return event.posted >= since or (order_minute(event.posted) >= order_minute(since) and stops(event, rules))
 
 
 def opening_account(state: BillState, rules: Rules) -> Account:

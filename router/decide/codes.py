@@ -104,6 +104,8 @@ class CodeTable:
         Releases and removals never do, so no release of a bill overtakes a hold that was fed in before it.
         """
         known = self.get(event.disposition_code)
+        if event.unknown_zone is not None:
+            return True  # it stops its bill, whatever it is
         if known is None or known.effect in (Effect.PLACE, Effect.BLOCK, Effect.REVOKE):
             return True
         return event.reversal and known.effect in (Effect.RELEASE, Effect.MOVE, Effect.LIFT)

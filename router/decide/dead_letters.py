@@ -11,7 +11,7 @@ from typing import Any
 
 from router.decide.identity import BillRecord, content_hash, key_of
 from router.errors import InputError
-from router.model.eastern import iso
+from router.model.eastern import MINUTE, iso, iso_minute
 from router.model.identifiers import split_bill_key
 from router.model.inputs import CONTENT_LIMIT, DeadLetter, Disposition, disposition_fields
 
@@ -37,6 +37,17 @@ def future_event_letter(record: Disposition, identity_text: str) -> DeadLetter:
         "is right; or confirm the bill"
     )
     letter = _letter(record._replace(received_at=0, transmitted_at=None), future_event_id(identity_text), reason)
+    return letter._replace(received_at=record.received_at)
+
+
+def unknown_zone_letter(record: Disposition, identity_text: str) -> DeadLetter:
+    """For an event that would free; its time might have it outlive a hold."""
+    reason = (
+        f"its posted time is in zone {record.unknown_zone}, which tells no moment, so it frees nothing. The bill is "
+        "stopped. Retry it with action_at in UTC and without unknown_zone once CBP has said which moment it was; or "
+        "confirm the bill"
+    )
+    letter = _letter(record._replace(received_at=0, transmitted_at=None), content_hash(identity_text), reason)
     return letter._replace(received_at=record.received_at)
 
 
@@ -103,7 +114,10 @@ def disposition_json(record: Disposition) -> str:
     """The event as a line of the JSON form, which can be fed in again."""
     fields = {name: value for name, value in disposition_fields(record).items() if value not in (None, (), False)}
     fields.pop("retry_of", None)
+    fields.pop("action_second", None)  # the text of `action_at` has it
     for name in ("action_at", "received_at", "transmitted_at"):
         if name in fields:
             fields[name] = iso(fields[name])
+    if record.action_second is None and record.action_at % MINUTE == 0:
+        fields["action_at"] = iso_minute(record.action_at)
     return json.dumps(fields)

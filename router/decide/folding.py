@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from router.decide.account import QUANTITY_CODES, Account, LedgerEvent, order_key
+from router.decide.account import QUANTITY_CODES, Account, LedgerEvent, merged_sendings, order_key
 from router.decide.bill_state import (
     BillState,
     assess_bill,
@@ -46,13 +46,13 @@ def with_event(state: BillState, event: LedgerEvent, rules: Rules) -> BillState:
     return _folded(state, rules) if len(events) > rules.fold_after_events else state
 
 
-def with_first_sending(state: BillState, event_id: str) -> BillState:
-    """The state where an event known only as re-sent counts as sent first, so that the order of arrival is
-    irrelevant."""
-    if not any(event.id == event_id and event.resent for event in state.events):
+def with_repeat(state: BillState, repeat: LedgerEvent, rules: Rules) -> BillState:
+    """The state with what another message adds to a known event: its seconds, or that it was no re-sending."""
+    known = next((event for event in state.events if event.id == repeat.id), None)
+    if known is None or (merged := merged_sendings(known, repeat, rules)) == known:
         return state
-    events = (event._replace(resent=event.resent and event.id != event_id) for event in state.events)
-    return replace(state, events=tuple(events))
+    events = [merged if event is known else event for event in state.events]
+    return replace(state, events=tuple(sorted(events, key=lambda event: order_key(event, rules))))
 
 
 def with_unparsed(state: BillState, event: UnparsedEvent, rules: Rules) -> BillState:
@@ -119,7 +119,7 @@ def _folded(state: BillState, rules: Rules) -> BillState:
         state = with_relayed(state, relayed)
     apply_with_releases(folded, counting, releases, rules, state.deeds)
     folded.unmatched_removals.clear()
-    folded.quantity_minute = None  # no minute is split by a fold
+    folded.quantity_time = None  # no minute is split by a fold
     if not _quantity_is_from_events(state, counting):
         folded.manifested = None  # a later filing may change a filed quantity
     return replace(
@@ -136,7 +136,7 @@ def _folded_manual_events(
     """Manual events with the confirmations that would go with the folded events, and the releases to fold."""
     found = confirmed_manual_events(state, opening, rules)
     going = {event.id for event in oldest}
-    releases = [one for one in open_manual_releases(state, found, rules) if release_minute(one, rules) <= last]
+    releases = [one for one in open_manual_releases(state, found, rules) if release_minute(one) <= last]
     folded = {one.id for one in releases}
     changed = []
     for one in state.relayed.values():

@@ -11,7 +11,7 @@ import hmac
 from functools import cache
 from typing import Final
 
-from router.model.eastern import posted_minute
+from router.model.eastern import wall_minute
 from router.model.identifiers import bill_key, container_key, entry_clean, vessel_key
 from router.model.inputs import Disposition, FedRecord, ManualEvent, PaperBill, Snapshot
 from router.model.links import LinkFact, Refiling, RefilingAnswer
@@ -53,7 +53,7 @@ def identity(event: Disposition, key: str) -> str:
     parts = (
         key,
         event.disposition_code,
-        str(posted_minute(event.action_at)),
+        f"{wall_minute(event.action_at)}{event.unknown_zone or ''}",
         ",".join(level_containers(event)),
         entry_clean(event.entry_number or "") or "",
         str(event.quantity or ""),

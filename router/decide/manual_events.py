@@ -14,7 +14,7 @@ from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
 from router.decide.rules import Rules
 from router.decide.status import MANUAL_HOLD, StandingHold
-from router.model.eastern import order_moment, posted_minute
+from router.model.eastern import MILLISECONDS, MINUTE, order_minute, order_moment, posted_minute
 from router.model.identifiers import container_key
 from router.model.inputs import LIFT, MANUAL_RELEASE_CODE, PLACE, RELEASE, ManualEvent
 
@@ -128,12 +128,15 @@ def apply_with_releases(
 
 
 def _as_ledger_event(relayed: RelayedEvent) -> LedgerEvent:
-    return LedgerEvent(relayed.id, relayed.code or "", relayed.posted, relayed.event.quantity, rules=relayed.rules)
+    second = relayed.event.said_at % MINUTE // MILLISECONDS
+    return LedgerEvent(
+        relayed.id, relayed.code or "", relayed.posted, relayed.event.quantity, rules=relayed.rules, second=second
+    )
 
 
-def release_minute(relayed: RelayedEvent, rules: Rules) -> int:
+def release_minute(relayed: RelayedEvent) -> int:
     """Minute of a manual release in the ledger's order, which decides its side of a fold."""
-    return order_key(_as_ledger_event(relayed), rules)[0]
+    return order_minute(relayed.posted)
 
 
 def outcome_of(

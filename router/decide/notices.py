@@ -143,7 +143,7 @@ def _ledger_disposition(event: LedgerEvent) -> Disposition:
         None,
         None,
         event.code,
-        from_posted(event.posted),
+        event.posted_at,
         event.quantity,
         event.entry_type,
         event.entry_number,

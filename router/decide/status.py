@@ -175,7 +175,7 @@ def _own_holds(account: Account, rules: Rules) -> Iterable[StandingHold]:
 
 
 _MEANINGS: Final = {
-    "UNREADABLE": "an event of this bill could not be read, or is dated in the future",
+    "UNREADABLE": "an event of this bill could not be read, or its posted time can't be right",
     "UNKNOWN_CODE": "an event of this bill has a code that is not known here",
 }
 

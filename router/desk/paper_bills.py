@@ -15,7 +15,7 @@ from router.desk.bill_views import read_state
 from router.engine.administration import AuditEntry, audit_output
 from router.errors import UsageError
 from router.log.interface import Log, Output
-from router.model.eastern import DAY, MINUTE
+from router.model.eastern import DAY, HOUR, MINUTE
 from router.model.identifiers import container_key, split_bill_key
 from router.model.inputs import PaperMatch
 
@@ -23,7 +23,6 @@ ON_PAPER: Final = "ON_PAPER"
 FILED: Final = "FILED"
 FILED_AS: Final = "FILED_AS"
 
-HOUR: Final = 60 * MINUTE
 SHOWN_PROPOSALS: Final = 5
 """Proposals for one paper bill."""
 

@@ -113,7 +113,7 @@ class FileActivity:
     def _is_late(self, event: Disposition, outage: Outage, received_at: int) -> bool:
         """True for an event posted during the outage and received late."""
         late_after = self._monitor.rules.late_after_minutes * MINUTE
-        if outage.port is not None and outage.port != port_of(event):
+        if event.unknown_zone is not None or (outage.port is not None and outage.port != port_of(event)):
             return False
         until = received_at if outage.ended_at is None else outage.ended_at
         return outage.began_at - late_after <= event.action_at <= until and received_at - event.action_at > late_after

@@ -18,10 +18,10 @@ from router.feeds.cbp_messages import (
     EventDetails,
     MessageReader,
     iso_date,
-    moment,
     moment_or_none,
     not_found,
     plain,
+    posted_time,
     readable_bill,
     with_century,
 )
@@ -118,8 +118,8 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         if loop[0].startswith("R06"):
             r06 = fields(loop[0], "R06")
             remarks, _, _, _ = _details(loop[1:])
-            action_at = moment(with_century(r06["date"]), r06["time"])
-            return self._event(r06["code"], action_at, (remarks, [], [], {}), source)
+            posted = posted_time(with_century(r06["date"]), r06["time"])
+            return self._event(r06["code"], posted, (remarks, [], [], {}), source)
         r02, issuer = fields(loop[0], "R02"), self._issuer()
         if not is_readable_scac(issuer):
             raise not_found("J01 4-7", issuer, "SCAC of the bill's issuer")
@@ -134,7 +134,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
             references[more["qualifier"]] = more["reference"]
         return self._event(
             r02["code"],
-            moment(with_century(r02["date"]), r02["time"]),
+            posted_time(with_century(r02["date"]), r02["time"]),
             (remarks, containers, snps, references),
             source,
             scac=issuer,

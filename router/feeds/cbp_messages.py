@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
 
 from router.errors import InputError
 from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode, EventOrDeadLetter, UnreadableInput
-from router.model.eastern import LATEST, day_of, to_milliseconds
+from router.model.eastern import EASTERN, LATEST, day_of, is_repeated, is_skipped, to_milliseconds
 from router.model.identifiers import (
     SCAC_WIDTH,
     bill_key,
@@ -33,8 +34,25 @@ MOST_RECORDS: Final = EVENT_LIMIT // 80
 """CAMIR records of one event."""
 VALUE_CACHE: Final = 8_192
 """Entries of each cache of values: thousands of bills share dates, parties and references."""
-FIXED_ZONES: Final = {"ES": timezone(timedelta(hours=-5)), "ED": timezone(timedelta(hours=-4))}
-"""X12 zones of standard and of daylight time. ET, any other zone and none mean the Eastern wall clock."""
+_OFFSETS: Final = {
+    "ND": -2.5, "NS": -3.5, "TD": -3, "TS": -4, "ED": -4, "ES": -5, "CD": -5, "CS": -6, "MD": -6, "MS": -7,
+    "PD": -7, "PS": -8, "AD": -8, "AS": -9, "HD": -9, "HS": -10, "UT": 0, "GM": 0,
+    **{f"{east:02}": east for east in range(1, 13)},
+    **{f"{25 - west:02}": -west for west in range(1, 13)},
+    "25": -2.5, "26": -3.5, "27": 5.5, "28": 9.5, "29": 10.5,
+}  # fmt: skip
+"""Hours east of UTC, by zone of X12 element 623."""
+ZONES: Final[dict[str, tzinfo]] = {
+    "": EASTERN,
+    "ET": EASTERN,
+    "CT": ZoneInfo("America/Chicago"),
+    "MT": ZoneInfo("America/Denver"),
+    "PT": ZoneInfo("America/Los_Angeles"),
+    "AT": ZoneInfo("America/Anchorage"),
+    **{zone: timezone(timedelta(hours=hours)) for zone, hours in _OFFSETS.items()},
+}
+"""Zones of X12 element 623 (release 008010). Missing are those that tell no offset: LT is local to somebody, and parts
+of HT, NT and TT keep daylight time while others don't."""
 
 _CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160)))
 _CAPITALS: Final = str.maketrans(ascii_lowercase, ascii_uppercase)
@@ -46,27 +64,51 @@ _FIRST_OF_LAST_CENTURY: Final = "70"
 """Two-digit year. AMS is younger than 1970, and bills are forgotten after a year."""
 
 
+class PostedTime(NamedTuple):
+    """The time at which CBP posted an event, as the message gives it."""
+
+    at: int
+    """UTC milliseconds."""
+    second: int | None = None
+    """None if the message gives no seconds."""
+    unknown_zone: str | None = None
+    """Zone as written, if it tells no moment; `at` then reads the clock as Eastern."""
+
+
 @lru_cache(VALUE_CACHE)
-def moment(date: str, time: str, zone: str = "") -> int:
-    """UTC milliseconds of CCYYMMDD and HHMM, HHMMSS or HHMMSSDD. Raises InputError."""
+def posted_time(date: str, time: str, zone: str = "") -> PostedTime:
+    """The time in CCYYMMDD, HHMM or HHMMSS or HHMMSSDD, and X12's zone (none: Eastern). Raises InputError."""
     if not _DATE.fullmatch(date):
         raise InputError(f"the posted date {date!r} is not CCYYMMDD" if date else "the posted date is missing")
     if not _TIME.fullmatch(time):
         raise InputError(f"the posted time {time!r} is not HHMM" if time else "the posted time is missing")
+    second = int(time[4:6]) if len(time) > len("HHMM") else None
     try:
-        clock = int(time[:2]), int(time[2:4]), int(time[4:6] or "0")
-        wall = datetime(int(date[:4]), int(date[4:6]), int(date[6:8]), *clock)
-        found = to_milliseconds(wall.replace(tzinfo=FIXED_ZONES.get(zone)))
+        wall = datetime(int(date[:4]), int(date[4:6]), int(date[6:8]), int(time[:2]), int(time[2:4]), second or 0)
+        there = _in_zone(wall, zone)
+        found = to_milliseconds(there or wall)
     except (ValueError, OverflowError) as error:
         raise InputError(f"the posted time {date} {time} does not exist: {error}") from error
-    if wall.year < 1970 or found > LATEST:
+    if wall.year < 1970 or not 0 <= found <= LATEST:
         raise InputError(f"the posted time {date} {time} is not between the years 1970 and 9999")
-    return found
+    return PostedTime(found, second, zone if there is None else None)
+
+
+def _in_zone(wall: datetime, zone: str) -> datetime | None:
+    """The wall-clock time in its zone, or without one if it is Eastern; None if that tells no moment.
+
+    The hours of other clocks that a change of the year skips or repeats tell none either.
+    """
+    known = ZONES.get(zone)
+    if known is None or known is EASTERN:
+        return wall if known else None
+    there = wall.replace(tzinfo=known)
+    return None if is_skipped(there) or is_repeated(there) else there
 
 
 def moment_or_none(date: str, time: str) -> int | None:
     try:
-        return moment(date, time)
+        return posted_time(date, time).at
     except InputError:
         return None
 
@@ -211,7 +253,7 @@ class MessageReader(ABC, Generic[Part]):
     def _event(
         self,
         code: str,
-        action_at: int,
+        posted: PostedTime,
         details: EventDetails,
         source: str,
         *,
@@ -244,7 +286,7 @@ class MessageReader(ABC, Generic[Part]):
             scac,
             number,
             code_of(code),
-            action_at,
+            posted.at,
             pieces,
             kind,
             entry,
@@ -260,6 +302,9 @@ class MessageReader(ABC, Generic[Part]):
             source,
             self._transmitted_at,
             self._is_test,
+            None,
+            posted.second,
+            posted.unknown_zone,
         )
 
     def _begin_loop(self, text: str) -> None:

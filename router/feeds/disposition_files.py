@@ -10,6 +10,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from io import BytesIO
 from typing import IO, Any, Final, NamedTuple, cast
 
@@ -148,9 +149,16 @@ def _records_of_block(block: bytes, count: int, schema: Any) -> Iterator[bytes]:
     records = BytesIO(block)
     for _ in range(count):
         record = fastavro.schemaless_reader(records, schema, None)
-        yield json.dumps(record, default=lambda value: value.hex() if isinstance(value, bytes) else str(value)).encode()
+        yield json.dumps(record, default=_text).encode()
     if records.tell() != len(block):
         raise InputError(f"a block continues after its {count} records")
+
+
+def _text(value: Any) -> str:
+    """A value that JSON lacks. A timestamp of a whole minute tells no seconds, so none are written."""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="auto" if value.second or value.microsecond else "minutes")
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _unpacked(block: bytes, codec: bytes) -> bytes:

@@ -6,6 +6,7 @@ if they have no offset, and become UTC milliseconds.
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
@@ -15,7 +16,7 @@ from router.errors import InputError
 from router.feeds.bounded_input import SHOWN
 from router.feeds.cbp_messages import bill_reference
 from router.model import identifiers
-from router.model.eastern import LATEST, to_milliseconds
+from router.model.eastern import LATEST, MILLISECONDS, MINUTE, to_milliseconds
 from router.model.limits import LONGEST_CONTAINER, LONGEST_NAME, MOST_NAMED, MOST_PIECES
 from router.model.registry_values import MOST_ALIASES
 
@@ -25,6 +26,7 @@ LONGEST_REASON: Final = 300
 MOST_FAULTS: Final = 8
 """Faults of one record or row that are named."""
 
+_SECONDS: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}.[0-9]{2}:?[0-9]{2}:?([0-9]{2})")
 _WHOLE: Final = "write a whole number in digits only, such as 1200"
 _REASONS: Final = {"missing": "it is missing", "int_parsing": _WHOLE, "int_from_float": _WHOLE, "int_type": _WHOLE}
 """By pydantic's types of faults."""
@@ -72,6 +74,15 @@ def _moment(value: Any) -> Any:
         return to_milliseconds(datetime.fromisoformat(value.strip()))
     except (OverflowError, ValueError) as error:
         raise ValueError(f"{value!r} is not a time in ISO 8601, such as 2026-07-14T08:12") from error
+
+
+def written_second(moment: Any) -> int | None:
+    """The second within the minute of ISO 8601 text, or of UTC milliseconds that are no whole minute; None if not
+    written."""
+    if isinstance(moment, str):
+        match = _SECONDS.match(moment.strip())
+        return int(match[1]) if match is not None else None
+    return moment % MINUTE // MILLISECONDS or None if isinstance(moment, int) else None
 
 
 def _day(value: Any) -> Any:
@@ -155,6 +166,7 @@ BillReference = Annotated[str, BeforeValidator(_reference)]
 """A bill key, from SCAC and number."""
 
 Timestamp = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
+Second = Annotated[int, Field(ge=0, le=59)]
 Day = Annotated[str, BeforeValidator(_day)]
 Pieces = Annotated[int, Field(ge=0, le=MOST_PIECES)]
 SignedPieces = Annotated[int, Field(ge=-MOST_PIECES, le=MOST_PIECES)]

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from router.errors import UsageError
 from router.feeds import form_fields as fields
 from router.feeds.cbp_messages import entry_of
-from router.model.eastern import CLOCKS_DIFFER, DAY
+from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE
 from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
 from router.model.registry_values import LineRole, Mode, Scope
@@ -82,6 +82,15 @@ class DispositionForm(ShipmentForm):
     received_at: fields.Timestamp | None = None
     source: fields.PrintedText | None = None
     test: bool = False
+    action_second: fields.Second | None = None
+    """Of `action_at`, as its text has it unless given."""
+    unknown_zone: fields.UpperText | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_written_second(cls, values: Any) -> Any:
+        second = fields.written_second(values.get("action_at")) if isinstance(values, dict) else None
+        return {"action_second": second, **values} if second is not None else values
 
     @model_validator(mode="after")
     def _of_a_bill_or_a_vessel(self) -> Self:
@@ -98,6 +107,9 @@ class DispositionForm(ShipmentForm):
     def disposition(self, received_at: int, source: str) -> Disposition:
         """The event. A `received_at` in the form is another system's; it counts as the date of the transmission."""
         entry_type, entry_number = entry_of(self.entry_type, self.entry_number)
+        action_at = self.action_at
+        if self.action_second is not None:
+            action_at += self.action_second * MILLISECONDS - action_at % MINUTE
         concerned = self.container_numbers if self.container_level else ()
         shipment = self.shipment()
         if self.container_level or self.other_container_numbers:
@@ -107,7 +119,7 @@ class DispositionForm(ShipmentForm):
             scac=self.scac,
             bill_of_lading=self.bill_of_lading,
             disposition_code=self.disposition_code,
-            action_at=self.action_at,
+            action_at=action_at,
             quantity=abs(self.quantity) or None,
             entry_type=entry_type,
             entry_number=entry_number,
@@ -123,6 +135,8 @@ class DispositionForm(ShipmentForm):
             source=self.source or source,
             transmitted_at=self.received_at,
             test=self.test,
+            action_second=self.action_second,
+            unknown_zone=self.unknown_zone,
         )
 
 

@@ -19,10 +19,10 @@ from router.feeds.cbp_messages import (
     EventDetails,
     MessageReader,
     iso_date,
-    moment,
     moment_or_none,
     not_found,
     plain,
+    posted_time,
     readable_bill,
     upper,
     with_century,
@@ -195,7 +195,10 @@ class _X12Reader(MessageReader[X12Token]):
         if loop[0][:2] != "X4":
             v9 = _elements(loop[0], element)
             remarks = [*filter(None, map(plain, (v9[2], v9[12]))), *remarks]
-            return self._event(v9[1], moment(v9[3], v9[4], v9[13]), (remarks, [], [], {}), source)
+            posted = posted_time(v9[3], v9[4], v9[13])
+            if posted.unknown_zone is not None:
+                raise InputError(f"V913 {posted.unknown_zone!r} tells no offset, so the posted time is unknown")
+            return self._event(v9[1], posted, (remarks, [], [], {}), source)
         x4 = _elements(loop[0], element)
         if not is_readable_bill_number(x4[1]):
             raise not_found("X401", x4[1], "bill number")
@@ -207,7 +210,7 @@ class _X12Reader(MessageReader[X12Token]):
             references["OB"] = bill_key(x4[10], x4[8])
         return self._event(
             x4[7],
-            moment(x4[5], x4[6], x4[17]),
+            posted_time(x4[5], x4[6], x4[17]),
             (remarks, containers, snps, references),
             source,
             scac=x4[9],

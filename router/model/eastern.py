@@ -1,4 +1,8 @@
-"""CBP's clock: events are posted in U.S. Eastern wall-clock time, to the minute (CAMIR R02 45-54, X12 X405-06)."""
+"""CBP's clock: events are posted in U.S. Eastern wall-clock time (CAMIR R02 45-54, X12 X405-06) or, in X12, in the zone
+of X417.
+
+A posted minute is counted in UTC, so it also tells autumn's two passes apart if the message does.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +14,43 @@ from zoneinfo import ZoneInfo
 EASTERN: Final = ZoneInfo("America/New_York")
 MILLISECONDS: Final = 1000
 MINUTE: Final = 60_000
+HOUR: Final = 60 * MINUTE
 DAY: Final = 86_400_000
 CLOCKS_DIFFER: Final = 5 * MINUTE
 """Tolerated difference between the clocks of two machines or people."""
 LATEST: Final = 253_402_300_799_000
 """End of the year 9999, UTC milliseconds. ISO 8601 has no later moments, so feeds refuse them."""
-_EPOCH: Final = datetime(1970, 1, 1)
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_milliseconds(moment: datetime) -> int:
-    """UTC milliseconds since 1970. A time without an offset is Eastern; in autumn's repeated hour, the first."""
+    """UTC milliseconds since 1970. A time without an offset is Eastern.
+
+    In autumn's repeated hour it is the first pass. All of the hour that spring skips counts as the moment of the
+    change, so that it stays between the times on either side of it.
+    """
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=EASTERN)
+        if is_skipped(moment):
+            moment = moment.replace(minute=0, second=0, microsecond=0)
     return (moment - _START) // timedelta(milliseconds=1)
+
+
+def is_skipped(moment: datetime) -> bool:
+    """True for a wall-clock time that never was: spring sets the clock forward past it."""
+    return _gained_by_fold(moment) > timedelta(0)
+
+
+def is_repeated(moment: datetime) -> bool:
+    """True for a wall-clock time that autumn sets the clock back to, so that it was twice."""
+    return _gained_by_fold(moment) < timedelta(0)
+
+
+def _gained_by_fold(moment: datetime) -> timedelta:
+    before, after = moment.replace(fold=0).utcoffset(), moment.replace(fold=1).utcoffset()
+    assert before is not None
+    assert after is not None
+    return after - before
 
 
 def iso(milliseconds: int) -> str:
@@ -32,6 +59,11 @@ def iso(milliseconds: int) -> str:
     moment = datetime.fromtimestamp(milliseconds / MILLISECONDS, UTC)
     text = moment.isoformat(timespec="milliseconds" if milliseconds % MILLISECONDS else "seconds")
     return text.replace("+00:00", "Z")
+
+
+def iso_minute(milliseconds: int) -> str:
+    """ISO 8601 in UTC without seconds, such as `2026-07-14T12:12Z`. See `_on_calendar`."""
+    return datetime.fromtimestamp(_on_calendar(milliseconds) / MILLISECONDS, UTC).strftime("%Y-%m-%dT%H:%MZ")
 
 
 @lru_cache(maxsize=65536)
@@ -44,9 +76,20 @@ def day_of(text: str) -> date | None:
 
 
 def posted_minute(milliseconds: int) -> int:
-    """Eastern wall-clock minute of a moment, in minutes since 1970 on that wall clock. See `_on_calendar`."""
+    """Minute of a moment, in minutes since 1970 UTC. See `_on_calendar`."""
+    return _on_calendar(milliseconds) // MINUTE
+
+
+def from_posted(posted: int) -> int:
+    """UTC milliseconds of a posted minute."""
+    return posted * MINUTE
+
+
+def wall_minute(milliseconds: int) -> int:
+    """Eastern wall-clock minute of a moment, in minutes since 1970 on that wall clock; the same for both passes of
+    autumn's repeated hour. See `_on_calendar`."""
     milliseconds = _on_calendar(milliseconds)
-    return milliseconds // MINUTE + _offset_minutes(milliseconds // (15 * MINUTE))
+    return milliseconds // MINUTE + _offset_minutes(milliseconds // HOUR)
 
 
 def _on_calendar(milliseconds: int) -> int:
@@ -54,44 +97,37 @@ def _on_calendar(milliseconds: int) -> int:
     return min(max(milliseconds, 0), LATEST)
 
 
+def in_repeated_hour(posted: int) -> bool:
+    """True for the minutes of both passes of the hour that autumn repeats."""
+    return _start_of_repeated(posted // 60) is not None
+
+
 def order_minute(posted: int) -> int:
-    """Minute by which events are ordered. All of autumn's repeated hour counts as its first minute, since its two
-    passes can't be told apart; a fixed order applies within it."""
-    hour = posted - posted % 60
-    return hour if _is_repeated(hour) else posted
+    """Minute by which events are ordered. Both passes of autumn's repeated hour count as the first one's first minute,
+    since most messages don't tell them apart; a fixed order applies within it."""
+    start = _start_of_repeated(posted // 60)
+    return posted if start is None else start
 
 
 def order_moment(milliseconds: int) -> int:
     """The same for a moment to the millisecond: the beginning of autumn's repeated hour, otherwise the moment
     itself."""
-    posted = posted_minute(milliseconds)
-    hour = posted - posted % 60
-    return from_posted(hour) if _is_repeated(hour) else milliseconds
-
-
-def from_posted(posted: int) -> int:
-    """UTC milliseconds of an Eastern wall-clock minute; in autumn's repeated hour, the first."""
-    return posted * MINUTE - _utc_offset_of_wall(posted - posted % 15) * MINUTE
+    start = _start_of_repeated(milliseconds // HOUR)
+    return milliseconds if start is None else start * MINUTE
 
 
 @lru_cache(maxsize=65536)
-def _offset_minutes(quarter_hour: int) -> int:
-    moment = datetime.fromtimestamp(quarter_hour * 900, EASTERN)
-    return _minutes(moment.utcoffset())
+def _start_of_repeated(hour: int) -> int | None:
+    """First minute of the two hours that Eastern clocks show alike, if this hour since 1970 UTC is one of them."""
+    for start in (hour - 1, hour):
+        if _offset_minutes(start) > _offset_minutes(start + 1):
+            return start * 60
+    return None
 
 
 @lru_cache(maxsize=65536)
-def _utc_offset_of_wall(posted: int) -> int:
-    return _minutes((_EPOCH + timedelta(minutes=posted)).replace(tzinfo=EASTERN).utcoffset())
-
-
-@lru_cache(maxsize=65536)
-def _is_repeated(hour: int) -> bool:
-    wall = _EPOCH + timedelta(minutes=hour)
-    first, second = wall.replace(tzinfo=EASTERN), wall.replace(tzinfo=EASTERN, fold=1)
-    return first.utcoffset() != second.utcoffset() and first.utcoffset() > second.utcoffset()  # type: ignore[operator]
-
-
-def _minutes(offset: timedelta | None) -> int:
+def _offset_minutes(hour: int) -> int:
+    """Offset of Eastern clocks during an hour since 1970 UTC; they change on the hour."""
+    offset = datetime.fromtimestamp(_on_calendar(hour * HOUR) // MILLISECONDS, EASTERN).utcoffset()
     assert offset is not None
     return int(offset.total_seconds()) // 60

@@ -105,6 +105,11 @@ class Disposition(NamedTuple):
     """Sent as a test (X12 ISA15 = T)."""
     retry_of: str | None = None
     """Id of the dead letter that this reading replaces."""
+    action_second: int | None = None
+    """Second of `action_at` within its minute, if the message gives seconds: they only order events."""
+    unknown_zone: str | None = None
+    """Zone of the posted time as written, if it tells no moment (X12 element 623: LT). `action_at` then reads the clock
+    as Eastern, only to recognise duplicates."""
 
     @property
     def container_level(self) -> bool:

@@ -56,7 +56,10 @@ def check_limits(record: object) -> None:
 
 
 def _check_disposition(event: Disposition) -> None:
-    _check_shipment(event.shipment, event.entry_type, event.entry_number, event.transaction_port, event.firms)
+    _check_shipment(
+        event.shipment,
+        *(event.entry_type, event.entry_number, event.transaction_port, event.firms, event.unknown_zone),
+    )
     _check_names("container_numbers", event.container_numbers, LONGEST_CONTAINER)
     _check_names("snps", event.snps, LONGEST_NAME)
     if len(event.container_numbers) > MOST_LEVEL_CONTAINERS:
@@ -64,6 +67,8 @@ def _check_disposition(event: Disposition) -> None:
             f"the event concerns {len(event.container_numbers):,} containers, more than {MOST_LEVEL_CONTAINERS}"
         )
     _check_pieces(event.quantity)
+    if event.action_second is not None and not 0 <= event.action_second < 60:
+        raise InputError(f"the posted second is {event.action_second}, not 0 to 59")
 
 
 def _check_filing(filing: Filing) -> None:

@@ -29,7 +29,7 @@ class IndexFact(NamedTuple):
     """Under a container: the bill stops the box. Under a master: the house has a hold of its own."""
     do_not_load: bool = False
     since: int | None = None
-    """Posted minute of the oldest hold behind `stopped` (Eastern wall clock, minutes since 1970)."""
+    """Posted minute of the oldest hold behind `stopped`."""
     sailing_id: str | None = None
     imo_number: str | None = None
     arrival_date: str | None = None

@@ -211,4 +211,4 @@ def test_a_link_to_a_bill_nobody_knows_is_kept_until_the_bill_comes() -> None:
 
 
 def test_when_it_was_released_is_said() -> None:
-    assert OneBill(ADDED, event("1C", 7)).now.release_posted == at(7) // 60_000 - 4 * 60
+    assert OneBill(ADDED, event("1C", 7)).now.release_posted == at(7) // 60_000

@@ -164,6 +164,7 @@ def test_avro_files_of_any_schema_are_read_by_field_name():
     assert [event.disposition_code for event in events] == ["1H", "1I"]
     assert isinstance(events[0], Disposition)
     assert (iso(events[0].action_at), events[0].snps) == ("2026-07-14T12:12:00Z", ("OCNX",))
+    assert events[0].action_second is None, "a whole minute of milliseconds tells no seconds"
     assert len(notes) == 1
 
 
@@ -271,3 +272,29 @@ def test_a_reason_quotes_only_the_beginning_of_a_value(name: str) -> None:
     assert isinstance(letter, DeadLetter)
     assert len(letter.reason) < 1_000
     assert sum(map(len, notes)) < 1_000
+
+
+@pytest.mark.parametrize(
+    ("text", "second"),
+    [
+        ("2026-07-14T08:12Z", None),
+        ("2026-07-14T08:12", None),
+        ("2026-07-14 08:12+02:00", None),
+        ("20260714T0812", None),
+        ("2026-07-14", None),
+        ("2026-07-14T08:12:00Z", 0),
+        ("2026-07-14T08:12:30.250-04:00", 30),
+        ("20260714T081230", 30),
+        (1_784_031_120_000, None),
+        (1_784_031_150_000, 30),
+    ],
+)
+def test_a_time_has_seconds_if_they_are_written(text: str | int, second: int | None):
+    assert only(line(action_at=text)).action_second == second
+
+
+def test_seconds_can_be_given_beside_the_time():
+    event = only(line(action_at=1_784_031_120_000, action_second=0))
+    assert (event.action_at, event.action_second) == (1_784_031_120_000, 0)
+    assert only(line(action_at="2026-07-14T08:12Z", action_second=30)).action_at % 60_000 == 30_000
+    assert "action_second" in only_letter(line(action_at="2026-07-14T08:12Z", action_second=60)).reason

@@ -100,6 +100,8 @@ def test_a_do_not_load_has_all_values_of_its_interchange():
         "resent": False,
         "original_bill": None,
         "retry_of": None,
+        "action_second": None,
+        "unknown_zone": None,
     }
 
 
@@ -206,15 +208,66 @@ def test_nc_means_no_container():
 @pytest.mark.parametrize(
     ("zone", "moment"),
     [
-        ("ET", "2026-07-14T12:12:00Z"),
         ("", "2026-07-14T12:12:00Z"),
+        ("ET", "2026-07-14T12:12:00Z"),
         ("ED", "2026-07-14T12:12:00Z"),
         ("ES", "2026-07-14T13:12:00Z"),
-        ("PT", "2026-07-14T12:12:00Z"),
+        ("CT", "2026-07-14T13:12:00Z"),
+        ("CS", "2026-07-14T14:12:00Z"),
+        ("MT", "2026-07-14T14:12:00Z"),
+        ("PT", "2026-07-14T15:12:00Z"),
+        ("PS", "2026-07-14T16:12:00Z"),
+        ("PD", "2026-07-14T15:12:00Z"),
+        ("AT", "2026-07-14T16:12:00Z"),
+        ("HS", "2026-07-14T18:12:00Z"),
+        ("TS", "2026-07-14T12:12:00Z"),
+        ("NS", "2026-07-14T11:42:00Z"),
+        ("UT", "2026-07-14T08:12:00Z"),
+        ("GM", "2026-07-14T08:12:00Z"),
+        ("gm", "2026-07-14T08:12:00Z"),
+        ("01", "2026-07-14T07:12:00Z"),
+        ("12", "2026-07-13T20:12:00Z"),
+        ("13", "2026-07-14T20:12:00Z"),
+        ("20", "2026-07-14T13:12:00Z"),
+        ("27", "2026-07-14T02:42:00Z"),
     ],
 )
-def test_the_time_is_eastern_unless_the_zone_is_a_fixed_one(zone: str, moment: str):
-    assert iso(only_event(with_loop(x4(e17=zone))).action_at) == moment
+def test_the_time_is_in_the_zone_written_and_eastern_without_one(zone: str, moment: str):
+    event = only_event(with_loop(x4(e17=zone)))
+    assert (iso(event.action_at), event.unknown_zone) == (moment, None)
+
+
+@pytest.mark.parametrize(("zone", "moment"), [("CT", "14:12"), ("MT", "15:12"), ("PT", "16:12"), ("ET", "13:12")])
+def test_zones_without_standard_or_daylight_keep_daylight_time_in_summer_only(zone: str, moment: str):
+    event = only_event(with_loop(x4(e05="20260114", e17=zone)))
+    assert iso(event.action_at) == f"2026-01-14T{moment}:00Z"
+
+
+@pytest.mark.parametrize("zone", ["LT", "HT", "NT", "TT", "EST", "XX", "00", "30"])
+def test_a_zone_that_tells_no_offset_is_passed_on_as_written(zone: str):
+    event = only_event(with_loop(x4(e17=zone)))
+    assert (iso(event.action_at), event.unknown_zone) == ("2026-07-14T12:12:00Z", zone)
+
+
+@pytest.mark.parametrize(("day", "time"), [("20261101", "0130"), ("20260308", "0230")])
+def test_an_hour_that_another_clock_repeats_or_skips_tells_no_moment(day: str, time: str):
+    event = only_event(with_loop(x4(e05=day, e06=time, e17="CT")))
+    assert event.unknown_zone == "CT"
+
+
+def test_both_passes_of_autumns_hour_are_told_apart_by_their_zones():
+    passes = [only_event(with_loop(x4(e05="20261101", e06="0130", e17=zone))) for zone in ("ED", "ES", "ET")]
+    assert [iso(event.action_at)[11:16] for event in passes] == ["05:30", "06:30", "05:30"]
+
+
+@pytest.mark.parametrize(("time", "second"), [("0812", None), ("081200", 0), ("081259", 59), ("08125912", 59)])
+def test_seconds_are_known_if_they_are_written(time: str, second: int | None):
+    assert only_event(with_loop(x4(e06=time))).action_second == second
+
+
+def test_a_vessels_event_in_an_unknown_zone_is_put_aside():
+    letter = only_letter(with_loop(b"V9*AAD**20260728*0510*LOS ANGELES*CA*US******LT"))
+    assert "V913 'LT'" in letter.reason
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from router.model.eastern import (
     EASTERN,
+    HOUR,
     LATEST,
     MINUTE,
     from_posted,
@@ -18,6 +19,7 @@ from router.model.eastern import (
     order_moment,
     posted_minute,
     to_milliseconds,
+    wall_minute,
 )
 
 moments = st.integers(0, 4_102_444_800_000)
@@ -58,15 +60,14 @@ def test_writing_and_reading_a_moment_keeps_every_millisecond(moment: int) -> No
 
 
 @given(moments)
-def test_the_posted_minute_is_the_eastern_walls(moment: int) -> None:
+def test_the_minute_that_identifies_an_event_is_the_eastern_walls(moment: int) -> None:
     there = datetime.fromtimestamp(moment // 1000, UTC).astimezone(EASTERN).replace(tzinfo=None, second=0)
-    assert datetime(1970, 1, 1) + timedelta(minutes=posted_minute(moment)) == there
+    assert datetime(1970, 1, 1) + timedelta(minutes=wall_minute(moment)) == there
 
 
 @given(moments)
-def test_back_from_a_posted_minute_is_the_same_minute_or_an_hour_before_in_autumn(moment: int) -> None:
-    minute = moment // MINUTE * MINUTE
-    assert minute - from_posted(posted_minute(minute)) in (0, 60 * MINUTE)
+def test_back_from_a_posted_minute_is_the_same_minute_in_autumn_too(moment: int) -> None:
+    assert from_posted(posted_minute(moment)) == moment // MINUTE * MINUTE
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,15 @@ def test_only_the_repeated_hour_is_one_moment_for_the_order(text: str, hour: str
 
 def test_both_passes_of_the_repeated_hour_are_the_same_wall() -> None:
     first = wall("2026-11-01T01:30")
-    assert posted_minute(first) == posted_minute(first + 60 * MINUTE)
+    assert wall_minute(first) == wall_minute(first + HOUR)
+    assert order_minute(posted_minute(first)) == order_minute(posted_minute(first + HOUR))
+    assert posted_minute(first) != posted_minute(first + HOUR)
+
+
+@pytest.mark.parametrize("skipped", ["02:00", "02:10", "02:55:30"])
+def test_an_hour_that_spring_skips_is_the_moment_of_the_change(skipped: str) -> None:
+    assert iso(wall(f"2026-03-08T{skipped}")) == "2026-03-08T07:00:00Z" == iso(wall("2026-03-08T03:00"))
+    assert wall("2026-03-08T01:59:59") < wall(f"2026-03-08T{skipped}")
 
 
 @given(moments, st.integers(0, 4 * 60 * MINUTE))
