@@ -319,6 +319,9 @@ def bill_panel(bill: RecordFields) -> RenderableType:
     return Panel(Group(*parts), title=title, title_align="left", border_style="dim", padding=(1, 2))
 
 
+REMOVAL_UNMATCHED: Final = "its removal named another scope: ask CBP; if this hold has ended, `snp-router hold clear`"
+
+
 def _status_lines(bill: RecordFields) -> Text:
     lines = ["may be delivered" if bill["deliverable"] else "must not be delivered"]
     for hold in bill["holds"]:
@@ -326,6 +329,8 @@ def _status_lines(bill: RecordFields) -> Text:
         confirm = f"  (confirm with --event {hold['id']})" if "id" in hold else ""
         since = moment(hold["placed_at"])
         lines.append(f"hold  {hold_text(hold)}, since {since}{pieces}: {hold['meaning'] or ''}{confirm}")
+        if "removal_unmatched" in hold:
+            lines.append(f"  {REMOVAL_UNMATCHED}")
     manifested = bill["manifested_quantity"]
     pieces = "an unknown number of pieces" if manifested is None else number_of(manifested, "piece")
     if bill["release_posted_at"]:

@@ -116,8 +116,10 @@ class Account:
     last_entry_code: str | None = None
     """The latest of 1A, 1B, 1C, 4C, for the rule of 4A."""
     last_posted: int | None = None
-    unmatched_removals: set[str] = field(default_factory=set)
-    """Ids of removals that matched no hold."""
+    holds_unseen: set[str] = field(default_factory=set)
+    """Ids of removals of a code of which no hold stood."""
+    removals_unmatched: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Ids of removals that lifted nothing, because holds of their code stood in other scopes only; with those codes."""
     quantity_time: tuple[int, int | None] | None = None
     """Minute (`order_minute`) and second of the event that gave `manifested`, while events are applied. A fold never
     splits a minute."""
@@ -135,7 +137,8 @@ class Account:
             self.deleted,
             self.last_entry_code,
             self.last_posted,
-            set(self.unmatched_removals),
+            set(self.holds_unseen),
+            dict(self.removals_unmatched),
             self.quantity_time,
         )
 
@@ -234,7 +237,10 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds
             _place(account, event, (event.code,), rules, deeds)
     elif effect is Effect.LIFT:
         if not _subtract(account, event, code.pair):
-            account.unmatched_removals.add(event.id)
+            if standing := frozenset(held for held, _ in account.holds if held in code.pair):
+                account.removals_unmatched[event.id] = standing
+            else:
+                account.holds_unseen.add(event.id)
     elif effect in (Effect.RELEASE, Effect.MOVE):
         _release(account, event, code, rules, deeds)
     elif effect is Effect.REVOKE:

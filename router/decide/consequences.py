@@ -212,8 +212,10 @@ def _flags(
     state, cargo, shipment = after.state, after.cargo, after.cargo.shipment
     vessel_name = registry.vessel_name(shipment.imo_number) if shipment.imo_number else None
     flags = [*applied.flags]
-    if applied.event_id in after.account.unmatched_removals:
+    if applied.event_id in after.account.holds_unseen:
         flags.append("HOLD_UNSEEN")
+    if applied.event_id in after.account.removals_unmatched:
+        flags.append("REMOVAL_UNMATCHED")
     if audience.sailing is None:
         flags.append("SAILING_UNKNOWN")
     if lacks_snp(state.key, cargo):

@@ -118,7 +118,8 @@ def _folded(state: BillState, rules: Rules) -> BillState:
         relayed, releases = _folded_manual_events(state, folded, oldest, last, rules)
         state = with_relayed(state, relayed)
     apply_with_releases(folded, counting, releases, rules, state.deeds)
-    folded.unmatched_removals.clear()
+    folded.holds_unseen.clear()
+    folded.removals_unmatched.clear()
     folded.quantity_time = None  # no minute is split by a fold
     if not _quantity_is_from_events(state, counting):
         folded.manifested = None  # a later filing may change a filed quantity

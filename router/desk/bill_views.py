@@ -9,12 +9,11 @@ from router import codec, topics
 from router.codec.packed import BILL_STATE
 from router.decide.audience import ROLES, Audience, Ground, Recipient, audience_key, audience_of, grounds_of
 from router.decide.bill_state import AssessedBill, BillState, LastNotice, assess_bill
-from router.decide.cargo_facts import Cargo
 from router.decide.identity import notice_id
 from router.decide.notices import hold_fields
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.decide.status import Assessment
+from router.decide.status import CBP_HOLD, Assessment
 from router.engine.administration import read_registry
 from router.engine.backlog import unrouted
 from router.errors import UsageError
@@ -108,7 +107,7 @@ def bill_fields(view: BillView) -> dict[str, Any]:
     declared = {"bill_type": cargo.bill_type, "snps": cargo.snps} | cargo.shipment._asdict()
     return (
         {"scac": scac, "bill_of_lading": number}
-        | _status_fields(view.bill.status, cargo)
+        | _status_fields(view.bill)
         | {"flags": list(view.timeline[-1]["flags"]) if view.timeline else []}
         | {name: list(value) if isinstance(value, tuple) else value for name, value in declared.items()}
         | {
@@ -124,14 +123,19 @@ def bill_fields(view: BillView) -> dict[str, Any]:
     )
 
 
-def _status_fields(after: Assessment, cargo: Cargo) -> dict[str, Any]:
-    """The status fields of a notice; holds that an operator may confirm also have their event's `id`."""
-    holds = [hold_fields(hold, cargo) for hold in after.holds]
+def _status_fields(bill: AssessedBill) -> dict[str, Any]:
+    """The status fields of a notice. Holds that an operator may confirm also have their event's `id`; those whose
+    removal named another scope have `removal_unmatched`, the id of that removal."""
+    after = bill.status
+    holds = [hold_fields(hold, bill.cargo) for hold in after.holds]
     released = None if after.release_posted is None else from_posted(after.release_posted)
     fields = plain("hold", after._asdict() | {"holds": holds, "release_posted_at": released})
     for hold, shown in zip(after.holds, fields["holds"], strict=True):
         if hold.id is not None:
             shown["id"] = hold.id
+        for removal, codes in bill.account.removals_unmatched.items():
+            if hold.kind == CBP_HOLD and hold.code in codes:
+                shown["removal_unmatched"] = removal
     return fields
 
 

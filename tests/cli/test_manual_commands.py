@@ -29,6 +29,18 @@ def test_a_confirmation_ends_what_is_in_doubt_and_no_hold_of_cbp(command: Comman
     assert "nothing to confirm" in refused.stderr
 
 
+def test_a_hold_whose_removal_named_another_scope_is_shown_with_its_way_out(command: Command) -> None:
+    command.set_up()
+    on_box = event_line(disposition_code="1H", container_numbers=["CSQU3054383"], container_level=True)
+    command("ingest", "-", stdin=on_box + event_line(disposition_code="1I", action_at="2026-07-16T11:00"))
+    command("run", "--until-idle")
+    (bill,) = command.json("bill", "show", BILL)
+    (hold,) = bill["holds"]
+    assert "REMOVAL_UNMATCHED" in bill["flags"]
+    assert hold["removal_unmatched"] == bill["timeline"][-1]["event_id"]
+    assert "`snp-router hold clear`" in command("bill", "show", BILL).stdout
+
+
 def test_an_outage_is_declared_changed_and_ended_and_its_history_is_kept(command: Command) -> None:
     command.set_up()
     reason = ("--reason", "ACE is <down>")

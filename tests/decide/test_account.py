@@ -212,10 +212,15 @@ def test_releases_add_up_to_the_whole_bill() -> None:
 # Scopes
 
 
+def removal_flags(one: OneBill) -> list[str]:
+    """Flags of the latest event that say that a removal lifted nothing."""
+    return [flag for flag in one.last.history.flags if flag in ("HOLD_UNSEEN", "REMOVAL_UNMATCHED")]
+
+
 def test_a_removal_for_the_bill_leaves_the_hold_on_a_container_and_is_flagged() -> None:
     one = bill(on_container("1H", 1), event("1I", 2))
     assert one.holds == {("1H", BOX_KEY): None}
-    assert "HOLD_UNSEEN" in one.last.history.flags
+    assert removal_flags(one) == ["REMOVAL_UNMATCHED"]
 
 
 def test_a_removal_for_a_container_leaves_the_hold_on_the_bill_and_other_containers() -> None:
@@ -230,7 +235,35 @@ def test_a_container_is_the_same_with_and_without_its_check_digit() -> None:
 def test_a_removal_of_a_hold_never_seen_releases_nothing_and_is_flagged() -> None:
     one = bill(event("1I", 1))
     assert one.status == ON_FILE
-    assert "HOLD_UNSEEN" in one.last.history.flags
+    assert removal_flags(one) == ["HOLD_UNSEEN"]
+
+
+@pytest.mark.parametrize(
+    ("placed", "lifted"),
+    [((), (BOX,)), ((BOX,), ()), ((BOX,), (OTHER_BOX,)), ((BOX, OTHER_BOX), ()), ((), (BOX, OTHER_BOX))],
+)
+def test_a_removal_that_names_another_scope_lifts_nothing(placed: tuple[str, ...], lifted: tuple[str, ...]) -> None:
+    one = bill(event("1H", 1, container_numbers=placed, container_level=bool(placed)))
+    stood = one.holds
+    one.enter(event("1I", 2, container_numbers=lifted, container_level=bool(lifted)))
+    assert (one.holds, removal_flags(one)) == (stood, ["REMOVAL_UNMATCHED"])
+
+
+def test_a_removal_that_lifts_something_is_never_flagged() -> None:
+    one = bill(event("1H", 1), on_container("1H", 1, OTHER_BOX), event("1I", 2))
+    assert (one.holds, removal_flags(one)) == ({("1H", OTHER_BOX_KEY): None}, [])
+    one = bill(on_container("1H", 1, BOX), on_container("1I", 2, BOX, OTHER_BOX))
+    assert (one.holds, removal_flags(one)) == ({}, [])
+
+
+def test_118_of_120_lifted_leave_two_held_and_no_flag() -> None:
+    one = OneBill(event("55", 0, 120), event("1H", 1, 120), event("1I", 2, 118))
+    assert (one.holds, removal_flags(one)) == ({("1H", None): 2}, [])
+
+
+def test_a_removal_is_matched_to_what_stood_at_its_time() -> None:
+    one = bill(on_container("1H", 5), event("1I", 2))
+    assert removal_flags(one) == ["HOLD_UNSEEN"]
 
 
 # Sent again
