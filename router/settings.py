@@ -64,6 +64,8 @@ class RuleSettings(BaseModel):
     """`fresh`: a release posted before a CBP hold needs a new one after it. `previous`: it counts again."""
     release_after_hold_exceptions: dict[str, ReleaseAfterHold] = {}
     """By code of the hold."""
+    four_eyes: bool = True
+    """A hold that one person cleared counts as ended only once another person confirms it."""
     history_complete_from: frozenset[str] = frozenset({"55"})
     """Codes that begin a complete history of a bill."""
     late_after_minutes: int = Field(default=60, ge=1)

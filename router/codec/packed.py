@@ -13,7 +13,16 @@ import msgspec
 from router.decide.bill_state import BillState
 from router.decide.boxes import IndexEntry
 from router.errors import InputError
-from router.model.inputs import Confirmation, Filing, ManualEvent, PaperBill, PaperMatch, Snapshot, filing_fields
+from router.model.inputs import (
+    Clearance,
+    Confirmation,
+    Filing,
+    ManualEvent,
+    PaperBill,
+    PaperMatch,
+    Snapshot,
+    filing_fields,
+)
 from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
 from router.model.registry_values import FeedActivity, LateTally, Outage, Party, RegistryNote, RequestDone, Sailing
 
@@ -110,3 +119,4 @@ REFILING: Final = Packed(15, "refiling", Refiling)
 REFILING_ANSWER: Final = Packed(16, "refiling-answer", RefilingAnswer)
 BILL_STATE: Final = Packed(17, "bill-state", BillState)
 INDEX_ENTRY: Final = Packed(18, "index-entry", IndexEntry)
+CLEARANCE: Final = Packed(23, "clearance", Clearance)

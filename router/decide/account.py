@@ -47,11 +47,18 @@ class LedgerEvent(NamedTuple):
     """Number of the rules under which it came, by which it is judged for good."""
     second: int | None = None
     """Second within the minute; None if the message gives none."""
+    resent_at: int = 0
+    """Receipt of the latest copy that CBP marked as re-sent. UTC milliseconds; 0: there was none."""
 
     @property
     def posted_at(self) -> int:
         """Posted time as notices show it. UTC milliseconds."""
         return from_posted(self.posted) + (self.second or 0) * MILLISECONDS
+
+    @property
+    def placement(self) -> str:
+        """Id by which an operator clears what it stops. Sent again it has another one, so it counts again."""
+        return f"{self.id}+{self.resent_at}" if self.resent_at else self.id
 
 
 MOST_PLACEMENTS: Final = 8
@@ -120,6 +127,8 @@ class Account:
     """Ids of removals of a code of which no hold stood."""
     removals_unmatched: dict[str, frozenset[str]] = field(default_factory=dict)
     """Ids of removals that lifted nothing, because holds of their code stood in other scopes only; with those codes."""
+    cleared: dict[HoldKey, HeldPieces] = field(default_factory=dict)
+    """Holds that an operator cleared and CBP has not removed since; `events` are those that the operator named."""
     quantity_time: tuple[int, int | None] | None = None
     """Minute (`order_minute`) and second of the event that gave `manifested`, while events are applied. A fold never
     splits a minute."""
@@ -139,6 +148,7 @@ class Account:
             self.last_posted,
             set(self.holds_unseen),
             dict(self.removals_unmatched),
+            dict(self.cleared),
             self.quantity_time,
         )
 
@@ -170,6 +180,7 @@ def merged_sendings(known: LedgerEvent, repeat: LedgerEvent, rules: Rules) -> Le
         posted=(max if in_repeated_hour(known.posted) else min)(known.posted, repeat.posted),
         second=choose(seconds, default=None),
         resent=known.resent and repeat.resent,
+        resent_at=max(known.resent_at, repeat.resent_at),
     )
 
 
@@ -237,7 +248,7 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds
             _place(account, event, (event.code,), rules, deeds)
     elif effect is Effect.LIFT:
         if not _subtract(account, event, code.pair):
-            if standing := frozenset(held for held, _ in account.holds if held in code.pair):
+            if standing := frozenset(held for held, _ in account.holds | account.cleared if held in code.pair):
                 account.removals_unmatched[event.id] = standing
             else:
                 account.holds_unseen.add(event.id)
@@ -278,6 +289,7 @@ def _begin(account: Account, event: LedgerEvent, rules: Rules) -> None:
     over = not account.holds and quiet >= rules.forget_after_days * MINUTES_A_DAY
     if over or quiet >= rules.forget_silent_after_days * MINUTES_A_DAY:
         account.holds.clear()
+        account.cleared.clear()
         account.manifested = None
     account.releases.clear()
     account.authorities.clear()
@@ -303,19 +315,35 @@ def _place(account: Account, event: LedgerEvent, codes: Iterable[str], rules: Ru
         for container in _scopes(event):
             key = (code, container)
             standing = account.holds.get(key)
-            events = ((*standing.events, event.id) if standing else (event.id,))[-MOST_PLACEMENTS:]
+            events = ((*standing.events, event.placement) if standing else (event.placement,))[-MOST_PLACEMENTS:]
             if event.resent and standing is not None:
                 account.holds[key] = standing._replace(events=events)  # the same hold, for another port or vessel
-                continue
-            entries = (*(standing.entry_numbers if standing else ()), event.entry_number) if blocks else ()
-            account.holds[key] = HeldPieces(
-                _added(standing, event.quantity, account.manifested),
-                event.posted,
-                events,
-                *stops_of(code, standing, rules),
-                tuple(dict.fromkeys(entries)),
-            )
-            _interrupt(account, event, container, deeds if rules.release_after_hold_of(code) == FRESH else None)
+            else:
+                entries = (*(standing.entry_numbers if standing else ()), event.entry_number) if blocks else ()
+                account.holds[key] = HeldPieces(
+                    _added(standing, event.quantity, account.manifested),
+                    event.posted,
+                    events,
+                    *stops_of(code, standing, rules),
+                    tuple(dict.fromkeys(entries)),
+                )
+                _interrupt(account, event, container, deeds if rules.release_after_hold_of(code) == FRESH else None)
+            if deeds.cleared:
+                end_cleared(account, key, deeds)
+
+
+def end_cleared(account: Account, key: HoldKey, deeds: Deeds) -> None:
+    """End a standing hold if an operator cleared its latest placement."""
+    pieces = account.holds[key]
+    if not deeds.clear(pieces.events[-1], *key):
+        return
+    del account.holds[key]
+    before = account.cleared.get(key)
+    account.cleared[key] = pieces._replace(
+        quantity=_added(before, pieces.quantity, account.manifested),
+        events=(*before.events, pieces.events[-1]) if before else pieces.events[-1:],
+        entry_numbers=tuple(dict.fromkeys((*(before.entry_numbers if before else ()), *pieces.entry_numbers))),
+    )
 
 
 def stops_of(code: str, standing: HeldPieces | None, rules: Rules) -> tuple[bool, bool]:
@@ -362,7 +390,7 @@ def _may_be_same(entry: str | None, other: str | None) -> bool:
 
 
 def _subtract(account: Account, event: LedgerEvent, codes: Collection[str]) -> bool:
-    """Take the event's pieces off each hold of those codes in its scope. False if none of them stands.
+    """Take the event's pieces off each hold of those codes in its scope, cleared or not. False if there is none.
 
     Without a quantity, or with the bill's whole quantity, it ends the hold. A bill-level removal does not touch a hold
     on a container, nor the reverse; an event of one entry does not touch the exam of another.
@@ -370,23 +398,26 @@ def _subtract(account: Account, event: LedgerEvent, codes: Collection[str]) -> b
     seen = False
     for code in codes:
         for container in _scopes(event):
-            standing = account.holds.get((code, container))
-            if standing is None:
-                continue
-            others = tuple(entry for entry in standing.entry_numbers if not _may_be_same(entry, event.entry_number))
-            if others and others == standing.entry_numbers:
-                continue
-            seen = True
-            left = _left(standing, event.quantity, account.manifested)
-            if left == 0 and others:
-                left = standing.quantity  # the pieces of each entry's exam are unknown
-            if left == 0:
-                del account.holds[code, container]
-            else:
-                account.holds[code, container] = standing._replace(
-                    quantity=left, entry_numbers=others or standing.entry_numbers
-                )
+            for holds in (account.holds, account.cleared):
+                seen = _subtract_from(holds, (code, container), event, account.manifested) or seen
     return seen
+
+
+def _subtract_from(holds: dict[HoldKey, HeldPieces], key: HoldKey, event: LedgerEvent, manifested: int | None) -> bool:
+    pieces = holds.get(key)
+    if pieces is None:
+        return False
+    others = tuple(entry for entry in pieces.entry_numbers if not _may_be_same(entry, event.entry_number))
+    if others and others == pieces.entry_numbers:
+        return False
+    left = _left(pieces, event.quantity, manifested)
+    if left == 0 and others:
+        left = pieces.quantity  # the pieces of each entry's exam are unknown
+    if left == 0:
+        del holds[key]
+    else:
+        holds[key] = pieces._replace(quantity=left, entry_numbers=others or pieces.entry_numbers)
+    return True
 
 
 def _left(standing: HeldPieces, quantity: int | None, manifested: int | None) -> int | None:

@@ -23,6 +23,7 @@ from router.decide.dead_letters import (
     unknown_zone_letter,
 )
 from router.decide.folding import (
+    with_cleared,
     with_confirmed,
     with_event,
     with_relayed,
@@ -51,6 +52,7 @@ from router.errors import InputError
 from router.model.eastern import DAY, MILLISECONDS, MINUTE, posted_minute
 from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_vessel_key
 from router.model.inputs import (
+    Clearance,
     Confirmation,
     DeadLetter,
     Disposition,
@@ -165,6 +167,7 @@ def ledger_event(record: Disposition, event_id: str, posted: int, rules: int) ->
         record.resent,
         rules,
         second_of(record),
+        record.received_at if record.resent else 0,
     )
 
 
@@ -235,6 +238,11 @@ def _apply_confirmation(state: BillState, record: Confirmation, context: Context
     return None if confirmed is state else AppliedRecord(confirmed, OPERATOR)
 
 
+def _apply_clearance(state: BillState, record: Clearance, context: Context) -> AppliedRecord | None:
+    cleared = with_cleared(state, record)
+    return None if cleared is state else AppliedRecord(cleared, OPERATOR, flags=("MANUAL",))
+
+
 def _apply_manual_event(state: BillState, record: ManualEvent, context: Context) -> AppliedRecord | None:
     """A manual event has an id of its own: CBP's electronic message of the same is another event, which may confirm
     it."""
@@ -273,6 +281,7 @@ _APPLY: Final[dict[type[BillRecord], Callable[[BillState, Any, Context], Applied
     Filing: _apply_filing,
     Snapshot: _apply_snapshot,
     Confirmation: _apply_confirmation,
+    Clearance: _apply_clearance,
     LinkFact: _apply_link,
     ManualEvent: _apply_manual_event,
     PaperBill: apply_paper_bill,

@@ -13,6 +13,7 @@ from router.decide.account import (
     LedgerEvent,
     StandingRelease,
     apply_events,
+    end_cleared,
     stops,
     stops_of,
 )
@@ -143,6 +144,7 @@ class AssessedBill(Struct, frozen=True, array_like=True):
         """Ids that a confirmation may cover: events, manual and unparsed events, and those behind standing releases."""
         state, releases = self.state, self.account.releases
         behind = {one.id for one in releases} | {event for one in releases for event in one.stale_by.values()}
+        behind |= {event for pieces in self.account.cleared.values() for event in pieces.events}
         return state.event_ids | state.relayed.keys() | (state.unparsed.keys() - state.resolved) | behind
 
     def confirmable_doubts(self) -> tuple[Confirmable, ...]:
@@ -252,6 +254,9 @@ def opening_account(state: BillState, rules: Rules) -> Account:
         account = snapshot_account(state.snapshot, state.snapshot_id, rules.at(state.snapshot_rules))
     else:
         account = Account()
+    if state.deeds.cleared:
+        for key in tuple(account.holds):
+            end_cleared(account, key, state.deeds)
     if state.facts.filing is not None:
         account.complete = True
         if account.manifested is None:

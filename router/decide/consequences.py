@@ -120,7 +120,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
             notices = (*notifying.notices(), *notifying.last_notices(leaving, registry))
         last_notices = last_notices_after(old, sequence, notices, after.status)
 
-    basis = (after.cargo, after.status.holds, audience.sailing, state.is_superseded)
+    basis = (after.cargo, after.status.holds, after.status.cleared, audience.sailing, state.is_superseded)
     facts, changed = state.index_facts, _NO_FACTS
     if before is None or before.facts_basis != basis:
         facts = _index_facts(after, audience)
@@ -192,7 +192,8 @@ def _authorises(was: Assessment | None, after: Assessment) -> tuple[Authority, .
 def _index_facts(after: AssessedBill, audience: Audience) -> Mapping[str, IndexFact]:
     """The bill's facts for the index."""
     state = after.state
-    facts = facts_of(state.key, after.cargo, after.status.holds, audience.sailing)
+    stops = (*after.status.holds, *after.status.cleared)
+    facts = facts_of(state.key, after.cargo, stops, audience.sailing)
     if state.is_superseded and not any(fact.stopped for fact in facts.values()):
         return {}  # the same cargo is in its boxes under its new number
     return facts

@@ -21,11 +21,12 @@ from router.decide.bill_state import (
     opening_account,
     snapshot_account,
 )
+from router.decide.deeds import ClearedBy
 from router.decide.manual_events import DowntimeRecord, RelayedEvent, apply_with_releases, release_minute
 from router.decide.rules import Rules
-from router.decide.status import UNPARSED_KINDS, UnparsedEvent
+from router.decide.status import CBP_HOLD, CLEARED_BY_HAND, UNPARSED_KINDS, UnparsedEvent
 from router.model.eastern import order_minute, posted_minute
-from router.model.inputs import Confirmation, Snapshot
+from router.model.inputs import Clearance, Confirmation, Snapshot
 
 MOST_CONFIRMED: Final = 1000
 """Ids of confirmed events kept before those that no longer occur on the bill are dropped."""
@@ -55,6 +56,17 @@ def with_repeat(state: BillState, repeat: LedgerEvent, rules: Rules) -> BillStat
     return replace(state, events=tuple(sorted(events, key=lambda event: order_key(event, rules))))
 
 
+def with_cleared(state: BillState, record: Clearance) -> BillState:
+    """The state with the named stops cleared; the same object if it adds nothing."""
+    by = ClearedBy(record.user, record.received_at)
+    if record.kind in UNPARSED_KINDS:
+        resolved = state.resolved | (state.unparsed.keys() & set(record.events))
+        return state if resolved == state.resolved else replace(state, resolved=resolved)
+    scope = (record.disposition_code, record.container_number) if record.kind == CBP_HOLD else (None, None)
+    deeds = state.deeds.with_cleared([(event, *scope) for event in record.events], by)
+    return state if deeds is state.deeds else replace(state, deeds=deeds)
+
+
 def with_unparsed(state: BillState, event: UnparsedEvent, rules: Rules) -> BillState:
     """The state with an unparsed event, which stops the bill.
 
@@ -80,7 +92,11 @@ def with_confirmed(state: BillState, record: Confirmation, rules: Rules) -> Bill
     covers = frozenset(record.covers)
     unparsed = frozenset(one for one in covers & state.unparsed.keys() if state.unparsed[one].kind in record.doubts)
     seen = covers - state.unparsed.keys()
-    deeds = state.deeds.with_confirmed([doubt for doubt in record.doubts if doubt not in UNPARSED_KINDS], seen)
+    deeds = state.deeds
+    if CLEARED_BY_HAND in record.doubts:
+        deeds = deeds.with_second_person(record.user, covers, rules.four_eyes)
+    doubts = [doubt for doubt in record.doubts if doubt not in (*UNPARSED_KINDS, CLEARED_BY_HAND)]
+    deeds = deeds.with_confirmed(doubts, seen)
     if deeds == state.deeds and unparsed <= state.resolved:
         return state
     if deeds.number_confirmed > MOST_CONFIRMED:

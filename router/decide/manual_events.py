@@ -149,7 +149,7 @@ def outcome_of(
 ) -> RelayedOutcome:
     """Outcome of manual events. `found` are their `confirmations`; the account includes the electronic events."""
     manual = relayed.values()
-    standing = _standing_placements(manual, found, account, rules)
+    standing = _standing_placements(manual, found, account, rules, deeds)
     disputed = {
         *_disputed_lifts_and_releases(manual, found, account, rules),
         *_disputed_removals(standing, account, events, rules),
@@ -166,12 +166,12 @@ _Placement = tuple[RelayedEvent, int | None]
 
 
 def _standing_placements(
-    relayed: Collection[RelayedEvent], found: Mapping[str, str], account: Account, rules: Rules
+    relayed: Collection[RelayedEvent], found: Mapping[str, str], account: Account, rules: Rules, deeds: Deeds
 ) -> list[_Placement]:
-    """Placements that neither CBP has confirmed nor anybody has lifted."""
+    """Placements that neither CBP has confirmed nor anybody has lifted or cleared."""
     standing: dict[str, _Placement] = {}
     for one in sorted(relayed, key=lambda one: one.order):
-        if one.event.action == PLACE and one.id not in found:
+        if one.event.action == PLACE and one.id not in found and not deeds.clear(one.id):
             standing[one.id] = one, one.event.quantity
         elif one.event.action == LIFT:
             _lift(standing, one, account.manifested, rules)

@@ -7,6 +7,7 @@ keeps its holds until the other bill has acknowledged them: no box is released i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec.structs import replace
@@ -67,13 +68,18 @@ def refilings(before: BillState, state: BillState, covers: tuple[str, ...]) -> t
     if downtime is None or downtime.paper is None or downtime.paper.filed_as is None:
         return ()
     first = not before.is_superseded
-    events = tuple(one.event for one in state.relayed.values() if first or one.id not in before.relayed)
+    events = tuple(one.event for one in _uncleared(state) if first or one.id not in before.relayed)
     if not first and not events:
         return ()
     released = tuple(scac for scac, last in state.last_notices.items() if last.deliverable)
     notified = tuple(state.last_notices)
     covered = covers if notified else ()
     return (Refiling(downtime.paper.filed_as, state.key, events, covered, notified, released),)
+
+
+def _uncleared(state: BillState) -> Iterator[RelayedEvent]:
+    """Manual events without the holds that an operator cleared under this number."""
+    return (one for one in state.relayed.values() if not state.deeds.clear(one.id))
 
 
 def apply_refiling(state: BillState, record: Refiling, context: Context) -> AppliedRecord | None:

@@ -35,6 +35,8 @@ class Rules:
     """By code of the hold; `release_after_hold` is for all others."""
     history_complete_from: frozenset[str] = frozenset({"55"})
     """Codes that begin a bill's history."""
+    four_eyes: bool = True
+    """True: a hold that one person cleared counts as ended only once another person confirms it."""
     fold_after_events: int = 200
     forget_after_days: int = 90
     """Days of quiet after which a life that is over is forgotten."""

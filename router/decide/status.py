@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from router.decide.account import RELEASE_PREDATES_HOLD, Account, StandingRelease
+from router.decide.account import RELEASE_PREDATES_HOLD, Account, HeldPieces, HoldKey, StandingRelease
 from router.decide.cargo_facts import Cargo
 from router.decide.deeds import Deeds
 from router.decide.rules import Rules
@@ -29,6 +29,7 @@ OVER: Final = frozenset({RELEASED, CLOSED, DELETED})
 QUANTITY_UNKNOWN: Final = "QUANTITY_UNKNOWN"
 HISTORY_INCOMPLETE: Final = "HISTORY_INCOMPLETE"
 PORT_DIFFERS: Final = "PORT_DIFFERS"
+CLEARED_BY_HAND: Final = "CLEARED_BY_HAND"
 
 UNPARSED_KINDS: Final[tuple[UnparsedKind, ...]] = ("UNREADABLE", "UNKNOWN_CODE")
 CBP_HOLD: Final = "CBP"
@@ -88,10 +89,13 @@ class Assessment(NamedTuple):
     manifested_quantity: int | None
     released_quantity: int | None
     release_posted: int | None
+    cleared: tuple[StandingHold, ...] = ()
+    """Holds that one person cleared and no other has confirmed: they no longer stand, but nothing is allowed that they
+    forbade."""
 
     @property
     def stopped(self) -> bool:
-        return bool(self.holds)
+        return bool(self.holds or self.cleared)
 
     def shows_the_same(self, other: Assessment | None) -> bool:
         """True if notices of both would be the same. They don't show which events placed a hold."""
@@ -100,7 +104,8 @@ class Assessment(NamedTuple):
         return self._without_events() == other._without_events()
 
     def _without_events(self) -> Assessment:
-        return self._replace(holds=tuple(hold._replace(events=()) for hold in self.holds))
+        holds, cleared = (tuple(hold._replace(events=()) for hold in held) for held in (self.holds, self.cleared))
+        return self._replace(holds=holds, cleared=cleared)
 
 
 def assess(
@@ -112,10 +117,14 @@ def assess(
     deeds: Deeds,
     manual_holds: tuple[StandingHold, ...] = (),
 ) -> Assessment:
-    holds = (*_own_holds(account, rules), *manual_holds, *_unparsed_holds(unparsed, rules), *_derived_holds(links))
-    do_not_load = any(hold.do_not_load for hold in holds)
+    derived = _derived_holds(link for link in links if not deeds.clear_all(link.events))
+    holds = (*_cbp_holds(account.holds, rules), *manual_holds, *_unparsed_holds(unparsed, rules), *derived)
+    cleared = tuple(_cbp_holds(_unconfirmed(account, deeds), rules)) if account.cleared else ()
+    do_not_load = any(hold.do_not_load for hold in (*holds, *cleared))
     doubts, enough = _release(account, cargo, rules, deeds)
-    authorities = _authorities(account, cargo, holds, rules)
+    if cleared:
+        doubts = (*doubts, CLEARED_BY_HAND)
+    authorities = _authorities(account, cargo, (*holds, *cleared), rules)
     status = _status(account, cargo, holds, do_not_load, doubts, enough, authorities)
     if status == PARTIALLY_RELEASED and not doubts:
         authorities = (*authorities, PARTIAL)
@@ -129,6 +138,7 @@ def assess(
         account.manifested,
         _released_quantity(account),
         max([release.posted for release in account.releases], default=None),
+        cleared,
     )
 
 
@@ -143,8 +153,10 @@ def _status(
 ) -> Status:
     """The first status that applies."""
     released = bool(account.releases)
+    if do_not_load:
+        return DO_NOT_LOAD
     if holds:
-        return DO_NOT_LOAD if do_not_load else HELD
+        return HELD
     if account.is_deleted:
         return DELETED
     if account.closed or (released and cargo.is_empty and any(release.code == "1C" for release in account.releases)):
@@ -158,8 +170,17 @@ def _status(
     return NOT_RELEASED if account.revoked else ON_FILE
 
 
-def _own_holds(account: Account, rules: Rules) -> Iterable[StandingHold]:
-    for (code, container), standing in account.holds.items():
+def _unconfirmed(account: Account, deeds: Deeds) -> dict[HoldKey, HeldPieces]:
+    """Cleared holds that no second person has confirmed."""
+    return {
+        key: pieces
+        for key, pieces in account.cleared.items()
+        if not all(deeds.clear_for_good(event, *key) for event in pieces.events)
+    }
+
+
+def _cbp_holds(holds: Mapping[HoldKey, HeldPieces], rules: Rules) -> Iterable[StandingHold]:
+    for (code, container), standing in holds.items():
         known = rules.codes.get(code)
         yield StandingHold(
             CBP_HOLD,

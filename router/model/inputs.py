@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from router.model.vocabulary import Confirmable
+from router.model.vocabulary import Confirmable, HoldKind
 
 
 class Shipment(NamedTuple):
@@ -163,6 +163,33 @@ class Confirmation(NamedTuple):
     """The account it was entered from: `os:<name>` or `console:<name>`."""
 
 
+class Clearance(NamedTuple):
+    """An operator's statement that CBP ended holds outside the feed.
+
+    Topic cbp.dispositions, under the bill's key. It ends what the named events stop on this bill; what is placed or
+    sent again later counts again.
+    """
+
+    scac: str
+    bill_of_lading: str
+    kind: HoldKind
+    events: tuple[str, ...]
+    """Ids of the events that placed the holds; of a hold that CBP sent, one."""
+    source: str
+    """The person at CBP."""
+    reason: str
+    by: str
+    """The router's operator."""
+    user: str
+    """The account it was entered from: `os:<name>` or `console:<name>`."""
+    received_at: int
+    ticket: str | None = None
+    disposition_code: str | None = None
+    """Kind `CBP`: the hold's code."""
+    container_number: str | None = None
+    """Kind `CBP`: the hold's container, without check digit; None: the whole bill."""
+
+
 PLACE, LIFT, RELEASE = "PLACE", "LIFT", "RELEASE"
 PHONE, EMAIL, PAPER = "phone", "e-mail", "paper"
 MANUAL_RELEASE_CODE: Final = "1C"
@@ -255,7 +282,9 @@ class DeadLetter(NamedTuple):
     """None while it waits; then `RETRIED`, `CONFIRMED` or `DISMISSED`."""
 
 
-FedRecord = Disposition | Filing | Snapshot | Confirmation | DeadLetter | ManualEvent | PaperBill | PaperMatch
+FedRecord = (
+    Disposition | Filing | Snapshot | Confirmation | Clearance | DeadLetter | ManualEvent | PaperBill | PaperMatch
+)
 """Everything that feeds and operators append about bills."""
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from router.errors import InputError
 from router.model.identifiers import is_bill_key
 from router.model.inputs import (
+    Clearance,
     Confirmation,
     Disposition,
     Filing,
@@ -115,6 +116,16 @@ def _check_confirmation(confirmation: Confirmation) -> None:
     _check_characters((max(confirmation.covers, key=len, default=""),), LONGEST_NAME)
 
 
+def _check_clearance(clearance: Clearance) -> None:
+    if len(clearance.events) > MOST_COVERED:
+        raise InputError(f"it names {len(clearance.events):,} events, more than {MOST_COVERED:,}")
+    if clearance.kind == "CBP" and len(clearance.events) != 1:
+        raise InputError("holds that CBP sent are cleared one at a time")
+    texts = (clearance.source, clearance.reason, clearance.by, clearance.user, clearance.ticket)
+    _check_characters((*texts, clearance.container_number), MOST_MANUAL_CHARACTERS)
+    _check_characters((max(clearance.events, key=len, default=""),), LONGEST_NAME)
+
+
 _CHECKS: Final[dict[type, Callable[[Any], None]]] = {
     Disposition: _check_disposition,
     Filing: _check_filing,
@@ -123,6 +134,7 @@ _CHECKS: Final[dict[type, Callable[[Any], None]]] = {
     PaperBill: _check_paper_bill,
     PaperMatch: _check_paper_match,
     Confirmation: _check_confirmation,
+    Clearance: _check_clearance,
 }
 
 

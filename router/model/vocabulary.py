@@ -20,7 +20,7 @@ Status = Literal[
     "MOVEMENT_AUTHORISED", "NOT_RELEASED", "ON_FILE",
 ]  # fmt: skip
 
-Doubt = Literal["RELEASE_PREDATES_HOLD", "QUANTITY_UNKNOWN", "HISTORY_INCOMPLETE", "PORT_DIFFERS"]
+Doubt = Literal["RELEASE_PREDATES_HOLD", "QUANTITY_UNKNOWN", "HISTORY_INCOMPLETE", "PORT_DIFFERS", "CLEARED_BY_HAND"]
 
 UnparsedKind = Literal["UNREADABLE", "UNKNOWN_CODE"]
 """Kinds of hold that stand for an event whose effect is unknown."""

@@ -34,6 +34,7 @@ from router.decide.bill_state import BillState
 from router.decide.notices import SHOWN
 from router.errors import InputError
 from router.model.inputs import (
+    Clearance,
     Confirmation,
     DeadLetter,
     Disposition,
@@ -71,6 +72,7 @@ VALUES = (
     Disposition(None, None, "DV", 0),
     Filing("NVXA", "B1", snps=("OCNX",), manifested_quantity=0, shipment=BOX),
     Snapshot(Filing("NVXA", "B1"), 5, 40, None, (SnapshotHold("1H", None, None, 3), SnapshotHold("2H", "X", 4, None))),
+    Clearance("NVXA", "B1", "CBP", ("a",), "CBP", "lost", "me", "os:me", 7, "4711", "1H", "CSQU305438"),
     Confirmation("NVXA", "B1", ("a", "b"), "me", "ümlaut", 7, ("PORT_DIFFERS", "CONTRADICTION"), "os:me"),
     DeadLetter("id", "why", "where", "x12", bytes(range(256)), 256),
     Party("OCNX", roles=("carrier",), aliases=("OCNY",)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from router.decide.account import Account
 from router.decide.bill import decide
 from router.decide.bill_state import AssessedBill, BillState
@@ -9,10 +11,12 @@ from router.decide.consequences import Decision
 from router.decide.identity import BillRecord
 from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
-from router.decide.status import Assessment
-from router.model.inputs import Confirmation
+from router.decide.status import Assessment, StandingHold
+from router.model.identifiers import container_key
+from router.model.inputs import Clearance, Confirmation
 from router.model.registry_values import Party, RegistryNote, Sailing
-from tests.checking.samples import HOUSE, PARTIES, START, sailing
+from router.model.vocabulary import HoldKind
+from tests.checking.samples import HOUSE, PARTIES, START, at, sailing
 
 DEFAULT_RULES = Rules()
 
@@ -23,6 +27,15 @@ def registry_of(*values: Party | Sailing | RegistryNote) -> Registry:
     for value in (RegistryNote("installation", "secret", 0, "11" * 32), *PARTIES, sailing(), *values):
         registry.apply(value)
     return registry
+
+
+def clearance(kind: HoldKind, *events: str, user: str = "os:anna", minute: int = 60, **more: Any) -> Clearance:
+    words = ("J. Smith, CBP Los Angeles", "lifted, message lost", "Anna", user)
+    return Clearance(HOUSE[:4], HOUSE[4:], kind, events, *words, at(minute), **more)
+
+
+def _in(container: str | None, hold: StandingHold) -> bool:
+    return container is None or hold.container_number == container_key(container)
 
 
 class OneBill:
@@ -39,7 +52,7 @@ class OneBill:
             self.bill = self.last.bill
         return self.last
 
-    def confirm(self, *covers: str) -> Decision:
+    def confirm(self, *covers: str, user: str = "os:operator") -> Decision:
         """An operator's word on those event ids; on everything, if none is named."""
         assert self.bill is not None
         named = covers or tuple(self.bill.confirmable_ids())
@@ -47,9 +60,19 @@ class OneBill:
             Confirmation(
                 *(HOUSE[:4], HOUSE[4:], named, "operator", "seen the papers", START),
                 doubts=self.bill.confirmable_doubts(),
-                user="os:operator",
+                user=user,
             )
         )
+
+    def clear(self, code: str, container: str | None = None, user: str = "os:anna", minute: int = 60) -> Decision:
+        """The word of somebody at CBP that the hold of that code, sent electronically, has ended."""
+        (hold,) = (one for one in self.now.holds if (one.kind, one.code) == ("CBP", code) and _in(container, one))
+        scope = {"disposition_code": code, "container_number": hold.container_number}
+        return self.enter(clearance("CBP", hold.events[-1], user=user, minute=minute, **scope))
+
+    def clear_all(self, kind: HoldKind) -> Decision:
+        events = (event for hold in self.now.holds if hold.kind == kind for event in hold.events)
+        return self.enter(clearance(kind, *events))
 
     @property
     def state(self) -> BillState | None:

@@ -78,7 +78,7 @@ def events_behind(one: OneBill) -> dict[str | None, list[str]]:
     """Codes of the events behind each hold, by the hold's code."""
     assert one.state is not None
     codes = {event.id: f"{event.code} {event.posted - one.state.events[0].posted}" for event in one.state.events}
-    return {hold.code: [codes[event] for event in hold.events] for hold in one.now.holds}
+    return {hold.code: [codes[event.partition("+")[0]] for event in hold.events] for hold in one.now.holds}
 
 
 def test_a_hold_names_the_events_that_placed_it() -> None:

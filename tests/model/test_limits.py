@@ -11,7 +11,7 @@ from router.codec import encode_value
 from router.codec.packed import BILL_STATE
 from router.decide.account import MOST_RELEASES
 from router.decide.status import MOST_BOXES
-from router.model.inputs import HEAD_SIZE, Confirmation, ManualEvent, Snapshot, SnapshotHold
+from router.model.inputs import HEAD_SIZE, Clearance, Confirmation, ManualEvent, Snapshot, SnapshotHold
 from router.model.limits import (
     LONGEST_CONTAINER,
     LONGEST_NAME,
@@ -64,6 +64,7 @@ BEYOND = (
     Snapshot(filing(), START, holds=(SnapshotHold("1H", "CSQU3054383", None, None),) * (MOST_HOLDS + 1)),
     WORD._replace(by="B" * 1001),
     Confirmation(HOUSE[:4], HOUSE[4:], ("x",) * (MOST_COVERED + 1), "me", "so", START),
+    Clearance(HOUSE[:4], HOUSE[4:], "BOX", ("x",) * (MOST_COVERED + 1), "CBP", "so", "me", "os:me", START),
 )
 
 
