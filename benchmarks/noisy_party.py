@@ -40,7 +40,7 @@ from tests.kafka.provisioned import Provisioned
 from tests.kafka.secured import SecuredBroker
 
 MEASURED, NOISY = "GOOD", "NOIS"
-PARTIES: Final = f"scac,status\n{MEASURED},live\n{NOISY},live\nTHRD,live\n"
+PARTIES: Final = f"id,status\n{MEASURED},live\n{NOISY},live\nTHRD,live\n"
 RATE: Final = 50
 """Events a second: less than the router can do, so that what is measured is waiting and not a backlog."""
 CONNECTIONS: Final = 8

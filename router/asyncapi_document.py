@@ -45,7 +45,7 @@ class _Channel(NamedTuple):
 
 _CHANNELS: Final[Mapping[str, _Channel]] = {
     "notices": _Channel(
-        topics.PARTY_PREFIX + "{scac}",
+        topics.PARTY_PREFIX + "{party}",
         "send",
         NOTICE_KINDS,
         "A party's notices: each one once, in order per bill. Only that party may read them. The header `kind` gives "
@@ -60,7 +60,7 @@ _CHANNELS: Final[Mapping[str, _Channel]] = {
         "The id of the outage.",
     ),
     "requests": _Channel(
-        topics.REQUEST_PREFIX + "{scac}",
+        topics.REQUEST_PREFIX + "{party}",
         "receive",
         ("request",),
         "A party's requests. Only that party may write them, at most as often as its limit allows.",
@@ -69,8 +69,8 @@ _CHANNELS: Final[Mapping[str, _Channel]] = {
 }
 
 _PARAMETERS: Final = {
-    "scac": {
-        "description": "The SCAC under which the party is registered, not one of its aliases.",
+    "party": {
+        "description": "The id under which the party is registered, not one of its aliases.",
         "examples": ["SLTC"],
     }
 }

@@ -65,7 +65,7 @@ def party_topic_spec(topic: str) -> TopicSpec:
     return TopicSpec(topic, 1)
 
 
-def party_topic_specs(scac: str) -> list[TopicSpec]:
+def party_topic_specs(party_id: str) -> list[TopicSpec]:
     """A party's own topics: its notices and its requests."""
-    requests = TopicSpec(REQUEST_PREFIX + scac, 1, retention_days=REQUEST_DAYS)
-    return [party_topic_spec(PARTY_PREFIX + scac), requests]
+    requests = TopicSpec(REQUEST_PREFIX + party_id, 1, retention_days=REQUEST_DAYS)
+    return [party_topic_spec(PARTY_PREFIX + party_id), requests]

@@ -55,9 +55,7 @@ class Copier:
     """What both bare loops do with an event."""
 
     def __init__(self, trade: Trade) -> None:
-        self._topics = {
-            one.scac: (one.topic, bytes([len(one.scac) * 2]) + one.scac.encode()) for one in trade.registered
-        }
+        self._topics = {one.id: (one.topic, bytes([len(one.id) * 2]) + one.id.encode()) for one in trade.registered}
         self._watchers = {sailing.imo_number: sailing.lines[-1].scac for sailing in trade.sailings}
 
     def copies(self, value: bytes) -> tuple[list[tuple[str, bytes]], bytes]:

@@ -47,7 +47,7 @@ def flag(name: str, help: str) -> Any:
 
 FormatOption = Annotated[OutputFormat, option(None, "table for people; json: one object a line.", "--format")]
 BillArgument = Annotated[list[str], argument("BILL", "NVXAHBL000012345, or SCAC and number as two words.")]
-ScacArgument = Annotated[str, argument("SCAC", "The party's SCAC or one of its aliases.")]
+PartyArgument = Annotated[str, argument("ID", "The party's id or one of its aliases.")]
 ByOption = Annotated[str, option("NAME", "Your name; it is recorded.")]
 TicketOption = Annotated[str | None, option("NUMBER", "CBP's ticket number.")]
 HtmlOption = Annotated[Path | None, option("FILE", "Write a page to print to this file.", "--html")]

@@ -54,18 +54,19 @@ def import_parties(context: typer.Context, files: TableFiles, form: FormatOption
 
     Example:  [bold]snp-router import parties parties.csv[/bold]
 
-    Columns: scac (required), name, roles, status (certifying, live, suspended, external), contact_name, contact_phone,
-    contact_email, aliases (separated by ;), production_group, webhook_url."""
+    Columns: id (required: a SCAC, FIRMS code or ABI routing code), id_type (SCAC, FIRMS, ABI; default: by the id's
+    shape, four letters are a SCAC), name, roles, status (certifying, live, suspended, external), contact_name,
+    contact_phone, contact_email, aliases (ids, or type:id, separated by ;), production_group, webhook_url."""
     result = read_table(files, read_parties)
 
     async def work(log: AdministeredLog) -> Changes:
         registered = (await administration.read_registry(log)).parties
-        wanted = {party.scac: party for party in result.values}
-        for scac, problems in administration.scac_conflicts(wanted, registered).items():
-            result.problems.extend(map(InputError, problems))
-            del wanted[scac]
-        for scac, party in wanted.items():
-            if (before := registered.get(scac)) is not None:
+        wanted = {party.id: party for party in result.values}
+        for party_id, problems in administration.id_conflicts(wanted, registered).items():
+            result.problems.extend(InputError(problem, place=result.places[party_id]) for problem in problems)
+            del wanted[party_id]
+        for party_id, party in wanted.items():
+            if (before := registered.get(party_id)) is not None:
                 result.notes.extend(_losses(before, party))
         return await administration.import_parties(log, list(wanted.values()))
 
@@ -119,21 +120,22 @@ def read_table(
     files: list[Path] | None, read: Callable[[Iterator[bytes], str], TableResult[RegistryRow]]
 ) -> TableResult[RegistryRow]:
     """All files as one table."""
-    whole: TableResult[RegistryRow] = TableResult([], [], [])
+    whole: TableResult[RegistryRow] = TableResult([], [], [], {})
     for path in files_in(files or ()):
         result = read(chunks_of(path), name_of(path))
         whole.values.extend(result.values)
         whole.problems.extend(result.problems)
         whole.notes.extend(result.notes)
+        whole.places.update(result.places)
     return whole
 
 
 def _losses(before: Party, now: Party) -> Iterator[str]:
     """Values that a party loses because the new table leaves them empty."""
     if lost := [name for name in PARTY_FIELDS if getattr(before, name) and not getattr(now, name)]:
-        yield f"{now.scac} loses {', '.join(lost)}: this file leaves that empty"
+        yield f"{now.id} loses {', '.join(lost)}: this file leaves that empty"
     if before.status != now.status:
-        yield f"{now.scac}: its status was {before.status} and is now {now.status}"
+        yield f"{now.id}: its status was {before.status} and is now {now.status}"
 
 
 def _import_bill_table(

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from router.cli.command import FormatOption, ScacArgument, argument, exit_if, flag, must_exist, option, run, settings_of
+from router.cli.command import (
+    FormatOption,
+    PartyArgument,
+    argument,
+    exit_if,
+    flag,
+    must_exist,
+    option,
+    run,
+    settings_of,
+)
 from router.cli.printing import JSON, TABLE, OutputFormat, console, emit, number_of, say
 from router.clock import now_milliseconds
 from router.engine.administration import wanted_topics
@@ -118,19 +128,19 @@ def apply_access(
 
 
 @provision_app.command("revoke")
-def revoke_access(context: typer.Context, scac: ScacArgument, form: FormatOption = TABLE) -> None:
+def revoke_access(context: typer.Context, party: PartyArgument, form: FormatOption = TABLE) -> None:
     """Remove a party's rights and user at once, and suspend the party. Its topic is kept.
 
     Example:  [bold]snp-router provision revoke SLTC[/bold]"""
-    removed = _provision(context, lambda provisioning: provisioning.revoke(scac))
+    removed = _provision(context, lambda provisioning: provisioning.revoke(party))
     _print_drift(removed.lines, form)
-    say(f"{scac} has no access any more and is suspended: its notices wait until it is live again")
+    say(f"{party} has no access any more and is suspended: its notices wait until it is live again")
 
 
 @provision_app.command("password")
 def change_password(
     context: typer.Context,
-    name: Annotated[str, argument("SCAC", "A party, or one of the router's own users.")],
+    name: Annotated[str, argument("ID", "A party, or one of the router's own users.")],
     password_file: PasswordFile = None,
     password_command: PasswordCommand = None,
 ) -> None:

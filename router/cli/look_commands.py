@@ -47,7 +47,7 @@ class NoticeKind(StrEnum):
 
 def tail(
     context: typer.Context,
-    party: Annotated[str | None, option("SCAC", "Notices of this party, by SCAC or one of its aliases.")] = None,
+    party: Annotated[str | None, option("ID", "Notices of this party, by its id or one of its aliases.")] = None,
     timeline: Annotated[bool, flag("--timeline", "Decisions on all bills.")] = False,
     dead_letters: Annotated[bool, flag("--dead-letters", "Content that could not be read.")] = False,
     waiting: Annotated[bool, flag("--waiting", "Bills with recipients not notified yet.")] = False,
@@ -64,7 +64,7 @@ def tail(
     given = {topics.TIMELINE: timeline, topics.DEAD_LETTERS: dead_letters, topics.WAITING: waiting}
     chosen = [topic for topic, is_given in given.items() if is_given]
     if len(chosen) + (party is not None) != 1:
-        raise UsageError("name one of --party SCAC, --timeline, --dead-letters, --waiting")
+        raise UsageError("name one of --party ID, --timeline, --dead-letters, --waiting")
     if kind and party is None:
         raise UsageError("--kind applies to notices: give --party too")
     begins = from_start or until_end
@@ -258,13 +258,13 @@ def unread(
         for one, stop in overdue if threshold_minutes is not None else ():
             console().print(sentence(one.party, stop, now), soft_wrap=True)
         for why in dict.fromkeys(one.receipt.unknown for one in found if one.receipt.unknown):
-            parties = ", ".join(one.party.scac for one in found if one.receipt.unknown == why)
+            parties = ", ".join(one.party.id for one in found if one.receipt.unknown == why)
             say(f"{parties}: cannot track reading: {why}")
     exit_if(threshold_minutes is not None and overdue)
 
 
 def _alert(one: UnreadNotices, stop: Stop, now: int) -> Alert:
-    id = f"{UNREAD_ALERTS}{one.party.scac}:{stop.bill}"
+    id = f"{UNREAD_ALERTS}{one.party.id}:{stop.bill}"
     alert = alert_for(one.party, id, stop.kind, stop.since, now, sentence(one.party, stop, now))
     return alert._replace(bill=stop.bill, notice_id=stop.notice_id)
 
@@ -277,7 +277,7 @@ def _overdue(one: UnreadNotices, minutes: int, now: int) -> Iterator[Stop]:
 
 def _print_unread(found: Sequence[UnreadNotices], now: int) -> None:
     behind = [one for one in found if one.notices]
-    tracked = [one.party.scac for one in found if not one.receipt.unknown]
+    tracked = [one.party.id for one in found if not one.receipt.unknown]
     if not behind:
         console().print(f"{', '.join(tracked)}: everything is read" if tracked else "no party's reading is tracked")
         return
@@ -285,14 +285,14 @@ def _print_unread(found: Sequence[UnreadNotices], now: int) -> None:
     for one in behind:
         oldest = f"{max(stop.age(now) for stop in one.stops.values()) // MINUTE} min" if one.stops else ""
         counts = (str(one.count(kind) or "") for kind in STOP_KINDS)
-        rows.append((one.party.scac, *counts, oldest, str(one.notices), one.party.contact_phone or ""))
+        rows.append((one.party.id, *counts, oldest, str(one.notices), one.party.contact_phone or ""))
     headings = ("party", "do-not-loads", "holds", "no longer deliverable", "oldest", "unread notices", "call")
     console().print(grid(headings, rows))
 
 
 def _unread_fields(one: UnreadNotices, stops: Sequence[Stop], now: int) -> RecordFields:
     return {
-        "party": one.party.scac,
+        "party": one.party.id,
         "unread_notices": None if one.receipt.unknown else one.notices,
         "unknown": one.receipt.unknown,
         "stops": [

@@ -125,12 +125,12 @@ def confirm_bill(
     say("`snp-router run` applies it and sends the notices; start it if it is not running")
 
 
-def resync(context: typer.Context, party: command.ScacArgument, by: ByOption, form: FormatOption = TABLE) -> None:
+def resync(context: typer.Context, party: command.PartyArgument, by: ByOption, form: FormatOption = TABLE) -> None:
     """Send a party that was down the status now of each of its open bills. Live notices continue.
 
     Example:  [bold]snp-router resync SLTC --by "J. Doe"[/bold]
 
-    A party may also ask by a record on its topic snp.request.SCAC. A request during a resync has no effect."""
+    A party may also ask by a record on its topic snp.request.ID. A request during a resync has no effect."""
     request = write_log(context, lambda log: ask_resync(log, party, by, now_milliseconds()))
     if form is JSON:
         emit(plain_value(encode_value(request)))

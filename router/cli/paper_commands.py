@@ -61,7 +61,7 @@ def add_paper_bills(
     port: Annotated[str | None, option("PORT", "Port of unlading, Schedule D.")] = None,
     quantity: Annotated[int | None, option("PIECES", "Manifested quantity.")] = None,
     container: Annotated[list[str] | None, option("NUMBER", "Container; may be repeated.")] = None,
-    snp: Annotated[list[str] | None, option("SCAC", "Second notify party; may be repeated.")] = None,
+    snp: Annotated[list[str] | None, option("ID", "Second notify party; may be repeated.")] = None,
     ticket: command.TicketOption = None,
     form: FormatOption = TABLE,
 ) -> None:

@@ -13,7 +13,7 @@ from router.cli import command, printing
 from router.cli.command import (
     FormatOption,
     HtmlOption,
-    ScacArgument,
+    PartyArgument,
     exit_if,
     port_code,
     read_log,
@@ -40,7 +40,7 @@ from router.presentation import plain_value
 
 CONTACT_FIELDS: Final = ("contact_name", "contact_phone", "contact_email")
 PARTY: Final = (
-    Column("scac", None, lambda one: one["scac"]),
+    Column("id", None, lambda one: one["id"]),
     Column("name", None, lambda one: one["name"] or ""),
     Column("status", None, lambda one: one["status"]),
     Column("roles", None, lambda one: ", ".join(one["roles"])),
@@ -56,10 +56,10 @@ def list_parties(context: typer.Context, form: FormatOption = TABLE) -> None:
     registry = read_log(context, read_registry)
 
     def topic(fields: printing.RecordFields) -> Text:
-        name = registry.parties[fields["scac"]].topic
+        name = registry.parties[fields["id"]].topic
         return Text.assemble(name, (" (missing)" if name in registry.missing_topics else "", "red"))
 
-    rows = [plain_value(encode_value(registry.parties[scac])) for scac in sorted(registry.parties)]
+    rows = [plain_value(encode_value(registry.parties[party_id])) for party_id in sorted(registry.parties)]
     columns = (*PARTY, Column("topic", None, topic))
     print_rows(columns, rows, form, empty="no parties are registered: `snp-router import parties FILE`")
 
@@ -94,7 +94,7 @@ CONTACT_GROUPS: Final = {
     PORT_NOT_KNOWN: "aboard ships whose ports are unknown",
     NO_SAILING: "registered, aboard no ship that calls at {port}",
 }
-CONTACT_HEADINGS: Final = ("SCAC", "carrier", "name", "telephone, 24 hours", "e-mail", "ships")
+CONTACT_HEADINGS: Final = ("party", "carrier", "name", "telephone, 24 hours", "e-mail", "ships")
 
 
 def list_contacts(
@@ -133,7 +133,7 @@ def list_contacts(
 def _contact_cells(one: Contact) -> tuple[str | Text, ...]:
     missing = Text("none registered", "bold red")
     name = one.name or Text("not registered", "bold red")
-    return one.scac, name, one.contact_name or "", one.contact_phone or missing, one.contact_email or "", _ships(one)
+    return one.id, name, one.contact_name or "", one.contact_phone or missing, one.contact_email or "", _ships(one)
 
 
 def _ships(one: Contact) -> str:
@@ -150,11 +150,11 @@ party_app = typer.Typer(no_args_is_help=True, help="Show a party, or start and s
 
 
 @party_app.command("show")
-def show_party(context: typer.Context, scac: ScacArgument, form: FormatOption = TABLE) -> None:
+def show_party(context: typer.Context, name: PartyArgument, form: FormatOption = TABLE) -> None:
     """Show a party as registered, and how many of its samples it has read.
 
     Example:  [bold]snp-router party show SLTC[/bold]"""
-    standing = _standing(context, scac)
+    standing = _standing(context, name)
     read = None if standing.receipt.unknown else sum(sample.read for sample in standing.samples)
     fields = plain_value(encode_value(standing.party)) | {"topic": standing.party.topic}
     fields |= {"samples": len(standing.samples), "samples_read": read}
@@ -168,46 +168,46 @@ def show_party(context: typer.Context, scac: ScacArgument, form: FormatOption = 
 
 
 @party_app.command("live")
-def start_party(context: typer.Context, scac: ScacArgument) -> None:
+def start_party(context: typer.Context, name: PartyArgument) -> None:
     """Start a party's notices: the status now of its open bills first, then every notice.
 
     Example:  [bold]snp-router party live SLTC[/bold]"""
-    party, changed = _change_status(context, scac, "live")
+    party, changed = _change_status(context, name, "live")
     text = "is live: `snp-router run` sends it the status now of its open bills" if changed else "is already live"
-    console().print(f"{party.scac} {text}")
-    standing = _standing(context, scac)
+    console().print(f"{party.id} {text}")
+    standing = _standing(context, name)
     if standing.samples and not standing.is_complete:
-        say(f"it is not known to have read all of its samples: `snp-router certify {party.scac}`")
+        say(f"it is not known to have read all of its samples: `snp-router certify {party.id}`")
 
 
 @party_app.command("suspend")
-def suspend_party(context: typer.Context, scac: ScacArgument) -> None:
+def suspend_party(context: typer.Context, name: PartyArgument) -> None:
     """Stop a party's notices. Its bills wait (`snp-router waiting list`) until it is live again.
 
     Example:  [bold]snp-router party suspend SLTC[/bold]
 
     To end its right to read as well:  snp-router provision revoke SLTC"""
-    party, changed = _change_status(context, scac, "suspended")
-    console().print(f"{party.scac} is {'' if changed else 'already '}suspended")
+    party, changed = _change_status(context, name, "suspended")
+    console().print(f"{party.id} is {'' if changed else 'already '}suspended")
 
 
-def certify(context: typer.Context, scac: ScacArgument, form: FormatOption = TABLE) -> None:
+def certify(context: typer.Context, name: PartyArgument, form: FormatOption = TABLE) -> None:
     """Check that a party has read all of its samples. Ends with 1 if it has not.
 
     Example:  [bold]snp-router certify SLTC[/bold]
 
-    The router sends the samples, once, to a party with status certifying. Then: snp-router party live SCAC"""
-    standing = _standing(context, scac)
+    The router sends the samples, once, to a party with status certifying. Then: snp-router party live ID"""
+    standing = _standing(context, name)
     party, samples = standing.party, standing.samples
-    rows = [{"party": party.scac} | sample._asdict() for sample in samples]
+    rows = [{"party": party.id} | sample._asdict() for sample in samples]
     hint = "`snp-router run` sends them" if party.status == "certifying" else f"its status is {party.status}"
-    print_rows(SAMPLE, rows, form, empty=f"{party.scac} has no samples: {hint}")
+    print_rows(SAMPLE, rows, form, empty=f"{party.id} has no samples: {hint}")
     if rows and form is TABLE:
-        console().print(f"{party.scac} has read {sum(sample.read for sample in samples)} of {len(samples)}")
+        console().print(f"{party.id} has read {sum(sample.read for sample in samples)} of {len(samples)}")
         if standing.receipt.unknown:
-            say(f"cannot track what {party.scac} reads: {standing.receipt.unknown}")
+            say(f"cannot track what {party.id} reads: {standing.receipt.unknown}")
         elif standing.is_complete and party.status == "certifying":
-            console().print(f"next: snp-router party live {party.scac}")
+            console().print(f"next: snp-router party live {party.id}")
     exit_if(not standing.is_complete)
 
 
@@ -220,16 +220,16 @@ SAMPLE: Final = (
 )
 
 
-def _standing(context: typer.Context, scac: str) -> CertificationProgress:
+def _standing(context: typer.Context, name: str) -> CertificationProgress:
     async def work(log: AdministeredLog) -> CertificationProgress:
-        return await read_certification(log, await find_party(log, scac))
+        return await read_certification(log, await find_party(log, name))
 
     return read_log(context, work)
 
 
-def _change_status(context: typer.Context, scac: str, status: str) -> tuple[Party, bool]:
+def _change_status(context: typer.Context, name: str, status: str) -> tuple[Party, bool]:
     async def work(log: AdministeredLog) -> tuple[Party, bool]:
-        party = await find_party(log, scac)
+        party = await find_party(log, name)
         return party, await change_status(log, party, status)
 
     return write_log(context, work)

@@ -281,7 +281,7 @@ MISSING: Final = {
     "NO_SAILING": "no sailing matches its IMO number, carrier and voyage number: `snp-router import sailings FILE`",
     "NO_SNP": "its second notify parties are unknown: `snp-router import filings FILE`, or ask the filer",
     "PARTY_UNKNOWN": "one of its parties is not registered: `snp-router import parties FILE`",
-    "PARTY_NOT_LIVE": "one of its parties is suspended or certifying: `snp-router party live SCAC`",
+    "PARTY_NOT_LIVE": "one of its parties is suspended or certifying: `snp-router party live ID`",
     "NO_TOPIC": "a party's topic is missing or not writable: `snp-router topics check`",
     "CONTRADICTION": "an entry made by hand contradicts CBP: ask CBP, then `snp-router bill confirm BILL`",
 }

@@ -27,7 +27,7 @@ from router.decide.rules import Rules
 from router.demo.outage_days import OUTAGE_DAYS, DemoRouter, OutageDay
 from router.demo.story import PARTIES, STEPS, play, replace_demo_file, set_up
 from router.desk.bill_views import NotFoundError, bill_fields, read_bill
-from router.engine.administration import append_tick, read_registry, registry_problems, scac_conflicts
+from router.engine.administration import append_tick, id_conflicts, read_registry, registry_problems
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
@@ -182,8 +182,8 @@ def check(
         registry = Registry()
     new_parties, new_sailings = read_table(parties, read_parties), read_table(sailings, read_sailings)
     problems += [*map(str, new_parties.problems), *new_parties.notes]
-    conflicts = scac_conflicts({party.scac: party for party in new_parties.values}, registry.parties)
-    problems += [problem for of_party in conflicts.values() for problem in of_party]
+    conflicts = id_conflicts({party.id: party for party in new_parties.values}, registry.parties)
+    problems += [f"{new_parties.places[id]}: {problem}" for id, found in conflicts.items() for problem in found]
     problems += [*map(str, new_sailings.problems), *new_sailings.notes]
     for party in new_parties.values:
         registry.apply(party)

@@ -12,7 +12,7 @@ import typer
 
 from router.asyncapi_document import BrokerConnection, asyncapi_document
 from router.cli import command, printing
-from router.cli.command import FormatOption, ScacArgument, exit_if, flag, option, read_log, run, settings_of, write_log
+from router.cli.command import FormatOption, PartyArgument, exit_if, flag, option, read_log, run, settings_of, write_log
 from router.cli.printing import JSON, TABLE, Column, RecordFields, announce, console, emit, number_of, print_rows, say
 from router.clock import now_milliseconds
 from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_webhooks
@@ -131,7 +131,7 @@ def run_webhooks(context: typer.Context) -> None:
         from router.webhooks.delivery import deliver_notices, wants_webhook
 
         parties = (await read_registry(log)).parties.values()
-        wanted = sorted(party.scac for party in parties if wants_webhook(party))
+        wanted = sorted(party.id for party in parties if wants_webhook(party))
         announce(f"posting to {', '.join(wanted)}" if wanted else f"waiting for a webhook ({NO_WEBHOOKS})")
         await deliver_notices(log, settings)
 
@@ -147,8 +147,8 @@ def show_webhooks(context: typer.Context, form: FormatOption = TABLE) -> None:
     async def work(log: AdministeredLog) -> list[tuple[WebhookState, int, Party]]:
         parties = (await read_registry(log)).parties
         states = (await read_webhooks(log)).states
-        wanted = [parties[scac] for scac in sorted(parties) if parties[scac].webhook_url is not None]
-        found = [(states.get(party.scac) or WebhookState(party.scac), party) for party in wanted]
+        wanted = [parties[party_id] for party_id in sorted(parties) if parties[party_id].webhook_url is not None]
+        found = [(states.get(party.id) or WebhookState(party.id), party) for party in wanted]
         return [(state, await _undelivered(log, state, party), party) for state, party in found]
 
     found = read_log(context, work)
@@ -164,7 +164,7 @@ async def _undelivered(log: AdministeredLog, state: WebhookState, party: Party) 
 
 def _webhook_fields(state: WebhookState, waiting: int, party: Party) -> RecordFields:
     shown = plain("webhook-state", state._asdict() | {"refused": [one._asdict() for one in state.refused]})
-    return {"party": party.scac, "waiting": waiting, "state": _webhook_condition(state, party)} | shown
+    return {"party": party.id, "waiting": waiting, "state": _webhook_condition(state, party)} | shown
 
 
 def _webhook_condition(state: WebhookState, party: Party) -> str:
@@ -196,53 +196,53 @@ WEBHOOK: Final = (
 
 
 @webhooks_app.command("pause")
-def pause_webhook(context: typer.Context, scac: ScacArgument) -> None:
+def pause_webhook(context: typer.Context, name: PartyArgument) -> None:
     """Stop posting to a party; its notices wait.
 
     Example:  [bold]snp-router webhooks pause NVXA[/bold]"""
-    _order(context, scac, "is paused", paused=True)
+    _order(context, name, "is paused", paused=True)
 
 
 @webhooks_app.command("resume")
-def resume_webhook(context: typer.Context, scac: ScacArgument) -> None:
+def resume_webhook(context: typer.Context, name: PartyArgument) -> None:
     """Resume posting at once, also to an endpoint that was given up or answered 410 Gone.
 
     Example:  [bold]snp-router webhooks resume NVXA[/bold]"""
-    _order(context, scac, "resumes")
+    _order(context, name, "resumes")
 
 
 @webhooks_app.command("replay")
 def replay_webhook(
     context: typer.Context,
-    scac: ScacArgument,
+    name: PartyArgument,
     since: Annotated[str, option("TIME", "ISO 8601; Eastern time without an offset.", "--from")],
 ) -> None:
     """Post all notices written for a party since a given time again, with the same ids. No notice is skipped.
 
     Example:  [bold]snp-router webhooks replay NVXA --from 2026-07-14T08:00[/bold]"""
-    _order(context, scac, f"posts again from {since}", replay_from=moment_of("from", since))
+    _order(context, name, f"posts again from {since}", replay_from=moment_of("from", since))
 
 
 def _order(
-    context: typer.Context, scac: str, text: str, *, paused: bool = False, replay_from: int | None = None
+    context: typer.Context, name: str, text: str, *, paused: bool = False, replay_from: int | None = None
 ) -> None:
     async def work(log: AdministeredLog) -> Party:
-        party = await find_party(log, scac)
+        party = await find_party(log, name)
         if party.webhook_url is None:
-            raise UsageError(f"{party.scac} has no webhook_url: add it to the parties' table and import that again")
+            raise UsageError(f"{party.id} has no webhook_url: add it to the parties' table and import that again")
         now = now_milliseconds()
-        entry = AuditEntry(now, machine_user(), "webhooks order", party.scac, text)
-        order = WebhookOrder(party.scac, paused, replay_from, now)
+        entry = AuditEntry(now, machine_user(), "webhooks order", party.id, text)
+        order = WebhookOrder(party.id, paused, replay_from, now)
         await log.append([order_output(order), audit_output(entry)], atomic=True)
         return party
 
-    console().print(f"the webhook of {write_log(context, work).scac} {text}")
+    console().print(f"the webhook of {write_log(context, work).id} {text}")
 
 
 @webhooks_app.command("secret")
 def make_webhook_secret(
     context: typer.Context,
-    scac: ScacArgument,
+    name: PartyArgument,
     finish: Annotated[bool, flag("--finish", "The party uses the newest secret: drop the older ones.")] = False,
 ) -> None:
     """Make a new secret for a party and show it once. Older secrets also sign until --finish.
@@ -251,13 +251,13 @@ def make_webhook_secret(
     settings = settings_of(context).webhook_settings()
     if settings.secret_command:
         raise UsageError("webhooks.secret_command supplies the secrets: change them there")
-    party = read_log(context, lambda log: find_party(log, scac))
+    party = read_log(context, lambda log: find_party(log, name))
     if finish:
-        dropped = finish_rotation(settings.secrets_directory, party.scac)
-        console().print(f"{party.scac}: {number_of(dropped, 'older secret')} dropped")
+        dropped = finish_rotation(settings.secrets_directory, party.id)
+        console().print(f"{party.id}: {number_of(dropped, 'older secret')} dropped")
     else:
-        typer.echo(add_secret(settings.secrets_directory, party.scac))
-        say(f"{party.scac}: pass this secret to the party over a safe channel; it is not shown again")
+        typer.echo(add_secret(settings.secrets_directory, party.id))
+        say(f"{party.id}: pass this secret to the party over a safe channel; it is not shown again")
 
 
 REGISTRY_LISTEN: Final = "127.0.0.1:8081"

@@ -101,12 +101,12 @@ class NoticeStream:
 
         The router ignores a request that follows the last one too soon. Raises LogError if it can't be sent.
         """
-        scac = self._party.scac
-        request = Request(secrets.token_hex(16), RESYNC, scac, scac, now_milliseconds())
-        topic = topics.REQUEST_PREFIX + scac
+        party_id = self._party.id
+        request = Request(secrets.token_hex(16), RESYNC, party_id, party_id, now_milliseconds())
+        topic = topics.REQUEST_PREFIX + party_id
         async with open_log(self._url, self._kafka) as log:
             try:
-                await log.append([Output(topic, scac.encode(), encode_value(request))])
+                await log.append([Output(topic, party_id.encode(), encode_value(request))])
             except DestinationMissing as error:
                 raise FatalLogError(
                     f"there is no topic {topic}, or this user may not write it: ask the router's operator"

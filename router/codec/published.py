@@ -248,9 +248,9 @@ def _part_schema(names: tuple[str, ...]) -> Any:
 
 
 @lru_cache(maxsize=65536)
-def encode_recipient(scac: str, roles: tuple[str, ...], voyage_number: str | None) -> bytes:
+def encode_recipient(party_id: str, roles: tuple[str, ...], voyage_number: str | None) -> bytes:
     """The part of a notice that is the same for thousands of bills."""
-    return _write(_recipient_schema(), dict(zip(_OWN_FIELDS, (scac, roles, voyage_number), strict=True)))
+    return _write(_recipient_schema(), dict(zip(_OWN_FIELDS, (party_id, roles, voyage_number), strict=True)))
 
 
 @cache

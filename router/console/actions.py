@@ -141,9 +141,9 @@ async def _end_outage(request: Request, fields: FormFields) -> str:
 
 async def _resync(request: Request, fields: FormFields) -> str:
     """Send a party the present status of all its open bills."""
-    scac = request.path_params["scac"]
-    await ask_resync(backend_of(request).log, scac, session_of(request).user.name, now_milliseconds())
-    return f"/parties/{scac}"
+    party = request.path_params["party"]
+    await ask_resync(backend_of(request).log, party, session_of(request).user.name, now_milliseconds())
+    return f"/parties/{party}"
 
 
 def _operator(request: Request) -> dict[str, str]:
@@ -170,7 +170,7 @@ ACTIONS: Final[list[Any]] = [
     Route("/bills/{bill}/by-hand", _action(_relay), methods=["POST"]),
     Route("/outages", _action(_declare), methods=["POST"]),
     Route("/outages/{outage}/end", _action(_end_outage), methods=["POST"]),
-    Route("/parties/{scac}/resync", _action(_resync), methods=["POST"]),
+    Route("/parties/{party}/resync", _action(_resync), methods=["POST"]),
 ]
 
 LOGIN: Final[list[Any]] = [

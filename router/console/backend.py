@@ -172,8 +172,8 @@ class ConsoleFigures:
         for unread in backend.unread:
             stops = unread.do_not_loads
             age = max((stop.age(now) for stop in stops), default=0)
-            self.unread.labels(unread.party.scac).set(len(stops))
-            self.unread_age.labels(unread.party.scac).set(max(0, age) / MILLISECONDS)
+            self.unread.labels(unread.party.id).set(len(stops))
+            self.unread_age.labels(unread.party.id).set(max(0, age) / MILLISECONDS)
 
 
 async def keep_refreshed(backend: Backend, figures: ConsoleFigures) -> None:

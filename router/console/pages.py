@@ -89,7 +89,7 @@ async def bill(request: Request) -> Response:
     backend = backend_of(request)
     view = await backend.bill(request.path_params["bill"])
     read = {
-        one.party.scac: "not known" if one.receipt.unknown else "no" if view.key in one.bills else "yes"
+        one.party.id: "not known" if one.receipt.unknown else "no" if view.key in one.bills else "yes"
         for one in backend.unread
     }
     return page(request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view), read=read)
@@ -124,16 +124,16 @@ def _is_aboard(sailing: Sailing, bill: FoundBill, registry: Registry) -> bool:
 
 async def parties(request: Request) -> Response:
     known = backend_of(request).registry.parties.values()
-    return page(request, "parties.html", parties=sorted(known, key=lambda one: one.scac))
+    return page(request, "parties.html", parties=sorted(known, key=lambda one: one.id))
 
 
 async def party(request: Request) -> Response:
     """A party's contact, its topic, and its unread notices."""
     backend = backend_of(request)
-    found = backend.registry.party(request.path_params["scac"].upper())
+    found = backend.registry.party(request.path_params["party"].upper())
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such party")
-    unread = next((one for one in backend.unread if one.party.scac == found.scac), None)
+    unread = next((one for one in backend.unread if one.party.id == found.id), None)
     return page(request, "party.html", party=found, unread=unread)
 
 
@@ -173,7 +173,7 @@ ROUTES: Final[list[Any]] = [
     Route("/sailings", sailings),
     Route("/sailings/{sailing}", sailing),
     Route("/parties", parties),
-    Route("/parties/{scac}", party),
+    Route("/parties/{party}", party),
     Route("/feeds", feeds),
     Route("/waiting", waiting),
     Route("/audit", audit),

@@ -62,8 +62,8 @@ ALWAYS: Final = "all"
 class Ground(NamedTuple):
     """The reason to notify a party of a bill, or not to."""
 
-    scac: str
-    """The party's own, never an alias."""
+    party: str
+    """Its own id, never an alias."""
     role: Role | None
     rule: str
     scope: str
@@ -73,7 +73,8 @@ class Ground(NamedTuple):
 class Recipient(NamedTuple):
     """One party with all its grounds merged."""
 
-    scac: str
+    id: str
+    """The party's own id, or the spelling under which an unregistered one waits."""
     roles: tuple[Role, ...]
     disclosure: Disclosure
     scope: str
@@ -87,7 +88,7 @@ class Recipient(NamedTuple):
 
 class Audience(NamedTuple):
     recipients: dict[str, Recipient]
-    """By SCAC."""
+    """By id."""
     sailing: Sailing | None
     waiting: tuple[Recipient, ...]
     """Recipients without a topic, except external ones."""
@@ -141,11 +142,11 @@ def _audience(key: AudienceKey, registry: Registry) -> Audience:
     merged: dict[str, list[Ground]] = {}
     for ground in grounds_of(key, sailing, registry):
         if ground.scope != "never":
-            merged.setdefault(ground.scac, []).append(ground)
+            merged.setdefault(ground.party, []).append(ground)
     voyages: dict[str, str | None] = {}
     for line in sailing.lines if sailing is not None else ():
-        voyages.setdefault(registry.party_scac(line.scac), line.voyage_number)
-    recipients = {scac: _recipient(scac, grounds, voyages.get(scac), registry) for scac, grounds in merged.items()}
+        voyages.setdefault(registry.party_id(line.scac), line.voyage_number)
+    recipients = {party: _recipient(party, grounds, voyages.get(party), registry) for party, grounds in merged.items()}
     waiting = tuple(one for one in recipients.values() if one.topic is None and one.unreachable != "EXTERNAL")
     return Audience(recipients, sailing, waiting)
 
@@ -154,14 +155,10 @@ def grounds_of(key: AudienceKey, sailing: Sailing | None, registry: Registry) ->
     """Every ground to notify a party or to refuse it, in the order of the rules. `explain` shows them."""
     if key.issuer is None:
         return _vessel_grounds(sailing, registry)
-    name = registry.party_scac
+    name = registry.party_id
     grounds = [Ground(name(key.issuer), FILER, "1: issuer of the bill", ALWAYS)]
-    for snp in key.snps:
-        kind, _, code = snp.rpartition(":")
-        if kind in ("", "2", "SCAC"):
-            grounds.append(Ground(name(code), SNP, "2: second notify party on the bill", ALWAYS))
-        else:
-            grounds.append(Ground(snp, None, f"2: second notify party by {kind}, not a SCAC", "never"))
+    snps = map(registry.snp_party_id, key.snps)
+    grounds += [Ground(snp, SNP, "2: second notify party on the bill", ALWAYS) for snp in snps]
     if key.master_carrier:
         grounds.append(Ground(name(key.master_carrier), MASTER_CARRIER, "3: issued the master bill", ALWAYS))
     if key.carrier:
@@ -175,7 +172,7 @@ def grounds_of(key: AudienceKey, sailing: Sailing | None, registry: Registry) ->
 
 def _is_nvocc(filer: str, key: AudienceKey, registry: Registry) -> bool:
     """True for the filer of a house bill, or a party registered as one; never for a line with vessels or slots."""
-    carriers = {registry.party_scac(scac) for scac in (key.carrier, key.master_carrier) if scac}
+    carriers = {registry.party_id(scac) for scac in (key.carrier, key.master_carrier) if scac}
     if filer in carriers or registry.is_line(filer):
         return False
     party = registry.parties.get(filer)
@@ -188,33 +185,33 @@ def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]
     if sailing is None:
         return []
     aboard = f"4: aboard {sailing.sailing_id}, an event of the vessel"
-    return [Ground(registry.party_scac(line.scac), ROLE_ABOARD[line.role], aboard, ALWAYS) for line in sailing.lines]
+    return [Ground(registry.party_id(line.scac), ROLE_ABOARD[line.role], aboard, ALWAYS) for line in sailing.lines]
 
 
 def _aboard(sailing: Sailing, key: AudienceKey, issuer: str, registry: Registry) -> list[Ground]:
     """Each line aboard: its own bills always, other lines' by the scope of its agreement, the operator's like any."""
-    name = registry.party_scac
-    own = {name(issuer), name(key.carrier or ""), *(name(snp.rpartition(":")[2]) for snp in key.snps)}
+    name = registry.party_id
+    own = {name(issuer), name(key.carrier or ""), *map(registry.snp_party_id, key.snps)}
     grounds = []
     for line in sailing.lines:
-        scac, role = name(line.scac), ROLE_ABOARD[line.role]
+        party, role = name(line.scac), ROLE_ABOARD[line.role]
         aboard = f"4: {line.role}, aboard {sailing.sailing_id}"
-        if scac in own:
-            grounds.append(Ground(scac, role, f"{aboard}, for its own bill", ALWAYS))
+        if party in own:
+            grounds.append(Ground(party, role, f"{aboard}, for its own bill", ALWAYS))
         elif line.scope != "own":
-            grounds.append(Ground(scac, role, f"{aboard}, granted {line.scope}", line.scope))
+            grounds.append(Ground(party, role, f"{aboard}, granted {line.scope}", line.scope))
         else:
-            grounds.append(Ground(scac, None, f"{aboard}, granted only its own bills", "never"))
+            grounds.append(Ground(party, None, f"{aboard}, granted only its own bills", "never"))
     return grounds
 
 
 _WIDEST: Final = {ALWAYS: 0, "holds": 1, "do-not-load": 2}
 
 
-def _recipient(scac: str, grounds: list[Ground], voyage: str | None, registry: Registry) -> Recipient:
+def _recipient(party_id: str, grounds: list[Ground], voyage: str | None, registry: Registry) -> Recipient:
     roles = {ground.role for ground in grounds if ground.role}
     scope = min((ground.scope for ground in grounds), key=_WIDEST.__getitem__)
-    party = registry.parties.get(scac)
+    party = registry.parties.get(party_id)
     unreachable = None
     if party is None:
         unreachable = "PARTY_UNKNOWN"
@@ -227,4 +224,4 @@ def _recipient(scac: str, grounds: list[Ground], voyage: str | None, registry: R
     topic = party.topic if party is not None and unreachable is None else None
     ordered = tuple(role for role in ROLES if role in roles)
     disclosure = min(DISCLOSURE_OF_ROLE[role] for role in ordered)
-    return Recipient(scac, ordered, disclosure, scope, voyage, topic, unreachable)
+    return Recipient(party_id, ordered, disclosure, scope, voyage, topic, unreachable)

@@ -173,7 +173,7 @@ def history_entry(
         flags,
         tuple(map(_hold_text, after.holds)),
         decision,
-        tuple(Notified(one.recipient.scac, one.kind, one.cause, one.recipient.roles) for one in notices),
+        tuple(Notified(one.recipient.id, one.kind, one.cause, one.recipient.roles) for one in notices),
         tuple(reason for reason in state.waiting if ":" in reason),
     )
 
@@ -223,7 +223,7 @@ def _flags(
         flags.append("NO_SNP")
     if vessel_name and shipment.vessel_name and not same_name(vessel_name, shipment.vessel_name):
         flags.append("VESSEL_MISMATCH")
-    if registry.outages and is_behind(registry.outages, shipment, registry.party_scac, rules.port_areas):
+    if registry.outages and is_behind(registry.outages, shipment, registry.party_id, rules.port_areas):
         flags.append(FEED_BEHIND)
     if state.downtime is not None:
         flags.extend(_downtime_flags(after))
@@ -256,7 +256,7 @@ def _waiting_reasons(after: AssessedBill, audience: Audience, waiting: tuple[Rec
             reasons.append("NO_SNP")
         if after.relayed.contradictions:
             reasons.append(CONTRADICTION)
-    reasons.extend(f"{recipient.unreachable}:{recipient.scac}" for recipient in waiting)
+    reasons.extend(f"{recipient.unreachable}:{recipient.id}" for recipient in waiting)
     if reasons and after.status.do_not_load:
         reasons.append("DO_NOT_LOAD")
     return tuple(reasons)
@@ -277,5 +277,5 @@ def _waiting_record(
     if not reasons:
         return None, True
     kinds = tuple(dict.fromkeys(reason.partition(":")[0] for reason in reasons if reason != "DO_NOT_LOAD"))
-    parties = tuple(recipient.scac for recipient in waiting)
+    parties = tuple(recipient.id for recipient in waiting)
     return WaitingReasons(kinds, parties, after.status, after.do_not_load, old.waiting_since or now), True

@@ -95,16 +95,16 @@ def announcements(before: Outages, after: Outages) -> Iterator[Announcement]:
             yield Announcement(RECOVERED, watched._replace(announced=watched.announced + 1))
 
 
-def is_behind(outages: Outages, shipment: Shipment, party_scac: Callable[[str], str], areas: PortAreas) -> bool:
+def is_behind(outages: Outages, shipment: Shipment, party_id: Callable[[str], str], areas: PortAreas) -> bool:
     """True if an outage of ocean messages covers a bill: by the area of its port of unlading and, if the outage is a
     line's own, by its manifest carrier."""
-    return any(_covers(watched.outage, shipment, party_scac, areas) for watched in outages.values())
+    return any(_covers(watched.outage, shipment, party_id, areas) for watched in outages.values())
 
 
-def _covers(outage: Outage, shipment: Shipment, party_scac: Callable[[str], str], areas: PortAreas) -> bool:
+def _covers(outage: Outage, shipment: Shipment, party_id: Callable[[str], str], areas: PortAreas) -> bool:
     if not outage.stops_ocean:
         return False
     port, line, carrier = outage.port, outage.carrier, shipment.carrier_scac
     if port is not None and (shipment.port_of_unlading is None or not areas.same(shipment.port_of_unlading, port)):
         return False
-    return line is None or (carrier is not None and party_scac(carrier) == party_scac(line))
+    return line is None or (carrier is not None and party_id(carrier) == party_id(line))

@@ -71,7 +71,7 @@ def refilings(before: BillState, state: BillState, covers: tuple[str, ...]) -> t
     events = tuple(one.event for one in _uncleared(state) if first or one.id not in before.relayed)
     if not first and not events:
         return ()
-    released = tuple(scac for scac, last in state.last_notices.items() if last.deliverable)
+    released = tuple(party for party, last in state.last_notices.items() if last.deliverable)
     notified = tuple(state.last_notices)
     covered = covers if notified else ()
     return (Refiling(downtime.paper.filed_as, state.key, events, covered, notified, released),)
@@ -120,7 +120,7 @@ def apply_refiling(state: BillState, record: Refiling, context: Context) -> Appl
 
 def refiling_answer(refiling: Refiling, audience: Audience) -> RefilingAnswer:
     """The electronic bill's acknowledgement of a refiling."""
-    not_entitled = tuple(scac for scac in refiling.notified if scac not in audience.recipients)
+    not_entitled = tuple(party for party in refiling.notified if party not in audience.recipients)
     ids = tuple(event.id for event in refiling.manual_events)
     return RefilingAnswer(refiling.paper_bill, refiling.bill, ids, not_entitled)
 

@@ -64,22 +64,22 @@ class Notifying:
         had_waited = {entry.partition(":")[2] for entry in before.waiting}
         added = hold_added(was, after)
         for recipient in self._audience.recipients.values():
-            scac = recipient.scac
-            last = before.last_notices.get(scac)
-            again = scac in applied.renotify
+            party_id = recipient.id
+            last = before.last_notices.get(party_id)
+            again = party_id in applied.renotify
             if recipient.topic is None or not (again or is_entitled(recipient, last, after)):
                 continue
             again = again or applied.renotify_all
             is_new = again or (was is not None and _missed_something(recipient, before, was, had_waited))
             if not is_new and not everyone:
                 continue
-            believes_release = (last is not None and last.deliverable) or scac in applied.believing_release
+            believes_release = (last is not None and last.deliverable) or party_id in applied.believing_release
             kind: Kind = CHANGE
             if not is_vessel:
                 kind = kind_of(after, last, believes_release, added=added, status_now=is_new)
             cause: Cause = CATCH_UP if is_new and not again else applied.cause
             fields = self._fields(cause, status_now=is_new)
-            yield Notice(fields, recipient, kind, cause, notice_id(self._decision, scac))
+            yield Notice(fields, recipient, kind, cause, notice_id(self._decision, party_id))
 
     def superseded_notices(self, registry: Registry) -> Iterator[Notice]:
         """Notices under a number that another has replaced: only of events that CBP still sends under it, and a last
@@ -88,33 +88,33 @@ class Notifying:
         if self._applied.cause == DISPOSITION:
             added = hold_added(self._was, after)
             for recipient in self._audience.recipients.values():
-                last = before.last_notices.get(recipient.scac)
+                last = before.last_notices.get(recipient.id)
                 if recipient.topic is not None and is_entitled(recipient, last, after):
                     believes_release = last is not None and last.deliverable
                     kind = kind_of(after, last, believes_release, added=added, status_now=False)
                     fields = self._fields(DISPOSITION, status_now=False)
-                    yield Notice(fields, recipient, kind, DISPOSITION, notice_id(self._decision, recipient.scac))
+                    yield Notice(fields, recipient, kind, DISPOSITION, notice_id(self._decision, recipient.id))
         yield from self.last_notices(self._applied.not_entitled, registry)
 
     def last_notices(self, leaving: Collection[str], registry: Registry) -> Iterator[Notice]:
         """One last `Change` to each notified party that has no ground any more."""
         fields: Mapping[str, Any] | None = None
-        for scac, last in self._before.last_notices.items():
-            if scac not in leaving:
+        for party_id, last in self._before.last_notices.items():
+            if party_id not in leaving:
                 continue
-            party = registry.reachable_party(scac)
+            party = registry.reachable_party(party_id)
             if party is None:
                 continue
             fields = fields or last_fields(self._before.key, self._rules)
-            recipient = Recipient(scac, last.roles, Disclosure.AGREEMENT, "all", None, party.topic, None)
-            yield Notice(fields, recipient, CHANGE, NO_LONGER_NOTIFIED, notice_id(self._decision, scac))
+            recipient = Recipient(party_id, last.roles, Disclosure.AGREEMENT, "all", None, party.topic, None)
+            yield Notice(fields, recipient, CHANGE, NO_LONGER_NOTIFIED, notice_id(self._decision, party_id))
 
     def waiting_recipients(self) -> Iterator[Recipient]:
         """Entitled recipients that can't be reached; the bill waits for them, visibly."""
         before, after = self._before, self._after.status
         for recipient in self._audience.waiting:
-            last = before.last_notices.get(recipient.scac)
-            if recipient.scac in self._applied.renotify or is_entitled(recipient, last, after):
+            last = before.last_notices.get(recipient.id)
+            if recipient.id in self._applied.renotify or is_entitled(recipient, last, after):
                 yield recipient
 
     def _fields(self, cause: Cause, *, status_now: bool) -> Mapping[str, Any]:
@@ -174,9 +174,9 @@ def is_entitled(recipient: Recipient, last: LastNotice | None, after: Assessment
 
 def _missed_something(recipient: Recipient, before: BillState, was: Assessment, had_waited: Collection[str]) -> bool:
     """True if the recipient lacks an earlier notice; it gets the status now instead."""
-    if recipient.scac in had_waited:
+    if recipient.id in had_waited:
         return True
-    return recipient.scac not in before.last_notices and is_entitled(recipient, None, was)
+    return recipient.id not in before.last_notices and is_entitled(recipient, None, was)
 
 
 def covered_ids(state: BillState) -> tuple[str, ...]:
@@ -192,9 +192,9 @@ def last_notices_after(
     for notice in notices:
         recipient = notice.recipient
         if notice.cause == NO_LONGER_NOTIFIED:
-            del last_notices[recipient.scac]
+            del last_notices[recipient.id]
         else:
-            last_notices[recipient.scac] = LastNotice(
+            last_notices[recipient.id] = LastNotice(
                 notice.kind, after.stopped, after.do_not_load, after.deliverable, recipient.roles, sequence
             )
     return last_notices

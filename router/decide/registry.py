@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, assert_never
 from router.decide.outages import Outages, with_outage, with_tally
 from router.decide.rules import Rules
 from router.model.eastern import DAY, MINUTE, day_of
+from router.model.party_ids import IdType, named_party
 from router.model.registry_values import (
     SILENT,
     FeedActivity,
@@ -63,9 +64,10 @@ class Registry:
         self.damaged: dict[bytes, str] = {}
         """Invalid records by key, with place and fault, until they are written again."""
         self._kept_recipients = 0
-        self._scacs: dict[str, str] = {}
-        self._claimed: dict[str, set[str]] = {}
-        """Aliases, with the parties that claim them."""
+        self._owners: dict[str, tuple[str, IdType]] = {}
+        """Ids, aliases included, with the id of their party and their type."""
+        self._claimed: dict[str, dict[str, IdType]] = {}
+        """Aliases, with the parties that claim them, and as what."""
         self._by_voyage: dict[tuple[str, str, str], set[str]] = {}
         """Ids of sailings by IMO number, SCAC of a line, and first five places of its voyage number."""
         self._lines: Counter[str] = Counter()
@@ -131,26 +133,27 @@ class Registry:
         self.now = at
 
     def _apply_party(self, party: Party) -> None:
-        old = self.parties.get(party.scac)
-        for alias in old.aliases if old is not None else ():
-            self._claimed[alias].discard(party.scac)
-        self.parties[party.scac] = party
-        for alias in party.aliases:
-            self._claimed.setdefault(alias, set()).add(party.scac)
-        for scac in {party.scac, *party.aliases, *(old.aliases if old is not None else ())}:
-            self._assign_scac(scac)
+        old = self.parties.get(party.id)
+        before = [named_party(alias).id for alias in old.aliases] if old is not None else []
+        for alias in before:
+            self._claimed[alias].pop(party.id, None)
+        self.parties[party.id] = party
+        aliases = {named.id: named.types for named in map(named_party, party.aliases)}
+        for alias, types in aliases.items():
+            self._claimed.setdefault(alias, {})[party.id] = types[0]
+        for name in {party.id, *aliases, *before}:
+            self._assign_id(name)
 
-    def _assign_scac(self, scac: str) -> None:
-        """Assign a SCAC, whichever party came first: to the party whose own it is, unless that is external; otherwise
-        to the only party with that alias. If several claim it, nobody gets it, so that nobody reads another's notices.
-        """
-        own, claimed = self.parties.get(scac), self._claimed.get(scac, set())
-        if (own is not None and own.status != "external") or (own is not None and not claimed):
-            self._scacs[scac] = scac
+    def _assign_id(self, name: str) -> None:
+        """Assign an id, whichever party came first: to the party whose own it is, unless that is external; otherwise to
+        the only party with that alias. If several claim it, nobody gets it, so that nobody reads another's notices."""
+        own, claimed = self.parties.get(name), self._claimed.get(name, {})
+        if own is not None and (own.status != "external" or not claimed):
+            self._owners[name] = name, own.id_type
         elif len(claimed) == 1:
-            (self._scacs[scac],) = claimed
+            (self._owners[name],) = claimed.items()
         else:
-            self._scacs.pop(scac, None)
+            self._owners.pop(name, None)
 
     def _apply_sailing(self, sailing: Sailing) -> None:
         self._drop_sailing(sailing.sailing_id)
@@ -168,25 +171,39 @@ class Registry:
             for line in old.lines:
                 self._by_voyage[old.imo_number, line.scac, _cut(line)].discard(sailing_id)
 
-    def party(self, scac: str) -> Party | None:
-        """The party of a SCAC, which may be an alias."""
-        return self.parties.get(self._scacs.get(scac, ""))
+    def party(self, name: str) -> Party | None:
+        """The party of an id, which may be an alias, with or without its type."""
+        return self.parties.get(self.snp_party_id(name))
 
-    def reachable_party(self, scac: str) -> Party | None:
-        """The party with this SCAC of its own, if it is live and its topic exists."""
-        party = self.parties.get(scac)
+    def reachable_party(self, party_id: str) -> Party | None:
+        """The party with this id of its own, if it is live and its topic exists."""
+        party = self.parties.get(party_id)
         is_reachable = party is not None and party.status == "live" and party.topic not in self.missing_topics
         return party if is_reachable else None
 
-    def party_scac(self, scac: str) -> str:
-        """Own SCAC of the party of a SCAC; the SCAC itself if the party isn't registered."""
-        return self._scacs.get(scac, scac)
+    def party_id(self, scac: str) -> str:
+        """Id of the party of a SCAC; the SCAC itself if its party isn't registered."""
+        return self._party_id(scac, ("SCAC",), scac)
 
-    def is_line(self, scac: str) -> bool:
+    def snp_party_id(self, snp: str) -> str:
+        """Id of the party that a second notify party's id means, with or without its type; the spelling under which it
+        waits if its party isn't registered."""
+        return self._party_id(*named_party(snp))
+
+    def _party_id(self, name: str, types: tuple[IdType, ...], unregistered: str) -> str:
+        party_id, id_type = self._owners.get(name, (unregistered, None))
+        if id_type is None or id_type in types:
+            return party_id
+        return f"{types[0]}:{name}" if types else unregistered  # the same id, of another kind of party
+
+    def is_line(self, party_id: str) -> bool:
         """True for a party with vessels or slots: aboard any registered sailing under one of its SCACs."""
-        party = self.party(scac)
-        names = (scac,) if party is None else (party.scac, *party.aliases)
-        return any(self._lines[name] for name in names)
+        return any(self._lines[name] for name in self._names(party_id))
+
+    def _names(self, party_id: str) -> tuple[str, ...]:
+        """The party's id and aliases; of an unregistered party the id."""
+        party = self.parties.get(party_id)
+        return (party_id,) if party is None else (party.id, *party.aliases)
 
     def vessel_name(self, imo_number: str) -> str | None:
         return self._vessels.get(imo_number)
@@ -201,7 +218,7 @@ class Registry:
             (self.sailings[sailing_id], line)
             for sailing_id in sorted(self._ids(imo_number, carrier, voyage))
             for line in self.sailings[sailing_id].lines
-            if self.party_scac(line.scac) == self.party_scac(carrier) and line.voyage_number
+            if self.party_id(line.scac) == self.party_id(carrier) and line.voyage_number
         ]
         exact = [sailing for sailing, line in candidates if line.voyage_number == voyage]
         if exact:
@@ -211,8 +228,7 @@ class Registry:
         return _around([sailing for sailing, line in candidates if _cut(line) == voyage], arrival_date)
 
     def _ids(self, imo_number: str, carrier: str, voyage: str) -> set[str]:
-        party = self.party(carrier)
-        names = {carrier} if party is None else {carrier, party.scac, *party.aliases}
+        names = {carrier, *self._names(self.party_id(carrier))}
         return set().union(
             *(self._by_voyage.get((imo_number, name, voyage[:CAMIR_VOYAGE_WIDTH]), set()) for name in names)
         )

@@ -137,4 +137,4 @@ class UnseenRecords:
 
     async def notices(self) -> list[dict[str, Any]]:
         """New notices of all the demo's parties, party by party."""
-        return [notice for scac in PARTIES for notice in await self.on(party_topic(scac))]
+        return [notice for party_id in PARTIES for notice in await self.on(party_topic(party_id))]

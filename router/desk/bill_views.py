@@ -212,7 +212,7 @@ def explain(view: BillView) -> list[ExplainedParty]:
     grounds: dict[str, list[Ground]] = {party: [] for party in view.bill.state.last_notices}
     key = audience_key(view.key, view.bill.cargo, view.bill.state.is_in_stopped_box)
     for ground in grounds_of(key, view.audience.sailing, view.registry):
-        grounds.setdefault(ground.scac, []).append(ground)
+        grounds.setdefault(ground.party, []).append(ground)
     sent = _last_sent(view)
     explained = [_explained(view, party, found, sent) for party, found in grounds.items()]
     return sorted(explained, key=lambda one: not one.notified)

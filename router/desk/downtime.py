@@ -210,9 +210,9 @@ class _Known:
         self.expected = ChecklistField("expected return", iso(outage.until) if outage and outage.until else "")
         self.days = ChecklistField("days so far", "" if outage is None else str((now - outage.began_at) // DAY))
         self.people = tuple(
-            ChecklistField(one.scac, ", ".join(filter(None, (one.contact_name, one.contact_phone, one.contact_email))))
+            ChecklistField(one.id, ", ".join(filter(None, (one.contact_name, one.contact_phone, one.contact_email))))
             for one in contacts(registry, port, areas)
-            if one.ground == CALLS_THERE and carrier in (None, one.scac)
+            if one.ground == CALLS_THERE and carrier in (None, one.id)
         )
         self.ships = tuple(_ship(sailing) for sailing in _under_way(registry, port, carrier, now, areas))
         self.waiting = [view for view in paper if view.state == ON_PAPER]
@@ -281,7 +281,7 @@ def _under_way(registry: Registry, port: str, carrier: str | None, now: int, are
         for sailing in latest_first(registry.sailings.values())
         if (sailing.arrival_date is None or sailing.arrival_date >= yesterday)
         and (not sailing.ports or any(areas.same(one, port) for one in sailing.ports))
-        and (carrier is None or any(registry.party_scac(line.scac) == carrier for line in sailing.lines))
+        and (carrier is None or any(registry.party_id(line.scac) == carrier for line in sailing.lines))
     ]
 
 

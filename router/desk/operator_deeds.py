@@ -98,7 +98,7 @@ async def _foresee(log: Log, rules: Rules, event: ManualEvent) -> Relayed:
     except NotFoundError:
         bill = None
     decision = decide(bill, event, Context(await read_registry(log), rules))
-    notices = tuple(ForeseenNotice(notice.recipient.scac, notice.kind) for notice in decision.notices)
+    notices = tuple(ForeseenNotice(notice.recipient.id, notice.kind) for notice in decision.notices)
     return Relayed(event, key, decision.bill.status.status if decision.bill else "", notices, bill is not None)
 
 

@@ -49,7 +49,7 @@ class Refusal(NamedTuple):
 class WebhookState(NamedTuple):
     """Progress of a party's webhook, a record of `snp.webhooks`."""
 
-    scac: str
+    party: str
     taken_to: int = 0
     open: tuple[int, ...] = ()
     delivered_at: int | None = None
@@ -72,7 +72,7 @@ class WebhookState(NamedTuple):
 class WebhookOrder(NamedTuple):
     """An operator's order for a party's webhook, a record of `snp.webhooks`."""
 
-    scac: str
+    party: str
     paused: bool
     replay_from: int | None
     at: int
@@ -83,11 +83,11 @@ WEBHOOK_ORDER: Final = Packed(22, "webhook-order", WebhookOrder)
 
 
 def state_output(state: WebhookState) -> Output:
-    return Output(topics.WEBHOOKS, STATE + state.scac.encode(), WEBHOOK_STATE.encode(state))
+    return Output(topics.WEBHOOKS, STATE + state.party.encode(), WEBHOOK_STATE.encode(state))
 
 
 def order_output(order: WebhookOrder) -> Output:
-    return Output(topics.WEBHOOKS, ORDER + order.scac.encode(), WEBHOOK_ORDER.encode(order))
+    return Output(topics.WEBHOOKS, ORDER + order.party.encode(), WEBHOOK_ORDER.encode(order))
 
 
 class WebhookRecords(NamedTuple):
@@ -102,9 +102,9 @@ class WebhookRecords(NamedTuple):
                 continue
             value = codec.decode_value(record.value)
             if isinstance(value, WebhookOrder):
-                self.orders[value.scac] = value
+                self.orders[value.party] = value
             elif isinstance(value, WebhookState):
-                self.states[value.scac] = value
+                self.states[value.party] = value
 
 
 async def read_webhooks(log: AdministeredLog) -> WebhookRecords:
@@ -118,7 +118,7 @@ async def read_receipts(log: AdministeredLog, parties: Iterable[Party]) -> dict[
     """Read each party's receipt, by SCAC: from its webhook if it has one, else from its production group."""
     parties = list(parties)
     states = (await read_webhooks(log)).states if any(party.webhook_url for party in parties) else {}
-    return {party.scac: await _receipt(log, party, states.get(party.scac)) for party in parties}
+    return {party.id: await _receipt(log, party, states.get(party.id)) for party in parties}
 
 
 async def _receipt(log: AdministeredLog, party: Party, webhook: WebhookState | None) -> Receipt:

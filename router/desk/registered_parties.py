@@ -22,7 +22,7 @@ REQUEST_ID_BYTES: Final = 8
 
 
 async def find_party(log: AdministeredLog, name: str) -> Party:
-    """Return the party behind a SCAC, which may be an alias. Raises NotFoundError, which lists the parties."""
+    """Return the party of an id, which may be an alias. Raises NotFoundError, which lists the parties."""
     registry = await read_registry(log)
     party = registry.party(name.upper())
     if party is None:
@@ -42,7 +42,7 @@ NO_SAILING: Final = "NO_SAILING"
 class Contact(NamedTuple):
     """One party, once, under the first ground that applies."""
 
-    scac: str
+    id: str
     ground: str
     """`CALLS_THERE`: aboard a ship that calls at the port. `PORT_NOT_KNOWN`: aboard a ship whose ports are not
     registered. `NO_SAILING`: aboard no ship that may call there, such as an NVOCC."""
@@ -56,27 +56,27 @@ class Contact(NamedTuple):
 
 
 def contacts(registry: Registry, port: str, areas: PortAreas) -> list[Contact]:
-    """List the parties that a port may have to call: those whose ship calls there first, then by SCAC."""
+    """List the parties that a port may have to call: those whose ship calls there first, then by id."""
     found: dict[str, dict[str, list[Sailing]]] = {CALLS_THERE: {}, PORT_NOT_KNOWN: {}}
     for sailing in latest_first(registry.sailings.values()):
         if sailing.ports and not any(areas.same(one, port) for one in sailing.ports):
             continue
         aboard = found[CALLS_THERE if sailing.ports else PORT_NOT_KNOWN]
-        for scac in dict.fromkeys(registry.party_scac(line.scac) for line in sailing.lines):
-            aboard.setdefault(scac, []).append(sailing)
-    found[NO_SAILING] = {scac: [] for scac in registry.parties}
+        for party_id in dict.fromkeys(registry.party_id(line.scac) for line in sailing.lines):
+            aboard.setdefault(party_id, []).append(sailing)
+    found[NO_SAILING] = {party_id: [] for party_id in registry.parties}
     listed: dict[str, Contact] = {}
     for ground, parties in found.items():
-        for scac in sorted(parties.keys() - listed.keys()):
-            listed[scac] = _contact(scac, ground, registry.parties.get(scac), parties[scac])
+        for party_id in sorted(parties.keys() - listed.keys()):
+            listed[party_id] = _contact(party_id, ground, registry.parties.get(party_id), parties[party_id])
     return list(listed.values())
 
 
-def _contact(scac: str, ground: str, party: Party | None, sailings: Iterable[Sailing]) -> Contact:
+def _contact(party_id: str, ground: str, party: Party | None, sailings: Iterable[Sailing]) -> Contact:
     if party is None:
-        return Contact(scac, ground, None, None, None, None, tuple(sailings))
+        return Contact(party_id, ground, None, None, None, None, tuple(sailings))
     person = (party.contact_name, party.contact_phone, party.contact_email)
-    return Contact(scac, ground, party.name or scac, *person, tuple(sailings))
+    return Contact(party_id, ground, party.name or party_id, *person, tuple(sailings))
 
 
 def latest_first(sailings: Iterable[Sailing]) -> list[Sailing]:
@@ -114,9 +114,9 @@ class CertificationProgress(NamedTuple):
 
 async def read_certification(log: AdministeredLog, party: Party) -> CertificationProgress:
     """Read the samples in the party's topic and its receipt. Raises LogError."""
-    receipt = (await read_receipts(log, [party]))[party.scac]
+    receipt = (await read_receipts(log, [party]))[party.id]
     samples: dict[str, SampleRead] = {}
-    steps = story(party.scac)
+    steps = story(party.id)
     if party.topic in await log.topics():
         async for batch in log.read([party.topic], until_end=True):
             for record in batch:
@@ -140,16 +140,16 @@ async def change_status(log: AdministeredLog, party: Party, status: str) -> bool
     The router sends a party that becomes live the status now of its open bills.
     """
     if party.status == "external":
-        raise UsageError(f"party {party.scac} is external; import it again with the status it should have")
+        raise UsageError(f"party {party.id} is external; import it again with the status it should have")
     changes = await import_parties(log, [party._replace(status=status)], action=f"party {status}")
     return bool(changes.changed)
 
 
-async def ask_resync(log: AdministeredLog, scac: str, by: str, now: int) -> Request:
+async def ask_resync(log: AdministeredLog, name: str, by: str, now: int) -> Request:
     """Request the status now of all the party's open bills, once. Raises NotFoundError, UsageError."""
-    party = await find_party(log, scac)
+    party = await find_party(log, name)
     if party.status != "live":
-        raise UsageError(f"party {party.scac} is {party.status} and gets no notices; make it live before a resync")
-    request = Request(secrets.token_hex(REQUEST_ID_BYTES), RESYNC, party.scac, by, now)
-    await log.append([registry_output(request), audit_output(AuditEntry(now, by, "resync", party.scac))], atomic=True)
+        raise UsageError(f"party {party.id} is {party.status} and gets no notices; make it live before a resync")
+    request = Request(secrets.token_hex(REQUEST_ID_BYTES), RESYNC, party.id, by, now)
+    await log.append([registry_output(request), audit_output(AuditEntry(now, by, "resync", party.id))], atomic=True)
     return request

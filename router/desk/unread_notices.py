@@ -117,20 +117,20 @@ async def read_unread(log: AdministeredLog, registry: Registry) -> list[UnreadNo
     existing = await log.topics()
     parties = [party for party in registry.parties.values() if party.status == "live" and party.topic in existing]
     receipts = await read_receipts(log, parties)
-    found = {party.topic: UnreadNotices(party, receipts[party.scac]) for party in parties}
+    found = {party.topic: UnreadNotices(party, receipts[party.id]) for party in parties}
     begin = {(topic, 0): one.receipt.begin for topic, one in found.items() if one.receipt.unknown is None}
     if begin:
         async for batch in log.read(sorted(topic for topic, _ in begin), until_end=True, begin=begin):
             for record in batch:
                 found[record.topic].add(record)
-    return sorted(found.values(), key=lambda one: (one.oldest is None, one.oldest, one.party.scac))
+    return sorted(found.values(), key=lambda one: (one.oldest is None, one.oldest, one.party.id))
 
 
 def sentence(party: Party, stop: Stop, now: int) -> str:
     """Phrase a stop for the duty officer: party, stop, age, contact."""
     minutes = stop.age(now) // MINUTE
     age = f"{minutes} minute{'' if minutes == 1 else 's'}" if minutes < 120 else f"{minutes // 60} hours"
-    return f"{party.scac} has not read {PHRASES[stop.kind].format(stop.bill)} for {age}; {whom_to_call(party)}"
+    return f"{party.id} has not read {PHRASES[stop.kind].format(stop.bill)} for {age}; {whom_to_call(party)}"
 
 
 def whom_to_call(party: Party) -> str:
@@ -163,7 +163,7 @@ class Alert(NamedTuple):
 
 def alert_for(party: Party, id: str, kind: str, since: int, now: int, text: str) -> Alert:
     contact = (party.contact_name, party.contact_phone, party.contact_email)
-    return Alert(id, kind, party.scac, None, None, since, now, None, text, *contact)
+    return Alert(id, kind, party.id, None, None, since, now, None, text, *contact)
 
 
 class AlertChanges(NamedTuple):

@@ -21,6 +21,7 @@ from router.decide.registry import Registry
 from router.errors import FatalLogError
 from router.log.interface import AdministeredLog, Finding, Log, Output
 from router.model.identifiers import is_valid_imo_number
+from router.model.party_ids import named_party
 from router.model.registry_values import Party, RegistryNote, Sailing
 from router.task.input_records import apply_registry_record
 from router.task.outputs import registry_output
@@ -72,7 +73,7 @@ async def wanted_topics(log: AdministeredLog, partitions: int) -> list[TopicSpec
     if topics.REGISTRY in found:
         for party in (await read_registry(log)).parties.values():
             if party.status != "external":
-                specs += topics.party_topic_specs(party.scac)
+                specs += topics.party_topic_specs(party.id)
     return specs
 
 
@@ -125,7 +126,7 @@ async def read_registry(log: Log) -> Registry:
 
 
 class Changes(NamedTuple):
-    """The outcome of an import, by the values' ids (SCAC, sailing id)."""
+    """The outcome of an import, by the values' ids."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -140,9 +141,9 @@ async def import_parties(log: AdministeredLog, parties: Sequence[Party], *, acti
     """Register parties and make their topics. `run` then catches up the bills that waited for them. `action` is the
     audit's name for it."""
     registry = await read_registry(log)
-    changes = _compare({party.scac: party for party in parties}, registry.parties)
-    await log.create_topics(spec for party in parties for spec in topics.party_topic_specs(party.scac))
-    outputs = [registry_output(party) for party in parties if party.scac in changes.touched]
+    changes = _compare({party.id: party for party in parties}, registry.parties)
+    await log.create_topics(spec for party in parties for spec in topics.party_topic_specs(party.id))
+    outputs = [registry_output(party) for party in parties if party.id in changes.touched]
     back = [party.topic for party in parties if party.topic in registry.missing_topics]
     outputs += [registry_output(RegistryNote("back", topic, now_milliseconds())) for topic in back]
     await _append(log, outputs, action, changes.touched)
@@ -176,7 +177,7 @@ async def _append(log: Log, outputs: Sequence[Output], action: str, touched: Col
 
 def registry_problems(registry: Registry) -> list[str]:
     """Contradictions and gaps in the registry, each with its place and its effect. None of them stops the router."""
-    conflicts = scac_conflicts(dict(reversed(registry.parties.items())), {})  # the later party is the one named
+    conflicts = id_conflicts(dict(reversed(registry.parties.items())), {})  # the later party is the one named
     return [
         *registry.damaged.values(),
         *(problem for of_party in conflicts.values() for problem in of_party),
@@ -185,45 +186,53 @@ def registry_problems(registry: Registry) -> list[str]:
     ]
 
 
-def scac_conflicts(wanted: Mapping[str, Party], registered: Mapping[str, Party]) -> dict[str, list[str]]:
-    """The parties that can't be registered, with their problems: a SCAC of two parties would send notices of one to the
-    other. A refused party claims only the SCACs of its registered record. Both arguments are by SCAC."""
+def id_conflicts(wanted: Mapping[str, Party], registered: Mapping[str, Party]) -> dict[str, list[str]]:
+    """The parties that can't be registered, with their problems: an id of two parties would send notices of one to the
+    other. A refused party claims only the ids of its registered record. Both arguments are by id."""
     owners: dict[str, set[str]] = {}
     for party in {**registered, **wanted}.values():
-        for code in _scacs(party):
-            owners.setdefault(code, set()).add(party.scac)
+        for code in _ids(party):
+            owners.setdefault(code, set()).add(party.id)
     conflicts: dict[str, list[str]] = {}
     for party in wanted.values():
-        taken = [(code, min(others)) for code in _scacs(party) if (others := owners[code] - {party.scac})]
-        if taken:
-            conflicts[party.scac] = [
-                f"party {party.scac}: {code} already stands for the party {owner}" for code, owner in taken
-            ]
-            for code in _scacs(party):
-                owners[code].discard(party.scac)
-            for code in _scacs(registered[party.scac]) if party.scac in registered else ():
-                owners.setdefault(code, set()).add(party.scac)
+        problems = [
+            f"party {party.id}: {code} already stands for the party {min(others)}"
+            for code in _ids(party)
+            if (others := owners[code] - {party.id})
+        ]
+        before = registered.get(party.id)
+        if before is not None and before.status != "external" and before.id_type != party.id_type:
+            problems.append(
+                f"party {party.id}: this id is registered as a {before.id_type}, and is unique across types"
+            )
+        if problems:
+            conflicts[party.id] = problems
+            for code in _ids(party):
+                owners[code].discard(party.id)
+            for code in _ids(registered[party.id]) if party.id in registered else ():
+                owners.setdefault(code, set()).add(party.id)
     return conflicts
 
 
-def _scacs(party: Party) -> tuple[str, ...]:
-    """An external party has given up its own SCAC, so that another may take it over."""
-    return party.aliases if party.status == "external" else (party.scac, *party.aliases)
+def _ids(party: Party) -> tuple[str, ...]:
+    """Its ids without their types. An external party has given up its own, so that another may take it over."""
+    aliases = tuple(named_party(alias).id for alias in party.aliases)
+    return aliases if party.status == "external" else (party.id, *aliases)
 
 
 def _party_problems(party: Party, registry: Registry) -> Iterator[str]:
     if party.status != "external" and not (party.contact_phone or party.contact_email):
-        yield f"party {party.scac}: no 24-hour contact (contact_phone or contact_email): nobody to call about a hold"
+        yield f"party {party.id}: no 24-hour contact (contact_phone or contact_email): nobody to call about a hold"
     if party.production_group and not party.production_group.startswith(party.group_prefix):
-        yield f"party {party.scac}: production_group {party.production_group} does not begin with {party.group_prefix}"
+        yield f"party {party.id}: production_group {party.production_group} does not begin with {party.group_prefix}"
     if party.topic in registry.missing_topics:
-        yield f"party {party.scac}: its topic {party.topic} is missing, so its notices wait"
+        yield f"party {party.id}: its topic {party.topic} is missing, so its notices wait"
 
 
 def _sailing_problems(sailing: Sailing, registry: Registry) -> Iterator[str]:
     where = f"sailing {sailing.sailing_id}"
     for line in sailing.lines:
-        if registry.party(line.scac) is None:
+        if registry.party_id(line.scac) not in registry.parties:
             yield f"{where}: {line.scac} is aboard but not a registered party, so its notices wait"
         if line.voyage_number is None:
             yield f"{where}: {line.scac} has no voyage number: bills on its manifest will not find the sailing"

@@ -105,20 +105,20 @@ class TaskZero:
         records = self._requests[:MOST_REQUESTS]
         for record in records:
             self._shard.position[record.topic] = record.offset + 1
-            scac = record.topic.removeprefix(topics.REQUEST_PREFIX)
+            party_id = record.topic.removeprefix(topics.REQUEST_PREFIX)
             try:
-                request = accepted_request(record, registry, last_accepted.get(scac), now)
+                request = accepted_request(record, registry, last_accepted.get(party_id), now)
             except InputError as refusal:
-                _log.warning("request_refused", party=scac, offset=record.offset, reason=refusal.reason)
+                _log.warning("request_refused", party=party_id, offset=record.offset, reason=refusal.reason)
                 continue
-            last_accepted[scac] = now
+            last_accepted[party_id] = now
             yield request
-            yield RegistryNote("requested", scac, now)
+            yield RegistryNote("requested", party_id, now)
         self._in_transaction = len(records)
 
     async def read_requests(self) -> None:
         """Read the requests written since the last call. If the log fails, the next call reads them."""
-        wanted = {topics.REQUEST_PREFIX + scac for scac in self._shard.registry.parties}
+        wanted = {topics.REQUEST_PREFIX + party_id for party_id in self._shard.registry.parties}
         kept = Counter(record.topic for record in self._requests)
         skipped: dict[str, Record] = {}
         try:
@@ -148,8 +148,8 @@ def accepted_request(record: Record, registry: Registry, last_accepted: int | No
 
     Raises InputError with the reason for a refusal. `last_accepted` is the time of its last accepted request.
     """
-    scac = record.topic.removeprefix(topics.REQUEST_PREFIX)
-    party = registry.parties.get(scac)
+    party_id = record.topic.removeprefix(topics.REQUEST_PREFIX)
+    party = registry.parties.get(party_id)
     if party is None or party.status != "live":
         raise InputError("the party is not live")
     if record.value is None:
@@ -161,7 +161,7 @@ def accepted_request(record: Record, registry: Registry, last_accepted: int | No
         raise InputError(
             f"its last one was accepted at {iso(last_accepted)}, less than {MINUTES_BETWEEN_REQUESTS} minutes ago"
         )
-    return Request(f"{scac}-{record.offset}", RESYNC, scac, scac, now)
+    return Request(f"{party_id}-{record.offset}", RESYNC, party_id, party_id, now)
 
 
 @asynccontextmanager

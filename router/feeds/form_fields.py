@@ -10,7 +10,7 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
 
 from router.errors import InputError
 from router.feeds.bounded_input import SHOWN
@@ -18,6 +18,7 @@ from router.feeds.cbp_messages import bill_reference
 from router.model import identifiers
 from router.model.eastern import LATEST, MILLISECONDS, MINUTE, to_milliseconds
 from router.model.limits import LONGEST_CONTAINER, LONGEST_NAME, MOST_NAMED, MOST_PIECES
+from router.model.party_ids import PARTY_ID, named_party, usual_type
 from router.model.registry_values import MOST_ALIASES
 
 LIST_SEPARATOR: Final = ";"
@@ -60,6 +61,10 @@ def listed(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(part for part in map(str.strip, value.split(LIST_SEPARATOR)) if part)
     return value
+
+
+def upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
 
 
 def lower(value: Any) -> Any:
@@ -105,6 +110,14 @@ def _reference(value: Any) -> Any:
     raise ValueError(f"{value!r} is not a bill: a SCAC of four places, then the number")
 
 
+def _alias(value: str) -> str:
+    """An id, with its type unless that is its usual one."""
+    named = named_party(value)
+    if not named.types:
+        raise ValueError(f"{value!r} is not {_PARTY_ID_REASON}, alone or as type:id")
+    return named.id if usual_type(named.id) == named.types[0] else f"{named.types[0]}:{named.id}"
+
+
 def _container(value: Any) -> Any:
     return identifiers.container_clean(value) if isinstance(value, str) else value
 
@@ -127,6 +140,7 @@ def _identifier(grammar: str, reason: str) -> StringConstraints:
 
 
 _PRINTED: Final = _pattern(r"^[^\x00-\x1f\x7f-\x9f]*$", "it has characters that cannot be printed")
+_PARTY_ID_REASON: Final = "a SCAC (two to four letters), a FIRMS code (four places) or an ABI routing code (nine)"
 _URL: Final = _pattern(
     r"^https?://[^\s/?#@]+([/?][^\s#]*)?$", "write it as https://host/path, without user and password"
 )
@@ -148,6 +162,7 @@ FeedName = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True
 Scac = Annotated[str, _identifier(identifiers.READABLE_SCAC, "a SCAC has at most four characters, without blanks")]
 """A SCAC that can stand in a bill's key. An invalid one is flagged later."""
 RegisteredScac = Annotated[str, _identifier(identifiers.SCAC, "a SCAC has two to four letters")]
+PartyId = Annotated[str, _identifier(f"(?:{PARTY_ID})", f"a party's id is {_PARTY_ID_REASON}")]
 BillNumber = Annotated[
     str, _identifier(identifiers.READABLE_BILL_NUMBER, "a bill number has at most 50 characters, without blanks")
 ]
@@ -182,4 +197,6 @@ ContainerNumbers = Annotated[
     Field(max_length=MOST_NAMED),
 ]
 PortCodes = Annotated[tuple[PortCode, ...], BeforeValidator(listed), Field(max_length=100)]
-RegisteredScacs = Annotated[tuple[RegisteredScac, ...], BeforeValidator(listed), Field(max_length=MOST_ALIASES)]
+Aliases = Annotated[
+    tuple[Annotated[UpperText, AfterValidator(_alias)], ...], BeforeValidator(listed), Field(max_length=MOST_ALIASES)
+]

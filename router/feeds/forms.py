@@ -18,7 +18,8 @@ from router.feeds.cbp_messages import entry_of
 from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE
 from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
-from router.model.registry_values import LineRole, Mode, Scope
+from router.model.party_ids import IdType, is_valid_id, named_party, usual_type
+from router.model.registry_values import LineRole, Mode, Party, Scope
 
 LONGEST_AGO: Final = 60 * DAY
 """Milliseconds. An earlier time typed by hand is a slip."""
@@ -148,16 +149,30 @@ def _bill_type(value: Any) -> Any:
 
 
 class PartyForm(BaseModel):
-    scac: fields.RegisteredScac
+    id: fields.PartyId
+    id_type: Annotated[IdType, BeforeValidator(fields.upper)] | None = None
     name: fields.PrintedText | None = None
     roles: Annotated[tuple[fields.Label, ...], BeforeValidator(fields.listed), Field(max_length=20)] = ()
     status: Annotated[Literal["certifying", "live", "suspended", "external"], BeforeValidator(fields.lower)] = "live"
     contact_name: fields.PrintedText | None = None
     contact_phone: fields.PrintedText | None = None
     contact_email: fields.PrintedText | None = None
-    aliases: fields.RegisteredScacs = ()
+    aliases: fields.Aliases = ()
     production_group: fields.PrintedText | None = None
     webhook_url: fields.Url | None = None
+
+    @model_validator(mode="after")
+    def _of_its_type(self) -> Self:
+        if self.id_type is not None and not is_valid_id(self.id, self.id_type):
+            raise ValueError(f"id: {self.id!r} is not of the type {self.id_type}")
+        return self
+
+    def party(self) -> Party:
+        """The party. Without a type, four letters are a SCAC."""
+        values = self.model_dump()
+        values["id_type"] = self.id_type or usual_type(self.id)
+        values["aliases"] = tuple(one for one in dict.fromkeys(self.aliases) if named_party(one).id != self.id)
+        return Party(**values)
 
 
 class LineForm(BaseModel):

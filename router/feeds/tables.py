@@ -23,6 +23,7 @@ from router.feeds.form_fields import reasons_of
 from router.model.eastern import CLOCKS_DIFFER
 from router.model.identifiers import container_clean, is_valid_imo_number
 from router.model.inputs import Filing, PaperBill, Snapshot, SnapshotHold
+from router.model.party_ids import named_party
 from router.model.registry_values import MOST_LINES, Line, LineRole, Party, Sailing, Scope
 
 DEFAULT_SCOPE: Final[Mapping[LineRole, Scope]] = {"operator": "holds", "charterer": "own"}
@@ -39,6 +40,8 @@ class TableResult(NamedTuple, Generic[TableValue]):
     values: list[TableValue]
     problems: list[InputError]
     notes: list[str]
+    places: dict[str, str]
+    """File and row of each party, by id."""
 
 
 class TableRow(NamedTuple):
@@ -48,27 +51,28 @@ class TableRow(NamedTuple):
 
 
 def read_parties(chunks: Iterable[bytes], source: str) -> TableResult[Party]:
-    """One party a row. Refuses a row with a SCAC or alias of another party. An external party gives up its aliases."""
-    result: TableResult[Party] = TableResult([], [], [])
+    """One party a row. Refuses a row with an id or alias of another party. An external party gives up its own id."""
+    result: TableResult[Party] = TableResult([], [], [], {})
     owners: dict[str, str] = {}
     seen: set[str] = set()
     for row, form in read_rows(chunks, source, forms.PartyForm, result.notes.append):
         if isinstance(form, InputError):
             result.problems.append(form)
             continue
-        codes = form.aliases if form.status == "external" else (form.scac, *form.aliases)
-        taken = [code for code in codes if owners.get(code, form.scac) != form.scac]
+        aliases = tuple(named_party(alias).id for alias in form.aliases)
+        codes = aliases if form.status == "external" else (form.id, *aliases)
+        taken = [code for code in codes if owners.get(code, form.id) != form.id]
         if taken:
-            column = "scac" if taken[0] == form.scac else "aliases"
+            column = "id" if taken[0] == form.id else "aliases"
             reason = f"{taken[0]} already stands for the party {owners[taken[0]]}"
             result.problems.append(_problem(reason, source, row.number, column))
-        elif form.scac in seen:
-            result.problems.append(_problem(f"{form.scac} has a row already", source, row.number, "scac"))
+        elif form.id in seen:
+            result.problems.append(_problem(f"{form.id} has a row already", source, row.number, "id"))
         else:
-            seen.add(form.scac)
-            owners.update(dict.fromkeys(codes, form.scac))
-            aliases = tuple(code for code in dict.fromkeys(form.aliases) if code != form.scac)
-            result.values.append(Party(**form.model_dump() | {"aliases": aliases}))
+            seen.add(form.id)
+            owners.update(dict.fromkeys(codes, form.id))
+            result.values.append(form.party())
+            result.places[form.id] = f"{source}: row {row.number}"
     return result
 
 
@@ -77,7 +81,7 @@ def read_sailings(chunks: Iterable[bytes], source: str) -> TableResult[Sailing]:
 
     An import replaces a sailing whole. So a sailing with a wrong row is left out whole, and nobody loses notices.
     """
-    result: TableResult[Sailing] = TableResult([], [], [])
+    result: TableResult[Sailing] = TableResult([], [], [], {})
     sailings: dict[str, list[tuple[int, forms.LineForm]]] = {}
     broken: set[str] = set()
     for row, form in read_rows(chunks, source, forms.LineForm, result.notes.append):

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple, assert_never, get_args
 
 from router.model.eastern import day_of
 from router.model.identifiers import is_valid_scac, outage_key
+from router.model.party_ids import IdType, is_valid_id, named_party
 
 LineRole = Literal["operator", "charterer"]
 
@@ -25,15 +26,16 @@ LINE_ROLES: Final[tuple[str, ...]] = get_args(LineRole)
 SCOPES: Final[tuple[str, ...]] = get_args(Scope)
 
 MOST_ALIASES: Final = 100
-"""SCACs of one party. The largest groups of carriers have some dozens."""
+"""Other ids of one party. The largest groups of carriers have some dozens."""
 MOST_LINES: Final = 500
 """Lines aboard one sailing. Vessels are shared by some dozens."""
 
 
 class Party(NamedTuple):
-    """A recipient of notices. Several SCACs may belong to one party (`aliases`), which has one topic."""
+    """A recipient of notices. Several ids may belong to one party (`aliases`), which has one topic."""
 
-    scac: str
+    id: str
+    """A SCAC, a FIRMS code or an ABI routing code, unique across these types. It names topic, user and groups."""
     name: str | None = None
     roles: tuple[str, ...] = ()
     status: str = "live"
@@ -42,19 +44,21 @@ class Party(NamedTuple):
     contact_phone: str | None = None
     contact_email: str | None = None
     aliases: tuple[str, ...] = ()
+    """Its other ids: `id`, or `type:id`. Without a type, four letters are a SCAC."""
     production_group: str | None = None
     """Consumer group whose committed offsets show which notices it has read."""
     webhook_url: str | None = None
     """Destination of its notices if it has no Kafka."""
+    id_type: IdType = "SCAC"
 
     @property
     def topic(self) -> str:
-        return party_topic(self.scac)
+        return party_topic(self.id)
 
     @property
     def user(self) -> str:
         """Its user name on the brokers."""
-        return f"snp.{self.scac}"
+        return f"snp.{self.id}"
 
     @property
     def group_prefix(self) -> str:
@@ -173,6 +177,7 @@ class Request(NamedTuple):
     kind: str
     """`RESYNC`: the status now of all its open bills."""
     scac: str
+    """The party's id, of any type; named as in the published schema."""
     by: str
     """The operator, or the party itself."""
     at: int
@@ -197,7 +202,7 @@ def registry_key(value: RegistryValue) -> bytes:
     """Key of a registry record, unique per kind and subject: the registry is compacted."""
     match value:
         case Party():
-            key = f"party:{value.scac}"
+            key = f"party:{value.id}"
         case Sailing():
             key = f"sailing:{value.sailing_id}"
         case RegistryNote():
@@ -217,8 +222,8 @@ def registry_key(value: RegistryValue) -> bytes:
     return key.encode()
 
 
-def party_topic(scac: str) -> str:
-    return f"snp.party.{scac}"
+def party_topic(party_id: str) -> str:
+    return f"snp.party.{party_id}"
 
 
 def registry_faults(value: RegistryValue) -> Iterator[str]:
@@ -234,14 +239,16 @@ def registry_faults(value: RegistryValue) -> Iterator[str]:
 
 
 def _party_faults(party: Party) -> Iterator[str]:
-    """A SCAC names a party's topics, user and groups; letters alone keep those of different parties apart."""
-    invalid = [scac for scac in (party.scac, *party.aliases) if not is_valid_scac(scac)]
-    if invalid:
-        yield f"{invalid[0][:100]!r} is not a party's SCAC: two to four capital letters"
+    """An id names a party's topics, user and groups; letters and digits alone keep those of different parties apart."""
+    if not is_valid_id(party.id, party.id_type):
+        yield f"{party.id[:100]!r} is not a party's id of the type {party.id_type}"
+    for alias in party.aliases:
+        if not named_party(alias).types:
+            yield f"party {party.id}: {alias[:100]!r} is not an id, nor an id with its type"
     if len(party.aliases) > MOST_ALIASES:
-        yield f"party {party.scac} has {len(party.aliases):,} aliases, more than {MOST_ALIASES}"
+        yield f"party {party.id} has {len(party.aliases):,} aliases, more than {MOST_ALIASES}"
     if party.status not in PARTY_STATUSES:
-        yield f"party {party.scac}: status {party.status[:100]!r} is none of {', '.join(PARTY_STATUSES)}"
+        yield f"party {party.id}: status {party.status[:100]!r} is none of {', '.join(PARTY_STATUSES)}"
 
 
 def _sailing_faults(sailing: Sailing) -> Iterator[str]:

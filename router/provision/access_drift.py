@@ -103,7 +103,7 @@ def compare(
 
 def undeclared_topics(names: Collection[str], parties: Collection[Party]) -> list[str]:
     """Topics named like a party's that belong to no registered party, whatever its status."""
-    registered = {name for party in parties for name in (party.topic, REQUEST_PREFIX + party.scac)}
+    registered = {name for party in parties for name in (party.topic, REQUEST_PREFIX + party.id)}
     return [name for name in names if name.startswith((PARTY_PREFIX, REQUEST_PREFIX)) and name not in registered]
 
 

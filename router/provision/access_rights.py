@@ -155,7 +155,7 @@ def party_rights(party: Party) -> frozenset[Right]:
         ("Describe", "topic", party.topic),
         ("Read", "group", f"{party.group_prefix}*"),
         ("Read", "topic", topics.FEED_STATUS),
-        ("Write", "topic", topics.REQUEST_PREFIX + party.scac),
+        ("Write", "topic", topics.REQUEST_PREFIX + party.id),
     )
 
 

@@ -90,21 +90,21 @@ class Provisioning:
             await self._rotate(user, rotate)
         return drift
 
-    async def revoke(self, scac: str) -> Drift:
+    async def revoke(self, name: str) -> Drift:
         """Cut a party off: its rights first, so that open connections may do nothing more, then its user and limits.
 
         It is then registered as suspended, so that the next `apply` does not readmit it. Raises NotFoundError.
         """
-        party = await find_party(self._log, scac)
+        party = await find_party(self._log, name)
         drift = all_access_of(await self._admin.found(), party)
         await self._remove_surplus(drift)
         if party.status in WITH_ACCESS:
             await import_parties(self._log, [party._replace(status="suspended")])
-        await self._audit("provision revoke", party.scac, f"{len(drift.rights_surplus)} rights taken away")
+        await self._audit("provision revoke", party.id, f"{len(drift.rights_surplus)} rights taken away")
         return drift
 
     async def new_password(self, name: str, rotate: PasswordRotation) -> str:
-        """Give a party (by any of its SCACs) or one of our users a new password; return the user's name.
+        """Give a party (by any of its ids) or one of our users a new password; return the user's name.
 
         The old password is refused from then on; open sessions continue. Raises NotFoundError, UsageError.
         """

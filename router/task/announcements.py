@@ -35,7 +35,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
         cargo = Cargo(shipment=Shipment(carrier_scac=outage.carrier))
         fields = notice_fields(key, cargo, event, None, None, (), flags, OPERATOR, (), rules)
         notices = tuple(
-            Notice(fields, recipient, CHANGE, OPERATOR, notice_id(decision, recipient.scac))
+            Notice(fields, recipient, CHANGE, OPERATOR, notice_id(decision, recipient.id))
             for recipient in _parties_of_its_sailings(outage, registry)
         )
     history = HistoryEntry(
@@ -52,7 +52,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
         flags=flags,
         holds=(),
         decision_id=decision,
-        notified=tuple(Notified(one.recipient.scac, one.kind, OPERATOR, one.recipient.roles) for one in notices),
+        notified=tuple(Notified(one.recipient.id, one.kind, OPERATOR, one.recipient.roles) for one in notices),
         waiting=(),
     )
     return Decision(None, history, notices)
@@ -73,19 +73,19 @@ def _text(announcement: Announcement) -> str:
 
 def _parties_of_its_sailings(outage: Outage, registry: Registry) -> Iterator[Recipient]:
     """Live parties with a line aboard one of the carrier's sailings, unless it arrived long before the outage."""
-    carrier = registry.party_scac(outage.carrier or "")
+    carrier = registry.party_id(outage.carrier or "")
     oldest = iso(outage.began_at - SAME_ROTATION_DAYS * DAY).partition("T")[0]
     roles: dict[str, set[Role]] = {}
     for sailing in registry.sailings.values():
-        aboard = {registry.party_scac(one.scac): one.role for one in sailing.lines}
+        aboard = {registry.party_id(one.scac): one.role for one in sailing.lines}
         if carrier in aboard and (sailing.arrival_date is None or sailing.arrival_date >= oldest):
-            for scac, role in aboard.items():
-                roles.setdefault(scac, set()).add(ROLE_ABOARD[role])
-    for scac in sorted(roles):
-        party = registry.reachable_party(scac)
+            for party_id, role in aboard.items():
+                roles.setdefault(party_id, set()).add(ROLE_ABOARD[role])
+    for party_id in sorted(roles):
+        party = registry.reachable_party(party_id)
         if party is not None:
-            ordered = tuple(role for role in ROLES if role in roles[scac])
-            yield Recipient(scac, ordered, Disclosure.FULL, "all", None, party.topic, None)
+            ordered = tuple(role for role in ROLES if role in roles[party_id])
+            yield Recipient(party_id, ordered, Disclosure.FULL, "all", None, party.topic, None)
 
 
 def feed_status(announcement: Announcement, now: int) -> Output:

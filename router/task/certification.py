@@ -78,10 +78,12 @@ def party_to_certify(certifying: Collection[str], value: object, registry: Regis
     """The party whose samples are due after a registry value: one that became `certifying`, or whose missing topic is
     back."""
     party: Party | None = None
-    if isinstance(value, Party) and value.status == CERTIFYING and value.scac not in certifying:
+    if isinstance(value, Party) and value.status == CERTIFYING and value.id not in certifying:
         party = value
     elif isinstance(value, RegistryNote) and value.kind == "back":
-        party = next((registry.parties[scac] for scac in certifying if party_topic(scac) == value.key), None)
+        party = next(
+            (registry.parties[party_id] for party_id in certifying if party_topic(party_id) == value.key), None
+        )
     return party if party is not None and party.topic not in registry.missing_topics else None
 
 

@@ -93,7 +93,7 @@ def _notice_outputs(bill: bytes, notices: Iterable[Notice]) -> Iterator[Output]:
             shared = parts[id(notice.fields)] = NoticeParts(notice.fields)
         recipient = notice.recipient
         assert recipient.topic is not None
-        encoded = encode_recipient(recipient.scac, recipient.roles, recipient.voyage_number)
+        encoded = encode_recipient(recipient.id, recipient.roles, recipient.voyage_number)
         value = shared.notice(notice.kind, recipient.disclosure, notice.notice_id, encoded)
         yield Output(recipient.topic, bill, value, KIND_HEADERS[notice.kind])
 

@@ -143,10 +143,10 @@ class RegistryDuties:
     def _certify(self, value: object, offset: int) -> Iterator[Output]:
         """Samples of a party that becomes `certifying`, once."""
         if (party := party_to_certify(self.certifying, value, self.registry)) is not None:
-            yield from (output for _, output in sample_outputs(party.scac, offset))
+            yield from (output for _, output in sample_outputs(party.id, offset))
         if isinstance(value, Party):
-            others = self.certifying - {value.scac}
-            self.certifying = others | {value.scac} if value.status == CERTIFYING else others
+            others = self.certifying - {value.id}
+            self.certifying = others | {value.id} if value.status == CERTIFYING else others
 
     def announce(self) -> Iterator[tuple[tuple[Output, ...], Decision, Origin]]:
         """Announcements of outages: to everybody, and to the parties of a line's sailings.

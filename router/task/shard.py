@@ -160,9 +160,9 @@ class Shard:
                 visited += 1
         while self.registry_duties.may_resync and visited < limit:
             resyncs = self.registry_duties.resyncs
-            scac, keys, done = resyncs.next(self._bills.stored, limit - visited, self.registry.now)
+            party_id, keys, done = resyncs.next(self._bills.stored, limit - visited, self.registry.now)
             for key in keys:
-                self._visit(key, partial(self._resync, scac=scac))
+                self._visit(key, partial(self._resync, party_id=party_id))
             visited += len(keys)
             if done is not None:
                 self._outputs.append(done)
@@ -199,9 +199,9 @@ class Shard:
         if decision.notices or decision.facts or decision.waiting_changed:
             self._keep(key, decision, self._walk_origin())
 
-    def _resync(self, key: str, scac: str) -> None:
+    def _resync(self, key: str, party_id: str) -> None:
         bill = self.bill(key)
-        decision = resync(bill, scac, self.registry, self.rules) if bill is not None else None
+        decision = resync(bill, party_id, self.registry, self.rules) if bill is not None else None
         if decision is not None:
             self._keep(key, decision, self._walk_origin())
 

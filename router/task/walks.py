@@ -56,7 +56,7 @@ class RunningResync(NamedTuple):
 
     request: Request
     party: str
-    """The party of its SCAC at its start."""
+    """The party of its id at its start."""
     cursor: str | None = None
     """The last bill visited; None: this task's walk has not begun or is over."""
     is_done: bool = False
@@ -88,7 +88,7 @@ class Resyncs:
         if request.started_at is not None:
             self._start(request, known, registry)
         elif self._partition == 0:
-            party = registry.party_scac(request.scac)
+            party = registry.party_id(request.scac)
             if known is not None:
                 yield registry_output(known.request)  # a duplicate must not look like one that has not started
             elif any(one.party == party for one in self.running):
@@ -101,7 +101,7 @@ class Resyncs:
     def _start(self, request: Request, known: RunningResync | None, registry: Registry) -> None:
         if known is not None and (known.is_done or known.cursor is not None):
             return
-        party = registry.party_scac(request.scac)
+        party = registry.party_id(request.scac)
         others = tuple(one for one in self.running if one.request.id != request.id and one.party != party)
         self.running = (*others, RunningResync(request, party, ""))
 
@@ -140,19 +140,19 @@ class Resyncs:
         self.running = tuple(changed if one.request.id == same else one for one in self.running)
 
 
-def resync(bill: AssessedBill, scac: str, registry: Registry, rules: Rules) -> Decision | None:
+def resync(bill: AssessedBill, party_id: str, registry: Registry, rules: Rules) -> Decision | None:
     """The status now of a bill for one party; None if the party is not notified of it, or it has long been over."""
     state, status = bill.state, bill.status
     if not concerns_a_bill(state.key) or not state.is_notifiable or state.is_superseded:
         return None
     if status.status in OVER and registry.elapsed - state.touched > rules.resync_over_days * DAY:
         return None
-    recipient = audience_of(state.key, bill.cargo, state.is_in_stopped_box, registry).recipients.get(scac)
+    recipient = audience_of(state.key, bill.cargo, state.is_in_stopped_box, registry).recipients.get(party_id)
     if recipient is None or recipient.topic is None:
         return None
-    if scac not in state.last_notices and not is_entitled(recipient, None, status):
+    if party_id not in state.last_notices and not is_entitled(recipient, None, status):
         return None
-    return conclude(bill, AppliedRecord(state, RESYNC, renotify=frozenset({scac})), registry, rules)
+    return conclude(bill, AppliedRecord(state, RESYNC, renotify=frozenset({party_id})), registry, rules)
 
 
 def is_forgettable(bill: AssessedBill, elapsed: int, rules: Rules) -> bool:

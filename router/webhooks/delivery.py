@@ -143,17 +143,17 @@ class PartyDelivery:
         self._schedule.record_outcome(pending, outcome, now_milliseconds())
         after = self.state
         if outcome.kind != DELIVERED and (before.failing_since is None or after.disabled is not None):
-            fields = {"party": self.party.scac, "outcome": outcome.kind, "detail": outcome.detail}
+            fields = {"party": self.party.id, "outcome": outcome.kind, "detail": outcome.detail}
             _log.warning("webhook_disabled" if after.disabled else "webhook_failed", **fields)
         elif outcome.kind == DELIVERED and before.failing_since is not None:
-            _log.info("webhook_works_again", party=self.party.scac, after_failures=before.attempts)
+            _log.info("webhook_works_again", party=self.party.id, after_failures=before.attempts)
         self._awake.set()
 
     async def _post(self, pending: PendingNotice) -> Outcome:
         assert self.party.webhook_url is not None
         body = body_of(pending.record)
         try:
-            secrets = await self._sender.secrets.of(self.party.scac)
+            secrets = await self._sender.secrets.of(self.party.id)
         except UsageError as error:
             return Outcome(DOWN, str(error))
         headers = signed_headers(pending.notice_id, time.time(), body, secrets)
@@ -201,9 +201,9 @@ class DeliveryTask:
             place = (await self._log.end_offsets(topics.REGISTRY))[0]
             registry = await read_registry(self._log)
             existing = await self._log.topics()
-            parties = {p.scac: p for p in registry.parties.values() if wants_webhook(p) and p.topic in existing}
+            parties = {p.id: p for p in registry.parties.values() if wants_webhook(p) and p.topic in existing}
             self._deliver_to(parties)
-            await self._follow_topics({party.topic: scac for scac, party in parties.items()}, place)
+            await self._follow_topics({party.topic: party_id for party_id, party in parties.items()}, place)
 
     async def _follow_topics(self, by_topic: dict[str, str], place: int) -> None:
         """Follow until a party changes. Deliveries begin once reading began, so that no record is missed."""
@@ -225,30 +225,30 @@ class DeliveryTask:
 
     def _deliver_to(self, parties: dict[str, Party]) -> None:
         """Start and stop deliveries so that exactly these parties have one."""
-        for scac in list(self._deliveries):
-            if scac not in parties or self._deliveries[scac].party != parties[scac]:
-                self._records.states[scac] = self._stop(scac)
-        for scac in parties.keys() - self._deliveries.keys():
-            self._start(parties[scac], self._records.states.get(scac) or WebhookState(scac))
+        for party_id in list(self._deliveries):
+            if party_id not in parties or self._deliveries[party_id].party != parties[party_id]:
+                self._records.states[party_id] = self._stop(party_id)
+        for party_id in parties.keys() - self._deliveries.keys():
+            self._start(parties[party_id], self._records.states.get(party_id) or WebhookState(party_id))
 
     def _start(self, party: Party, state: WebhookState) -> None:
-        delivery = self._deliveries[party.scac] = PartyDelivery(party, state, self._log, self._sender)
-        if (order := self._records.orders.get(party.scac)) is not None and order.at > state.order_at:
+        delivery = self._deliveries[party.id] = PartyDelivery(party, state, self._log, self._sender)
+        if (order := self._records.orders.get(party.id)) is not None and order.at > state.order_at:
             if order.replay_from is None:
                 delivery.obey(order)  # before the first post
             else:
                 self._group.create_task(self._follow_order(order))
-        self._running[party.scac] = self._group.create_task(self._run(delivery), name=f"webhook {party.scac}")
-        _log.info("webhook_followed", party=party.scac, begin=state.receipt.begin)
+        self._running[party.id] = self._group.create_task(self._run(delivery), name=f"webhook {party.id}")
+        _log.info("webhook_followed", party=party.id, begin=state.receipt.begin)
 
     async def _run(self, delivery: PartyDelivery) -> None:
         await self._is_following.wait()
         await delivery.run()
 
-    def _stop(self, scac: str) -> WebhookState:
+    def _stop(self, party_id: str) -> WebhookState:
         """Stop a delivery; posts in flight count as not delivered."""
-        self._running.pop(scac).cancel()
-        return self._deliveries.pop(scac).state
+        self._running.pop(party_id).cancel()
+        return self._deliveries.pop(party_id).state
 
     # Orders
 
@@ -262,17 +262,17 @@ class DeliveryTask:
                     await self._follow_order(self._records.orders[record.key.decode().partition(":")[2]])
 
     async def _follow_order(self, order: WebhookOrder) -> None:
-        delivery = self._deliveries.get(order.scac)
+        delivery = self._deliveries.get(order.party)
         if delivery is None or order.at <= delivery.state.order_at:
             return
         if order.replay_from is not None:
             first = await self._first_since(delivery.party.topic, order.replay_from)
-            if self._deliveries.get(order.scac) is not delivery:  # its party changed meanwhile
+            if self._deliveries.get(order.party) is not delivery:  # its party changed meanwhile
                 return
-            state = self._stop(order.scac)
+            state = self._stop(order.party)
             begin = state.receipt.begin if first is None else min(first, state.receipt.begin)
             self._start(delivery.party, state._replace(taken_to=begin, open=(), refused=(), order_at=order.at))
-        self._deliveries[order.scac].obey(order)
+        self._deliveries[order.party].obey(order)
 
     async def _first_since(self, topic: str, since: int) -> int | None:
         async with _reading(self._log, [topic], until_end=True) as reading:
@@ -290,15 +290,15 @@ class DeliveryTask:
             await self._write()
 
     async def _write(self) -> None:
-        states = self._records.states | {scac: delivery.state for scac, delivery in self._deliveries.items()}
-        changed = {scac: state for scac, state in states.items() if self._written.get(scac) != state}
+        states = self._records.states | {party_id: delivery.state for party_id, delivery in self._deliveries.items()}
+        changed = {party_id: state for party_id, state in states.items() if self._written.get(party_id) != state}
         if changed:
             await self._task.commit([state_output(state) for state in changed.values()])
             self._written |= changed
-        disabled = frozenset(scac for scac, state in states.items() if state.disabled is not None)
+        disabled = frozenset(party_id for party_id, state in states.items() if state.disabled is not None)
         if disabled != self._disabled:
             registry = await read_registry(self._log)
-            alerts = _alerts((states[scac] for scac in disabled), registry)
+            alerts = _alerts((states[party_id] for party_id in disabled), registry)
             await update_alerts(self._log, ALERT_PREFIX, alerts, now_milliseconds())
             self._disabled = disabled
 
@@ -311,8 +311,8 @@ def _reading(log: AdministeredLog, names: Sequence[str], **how: Any) -> aclosing
 def _alerts(states: Iterable[WebhookState], registry: Registry) -> list[Alert]:
     alerts = []
     for state in states:
-        if (party := registry.parties.get(state.scac)) is not None:
-            text = f"{state.scac} gets no notices by webhook: {state.disabled}; {whom_to_call(party)}"
+        if (party := registry.parties.get(state.party)) is not None:
+            text = f"{state.party} gets no notices by webhook: {state.disabled}; {whom_to_call(party)}"
             since = state.last_error_at or now_milliseconds()
-            alerts.append(alert_for(party, f"{ALERT_PREFIX}{state.scac}", DISABLED, since, now_milliseconds(), text))
+            alerts.append(alert_for(party, f"{ALERT_PREFIX}{state.party}", DISABLED, since, now_milliseconds(), text))
     return alerts

@@ -31,32 +31,32 @@ class SigningSecrets:
         self._settings = settings
         self._printed: dict[str, tuple[float, tuple[str, ...]]] = {}
 
-    async def of(self, scac: str) -> tuple[str, ...]:
+    async def of(self, party_id: str) -> tuple[str, ...]:
         """Return all current secrets of a party, the newest first. Raises UsageError."""
         if not self._settings.secret_command:
-            return _checked(read_file(self._settings.secrets_directory / scac), scac)
-        at, found = self._printed.get(scac, (-FRESH_SECONDS, ()))
+            return _checked(read_file(self._settings.secrets_directory / party_id), party_id)
+        at, found = self._printed.get(party_id, (-FRESH_SECONDS, ()))
         if time.monotonic() - at > FRESH_SECONDS:
-            found = _checked(await self._run_command(scac), scac)
-            self._printed[scac] = time.monotonic(), found
+            found = _checked(await self._run_command(party_id), party_id)
+            self._printed[party_id] = time.monotonic(), found
         return found
 
-    async def _run_command(self, scac: str) -> str:
+    async def _run_command(self, party_id: str) -> str:
         command = self._settings.secret_command
         try:
-            process = await asyncio.create_subprocess_exec(*command, scac, stdout=asyncio.subprocess.PIPE)
+            process = await asyncio.create_subprocess_exec(*command, party_id, stdout=asyncio.subprocess.PIPE)
         except OSError as error:
             raise UsageError(f"secret command {command[0]} did not start: {error.strerror}") from error
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
                 out, _ = await process.communicate()
         except TimeoutError as error:
-            raise UsageError(f"secret command for {scac} did not end within {COMMAND_SECONDS:.0f} s") from error
+            raise UsageError(f"secret command for {party_id} did not end within {COMMAND_SECONDS:.0f} s") from error
         finally:
             if process.returncode is None:
                 process.kill()
         if process.returncode != 0:
-            raise UsageError(f"secret command for {scac} failed with exit code {process.returncode}")
+            raise UsageError(f"secret command for {party_id} failed with exit code {process.returncode}")
         return out.decode(errors="replace")
 
 
@@ -73,31 +73,31 @@ def read_file(path: Path) -> str:
     return text
 
 
-def _checked(text: str, scac: str) -> tuple[str, ...]:
+def _checked(text: str, party_id: str) -> tuple[str, ...]:
     found = tuple(filter(None, map(str.strip, text.splitlines())))[:MOST_SECRETS]
     try:
         for secret in found:
             Webhook(secret)
     except ValueError:
-        raise UsageError(f"a webhook secret of {scac} is not base64 ({PREFIX}…): make a new one") from None
+        raise UsageError(f"a webhook secret of {party_id} is not base64 ({PREFIX}…): make a new one") from None
     if not found:
-        raise UsageError(f"{scac} has no webhook secret: make one with `snp-router webhooks secret {scac}`")
+        raise UsageError(f"{party_id} has no webhook secret: make one with `snp-router webhooks secret {party_id}`")
     return found
 
 
-def add_secret(directory: Path, scac: str) -> str:
+def add_secret(directory: Path, party_id: str) -> str:
     """Make a secret that signs beside the older ones, until `finish_rotation`. Raises UsageError."""
-    path = directory / scac
+    path = directory / party_id
     before = read_file(path) if path.exists() else ""
     secret = PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
     _write(path, f"{secret}\n{before}")
     return secret
 
 
-def finish_rotation(directory: Path, scac: str) -> int:
+def finish_rotation(directory: Path, party_id: str) -> int:
     """Drop all secrets but the newest; return the number dropped. Raises UsageError."""
-    path = directory / scac
-    found = _checked(read_file(path), scac)
+    path = directory / party_id
+    found = _checked(read_file(path), party_id)
     _write(path, f"{found[0]}\n")
     return len(found) - 1
 

@@ -63,7 +63,7 @@ def document_of(command: Command, **environment: str) -> Any:
 def test_the_official_parser_finds_nothing_wrong(parser: Path, command: Command, environment: dict[str, str]) -> None:
     answer = parsed(parser, document_of(command, **environment))
     assert [found for found in answer["diagnostics"] if found["severity"] < WORST_ALLOWED] == []
-    assert answer["channels"] == ["snp.party.{scac}", "snp.feed-status", "snp.request.{scac}"]
+    assert answer["channels"] == ["snp.party.{party}", "snp.feed-status", "snp.request.{party}"]
 
 
 def test_the_official_parser_finds_a_broken_schema_or_reference(parser: Path, command: Command) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from router.demo.story import FILES
 from tests.cli.conftest import BILL, WAIT_SECONDS, Command, Terminal, event_line
 
-NVXA = "scac,contact_phone,webhook_url\nNVXA,+1-555-0130,https://nvxa.example/notices\n"
+NVXA = "id,contact_phone,webhook_url\nNVXA,+1-555-0130,https://nvxa.example/notices\n"
 
 
 def wait_for(true: Callable[[], bool]) -> None:
@@ -25,25 +25,25 @@ def wait_for(true: Callable[[], bool]) -> None:
 def test_an_import_reports_what_it_changed(command: Command) -> None:
     (first,) = command.json("import", "parties", FILES / "parties.csv")
     assert first["added"] == ["OCNX", "SLTC", "HARX", "NVXA", "NVXB"]
-    changed = command.write("changed.csv", "scac,name\nNVXA,New Name\nNVXC,Third\n")
+    changed = command.write("changed.csv", "id,name\nNVXA,New Name\nNVXC,Third\n")
     (second,) = command.json("import", "parties", changed)
     assert (second["added"], second["changed"], second["unchanged"]) == (["NVXC"], ["NVXA"], [])
 
 
 def test_invalid_rows_are_named_and_the_others_are_imported(command: Command) -> None:
-    wrong = command.write("wrong.csv", "scac,status,colour\nNVXA,live,red\nNV1,live,\nNVXB,asleep,\n")
+    wrong = command.write("wrong.csv", "id,status,colour\nNVXA,live,red\nNV1,live,\nNVXB,asleep,\n")
     (done,) = command.json("import", "parties", wrong, code=1)
     assert done["added"] == ["NVXA"]
     assert [problem["place"] for problem in done["problems"]] == [
-        f"{wrong}: row 3, column 'scac'",
+        f"{wrong}: row 3, column 'id'",
         f"{wrong}: row 4, column 'status'",
     ]
     assert any("colour" in note for note in done["notes"])
 
 
 def test_no_party_can_claim_the_scac_of_another(command: Command) -> None:
-    command("import", "parties", command.write("a.csv", "scac,aliases\nNVXA,NVXZ\n"))
-    (done,) = command.json("import", "parties", command.write("b.csv", "scac,aliases\nNVXB,NVXZ\n"), code=1)
+    command("import", "parties", command.write("a.csv", "id,aliases\nNVXA,NVXZ\n"))
+    (done,) = command.json("import", "parties", command.write("b.csv", "id,aliases\nNVXB,NVXZ\n"), code=1)
     assert done["added"] == []
     assert "NVXZ already stands for the party NVXA" in done["problems"][0]["reason"]
 
@@ -172,16 +172,16 @@ def test_an_import_of_very_many_parties_and_aliases_ends(command: Command) -> No
         f"{name},{';'.join(of_party)}\n"
         for name, of_party in itertools.zip_longest(names[:1000], aliases, fillvalue=())
     ]
-    done = command("import", "parties", command.write("parties.csv", "scac,aliases\n" + "".join(rows)))
+    done = command("import", "parties", command.write("parties.csv", "id,aliases\n" + "".join(rows)))
     assert "1000 added" in done.stdout
-    clash = command.write("clash.csv", "scac,aliases\nZZZZ,AAAB;AAAC\n")
+    clash = command.write("clash.csv", "id,aliases\nZZZZ,AAAB;AAAC\n")
     assert "AAAB already stands for the party AAAB" in command("import", "parties", clash, code=1).stderr
 
 
 def test_an_import_reports_what_a_party_loses(command: Command) -> None:
     command.set_up()
-    command("import", "parties", "-", stdin="scac,status,contact_phone,aliases\nSLTC,suspended,+1-555-0110,SLTD\n")
-    told = command("import", "parties", "-", stdin="scac,contact_phone\nSLTC,+1-555-0110\n").stderr
+    command("import", "parties", "-", stdin="id,status,contact_phone,aliases\nSLTC,suspended,+1-555-0110,SLTD\n")
+    told = command("import", "parties", "-", stdin="id,contact_phone\nSLTC,+1-555-0110\n").stderr
     assert "SLTC loses aliases: this file leaves that empty" in told
     assert "SLTC: its status was suspended and is now live" in told
 

@@ -29,7 +29,7 @@ def test_tail_can_be_limited_to_a_kind(routed: Command) -> None:
 
 
 def test_tail_accepts_an_alias_of_a_party(command: Command) -> None:
-    command("import", "parties", command.write("a.csv", "scac,aliases\nNVXA,NVXZ\n"))
+    command("import", "parties", command.write("a.csv", "id,aliases\nNVXA,NVXZ\n"))
     assert command.json("tail", "--party", "nvxz", "--until-end") == []
 
 
@@ -49,7 +49,7 @@ def test_a_table_shows_a_party_its_own_bills_only(routed: Command) -> None:
 
 
 def test_tail_shows_a_waiting_bill_until_the_missing_piece_is_imported(command: Command) -> None:
-    command("import", "parties", command.write("a.csv", "scac\nNVXA\n"))
+    command("import", "parties", command.write("a.csv", "id\nNVXA\n"))
     command("ingest", FILES / "1-on-file.x12")
     command("run", "--until-idle")
     waiting = {row["bill_of_lading"]: row for row in command.json("tail", "--waiting", "--until-end")}
@@ -172,7 +172,7 @@ def test_a_live_tail_sees_what_another_process_routes_and_ctrl_c_ends_both(comma
 
 
 def test_waiting_bills_are_listed_with_what_they_wait_for(command: Command) -> None:
-    command("import", "parties", command.write("p.csv", "scac\nNVXA\n"))
+    command("import", "parties", command.write("p.csv", "id\nNVXA\n"))
     event = '{"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "%s", "action_at": "2026-07-14T08:12"}\n'
     other = event.replace("B1", "B2")
     command("ingest", command.write("e.jsonl", other % "1H" + event % "6H"))

@@ -12,7 +12,7 @@ from router.demo.story import FILES
 from tests.cli.conftest import BILL, Command
 from tests.kafka.fixtures import wipe
 
-CERTIFYING = "scac,status,contact_phone,production_group\nSLTC,certifying,+1-555-0110,snp.SLTC.production\n"
+CERTIFYING = "id,status,contact_phone,production_group\nSLTC,certifying,+1-555-0110,snp.SLTC.production\n"
 
 
 def certifying(command: Command) -> None:
@@ -22,7 +22,7 @@ def certifying(command: Command) -> None:
     command("run", "--until-idle")
 
 
-COLUMNS = "scac,status,aliases,contact_phone\n"
+COLUMNS = "id,status,aliases,contact_phone\n"
 BEFORE = COLUMNS + "NVXA,live,,1\nSLTC,live,,2\n"
 
 
@@ -75,7 +75,7 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Installation
 
 
 def test_parties_and_sailings_are_listed_as_imported(routed: Command) -> None:
-    assert {party["scac"] for party in routed.json("parties")} == {"OCNX", "SLTC", "HARX", "NVXA", "NVXB"}
+    assert {party["id"] for party in routed.json("parties")} == {"OCNX", "SLTC", "HARX", "NVXA", "NVXB"}
     (sailing,) = routed.json("sailings")
     assert [line["scope"] for line in sailing["lines"]] == ["holds", "own", "do-not-load"]
     assert "EXEMPLAR-026E" in routed("sailings").stdout
@@ -87,11 +87,11 @@ def test_contacts_show_whom_to_call_and_who_has_no_sailing(routed: Command) -> N
     assert "Harbour Express Line  Operations    +1-555-0120" in shown
     assert shown.index("OCNX") < shown.index("aboard no ship") < shown.index("NVXA")
     rows = routed.json("contacts", "--port", "2704")
-    assert {row["scac"]: row["ground"] for row in rows}["NVXA"] == "NO_SAILING"
+    assert {row["id"]: row["ground"] for row in rows}["NVXA"] == "NO_SAILING"
 
 
 def test_the_page_of_contacts_is_escaped(command: Command) -> None:
-    command("import", "parties", command.write("p.csv", "scac,name,contact_phone\nNVXA,<b>R&D,+1-555\nSLTC,,\n"))
+    command("import", "parties", command.write("p.csv", "id,name,contact_phone\nNVXA,<b>R&D,+1-555\nSLTC,,\n"))
     command("contacts", "--port", "2704", "--html", "sheet.html")
     page = (command.folder / "sheet.html").read_text()
     assert "&lt;b&gt;R&amp;D" in page

@@ -50,7 +50,7 @@ def write(folder: Path, *outputs: Output) -> None:
 
 @pytest.fixture
 def named(command: Command) -> Command:
-    command("import", "parties", "-", stdin="scac,name,contact_phone\nNVXA,x,1\n")
+    command("import", "parties", "-", stdin="id,name,contact_phone\nNVXA,x,1\n")
     name = f"{SCRIPTS} {MARKUP} {STEERING}"
     party = Party("NVXA", name, (name,), contact_name=name, contact_phone=name, aliases=("NVXC",))
     sailing = Sailing("S1", "9074729", name, None, (Line("NVXA", "operator", name, "all"),))

@@ -29,7 +29,7 @@ def test_check_finds_no_problems_in_the_demo_s_tables(command: Command) -> None:
 
 
 def test_check_names_each_problem_and_its_place(command: Command) -> None:
-    parties = command.write("parties.csv", "scac,contact_email\nOCNX,\n")
+    parties = command.write("parties.csv", "id,contact_email\nOCNX,\n")
     rows = "sailing_id,imo_number,scac,role,voyage_number\nS1,9074728,OCNX,operator,\nS1,9074728,SLTC,charterer,X1\n"
     sailings = command.write("sailings.csv", rows)
     command.environment["SNP_LGO"] = "x"
@@ -59,10 +59,10 @@ def test_the_demo_plays_its_story_and_leaves_a_log_for_other_commands(command: C
 
 
 def test_the_demo_replaces_only_a_demo_s_file(command: Command) -> None:
-    command("import", "parties", command.write("a.csv", "scac\nNVXA\n"))
+    command("import", "parties", command.write("a.csv", "id\nNVXA\n"))
     assert "left alone" in command("demo", "snp.db", code=2).stderr
     assert "left alone" in command("demo", command.write("empty.db", ""), code=2).stderr
-    assert [party["scac"] for party in command.json("parties")] == ["NVXA"]
+    assert [party["id"] for party in command.json("parties")] == ["NVXA"]
 
 
 def test_an_outage_day_is_played_by_its_name(command: Command) -> None:

@@ -10,7 +10,7 @@ import requests
 
 from tests.cli.conftest import WAIT_SECONDS, Command, Terminal
 
-NVXA = "scac,contact_phone,webhook_url\nNVXA,+1-555-0130,https://nvxa.example/notices\n"
+NVXA = "id,contact_phone,webhook_url\nNVXA,+1-555-0130,https://nvxa.example/notices\n"
 
 
 def with_webhook(command: Command) -> None:

@@ -104,4 +104,4 @@ class OneBill:
     @property
     def notified(self) -> dict[str, str]:
         """Recipients of the last decision's notices, with the kind of notice."""
-        return {notice.recipient.scac: notice.kind for notice in self.last.notices}
+        return {notice.recipient.id: notice.kind for notice in self.last.notices}

@@ -72,10 +72,10 @@ def every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(ha
             if member.scope != ALWAYS or member.unreachable == "EXTERNAL" or not state.is_notifiable:
                 continue
             if member.topic is None:
-                assert member.scac in waiting[bill]["parties"]
+                assert member.id in waiting[bill]["parties"]
             else:
-                heard = {id for one in harness.notices(member.scac, bill) for id in (one["event_id"], *one["covers"])}
-                assert accepted[bill] <= heard, f"{member.scac} missed something"
+                heard = {id for one in harness.notices(member.id, bill) for id in (one["event_id"], *one["covers"])}
+                assert accepted[bill] <= heard, f"{member.id} missed something"
 
 
 def is_superseded(harness: Harness, bill: str) -> bool:

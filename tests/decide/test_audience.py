@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from router.decide import audience as audience_module
-from router.decide.audience import Audience, Disclosure, audience_key, audience_of, grounds_of
+from router.decide.audience import Audience, Disclosure, audience_of
 from router.decide.cargo_facts import Cargo
 from router.decide.registry import Registry, same_name
-from router.engine.administration import scac_conflicts
+from router.engine.administration import id_conflicts
 from router.model.registry_values import Line, Party, RegistryNote, Sailing
 from tests.checking.samples import ABOARD, HOUSE, IMO, MASTER, cargo, sailing
 from tests.decide.one_bill import registry_of
@@ -44,13 +44,51 @@ def test_rule_2_each_second_notify_party_however_many() -> None:
     assert {scac for scac, member in found.items() if "SNP" in member.roles} == {"OCNX", "SLTC", "THRD"}
 
 
-def test_rule_2_an_id_that_is_no_scac_is_shown_and_not_told() -> None:
-    known = cargo(snps=("17:270412345",))
-    assert "17:270412345" not in audience(known).recipients
-    assert [ground.scope for ground in grounds_of(audience_key(HOUSE, known, False), None, registry_of())] == [
-        "all",
-        "never",
-    ]
+FIRMS = Party("Z999", id_type="FIRMS")
+BROKER = Party("2704ABC01", id_type="ABI")
+
+
+@pytest.mark.parametrize("snp", ["Z999", "2:Z999", "FIRMS:Z999"])
+def test_rule_2_a_terminal_is_named_by_its_firms_code(snp: str) -> None:
+    found = audience(cargo(snps=(snp,)), registry=registry_of(FIRMS)).recipients["Z999"]
+    assert (found.roles, found.disclosure, found.topic) == (("SNP",), Disclosure.FULL, "snp.party.Z999")
+    waiting = audience(cargo(snps=(snp,))).recipients["FIRMS:Z999"]
+    assert (waiting.topic, waiting.unreachable) == (None, "PARTY_UNKNOWN")
+
+
+@pytest.mark.parametrize("snp", ["2704ABC01", "17:2704ABC01", "ABI:2704ABC01"])
+def test_rule_2_a_broker_is_named_by_its_abi_routing_code(snp: str) -> None:
+    assert audience(cargo(snps=(snp,)), registry=registry_of(BROKER)).recipients["2704ABC01"].topic is not None
+    assert audience(cargo(snps=(snp,))).recipients["ABI:2704ABC01"].unreachable == "PARTY_UNKNOWN"
+
+
+def test_rule_2_an_id_of_unknown_type_or_shape_waits_as_it_is_spelled() -> None:
+    for snp in ("9:ABCD", "FIRMS:AB", "17:ABCD", "A B", ":"):
+        assert audience(cargo(snps=(snp,))).recipients[snp].unreachable == "PARTY_UNKNOWN"
+
+
+def test_rule_2_of_four_letters_without_a_type_the_registered_party_is_meant() -> None:
+    terminal, line = Party("ABCD", id_type="FIRMS"), Party("ABCD")
+    for party in (terminal, line):
+        for snp in ("ABCD", "2:ABCD"):
+            assert audience(cargo(snps=(snp,)), registry=registry_of(party)).recipients["ABCD"].topic == party.topic
+    assert audience(cargo(snps=("ABCD",))).recipients["ABCD"].unreachable == "PARTY_UNKNOWN"
+
+
+def test_the_same_id_of_another_type_is_another_party_and_gets_nothing() -> None:
+    terminal, line = registry_of(Party("ABCD", id_type="FIRMS")), registry_of(Party("ABCD"))
+    assert audience(cargo(snps=("SCAC:ABCD",)), registry=terminal).recipients["SCAC:ABCD"].topic is None
+    assert audience(cargo(snps=("FIRMS:ABCD",)), registry=line).recipients["FIRMS:ABCD"].topic is None
+    issued = audience(Cargo(), bill="ABCD1", registry=terminal).recipients
+    assert {one.topic for one in issued.values()} == {None}
+
+
+def test_a_party_is_one_under_all_its_ids() -> None:
+    line = Party("SLTC", aliases=("Z999", "FIRMS:ABCD", "2704ABC01"))
+    names = ("SLTC", "2:Z999", "FIRMS:ABCD", "2:ABCD", "ABCD", "17:2704ABC01")
+    found = audience(cargo(snps=names), registry=registry_of(line)).recipients
+    assert [*found] == ["NVXA", "SLTC"]
+    assert audience(cargo(snps=("SCAC:ABCD",)), registry=registry_of(line)).recipients["SCAC:ABCD"].topic is None
 
 
 def test_rule_3_who_issued_the_master_bill_and_who_manifests_it() -> None:
@@ -134,9 +172,9 @@ def test_nobody_takes_another_partys_scac_by_an_alias_whichever_was_registered_f
     registry = registry_of(*(parties[place] for place in order))
     assert [*audience(cargo(snps=("FREE",)), registry=registry).recipients] == ["NVXA", "EVIL"]
     assert audience(cargo(snps=("BOTH",)), registry=registry).recipients["BOTH"].unreachable == "PARTY_UNKNOWN"
-    assert "BOTH already stands for the party" in str(scac_conflicts(registry.parties, {}))
+    assert "BOTH already stands for the party" in str(id_conflicts(registry.parties, {}))
     registry.apply(Party("EVIL"))
-    assert registry.party_scac("BOTH") == "OTHR"
+    assert registry.party_id("BOTH") == "OTHR"
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -112,7 +112,7 @@ def test_who_is_new_to_the_bill_hears_that_it_must_not_be_loaded() -> None:
     one = OneBill(event("55", 0), event("6H", 1))
     one.clear("6H")
     one.enter(event("19", 5, snps=("SLTC",)))
-    (notice,) = (notice for notice in one.last.notices if notice.recipient.scac == "SLTC")
+    (notice,) = (notice for notice in one.last.notices if notice.recipient.id == "SLTC")
     assert (notice.kind, notice.fields["do_not_load"]) == ("hold", True)
 
 

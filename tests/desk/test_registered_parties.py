@@ -51,7 +51,7 @@ def test_a_line_is_listed_once_under_its_first_ground() -> None:
         "2704",
         AREAS,
     )
-    assert [(one.scac, one.ground) for one in found] == [
+    assert [(one.id, one.ground) for one in found] == [
         ("OCNX", CALLS_THERE),
         ("SLTC", CALLS_THERE),
         ("HARX", PORT_NOT_KNOWN),
@@ -71,7 +71,7 @@ def test_an_alias_counts_as_its_party_and_the_latest_ships_come_first() -> None:
         "2704",
         AREAS,
     )
-    assert (found.scac, [sailing.sailing_id for sailing in found.sailings]) == ("OCNX", ["S3", "S2", "S1"])
+    assert (found.id, [sailing.sailing_id for sailing in found.sailings]) == ("OCNX", ["S3", "S2", "S1"])
 
 
 def test_los_angeles_and_long_beach_are_one_place() -> None:

@@ -22,7 +22,7 @@ from tests.checking.replay import check, describe
 CODES = ("55", "69", "6H", "6I", "1C", "1H", "1I", "1C", "ZZ", "4A", "1A", "1B", "7H", "7I", "1J")
 BILLS = 60
 KILLS = 6
-PARTIES = "scac,name,status\nOCNX,Operator,live\nSLTC,Charterer,live\nHARX,Charterer,live\nNVXA,NVOCC,live\n"
+PARTIES = "id,name,status\nOCNX,Operator,live\nSLTC,Charterer,live\nHARX,Charterer,live\nNVXA,NVOCC,live\n"
 SAILINGS = (
     "sailing_id,imo_number,vessel_name,arrival_date,scac,role,voyage_number,scope\n"
     "EX-026E,9074729,OCEAN EXEMPLAR,2026-07-28,OCNX,operator,026E,\n"

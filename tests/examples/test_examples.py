@@ -95,7 +95,7 @@ def provisioned(broker: SecuredBroker, folder: Path) -> dict[str, str]:
         "SNP_KAFKA__REPLICATION_FACTOR": "1",
     }
     command("topics", "create")
-    command("import", "parties", command.write("parties.csv", f"scac,name\n{PARTY},Slot Line\nOCNX,Ocean\n"))
+    command("import", "parties", command.write("parties.csv", f"id,name\n{PARTY},Slot Line\nOCNX,Ocean\n"))
     command("provision", "apply", "--password-file", "passwords.jsonl")
     lines = (folder / "passwords.jsonl").read_text().splitlines()
     return {line["user"]: line["password"] for line in map(json.loads, lines)}

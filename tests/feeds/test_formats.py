@@ -81,7 +81,7 @@ def test_content_in_no_known_format_is_one_dead_letter_with_its_head_and_size():
     [
         (b'[\n {"scac": "NVXA"}]', "a JSON array: write one object a line"),
         (b"PK\x03\x04\x14\x00", "an Excel workbook or a zip archive"),
-        (b"scac,name,contact_phone\nNVXA,,\n", "a table of parties, for `snp-router import parties`"),
+        (b"id,name,contact_phone\nNVXA,,\n", "a table of parties, for `snp-router import parties`"),
         (BOM + b"SCAC;Bill of Lading\nNVXA;HBL1\n", "a table of filings, for `snp-router import filings`"),
     ],
 )

@@ -25,7 +25,7 @@ from router.model.inputs import (
 from router.model.registry_values import MOST_ALIASES, MOST_LINES, PARTY_STATUSES, Line, Party, Sailing
 from tests.feeds.samples import RECEIVED_AT
 
-PARTIES = b"""scac,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group
+PARTIES = b"""id,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group
 OCNX,"Ocean Exemplar, Inc.",carrier,live,Ana,+1 (212) 555-0100,ana@example.com,OCNY;OCNZ,
 nvxa,NVX,nvocc;Filer,,,,,,snp.NVXA.prod
 """
@@ -70,8 +70,8 @@ def test_a_party_sheet_is_read(start: bytes, line_break: bytes):
 
 def test_the_same_in_json_lines():
     rows: list[dict[str, Any]] = [
-        {"scac": "OCNX", "aliases": ["OCNY"], "roles": ["carrier"], "status": "external"},
-        {"scac": "NVXA"},
+        {"id": "OCNX", "aliases": ["OCNY"], "roles": ["carrier"], "status": "external"},
+        {"id": "NVXA"},
     ]
     values, problems, _ = parties("\n".join(map(json.dumps, rows)).encode())
     assert problems == []
@@ -81,8 +81,8 @@ def test_the_same_in_json_lines():
 def test_a_row_with_a_fault_names_row_and_column_and_the_others_are_read():
     content = PARTIES + b"TOOLONG,X,,,,,,,\nSLTC,X,,asleep,,,,,\nABCD,,,,,,,,,,,extra\nEFGH,X,,,,,,,\n"
     values, problems, _ = parties(content)
-    assert [party.scac for party in values] == ["OCNX", "NVXA", "EFGH"]
-    assert problems[0].startswith("parties.csv: row 4, column 'scac': ")
+    assert [party.id for party in values] == ["OCNX", "NVXA", "EFGH"]
+    assert problems[0].startswith("parties.csv: row 4, column 'id': ")
     assert problems[1].startswith("parties.csv: row 5, column 'status': ")
     assert problems[2].startswith("parties.csv: row 6: 12 cells under 9 columns")
 
@@ -90,19 +90,19 @@ def test_a_row_with_a_fault_names_row_and_column_and_the_others_are_read():
 def test_a_scac_belongs_to_one_party():
     rows = b"OCNY,X,,,,,,,\nSLTC,X,,,,,,OCNZ,\nnvxa,again,,,,,,,\n"
     values, problems, _ = parties(PARTIES + rows)
-    assert [party.scac for party in values] == ["OCNX", "NVXA"]
+    assert [party.id for party in values] == ["OCNX", "NVXA"]
     assert [problem.partition(": ")[2] for problem in problems] == [
-        "row 4, column 'scac': OCNY already stands for the party OCNX",
+        "row 4, column 'id': OCNY already stands for the party OCNX",
         "row 5, column 'aliases': OCNZ already stands for the party OCNX",
-        "row 6, column 'scac': NVXA has a row already",
+        "row 6, column 'id': NVXA has a row already",
     ]
 
 
 @pytest.mark.parametrize(
     ("header", "problem"),
     [
-        (b"scac,name,SCAC", "parties.csv: column 'scac': the header has this column more than once"),
-        (b"name,status", "parties.csv: column 'scac': the column is missing"),
+        (b"id,name,ID", "parties.csv: column 'id': the header has this column more than once"),
+        (b"name,status", "parties.csv: column 'id': the column is missing"),
     ],
 )
 def test_a_wrong_header_names_the_column(header: bytes, problem: str):
@@ -113,7 +113,7 @@ def test_a_wrong_header_names_the_column(header: bytes, problem: str):
 
 
 def test_unknown_columns_and_formulas_are_noted_and_stop_nothing():
-    values, problems, notes = parties(b'scac,name,colour\nOCNX,"=1+1",red\nNVXA,-5,blue\nSLTC,@you,\n')
+    values, problems, notes = parties(b'id,name,colour\nOCNX,"=1+1",red\nNVXA,-5,blue\nSLTC,@you,\n')
     assert problems == []
     assert [party.name for party in values] == ["=1+1", "-5", "@you"]
     assert notes == [
@@ -124,14 +124,14 @@ def test_unknown_columns_and_formulas_are_noted_and_stop_nothing():
 
 
 def test_another_encoding_is_read_and_noted():
-    values, _, notes = parties("scac,name\nOCNX,Océan\n".encode("latin-1"))
+    values, _, notes = parties("id,name\nOCNX,Océan\n".encode("latin-1"))
     assert values[0].name == "Océan"
     assert notes == ["parties.csv: row 2: not UTF-8, read as Latin-1"]
 
 
 def test_an_unclosed_quote_is_a_problem_and_the_rows_after_its_field_are_read():
-    values, problems, _ = parties(b'scac,name\nOCNX,"open\n' + b"A" * 200_000 + b"\nNVXA,X\n")
-    assert [party.scac for party in values] == ["NVXA"]
+    values, problems, _ = parties(b'id,name\nOCNX,"open\n' + b"A" * 200_000 + b"\nNVXA,X\n")
+    assert [party.id for party in values] == ["NVXA"]
     assert len(problems) == 1
     assert problems[0].startswith("parties.csv: row 2: the row cannot be read")
 
@@ -250,14 +250,14 @@ def test_a_snapshot_of_the_future_or_with_later_times_is_refused(row: str, colum
 
 
 def test_a_row_with_very_many_faults_names_a_few_and_counts_the_others() -> None:
-    (problem,) = read_parties([b'{"scac":"OCNX","aliases":[' + b"1," * 100_000 + b"1]}\n"], "FILE").problems
+    (problem,) = read_parties([b'{"id":"OCNX","aliases":[' + b"1," * 100_000 + b"1]}\n"], "FILE").problems
     assert problem.reason.endswith("; and 99993 more")
     assert len(problem.reason) < 2000
 
 
 def test_a_header_of_very_many_columns_is_read_quickly() -> None:
     header = b",".join(b"column%d" % number for number in range(60_000))
-    assert [party.scac for party in read_parties([b"scac," + header + b"\nOCNX\n"], "FILE").values] == ["OCNX"]
+    assert [party.id for party in read_parties([b"id," + header + b"\nOCNX\n"], "FILE").values] == ["OCNX"]
 
 
 @pytest.mark.parametrize("column", ["snps", "container_numbers"])
@@ -275,7 +275,7 @@ def test_parties_and_sailings_are_bounded() -> None:
     assert len(sailings((head + "".join(rows[:MOST_LINES])).encode())[0]) == 1
     (problem,) = sailings((head + "".join(rows)).encode())[1]
     assert "more than 500 lines aboard" in problem
-    (problem,) = parties(f"scac,aliases\nAA,{';'.join(codes[1 : MOST_ALIASES + 2])}\n".encode())[1]
+    (problem,) = parties(f"id,aliases\nAA,{';'.join(codes[1 : MOST_ALIASES + 2])}\n".encode())[1]
     assert "at most 100" in problem
 
 
@@ -302,7 +302,7 @@ def test_a_form_has_every_field_of_its_value():
 # Slips
 
 
-@pytest.mark.parametrize("header", ["SCAC,Contact Phone", "scac, contact-phone", "Scac,CONTACT_PHONE"])
+@pytest.mark.parametrize("header", ["ID,Contact Phone", "id, contact-phone", "Id,CONTACT_PHONE"])
 def test_headers_may_have_capitals_blanks_and_hyphens(header: str) -> None:
     found = read_parties([f"{header}\nNVXA,+1 555 0101\n".encode()], "p.csv")
     assert [party.contact_phone for party in found.values] == ["+1 555 0101"]
@@ -312,12 +312,12 @@ def test_headers_may_have_capitals_blanks_and_hyphens(header: str) -> None:
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        (b"TOOLONG,", "p.csv: row 2, column 'scac': a SCAC has two to four letters (it is 'TOOLONG')"),
-        (b",Name", "p.csv: row 2, column 'scac': "),
+        (b"TOOLONG,", "p.csv: row 2, column 'id': a party's id is a SCAC (two to four letters), a FIRMS code (four"),
+        (b",Name", "p.csv: row 2, column 'id': "),
     ],
 )
 def test_a_wrong_cell_is_described_in_words(row: bytes, told: str) -> None:
-    (problem,) = read_parties([b"scac,name\n" + row + b"\n"], "p.csv").problems
+    (problem,) = read_parties([b"id,name\n" + row + b"\n"], "p.csv").problems
     assert str(problem).startswith(told)
     assert "pattern" not in str(problem)
 
@@ -340,7 +340,7 @@ def test_a_wrong_cell_of_a_filing_is_described_in_words(cell: str, told: str) ->
 
 
 def test_a_wrong_choice_names_the_choices() -> None:
-    (problem,) = read_parties([b"scac,status\nNVXA,active\n"], "p.csv").problems
+    (problem,) = read_parties([b"id,status\nNVXA,active\n"], "p.csv").problems
     assert str(problem) == (
         "p.csv: row 2, column 'status': it must be 'certifying', 'live', 'suspended' or 'external' (it is 'active')"
     )
@@ -348,9 +348,9 @@ def test_a_wrong_choice_names_the_choices() -> None:
 
 @pytest.mark.parametrize("separator", [";", "|", "\t"])
 def test_tables_of_other_countries_spreadsheets_are_read(separator: str) -> None:
-    table = '\ufeffscac,name,aliases\r\nACME,Acme,"ACMA;ACMB"\r\n'.replace(",", separator).encode()
+    table = '\ufeffid,name,aliases\r\nACME,Acme,"ACMA;ACMB"\r\n'.replace(",", separator).encode()
     (party,) = read_parties([table], "p.csv").values
-    assert (party.scac, party.name, party.aliases) == ("ACME", "Acme", ("ACMA", "ACMB"))
+    assert (party.id, party.name, party.aliases) == ("ACME", "Acme", ("ACMA", "ACMB"))
 
 
 JSON_EVENT = b'{"scac":"NVXA","bill_of_lading":"HBL1","disposition_code":"1H","action_at":"2026-07-14T08:00"}'
@@ -381,5 +381,5 @@ def test_events_are_not_imported_as_filings() -> None:
 
 
 def test_unknown_columns_are_noted_once() -> None:
-    found = read_parties([b"scac,colour,size\nNVXA,red,1\nSLTC,blue,2\n"], "p.csv")
+    found = read_parties([b"id,colour,size\nNVXA,red,1\nSLTC,blue,2\n"], "p.csv")
     assert found.notes == ["p.csv: unknown columns are ignored: 'colour', 'size'"]

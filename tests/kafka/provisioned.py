@@ -17,7 +17,7 @@ from tests.kafka.fixtures import QUICK
 from tests.kafka.secured import PASSWORD, SecuredBroker
 
 PARTIES = """\
-scac,name,status,contact_phone,production_group
+id,name,status,contact_phone,production_group
 OCNX,Ocean Exemplar Line,live,+1-555-0100,snp.OCNX.gate
 SLTC,Slot Carriers,live,+1-555-0110,snp.SLTC.gate
 """

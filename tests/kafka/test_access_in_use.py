@@ -57,7 +57,7 @@ def test_each_of_our_users_does_its_work_with_what_it_may_and_without_a_complain
         operator("parties"),
         operator("tail", "--party", "SLTC", "--until-end"),
         operator("topics", "check"),
-        operator("import", "parties", "-", stdin="scac,status\nNVXB,certifying\n"),
+        operator("import", "parties", "-", stdin="id,status\nNVXB,certifying\n"),
     ]
     assert [run.stderr for run in done if "error" in run.stderr or "not_verified" in run.stderr] == []
     (letter,) = operator.json("dead-letters", "list")

@@ -26,7 +26,7 @@ CODES = ("55", "69", "6H", "6I", "1C", "1H", "ZZ", "1I", "4A", "1C")
 BILLS = 40
 PARTITIONS = 3
 SCACS = ("OCNX", "SLTC", "HARX", "NVXA")
-PARTIES = "scac,name,status\nOCNX,Operator,live\nSLTC,Charterer,live\nHARX,Charterer,live\nNVXA,NVOCC,live\n"
+PARTIES = "id,name,status\nOCNX,Operator,live\nSLTC,Charterer,live\nHARX,Charterer,live\nNVXA,NVOCC,live\n"
 SAILINGS = (
     "sailing_id,imo_number,vessel_name,arrival_date,scac,role,voyage_number,scope\n"
     "EX-026E,9074729,OCEAN EXEMPLAR,2026-07-28,OCNX,operator,026E,\n"

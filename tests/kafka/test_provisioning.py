@@ -120,7 +120,7 @@ def test_revoked_is_cut_off_suspended_and_stays_so(scene: Provisioned, admin: Co
 
     assert len(taken) == 7
     assert plan_of(admin, code=0) == []
-    (party,) = [party for party in admin.json("parties") if party["scac"] == "SLTC"]
+    (party,) = [party for party in admin.json("parties") if party["id"] == "SLTC"]
     assert party["status"] == "suspended"
     deeds = [deed for deed in asyncio.run(audited(scene)) if deed[0] == "provision revoke"]
     assert deeds == [("provision revoke", "SLTC")]

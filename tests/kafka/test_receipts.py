@@ -18,7 +18,7 @@ ALARMS = ("unread", "--threshold-minutes", "0")
 
 def parties(folder: Path, status: str) -> str:
     path = folder / "sltc.csv"
-    header = "scac,status,contact_name,contact_phone,production_group"
+    header = "id,status,contact_name,contact_phone,production_group"
     path.write_text(f"{header}\nSLTC,{status},Operations,+1-555-0110,{GROUP}\n")
     return str(path)
 

@@ -50,7 +50,7 @@ def command(registry: str, tmp_path: Path) -> Iterator[Command]:
 def test_a_router_does_not_start_before_its_schemas_are_registered_and_registers_none_itself(
     command: Command, stock: SchemaRegistryClient
 ) -> None:
-    command("import", "parties", command.write("parties.csv", "scac\nNVXA\n"))
+    command("import", "parties", command.write("parties.csv", "id\nNVXA\n"))
 
     refused = command("run", "--until-idle", code=4)
 
@@ -70,7 +70,7 @@ async def test_notices_carry_the_registry_s_ids_and_a_stock_deserializer_reads_t
     assert sorted(stock.get_subjects()) == [*SUBJECTS, "somebody-else"]
     assert command.json("registry", "register") == command.json("registry", "check") == registered
 
-    command.process("import", "parties", command.write("parties.csv", "scac\nNVXA\n"))
+    command.process("import", "parties", command.write("parties.csv", "id\nNVXA\n"))
     command.process("ingest", "-", stdin=EVENT)
     command.process("run", "--until-idle")
     (value,) = await values_of(command, "snp.party.NVXA")
@@ -105,7 +105,7 @@ def test_later_schemas_of_others_must_be_compatible_with_ours(command: Command, 
 
 def test_a_registry_that_does_not_answer_is_asked_again_and_then_named(tmp_path: Path) -> None:
     command = Command(tmp_path)
-    command("import", "parties", command.write("parties.csv", "scac\nNVXA\n"))
+    command("import", "parties", command.write("parties.csv", "id\nNVXA\n"))
     command.environment |= {
         "SNP_REGISTRY__URL": "http://127.0.0.1:9",
         "SNP_REGISTRY__START_DEADLINE_SECONDS": "0.6",

@@ -23,7 +23,7 @@ from router.task.input_records import apply_registry_record
 from tests.checking.harness import Harness
 from tests.checking.samples import BOX_KEY, HOUSE, OTHER_HOUSE, PARTIES, START, dead_letter, event, filing, sailing
 
-NAMES = ("../..", "a/b", "NV\x00A", ".", "NV A", "nvxa", "N", "NVXAA", "ÑVXA", "NVХA", "", "NVXA\n", "NVX1")
+NAMES = ("../..", "a/b", "NV\x00A", ".", "NV A", "nvxa", "N", "NVXAA", "ÑVXA", "NVХA", "", "NVXA\n", "NV1", "FIRMS:NV1")
 """One of them has a Cyrillic letter in it."""
 CROWD = tuple(Line(f"A{chr(65 + n // 26)}{chr(65 + n % 26)}", "charterer", None, "all") for n in range(MOST_LINES + 1))
 
@@ -87,7 +87,7 @@ def test_the_router_goes_on_past_all_of_them_also_after_a_restart() -> None:
     assert router.kinds("NVXA", HOUSE) == ["release", "hold", "hold"]
     reasons = [letter["reason"] for letter in router.latest(topics.DEAD_LETTERS).values()]
     assert len(reasons) == len(set(map(encode_value, HOSTILE))) + 1
-    assert {record.topic for record in router.party_records()} <= {f"snp.party.{party.scac}" for party in PARTIES}
+    assert {record.topic for record in router.party_records()} <= {f"snp.party.{party.id}" for party in PARTIES}
 
 
 def test_a_record_of_the_wrong_topic_is_no_record_there() -> None:
