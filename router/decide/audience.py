@@ -13,7 +13,8 @@ from typing import Final, NamedTuple, get_args
 
 from router.decide.cargo_facts import Cargo
 from router.decide.registry import Registry
-from router.model.identifiers import is_vessel_key, split_bill_key
+from router.model.identifiers import bill_key, is_vessel_key, split_bill_key
+from router.model.inputs import Filing
 from router.model.registry_values import LineRole, Sailing
 from router.model.vocabulary import Role
 
@@ -178,6 +179,16 @@ def _is_nvocc(filer: str, key: AudienceKey, registry: Registry) -> bool:
     party = registry.parties.get(filer)
     roles = {role.lower() for role in party.roles} if party is not None else set()
     return "nvocc" in roles or (key.is_house and "carrier" not in roles)
+
+
+def is_nvoccs_empty(filing: Filing, registry: Registry) -> bool:
+    """True for a bill of type empty that an NVOCC filed: empty containers are declared by carriers only (CBP Trade Act
+    FAQ, vessel mode, section 16). An NVOCC is a party registered as one, or the filer of a bill under another's."""
+    cargo = Cargo(filing.bill_type, filing.snps, filing.shipment)
+    if not cargo.is_empty:
+        return False
+    key = audience_key(bill_key(filing.scac, filing.bill_of_lading), cargo, in_stopped_box=False)
+    return _is_nvocc(registry.party_id(filing.scac), key._replace(is_house=key.master_carrier is not None), registry)
 
 
 def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]:

@@ -41,6 +41,8 @@ EXAM: Final = "EXAM_TRANSFER"
 TERMINAL: Final = "TERMINAL_EXIT"
 PARTIAL: Final = "PARTIAL_DELIVERY"
 
+EMPTY_RELEASE: Final = "1C"
+
 MOST_BOXES: Final = 100
 """Boxes stopped by other bills that a bill's notices list one by one; more of them become one hold. Otherwise each of a
 thousand boxes would send a thousand holds to everyone."""
@@ -136,7 +138,7 @@ def assess(
         holds,
         authorities,
         account.manifested,
-        _released_quantity(account),
+        _released_quantity(account, cargo),
         max([release.posted for release in account.releases], default=None),
         cleared,
     )
@@ -159,7 +161,7 @@ def _status(
         return HELD
     if account.is_deleted:
         return DELETED
-    if account.closed or (released and cargo.is_empty and any(release.code == "1C" for release in account.releases)):
+    if account.closed:
         return CLOSED
     if released and enough:
         return RELEASE_UNCONFIRMED if doubts else RELEASED
@@ -237,28 +239,39 @@ def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
 def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tuple[tuple[Doubt, ...], bool]:
     """The doubts, and whether the releases cover the whole bill if all doubts are confirmed."""
     releases, manifested = account.releases, account.manifested
+    is_whole = _releases_empty(account, cargo)
     doubts: list[Doubt] = []
     if releases:
         unsure = [release for release in releases if not deeds.settle(QUANTITY_UNKNOWN, release.id)]
-        if unsure and (manifested is None or any(release.quantity is None for release in unsure)):
+        if not is_whole and unsure and (manifested is None or any(release.quantity is None for release in unsure)):
             doubts.append(QUANTITY_UNKNOWN)
-        stale = {release.id for release in releases if _is_stale(release, deeds)}
-        elsewhere = {release.id for release in releases if not _at_place(release, cargo, rules, deeds)}
+        stale = [_is_stale(release, deeds) for release in releases]
+        elsewhere = [not _at_place(release, cargo, rules, deeds) for release in releases]
         # Only releases free of every doubt can make up for others: a fresh one elsewhere and a stale one here don't.
-        if not _covers([release for release in releases if release.id not in stale | elsewhere], releases, manifested):
-            doubts += [RELEASE_PREDATES_HOLD] if stale else []
-            doubts += [PORT_DIFFERS] if elsewhere else []
+        good = [release for release, *doubtful in zip(releases, stale, elsewhere, strict=True) if not any(doubtful)]
+        if not _covers(good, account, cargo):
+            doubts += [RELEASE_PREDATES_HOLD] if any(stale) else []
+            doubts += [PORT_DIFFERS] if any(elsewhere) else []
     if not account.complete and HISTORY_INCOMPLETE not in deeds.confirmed:
         doubts.append(HISTORY_INCOMPLETE)
-    enough = manifested is None or any(release.quantity is None for release in releases) or _sum(releases) >= manifested
-    return tuple(doubts), enough
+    is_unknown = manifested is None or any(release.quantity is None for release in releases)
+    return tuple(doubts), is_whole or is_unknown or _sum(releases) >= (manifested or 0)
 
 
-def _covers(good: list[StandingRelease], releases: list[StandingRelease], manifested: int | None) -> bool:
+def _covers(good: list[StandingRelease], account: Account, cargo: Cargo) -> bool:
     """True if all releases are free of doubt, or those that are suffice."""
-    if len(good) == len(releases):
+    if len(good) == len(account.releases):
         return True
+    if cargo.is_empty and any(release.code == EMPTY_RELEASE for release in good):
+        return True
+    manifested = account.manifested
     return manifested is not None and all(release.quantity is not None for release in good) and _sum(good) >= manifested
+
+
+def _releases_empty(account: Account, cargo: Cargo) -> bool:
+    """True if an empty container's bill has its 1C, which CBP posts when the ship arrives, whatever the quantities (CBP
+    Trade Act FAQ, vessel mode, section 16)."""
+    return cargo.is_empty and any(release.code == EMPTY_RELEASE for release in account.releases)
 
 
 def _is_stale(release: StandingRelease, deeds: Deeds) -> bool:
@@ -278,7 +291,9 @@ def _sum(releases: Iterable[StandingRelease]) -> int:
     return sum([release.quantity or 0 for release in releases])
 
 
-def _released_quantity(account: Account) -> int | None:
+def _released_quantity(account: Account, cargo: Cargo) -> int | None:
+    if _releases_empty(account, cargo):
+        return account.manifested
     if any(release.quantity is None for release in account.releases):
         return None
     total = _sum(account.releases)

@@ -19,8 +19,10 @@ import structlog
 from router import topics
 from router.clock import growing_pauses, now_milliseconds
 from router.codec import encode_value
+from router.decide.audience import is_nvoccs_empty
 from router.decide.codes import CodeTable
 from router.decide.identity import event_key
+from router.engine.administration import read_registry
 from router.engine.feed_activity import FeedMonitor
 from router.errors import InputError, TaskRetry, UsageError
 from router.feeds.formats import read_events
@@ -37,6 +39,11 @@ KEPT_PROBLEMS: Final = 1000
 """Problems that a summary names; the dead letters hold all of them."""
 RETRY_PAUSES: Final = 0.5, 30.0
 """The first and the longest pause between two attempts, in seconds."""
+
+NVOCCS_EMPTY: Final = (
+    "bill {} has the type empty, but an NVOCC files it: only carriers declare empty containers. Correct its bill_type; "
+    "or, if the filer is a carrier, its roles (`snp-router import parties`)"
+)
 
 STANDARD_INPUT: Final = Path("-")
 
@@ -247,17 +254,22 @@ class ImportCount:
 
 
 async def append_filings(log: Log, values: Iterable[Filing | Snapshot | PaperBill | InputError]) -> ImportCount:
-    """Append filings, snapshots and paper bills under their bills' keys. Returns the rows that could not be read."""
+    """Append filings, snapshots and paper bills under their bills' keys. Returns the rows that could not be read, and
+    those of empties filed by an NVOCC, which are refused."""
     imported = ImportCount()
     batches = Batches(log)
+    registry = await read_registry(log)
     for value in values:
         if isinstance(value, InputError):
             imported.problems.append(value)
             continue
-        imported.count += 1
         filing = value if isinstance(value, Filing) else value.filing
-        key = bill_key(filing.scac, filing.bill_of_lading).encode()
-        if batches.add([Output(topics.FILINGS, key, encode_value(value))]):
+        key = bill_key(filing.scac, filing.bill_of_lading)
+        if is_nvoccs_empty(filing, registry):
+            imported.problems.append(InputError(NVOCCS_EMPTY.format(key), place=filing.source or ""))
+            continue
+        imported.count += 1
+        if batches.add([Output(topics.FILINGS, key.encode(), encode_value(value))]):
             await batches.flush()
     await batches.flush()
     return imported

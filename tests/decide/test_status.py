@@ -52,8 +52,24 @@ def test_the_first_row_that_applies(records: list[Disposition], status: str) -> 
     assert one.now.deliverable == (status == words.RELEASED)
 
 
-def test_an_empty_container_is_closed_by_its_1c() -> None:
-    assert OneBill(filing(bill_type="12"), event("1C", 1)).status == words.CLOSED
+@pytest.mark.parametrize("filed", [None, 0, 1, 100])
+@pytest.mark.parametrize("released", [None, 0, 1, 100])
+def test_an_empty_container_is_released_by_its_1c_whatever_the_quantities(
+    filed: int | None, released: int | None
+) -> None:
+    one = OneBill(filing(bill_type="12", manifested_quantity=filed), event("1C", 1, released))
+    assert (one.status, one.doubts, one.notified["NVXA"]) == (words.RELEASED, (), "release")
+
+
+def test_a_hold_stops_an_empty_too_and_its_1c_counts_only_at_its_place() -> None:
+    empty = filing(bill_type="12")
+    assert OneBill(empty, event("1H", 1), event("1C", 2)).status == words.HELD
+    assert OneBill(empty, event("1C", 1), event("1H", 2), event("1I", 3)).doubts == (words.RELEASE_PREDATES_HOLD,)
+    assert OneBill(empty, event("1C", 1, transaction_port="1303")).doubts == (words.PORT_DIFFERS,)
+
+
+def test_an_exported_empty_is_closed() -> None:
+    assert OneBill(filing(bill_type="12"), event("1C", 1), event("51", 2)).status == words.CLOSED
 
 
 def test_an_export_of_one_container_does_not_close_the_bill() -> None:

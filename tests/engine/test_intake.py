@@ -16,7 +16,7 @@ from router.decide.codes import load_codes
 from router.decide.rules import Rules
 from router.demo.story import FILES
 from router.engine import intake
-from router.engine.administration import prepare
+from router.engine.administration import import_parties, prepare
 from router.engine.feed_activity import FeedMonitor
 from router.engine.intake import (
     STANDARD_INPUT,
@@ -33,6 +33,7 @@ from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent, Shipment
+from router.model.registry_values import Party
 
 CODES = load_codes()
 LINE = {"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}
@@ -115,6 +116,26 @@ async def test_unreadable_rows_of_filings_are_returned(log: Log) -> None:
     imported = await append_filings(log, [Filing("NVXA", "B1"), wrong, Filing("NVXA", "B2")])
     assert (imported.count, imported.problems) == (2, [wrong])
     assert len(await values(log, topics.FILINGS)) == 2
+
+
+@pytest.mark.parametrize("bill_type", ["12", "2", "empty"])
+async def test_an_empty_filed_by_an_nvocc_is_refused_with_what_to_do(log: Log, bill_type: str) -> None:
+    """CBP Trade Act FAQ, vessel mode, section 16. Known by its role, an alias of that party, or its master bill."""
+    await import_parties(log, [Party("NVXA", roles=("NVOCC",), aliases=("NVXZ",)), Party("SLTC", roles=("carrier",))])
+    under_sltc = Shipment(carrier_scac="OCNX", master_bill="SLTCMB1")
+    filed = [
+        Filing("NVXA", "B1", bill_type, source="filings.csv:row 2"),
+        Filing("NVXZ", "B2", bill_type, source="filings.csv:row 3"),
+        Filing("FWDX", "B3", bill_type, shipment=under_sltc, source="filings.csv:row 4"),
+        Filing("SLTC", "B4", bill_type, shipment=under_sltc, source="filings.csv:row 5"),
+        Filing("FWDX", "B5", bill_type, source="filings.csv:row 6"),
+        Filing("NVXA", "B6", "30", source="filings.csv:row 7"),
+    ]
+    imported = await append_filings(log, filed)
+    assert [problem.place for problem in imported.problems] == [f"filings.csv:row {row}" for row in (2, 3, 4)]
+    assert all("bill_type" in problem.reason for problem in imported.problems)
+    filed_bills = {filing.bill_of_lading for filing in await values(log, topics.FILINGS) if isinstance(filing, Filing)}
+    assert filed_bills == {"B4", "B5", "B6"}
 
 
 async def test_a_watched_file_is_moved_once_its_events_are_on_the_log(log: Log, tmp_path: Path) -> None:
