@@ -24,7 +24,16 @@ from router.model.inputs import (
     filing_fields,
 )
 from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
-from router.model.registry_values import FeedActivity, LateTally, Outage, Party, RegistryNote, RequestDone, Sailing
+from router.model.registry_values import (
+    FeedActivity,
+    LateTally,
+    Outage,
+    OutageFilers,
+    Party,
+    RegistryNote,
+    RequestDone,
+    Sailing,
+)
 
 FORMAT_VERSION: Final = 1
 MAGIC: Final = bytes((FORMAT_VERSION,))
@@ -107,6 +116,7 @@ REGISTRY_NOTE: Final = Packed(3, "registry-note", RegistryNote)
 OUTAGE: Final = Packed(4, "outage", Outage)
 FEED_ACTIVITY: Final = Packed(5, "feed-activity", FeedActivity)
 LATE_TALLY: Final = Packed(6, "late-tally", LateTally)
+OUTAGE_FILERS: Final = Packed(30, "outage-filers", OutageFilers)
 REQUEST_DONE: Final = Packed(7, "request-done", RequestDone)
 SNAPSHOT: Final = Packed(8, "snapshot", Snapshot)
 CONFIRMATION: Final = Packed(9, "confirmation", Confirmation)

@@ -14,7 +14,7 @@ from router.decide.port_areas import PortAreas
 from router.decide.rules import Rules
 from router.model.eastern import MILLISECONDS, MINUTE
 from router.model.inputs import Shipment
-from router.model.registry_values import DECLARED, LateTally, Outage
+from router.model.registry_values import DECLARED, LateTally, Outage, OutageFilers
 
 DOWN, SILENT, RECOVERING, RECOVERED = "DOWN", "SILENT", "RECOVERING", "RECOVERED"
 
@@ -28,6 +28,8 @@ class OutageWatch(NamedTuple):
     and no notice id, returns if an outage comes back."""
     tallies: tuple[LateTally, ...] = ()
     """Late events so far; the latest tally of each run."""
+    filers: frozenset[str] = frozenset()
+    """Of a line's own outage: SCACs of the filers with open bills that name the line, as far as tasks reported them."""
 
     @property
     def last_late_at(self) -> int:
@@ -42,6 +44,8 @@ Outages = Mapping[str, OutageWatch]
 class Announcement(NamedTuple):
     state: str
     watch: OutageWatch
+    new_filers: frozenset[str] = frozenset()
+    """Filers reported just now, who alone have not been told. Empty: the announcement is to everyone."""
 
 
 def with_outage(outages: Outages, outage: Outage, elapsed: int) -> Outages:
@@ -55,7 +59,7 @@ def with_outage(outages: Outages, outage: Outage, elapsed: int) -> Outages:
     if old is None:
         return {**outages, outage.id: OutageWatch(outage, elapsed // MILLISECONDS + 1)}
     news = _announced(outage) != _announced(old.outage)
-    return {**outages, outage.id: OutageWatch(outage, old.announced + news, old.tallies)}
+    return {**outages, outage.id: old._replace(outage=outage, announced=old.announced + news)}
 
 
 def _announced(outage: Outage) -> Outage:
@@ -69,6 +73,15 @@ def with_tally(outages: Outages, tally: LateTally) -> Outages:
         return outages
     others = tuple(other for other in watched.tallies if other.run != tally.run)
     return {**outages, tally.outage: watched._replace(tallies=(*others, tally))}
+
+
+def with_filers(outages: Outages, report: OutageFilers) -> Outages:
+    """The outages with a task's report. New filers of an outage that lasts are to be told of it."""
+    watched = outages.get(report.outage)
+    if watched is None or watched.outage.ended_at is not None or watched.filers.issuperset(report.filers):
+        return outages
+    more = watched._replace(announced=watched.announced + 1, filers=watched.filers.union(report.filers))
+    return {**outages, report.outage: more}
 
 
 def without_recovered(outages: Outages, now: int, rules: Rules) -> Outages:
@@ -89,7 +102,8 @@ def announcements(before: Outages, after: Outages) -> Iterator[Announcement]:
         if old is None or old.announced != watched.announced:
             outage = watched.outage
             begun = DOWN if outage.kind == DECLARED else SILENT
-            yield Announcement(begun if outage.ended_at is None else RECOVERING, watched)
+            new_filers = watched.filers - old.filers if old is not None else frozenset()
+            yield Announcement(begun if outage.ended_at is None else RECOVERING, watched, new_filers)
     for number, watched in before.items():
         if number not in after:
             yield Announcement(RECOVERED, watched._replace(announced=watched.announced + 1))

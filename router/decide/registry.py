@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final, NamedTuple, assert_never
 
-from router.decide.outages import Outages, with_outage, with_tally
+from router.decide.outages import Outages, with_filers, with_outage, with_tally
 from router.decide.rules import Rules
 from router.model.eastern import DAY, MINUTE, day_of
 from router.model.party_ids import IdType, named_party
@@ -19,6 +19,7 @@ from router.model.registry_values import (
     LateTally,
     Line,
     Outage,
+    OutageFilers,
     Party,
     RegistryNote,
     RegistryValue,
@@ -93,6 +94,8 @@ class Registry:
                 self.feed_activity[value.feed, value.port] = value.at
             case LateTally():
                 self.outages = with_tally(self.outages, value._replace(at=min(value.at, self.now + DAY)))
+            case OutageFilers():
+                self.outages = with_filers(self.outages, value)
             case Request() | RequestDone():
                 pass  # router/task/walks.py acts on them
             case _:
@@ -238,7 +241,7 @@ def _may_change_audiences(value: RegistryValue) -> bool:
     """True unless the value certainly changes no audience: an outdated audience notifies the wrong parties."""
     if isinstance(value, RegistryNote):
         return value.kind != "tick"
-    return not isinstance(value, Outage | FeedActivity | LateTally | Request | RequestDone)
+    return not isinstance(value, Outage | FeedActivity | LateTally | OutageFilers | Request | RequestDone)
 
 
 def _cut(line: Line) -> str:

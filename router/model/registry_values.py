@@ -112,8 +112,8 @@ RESYNC: Final = "RESYNC"
 class Outage(NamedTuple):
     """One downtime of a system. It is written again when it changes or ends, and kept as history.
 
-    `carrier` None: an outage of CBP or of a port. Otherwise that line's own, announced to the parties of its sailings
-    only.
+    `carrier` None: an outage of CBP or of a port. Otherwise that line's own, announced only to the parties of its
+    sailings and to the filers of open bills that name it.
     """
 
     id: str
@@ -165,6 +165,16 @@ class LateTally(NamedTuple):
     """Time of the latest late event."""
 
 
+class OutageFilers(NamedTuple):
+    """One task's filers with open bills that name the line of an outage. Cumulative: the latest record counts."""
+
+    outage: str
+    task: int
+    filers: tuple[str, ...]
+    """SCACs, sorted."""
+    at: int
+
+
 class Request(NamedTuple):
     """A party's request. Its relay writes it with `started_at` None.
 
@@ -194,7 +204,9 @@ class RequestDone(NamedTuple):
     at: int
 
 
-RegistryValue = Party | Sailing | RegistryNote | Outage | FeedActivity | LateTally | Request | RequestDone
+RegistryValue = (
+    Party | Sailing | RegistryNote | Outage | FeedActivity | LateTally | OutageFilers | Request | RequestDone
+)
 """Every value of `snp.registry`."""
 
 
@@ -213,6 +225,8 @@ def registry_key(value: RegistryValue) -> bytes:
             key = f"activity:{value.feed}:{value.port or ''}"
         case LateTally():
             key = f"late:{value.outage}:{value.run}"
+        case OutageFilers():
+            key = f"filers:{value.outage}:{value.task}"
         case Request():
             key = f"request:{value.id}"
         case RequestDone():

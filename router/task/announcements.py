@@ -1,12 +1,15 @@
 """Announcements of outages: on `snp.feed-status`, which every party may read; those of a line's own outage only on the
-topics of its sailings' parties. The task of partition 0 decides them, from the registry alone."""
+topics of its sailings' parties, and of the filers whose open bills name it.
+
+The task of partition 0 decides them, from the registry alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from router import codec, topics
-from router.decide.audience import ROLE_ABOARD, ROLES, Disclosure, Recipient
+from router.decide.audience import FILER, ROLE_ABOARD, ROLES, Disclosure, Recipient
 from router.decide.cargo_facts import Cargo
 from router.decide.consequences import FEED_BEHIND, Decision, HistoryEntry, Notified
 from router.decide.identity import decision_id, notice_id
@@ -24,7 +27,7 @@ from router.model.vocabulary import Flag, Role
 
 def decision_on(announcement: Announcement, registry: Registry, rules: Rules) -> Decision:
     """The decision under the outage's own key and number, so that it is in the history like a bill's."""
-    state, watch = announcement
+    state, watch, _ = announcement
     outage = watch.outage
     key = outage_key(outage.id)
     decision = decision_id(registry.secret, key, watch.announced)
@@ -36,7 +39,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
         fields = notice_fields(key, cargo, event, None, None, (), flags, OPERATOR, (), rules)
         notices = tuple(
             Notice(fields, recipient, CHANGE, OPERATOR, notice_id(decision, recipient.id))
-            for recipient in _parties_of_its_sailings(outage, registry)
+            for recipient in _concerned(announcement, registry)
         )
     history = HistoryEntry(
         key,
@@ -59,7 +62,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
 
 
 def _text(announcement: Announcement) -> str:
-    state, (outage, *_) = announcement
+    state, (outage, *_), _ = announcement
     system = f"{outage.carrier}'s own systems" if outage.carrier else "the feed"
     if state == RECOVERED:
         return f"{system}: recovery complete, no late events come any more"
@@ -71,8 +74,25 @@ def _text(announcement: Announcement) -> str:
     return f"{system} are down since {iso(outage.began_at)}: {reason}{until}{ticket}. No news is not clearance."
 
 
-def _parties_of_its_sailings(outage: Outage, registry: Registry) -> Iterator[Recipient]:
-    """Live parties with a line aboard one of the carrier's sailings, unless it arrived long before the outage."""
+def _concerned(announcement: Announcement, registry: Registry) -> Iterator[Recipient]:
+    """Live parties aboard the carrier's sailings, and filers of open bills that name it; of these, if new ones were
+    reported, only those who were not told before."""
+    watch, new_filers = announcement.watch, announcement.new_filers
+    roles = _aboard_its_sailings(watch.outage, registry)
+    for filer in watch.filers - new_filers:
+        roles.setdefault(registry.party_id(filer), set()).add(FILER)
+    told = frozenset(roles) if new_filers else frozenset()
+    for filer in new_filers:
+        roles.setdefault(registry.party_id(filer), set()).add(FILER)
+    for party_id in sorted(roles.keys() - told):
+        party = registry.reachable_party(party_id)
+        if party is not None:
+            ordered = tuple(role for role in ROLES if role in roles[party_id])
+            yield Recipient(party_id, ordered, Disclosure.FULL, "all", None, party.topic, None)
+
+
+def _aboard_its_sailings(outage: Outage, registry: Registry) -> dict[str, set[Role]]:
+    """Roles of the parties aboard the carrier's sailings, but those that arrived long before the outage."""
     carrier = registry.party_id(outage.carrier or "")
     oldest = iso(outage.began_at - SAME_ROTATION_DAYS * DAY).partition("T")[0]
     roles: dict[str, set[Role]] = {}
@@ -81,16 +101,12 @@ def _parties_of_its_sailings(outage: Outage, registry: Registry) -> Iterator[Rec
         if carrier in aboard and (sailing.arrival_date is None or sailing.arrival_date >= oldest):
             for party_id, role in aboard.items():
                 roles.setdefault(party_id, set()).add(ROLE_ABOARD[role])
-    for party_id in sorted(roles):
-        party = registry.reachable_party(party_id)
-        if party is not None:
-            ordered = tuple(role for role in ROLES if role in roles[party_id])
-            yield Recipient(party_id, ordered, Disclosure.FULL, "all", None, party.topic, None)
+    return roles
 
 
 def feed_status(announcement: Announcement, now: int) -> Output:
     """The announcement to all parties, late do-not-loads first, without the operator who declared it."""
-    state, watch = announcement
+    state, watch, _ = announcement
     outage = watch.outage
     datum = {
         "outage": outage.id,

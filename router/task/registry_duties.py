@@ -16,9 +16,19 @@ from router.decide.rules import Rules
 from router.errors import InputError
 from router.log.interface import Output, Record
 from router.model.eastern import DAY
-from router.model.registry_values import LateTally, Outage, Party, RegistryNote, RegistryValue, Request, RequestDone
+from router.model.registry_values import (
+    LateTally,
+    Outage,
+    OutageFilers,
+    Party,
+    RegistryNote,
+    RegistryValue,
+    Request,
+    RequestDone,
+)
 from router.task.announcements import decision_on, feed_status
 from router.task.certification import CERTIFYING, party_to_certify, sample_outputs
+from router.task.filer_search import FilerSearch, FilerSearches
 from router.task.input_records import registry_value
 from router.task.outputs import Origin
 from router.task.walks import Resyncs, RunningResync, Walk
@@ -39,6 +49,7 @@ class Position(NamedTuple):
     elapsed: int = 0
     outages: Mapping[str, OutageWatch] = {}
     resyncs: tuple[RunningResync, ...] = ()
+    filer_searches: tuple[FilerSearch, ...] = ()
 
 
 POSITION: Final = Packed(20, "position", Position)
@@ -56,6 +67,7 @@ class RegistryDuties:
         self.certifying: frozenset[str] = frozenset()
         """Parties that have their samples and are not live yet. Only task 0, which sends them, knows them."""
         self.resyncs = Resyncs(partition, tasks)
+        self.filer_searches = FilerSearches(partition)
         self._rules = rules
         self._leads = partition == 0
         self._due: list[tuple[Announcement, Origin]] = []
@@ -65,7 +77,8 @@ class RegistryDuties:
 
     @property
     def is_walking(self) -> bool:
-        return self.walk.cursor is not None or self.sweep.cursor is not None or self.resyncs.is_walking
+        walks = (self.walk.cursor, self.sweep.cursor)
+        return walks != (None, None) or self.resyncs.is_walking or self.filer_searches.is_walking
 
     @property
     def may_resync(self) -> bool:
@@ -83,12 +96,13 @@ class RegistryDuties:
         self.registry.elapsed = position.elapsed
         self.registry.outages = position.outages
         self.resyncs.restore(position.resyncs)
+        self.filer_searches.running = position.filer_searches
         self._mark_committed()
 
     def load(self, record: Record) -> None:
         """Enter a registry record from before the position, without acting on it again.
 
-        Ticks, outages, late tallies and requests are part of the position itself.
+        Ticks, outages with what is known of them, and requests are part of the position itself.
         """
         try:
             value = registry_value(record)
@@ -98,7 +112,7 @@ class RegistryDuties:
             return
         if isinstance(value, Outage):
             self.registry.remember_silence(value)
-        elif not isinstance(value, LateTally | Request | RequestDone) and not _is_tick(value):
+        elif not isinstance(value, LateTally | OutageFilers | Request | RequestDone) and not _is_tick(value):
             self.registry.apply(value, record.offset)
 
     def position(self, offsets: Mapping[str, int]) -> Position:
@@ -111,6 +125,7 @@ class RegistryDuties:
             self.registry.elapsed,
             self.registry.outages,
             self.resyncs.running,
+            self.filer_searches.running,
         )
 
     # Reading the registry
@@ -127,6 +142,8 @@ class RegistryDuties:
             self.registry.apply(value, origin.offset)
             if _is_tick(value):
                 self.registry.outages = without_recovered(before, self.registry.now, self._rules)
+            if self.registry.outages is not before:
+                self.filer_searches.follow(self.registry.outages)
             if self._leads and self.registry.outages is not before:
                 now = replace(origin, at=self.registry.now)
                 self._due += [(one, now) for one in announcements(before, self.registry.outages)]
@@ -149,7 +166,7 @@ class RegistryDuties:
             self.certifying = others | {value.id} if value.status == CERTIFYING else others
 
     def announce(self) -> Iterator[tuple[tuple[Output, ...], Decision, Origin]]:
-        """Announcements of outages: to everybody, and to the parties of a line's sailings.
+        """Announcements of outages: to everybody, and of a line's own to those whom it concerns.
 
         They are decided with the registry behind everything that the transaction read of it, so that a transaction that
         is decided again announces the same.
@@ -171,12 +188,14 @@ class RegistryDuties:
         self._committed_certifying = self.certifying
         registry = self.registry
         self._committed_standing = (registry.now, registry.elapsed, registry.outages, self.resyncs.running)
+        self._committed_searches = self.filer_searches.running
 
     def abandon(self) -> None:
         """Undo the transaction's changes. Parties and sailings stay, since applying them twice is harmless."""
         registry = self.registry
         registry.now, registry.elapsed, registry.outages, running = self._committed_standing
         self.resyncs.restore(running)
+        self.filer_searches.running = self._committed_searches
         self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)
         self.certifying = self._committed_certifying
         self._clear()

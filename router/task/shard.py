@@ -130,6 +130,8 @@ class Shard:
             self.tally["dead letters"] += len(decision.letters)
         if decision.history is not None:
             self._bills.put(key, decision.bill)
+        if decision.bill is not None and self.registry_duties.filer_searches.running:
+            self.registry_duties.filer_searches.note(decision.bill, self.registry)
 
     def _count(self, record: Record, decision: Decision) -> None:
         """Count an event or a duplicate. The second copy of an urgent event is no duplicate of CBP's."""
@@ -158,6 +160,13 @@ class Shard:
             for key in walk.next(self._bills.stored, limit - visited):
                 self._visit(key, visit)
                 visited += 1
+        searches = self.registry_duties.filer_searches
+        while searches.is_walking and visited < limit:
+            keys = searches.next(self._bills.stored, limit - visited)
+            for key in keys:
+                self._visit(key, self._search)
+            visited += len(keys)
+        self._outputs += searches.reports(self.registry.now)
         while self.registry_duties.may_resync and visited < limit:
             resyncs = self.registry_duties.resyncs
             party_id, keys, done = resyncs.next(self._bills.stored, limit - visited, self.registry.now)
@@ -204,6 +213,11 @@ class Shard:
         decision = resync(bill, party_id, self.registry, self.rules) if bill is not None else None
         if decision is not None:
             self._keep(key, decision, self._walk_origin())
+
+    def _search(self, key: str) -> None:
+        bill = self.bill(key)
+        if bill is not None:
+            self.registry_duties.filer_searches.note(bill, self.registry)
 
     def _forget(self, key: str) -> None:
         bill = self.bill(key)

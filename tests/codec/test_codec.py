@@ -54,6 +54,7 @@ from router.model.registry_values import (
     LateTally,
     Line,
     Outage,
+    OutageFilers,
     Party,
     RegistryNote,
     RegistryValue,
@@ -88,6 +89,7 @@ VALUES = (
     Outage("o1", "DECLARED", 5, port="2704", until=9),
     FeedActivity("x12", None, 5),
     LateTally("o1", "r1", 3, 1, 0, 4, 9),
+    OutageFilers("o1", 3, ("NVXA", "NVXB"), 9),
     Request("q1", "RESYNC", "OCNX", "me", 5),
     RequestDone("q1", 0, 8, 9),
 )

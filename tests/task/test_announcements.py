@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any, Final
 
 import pytest
@@ -213,3 +214,87 @@ def test_not_to_those_of_a_sailing_that_arrived_long_ago(harness: Harness) -> No
     harness.roster(sailing(arrival_date="2026-05-01"))
     tell(harness, OURS._replace(port=None, carrier="SLTC"))
     assert harness.party_records() == []
+
+
+# A line's own, to the filers of open bills that name it
+
+LINE: Final = OURS._replace(port=None, carrier="SLTC", reason="cyberattack")
+
+
+def told(harness: Harness, party: str) -> list[dict[str, Any]]:
+    return [notice for notice in harness.notices(party) if notice["bill_of_lading"] is None]
+
+
+@pytest.mark.parametrize(
+    "named",
+    [{"carrier_scac": "SLTC"}, {"master_bill": "SLTCMB0001"}, {"snps": ("SLTC",)}, {"snps": ("2:Z999",)}],
+    ids=["on its manifest", "under its master", "its SNP", "its SNP, by an alias"],
+)
+def test_a_lines_own_outage_is_told_to_the_filers_of_open_bills_that_name_it(
+    harness: Harness, named: dict[str, Any]
+) -> None:
+    harness.roster(Party("SLTC", aliases=("Z999",)))
+    harness.feed(filing(**named), event("1K", 1, **named), filing(OTHER_HOUSE, carrier_scac="OCNX", snps=()))
+    harness.pump()
+    tell(harness, LINE)
+    (notice,) = told(harness, "NVXA")
+    assert (notice["kind"], notice["roles"], notice["flags"]) == ("change", ("FILER",), ("FEED_BEHIND",))
+    assert "cyberattack" in notice["remarks"]
+    assert told(harness, "NVXB") == []
+    assert [len(told(harness, party)) for party in ("OCNX", "SLTC", "THRD")] == [1, 1, 1]
+    tell(harness, LINE._replace(ticket="4711"), ended(LINE))
+    assert [len(told(harness, party)) for party in ("OCNX", "SLTC", "NVXA", "NVXB")] == [3, 3, 3, 0]
+
+
+def test_a_filer_with_many_bills_is_told_once(harness: Harness) -> None:
+    harness.feed(*(filing(f"NVXAH{number}", carrier_scac="SLTC") for number in range(40)))
+    harness.pump()
+    tell(harness, LINE)
+    assert len(told(harness, "NVXA")) == 1
+
+
+def test_a_filer_whose_bills_are_over_is_not_told(harness: Harness) -> None:
+    harness.decide(filing(carrier_scac="SLTC"), event("55", 1, carrier_scac="SLTC"), event("54", 2))
+    assert harness.status(HOUSE) == "DELETED"
+    tell(harness, LINE)
+    assert told(harness, "NVXA") == []
+
+
+def test_a_filer_whose_first_bill_comes_during_the_outage_is_told_then(harness: Harness) -> None:
+    tell(harness, LINE)
+    assert told(harness, "NVXA") == []
+    harness.feed(filing(carrier_scac="SLTC"))
+    harness.pump()
+    assert len(told(harness, "NVXA")) == 1
+    tell(harness, ended(LINE))
+    harness.feed(filing(OTHER_HOUSE, carrier_scac="SLTC"))
+    harness.pump()
+    assert [len(told(harness, party)) for party in ("NVXA", "NVXB")] == [2, 0]
+
+
+def test_a_filer_aboard_is_told_once(harness: Harness) -> None:
+    harness.feed(filing("THRDB1", carrier_scac="SLTC"))
+    harness.pump()
+    tell(harness, LINE)
+    assert [notice["roles"] for notice in told(harness, "THRD")] == [("CHARTERER",)]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_restarts_and_however_little_a_task_does_at_a_time_each_filer_is_told_once(seed: int) -> None:
+    random = Random(seed)
+    harness = Harness(3, now=START)
+    harness.roster(*PARTIES, sailing())
+    bills = [f"{filer}H{number}" for filer in ("NVXA", "NVXB") for number in range(5)]
+    harness.feed(*(filing(bill, carrier_scac="SLTC") for bill in bills))
+    harness.pump()
+    harness.register(LINE)
+    for _ in range(60):
+        task = random.randrange(3)
+        step = random.choice((harness.transact, harness.abandon, harness.restart))
+        if step == harness.restart:
+            harness.restart(task)
+        else:
+            step(task, random.randint(1, 3), random.randint(1, 3))
+    harness.pump()
+    assert [len(told(harness, party)) for party in ("NVXA", "NVXB", "SLTC")] == [1, 1, 1]
+    assert check(harness.records(topics.TIMELINE), harness.party_records(), harness.rules) == []
