@@ -297,8 +297,8 @@ def say_what_is_missing(reasons: Iterable[str]) -> None:
 
 IDENTIFIERS: Final = (
     "bill_type", "snps", "carrier_scac", "vessel_name", "imo_number", "voyage_number", "sailing_id",
-    "manifest_sequence_number", "port_of_unlading", "arrival_date", "container_numbers", "master_bill",
-    "original_bill", "splits",
+    "manifest_sequence_number", "port_of_unlading", "arrival_date", "in_bond_destination", "container_numbers",
+    "master_bill", "original_bill", "splits",
 )  # fmt: skip
 
 
@@ -323,7 +323,8 @@ REMOVAL_UNMATCHED: Final = "its removal named another scope: ask CBP; if this ho
 
 
 def _status_lines(bill: RecordFields) -> Text:
-    lines = ["may be delivered" if bill["deliverable"] else "must not be delivered"]
+    place = f" at {bill['deliverable_at']}" if bill["deliverable_at"] else ""
+    lines = [f"may be delivered{place}" if bill["deliverable"] else "must not be delivered"]
     for hold in bill["holds"]:
         pieces = f", {number_of(hold['quantity'], 'piece')}" if hold["quantity"] is not None else ""
         confirm = f"  (confirm with --event {hold['id']})" if "id" in hold else ""

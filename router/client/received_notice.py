@@ -72,6 +72,7 @@ class ReceivedNotice:
     received_at: datetime | None
     status: str | None
     deliverable: bool | None
+    deliverable_at: str | None
     do_not_load: bool | None
     doubts: tuple[str, ...]
     holds: tuple[HoldInForce, ...]

@@ -11,10 +11,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from router.decide.arrivals import Places, with_arrival
 from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
 from router.decide.rules import FRESH, Rules
 from router.model.eastern import MILLISECONDS, from_posted, in_repeated_hour, order_minute, order_moment
+from router.model.limits import MOST_NAMED
 
 ADDED: Final = "55"
 DELETED: Final = "54"
@@ -132,6 +134,12 @@ class Account:
     quantity_time: tuple[int, int | None] | None = None
     """Minute (`order_minute`) and second of the event that gave `manifested`, while events are applied. A fold never
     splits a minute."""
+    places: Places = field(default_factory=dict)
+    """Arrivals in bond by scope. With the port of unlading they are the places where a release counts."""
+    shown_in_us: dict[str | None, int] = field(default_factory=dict)
+    """Latest minute of an event that shows the cargo of a scope in the U.S."""
+    movement_ended: dict[str | None, int] = field(default_factory=dict)
+    """Latest minute of an event that ended the authorities to move of a scope."""
 
     def copy(self) -> Account:
         return Account(
@@ -150,7 +158,18 @@ class Account:
             dict(self.removals_unmatched),
             dict(self.cleared),
             self.quantity_time,
+            dict(self.places),
+            dict(self.shown_in_us),
+            dict(self.movement_ended),
         )
+
+    def authority_stands(self, key: HoldKey) -> bool:
+        """True unless the movement ended, for its scope or, of the whole bill, for one container."""
+        ended = self.movement_ended
+        if not ended:
+            return True
+        latest = max(ended.values()) if key[1] is None else max(ended.get(key[1], -1), ended.get(None, -1))
+        return latest < order_minute(self.authorities[key])
 
     @property
     def is_deleted(self) -> bool:
@@ -205,7 +224,11 @@ def _rank(event: LedgerEvent, rules: Rules) -> int:
         return PLACING if event.reversal else FREEING
     if code.effect in (Effect.RELEASE, Effect.MOVE):
         return REVOKING if event.reversal else FREEING
-    return FREEING if event.code in codes.ends else 2
+    if code.arrival == "deleted" or (code.arrival and event.reversal):
+        return PLACING
+    if code.arrival == "changed":
+        return REVOKING
+    return FREEING if code.arrival or event.code in codes.ends else 2
 
 
 OVERRIDE: Final = "4A"
@@ -260,6 +283,8 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds
         _subtract(account, event, rules.codes.ends[event.code])
     if event.code == DELETED:
         _delete(account, event)
+    if code.arrival or code.shown_in_us or code.ends_authorities:
+        _arrive(account, event, code, rules)
     if code.closes:
         account.closed = code.closes == "yes"
     if not event.reversal and (event.code in EXAM_CODES or effect is Effect.RELEASE):
@@ -293,6 +318,9 @@ def _begin(account: Account, event: LedgerEvent, rules: Rules) -> None:
         account.manifested = None
     account.releases.clear()
     account.authorities.clear()
+    account.places.clear()
+    account.shown_in_us.clear()
+    account.movement_ended.clear()
     account.revoked = account.closed = False
     account.last_entry_code = None
     account.added = order_minute(event.posted)
@@ -303,6 +331,28 @@ def _delete(account: Account, event: LedgerEvent) -> None:
     account.deleted = order_minute(event.posted)
     account.releases.clear()
     account.authorities.clear()
+
+
+def _arrive(account: Account, event: LedgerEvent, code: Code, rules: Rules) -> None:
+    """Apply an arrival, or an event that shows one: in bond (11-13, 57-59, 63-65), at a zone (BE), exported (50-52), in
+    general order (1S, 1U), released after an exam (1B). A reversal takes an arrival back, and shows nothing."""
+    minute = order_minute(event.posted)
+    if code.arrival:
+        effect = code.arrival if not event.reversal else "deleted" if code.arrival == "recorded" else None
+        with_arrival(account.places, effect, event.containers, code, event.port, minute, rules.port_areas)
+    if event.reversal:
+        return
+    is_whole_bill = not event.containers and not code.of_container
+    if code.shown_in_us and (event.containers or is_whole_bill):
+        for scope in _scopes(event) if len(account.shown_in_us) < MOST_NAMED else ():
+            _set_latest(account.shown_in_us, scope, minute)
+    if code.ends_authorities:
+        for scope in _scopes(event) if len(account.movement_ended) < MOST_NAMED else (None,):
+            _set_latest(account.movement_ended, scope, minute)
+
+
+def _set_latest(minutes: dict[str | None, int], scope: str | None, minute: int) -> None:
+    minutes[scope] = max(minute, minutes.get(scope, minute))
 
 
 def _scopes(event: LedgerEvent) -> tuple[str | None, ...]:

@@ -49,6 +49,11 @@ class LastNotice(Struct, frozen=True, array_like=True):
     roles: tuple[Role, ...]
     sequence: int
     """The bill's decision that made it; with bill and party it gives the notice's id."""
+    deliverable_at: str | None = None
+
+    def is_release_elsewhere(self, port: str | None) -> bool:
+        """True if it said that the bill may be delivered at another port."""
+        return self.deliverable and port is not None and self.deliverable_at not in (None, port)
 
 
 _NO_MANUAL_EVENTS: Final[Mapping[str, RelayedEvent]] = {}

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from router.model.eastern import DAY
+from router.model.identifiers import container_key
 from router.model.inputs import NOWHERE, Disposition, Filing, ManualEvent, PaperBill, Shipment, Snapshot
 from router.model.limits import MOST_NAMED
 
@@ -38,6 +39,11 @@ class Cargo(NamedTuple):
     bill_type: str | None = None
     snps: tuple[str, ...] = ()
     shipment: Shipment = NOWHERE
+
+    @property
+    def container_keys(self) -> frozenset[str]:
+        """Its containers without check digits."""
+        return frozenset(map(container_key, self.shipment.container_numbers))
 
     @property
     def is_empty(self) -> bool:

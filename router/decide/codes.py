@@ -35,7 +35,7 @@ COLUMNS = (
     "ends_authorities",
 )
 
-Arrival = Literal["recorded", "changed", "deleted"]
+ArrivalEffect = Literal["recorded", "changed", "deleted"]
 """CBP records an arrival in bond, records it at another port instead, or takes it back."""
 
 
@@ -74,7 +74,7 @@ class Code(NamedTuple):
     closes: str | None
     """`yes`: it closes the bill (exported, archived). `undo`: it opens the bill again."""
     provenance: str
-    arrival: Arrival | None = None
+    arrival: ArrivalEffect | None = None
     """Its effect on CBP's record of an arrival in bond."""
     shown_in_us: bool = False
     """It shows the cargo in the U.S., so that it can't be loaded abroad any more."""
@@ -185,7 +185,7 @@ def _authority(word: str | None, place: str) -> Authority | None:
     return cast("Authority", word) if word else None
 
 
-def _arrival(word: str | None, place: str) -> Arrival | None:
-    if word and word not in get_args(Arrival):
-        raise UsageError(f"{place}: arrival {word!r} is none of {', '.join(get_args(Arrival))}")
-    return cast("Arrival", word) if word else None
+def _arrival(word: str | None, place: str) -> ArrivalEffect | None:
+    if word and word not in get_args(ArrivalEffect):
+        raise UsageError(f"{place}: arrival {word!r} is none of {', '.join(get_args(ArrivalEffect))}")
+    return cast("ArrivalEffect", word) if word else None

@@ -41,8 +41,17 @@ SHOWN: Final[Mapping[Disclosure, tuple[str, ...]]] = {
         *("scac", "bill_of_lading", "vessel_name", "disposition_code", "voyage_number", "quantity"),
         *("manifest_sequence_number", "imo_number", "port_of_unlading", "action_at", "arrival_date"),
         *("container_numbers", "code_meaning", "agency", "container_level", "transaction_port", "firms", "reversal"),
-        *("carrier_scac", "original_bill", "received_at", "status", "deliverable", "do_not_load", "doubts", "holds"),
-        *("authorises", "manifested_quantity", "released_quantity", "release_posted_at", "flags", "event_id"),
+        *(
+            "carrier_scac",
+            "original_bill",
+            "received_at",
+            "status",
+            "deliverable",
+            "deliverable_at",
+            "do_not_load",
+            "doubts",
+        ),
+        *("holds", "authorises", "manifested_quantity", "released_quantity", "release_posted_at", "flags", "event_id"),
         *("cause", "covers"),
     ),
     Disclosure.CARRIER: ("entry_type", "entry_number", "master_bill"),
@@ -94,7 +103,8 @@ def kind_of(
     `added` is `hold_added` of the ledger before and after. A consumer that acts on the kind alone is safe.
     """
     if after.deliverable:
-        return CHANGE if believes_release and not status_now else RELEASE
+        is_known = believes_release and not (last is not None and last.is_release_elsewhere(after.deliverable_at))
+        return CHANGE if is_known and not status_now else RELEASE
     if believes_release or added:
         return HOLD
     return HOLD if (status_now or last is None) and after.stopped else CHANGE
@@ -213,6 +223,7 @@ def notice_fields(
         "received_at": (event.received_at or None) if event is not None else None,
         "status": shown.status if shown else None,
         "deliverable": shown.deliverable if shown else None,
+        "deliverable_at": shown.deliverable_at if shown else None,
         "do_not_load": shown.do_not_load if shown else None,
         "doubts": shown.doubts if shown else (),
         "holds": [hold_fields(hold, cargo) for hold in status.holds] if status else (),

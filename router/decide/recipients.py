@@ -195,6 +195,12 @@ def last_notices_after(
             del last_notices[recipient.id]
         else:
             last_notices[recipient.id] = LastNotice(
-                notice.kind, after.stopped, after.do_not_load, after.deliverable, recipient.roles, sequence
+                notice.kind,
+                after.stopped,
+                after.do_not_load,
+                after.deliverable,
+                recipient.roles,
+                sequence,
+                after.deliverable_at,
             )
     return last_notices

@@ -8,7 +8,9 @@ from typing import Final, NamedTuple
 from router.decide.account import RELEASE_PREDATES_HOLD, Account, HeldPieces, HoldKey, StandingRelease
 from router.decide.cargo_facts import Cargo
 from router.decide.deeds import Deeds
+from router.decide.places import PORT_DIFFERS, release_place
 from router.decide.rules import Rules
+from router.model.eastern import order_minute
 from router.model.links import LinkFact, bounded_events
 from router.model.vocabulary import Authority, Doubt, HoldKind, Status, UnparsedKind
 
@@ -28,7 +30,6 @@ OVER: Final = frozenset({RELEASED, CLOSED, DELETED})
 
 QUANTITY_UNKNOWN: Final = "QUANTITY_UNKNOWN"
 HISTORY_INCOMPLETE: Final = "HISTORY_INCOMPLETE"
-PORT_DIFFERS: Final = "PORT_DIFFERS"
 CLEARED_BY_HAND: Final = "CLEARED_BY_HAND"
 
 UNPARSED_KINDS: Final[tuple[UnparsedKind, ...]] = ("UNREADABLE", "UNKNOWN_CODE")
@@ -94,6 +95,8 @@ class Assessment(NamedTuple):
     cleared: tuple[StandingHold, ...] = ()
     """Holds that one person cleared and no other has confirmed: they no longer stand, but nothing is allowed that they
     forbade."""
+    deliverable_at: str | None = None
+    """Port at which it may be delivered now, Schedule D. None if it may not, or if its port of unlading is unknown."""
 
     @property
     def stopped(self) -> bool:
@@ -122,12 +125,16 @@ def assess(
     derived = _derived_holds(link for link in links if not deeds.clear_all(link.events))
     holds = (*_cbp_holds(account.holds, rules), *manual_holds, *_unparsed_holds(unparsed, rules), *derived)
     cleared = tuple(_cbp_holds(_unconfirmed(account, deeds), rules)) if account.cleared else ()
-    do_not_load = any(hold.do_not_load for hold in (*holds, *cleared))
-    doubts, enough = _release(account, cargo, rules, deeds)
+    stopping = (*holds, *cleared)
+    do_not_load = any(hold.do_not_load for hold in stopping)
+    doubts, enough, port = _release(account, cargo, rules, deeds)
     if cleared:
         doubts = (*doubts, CLEARED_BY_HAND)
-    authorities = _authorities(account, cargo, (*holds, *cleared), rules)
-    status = _status(account, cargo, holds, do_not_load, doubts, enough, authorities)
+    authorities = _authorities(account, cargo, stopping, rules)
+    stop: Status | None = HELD if holds or do_not_load else None
+    if do_not_load and any(_may_be_loaded(hold, account, cargo) for hold in stopping):
+        stop = DO_NOT_LOAD
+    status = stop or _status(account, cargo, doubts, enough, authorities)
     if status == PARTIALLY_RELEASED and not doubts:
         authorities = (*authorities, PARTIAL)
     return Assessment(
@@ -141,24 +148,15 @@ def assess(
         _released_quantity(account, cargo),
         max([release.posted for release in account.releases], default=None),
         cleared,
+        port if status == RELEASED else None,
     )
 
 
 def _status(
-    account: Account,
-    cargo: Cargo,
-    holds: tuple[StandingHold, ...],
-    do_not_load: bool,
-    doubts: tuple[Doubt, ...],
-    enough: bool,
-    authorities: tuple[Authority, ...],
+    account: Account, cargo: Cargo, doubts: tuple[Doubt, ...], enough: bool, authorities: tuple[Authority, ...]
 ) -> Status:
-    """The first status that applies."""
+    """The first status that applies while nothing stops the bill."""
     released = bool(account.releases)
-    if do_not_load:
-        return DO_NOT_LOAD
-    if holds:
-        return HELD
     if account.is_deleted:
         return DELETED
     if account.closed:
@@ -236,17 +234,36 @@ def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
             yield StandingHold("HOUSE", None, None, None, link.since, meaning, events=link.events)
 
 
-def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tuple[tuple[Doubt, ...], bool]:
-    """The doubts, and whether the releases cover the whole bill if all doubts are confirmed."""
+def _may_be_loaded(hold: StandingHold, account: Account, cargo: Cargo) -> bool:
+    """True for a do-not-load, unless an event of its scope, posted after it, shows the cargo in the U.S.
+
+    The vessel's arrival is no such event: an obeyed do-not-load leaves the box abroad. Of a derived hold nobody knows
+    here when the do-not-load was placed.
+    """
+    if not hold.do_not_load:
+        return False
+    shown = account.shown_in_us
+    if not shown or hold.placed is None or hold.kind in ("BOX", "HOUSE"):
+        return True
+    minute = order_minute(hold.placed)
+    if shown.get(None, minute) > minute:
+        return False
+    scopes = cargo.container_keys if hold.container_number is None else {hold.container_number}
+    return not scopes or any(shown.get(scope, minute) <= minute for scope in scopes)
+
+
+def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tuple[tuple[Doubt, ...], bool, str | None]:
+    """The doubts; True if the releases cover the whole bill once all doubts are confirmed; the port of the release."""
     releases, manifested = account.releases, account.manifested
     is_whole = _releases_empty(account, cargo)
     doubts: list[Doubt] = []
+    port: str | None = None
     if releases:
         unsure = [release for release in releases if not deeds.settle(QUANTITY_UNKNOWN, release.id)]
         if not is_whole and unsure and (manifested is None or any(release.quantity is None for release in unsure)):
             doubts.append(QUANTITY_UNKNOWN)
         stale = [_is_stale(release, deeds) for release in releases]
-        elsewhere = [not _at_place(release, cargo, rules, deeds) for release in releases]
+        port, elsewhere = release_place(account, cargo, rules, deeds)
         # Only releases free of every doubt can make up for others: a fresh one elsewhere and a stale one here don't.
         good = [release for release, *doubtful in zip(releases, stale, elsewhere, strict=True) if not any(doubtful)]
         if not _covers(good, account, cargo):
@@ -255,7 +272,7 @@ def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tupl
     if not account.complete and HISTORY_INCOMPLETE not in deeds.confirmed:
         doubts.append(HISTORY_INCOMPLETE)
     is_unknown = manifested is None or any(release.quantity is None for release in releases)
-    return tuple(doubts), is_whole or is_unknown or _sum(releases) >= (manifested or 0)
+    return tuple(doubts), is_whole or is_unknown or _sum(releases) >= (manifested or 0), port
 
 
 def _covers(good: list[StandingRelease], account: Account, cargo: Cargo) -> bool:
@@ -277,14 +294,6 @@ def _releases_empty(account: Account, cargo: Cargo) -> bool:
 def _is_stale(release: StandingRelease, deeds: Deeds) -> bool:
     holds = release.stale_by.values()
     return bool(holds) and not deeds.settle(RELEASE_PREDATES_HOLD, release.id, *holds)
-
-
-def _at_place(release: StandingRelease, cargo: Cargo, rules: Rules, deeds: Deeds) -> bool:
-    """True if the release is for the bill's port of unlading; a release elsewhere doesn't free it there."""
-    there, here = release.port, cargo.shipment.port_of_unlading
-    if there is None or here is None or deeds.settle(PORT_DIFFERS, release.id):
-        return True
-    return rules.at(release.rules).port_areas.same(there, here)
 
 
 def _sum(releases: Iterable[StandingRelease]) -> int:
@@ -313,7 +322,7 @@ def _authorities(
     here = any(not hold.at_destination for hold in holds)
     allowed: list[Authority] = []
     for code, container in account.authorities:
-        if container is not None:  # a permit for one container authorises nothing for the bill
+        if container is not None or not account.authority_stands((code, container)):  # not for all of the bill
             continue
         entry = rules.codes.get(code)
         authority = entry.authority if entry else None

@@ -158,8 +158,8 @@ FOURTEEN = (
 
 
 WORKED_OUT = {
-    *("code_meaning", "agency", "status", "deliverable", "do_not_load", "doubts", "holds", "authorises"),
-    *("released_quantity", "release_posted_at", "flags", "event_id", "cause", "covers"),
+    *("code_meaning", "agency", "status", "deliverable", "deliverable_at", "do_not_load", "doubts", "holds"),
+    *("authorises", "released_quantity", "release_posted_at", "flags", "event_id", "cause", "covers"),
 }
 
 

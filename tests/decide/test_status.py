@@ -139,8 +139,8 @@ def test_and_not_of_what_comes_later() -> None:
 
 
 def test_nor_of_a_doubt_that_arises_later_on_the_same_events() -> None:
-    """The release was seen, and that its quantity is unknown; its port was not yet known to differ."""
-    one = OneBill(filing(manifested_quantity=None, port_of_unlading=None), at_port("1303"))
+    """The release was seen, and that its quantity is unknown; it was still for the port of unlading."""
+    one = OneBill(filing(manifested_quantity=None, port_of_unlading="1303"), at_port("1303"))
     assert one.doubts == (words.QUANTITY_UNKNOWN,)
     one.confirm()
     assert one.status == words.RELEASED

@@ -138,7 +138,7 @@ def read_by(command: list[str], folder: Path) -> list[dict[str, Any]]:
     return [normalised(json.loads(line)) for line in lines if line]
 
 
-MOMENTS = [field["name"] for field in raw_schema("hold")["fields"] if field["name"].endswith("_at")]
+MOMENTS = [field["name"] for field in raw_schema("hold")["fields"] if "timestamp-millis" in str(field["type"])]
 
 
 def normalised(line: dict[str, Any]) -> dict[str, Any]:
