@@ -309,6 +309,11 @@ def bill_panel(bill: RecordFields) -> RenderableType:
     for name in IDENTIFIERS:
         if value := bill[name]:
             identifiers.add_row(Text(name, "dim"), ", ".join(value) if isinstance(value, list) else str(value))
+    for arrival in bill["arrivals"]:
+        what = f"container {arrival['container_number']}, " if arrival["container_number"] else ""
+        identifiers.add_row(
+            Text("arrived in bond", "dim"), f"{what}port {arrival['port']}, {moment(arrival['posted_at'])}"
+        )
     parts: list[RenderableType] = [_status_lines(bill), Text(), identifiers]
     if bill["notified"]:
         headings = ("recipient", "roles", "last notice", "at", "notice id")

@@ -113,6 +113,11 @@ def bill_fields(view: BillView) -> dict[str, Any]:
         | {
             "sailing_id": view.audience.sailing.sailing_id if view.audience.sailing else None,
             "splits": splits,
+            "arrivals": [
+                {"port": arrival.port, "container_number": container, "posted_at": iso(from_posted(arrival.minute))}
+                for container, arrivals in view.bill.account.places.items()
+                for arrival in arrivals
+            ],
             "notified": [
                 {"recipient": party, "roles": list(last.roles), "last_notice": _last_notice(party, last, sent)}
                 for party, last in state.last_notices.items()

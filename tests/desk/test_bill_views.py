@@ -67,6 +67,31 @@ async def test_a_bill_s_fields_follow_the_story(log: Log) -> None:
     assert list(statuses.values()) == ["ON_FILE", "DO_NOT_LOAD", "ON_FILE", "RELEASED", "HELD", "RELEASED", "RELEASED"]
 
 
+IN_BOND = """\
+{"disposition_code": "55", "action_at": "2026-07-10T08:00", "quantity": 120}
+{"disposition_code": "1J", "action_at": "2026-07-28T08:00", "quantity": 120, "in_bond_destination": "3901"}
+{"disposition_code": "1C", "action_at": "2026-07-29T08:00", "quantity": 120, "transaction_port": "3901"}
+{"disposition_code": "12", "action_at": "2026-08-02T08:00", "quantity": 120, "transaction_port": "3901"}
+"""
+"""From Los Angeles to Chicago; the release comes before the arrival."""
+
+
+async def test_a_bill_that_moved_in_bond_shows_its_arrival_and_its_place(log: Log, tmp_path: Path) -> None:
+    named = '{"scac": "NVXA", "bill_of_lading": "INBOND1", "port_of_unlading": "2704", '
+    records = IN_BOND.replace("{", named).splitlines(keepends=True)
+    (tmp_path / "moving.jsonl").write_text("".join(records[:3]))
+    (tmp_path / "arrived.jsonl").write_text(records[3])
+    await route(log, tmp_path / "moving.jsonl")
+    fields = bill_fields(await read_bill(log, RULES, "NVXAINBOND1"))
+    assert (fields["status"], fields["doubts"]) == ("RELEASE_UNCONFIRMED", ["PORT_DIFFERS"])
+    assert (fields["deliverable_at"], fields["in_bond_destination"], fields["arrivals"]) == (None, "3901", [])
+    await route(log, tmp_path / "arrived.jsonl")
+    fields = bill_fields(await read_bill(log, RULES, "NVXAINBOND1"))
+    assert (fields["status"], fields["deliverable_at"], fields["authorises"]) == ("RELEASED", "3901", [])
+    (arrival,) = fields["arrivals"]
+    assert arrival == {"port": "3901", "container_number": None, "posted_at": "2026-08-02T12:00:00Z"}
+
+
 async def explained(log: Log) -> dict[str, ExplainedParty]:
     return {one.recipient: one for one in explain(await read_bill(log, RULES, BILL))}
 
