@@ -46,7 +46,8 @@ def flag(name: str, help: str) -> Any:
 
 
 FormatOption = Annotated[OutputFormat, option(None, "table for people; json: one object a line.", "--format")]
-BillArgument = Annotated[list[str], argument("BILL", "NVXAHBL000012345, or SCAC and number as two words.")]
+BILL_HELP: Final = "NVXAHBL000012345, or SCAC and number as two words."
+BillArgument = Annotated[list[str], argument("BILL", BILL_HELP)]
 PartyArgument = Annotated[str, argument("ID", "The party's id or one of its aliases.")]
 ByOption = Annotated[str, option("NAME", "Your name; it is recorded.")]
 TicketOption = Annotated[str | None, option("NUMBER", "CBP's ticket number.")]

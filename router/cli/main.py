@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from router.cli import (
+    confirm_commands,
     feed_commands,
     kafka_commands,
     look_commands,
@@ -41,7 +42,7 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
         "waiting": look_commands.waiting_app, "unread": look_commands.unread,
     },
     "Act by hand": {
-        "hold": manual_commands.hold_app, "release": manual_commands.enter_by_hand,
+        "hold": confirm_commands.hold_app, "release": manual_commands.enter_by_hand,
         "outage": manual_commands.outage_app, "paper": paper_commands.paper_app, "resync": manual_commands.resync,
     },
     "Parties": {
@@ -57,7 +58,8 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
         "topics": kafka_commands.topics_app, "provision": kafka_commands.provision_app, "move": kafka_commands.move,
     },
 }  # fmt: skip
-"""The commands by what the user is doing. One module has the commands of a panel, except `paper` and `demo`."""
+"""The commands by what the user is doing. One module has the commands of a panel, except `paper`, `demo` and those by
+which an operator ends holds and doubts."""
 
 GLOBAL_OPTIONS: Final = ("--log", "--config")
 HELP_OPTIONS: Final = ["-h", "--help"]

@@ -1,4 +1,4 @@
-"""Commands by which people act: `hold`, `release`, `bill confirm`, `resync`, `outage`."""
+"""Commands by which people act: `hold place`, `hold lift`, `release`, `resync`, `outage`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import typer
 
 from router.cli import command, printing
 from router.cli.command import MOMENT, ByOption, FormatOption, TicketOption, option, read_log, settings_of, write_log
-from router.cli.look_commands import bill_app
-from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, moment, number_of, say
+from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, moment, say
 from router.clock import now_milliseconds
 from router.codec import encode_value
 from router.desk.bill_views import key_from
@@ -23,10 +22,10 @@ from router.desk.downtime import (
     outage_fields,
     read_outages,
 )
-from router.desk.operator_deeds import Relayed, confirm, relay
+from router.desk.operator_deeds import Relayed, relay
 from router.desk.paper_bills import read_paper_bills
 from router.desk.registered_parties import ask_resync
-from router.engine.administration import machine_user, operating_system_user, read_registry
+from router.engine.administration import machine_user, read_registry
 from router.feeds.forms import ManualForm, OutageForm, checked, moment_of
 from router.log.interface import AdministeredLog
 from router.model.identifiers import split_bill_key
@@ -93,36 +92,6 @@ def enter_by_hand(
     if not relayed.is_known:
         say("this bill was unknown until now: check its number; its other parties are notified once it is known")
     say("`snp-router run` sends the notices; start it if it is not running")
-
-
-@bill_app.command("confirm")
-def confirm_bill(
-    context: typer.Context,
-    bill: command.BillArgument,
-    by: ByOption,
-    reason: Annotated[str, option("TEXT", "On what evidence; it is recorded.")],
-    event: Annotated[list[str] | None, option("ID", "This event only; may be repeated. Default: all so far.")] = None,
-    form: FormatOption = TABLE,
-) -> None:
-    """End a bill's doubts, contradictions and holds for unreadable or unknown events, in an operator's name.
-
-    Example:  [bold]snp-router bill confirm NVXAHBL000012345 --by "J. Doe" --reason "CBP port office, by phone"[/bold]
-
-    Holds that CBP sent still stop the bill, and so does whatever comes later."""
-    key, rules = key_from(bill), settings_of(context).decision_rules()
-    confirmed = read_log(
-        context,
-        lambda log: confirm(log, rules, key, by=by, user=operating_system_user(), reason=reason, events=event or []),
-    )
-    if form is JSON:
-        emit({name: list(value) for name, value in confirmed._asdict().items()})
-        return
-    ended = [*confirmed.doubts, *(f"{kind} hold" for kind in confirmed.holds)]
-    ended += ["contradictions to CBP"] if confirmed.contradictions else []
-    console().print(f"confirmed: {', '.join(ended)}; {number_of(len(confirmed.covers), 'event')} covered")
-    if confirmed.letters:
-        console().print(f"dead letters resolved: {', '.join(confirmed.letters)}")
-    say("`snp-router run` applies it and sends the notices; start it if it is not running")
 
 
 def resync(context: typer.Context, party: command.PartyArgument, by: ByOption, form: FormatOption = TABLE) -> None:

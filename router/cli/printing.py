@@ -324,6 +324,7 @@ def bill_panel(bill: RecordFields) -> RenderableType:
     return Panel(Group(*parts), title=title, title_align="left", border_style="dim", padding=(1, 2))
 
 
+MOST_EVENTS_SHOWN: Final = 3
 REMOVAL_UNMATCHED: Final = "its removal named another scope: ask CBP; if this hold has ended, `snp-router hold clear`"
 
 
@@ -332,11 +333,14 @@ def _status_lines(bill: RecordFields) -> Text:
     lines = [f"may be delivered{place}" if bill["deliverable"] else "must not be delivered"]
     for hold in bill["holds"]:
         pieces = f", {number_of(hold['quantity'], 'piece')}" if hold["quantity"] is not None else ""
-        confirm = f"  (confirm with --event {hold['id']})" if "id" in hold else ""
+        events = ", ".join(event[:ID_SHOWN] for event in hold["events"][-MOST_EVENTS_SHOWN:])
         since = moment(hold["placed_at"])
-        lines.append(f"hold  {hold_text(hold)}, since {since}{pieces}: {hold['meaning'] or ''}{confirm}")
+        lines.append(f"hold  {hold_text(hold)}, since {since}{pieces}: {hold['meaning'] or ''}  (--event {events})")
         if "removal_unmatched" in hold:
             lines.append(f"  {REMOVAL_UNMATCHED}")
+    for hold in bill["cleared"]:
+        scope = f" on {hold['container_number']}" if hold["container_number"] else ""
+        lines.append(f"cleared  {hold['code']}{scope}, by {', '.join(hold['users'])}; another person has to confirm it")
     manifested = bill["manifested_quantity"]
     pieces = "an unknown number of pieces" if manifested is None else number_of(manifested, "piece")
     if bill["release_posted_at"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -16,11 +16,14 @@ from starlette.routing import Route
 from router.clock import now_milliseconds
 from router.console.rendering import backend_of, form_of, page, session_of
 from router.console.sessions import COOKIE, SESSION_SECONDS, csrf_ok
+from router.decide.status import CBP_HOLD, StandingHold
+from router.desk.clearances import clear
+from router.desk.confirmations import Operator, confirm, fingerprint
 from router.desk.downtime import declare, end
-from router.desk.operator_deeds import confirm, dismiss, read_dead_letter, relay, retry
+from router.desk.operator_deeds import dismiss, read_dead_letter, relay, retry
 from router.desk.registered_parties import ask_resync
 from router.errors import UsageError
-from router.feeds.forms import ManualForm, OutageForm, checked
+from router.feeds.forms import ClearanceForm, ManualForm, OutageForm, checked
 from router.model.identifiers import split_bill_key
 
 FormFields = Mapping[str, str]
@@ -108,9 +111,30 @@ async def _dismiss(request: Request, fields: FormFields) -> str:
 async def _confirm(request: Request, fields: FormFields) -> str:
     """Confirm a bill's status despite its doubts."""
     backend, key = backend_of(request), request.path_params["bill"]
-    reason = _required(fields, "reason")
-    await confirm(backend.log, backend.rules, key, **_operator(request), reason=reason)
+    operator = Operator(_name(request), _account(request), _required(fields, "reason"))
+    await confirm(backend.log, backend.rules, key, operator, seen=_required(fields, "seen"))
     return f"/bills/{key}"
+
+
+async def _clear(request: Request, fields: FormFields) -> str:
+    """End one hold, or all of a kind, where CBP said outside its messages that it has ended."""
+    backend, key = backend_of(request), request.path_params["bill"]
+    bill = (await backend.bill(key)).bill
+    if fingerprint(bill) != _required(fields, "seen"):
+        raise UsageError(f"{key} has changed since you saw it: look at it again")
+    given = _given(fields, "source", "reason", "ticket") | {"by": _name(request)} | _chosen(bill.status.holds, fields)
+    await clear(backend.log, backend.rules, key, checked(ClearanceForm, given), user=_account(request))
+    return f"/bills/{key}"
+
+
+def _chosen(holds: Sequence[StandingHold], fields: FormFields) -> dict[str, Any]:
+    """The hold of that number on the page, or all of a kind."""
+    chosen = _required(fields, "hold")
+    if not chosen.isascii() or not chosen.isdigit() or int(chosen) >= len(holds):
+        return {"kind": chosen}
+    hold = holds[int(chosen)]
+    events = hold.events[-1:] if hold.kind == CBP_HOLD else hold.events
+    return {"kind": hold.kind, "container": hold.container_number, "events": events}
 
 
 async def _relay(request: Request, fields: FormFields) -> str:
@@ -146,10 +170,13 @@ async def _resync(request: Request, fields: FormFields) -> str:
     return f"/parties/{party}"
 
 
-def _operator(request: Request) -> dict[str, str]:
-    """Name and account of the operator who sent the form."""
-    name = session_of(request).user.name
-    return {"by": name, "user": f"console:{name}"}
+def _name(request: Request) -> str:
+    return session_of(request).user.name
+
+
+def _account(request: Request) -> str:
+    """The operator's account, as deeds name it."""
+    return f"console:{_name(request)}"
 
 
 def _given(fields: FormFields, *names: str) -> dict[str, Any]:
@@ -167,6 +194,7 @@ ACTIONS: Final[list[Any]] = [
     Route("/dead-letters/{letter}/retry", _action(_retry), methods=["POST"]),
     Route("/dead-letters/{letter}/dismiss", _action(_dismiss), methods=["POST"]),
     Route("/bills/{bill}/confirm", _action(_confirm), methods=["POST"]),
+    Route("/bills/{bill}/clear", _action(_clear), methods=["POST"]),
     Route("/bills/{bill}/by-hand", _action(_relay), methods=["POST"]),
     Route("/outages", _action(_declare), methods=["POST"]),
     Route("/outages/{outage}/end", _action(_end_outage), methods=["POST"]),

@@ -21,6 +21,8 @@ from router.console.live_notices import NoticeFilter
 from router.console.rendering import backend_of, bars, page, pieces
 from router.decide.registry import Registry
 from router.desk.bill_views import bill_fields, explain
+from router.desk.clearances import IN_BULK
+from router.desk.confirmations import fingerprint
 from router.desk.unread_notices import sentence
 from router.errors import UsageError
 from router.model.registry_values import Sailing
@@ -92,7 +94,10 @@ async def bill(request: Request) -> Response:
         one.party.id: "not known" if one.receipt.unknown else "no" if view.key in one.bills else "yes"
         for one in backend.unread
     }
-    return page(request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view), read=read)
+    return page(
+        request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view), read=read,
+        seen=fingerprint(view.bill), bulk=IN_BULK,
+    )  # fmt: skip
 
 
 async def search(request: Request) -> Response:

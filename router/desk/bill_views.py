@@ -13,7 +13,7 @@ from router.decide.identity import notice_id
 from router.decide.notices import hold_fields
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.decide.status import CBP_HOLD, Assessment
+from router.decide.status import CBP_HOLD, Assessment, StandingHold
 from router.engine.administration import read_registry
 from router.engine.backlog import unrouted
 from router.errors import UsageError
@@ -129,19 +129,29 @@ def bill_fields(view: BillView) -> dict[str, Any]:
 
 
 def _status_fields(bill: AssessedBill) -> dict[str, Any]:
-    """The status fields of a notice. Holds that an operator may confirm also have their event's `id`; those whose
-    removal named another scope have `removal_unmatched`, the id of that removal."""
+    """The status fields of a notice. Holds also have their `events`, by which an operator clears them; those that an
+    operator may confirm the `id` of theirs; those whose removal named another scope `removal_unmatched`, the id of that
+    removal. `cleared` has the holds that one person cleared and another has to confirm."""
     after = bill.status
     holds = [hold_fields(hold, bill.cargo) for hold in after.holds]
     released = None if after.release_posted is None else from_posted(after.release_posted)
     fields = plain("hold", after._asdict() | {"holds": holds, "release_posted_at": released})
+    fields["cleared"] = [_cleared_fields(hold, bill) for hold in after.cleared]
     for hold, shown in zip(after.holds, fields["holds"], strict=True):
+        shown["events"] = list(hold.events)
         if hold.id is not None:
             shown["id"] = hold.id
         for removal, codes in bill.account.removals_unmatched.items():
             if hold.kind == CBP_HOLD and hold.code in codes:
                 shown["removal_unmatched"] = removal
     return fields
+
+
+def _cleared_fields(hold: StandingHold, bill: AssessedBill) -> dict[str, Any]:
+    deeds = [bill.state.deeds.cleared.get((event, hold.code, hold.container_number)) for event in hold.events]
+    users = sorted({by.user for by in deeds if by is not None and not by.confirmed})
+    shown = hold_fields(hold, bill.cargo)
+    return {name: shown[name] for name in ("code", "container_number")} | {"users": users}
 
 
 def _last_notice(party: str, last: LastNotice, sent: Mapping[str, tuple[str, str]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Operators' deeds: a hold or release that CBP relayed by hand, a bill's confirmation, the end of a dead letter.
+"""Operators' deeds: a hold or release that CBP relayed by hand, the end of a dead letter.
 
 Each deed is written in one append with its entry on `snp.audit`; `snp-router run` applies it and sends the notices.
 """
@@ -17,7 +17,6 @@ from router.decide.codes import Effect
 from router.decide.identity import keyed_id
 from router.decide.registry import Context
 from router.decide.rules import Rules
-from router.decide.status import UNPARSED_KINDS
 from router.desk.bill_views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
 from router.engine.intake import event_outputs
@@ -25,9 +24,9 @@ from router.errors import UsageError
 from router.feeds.formats import read_dead_letter as read_again
 from router.feeds.formats import read_events
 from router.feeds.forms import ManualForm, check_moment, manual_event
-from router.log.interface import Log, Output
-from router.model.identifiers import bill_key, split_bill_key
-from router.model.inputs import LIFT, PLACE, RELEASE, Confirmation, DeadLetter, Disposition, ManualEvent
+from router.log.interface import Log
+from router.model.identifiers import bill_key
+from router.model.inputs import LIFT, PLACE, RELEASE, DeadLetter, Disposition, ManualEvent
 from router.task.outputs import letter_output
 
 # By hand: what CBP said by phone, by e-mail or on paper
@@ -100,63 +99,6 @@ async def _foresee(log: Log, rules: Rules, event: ManualEvent) -> Relayed:
     decision = decide(bill, event, Context(await read_registry(log), rules))
     notices = tuple(ForeseenNotice(notice.recipient.id, notice.kind) for notice in decision.notices)
     return Relayed(event, key, decision.bill.status.status if decision.bill else "", notices, bill is not None)
-
-
-# Confirmations
-
-
-class Confirmed(NamedTuple):
-    """Result of a confirmation."""
-
-    covers: tuple[str, ...]
-    """Ids of the events covered."""
-    doubts: tuple[str, ...]
-    holds: tuple[str, ...]
-    """Kinds of the ended holds, which stood for unreadable events and unknown codes."""
-    letters: tuple[str, ...]
-    """Ids of the dead letters resolved."""
-    contradictions: tuple[str, ...]
-    """Ids of the covered events by hand that contradict CBP's messages."""
-
-
-async def confirm(
-    log: Log, rules: Rules, key: str, *, by: str, user: str, reason: str, events: Sequence[str] = ()
-) -> Confirmed:
-    """Confirm the bill's doubts as of now, on `events` or else on all events that are on it now.
-
-    Raises NotFoundError, UsageError where there is nothing to confirm.
-    """
-    bill = assess_bill(await read_state(log, key), rules)
-    after = bill.status
-    unread = {hold.id: hold for hold in after.holds if hold.kind in UNPARSED_KINDS}
-    contradictions = bill.relayed.contradictions
-    doubts = bill.confirmable_doubts()
-    if not doubts:
-        raise UsageError(
-            f"nothing to confirm on {key}: its status is {after.status}, without doubts and contradictions, and none "
-            "of its holds stands for an unreadable event or an unknown code"
-        )
-    known = bill.confirmable_ids()
-    if unknown := [event for event in events if event not in known]:
-        raise NotFoundError(f"{key} has no event {', '.join(unknown)}: see the ids in `snp-router bill show {key}`")
-    covers = tuple(sorted(set(events) or known))
-    confirmation = Confirmation(*split_bill_key(key), covers, by, reason, now_milliseconds(), doubts, user)
-    letters = await _letters_behind(log, set(covers))
-    outputs = [Output(topics.DISPOSITIONS, key.encode(), codec.encode_value(confirmation))]
-    outputs += [letter_output(letter._replace(resolution=CONFIRMED)) for letter in letters]
-    detail = f"{reason} ({user}; {', '.join(doubts)}; covers {len(covers)} events)"
-    deed = AuditEntry(confirmation.received_at, by, "bill confirm", key, detail)
-    await log.append([*outputs, audit_output(deed)], atomic=True)
-    ended = tuple(hold.kind for event, hold in unread.items() if event in covers)
-    disputed = tuple(event for event in contradictions if event in covers)
-    return Confirmed(covers, after.doubts, ended, tuple(letter.id for letter in letters), disputed)
-
-
-async def _letters_behind(log: Log, covers: Collection[str]) -> list[DeadLetter]:
-    """The waiting dead letters behind unreadable events; a bill has their ids keyed."""
-    secret = (await read_registry(log)).secret
-    waiting = [letter.id for letter in await read_dead_letters(log) if letter.resolution is None]
-    return [await read_dead_letter(log, one) for one in waiting if keyed_id(secret, one) in covers]
 
 
 # Dead letters: each is resolved by a retry, a confirmation of its bill, or a dismissal
@@ -260,3 +202,10 @@ async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None
         raise UsageError(f"dead letter {letter.id[:12]} stops a bill: `snp-router bill confirm {key}` resolves both")
     deed = AuditEntry(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
     await log.append([letter_output(letter._replace(resolution=DISMISSED)), audit_output(deed)], atomic=True)
+
+
+async def letters_behind(log: Log, covers: Collection[str]) -> list[DeadLetter]:
+    """The waiting dead letters behind unreadable events; a bill has their ids keyed."""
+    secret = (await read_registry(log)).secret
+    waiting = [letter.id for letter in await read_dead_letters(log) if letter.resolution is None]
+    return [await read_dead_letter(log, one) for one in waiting if keyed_id(secret, one) in covers]

@@ -20,6 +20,7 @@ from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBi
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
 from router.model.party_ids import IdType, is_valid_id, named_party, usual_type
 from router.model.registry_values import LineRole, Mode, Party, Scope
+from router.model.vocabulary import HoldKind
 
 LONGEST_AGO: Final = 60 * DAY
 """Milliseconds. An earlier time typed by hand is a slip."""
@@ -251,6 +252,18 @@ class ManualForm(OperatorForm):
         if self.action == PLACE and self.code is None:
             raise ValueError("a hold needs its code, such as 6H for a do-not-load: ask the person who relays it")
         return self
+
+
+class ClearanceForm(OperatorForm):
+    """CBP's statement outside the feed that holds of a bill have ended: all of a kind, or those of the events named."""
+
+    kind: HoldKind | None = None
+    events: Annotated[tuple[str, ...], BeforeValidator(fields.listed)] = ()
+    """Ids of the events that placed them, or their first characters."""
+    container: fields.ContainerNumber | None = None
+    source: fields.ShortText
+    reason: fields.ShortText
+    ticket: fields.ShortText | None = None
 
 
 class OutageForm(OperatorForm):

@@ -1,44 +1,11 @@
-"""`hold`, `release`, `bill confirm` and `outage`."""
+"""`hold place`, `hold lift`, `release` and `outage`."""
 
 from __future__ import annotations
 
 from router.demo.story import FILES
-from tests.cli.conftest import BILL, Command, event_line
+from tests.cli.conftest import BILL, Command
 
 BY = ("--by", "J. Doe")
-
-
-def test_a_confirmation_ends_what_is_in_doubt_and_no_hold_of_cbp(command: Command) -> None:
-    command.set_up()
-    command("ingest", FILES / "1-on-file.x12")
-    command("ingest", "-", stdin=event_line(disposition_code="QQ") + event_line(disposition_code="1H"))
-    command("run", "--until-idle")
-    (bill,) = command.json("bill", "show", BILL)
-    assert {hold["kind"] for hold in bill["holds"]} == {"UNKNOWN_CODE", "CBP"}
-    (unknown,) = (hold for hold in bill["holds"] if hold["kind"] == "UNKNOWN_CODE")
-    words = ("--by", "J. Doe", "--reason", "by phone")
-    command("bill", "confirm", BILL, *words, "--event", "0" * 24, code=3)
-    (confirmed,) = command.json("bill", "confirm", BILL, *words, "--event", unknown["id"])
-    assert confirmed["covers"] == [unknown["id"]]
-    assert len(confirmed["letters"]) == 1
-    assert command.json("dead-letters", "list") == []
-    command("run", "--until-idle")
-    (after,) = command.json("bill", "show", BILL)
-    assert [hold["code"] for hold in after["holds"]] == ["1H"]
-    refused = command("bill", "confirm", BILL, *words, code=2)
-    assert "nothing to confirm" in refused.stderr
-
-
-def test_a_hold_whose_removal_named_another_scope_is_shown_with_its_way_out(command: Command) -> None:
-    command.set_up()
-    on_box = event_line(disposition_code="1H", container_numbers=["CSQU3054383"], container_level=True)
-    command("ingest", "-", stdin=on_box + event_line(disposition_code="1I", action_at="2026-07-16T11:00"))
-    command("run", "--until-idle")
-    (bill,) = command.json("bill", "show", BILL)
-    (hold,) = bill["holds"]
-    assert "REMOVAL_UNMATCHED" in bill["flags"]
-    assert hold["removal_unmatched"] == bill["timeline"][-1]["event_id"]
-    assert "`snp-router hold clear`" in command("bill", "show", BILL).stdout
 
 
 def test_an_outage_is_declared_changed_and_ended_and_its_history_is_kept(command: Command) -> None:

@@ -17,7 +17,13 @@ EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 
 PAGES = (*installation.PAGES, "/dead-letters/abc")
 STREAM = "/live-notices"
-ACTIONS = [f"/bills/{BILL}/confirm", f"/bills/{BILL}/by-hand", "/dead-letters/abc/retry", "/dead-letters/abc/dismiss"]
+ACTIONS = [
+    f"/bills/{BILL}/confirm",
+    f"/bills/{BILL}/by-hand",
+    f"/bills/{BILL}/clear",
+    "/dead-letters/abc/retry",
+    "/dead-letters/abc/dismiss",
+]
 ACTIONS += ["/outages", "/outages/1/end"]
 ACTIONS += ["/parties/SLTC/resync"]
 

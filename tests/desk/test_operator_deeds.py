@@ -1,4 +1,4 @@
-"""Operators' deeds: confirmations, and the retry and dismissal of dead letters; each is audited."""
+"""Operators' deeds: words by hand, and the retry and dismissal of dead letters; each is audited."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import pytest
 
 from router import codec, topics
 from router.clock import now_milliseconds
-from router.decide.bill_state import assess_bill
 from router.demo.story import FILES
-from router.desk.bill_views import NotFoundError, read_state
+from router.desk.bill_views import NotFoundError
 from router.desk.operator_deeds import (
     ForeseenNotice,
-    confirm,
     dismiss,
     read_dead_letter,
     read_dead_letters,
@@ -21,11 +19,10 @@ from router.desk.operator_deeds import (
     retry,
 )
 from router.engine.intake import ingest_file
-from router.engine.worker import Worker
 from router.errors import UsageError
 from router.feeds.forms import ManualForm
 from router.log.interface import Log
-from tests.desk.installation import BILL, QUICK, RULES, route
+from tests.desk.installation import BILL, RULES, route
 
 
 async def deeds(log: Log) -> list[tuple[str, str, str, str]]:
@@ -67,20 +64,6 @@ async def test_a_code_that_does_not_fit_its_action_is_refused(
     with pytest.raises(UsageError, match=message):
         await relay(log, RULES, form, form.said_at)
     assert await deeds(log) == []
-
-
-async def test_a_confirmation_covers_all_events_that_are_on_the_bill_now(log: Log) -> None:
-    for name in ("1-on-file.x12", "4-arrival-and-release.x12", "5-exam.x12"):
-        await route(log, FILES / name)
-    state = await read_state(log, BILL)
-    confirmed = await confirm(log, RULES, BILL, by="J. Doe", user="os:jdoe", reason="by phone")
-    ((by, action, subject, detail),) = await deeds(log)
-    assert (by, action, subject) == ("J. Doe", "bill confirm", BILL)
-    assert detail.startswith("by phone")
-    assert set(confirmed.covers) == assess_bill(state, RULES).confirmable_ids() == state.event_ids
-    await Worker(log, RULES, QUICK, until_idle=True).run()
-    after = assess_bill(await read_state(log, BILL), RULES).status
-    assert (after.status, after.doubts) == ("HELD", ())
 
 
 async def test_dead_letters_are_listed_without_content_and_found_by_the_beginning_of_their_id(
