@@ -298,7 +298,7 @@ def say_what_is_missing(reasons: Iterable[str]) -> None:
 IDENTIFIERS: Final = (
     "bill_type", "snps", "carrier_scac", "vessel_name", "imo_number", "voyage_number", "sailing_id",
     "manifest_sequence_number", "port_of_unlading", "arrival_date", "in_bond_destination", "container_numbers",
-    "master_bill", "original_bill", "splits",
+    "master_bill", "original_bill", "splits", "paper_bills",
 )  # fmt: skip
 
 

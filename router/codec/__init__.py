@@ -14,7 +14,7 @@ from router.codec import packed, published
 from router.codec.packed import PACKED
 from router.codec.published import FIRST_ID, HEADER_SIZE, MAGIC, NOTICE_KINDS, PublishedValue
 from router.model.inputs import FedRecord
-from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
+from router.model.links import IndexFact, LinkFact, RefilingRecord
 from router.model.registry_values import RegistryValue
 
 __all__ = [
@@ -32,7 +32,7 @@ __all__ = [
 Fields = dict[str, Any]
 """A record's fields by name, nested records as dicts; times are UTC milliseconds."""
 
-Value = FedRecord | RegistryValue | IndexFact | LinkFact | Refiling | RefilingAnswer
+Value = FedRecord | RegistryValue | IndexFact | LinkFact | RefilingRecord
 """Every typed value of the input topics."""
 
 

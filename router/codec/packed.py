@@ -23,7 +23,7 @@ from router.model.inputs import (
     Snapshot,
     filing_fields,
 )
-from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
+from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer, RefilingRefusal, RefilingRequest
 from router.model.registry_values import (
     FeedActivity,
     LateTally,
@@ -127,6 +127,8 @@ INDEX_FACT: Final = Packed(13, "index-fact", IndexFact)
 LINK_FACT: Final = Packed(14, "link-fact", LinkFact)
 REFILING: Final = Packed(15, "refiling", Refiling)
 REFILING_ANSWER: Final = Packed(16, "refiling-answer", RefilingAnswer)
+REFILING_REQUEST: Final = Packed(34, "refiling-request", RefilingRequest)
+REFILING_REFUSAL: Final = Packed(35, "refiling-refusal", RefilingRefusal)
 BILL_STATE: Final = Packed(17, "bill-state", BillState)
 INDEX_ENTRY: Final = Packed(18, "index-entry", IndexEntry)
 CLEARANCE: Final = Packed(23, "clearance", Clearance)

@@ -44,7 +44,17 @@ from router.decide.identity import (
 )
 from router.decide.manual_events import ACTIONS, RelayedEvent
 from router.decide.notices import CATCH_UP, DISPOSITION, FILING, LINK, OPERATOR, AppliedRecord, manual_disposition
-from router.decide.paper import apply_paper_bill, apply_paper_match, apply_refiling, apply_refiling_answer, reissue
+from router.decide.paper import (
+    apply_paper_bill,
+    apply_paper_match,
+    apply_refiling,
+    apply_refiling_answer,
+    apply_refiling_refusal,
+    apply_refiling_request,
+    refusal,
+    reissue,
+    with_index_answer,
+)
 from router.decide.registry import Context
 from router.decide.rules import Rules
 from router.decide.status import UnparsedEvent
@@ -63,7 +73,7 @@ from router.model.inputs import (
     Snapshot,
 )
 from router.model.limits import MOST_HOLDS, MOST_MANUAL_EVENTS, MOST_SPLITS, check_limits
-from router.model.links import LinkFact, Refiling, RefilingAnswer
+from router.model.links import LinkFact, Refiling, RefilingAnswer, RefilingRefusal, RefilingRequest
 from router.model.vocabulary import Flag
 
 MOST_AHEAD: Final = DAY
@@ -81,6 +91,8 @@ def decide(before: AssessedBill | None, record: BillRecord, context: Context) ->
             return Decision(None)  # the bill was forgotten meanwhile
         if isinstance(record, Disposition) and _is_older_than_horizon(record, context.rules):
             return Decision(None, letters=(old_event_letter(record),))
+    if isinstance(record, RefilingRequest) and (refused := refusal(before, record)) is not None:
+        return Decision(before, links=(refused,))
     state = before.state if before is not None else BillState(key_of(record))
     applied = _APPLY[type(record)](state, record, context)
     if applied is None:
@@ -88,6 +100,8 @@ def decide(before: AssessedBill | None, record: BillRecord, context: Context) ->
     decision = conclude(before, applied, context.registry, context.rules)
     if isinstance(record, Disposition) and record.container_level:
         _check_scopes(decision)
+    elif isinstance(record, RefilingRefusal) and decision.bill is not None and decision.bill.state.is_blank:
+        return replace(decision, bill=None)
     return decision
 
 
@@ -260,15 +274,16 @@ def _apply_manual_event(state: BillState, record: ManualEvent, context: Context)
 
 
 def _apply_link(state: BillState, record: LinkFact, context: Context) -> AppliedRecord | None:
-    known = state.links.get(record.key)
+    known, given = state.links.get(record.key), state
+    state, request = with_index_answer(state, record.key)
     if known == record if record.active else known is None:
-        return None
+        return AppliedRecord(state, LINK, refiling_request=request) if state is not given else None
     if record.active and record.kind == "SPLIT" and _splits(state) >= MOST_SPLITS:
         return None
     links = {key: link for key, link in state.links.items() if key != record.key}
     if record.active:
         links[record.key] = record
-    return AppliedRecord(replace(state, links=links), LINK)
+    return AppliedRecord(replace(state, links=links), LINK, refiling_request=request)
 
 
 def _splits(state: BillState) -> int:
@@ -288,6 +303,8 @@ _APPLY: Final[dict[type[BillRecord], Callable[[BillState, Any, Context], Applied
     PaperMatch: apply_paper_match,
     Refiling: apply_refiling,
     RefilingAnswer: apply_refiling_answer,
+    RefilingRequest: apply_refiling_request,
+    RefilingRefusal: apply_refiling_refusal,
 }
 
 

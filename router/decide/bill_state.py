@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from router.decide.account import (
     Account,
@@ -104,9 +105,24 @@ class BillState(Struct, frozen=True, array_like=True):
         return self.facts.filing is not None and bool(self.links)
 
     @property
+    def is_blank(self) -> bool:
+        """True if nothing is known of the bill any more."""
+        return replace(self, sequence=0, touched=0) == BillState(self.key)
+
+    @property
     def is_superseded(self) -> bool:
         """True for a paper bill that was filed under another number."""
         return self.downtime is not None and self.downtime.is_superseded
+
+    @property
+    def awaits_paper(self) -> bool:
+        """True while the paper bill that was filed as this one may know of a stop that this one doesn't."""
+        return self.downtime is not None and self.downtime.awaits_paper
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Paper bills that were filed as this one: other bills may still refer to their numbers."""
+        return self.downtime.aliases if self.downtime is not None else ()
 
     @property
     def relayed(self) -> Mapping[str, RelayedEvent]:
@@ -172,7 +188,10 @@ def assess_bill(state: BillState, rules: Rules, previous: AssessedBill | None = 
         account = account.copy()
         account.manifested = state.facts.filing.manifested_quantity  # a 55 without quantity began the life
     unparsed = [one for one in state.unparsed.values() if one.id not in state.resolved] if state.unparsed else ()
-    status = assess(account, cargo, state.links.values(), unparsed, rules, state.deeds, relayed.holds)
+    status = assess(
+        *(account, cargo, state.links.values(), unparsed, rules, state.deeds, relayed.holds),
+        incomplete=state.awaits_paper,
+    )
     return AssessedBill(state, cargo, account, status, relayed, applied)
 
 

@@ -72,6 +72,12 @@ def _fact(key: str, bill: str, stopping: list[StandingHold], voyage: Voyage) -> 
     return IndexFact(key, bill, True, True, do_not_load, since, *voyage, events)
 
 
+def alias_facts(bill: str, aliases: Iterable[str]) -> dict[str, IndexFact]:
+    """Facts by which a bill gets the index's links to the paper bills that were filed as it."""
+    keys = [f"{kind}:{alias}" for alias in aliases for kind in (MASTER, ORIGINAL)]
+    return {key: IndexFact(key, bill, True, alias=True) for key in keys}
+
+
 def changed_facts(published: Mapping[str, IndexFact], facts: Mapping[str, IndexFact]) -> tuple[IndexFact, ...]:
     """Facts to publish: those that are new or changed, and withdrawals."""
     changed = [fact for key, fact in facts.items() if published.get(key) != fact]
@@ -104,11 +110,13 @@ class IndexGroup:
     deciding: dict[Voyage, tuple[IndexFact, ...]] = field(default_factory=dict)
     """The few stopping facts that decided the latest answers, by voyage. Thousands of stopped bills under one key thus
     cost no more than ten."""
+    aliases: set[str] = field(default_factory=set)
+    """Bills that replace the paper bill of this key."""
     before: dict[str, IndexEntry | None] = field(default_factory=dict)
     """Entries of bills with new facts, as they were at the latest answers; None: there was none."""
 
     def copy(self) -> IndexGroup:
-        return IndexGroup(self.entries.copy(), self.stopping.copy(), self.deciding)
+        return IndexGroup(self.entries.copy(), self.stopping.copy(), self.deciding, self.aliases.copy())
 
     def enter(self, fact: IndexFact) -> None:
         """Enter a bill's fact. `answer` computes the consequences."""
@@ -133,6 +141,8 @@ class IndexGroup:
     def put(self, entry: IndexEntry) -> None:
         fact = entry.fact
         self.entries[fact.bill] = entry
+        if fact.alias:
+            self.aliases.add(fact.bill)
         if fact.stopped:
             self.stopping[fact.bill] = fact
         else:
@@ -141,6 +151,7 @@ class IndexGroup:
     def drop(self, bill: str) -> None:
         self.entries.pop(bill, None)
         self.stopping.pop(bill, None)
+        self.aliases.discard(bill)
 
     def decide(self) -> None:
         alike: dict[Voyage, list[IndexFact]] = {}
@@ -171,6 +182,36 @@ def answer(group: IndexGroup, key: str) -> tuple[dict[str, IndexEntry | None], l
     Called once for many facts, since a thousand of them on one box would otherwise answer all others a thousand times;
     and before a fact that `would_hide` a stop.
     """
+    before = group.before
+    changed, links = _answer_group(group, key)
+    if not key.startswith(CONTAINER):
+        links += _links_of_aliases(group, key, before, links)
+    return changed, links
+
+
+def _links_of_aliases(
+    group: IndexGroup, key: str, before: Mapping[str, IndexEntry | None], links: Iterable[LinkFact]
+) -> list[LinkFact]:
+    """Links to the bills that replace the paper bill of this key: those written to it, and all that stand to a new one.
+
+    A new one always gets the link of its houses, so that it knows that the index has answered. One that replaces the
+    paper bill no longer has its links ended.
+    """
+    kind, _, paper = key.partition(":")
+    new = {bill for bill in group.aliases & before.keys() if before[bill] is None}
+    gone = {bill for bill, old in before.items() if old is not None and old.fact.alias} - group.aliases
+    copies = [link._replace(bill=bill) for bill in sorted(group.aliases - new) for link in links if link.bill == paper]
+    if not new and not gone:
+        return copies
+    if kind == MASTER:
+        standing = [_house_link(group, key)]
+    else:
+        standing = [_split_link(paper, bill) for bill in sorted(group.entries.keys() - group.aliases)]
+    copies += [link._replace(bill=bill) for bill in sorted(new) for link in standing]
+    return copies + [LinkFact(bill, link.key, link.kind, False) for bill in sorted(gone) for link in standing]
+
+
+def _answer_group(group: IndexGroup, key: str) -> tuple[dict[str, IndexEntry | None], list[LinkFact]]:
     kind, _, subject = key.partition(":")
     before, decided = group.before, group.deciding
     group.before = {}
@@ -183,15 +224,23 @@ def answer(group: IndexGroup, key: str) -> tuple[dict[str, IndexEntry | None], l
         links = [LinkFact(bill, key, "BOX", False) for bill in left]
         return changed, [*links, *_answer_all(group, key, concerned, changed)]
     if kind == MASTER:
-        houses = _answer(group.deciding.get(_NO_VOYAGE, ()))
-        news = houses != _answer(decided.get(_NO_VOYAGE, ()))
-        return changed, [_link(subject, key, "HOUSE", houses)] if news else []
+        is_news = _answer(group.deciding.get(_NO_VOYAGE, ())) != _answer(decided.get(_NO_VOYAGE, ()))
+        return changed, [_house_link(group, key)] if is_news else []
     if kind == ORIGINAL:
         splits = (
             (bill, entry is not None) for bill, entry in changed.items() if (before[bill] is None) != (entry is None)
         )
-        return changed, [LinkFact(subject, f"split:{bill}", "SPLIT", now, other_bill=bill) for bill, now in splits]
+        known = group.aliases | {bill for bill, old in before.items() if old is not None and old.fact.alias}
+        return changed, [_split_link(subject, bill, now) for bill, now in splits if bill not in known]
     return changed, []
+
+
+def _house_link(group: IndexGroup, key: str) -> LinkFact:
+    return _link(key.partition(":")[2], key, "HOUSE", _answer(group.deciding.get(_NO_VOYAGE, ())))
+
+
+def _split_link(original: str, split: str, active: bool = True) -> LinkFact:
+    return LinkFact(original, f"split:{split}", "SPLIT", active, other_bill=split)
 
 
 def _answer_all(group: IndexGroup, key: str, bills: list[str], changed: dict[str, IndexEntry | None]) -> list[LinkFact]:

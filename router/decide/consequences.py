@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from router.decide.audience import Audience, Recipient, audience_of
 from router.decide.bill_state import AssessedBill, BillState, assess_bill
-from router.decide.boxes import changed_facts, facts_of
+from router.decide.boxes import alias_facts, changed_facts, facts_of
 from router.decide.cargo_facts import Cargo
 from router.decide.identity import decision_id
 from router.decide.manual_events import CONTRADICTION
@@ -27,7 +27,7 @@ from router.decide.status import Assessment, StandingHold
 from router.model.eastern import MINUTE
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.model.inputs import DeadLetter
-from router.model.links import IndexFact, Refiling, RefilingAnswer
+from router.model.links import IndexFact, RefilingRecord
 from router.model.vocabulary import Authority, Cause, Flag, Kind, Role, Status
 
 FEED_BEHIND: Final = "FEED_BEHIND"
@@ -85,10 +85,10 @@ class Decision(Struct, frozen=True, array_like=True):
     bill: AssessedBill | None
     """The bill afterwards; None if nothing is kept of it."""
     history: HistoryEntry | None = None
-    """None: the record changed nothing, and only `letters` may be filled."""
+    """None: the record changed nothing, and only `letters` and `links` may be filled."""
     notices: tuple[Notice, ...] = ()
     facts: tuple[IndexFact, ...] = ()
-    links: tuple[Refiling | RefilingAnswer, ...] = ()
+    links: tuple[RefilingRecord, ...] = ()
     letters: tuple[DeadLetter, ...] = ()
     waiting: WaitingReasons | None = None
     waiting_changed: bool = False
@@ -103,7 +103,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     audience = audience_of(state.key, after.cargo, state.is_in_stopped_box, registry)
     sequence = (old.sequence or registry.elapsed // MINUTE) + 1
     flags = _flags(applied, after, audience, registry, rules)
-    authorises = _authorises(was, after.status)
+    authorises = after.status.authorises if state.awaits_paper else _authorises(was, after.status)
 
     notices: tuple[Notice, ...] = ()
     waiting: tuple[Recipient, ...] = ()
@@ -120,7 +120,14 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
             notices = (*notifying.notices(), *notifying.last_notices(leaving, registry))
         last_notices = last_notices_after(old, sequence, notices, after.status)
 
-    basis = (after.cargo, after.status.holds, after.status.cleared, audience.sailing, state.is_superseded)
+    basis = (
+        after.cargo,
+        after.status.holds,
+        after.status.cleared,
+        audience.sailing,
+        state.is_superseded,
+        state.aliases,
+    )
     facts, changed = state.index_facts, _NO_FACTS
     if before is None or before.facts_basis != basis:
         facts = _index_facts(after, audience)
@@ -195,16 +202,15 @@ def _index_facts(after: AssessedBill, audience: Audience) -> Mapping[str, IndexF
     stops = (*after.status.holds, *after.status.cleared)
     facts = facts_of(state.key, after.cargo, stops, audience.sailing)
     if state.is_superseded and not any(fact.stopped for fact in facts.values()):
-        return {}  # the same cargo is in its boxes under its new number
-    return facts
+        facts = {}  # the same cargo is in its boxes under its new number
+    return facts | alias_facts(state.key, state.aliases)
 
 
-def _links(
-    old: BillState, applied: AppliedRecord, state: BillState, audience: Audience
-) -> tuple[Refiling | RefilingAnswer, ...]:
+def _links(old: BillState, applied: AppliedRecord, state: BillState, audience: Audience) -> tuple[RefilingRecord, ...]:
     """Records between a paper bill and the bill it was filed as."""
+    request = (applied.refiling_request,) if applied.refiling_request is not None else ()
     answer = (refiling_answer(applied.refiling, audience),) if applied.refiling is not None else ()
-    return (*answer, *refilings(old, state, covered_ids(old)))
+    return (*request, *answer, *refilings(old, state, covered_ids(old)))
 
 
 def _flags(

@@ -13,14 +13,14 @@ from typing import Final
 
 from router.model.eastern import wall_minute
 from router.model.identifiers import bill_key, container_key, entry_clean, vessel_key
-from router.model.inputs import Disposition, FedRecord, ManualEvent, PaperBill, Snapshot
-from router.model.links import LinkFact, Refiling, RefilingAnswer
+from router.model.inputs import Disposition, FedRecord, ManualEvent, PaperBill, PaperMatch, Snapshot
+from router.model.links import LinkFact, RefilingRecord
 
 ID_BYTES: Final = 12
 FREE_FORM: Final = "1M"
 """Free-form message: its text is part of its identity."""
 
-BillRecord = FedRecord | LinkFact | Refiling | RefilingAnswer
+BillRecord = FedRecord | LinkFact | RefilingRecord
 """Every record that concerns one bill, or one vessel's voyage."""
 
 
@@ -28,8 +28,10 @@ def key_of(record: BillRecord) -> str:
     """Key of the bill, or of the vessel's voyage, that a record concerns."""
     if isinstance(record, Disposition):
         return event_key(record)
-    if isinstance(record, LinkFact | Refiling | RefilingAnswer):
+    if isinstance(record, LinkFact | RefilingRecord):
         return record.bill
+    if isinstance(record, PaperMatch):
+        return record.electronic_bill
     if isinstance(record, Snapshot | PaperBill):
         record = record.filing
     return bill_key(record.scac or "", record.bill_of_lading or "")

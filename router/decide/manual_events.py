@@ -275,11 +275,25 @@ class DowntimeRecord(NamedTuple):
     paper: Paper | None = None
     replaces: tuple[str, ...] = ()
     """Paper bills that were filed as this one, and whose manual events it has."""
+    matched: tuple[str, ...] = ()
+    """Paper bills that an operator matched with this one, and whose history has not come yet."""
+    unanswered: tuple[str, ...] = ()
+    """Paper bills of both kinds under whose numbers the index has not answered yet."""
 
     @property
     def is_on_paper(self) -> bool:
         """True until an electronic filing is known."""
         return self.paper is not None and not self.paper.electronic and self.paper.filed_as is None
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Numbers under which other bills may refer to this one."""
+        return (*self.matched, *self.replaces)
+
+    @property
+    def awaits_paper(self) -> bool:
+        """True while a paper bill may know of a stop that this one doesn't."""
+        return bool(self.matched or self.unanswered)
 
     @property
     def is_superseded(self) -> bool:

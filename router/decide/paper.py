@@ -1,8 +1,10 @@
 """Bills taken on paper: until the electronic filing comes they are like any other; then everything is reissued once.
 
 If the electronic filing comes under the same number, the bill itself reissues its notices. If it comes under another
-number (an operator states the match), the paper bill sends its history to that bill as a `Refiling`, goes quiet, and
-keeps its holds until the other bill has acknowledged them: no box is released in between.
+number, an operator states the match to the electronic bill. From then on nothing frees that bill. It asks the index for
+all links to the paper bill's number, under which houses and splits may still refer to it, then the paper bill for its
+history. The paper bill sends it as a `Refiling`, goes quiet, and keeps its holds until the other bill has acknowledged
+them: no box is released in between.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from router.decide.audience import Audience
-from router.decide.bill_state import BillState
+from router.decide.bill_state import AssessedBill, BillState
 from router.decide.cargo_facts import content_of, supersedes
 from router.decide.folding import with_relayed
 from router.decide.identity import manual_id
@@ -21,9 +23,10 @@ from router.decide.manual_events import DowntimeRecord, Paper, RelayedEvent
 from router.decide.notices import FILING, OPERATOR, REISSUE, AppliedRecord, manual_disposition
 from router.decide.registry import Context
 from router.errors import InputError
+from router.model.identifiers import bill_key
 from router.model.inputs import PaperBill, PaperMatch
 from router.model.limits import MOST_MANUAL_EVENTS
-from router.model.links import Refiling, RefilingAnswer
+from router.model.links import MASTER, Refiling, RefilingAnswer, RefilingRefusal, RefilingRequest
 from router.model.vocabulary import Flag
 
 REISSUED: Final = "REISSUED"
@@ -53,28 +56,77 @@ def reissue(state: BillState) -> AppliedRecord:
 
 
 def apply_paper_match(state: BillState, record: PaperMatch, context: Context) -> AppliedRecord | None:
-    """The first match of a bill that is on paper counts."""
-    downtime = state.downtime
-    if downtime is None or not downtime.is_on_paper or record.electronic_bill == state.key:
+    """From now on nothing frees this bill, until the index has answered under the paper bill's number and the paper
+    bill's history has come."""
+    paper, downtime = bill_key(record.scac, record.bill_of_lading), state.downtime or DowntimeRecord({})
+    if paper == state.key or paper in downtime.aliases:
         return None
+    if len(downtime.aliases) >= MOST_MANUAL_EVENTS:
+        raise InputError(f"the bill replaces {MOST_MANUAL_EVENTS} paper bills already, and takes no more")
+    matched, unanswered = (*downtime.matched, paper), (*downtime.unanswered, paper)
+    return AppliedRecord(replace(state, downtime=downtime._replace(matched=matched, unanswered=unanswered)), OPERATOR)
+
+
+def with_index_answer(state: BillState, key: str) -> tuple[BillState, RefilingRequest | None]:
+    """The state once the index has answered under a key, and the request for the history of that key's paper bill.
+
+    The history comes last, so that what is reissued is complete.
+    """
+    kind, _, paper = key.partition(":")
+    downtime = state.downtime
+    if downtime is None or kind != MASTER or paper not in downtime.unanswered:
+        return state, None
+    unanswered = tuple(one for one in downtime.unanswered if one != paper)
+    request = RefilingRequest(paper, state.key) if paper in downtime.matched else None
+    return replace(state, downtime=downtime._replace(unanswered=unanswered)), request
+
+
+def refusal(before: AssessedBill | None, request: RefilingRequest) -> RefilingRefusal | None:
+    """The refusal of a request, unless the bill is on paper or was filed as that bill. The first match counts."""
+    downtime, other = before.state.downtime if before is not None else None, request.electronic_bill
+    if downtime is not None and downtime.paper is not None and other not in downtime.aliases:
+        may_be_filed = downtime.is_on_paper or downtime.paper.filed_as == other
+        return None if may_be_filed else RefilingRefusal(other, request.bill)
+    return RefilingRefusal(other, request.bill)
+
+
+def apply_refiling_request(state: BillState, record: RefilingRequest, context: Context) -> AppliedRecord | None:
+    """Go quiet; `refilings` sends the bill's history to the bill that it was filed as."""
+    downtime = state.downtime
+    assert downtime is not None
     assert downtime.paper is not None
+    if downtime.paper.filed_as is not None:
+        return None
     paper = downtime.paper._replace(filed_as=record.electronic_bill)
     return AppliedRecord(replace(state, downtime=downtime._replace(paper=paper)), REISSUE, flags=_FLAGS)
 
 
+def apply_refiling_refusal(state: BillState, record: RefilingRefusal, context: Context) -> AppliedRecord | None:
+    """Undo the match."""
+    downtime = state.downtime
+    if downtime is None or record.paper_bill not in downtime.matched:
+        return None
+    matched = tuple(one for one in downtime.matched if one != record.paper_bill)
+    unanswered = tuple(one for one in downtime.unanswered if one != record.paper_bill)
+    left = downtime._replace(matched=matched, unanswered=unanswered)
+    return AppliedRecord(replace(state, downtime=left if left != DowntimeRecord({}) else None), OPERATOR)
+
+
 def refilings(before: BillState, state: BillState, covers: tuple[str, ...]) -> tuple[Refiling, ...]:
-    """The refiling of a superseded bill: its whole history at first, later its new manual events."""
+    """The refiling of a superseded bill: its whole history at first, later its new manual events and paper bills."""
     downtime = state.downtime
     if downtime is None or downtime.paper is None or downtime.paper.filed_as is None:
         return ()
     first = not before.is_superseded
     events = tuple(one.event for one in _uncleared(state) if first or one.id not in before.relayed)
-    if not first and not events:
+    known = before.downtime.replaces if before.downtime is not None and not first else ()
+    replaces = tuple(one for one in downtime.replaces if one not in known)
+    if not first and not events and not replaces:
         return ()
     released = tuple(party for party, last in state.last_notices.items() if last.deliverable)
     notified = tuple(state.last_notices)
     covered = covers if notified else ()
-    return (Refiling(downtime.paper.filed_as, state.key, events, covered, notified, released),)
+    return (Refiling(downtime.paper.filed_as, state.key, events, covered, notified, released, replaces),)
 
 
 def _uncleared(state: BillState) -> Iterator[RelayedEvent]:
@@ -94,19 +146,27 @@ def apply_refiling(state: BillState, record: Refiling, context: Context) -> Appl
     ]
     events = [one for one in events if one.id not in downtime.relayed]
     is_known = record.paper_bill in downtime.replaces
-    if is_known and not events:
+    papers = (record.paper_bill, *record.replaces)
+    new = tuple(one for one in papers if one != state.key and one not in downtime.replaces)
+    if is_known and not events and not new:
         return None
     most = MOST_MANUAL_EVENTS
-    if len(downtime.relayed) + len(events) > most or len(downtime.replaces) > most:
+    if len(downtime.relayed) + len(events) > most or len(downtime.replaces) + len(new) > most:
         raise InputError(
             f"the bill would have more than {most} manual events or paper bills with those of its refiling"
         )
-    replaces = downtime.replaces if is_known else (*downtime.replaces, record.paper_bill)
-    state = with_relayed(replace(state, downtime=downtime._replace(replaces=replaces)), events)
-    if is_known:
+    downtime = downtime._replace(
+        replaces=(*downtime.replaces, *new),
+        matched=tuple(one for one in downtime.matched if one not in new),
+        unanswered=(*downtime.unanswered, *(one for one in new if one not in downtime.aliases)),
+    )
+    state = with_relayed(replace(state, downtime=downtime), events)
+    if is_known and events:
         latest = events[-1]
         event = manual_disposition(latest)
         return AppliedRecord(state, OPERATOR, event, latest.id, ("MANUAL",), refiling=record)
+    if is_known:
+        return AppliedRecord(state, OPERATOR, refiling=record)
     return AppliedRecord(
         state,
         REISSUE,

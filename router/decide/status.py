@@ -121,7 +121,10 @@ def assess(
     rules: Rules,
     deeds: Deeds,
     manual_holds: tuple[StandingHold, ...] = (),
+    *,
+    incomplete: bool = False,
 ) -> Assessment:
+    """Assess a bill. While it is `incomplete`, it may be stopped by what is still to come, so nothing is allowed."""
     derived = _derived_holds(link for link in links if not deeds.clear_all(link.events))
     holds = (*_cbp_holds(account.holds, rules), *manual_holds, *_unparsed_holds(unparsed, rules), *derived)
     cleared = tuple(_cbp_holds(_unconfirmed(account, deeds), rules)) if account.cleared else ()
@@ -131,6 +134,10 @@ def assess(
     if cleared:
         doubts = (*doubts, CLEARED_BY_HAND)
     authorities = _authorities(account, cargo, stopping, rules)
+    if incomplete:
+        authorities = ()
+        if account.releases and HISTORY_INCOMPLETE not in doubts:
+            doubts = (*doubts, HISTORY_INCOMPLETE)
     stop: Status | None = HELD if holds or do_not_load else None
     if do_not_load and any(_may_be_loaded(hold, account, cargo) for hold in stopping):
         stop = DO_NOT_LOAD

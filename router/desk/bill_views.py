@@ -118,6 +118,7 @@ def bill_fields(view: BillView) -> dict[str, Any]:
                 for container, arrivals in view.bill.account.places.items()
                 for arrival in arrivals
             ],
+            "paper_bills": list(state.aliases),
             "notified": [
                 {"recipient": party, "roles": list(last.roles), "last_notice": _last_notice(party, last, sent)}
                 for party, last in state.last_notices.items()

@@ -103,7 +103,7 @@ async def propose_matches(log: Log, rules: Rules) -> list[Proposal]:
     candidates = {
         key: _CargoTraits.of(key, state, rules)
         async for key, state in _states(log, frozenset(), traces)
-        if key not in paper_keys and not (state.downtime is not None and state.downtime.replaces)
+        if key not in paper_keys and not state.aliases
     }
     found = []
     for key, state in papers.items():
@@ -157,7 +157,7 @@ async def match(log: Log, rules: Rules, paper: str, electronic: str, by: str, no
     matched = PaperMatch(*split_bill_key(paper), electronic, by, now)
     deed = AuditEntry(now, by, "paper match", paper, f"filed as {electronic}")
     await log.append(
-        [Output(topics.FILINGS, paper.encode(), codec.encode_value(matched)), audit_output(deed)], atomic=True
+        [Output(topics.FILINGS, electronic.encode(), codec.encode_value(matched)), audit_output(deed)], atomic=True
     )
     return matched
 

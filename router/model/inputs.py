@@ -244,7 +244,8 @@ class PaperBill(NamedTuple):
 class PaperMatch(NamedTuple):
     """An operator's statement that a paper bill was filed under another number.
 
-    Topic cbp.filings, under the paper bill's key. The first one on a bill counts.
+    Topic cbp.filings, under the electronic bill's key: nothing frees that bill until it knows what the paper bill knew.
+    The first one on a paper bill counts.
     """
 
     scac: str

@@ -35,6 +35,8 @@ class IndexFact(NamedTuple):
     arrival_date: str | None = None
     events: tuple[str, ...] = ()
     """Ids of the bill's events behind `stopped`, bounded by `bounded_events`."""
+    alias: bool = False
+    """The bill replaces the paper bill of this key, and gets the links that the index writes to it."""
 
 
 class LinkFact(NamedTuple):
@@ -63,6 +65,24 @@ def bounded_events(events: Iterable[str]) -> tuple[str, ...]:
     return (*kept, MORE_EVENTS)
 
 
+class RefilingRequest(NamedTuple):
+    """The electronic bill's request for the history of the paper bill that was filed as it. Topic `snp.links`, under
+    the paper bill's key."""
+
+    bill: str
+    """The paper bill."""
+    electronic_bill: str
+
+
+class RefilingRefusal(NamedTuple):
+    """The paper bill's answer that it was not filed as that bill: it is not on paper, or was filed as another. Topic
+    `snp.links`, under the electronic bill's key."""
+
+    bill: str
+    """The electronic bill."""
+    paper_bill: str
+
+
 class Refiling(NamedTuple):
     """A paper bill's history, for the bill under whose other number it was filed.
 
@@ -80,6 +100,8 @@ class Refiling(NamedTuple):
     """Parties notified under it."""
     notified_release: tuple[str, ...] = ()
     """Those of them whose last notice was a Release."""
+    replaces: tuple[str, ...] = ()
+    """Earlier paper bills that were filed as this one."""
 
 
 class RefilingAnswer(NamedTuple):
@@ -92,3 +114,7 @@ class RefilingAnswer(NamedTuple):
     """Ids of the manual events it has now."""
     not_entitled: tuple[str, ...]
     """Parties notified under the paper number that have no ground under the new one."""
+
+
+RefilingRecord = RefilingRequest | RefilingRefusal | Refiling | RefilingAnswer
+"""Records between a paper bill and the bill it was filed as, in this order."""

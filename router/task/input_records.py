@@ -11,14 +11,14 @@ from router.errors import InputError
 from router.log.interface import Record
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, FedRecord
-from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
+from router.model.links import IndexFact, LinkFact, RefilingRecord
 from router.model.registry_values import RegistryValue, registry_faults
 
 _FED: Final = frozenset(get_args(FedRecord))
 
 VALUES_OF_TOPIC: Final = {
     topics.INDEX: frozenset({IndexFact}),
-    topics.LINKS: frozenset({LinkFact, Refiling, RefilingAnswer}) | _FED,
+    topics.LINKS: frozenset({LinkFact, *get_args(RefilingRecord)}) | _FED,
     **dict.fromkeys(topics.FED, _FED),
 }
 """Types that belong on each input but the registry; another program wrote any other. Fed records reach `snp.links` from

@@ -48,7 +48,7 @@ from router.model.inputs import (
     disposition_fields,
     filing_fields,
 )
-from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer
+from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer, RefilingRefusal, RefilingRequest
 from router.model.registry_values import (
     FeedActivity,
     LateTally,
@@ -85,6 +85,8 @@ VALUES = (
     PaperBill(Filing("NVXA", "B1", snps=("OCNX",)), 5, "CBPF1302", "me"),
     PaperMatch("NVXA", "B1", "NVXAB2", "me", 7),
     Refiling("NVXAB2", "NVXAB1", (PLACED,), ("a",), ("OCNX",)),
+    RefilingRequest("NVXAB1", "NVXAB2"),
+    RefilingRefusal("NVXAB2", "NVXAB1"),
     RefilingAnswer("NVXAB1", "NVXAB2", ("m1",), ("SLTC",)),
     Outage("o1", "DECLARED", 5, port="2704", until=9),
     FeedActivity("x12", None, 5),

@@ -87,7 +87,7 @@ async def test_a_reissue_is_told_once(at: Scene) -> None:
     now = now_milliseconds()
     words = [PaperMatch("SLTC", f"P{number:06d}", f"SLTCE{number:06d}", "desk", now) for number in range(BILLS)]
     await at.trial.log.append(
-        [Output(topics.FILINGS, b"SLTC" + word.bill_of_lading.encode(), encode_value(word)) for word in words]
+        [Output(topics.FILINGS, word.electronic_bill.encode(), encode_value(word)) for word in words]
     )
     faults = await killed_in_the_middle(at, "REISSUE")
     assert not faults, describe(faults[:20])
