@@ -9,6 +9,7 @@ from router.decide.arrivals import has_arrived
 from router.decide.cargo_facts import Cargo
 from router.decide.deeds import Deeds
 from router.decide.rules import Rules
+from router.model.identifiers import is_valid_port
 
 PORT_DIFFERS: Final = "PORT_DIFFERS"
 
@@ -45,22 +46,27 @@ def release_place(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) ->
 
 
 def _counts_somewhere(release: StandingRelease, account: Account, cargo: Cargo, rules: Rules) -> bool:
-    """True if the release is for a place of its scope. Without a port it is for the port of unlading."""
-    there, here = release.port, cargo.shipment.port_of_unlading
-    if there is None:
-        return True
+    """True if the release is for a place of its scope. Without a port it is for the port of unlading, unless that is
+    foreign."""
+    here = cargo.shipment.port_of_unlading
+    if release.port is None:
+        return here is None or is_valid_port(here)
+    if _is_unlading(release, cargo, rules):
+        return is_valid_port(here or "")
+    if not account.places:
+        return False
     areas = rules.at(release.rules).port_areas
-    if here is not None and areas.same(there, here):
-        return True
-    return bool(account.places) and has_arrived(account.places, release.container, there, areas, cargo.container_keys)
+    return has_arrived(account.places, release.container, release.port, areas, cargo.container_keys)
 
 
 def _port_of(release: StandingRelease, cargo: Cargo, rules: Rules) -> str | None:
     """The port that stands for the release's place: the port of unlading for its whole area."""
+    return cargo.shipment.port_of_unlading if _is_unlading(release, cargo, rules) else release.port
+
+
+def _is_unlading(release: StandingRelease, cargo: Cargo, rules: Rules) -> bool:
     there, here = release.port, cargo.shipment.port_of_unlading
-    if there is None or (here is not None and rules.at(release.rules).port_areas.same(there, here)):
-        return here
-    return there
+    return there is None or (here is not None and rules.at(release.rules).port_areas.same(there, here))
 
 
 def _cover(account: Account, counting: list[bool]) -> bool:

@@ -64,6 +64,8 @@ _COMMON: Final = (
     "56",
     "1J",
     "1Z",
+    "12",
+    "64",
 )
 
 codes = st.one_of(st.sampled_from(_COMMON), st.sampled_from(_COMMON), st.sampled_from(_STATE_CHANGING))

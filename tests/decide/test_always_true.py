@@ -50,6 +50,7 @@ def no_release_stands_while_a_hold_stands_or_for_less_than_the_whole_bill(harnes
         assert notice["deliverable"] in (notice["status"] == RELEASED, None)
         if notice["kind"] == "release":
             assert notice["deliverable"]
+            assert notice["deliverable_at"] is not None or notice["port_of_unlading"] is None
             assert not notice["holds"]
             assert not notice["doubts"]
             assert notice["manifested_quantity"] is not None or notice["bill_of_lading"] in empties

@@ -97,6 +97,13 @@ def test_a_release_where_the_bill_is_not_known_to_be_is_no_release() -> None:
     assert (one.status, one.now.deliverable_at) == (words.RELEASED, CHICAGO)
 
 
+@pytest.mark.parametrize("port", [None, "57035"])
+def test_cargo_that_stays_aboard_is_not_delivered_abroad(port: str | None) -> None:
+    """A foreign port of unlading, Schedule K, is no place of release."""
+    one = OneBill(filing(port_of_unlading="57035"), there("1C", 1, port))
+    assert one.doubts == (words.PORT_DIFFERS,)
+
+
 def test_releases_at_two_places_are_not_one() -> None:
     one = OneBill(FILED, there("12", 1), event("1C", 2, 60), there("1C", 3, quantity=40))
     assert (one.status, one.doubts) == (words.RELEASE_UNCONFIRMED, (words.PORT_DIFFERS,))
