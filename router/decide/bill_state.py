@@ -254,7 +254,7 @@ def counting_events(state: BillState, events: tuple[LedgerEvent, ...], rules: Ru
     """The events that count: none before a snapshot; before the fold only those that place or revoke."""
     if state.snapshot is not None:
         since = posted_minute(state.snapshot.status_at)
-        events = tuple(event for event in events if _counts_since(event, since, rules))
+        events = tuple(event for event in events if counts_since(event, since, rules))
     if state.fold_line is not None:
         line = state.fold_line
         events = tuple(event for event in events if _counts_behind(event, line, rules))
@@ -265,7 +265,7 @@ def _counts_behind(event: LedgerEvent, line: int, rules: Rules) -> bool:
     return order_minute(event.posted) >= line or stops(event, rules)
 
 
-def _counts_since(event: LedgerEvent, since: int, rules: Rules) -> bool:
+def counts_since(event: LedgerEvent, since: int, rules: Rules) -> bool:
     """True from that minute on. In autumn's repeated hour a stop may be later than its message says."""
     return event.posted >= since or (order_minute(event.posted) >= order_minute(since) and stops(event, rules))
 

@@ -6,24 +6,35 @@ Neither a bill with thousands of events nor a feed of endless unparsable ones ca
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
-from router.decide.account import QUANTITY_CODES, Account, LedgerEvent, merged_sendings, order_key
+from router.decide.account import (
+    MOST_PLACEMENTS,
+    QUANTITY_CODES,
+    Account,
+    HeldPieces,
+    LedgerEvent,
+    apply_events,
+    merged_sendings,
+    order_key,
+    stops,
+)
 from router.decide.bill_state import (
     BillState,
     assess_bill,
     confirmed_manual_events,
     counting_events,
+    counts_since,
     open_manual_releases,
     opening_account,
     snapshot_account,
 )
 from router.decide.deeds import ClearedBy
 from router.decide.manual_events import DowntimeRecord, RelayedEvent, apply_with_releases, release_minute
-from router.decide.rules import Rules
+from router.decide.rules import FRESH, Rules
 from router.decide.status import CBP_HOLD, CLEARED_BY_HAND, UNPARSED_KINDS, UnparsedEvent
 from router.model.eastern import order_minute, posted_minute
 from router.model.inputs import Clearance, Confirmation, Snapshot
@@ -111,16 +122,65 @@ def with_relayed(state: BillState, relayed: Iterable[RelayedEvent]) -> BillState
 
 
 def with_snapshot(state: BillState, snapshot: Snapshot, snapshot_id: str, rules: Rules) -> BillState:
-    """The state that begins from a snapshot. Events folded since it stay, and its holds beside them: their later
-    removals are unknown."""
-    state = replace(state, snapshot=snapshot, snapshot_id=snapshot_id, snapshot_rules=rules.number)
-    if state.folded is None or state.fold_line is None:
-        return state
-    if state.fold_line <= posted_minute(snapshot.status_at):
-        return replace(state, folded=None, fold_line=None)
-    folded = state.folded.copy()
-    folded.holds = snapshot_account(snapshot, snapshot_id, rules).holds | folded.holds
-    return replace(state, folded=folded)
+    """The state that begins from a snapshot. To a bill that has events it only adds: it ends no hold, since a removal
+    that CBP did not send is no proof."""
+    begun = replace(state, snapshot=snapshot, snapshot_id=snapshot_id, snapshot_rules=rules.number)
+    if not state.events and state.folded is None:
+        return begun
+    since = posted_minute(snapshot.status_at)
+    earlier = tuple(
+        event for event in counting_events(state, state.events, rules) if not counts_since(event, since, rules)
+    )
+    account = opening_account(state, rules)
+    apply_events(account, earlier, rules, state.deeds)
+    _forget_minutes(account, state, earlier)
+    _add_snapshot(account, snapshot_account(snapshot, snapshot_id, rules), earlier, rules)
+    return replace(begun, folded=account)
+
+
+def _add_snapshot(account: Account, given: Account, earlier: Sequence[LedgerEvent], rules: Rules) -> None:
+    """Add a snapshot's holds, and what it has released beyond the account's releases. Such a release is stale if a stop
+    is known that was posted after it."""
+    account.complete = True
+    account.last_posted = max(given.last_posted or 0, account.last_posted or 0)
+    for key, pieces in given.holds.items():
+        standing = account.holds.get(key)
+        account.holds[key] = pieces if standing is None else _both(standing, pieces)
+    known = [release.quantity for release in account.releases]
+    for release in given.releases:
+        missing = None if None in known else (release.quantity or 0) - sum(filter(None, known))
+        if missing is None or missing <= 0:
+            continue
+        later = [one.id for one in earlier if one.posted >= release.posted and _makes_stale(one, rules)]
+        stale_by: dict[str | None, str] = {**release.stale_by}
+        if later:
+            stale_by[None] = later[-1]
+        account.releases.append(release._replace(quantity=missing, stale_by=stale_by))
+
+
+def _both(one: HeldPieces, other: HeldPieces) -> HeldPieces:
+    """The stricter of two statements on one hold."""
+    quantities = (one.quantity, other.quantity)
+    return one._replace(
+        quantity=None if None in quantities else max(filter(None, quantities), default=None),
+        placed=max(one.placed, other.placed),
+        events=(*one.events, *other.events)[-MOST_PLACEMENTS:],
+        do_not_load=one.do_not_load or other.do_not_load,
+        at_destination=one.at_destination and other.at_destination,
+    )
+
+
+def _makes_stale(event: LedgerEvent, rules: Rules) -> bool:
+    return stops(event, rules) and rules.at(event.rules).release_after_hold_of(event.code) == FRESH
+
+
+def _forget_minutes(account: Account, state: BillState, counting: Iterable[LedgerEvent]) -> None:
+    """Keep of an account only what sums may keep."""
+    account.holds_unseen.clear()
+    account.removals_unmatched.clear()
+    account.quantity_time = None  # no minute is split by a fold
+    if not _quantity_is_from_events(state, counting):
+        account.manifested = None  # a later filing may change a filed quantity
 
 
 def _folded(state: BillState, rules: Rules) -> BillState:
@@ -134,11 +194,7 @@ def _folded(state: BillState, rules: Rules) -> BillState:
         relayed, releases = _folded_manual_events(state, folded, oldest, last, rules)
         state = with_relayed(state, relayed)
     apply_with_releases(folded, counting, releases, rules, state.deeds)
-    folded.holds_unseen.clear()
-    folded.removals_unmatched.clear()
-    folded.quantity_time = None  # no minute is split by a fold
-    if not _quantity_is_from_events(state, counting):
-        folded.manifested = None  # a later filing may change a filed quantity
+    _forget_minutes(folded, state, counting)
     return replace(
         state,
         folded=folded,

@@ -67,7 +67,10 @@ class OneBill:
     def clear(self, code: str, container: str | None = None, user: str = "os:anna", minute: int = 60) -> Decision:
         """The word of somebody at CBP that the hold of that code, sent electronically, has ended."""
         (hold,) = (one for one in self.now.holds if (one.kind, one.code) == ("CBP", code) and _in(container, one))
-        scope = {"disposition_code": code, "container_number": hold.container_number}
+        return self.clear_hold(hold, user, minute)
+
+    def clear_hold(self, hold: StandingHold, user: str = "os:anna", minute: int = 60) -> Decision:
+        scope = {"disposition_code": hold.code, "container_number": hold.container_number}
         return self.enter(clearance("CBP", hold.events[-1], user=user, minute=minute, **scope))
 
     def clear_all(self, kind: HoldKind) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from itertools import permutations
 
@@ -507,13 +508,37 @@ def test_a_snapshot_older_than_the_fold_takes_nothing_away() -> None:
     assert one.holds == {("1H", None): 100, ("2H", None): None}
 
 
-def test_a_newer_snapshot_replaces_what_came_before() -> None:
-    one = folded(event("1H", 5))
-    one.enter(Snapshot(filing(), at(50), 100, at(49)))
-    assert one.status == RELEASED
+def test_what_comes_late_from_before_a_snapshot_does_not_count() -> None:
+    one = OneBill(Snapshot(filing(), at(50), 100, at(49)))
     one.enter(event("1H", 40))
     assert one.status == RELEASED
     assert "LATE" in one.last.history.flags
+
+
+@pytest.mark.parametrize("begun", [OneBill, lambda *events: folded(*events)], ids=["kept", "folded"])
+def test_a_snapshot_of_a_bill_that_has_events_ends_no_hold(begun: Callable[..., OneBill]) -> None:
+    one = begun(event("1H", 5))
+    one.enter(Snapshot(filing(), at(50), 100, at(49)))
+    assert one.holds == {("1H", None): 100}
+    one.enter(event("1H", 5))
+    assert one.holds == {("1H", None): 100}, "a repeat"
+    one.enter(event("1I", 60))
+    assert one.status == RELEASED
+
+
+def test_a_snapshot_adds_to_what_is_known() -> None:
+    one = OneBill(filing(), event("1H", 5), event("1I", 6), event("2H", 7, 40), event("1C", 8, 60))
+    holds = (SnapshotHold("3H", None, None, at(20)), SnapshotHold("2H", None, 70, None))
+    one.enter(Snapshot(filing(), at(50), 100, at(40), holds))
+    assert one.holds == {("2H", None): 70, ("3H", None): None}
+    one.enter(event("2I", 60), event("3I", 60))
+    assert one.now.released_quantity == 100
+
+
+def test_a_release_of_a_snapshot_is_stale_if_a_later_hold_is_known() -> None:
+    one = OneBill(filing(), event("1H", 5), event("1I", 6))
+    one.enter(Snapshot(filing(), at(50), 100, at(4)))
+    assert (one.status, one.doubts) == (RELEASE_UNCONFIRMED, (RELEASE_PREDATES_HOLD,))
 
 
 # Lives
