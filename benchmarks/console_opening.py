@@ -74,12 +74,12 @@ async def write_log(folder: Path, bills: int) -> None:
 
 async def make_index(folder: Path, bills: int) -> tuple[float, float]:
     """Bills a second, and megabytes."""
-    index = ConsoleIndex(folder / "snp-console.db", Rules())
+    index = ConsoleIndex(folder / "snp-console.db")
     await index.open()
     started = time.perf_counter()
     async with open_log(f"sqlite:///{folder}/snp.db") as log:
         async for batch in log.read([topics.BILLS], until_end=True):
-            await index.write_records(batch)
+            await index.write_records(batch, Rules())
     taken = time.perf_counter() - started
     await index.close()
     return bills / taken, (folder / "snp-console.db").stat().st_size / 1e6

@@ -26,6 +26,7 @@ from __future__ import annotations
 import os
 import socket
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
@@ -34,7 +35,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.sources import TomlConfigSettingsSource
 
 from router.console import ConsoleSettings
-from router.decide.codes import load_codes
+from router.decide.codes import load_codes, with_extra
 from router.decide.port_areas import load_port_areas
 from router.decide.rules import FRESH, ReleaseAfterHold, Rules
 from router.engine.feed_silence import SilenceLimit
@@ -56,7 +57,8 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 class RuleSettings(BaseModel):
-    """Rules of the decisions. All workers of one installation need the same."""
+    """Rules of the decisions. The first router writes them to the registry, where all of them are the same; from then
+    on a given one only has to agree, until `rules apply` changes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -151,15 +153,31 @@ class Settings(BaseSettings):
         slot = os.environ.get(SLOT)
         return {"group_instance_id": f"{socket.gethostname()}-{slot}"} | self.kafka if slot else self.kafka
 
-    def decision_rules(self) -> Rules:
-        """Raises UsageError if the code table can't be read, or a rule names a code or port area in no table."""
-        given = self.rules.model_dump()
-        extra, areas = given.pop("disposition_codes"), given.pop("port_areas")
-        codes = load_codes(self._folder / extra if extra else None)
+    @property
+    def given_rules(self) -> frozenset[str]:
+        """Names of the rules that the file or the environment gives, as `Rules` names them."""
+        return frozenset("codes" if name == "disposition_codes" else name for name in self.rules.model_fields_set)
+
+    def rules_after(self, current: Rules | None) -> Rules:
+        """The next rules, if these settings are applied: the given ones in place of the current, and the code table of
+        this version of the router. Without current ones, the first.
+
+        Raises UsageError if the code table can't be read, or a rule names a code or port area in no table.
+        """
+        given = self.rules.model_dump(include=self.rules.model_fields_set)
+        extra = given.pop("disposition_codes", None)
+        if extra is None and current is not None:
+            codes = with_extra(current.codes.extra, current.codes.version.partition("+")[2])
+        else:
+            codes = load_codes(self._folder / extra if extra else None)
+        if "port_areas" in given:
+            given["port_areas"] = load_port_areas(given["port_areas"])
         for name in ("history_complete_from", "release_after_hold_exceptions"):
-            if unknown := sorted(set(given[name]) - codes.codes.keys()):
+            if unknown := sorted(set(given.get(name, ())) - codes.codes.keys()):
                 raise UsageError(f"settings: rules.{name} names {', '.join(unknown)}, which is in no code table")
-        return Rules(codes=codes, port_areas=load_port_areas(areas), **given)
+        if current is None:
+            return Rules(codes=codes, **given)
+        return replace(current, number=current.number + 1, earlier=(*current.earlier, current), codes=codes, **given)
 
     def webhook_settings(self) -> WebhookSettings:
         return self.webhooks.beside(self._folder)

@@ -19,8 +19,9 @@ import typer
 
 from router import topics
 from router.cli.printing import OutputFormat, number_of, say
+from router.decide.rules import Rules
 from router.desk.bill_views import NotFoundError
-from router.engine.administration import prepare
+from router.engine.administration import prepare, read_rules
 from router.engine.backlog import unrouted
 from router.errors import InputError, LogError, RouterError, TaskRetry, UsageError
 from router.log.interface import AdministeredLog
@@ -176,6 +177,18 @@ def write_log(context: typer.Context, work: Callable[[AdministeredLog], Awaitabl
             return await work(log)
 
     return run(opened())
+
+
+def with_rules(
+    context: typer.Context, work: Callable[[AdministeredLog, Rules], Awaitable[T]]
+) -> Callable[[AdministeredLog], Awaitable[T]]:
+    """The work with the rules in force on the log. Until the first router has run there, those of the settings."""
+    first = settings_of(context).rules_after(None)
+
+    async def work_with_rules(log: AdministeredLog) -> T:
+        return await work(log, await read_rules(log, first))
+
+    return work_with_rules
 
 
 async def warn_if_behind(log: AdministeredLog) -> None:

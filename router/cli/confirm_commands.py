@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Final, get_args
 
 import typer
 
 from router.cli import command, printing
-from router.cli.command import ByOption, FormatOption, TicketOption, exit_if, flag, option, read_log, settings_of
+from router.cli.command import ByOption, FormatOption, TicketOption, exit_if, flag, option, read_log, with_rules
 from router.cli.look_commands import bill_app
 from router.cli.manual_commands import hold_app as hold_app
 from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, number_of, say
 from router.codec import encode_value
 from router.decide.notices import hold_fields
+from router.decide.rules import Rules
 from router.desk.bill_views import key_from
 from router.desk.clearances import Cleared, clear
 from router.desk.confirmations import (
@@ -63,7 +64,7 @@ def clear_hold(
 
     Ids of events: `bill show`. Holds that CBP sent are cleared one at a time; then another person has to confirm the
     bill (`bill confirm`). A hold placed or sent again later stands again."""
-    key, rules = key_from(bill), settings_of(context).decision_rules()
+    key = key_from(bill)
     if everything == bool(event):
         raise UsageError("name the events of the hold with --event, or give --all with --kind")
     if everything and kind is None:
@@ -74,11 +75,11 @@ def clear_hold(
     }  # fmt: skip
     entered, user = checked(ClearanceForm, fields), operating_system_user()
 
-    async def work(log: AdministeredLog) -> Cleared:
+    async def work(log: AdministeredLog, rules: Rules) -> Cleared:
         await command.warn_if_behind(log)
         return await clear(log, rules, key, entered, user=user, preview=previewed)
 
-    _report_cleared(read_log(context, work), key, form, previewed)
+    _report_cleared(read_log(context, with_rules(context, work)), key, form, previewed)
 
 
 def _report_cleared(cleared: Cleared, key: str, form: printing.OutputFormat, previewed: bool) -> None:
@@ -135,14 +136,13 @@ def confirm_bill(
     [bold]snp-router bill confirm --previewed bills.json --by "J. Doe" --reason "CBP's list"[/bold]
 
     Holds that CBP sent still stop the bill, and so does whatever comes later. Bills that changed since are skipped."""
-    rules = settings_of(context).decision_rules()
     filters = {"carrier": carrier, "vessel": vessel, "port": port, "hold_code": hold_code}
     if (bill is not None) + (previewed is not None) + (bill is None and bool(doubt)) != 1:
         raise UsageError("name a bill, or give --doubt with --preview, or --previewed with the file of a preview")
     if (bill is not None or previewed is not None) and any(filters.values()):
         raise UsageError("--carrier, --vessel, --port and --hold-code select bills by --doubt: leave out BILL")
     if preview_file is not None:
-        found = read_log(context, lambda log: _preview(log, rules, bill, doubt, filters))
+        found = read_log(context, with_rules(context, lambda log, rules: _preview(log, rules, bill, doubt, filters)))
         _report_preview(found, preview_file, form)
         return
     if by is None or reason is None:
@@ -150,17 +150,21 @@ def confirm_bill(
     operator = Operator(by, operating_system_user(), reason)
     if previewed is not None:
         bills = _read_preview(previewed)
-        _report_bulk(*read_log(context, lambda log: confirm_previewed(log, rules, bills, operator)), form)
+        done = read_log(context, with_rules(context, lambda log, rules: confirm_previewed(log, rules, bills, operator)))
+        _report_bulk(*done, form)
         return
     if bill is None:
         raise UsageError("many bills are listed first: give --preview FILE, then --previewed FILE")
     key, events, doubts = key_from(bill), event or [], doubt or []
-    confirmed = read_log(context, lambda log: confirm(log, rules, key, operator, events=events, doubts=doubts))
-    _report_confirmed(confirmed, form)
+
+    async def work(log: AdministeredLog, rules: Rules) -> Confirmed:
+        return await confirm(log, rules, key, operator, events=events, doubts=doubts)
+
+    _report_confirmed(read_log(context, with_rules(context, work)), form)
 
 
 async def _preview(
-    log: AdministeredLog, rules: Any, bill: list[str] | None, doubts: list[str] | None, filters: dict[str, str | None]
+    log: AdministeredLog, rules: Rules, bill: list[str] | None, doubts: list[str] | None, filters: dict[str, str | None]
 ) -> list[PreviewedBill]:
     if bill is not None:
         return [await preview_bill(log, rules, key_from(bill))]

@@ -10,9 +10,19 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from router.cli import command, printing
-from router.cli.command import FormatOption, argument, exit_if, flag, option, read_log, settings_of, write_log
+from router.cli.command import (
+    FormatOption,
+    argument,
+    exit_if,
+    flag,
+    option,
+    read_log,
+    with_rules,
+    write_log,
+)
 from router.cli.printing import ID_SHOWN, JSON, TABLE, OutputFormat, RecordFields, console, emit, number_of, say
 from router.clock import now_milliseconds
+from router.decide.rules import Rules
 from router.desk.operator_deeds import Retried, dismiss, read_dead_letter, read_dead_letters, retry
 from router.engine import administration
 from router.engine.administration import Changes, machine_user
@@ -214,16 +224,15 @@ def ingest(
 
 
 def _ingest(context: typer.Context, paths: list[Path], feed: str, form: OutputFormat) -> None:
-    rules = settings_of(context).decision_rules()
     intake = Intake()
 
-    async def work(log: AdministeredLog) -> None:
+    async def work(log: AdministeredLog, rules: Rules) -> None:
         monitor = FeedMonitor(log, feed, rules)
         with printing.progress_bar(paths) as progress:
             for path in paths:
                 intake.add(await ingest_file(log, path, rules.codes, progress, monitor=monitor))
 
-    write_log(context, work)
+    write_log(context, with_rules(context, work))
     if form is JSON:
         emit({"files": intake.files} | _intake_fields(intake))
         return
@@ -237,7 +246,6 @@ def _ingest(context: typer.Context, paths: list[Path], feed: str, form: OutputFo
 
 
 def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str, form: OutputFormat) -> None:
-    rules = settings_of(context).decision_rules()
     folder = WatchedFolder(path, settle_seconds=settle_seconds)
     out = console()
 
@@ -248,11 +256,11 @@ def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str,
             reasons = f"; report: {moved}{REPORT_SUFFIX}" if intake.problems else ""
             out.print(f"{moved}: {_intake_text(intake)}{reasons}", soft_wrap=True)
 
-    async def work(log: AdministeredLog) -> None:
+    async def work(log: AdministeredLog, rules: Rules) -> None:
         with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
             await ingest_folder(log, folder, rules.codes, report, FeedMonitor(log, feed, rules))
 
-    write_log(context, work)
+    write_log(context, with_rules(context, work))
 
 
 def _intake_fields(intake: Intake) -> RecordFields:
@@ -323,9 +331,8 @@ def retry_dead_letters(
     if replacement is not None and len(ids) != 1:
         raise UsageError("--with FILE corrects one dead letter: name exactly one")
     corrected = b"".join(chunks_of(replacement)) if replacement else None
-    rules = settings_of(context).decision_rules()
 
-    async def work(log: AdministeredLog) -> list[Retried]:
+    async def work(log: AdministeredLog, rules: Rules) -> list[Retried]:
         chosen = ids or [letter.id for letter in await read_dead_letters(log) if letter.resolution is None]
         results = []
         for letter_id in chosen:
@@ -333,7 +340,7 @@ def retry_dead_letters(
             results.append(await retry(log, rules, letter, corrected, by=machine_user()))
         return results
 
-    results = read_log(context, work)
+    results = read_log(context, with_rules(context, work))
     for letter, events, problem in results:
         if form is JSON:
             emit({"id": letter.id, "events": events, "retried": problem is None, "problem": problem})

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from router import topics
 from router.cli import printing
-from router.cli.command import BillArgument, FormatOption, exit_if, flag, option, read_log, settings_of
+from router.cli.command import BillArgument, FormatOption, exit_if, flag, option, read_log, with_rules
 from router.cli.printing import JSON, TABLE, WAITING, RecordFields, console, emit, grid, line, say, say_what_is_missing
 from router.clock import now_milliseconds
 from router.desk.bill_views import BillView, bill_fields, explain, key_from, read_bill, read_waiting
@@ -157,8 +157,8 @@ def explain_bill(context: typer.Context, bill: BillArgument, form: FormatOption 
 
 
 def _bill_view(context: typer.Context, bill: list[str]) -> BillView:
-    key, rules = key_from(bill), settings_of(context).decision_rules()
-    return read_log(context, lambda log: read_bill(log, rules, key), warns_if_behind=True)
+    key = key_from(bill)
+    return read_log(context, with_rules(context, lambda log, rules: read_bill(log, rules, key)), warns_if_behind=True)
 
 
 def explanation_fields(view: BillView) -> dict[str, Any]:

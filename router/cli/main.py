@@ -20,6 +20,7 @@ from router.cli import (
     manual_commands,
     paper_commands,
     party_commands,
+    rules_commands,
     run_commands,
     serve_commands,
 )
@@ -36,7 +37,7 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
         "import": feed_commands.import_app, "ingest": feed_commands.ingest,
         "dead-letters": feed_commands.dead_letters_app,
     },
-    "Run": {"check": run_commands.check, "run": run_commands.run_router},
+    "Run": {"check": run_commands.check, "run": run_commands.run_router, "rules": rules_commands.rules_app},
     "Look": {
         "tail": look_commands.tail, "bill": look_commands.bill_app, "explain": look_commands.explain_bill,
         "waiting": look_commands.waiting_app, "unread": look_commands.unread,

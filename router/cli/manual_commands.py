@@ -7,10 +7,20 @@ from typing import Annotated, Final
 import typer
 
 from router.cli import command, printing
-from router.cli.command import MOMENT, ByOption, FormatOption, TicketOption, option, read_log, settings_of, write_log
+from router.cli.command import (
+    MOMENT,
+    ByOption,
+    FormatOption,
+    TicketOption,
+    option,
+    read_log,
+    with_rules,
+    write_log,
+)
 from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, moment, say
 from router.clock import now_milliseconds
 from router.codec import encode_value
+from router.decide.rules import Rules
 from router.desk.bill_views import key_from
 from router.desk.downtime import (
     Checklist,
@@ -74,13 +84,13 @@ def enter_by_hand(
         "container": container, "quantity": quantity, "said_at": said_at if said_at is not None else now,
         "channel": channel, "source": source, "ticket": ticket,
     }  # fmt: skip
-    entered, rules = checked(ManualForm, fields), settings_of(context).decision_rules()
+    entered = checked(ManualForm, fields)
 
-    async def work(log: AdministeredLog) -> Relayed:
+    async def work(log: AdministeredLog, rules: Rules) -> Relayed:
         await command.warn_if_behind(log)
         return await relay(log, rules, entered, now)
 
-    relayed = write_log(context, work)
+    relayed = write_log(context, with_rules(context, work))
     if form is JSON:
         notices = [one._asdict() for one in relayed.notices]
         emit(plain_value(encode_value(relayed.event)) | {"status": relayed.status, "notices": notices})
@@ -212,13 +222,13 @@ def print_checklist(
 
     Example:  [bold]snp-router outage checklist --port 2704 --html checklist.html[/bold]"""
     now, line = now_milliseconds(), carrier.upper() if carrier else None
-    port, rules = command.port_code(port), settings_of(context).decision_rules()
+    port = command.port_code(port)
 
-    async def work(log: AdministeredLog) -> Checklist:
+    async def work(log: AdministeredLog, rules: Rules) -> Checklist:
         registry, views, paper = await read_registry(log), await read_outages(log), await read_paper_bills(log, rules)
         return checklist(registry, views, paper, port, line, now, rules.port_areas)
 
-    printed = read_log(context, work)
+    printed = read_log(context, with_rules(context, work))
     if html is not None:
         printing.write_page(html, "checklist", port=port, carrier=line, source=printed.source, steps=printed.steps)
     elif form is JSON:

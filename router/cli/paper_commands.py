@@ -10,10 +10,21 @@ import typer
 from pydantic import BaseModel
 
 from router.cli import command, printing
-from router.cli.command import ByOption, FormatOption, argument, exit_if, flag, option, read_log, settings_of, write_log
+from router.cli.command import (
+    ByOption,
+    FormatOption,
+    argument,
+    exit_if,
+    flag,
+    option,
+    read_log,
+    with_rules,
+    write_log,
+)
 from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, number_of, print_rows, say
 from router.clock import now_milliseconds
 from router.codec import encode_value
+from router.decide.rules import Rules
 from router.desk.bill_views import key_from
 from router.desk.paper_bills import (
     FILED_AS,
@@ -118,8 +129,8 @@ def list_paper_bills(
     """List the bills that are still on paper, earliest delivery first, with the 24 hours since then.
 
     Example:  [bold]snp-router paper list --html paper.html[/bold]"""
-    now, rules = now_milliseconds(), settings_of(context).decision_rules()
-    views = read_log(context, lambda log: read_paper_bills(log, rules), warns_if_behind=True)
+    now = now_milliseconds()
+    views = read_log(context, with_rules(context, read_paper_bills), warns_if_behind=True)
     rows = [_paper_fields(view, now) for view in views if everything or view.state == ON_PAPER]
     empty, title = "no bill is on paper", "Bills on paper"
     print_rows(PAPER_BILL, rows, form, empty=empty, note=PROCEDURE, html=html, title=title)
@@ -158,8 +169,7 @@ def propose_paper_matches(context: typer.Context, form: FormatOption = TABLE) ->
     Example:  [bold]snp-router paper matches --format json > matches.jsonl[/bold]
 
     Delete the wrong lines and give the file to `snp-router paper match --csv`."""
-    rules = settings_of(context).decision_rules()
-    proposals = read_log(context, lambda log: propose_matches(log, rules), warns_if_behind=True)
+    proposals = read_log(context, with_rules(context, propose_matches), warns_if_behind=True)
     rows = [
         proposal._asdict() | {"agrees": list(proposal.agrees), "differs": list(proposal.differs)}
         for proposal in proposals
@@ -199,11 +209,11 @@ def match_paper_bills(
     if bool(table) == bool(paper and electronic):
         raise UsageError("name the bill on paper and the one that it was filed as, or a table of both with --csv")
     pairs = list(_pairs(table)) if table else [(key_from([paper or ""]), key_from([electronic or ""]))]
-    rules, now = settings_of(context).decision_rules(), now_milliseconds()
+    now = now_milliseconds()
     matched: list[PaperMatch] = []
     problems: list[Exception] = []
 
-    async def work(log: AdministeredLog) -> None:
+    async def work(log: AdministeredLog, rules: Rules) -> None:
         await command.warn_if_behind(log)
         for pair in pairs:
             if isinstance(pair, InputError):
@@ -216,7 +226,7 @@ def match_paper_bills(
                     raise
                 problems.append(error)
 
-    write_log(context, work)
+    write_log(context, with_rules(context, work))
     if form is JSON:
         for one in matched:
             emit(plain_value(encode_value(one)))

@@ -17,11 +17,12 @@ from router.cli.command import (
     exit_if,
     port_code,
     read_log,
-    settings_of,
+    with_rules,
     write_log,
 )
 from router.cli.printing import JSON, TABLE, Column, console, emit, grid, print_rows, say, write_page
 from router.codec import encode_value
+from router.decide.rules import Rules
 from router.desk.registered_parties import (
     CALLS_THERE,
     NO_SAILING,
@@ -106,12 +107,12 @@ def list_contacts(
 
     Contacts come from the parties, ports of call from the sailings. CBP asks carriers for this list during an outage
     (24-hour / Trade Act FAQ, vessel mode, section 27)."""
-    port, areas = port_code(port), settings_of(context).decision_rules().port_areas
+    port = port_code(port)
 
-    async def work(log: AdministeredLog) -> list[Contact]:
-        return contacts(await read_registry(log), port, areas)
+    async def work(log: AdministeredLog, rules: Rules) -> list[Contact]:
+        return contacts(await read_registry(log), port, rules.port_areas)
 
-    found = read_log(context, work)
+    found = read_log(context, with_rules(context, work))
     groups = [
         (heading.format(port=port), [one for one in found if one.ground == ground])
         for ground, heading in CONTACT_GROUPS.items()

@@ -22,12 +22,21 @@ from router.cli import printing
 from router.cli.command import FormatOption, argument, exit_if, flag, option, read_log, run, settings_of, write_log
 from router.cli.feed_commands import read_table
 from router.cli.printing import JSON, NOTICE, TABLE, Column, RecordFields, console, emit, moment, number_of, say, table
+from router.clock import now_milliseconds
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.demo.outage_days import OUTAGE_DAYS, DemoRouter, OutageDay
 from router.demo.story import PARTIES, STEPS, play, replace_demo_file, set_up
 from router.desk.bill_views import NotFoundError, bill_fields, read_bill
-from router.engine.administration import append_tick, id_conflicts, read_registry, registry_problems
+from router.desk.rules_in_force import differing, release_after_hold_text, rule_texts
+from router.engine.administration import (
+    append_tick,
+    id_conflicts,
+    read_registry,
+    read_rules,
+    registry_problems,
+    write_first_rules,
+)
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
@@ -36,7 +45,7 @@ from router.log.interface import AdministeredLog
 from router.log.url import SQLITE, open_log
 from router.model.vocabulary import Counted, Tally
 from router.schema_registry.schema_publication import publish_under_external_ids
-from router.settings import unknown_variables
+from router.settings import Settings, unknown_variables
 
 _log = structlog.get_logger(__name__)
 COUNTED: Final[Mapping[Counted, str]] = {
@@ -45,6 +54,8 @@ COUNTED: Final[Mapping[Counted, str]] = {
 }  # fmt: skip
 """Names in the summary for what the worker counts."""
 SUMMARY_SECONDS: Final = 1.0
+RULES_SHOWN: Final = 10
+"""Differing rules that a refusal names: a code table may have hundreds."""
 STATUS_HELP: Final = "Serve /metrics, /live and /ready at this address; workers use the ports from there on."
 
 
@@ -86,12 +97,14 @@ def _worker_command() -> list[str]:
 
 def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_idle: bool) -> None:
     settings = settings_of(context)
-    rules, work_settings = settings.decision_rules(), settings.work_settings()
+    first, work_settings = settings.rules_after(None), settings.work_settings()
     run(publish_under_external_ids(settings.registry))
 
     async def work(log: AdministeredLog) -> None:
         await append_tick(log)
-        worker = Worker(log, rules, work_settings, until_idle=until_idle)
+        await write_first_rules(log, first, now_milliseconds())
+        _refuse_other_rules(settings, await read_rules(log, first))
+        worker = Worker(log, first, work_settings, until_idle=until_idle)
         worker.totals = totals
         async with _serving_status(worker, log, listen), _summarising(totals):
             if not until_idle:
@@ -99,6 +112,17 @@ def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_
             await worker.run()
 
     write_log(context, work)
+
+
+def _refuse_other_rules(settings: Settings, current: Rules) -> None:
+    """Two routers whose files differ would decide differently. Raises UsageError."""
+    if changes := differing(current, settings.rules_after(current), settings.given_rules):
+        rows = [f"{one.name}: in force is {one.old}, the settings say {one.new}" for one in changes[:RULES_SHOWN]]
+        rows += [f"and {len(changes) - RULES_SHOWN} more"] if len(changes) > RULES_SHOWN else []
+        raise UsageError(
+            "\n  ".join([f"the settings differ from the rules in force (number {current.number}):", *rows])
+            + "\nput them in force with `snp-router rules apply`, or take these lines out of the settings"
+        )
 
 
 @asynccontextmanager
@@ -173,13 +197,24 @@ def check(
     Example:  [bold]snp-router check --parties parties.csv --sailings sailings.csv[/bold]
 
     It changes nothing. Ends with 1 if there is any problem, with 2 if the settings cannot be used."""
-    codes = settings_of(context).decision_rules().codes
+    settings = settings_of(context)
+    rules = settings.rules_after(None)
     problems = [f"environment: there is no setting {name}" for name in unknown_variables()]
     try:
         registry = read_log(context, read_registry)
     except NotFoundError as error:
         say(f"nothing is registered yet: {error}")
         registry = Registry()
+    if registry.rules is not None:
+        rules = registry.rules
+        if rules.codes.bundled != (first := settings.rules_after(None)).codes.bundled:
+            say(f"the code table of this version, {first.codes.version}, is not in force: `snp-router rules apply`")
+        changes = differing(rules, settings.rules_after(rules), settings.given_rules)
+        problems += [
+            f"settings: {one.name} is {one.new}, in force is {one.old}: no router starts until `snp-router rules "
+            "apply`, or until the line is taken out"
+            for one in changes
+        ]
     new_parties, new_sailings = read_table(parties, read_parties), read_table(sailings, read_sailings)
     problems += [*map(str, new_parties.problems), *new_parties.notes]
     conflicts = id_conflicts({party.id: party for party in new_parties.values}, registry.parties)
@@ -192,13 +227,15 @@ def check(
     problems = list(dict.fromkeys([*problems, *registry_problems(registry)]))
     if form is JSON:
         counts = {"parties": len(registry.parties), "sailings": len(registry.sailings)}
-        emit(counts | {"codes": codes.version, "problems": problems})
+        in_force = {"number": rules.number} | rule_texts(rules)
+        emit(counts | {"codes": rules.codes.version, "rules": in_force, "problems": problems})
     else:
         for problem in problems:
             console().print(f"problem: {problem}", soft_wrap=True)
         registered = f"{number_of(len(registry.parties), 'party')}, {number_of(len(registry.sailings), 'sailing')}"
         result = number_of(len(problems), "problem") if problems else "no problems"
-        console().print(f"{registered}, disposition codes of {codes.version}: {result}")
+        console().print(f"{registered}, disposition codes of {rules.codes.version}: {result}")
+        console().print(f"rules {rules.number}: {release_after_hold_text(rules)}", soft_wrap=True)
     exit_if(problems)
 
 

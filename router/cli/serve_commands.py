@@ -12,9 +12,21 @@ import typer
 
 from router.asyncapi_document import BrokerConnection, asyncapi_document
 from router.cli import command, printing
-from router.cli.command import FormatOption, PartyArgument, exit_if, flag, option, read_log, run, settings_of, write_log
+from router.cli.command import (
+    FormatOption,
+    PartyArgument,
+    exit_if,
+    flag,
+    option,
+    read_log,
+    run,
+    settings_of,
+    with_rules,
+    write_log,
+)
 from router.cli.printing import JSON, TABLE, Column, RecordFields, announce, console, emit, number_of, print_rows, say
 from router.clock import now_milliseconds
+from router.decide.rules import Rules
 from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_webhooks
 from router.desk.registered_parties import find_party
 from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
@@ -51,18 +63,18 @@ def serve_console_pages(
     It runs until it is stopped. Add its users first."""
     if context.invoked_subcommand is not None:
         return
-    settings, rules = settings_of(context).console, settings_of(context).decision_rules()
+    settings = settings_of(context).console
     if not settings.access.proxy_addresses and not _users(context).roles():
         raise UsageError(NO_USERS)
 
-    async def work(log: AdministeredLog) -> None:
+    async def work(log: AdministeredLog, rules: Rules) -> None:
         from router.console.application import serve_console
 
         async with serve_console(log, rules, settings, listen or settings.listen, status_listen) as address:
             say(f"the console is at http://{address}/ ; Ctrl-C stops")
             await asyncio.Event().wait()
 
-    read_log(context, work)
+    read_log(context, with_rules(context, work))
 
 
 @user_app.command("add")

@@ -32,6 +32,7 @@ from router.model.registry_values import (
     Party,
     RegistryNote,
     RequestDone,
+    RulesRecord,
     Sailing,
 )
 
@@ -132,3 +133,4 @@ REFILING_REFUSAL: Final = Packed(35, "refiling-refusal", RefilingRefusal)
 BILL_STATE: Final = Packed(17, "bill-state", BillState)
 INDEX_ENTRY: Final = Packed(18, "index-entry", IndexEntry)
 CLEARANCE: Final = Packed(23, "clearance", Clearance)
+RULES_RECORD: Final = Packed(24, "rules", RulesRecord)

@@ -68,10 +68,10 @@ async def serve_console(
 
     `status_listen` is an address for `/metrics`, `/live` and `/ready`, which need no log-in.
     """
-    index, live = ConsoleIndex(settings.index_file, rules), LiveNotices(row_of)
+    index, live = ConsoleIndex(settings.index_file), LiveNotices(row_of)
     await index.open()
-    follower = Follower(log, index, live)
-    backend = Backend(log, rules, index, live, follower, LoginSessions(settings.access))
+    follower = Follower(log, rules, index, live)
+    backend = Backend(log, index, live, follower, LoginSessions(settings.access))
     figures = ConsoleFigures()
     tasks = [
         asyncio.create_task(follower.run(), name="console: following"),

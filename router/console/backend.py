@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry, Gauge
 from router import topics
 from router.clock import growing_pauses, now_milliseconds
 from router.codec.packed import BILL_STATE
-from router.console.console_index import FOLLOWED, ConsoleIndex
+from router.console.console_index import FOLLOWED, ConsoleIndex, IndexedEntry
 from router.console.live_notices import LiveNotices
 from router.console.sessions import LoginSessions
 from router.decide.bill_state import assess_bill
 from router.decide.registry import Registry
-from router.decide.rules import Rules
+from router.decide.rules import Rules, UnknownRules
 from router.desk.bill_views import BillView, NotFoundError, view_of
 from router.desk.unread_notices import UnreadNotices, read_unread
 from router.errors import LogError
@@ -33,6 +33,9 @@ BATCH: Final = 2000
 REFRESH_SECONDS: Final = 15.0
 """Most notices are read within seconds, so a shorter interval would only count those."""
 
+RULES_SECONDS: Final = 0.1
+"""Between two looks for rules that the registry has and the console has not read yet."""
+
 OUTAGE_KINDS: Final = (DECLARED, SILENT)
 
 _log = structlog.get_logger(__name__)
@@ -41,8 +44,10 @@ _log = structlog.get_logger(__name__)
 class Follower:
     """Copies the log into the index and to open browsers. While the log is unreachable, it retries."""
 
-    def __init__(self, log: AdministeredLog, index: ConsoleIndex, live: LiveNotices) -> None:
+    def __init__(self, log: AdministeredLog, rules: Rules, index: ConsoleIndex, live: LiveNotices) -> None:
+        """`rules` are in force until the registry has its first."""
         self.registry = Registry()
+        self.rules = rules
         self.outages: dict[str, Outage] = {}
         """All outages by id; the registry keeps only open ones."""
         self.caught_up = asyncio.Event()
@@ -84,6 +89,7 @@ class Follower:
                 if isinstance(value, Outage):
                     outages[value.id] = value
             self.registry, self.outages = registry, outages
+            self.rules = registry.rules or self.rules
 
     async def _follow_bills(self) -> None:
         await self._index.mend()
@@ -107,9 +113,17 @@ class Follower:
         async for batch in batches:
             self.trouble = None
             for start in range(0, len(batch), BATCH):
-                entries = await self._index.write_records(batch[start : start + BATCH])
+                entries = await self._write(batch[start : start + BATCH])
                 if self.caught_up.is_set():
                     self._live.publish(entries)
+
+    async def _write(self, records: Sequence[Record]) -> list[IndexedEntry]:
+        """Index the records, if need be once the registry is read up to the rules under which they came."""
+        while True:
+            try:
+                return await self._index.write_records(records, self.rules)
+            except UnknownRules:
+                await asyncio.sleep(RULES_SECONDS)
 
 
 @dataclass
@@ -117,7 +131,6 @@ class Backend:
     """Everything that the pages and actions use."""
 
     log: AdministeredLog
-    rules: Rules
     index: ConsoleIndex
     live: LiveNotices
     follower: Follower
@@ -128,6 +141,10 @@ class Backend:
     @property
     def registry(self) -> Registry:
         return self.follower.registry
+
+    @property
+    def rules(self) -> Rules:
+        return self.follower.rules
 
     async def bill(self, key: str) -> BillView:
         """The bill as the index has it. Raises NotFoundError."""

@@ -218,10 +218,6 @@ def _create_tables(connection: sqlite3.Connection) -> None:
 class ConsoleIndex(IndexFile):
     """The index's contents: records are written with `write_records`, everything else reads."""
 
-    def __init__(self, path: Path, rules: Rules) -> None:
-        super().__init__(path)
-        self._rules = rules
-
     # Writing
 
     async def positions(self) -> dict[Place, int]:
@@ -229,16 +225,19 @@ class ConsoleIndex(IndexFile):
         rows = await self._rows("SELECT topic, partition, next_offset FROM progress")
         return {(topic, partition): offset for topic, partition, offset in rows}
 
-    async def write_records(self, records: Sequence[Record]) -> list[IndexedEntry]:
-        """Write records and their positions; return the timeline entries among them, in order."""
-        return await self._write(lambda connection: self._write_records(connection, records))
+    async def write_records(self, records: Sequence[Record], rules: Rules) -> list[IndexedEntry]:
+        """Write records and their positions; return the timeline entries among them, in order. Raises UnknownRules,
+        with nothing written, for a bill with an event of later rules."""
+        return await self._write(lambda connection: self._write_records(connection, records, rules))
 
-    def _write_records(self, connection: sqlite3.Connection, records: Sequence[Record]) -> list[IndexedEntry]:
+    def _write_records(
+        self, connection: sqlite3.Connection, records: Sequence[Record], rules: Rules
+    ) -> list[IndexedEntry]:
         entries: list[codec.Fields] = []
         with transaction(connection):
             for record in records:
                 if record.topic == topics.BILLS:
-                    self._write_bill(connection, record)
+                    self._write_bill(connection, record, rules)
                 elif record.topic == topics.WAITING:
                     _write_waiting(connection, record)
                 elif record.value is None:
@@ -256,7 +255,7 @@ class ConsoleIndex(IndexFile):
             )
             return [_with_bill(connection, entry) for entry in entries]
 
-    def _write_bill(self, connection: sqlite3.Connection, record: Record) -> None:
+    def _write_bill(self, connection: sqlite3.Connection, record: Record, rules: Rules) -> None:
         if record.key.startswith(topics.POSITION_KEY):
             return
         bill = record.key.decode()
@@ -265,7 +264,7 @@ class ConsoleIndex(IndexFile):
             connection.execute("DELETE FROM words WHERE bill = ?", (bill,))
         if record.value is None:
             return
-        assessed = assess_bill(BILL_STATE.decode(record.value), self._rules)
+        assessed = assess_bill(BILL_STATE.decode(record.value), rules)
         status, shipment = assessed.status, assessed.cargo.shipment
         row = (
             bill, status.status, status.do_not_load, shipment.imo_number, shipment.vessel_name, shipment.voyage_number,

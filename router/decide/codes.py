@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, cast, get_args
@@ -87,8 +88,9 @@ class Code(NamedTuple):
 class CodeTable:
     """All codes of one version. Immutable."""
 
-    def __init__(self, version: str, codes: Iterable[Code]) -> None:
-        self.version = version
+    def __init__(self, version: str, codes: Iterable[Code], bundled: str = "", extra: str = "") -> None:
+        """`bundled` and `extra` are the texts from which `read_codes` made it."""
+        self.version, self.bundled, self.extra = version, bundled, extra
         self.codes = {code.code: code for code in codes}
         self.get = self.codes.get
         self.ends: dict[str, frozenset[str]] = {}
@@ -116,19 +118,33 @@ def load_codes(extra: Path | None = None) -> CodeTable:
 
     Raises UsageError with file and row, or with the codes that contradict each other.
     """
-    bundled = resources.files("router.decide").joinpath("disposition_codes.csv").read_text("utf-8").splitlines()
-    version = bundled[0].removeprefix("# version: ").split(" ", 1)[0]
-    codes = {code.code: code for code in _read(bundled[1:], "disposition_codes.csv")}
-    if extra is not None:
-        try:
-            lines = extra.read_text("utf-8").splitlines()
-            codes |= {code.code: code for code in _read(lines, str(extra))}
-        except (OSError, ValueError, csv.Error) as error:
-            raise UsageError(f"the disposition codes in {extra} can't be read: {error}") from error
-        version = f"{version}+{extra.name}"
+    try:
+        rows = "" if extra is None else extra.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the disposition codes in {extra} can't be read: {error}") from error
+    return with_extra(rows, extra.name if extra is not None else "")
+
+
+def with_extra(extra: str, name: str) -> CodeTable:
+    """The bundled table with the rows of the CSV `extra`, which has that name. Raises UsageError."""
+    bundled = resources.files("router.decide").joinpath("disposition_codes.csv").read_text("utf-8")
+    version = bundled.splitlines()[0].removeprefix("# version: ").split(" ", 1)[0]
+    return read_codes(f"{version}+{name}" if name else version, bundled, extra)
+
+
+@lru_cache(maxsize=16)
+def read_codes(version: str, bundled: str, extra: str) -> CodeTable:
+    """The table of two texts. The version's part behind `+` names the second. Raises UsageError. Cached: a task reads
+    the same table with each number of the rules."""
+    name = version.partition("+")[2]
+    codes = {code.code: code for code in _read(bundled.splitlines(), "disposition_codes.csv")}
+    try:
+        codes |= {code.code: code for code in _read(extra.splitlines(), name)} if extra else {}
+    except (ValueError, csv.Error) as error:
+        raise UsageError(f"the disposition codes in {name} can't be read: {error}") from error
     if wrong := list(_contradictions(codes)):
-        raise UsageError(f"{extra or 'disposition_codes.csv'} and the bundled codes together: {'; '.join(wrong)}")
-    return CodeTable(version, codes.values())
+        raise UsageError(f"{name or 'disposition_codes.csv'} and the bundled codes together: {'; '.join(wrong)}")
+    return CodeTable(version, codes.values(), bundled, extra)
 
 
 def _contradictions(codes: Mapping[str, Code]) -> Iterator[str]:

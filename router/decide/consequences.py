@@ -67,6 +67,8 @@ class HistoryEntry(Struct, frozen=True, array_like=True):
     notified: tuple[Notified, ...]
     waiting: tuple[str, ...]
     """Parties that wait, each as `reason:party`."""
+    rules: int
+    """Number of the rules under which it was made."""
 
 
 class WaitingReasons(Struct, frozen=True, array_like=True):
@@ -146,7 +148,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     )
     return Decision(
         AssessedBill(state, after.cargo, after.account, after.status, after.relayed, after.applied, basis),
-        history_entry(state, applied, was, after.status, flags, decision, notices),
+        history_entry(state, applied, was, after.status, rules, flags, decision, notices),
         notices,
         changed,
         _links(old, applied, state, audience) if state.downtime is not None else (),
@@ -161,6 +163,7 @@ def history_entry(
     applied: AppliedRecord,
     before: Assessment | None,
     after: Assessment,
+    rules: Rules,
     flags: tuple[Flag, ...] = (),
     decision: str = "",
     notices: tuple[Notice, ...] = (),
@@ -182,6 +185,7 @@ def history_entry(
         decision,
         tuple(Notified(one.recipient.id, one.kind, one.cause, one.recipient.roles) for one in notices),
         tuple(reason for reason in state.waiting if ":" in reason),
+        rules.number,
     )
 
 

@@ -54,7 +54,7 @@ def unknown_zone_letter(record: Disposition, identity_text: str) -> DeadLetter:
 def unknown_code_letter(record: Disposition, identity_text: str) -> DeadLetter:
     reason = (
         f"disposition code {record.disposition_code} is not in the code table. It may be a hold, so the bill is "
-        "stopped. Add the code (setting rules.disposition_codes) and retry, or confirm the bill"
+        "stopped. Add the code (setting rules.disposition_codes, then `rules apply`) and retry, or confirm the bill"
     )
     return _letter(record, content_hash(identity_text), reason)
 

@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any, Final, NamedTuple, assert_never
 
 from router.decide.outages import Outages, with_filers, with_outage, with_tally
-from router.decide.rules import Rules
+from router.decide.rules import Rules, rules_of
 from router.model.eastern import DAY, MINUTE, day_of
 from router.model.party_ids import IdType, named_party
 from router.model.registry_values import (
@@ -25,6 +25,7 @@ from router.model.registry_values import (
     RegistryValue,
     Request,
     RequestDone,
+    RulesRecord,
     Sailing,
 )
 
@@ -52,6 +53,10 @@ class Registry:
         """The first tick's time plus the time passed between ticks since, by which decisions measure quiet. It never
         goes back; see `MOST_ELAPSED`. UTC milliseconds."""
         self.secret = b""
+        self.rules: Rules | None = None
+        """The rules in force; None before the first router has written its own."""
+        self.rules_records: tuple[RulesRecord, ...] = ()
+        """The records of all rules, from number 1."""
         self.outages: Outages = {}
         """Outages that last, or from which a feed recovers."""
         self.silences: dict[tuple[str | None, str | None], str] = {}
@@ -96,6 +101,8 @@ class Registry:
                 self.outages = with_tally(self.outages, value._replace(at=min(value.at, self.now + DAY)))
             case OutageFilers():
                 self.outages = with_filers(self.outages, value)
+            case RulesRecord():
+                self._apply_rules(value)
             case Request() | RequestDone():
                 pass  # router/task/walks.py acts on them
             case _:
@@ -130,6 +137,12 @@ class Registry:
             self.missing_topics.add(note.key)
         elif note.kind == "back":
             self.missing_topics.discard(note.key)
+
+    def _apply_rules(self, record: RulesRecord) -> None:
+        """Raises FatalLogError for rules that this version of the router can't follow."""
+        if record.number == len(self.rules_records) + 1:
+            self.rules = rules_of(record.settings, self.rules)
+            self.rules_records = (*self.rules_records, record)
 
     def _tick(self, at: int) -> None:
         self.elapsed = self.elapsed + min(max(at - self.now, 0), MOST_ELAPSED) if self.elapsed else at
@@ -241,7 +254,8 @@ def _may_change_audiences(value: RegistryValue) -> bool:
     """True unless the value certainly changes no audience: an outdated audience notifies the wrong parties."""
     if isinstance(value, RegistryNote):
         return value.kind != "tick"
-    return not isinstance(value, Outage | FeedActivity | LateTally | OutageFilers | Request | RequestDone)
+    certainly_none = Outage | FeedActivity | LateTally | OutageFilers | Request | RequestDone | RulesRecord
+    return not isinstance(value, certainly_none)
 
 
 def _cut(line: Line) -> str:

@@ -7,11 +7,14 @@ it by those: a change of the rules applies to later events and frees nothing by 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, Literal
 
-from router.decide.codes import CodeTable, load_codes
+import msgspec
+
+from router.decide.codes import CodeTable, load_codes, read_codes
 from router.decide.port_areas import PortAreas, load_port_areas
+from router.errors import FatalLogError, UsageError
 
 ReleaseAfterHold = Literal["fresh", "previous"]
 """Effect of a removed hold on the releases posted before it:
@@ -25,8 +28,17 @@ FRESH: Final = "fresh"
 PREVIOUS: Final = "previous"
 
 
+class UnknownRules(UsageError):
+    """A bill has an event of later rules than those read. Read the registry, then the bill again."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"the rules have changed just now (to number {number}): give the command again")
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
+    """A field with a default is a setting, and part of the rules' record, unless `NOT_SETTINGS` names it."""
+
     number: int = 1
     codes: CodeTable = field(default_factory=load_codes)
     port_areas: PortAreas = field(default_factory=load_port_areas)
@@ -55,10 +67,59 @@ class Rules:
     """Rules 1 to `number` - 1, by which the events that came under them are judged."""
 
     def at(self, number: int) -> Rules:
-        """The rules of that number. A number not known yet gives the latest: a command may have read the rules before
-        the bill."""
-        return self if number >= self.number else self.earlier[number - 1]
+        """The rules of that number. Raises UnknownRules for a later one."""
+        if number == self.number:
+            return self
+        if number > self.number:
+            raise UnknownRules(number)
+        return self.earlier[number - 1]
 
     def release_after_hold_of(self, code: str) -> ReleaseAfterHold:
         """Effect on earlier releases of a removed hold of that code."""
         return self.release_after_hold_exceptions.get(code, self.release_after_hold)
+
+
+NOT_SETTINGS: Final = frozenset({"number", "earlier"})
+
+
+def settings_of(rules: Rules) -> dict[str, Any]:
+    """Every setting of the rules by its name, in plain values."""
+    return {
+        one.name: msgspec.to_builtins(getattr(rules, one.name), enc_hook=_plain, order="deterministic")
+        for one in fields(Rules)
+        if one.name not in NOT_SETTINGS
+    }
+
+
+def rules_of(settings: Mapping[str, Any], before: Rules | None) -> Rules:
+    """The rules of such settings, which follow those before. A setting that is missing has its default.
+
+    Raises FatalLogError for settings that another version of the router has written and this one can't follow.
+    """
+    number = before.number + 1 if before is not None else 1
+    unknown = sorted(settings.keys() - {one.name for one in fields(Rules)})
+    try:
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is unknown")
+        rules = msgspec.convert(settings, Rules, dec_hook=_typed)
+    except (msgspec.ValidationError, ValueError, UsageError) as error:
+        raise FatalLogError(
+            f"rules {number} can't be followed: {error}. Another version of the router wrote them: install that one"
+        ) from error
+    return replace(rules, number=number, earlier=(*before.earlier, before) if before is not None else ())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, CodeTable):
+        return {"version": value.version, "bundled": value.bundled, "extra": value.extra}
+    if isinstance(value, PortAreas):
+        return [list(area) for area in value.members()]
+    raise NotImplementedError(type(value))
+
+
+def _typed(kind: type[Any], value: Any) -> Any:
+    if kind is CodeTable:
+        return read_codes(**msgspec.convert(value, dict[Literal["version", "bundled", "extra"], str]))
+    if kind is PortAreas:
+        return PortAreas(msgspec.convert(value, list[list[str]]))
+    raise NotImplementedError(kind)

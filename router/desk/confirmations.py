@@ -186,7 +186,7 @@ class SkippedBill(NamedTuple):
 async def preview(log: Log, rules: Rules, wanted: BillFilter) -> list[PreviewedBill]:
     """The bills that fit, by key. Reads all of `snp.bills`."""
     found: dict[str, PreviewedBill] = {}
-    async for key, bill in _assessed(log, rules):
+    async for key, bill in assessed_bills(log, rules):
         found.pop(key, None)
         if bill is not None and wanted.matches(bill):
             found[key] = PreviewedBill(key, bill.status.status, (wanted.doubt,), fingerprint(bill))
@@ -204,7 +204,7 @@ async def confirm_previewed(
 ) -> tuple[list[Confirmed], list[SkippedBill]]:
     """Confirm the doubts previewed. Bills that changed since, or that another person has to confirm, are skipped."""
     wanted = {one.bill: one for one in previewed}
-    current = {key: bill async for key, bill in _assessed(log, rules, wanted.keys())}
+    current = {key: bill async for key, bill in assessed_bills(log, rules, wanted.keys())}
     confirmed: list[Confirmed] = []
     skipped: list[SkippedBill] = []
     outputs: list[list[Output]] = []
@@ -227,7 +227,7 @@ async def confirm_previewed(
     return confirmed, skipped
 
 
-async def _assessed(
+async def assessed_bills(
     log: Log, rules: Rules, keys: Collection[str] | None = None
 ) -> AsyncIterator[tuple[str, AssessedBill | None]]:
     """Bills as of now, or those of `keys`; None for one that was forgotten. One bill may come several times: the last

@@ -38,6 +38,7 @@ FITTING_EFFECTS: Final = {
     RELEASE: (frozenset({Effect.RELEASE}), "is not a release"),
 }
 """Effects of the codes that fit an action, and the fault of the others. A lift may name the hold or its removal."""
+ADD_THE_CODE: Final = "add it to the code table (setting rules.disposition_codes), then `snp-router rules apply`"
 DEEDS: Final = {PLACE: "hold place", LIFT: "hold lift", RELEASE: "release"}
 
 
@@ -78,9 +79,7 @@ def _check_code(form: ManualForm, rules: Rules) -> None:
         return
     code = rules.codes.get(form.code)
     if code is None:
-        raise UsageError(
-            f"code {form.code} is unknown: ask CBP again, or add it to the code table (setting rules.disposition_codes)"
-        )
+        raise UsageError(f"code {form.code} is unknown: ask CBP again, or {ADD_THE_CODE}")
     fitting, fault = FITTING_EFFECTS[form.action]
     if code.effect not in fitting:
         raise UsageError(f"code {form.code} ({code.meaning}) {fault}: ask CBP which code it meant")
@@ -182,7 +181,7 @@ def _problem(
     for disposition in events:
         code = disposition.disposition_code
         if rules.codes.get(code) is None:
-            return f"code {code} is unknown: add it to the code table (setting rules.disposition_codes)"
+            return f"code {code} is unknown: {ADD_THE_CODE}"
     bill = (letter.scac, letter.bill_of_lading)
     if letter.bill_of_lading is not None and not any((event.scac, event.bill_of_lading) == bill for event in events):
         return f"none of its events is on the bill that it stops, {letter.bill_of_lading} of {letter.scac}"

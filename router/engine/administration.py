@@ -18,11 +18,12 @@ import structlog
 from router import codec, topics
 from router.clock import now_milliseconds
 from router.decide.registry import Registry
+from router.decide.rules import Rules, settings_of
 from router.errors import FatalLogError
 from router.log.interface import AdministeredLog, Finding, Log, Output
 from router.model.identifiers import is_valid_imo_number
 from router.model.party_ids import named_party
-from router.model.registry_values import Party, RegistryNote, Sailing
+from router.model.registry_values import Party, RegistryNote, RulesRecord, Sailing
 from router.task.input_records import apply_registry_record
 from router.task.outputs import registry_output
 from router.topics import TopicSpec
@@ -30,6 +31,7 @@ from router.topics import TopicSpec
 LONGEST_DETAIL: Final = 2000
 """Characters. A reason is a sentence; the change itself is in its own topic."""
 SECRET_BYTES: Final = 32
+FIRST_RULES: Final = "the settings of the first router"
 
 _log = structlog.get_logger(__name__)
 
@@ -106,6 +108,21 @@ def _refuse_or_warn(log: AdministeredLog, findings: Sequence[Finding]) -> None:
         raise FatalLogError("\n  ".join([f"{log.url} is not as the router needs it:", *blocking, *hint]))
     for finding in findings:
         _log.warning("log_not_verified", subject=finding.subject, found=finding.found)
+
+
+async def write_first_rules(log: Log, rules: Rules, at: int) -> None:
+    """Write the first rules of the registry, if it has none. Safe for several at once: the first record counts."""
+    if (await read_registry(log)).rules is None:
+        await log.append([registry_output(rules_record(rules, at, machine_user(), FIRST_RULES))], atomic=True)
+
+
+def rules_record(rules: Rules, at: int, by: str, reason: str) -> RulesRecord:
+    return RulesRecord(rules.number, secrets.token_hex(8), settings_of(rules), at, by, reason[:LONGEST_DETAIL])
+
+
+async def read_rules(log: Log, first: Rules) -> Rules:
+    """The rules in force; `first` if no router has run yet."""
+    return (await read_registry(log)).rules or first
 
 
 async def append_tick(log: Log, at: int | None = None) -> None:

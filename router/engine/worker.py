@@ -15,6 +15,7 @@ import structlog
 from router import topics
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
+from router.engine.administration import write_first_rules
 from router.engine.backlog import TURN_RECORDS, Batch, Idleness
 from router.engine.feed_silence import SilenceLimit
 from router.engine.task_zero import TaskZero, task_zero_of
@@ -77,7 +78,8 @@ class Worker:
         until_idle: bool = False,
         clock: Callable[[], int] = now_milliseconds,
     ) -> None:
-        """`clock` returns UTC milliseconds; a demo sets its own time."""
+        """`rules` are written to a registry that has none. `clock` returns UTC milliseconds; a demo sets its own
+        time."""
         self.totals = Totals()
         self.metrics = Metrics()
         self.health = Health()
@@ -96,6 +98,7 @@ class Worker:
     async def run(self, group: str = "snp-router") -> Totals:
         """Raises FatalLogError if routing can't go on; committed transactions stay."""
         gc.set_threshold(*COLLECTOR_THRESHOLDS)
+        await write_first_rules(self._log, self._rules, self._clock())
         await self._log.work(topics.INPUTS, self._route, group=group)
         return self.totals
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple, assert_never, get_args
+from typing import Any, Final, Literal, NamedTuple, assert_never, get_args
 
 from router.model.eastern import day_of
 from router.model.identifiers import is_valid_scac, outage_key
@@ -204,8 +204,32 @@ class RequestDone(NamedTuple):
     at: int
 
 
+class RulesRecord(NamedTuple):
+    """One number of the rules that decide over cargo. All are kept: each event is judged by the rules under which it
+    came."""
+
+    number: int
+    """From 1. Of two records with one number the first counts."""
+    id: str
+    """Unique, made once by the writer, so that compaction keeps both of two that are written at once."""
+    settings: dict[str, Any]
+    """Every setting by its name, see `router/decide/rules.py`."""
+    at: int
+    by: str
+    reason: str
+
+
 RegistryValue = (
-    Party | Sailing | RegistryNote | Outage | FeedActivity | LateTally | OutageFilers | Request | RequestDone
+    Party
+    | Sailing
+    | RegistryNote
+    | Outage
+    | FeedActivity
+    | LateTally
+    | OutageFilers
+    | Request
+    | RequestDone
+    | RulesRecord
 )
 """Every value of `snp.registry`."""
 
@@ -231,6 +255,8 @@ def registry_key(value: RegistryValue) -> bytes:
             key = f"request:{value.id}"
         case RequestDone():
             key = f"done:{value.request}:{value.task}"
+        case RulesRecord():
+            key = f"rules:{value.number}:{value.id}"
         case _:
             assert_never(value)
     return key.encode()

@@ -57,6 +57,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
         decision_id=decision,
         notified=tuple(Notified(one.recipient.id, one.kind, OPERATOR, one.recipient.roles) for one in notices),
         waiting=(),
+        rules=rules.number,
     )
     return Decision(None, history, notices)
 

@@ -57,10 +57,9 @@ def _part(key: str) -> int:
 class Bills:
     """A task's bills, with the uncommitted changes of one transaction."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self) -> None:
         self.stored = BillTable()
         """The state at the latest commit."""
-        self._rules = rules
         self._decoded: OrderedDict[str, AssessedBill] = OrderedDict()
         self._changed: dict[str, AssessedBill | None] = {}
         self._encoded: dict[str, bytes | None] = {}
@@ -72,7 +71,7 @@ class Bills:
         else:
             self.stored[key] = value
 
-    def get(self, key: str) -> AssessedBill | None:
+    def get(self, key: str, rules: Rules) -> AssessedBill | None:
         """The bill with uncommitted changes. Raises InputError if its stored state is invalid."""
         if key in self._changed:
             return self._changed[key]
@@ -83,7 +82,7 @@ class Bills:
         value = self.stored.get(key)
         if value is None:
             return None
-        bill = self._decoded[key] = assess_bill(BILL_STATE.decode(value), self._rules)
+        bill = self._decoded[key] = assess_bill(BILL_STATE.decode(value), rules)
         if len(self._decoded) > DECODED:
             self._decoded.popitem(last=False)
         return bill

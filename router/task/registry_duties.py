@@ -68,12 +68,16 @@ class RegistryDuties:
         """Parties that have their samples and are not live yet. Only task 0, which sends them, knows them."""
         self.resyncs = Resyncs(partition, tasks)
         self.filer_searches = FilerSearches(partition)
-        self._rules = rules
+        self._first_rules = rules
         self._leads = partition == 0
         self._due: list[tuple[Announcement, Origin]] = []
         self._drained = True
         """True if this transaction read nothing of the registry, so all of it was read before."""
         self._mark_committed()
+
+    @property
+    def rules(self) -> Rules:
+        return self.registry.rules or self._first_rules
 
     @property
     def is_walking(self) -> bool:
@@ -141,7 +145,7 @@ class RegistryDuties:
             before = self.registry.outages
             self.registry.apply(value, origin.offset)
             if _is_tick(value):
-                self.registry.outages = without_recovered(before, self.registry.now, self._rules)
+                self.registry.outages = without_recovered(before, self.registry.now, self.rules)
             if self.registry.outages is not before:
                 self.filer_searches.follow(self.registry.outages)
             if self._leads and self.registry.outages is not before:
@@ -175,7 +179,7 @@ class RegistryDuties:
         for announcement, origin in due:
             is_public = announcement.watch.outage.carrier is None
             public = (feed_status(announcement, self.registry.now),) if is_public else ()
-            yield public, decision_on(announcement, self.registry, self._rules), origin
+            yield public, decision_on(announcement, self.registry, self.rules), origin
 
     # The transaction
 
@@ -189,11 +193,13 @@ class RegistryDuties:
         registry = self.registry
         self._committed_standing = (registry.now, registry.elapsed, registry.outages, self.resyncs.running)
         self._committed_searches = self.filer_searches.running
+        self._committed_rules = (registry.rules, registry.rules_records)
 
     def abandon(self) -> None:
         """Undo the transaction's changes. Parties and sailings stay, since applying them twice is harmless."""
         registry = self.registry
         registry.now, registry.elapsed, registry.outages, running = self._committed_standing
+        registry.rules, registry.rules_records = self._committed_rules
         self.resyncs.restore(running)
         self.filer_searches.running = self._committed_searches
         self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)

@@ -37,21 +37,24 @@ from router.task.walks import forgetting_outputs, forgotten, is_forgettable, res
 
 class Shard:
     def __init__(self, rules: Rules, partition: int, tasks: int) -> None:
-        """`tasks` is the number of all tasks."""
-        self.rules = rules
+        """`rules` are in force until the registry has its first. `tasks` is the number of all tasks."""
         self.partition = partition
         self._tasks = tasks
         self.registry_duties = RegistryDuties(rules, partition, tasks)
         self.registry = self.registry_duties.registry
-        self._context = Context(self.registry, rules)
         self.position: dict[str, int] = {}
         """Next offset of each input topic."""
-        self._bills = Bills(rules)
+        self._bills = Bills()
         self._index = BoxIndex()
         self._outputs: list[Output] = []
         self._committed_position: dict[str, int] = {}
         self.tally = Tally()
         """Counts of the transaction under way: `events`, `duplicates`, `hold`, `change`, `release`, `dead letters`."""
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force at this place in the registry."""
+        return self.registry_duties.rules
 
     @property
     def bill_count(self) -> int:
@@ -112,7 +115,7 @@ class Shard:
             self._outputs.append(Output(topics.LINKS, key.encode(), codec.encode_value(value), record.headers))
             return
         try:
-            decision = decide(self.bill(key), value, self._context)
+            decision = decide(self.bill(key), value, Context(self.registry, self.rules))
             self._keep(key, decision, self._origin(record, value))
             if isinstance(value, Disposition):
                 self._count(record, decision)
@@ -224,7 +227,7 @@ class Shard:
         if bill is None or not is_forgettable(bill, self.registry.elapsed, self.rules):
             return
         self._outputs += forgetting_outputs(bill, self.registry.now, self.rules)
-        self._keep(key, forgotten(bill), self._walk_origin())
+        self._keep(key, forgotten(bill, self.rules), self._walk_origin())
 
     def _walk_origin(self) -> Origin:
         offset = self.position.get(topics.REGISTRY, 0)
@@ -234,7 +237,7 @@ class Shard:
 
     def bill(self, key: str) -> AssessedBill | None:
         """The bill with uncommitted changes. Raises InputError if its stored state is invalid."""
-        return self._bills.get(key)
+        return self._bills.get(key, self.rules)
 
     @property
     def outputs_waiting(self) -> int:

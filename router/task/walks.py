@@ -181,8 +181,8 @@ def forgetting_outputs(bill: AssessedBill, now: int, rules: Rules) -> Iterator[O
         yield Output(topics.AUDIT, state.key.encode(), codec.encode("audit-entry", entry))
 
 
-def forgotten(bill: AssessedBill) -> Decision:
+def forgotten(bill: AssessedBill, rules: Rules) -> Decision:
     """The last entry in a bill's history, without notices."""
     state = replace(bill.state, sequence=bill.state.sequence + 1)
-    history = history_entry(state, AppliedRecord(state, "FORGOTTEN"), bill.status, bill.status)
+    history = history_entry(state, AppliedRecord(state, "FORGOTTEN"), bill.status, bill.status, rules)
     return Decision(None, history)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
@@ -16,12 +17,12 @@ from router import codec, topics
 from router.codec import encode_value
 from router.decide.bill_state import AssessedBill, BillState
 from router.decide.identity import key_of
-from router.decide.rules import Rules
+from router.decide.rules import Rules, settings_of
 from router.engine.intake import event_outputs
 from router.log.interface import Output, Record, partition_of
 from router.model.eastern import MINUTE
 from router.model.inputs import DeadLetter, Disposition, FedRecord, ManualEvent
-from router.model.registry_values import Party, RegistryNote, RegistryValue, Sailing, registry_key
+from router.model.registry_values import Party, RegistryNote, RegistryValue, RulesRecord, Sailing, registry_key
 from router.task.certification import SAMPLE_PREFIX
 from router.task.outputs import timeline_fields
 from router.task.shard import Shard
@@ -37,8 +38,9 @@ class Harness:
     def __init__(self, partitions: int = 2, rules: Rules | None = None, now: int = 0) -> None:
         self.partitions = partitions
         self.rules = rules or Rules()
+        self._first_rules = self.rules
         self.log: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
-        self.shards = [Shard(self.rules, partition, partitions) for partition in range(partitions)]
+        self.shards = [Shard(self._first_rules, partition, partitions) for partition in range(partitions)]
         self.register(RegistryNote("installation", "secret", now, SECRET))
         if now:
             self.tick(now)
@@ -52,6 +54,18 @@ class Harness:
     def roster(self, *values: Party | Sailing) -> None:
         """An import of parties and sailings: what they are, then one epoch."""
         self.register(*values, RegistryNote("epoch", "epoch", 0))
+
+    def change_rules(self, **changes: Any) -> None:
+        """The rules as the first router writes them, if that was not done, then a change of them."""
+        if self.rules.number == 1:
+            self._register_rules()
+        before = self.rules
+        self.rules = replace(before, number=before.number + 1, earlier=(*before.earlier, before), **changes)
+        self._register_rules()
+
+    def _register_rules(self) -> None:
+        number = self.rules.number
+        self.register(RulesRecord(number, f"{number}", settings_of(self.rules), 0, "me", "a test"))
 
     def tick(self, now: int) -> None:
         self._now = now
@@ -105,7 +119,7 @@ class Harness:
     def restart(self, partition: int) -> None:
         """A new shard from what the old one wrote, as after a crash. Compacted topics keep the last of each
         key."""
-        shard = self.shards[partition] = Shard(self.rules, partition, self.partitions)
+        shard = self.shards[partition] = Shard(self._first_rules, partition, self.partitions)
         for topic in topics.STATE:
             for record in _compacted(self.log[topic, partition]):
                 shard.load(record)

@@ -143,7 +143,7 @@ def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
     if not concerns_a_bill(life[0].bill) and not is_vessel_key(life[0].bill):
         yield from _announcements_differ(life, rules)
         return
-    context = Context(Registry(), rules)
+    registry = Registry()
     bill: AssessedBill | None = None
     ids: dict[str, str] = {}
     """Of events: as in the timeline, to what the replay (which has no secret) makes of them."""
@@ -153,7 +153,7 @@ def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
             bill, ids = None, {}
             continue
         if fields["input"] is not None:
-            record = _renamed(_input(entry), ids)
+            record, context = _renamed(_input(entry), ids), Context(registry, rules.at(fields["rules"]))
             try:
                 decision = decide(bill, record, context)
             except Exception as error:  # noqa: BLE001 - as the router does: what raises must stop its bill

@@ -133,6 +133,7 @@ def test_dead_letters_of_an_unknown_code_are_retried_after_it_was_added(command:
     command("run", "--until-idle")
     command.write("codes.csv", "code,meaning,agency,effect\nQQ,an informal note,CBP,INFO\n")
     command.write("snp-router.toml", '[rules]\ndisposition_codes = "codes.csv"\n')
+    command("rules", "apply", "--by", "me", "--reason", "CBP's new code", "--yes")
     (result,) = command.json("dead-letters", "retry", "--all")
     assert result["retried"]
     command("run", "--until-idle")

@@ -32,6 +32,7 @@ from router.codec.published import (
 from router.decide.audience import Disclosure
 from router.decide.bill_state import BillState
 from router.decide.notices import SHOWN
+from router.decide.rules import Rules, settings_of
 from router.errors import InputError
 from router.model.inputs import (
     Clearance,
@@ -60,6 +61,7 @@ from router.model.registry_values import (
     RegistryValue,
     Request,
     RequestDone,
+    RulesRecord,
     Sailing,
     registry_key,
 )
@@ -94,6 +96,7 @@ VALUES = (
     OutageFilers("o1", 3, ("NVXA", "NVXB"), 9),
     Request("q1", "RESYNC", "OCNX", "me", 5),
     RequestDone("q1", 0, 8, 9),
+    RulesRecord(1, "a", settings_of(Rules()), 9, "me", "at first"),
 )
 
 

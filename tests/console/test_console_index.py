@@ -26,7 +26,7 @@ FILLED = 500
 
 @pytest.fixture
 async def index(tmp_path: Path) -> AsyncIterator[ConsoleIndex]:
-    made = ConsoleIndex(tmp_path / "index.db", Rules())
+    made = ConsoleIndex(tmp_path / "index.db")
     await made.open()
     yield made
     await made.close()
@@ -43,7 +43,7 @@ async def records(demo_log: Path) -> list[Record]:
 
 
 async def test_the_index_has_what_the_topics_have(index: ConsoleIndex, records: list[Record]) -> None:
-    entries = await index.write_records(records)
+    entries = await index.write_records(records, Rules())
     assert len(entries) == sum(record.topic == topics.TIMELINE for record in records)
     assert await index.statuses() == {"RELEASED": 2, "HELD": 1, "ON_FILE": 3}
     assert (await index.history(BILL))[-1]["status"] == "RELEASED"
@@ -54,13 +54,13 @@ async def test_the_index_has_what_the_topics_have(index: ConsoleIndex, records: 
 async def test_an_interrupted_build_resumes_where_it_stopped(
     tmp_path: Path, index: ConsoleIndex, records: list[Record], size: int
 ) -> None:
-    await index.write_records(records)
-    interrupted = ConsoleIndex(tmp_path / "interrupted.db", Rules())
+    await index.write_records(records, Rules())
+    interrupted = ConsoleIndex(tmp_path / "interrupted.db")
     await interrupted.open()
     for start in range(0, len(records), size):
-        await interrupted.write_records(records[start : start + size])
+        await interrupted.write_records(records[start : start + size], Rules())
         await interrupted.close()
-        interrupted = ConsoleIndex(tmp_path / "interrupted.db", Rules())
+        interrupted = ConsoleIndex(tmp_path / "interrupted.db")
         await interrupted.open()
     assert await interrupted.positions() == await index.positions()
     assert await interrupted.statuses() == await index.statuses()
@@ -69,9 +69,9 @@ async def test_an_interrupted_build_resumes_where_it_stopped(
 
 
 async def test_the_same_records_again_change_nothing(index: ConsoleIndex, records: list[Record]) -> None:
-    await index.write_records(records)
+    await index.write_records(records, Rules())
     before = (await index.statuses(), await index.search("CSQU"), await index.history(BILL))
-    await index.write_records(records)
+    await index.write_records(records, Rules())
     assert (await index.statuses(), await index.search("CSQU"), await index.history(BILL)) == before
 
 
@@ -89,15 +89,15 @@ async def test_the_same_records_again_change_nothing(index: ConsoleIndex, record
 async def test_a_search_finds_a_bill_by_any_of_its_identifiers(
     index: ConsoleIndex, records: list[Record], text: str, by: str
 ) -> None:
-    await index.write_records(records)
+    await index.write_records(records, Rules())
     found = {one.bill: one.by for one in await index.search(text)}
     assert found[BILL] == by
 
 
 async def test_a_forgotten_bill_is_removed(index: ConsoleIndex, records: list[Record]) -> None:
-    await index.write_records(records)
+    await index.write_records(records, Rules())
     last = max(record.offset for record in records)
-    await index.write_records([Record(topics.BILLS, 0, last + 1, BILL.encode(), None, (), 0)])
+    await index.write_records([Record(topics.BILLS, 0, last + 1, BILL.encode(), None, (), 0)], Rules())
     assert BILL not in {one.bill for one in await index.search("CSQU")}
     assert (await index.statuses())["RELEASED"] == 1
     assert await index.state(BILL) is None

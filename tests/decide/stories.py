@@ -170,6 +170,15 @@ def outages(draw: st.DrawFn, lines: bool = True) -> Outage:
     )
 
 
+rule_changes = st.fixed_dictionaries(
+    {
+        "release_after_hold": st.sampled_from(("fresh", "previous")),
+        "release_after_hold_exceptions": st.dictionaries(
+            st.sampled_from(("1H", "6H", "1A")), st.sampled_from(("fresh", "previous")), max_size=2
+        ),
+        "manual_match_hours": st.sampled_from((1, 24)),
+    }
+)
 requests = st.builds(
     Request,
     st.sampled_from(("q1", "q2", "q3")),
@@ -216,7 +225,8 @@ notes = st.builds(
 class Story:
     """`steps` are fed in order; after each, the random generator says what the tasks do."""
 
-    steps: list[Fed | Registered]
+    steps: list[Fed | Registered | dict[str, Any]]
+    """A dictionary is a change of the rules."""
     random: Random
 
 
@@ -226,13 +236,15 @@ def stories(draw: st.DrawFn, roster: bool = True, lines: bool = True) -> Story:
     steps: list[Any] = [*map(Party, SCACS), draw(sailings())]
     if roster:
         kinds += [parties(), sailings(), notes]  # type: ignore[list-item]
-        kinds += [outages(lines), requests, ticks, paper_matches()]  # type: ignore[list-item]
+        kinds += [outages(lines), requests, ticks, paper_matches(), rule_changes]  # type: ignore[list-item]
     steps += draw(st.lists(st.one_of(*kinds), min_size=1, max_size=25))
     return Story(steps, draw(st.randoms(use_true_random=False)))
 
 
-def tell(harness: Harness, step: Fed | Registered) -> None:
-    if isinstance(step, Party | Sailing):
+def tell(harness: Harness, step: Fed | Registered | dict[str, Any]) -> None:
+    if isinstance(step, dict):
+        harness.change_rules(**step)
+    elif isinstance(step, Party | Sailing):
         harness.roster(step)
     elif isinstance(step, Registered):
         harness.register(step)

@@ -3,17 +3,19 @@ itself."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import Field, fields, replace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router.decide.bill_state import assess_bill
-from router.decide.codes import CodeTable, Effect, load_codes
+from router.decide.codes import CodeTable, Effect, load_codes, with_extra
 from router.decide.identity import BillRecord
-from router.decide.rules import Rules
+from router.decide.port_areas import PortAreas
+from router.decide.rules import Rules, UnknownRules, rules_of, settings_of
 from router.decide.status import (
     DO_NOT_LOAD,
     HELD,
@@ -21,6 +23,7 @@ from router.decide.status import (
     RELEASE_UNCONFIRMED,
     RELEASED,
 )
+from router.errors import FatalLogError
 from router.model.inputs import PLACE, ManualEvent, Snapshot, SnapshotHold
 from tests.checking.samples import HOUSE, at, dead_letter, event, filing, with_fields
 from tests.decide import stories
@@ -152,9 +155,51 @@ def test_a_hold_by_hand_is_matched_within_the_hours_that_were_in_force() -> None
     assert one.status == HELD
 
 
-def test_a_command_that_read_the_rules_before_the_bill_goes_by_the_latest_it_knows() -> None:
-    assert FRESH.at(3) is FRESH
+def test_no_event_is_judged_by_other_rules_than_those_under_which_it_came() -> None:
+    """A command that has read the rules before the bill is to be given again."""
     assert PREVIOUS.at(1) is FRESH
+    assert PREVIOUS.at(2) is PREVIOUS
+    with pytest.raises(UnknownRules, match="number 3"):
+        PREVIOUS.at(3)
+
+
+# The rules as a record
+
+
+def test_every_setting_is_in_the_record_by_itself() -> None:
+    assert settings_of(FRESH).keys() == {one.name for one in fields(Rules)} - {"number", "earlier"}
+
+
+@pytest.mark.parametrize("one", fields(Rules), ids=lambda one: one.name)
+def test_each_setting_comes_back_from_the_record_as_it_was(one: Field[Any]) -> None:
+    """For a new kind of setting, name a value that is not its default here."""
+    other: dict[str, Any] = {
+        "codes": with_extra("code,meaning,agency,effect\nZQ,news,CBP,INFO\n", "ours.csv"),
+        "release_after_hold": "previous",
+        "release_after_hold_exceptions": {"7H": "previous"},
+        "history_complete_from": frozenset({"55", "69"}),
+        "port_areas": PortAreas([("1401", "1402"), ("2704", "2709")]),
+    }
+    if one.name in ("number", "earlier"):
+        return
+    usual = getattr(FRESH, one.name)
+    value = not usual if isinstance(usual, bool) else other.get(one.name) or usual + 1
+    record = msgspec.msgpack.decode(msgspec.msgpack.encode(settings_of(replace(FRESH, **{one.name: value}))))
+    back = getattr(rules_of(record, FRESH), one.name)
+    if isinstance(value, CodeTable):
+        assert (back.version, back.codes) == (value.version, value.codes)
+    elif isinstance(value, PortAreas):
+        assert back.members() == value.members()
+    else:
+        assert back == value
+        assert type(back) is type(value)
+
+
+def test_rules_of_a_later_version_of_the_router_stop_this_one() -> None:
+    with pytest.raises(FatalLogError, match="rules 2 can't be followed: moon_phase is unknown"):
+        rules_of(settings_of(FRESH) | {"moon_phase": "full"}, FRESH)
+    with pytest.raises(FatalLogError, match="late_after_minutes"):
+        rules_of(settings_of(FRESH) | {"late_after_minutes": "soon"}, FRESH)
 
 
 _rows = st.fixed_dictionaries(

@@ -9,7 +9,7 @@ import pytest
 
 from router import codec, topics
 from router.decide import bill as deciding
-from router.decide.codes import Code, CodeTable, Effect
+from router.decide.codes import with_extra
 from router.decide.rules import Rules
 from router.log.interface import Record, partition_of
 from router.model.eastern import DAY
@@ -117,10 +117,7 @@ def test_a_retry_while_the_code_is_still_unknown_ends_nothing(router: Harness) -
 
 def test_a_retry_once_the_code_is_known_applies_it(router: Harness) -> None:
     router.decide(filing(), event("1C", 1), event("ZQ", 2))
-    new = Code("ZQ", "news", "CBP", Effect.INFO, False, frozenset(), frozenset(), None, False, None, "ours")
-    router.rules = Rules(codes=CodeTable("new", [*RULES.codes.codes.values(), new]))
-    for task in range(router.partitions):
-        router.restart(task)
+    router.change_rules(codes=with_extra("code,meaning,agency,effect\nZQ,news,CBP,INFO\n", "ours.csv"))
     router.decide(event("ZQ", 2, retry_of=letter_id(router)))
     assert (router.status(HOUSE), router.kinds("NVXA")) == ("RELEASED", ["release", "hold", "release"])
 

@@ -30,7 +30,7 @@ async def test_every_reader_skips_a_damaged_record(tmp_path: Path) -> None:
         (problem,) = registry_problems(registry)
         assert problem.startswith("snp.registry, partition 0, offset ")
         assert "`snp-router import parties`" in problem
-        follower = Follower(log, await index_in(tmp_path), LiveNotices(str))
+        follower = Follower(log, Rules(), await index_in(tmp_path), LiveNotices(str))
         following = asyncio.create_task(follower.run())
         async with asyncio.timeout(10):
             await follower.caught_up.wait()
@@ -43,6 +43,6 @@ async def test_every_reader_skips_a_damaged_record(tmp_path: Path) -> None:
 
 
 async def index_in(folder: Path) -> ConsoleIndex:
-    index = ConsoleIndex(folder / "console.db", Rules())
+    index = ConsoleIndex(folder / "console.db")
     await index.open()
     return index
