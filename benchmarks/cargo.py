@@ -24,7 +24,7 @@ from router.engine.worker import COLLECTOR_THRESHOLDS
 from router.log.interface import AdministeredLog, Output, Record
 from router.model.eastern import MINUTE
 from router.model.inputs import Disposition, Shipment
-from router.model.registry_values import Line, Party, RegistryNote, RegistryValue, Sailing
+from router.model.registry_values import Line, Party, PortCall, RegistryNote, RegistryValue, Sailing
 from router.task.shard import Shard
 
 POSTED: Final = 1_784_031_120_000
@@ -96,7 +96,13 @@ class Trade(NamedTuple):
         lines = [Line(operator, "operator", "026E", "holds")]
         lines += [Line(name, "charterer", "C26", "own") for name in others[1:2]]
         lines += [Line(name, "charterer", "W26", "all") for name in others[2:3]]
-        return Sailing(f"{operator}-026E", str(9_000_000 + number), f"OCEAN {operator}", "2026-07-28", tuple(lines))
+        return Sailing(
+            f"{operator}-026E",
+            str(9_000_000 + number),
+            f"OCEAN {operator}",
+            (PortCall(None, "2026-07-28"),),
+            tuple(lines),
+        )
 
     def event(self, bill: int, code: str, minute: int, container: str | None = None) -> Disposition:
         filer, *others = self.group(bill % self.groups)
@@ -185,7 +191,7 @@ class Bench:
 
     def change_registry(self) -> float:
         """An import of one more sailing, and the walk that it starts; CPU seconds."""
-        sailing = Sailing("OTHER", "8000000", None, None, (Line(scac(0), "operator", "1", "own"),))
+        sailing = Sailing("OTHER", "8000000", None, (), (Line(scac(0), "operator", "1", "own"),))
         return self._tell(sailing, RegistryNote("epoch", "epoch", 0))
 
     def _tell(self, *values: Sailing | RegistryNote) -> float:

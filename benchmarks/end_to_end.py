@@ -29,7 +29,7 @@ from router.engine.administration import append_tick, import_parties, import_sai
 from router.engine.intake import ingest_file
 from router.engine.worker import Worker
 from router.log.url import open_log
-from router.model.registry_values import Line, Party, Sailing
+from router.model.registry_values import Line, Party, PortCall, Sailing
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ def sailing() -> Sailing:
         Line("SLTC", "charterer", "SL26", "own"),
         Line("HARX", "charterer", "H26", "all"),
     )
-    return Sailing("EXEMPLAR-026E", "9074729", "OCEAN EXEMPLAR", "2026-07-28", lines)
+    return Sailing("EXEMPLAR-026E", "9074729", "OCEAN EXEMPLAR", (PortCall(None, "2026-07-28"),), lines)
 
 
 def interchange(bills: int) -> Iterator[str]:

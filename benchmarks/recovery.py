@@ -31,7 +31,7 @@ from router.log.interface import Log
 from router.log.url import open_log
 from router.model.eastern import MINUTE
 from router.model.inputs import Disposition, Shipment
-from router.model.registry_values import Line, Party, Sailing, party_topic
+from router.model.registry_values import Line, Party, PortCall, Sailing, party_topic
 
 LIVE_SHARE: Final = 20
 """One live event for so many of the backlog."""
@@ -180,7 +180,7 @@ def sailing() -> Sailing:
         Line("SLTC", "charterer", "SL26", "own"),
         Line("HARX", "charterer", "H26", "do-not-load"),
     )
-    return Sailing("EXEMPLAR-026E", "9074729", "OCEAN EXEMPLAR", "2026-07-28", lines)
+    return Sailing("EXEMPLAR-026E", "9074729", "OCEAN EXEMPLAR", (PortCall(None, "2026-07-28"),), lines)
 
 
 if __name__ == "__main__":

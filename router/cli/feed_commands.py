@@ -86,13 +86,16 @@ def import_parties(context: typer.Context, files: TableFiles, form: FormatOption
 
 @import_app.command("sailings")
 def import_sailings(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
-    """Register which lines are aboard which ship, one line a row. A sailing that is already registered is replaced.
+    """Register which lines are aboard which ship, one line a row. A record that is already registered is replaced.
 
     Example:  [bold]snp-router import sailings sailings.csv[/bold]
 
     Columns: sailing_id, imo_number, vessel_name, arrival_date, scac, role (operator, charterer), voyage_number (the
     line's own, by which its bills find the sailing), scope (own, do-not-load, holds, all: bills of other lines that
-    the agreement lets it see), ports (Schedule D ports of call, separated by ;)."""
+    the agreement lets it see), ports (Schedule D ports of call, separated by ;), first_lading_date.
+
+    Several port calls are several rows of each line, under one sailing_id or under one for each call: records of one
+    ship, operator and voyage number with arrivals up to 14 days apart are one sailing."""
     result = read_table(files, read_sailings)
 
     async def work(log: AdministeredLog) -> Changes:

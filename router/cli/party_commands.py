@@ -69,7 +69,7 @@ def list_sailings(context: typer.Context, form: FormatOption = TABLE) -> None:
     """List the registered sailings with the lines aboard.
 
     Example:  [bold]snp-router sailings[/bold]"""
-    sailings = read_log(context, read_registry).sailings.values()
+    sailings = read_log(context, read_registry).roster.sailings().values()
     rows = sorted(sailings, key=lambda sailing: (sailing.arrival_date or "", sailing.sailing_id))
     if form is JSON:
         for sailing in rows:

@@ -279,6 +279,8 @@ def print_rows(
 
 MISSING: Final = {
     "NO_SAILING": "no sailing matches its IMO number, carrier and voyage number: `snp-router import sailings FILE`",
+    "SAILING_ASSUMED": "no sailing fits surely; the operator of a likely one gets stops: `snp-router explain BILL`",
+    "VESSEL_AMBIGUOUS": "two IMO numbers have its vessel name: telephone both operators, import a filing with the IMO",
     "NO_SNP": "its second notify parties are unknown: `snp-router import filings FILE`, or ask the filer",
     "PARTY_UNKNOWN": "one of its parties is not registered: `snp-router import parties FILE`",
     "PARTY_NOT_LIVE": "one of its parties is suspended or certifying: `snp-router party live ID`",

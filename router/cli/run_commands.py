@@ -226,13 +226,15 @@ def check(
         registry.apply(sailing)
     problems = list(dict.fromkeys([*problems, *registry_problems(registry)]))
     if form is JSON:
-        counts = {"parties": len(registry.parties), "sailings": len(registry.sailings)}
+        counts = {"parties": len(registry.parties), "sailings": len(registry.roster.sailings())}
         in_force = {"number": rules.number} | rule_texts(rules)
         emit(counts | {"codes": rules.codes.version, "rules": in_force, "problems": problems})
     else:
         for problem in problems:
             console().print(f"problem: {problem}", soft_wrap=True)
-        registered = f"{number_of(len(registry.parties), 'party')}, {number_of(len(registry.sailings), 'sailing')}"
+        registered = (
+            f"{number_of(len(registry.parties), 'party')}, {number_of(len(registry.roster.sailings()), 'sailing')}"
+        )
         result = number_of(len(problems), "problem") if problems else "no problems"
         console().print(f"{registered}, disposition codes of {rules.codes.version}: {result}")
         console().print(f"rules {rules.number}: {release_after_hold_text(rules)}", soft_wrap=True)

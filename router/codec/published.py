@@ -17,7 +17,7 @@ from typing import Any, Final, get_args
 import fastavro
 
 from router.decide.audience import Disclosure
-from router.decide.notices import SHOWN
+from router.decide.notices import SHOWN, stop_fields
 from router.errors import InputError
 from router.model.inputs import (
     DeadLetter,
@@ -209,9 +209,10 @@ def decode_value(data: bytes) -> PublishedValue:
 
 # Notices. Their fields are ordered by disclosure: first those that every recipient sees, then those of each wider step,
 # last the recipient's own. An Avro record is its fields in order, so a decision's notices share encoded parts: the
-# common part is encoded once, each step once, and a recipient below a step gets nulls in its place.
+# common part is encoded once, each step once, and a recipient below a step gets nulls in its place. The few recipients
+# of a stop alone have a common part of their own, with defaults for what they may not see.
 
-_STEPS: Final = (Disclosure.AGREEMENT, Disclosure.CARRIER, Disclosure.FULL)
+_WIDER_STEPS: Final = (Disclosure.CARRIER, Disclosure.FULL)
 _OWN_FIELDS: Final = ("recipient", "roles", "recipient_voyage_number")
 
 
@@ -220,7 +221,7 @@ class NoticeParts:
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
-        self._common = _write(_part(Disclosure.AGREEMENT), fields)
+        self._common = _write(_common_schema(), fields)
         self._bodies: dict[Disclosure, bytes] = {}
 
     def notice(self, kind: Kind, disclosure: Disclosure, notice_id: str, recipient: bytes) -> bytes:
@@ -232,9 +233,16 @@ class NoticeParts:
 
     def _body(self, disclosure: Disclosure) -> bytes:
         body = self._common
-        for step in _STEPS[1:]:
+        if disclosure is Disclosure.STOP:
+            body = _write(_common_schema(), stop_fields(self._fields))
+        for step in _WIDER_STEPS:
             body += _write(_part(step), self._fields) if disclosure <= step else bytes(len(SHOWN[step]))
         return body
+
+
+@cache
+def _common_schema() -> Any:
+    return _part_schema(SHOWN[Disclosure.STOP] + SHOWN[Disclosure.AGREEMENT])
 
 
 @cache

@@ -36,7 +36,7 @@ APPLICATION_ID: Final = 0x534E5049
 """`SNPI` in the file's header; a file without it is never written to or deleted."""
 APPLICATION_ID_OFFSET: Final = 68
 """See https://www.sqlite.org/fileformat.html#the_database_header."""
-VERSION: Final = 1
+VERSION: Final = 2
 """The version of the tables below; a file with another one is rebuilt."""
 
 SYNCHRONOUS: Final = "PRAGMA synchronous = NORMAL"
@@ -47,8 +47,8 @@ CREATE TABLE progress (
     topic TEXT, partition INTEGER, next_offset INTEGER, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
 CREATE TABLE bills (
     bill TEXT PRIMARY KEY, status TEXT, do_not_load INTEGER, imo_number TEXT, vessel_name TEXT, voyage_number TEXT,
-    port TEXT, carrier_scac TEXT, arrival_date TEXT, state BLOB) WITHOUT ROWID;
-CREATE INDEX bills_by_vessel ON bills (imo_number, status);
+    port TEXT, carrier_scac TEXT, arrival_date TEXT, sailing_id TEXT, state BLOB) WITHOUT ROWID;
+CREATE INDEX bills_by_sailing ON bills (sailing_id);
 CREATE INDEX stopped_bills ON bills (bill) WHERE do_not_load;
 CREATE TABLE statuses (status TEXT PRIMARY KEY, bills INTEGER) WITHOUT ROWID;
 CREATE TABLE words (word TEXT, kind TEXT, bill TEXT, PRIMARY KEY (word, kind, bill)) WITHOUT ROWID;
@@ -266,11 +266,12 @@ class ConsoleIndex(IndexFile):
             return
         assessed = assess_bill(BILL_STATE.decode(record.value), rules)
         status, shipment = assessed.status, assessed.cargo.shipment
+        sailing_id = assessed.state.kept_sailing_id
         row = (
             bill, status.status, status.do_not_load, shipment.imo_number, shipment.vessel_name, shipment.voyage_number,
-            shipment.port_of_unlading, shipment.carrier_scac, shipment.arrival_date, record.value,
+            shipment.port_of_unlading, shipment.carrier_scac, shipment.arrival_date, sailing_id, record.value,
         )  # fmt: skip
-        connection.execute("INSERT INTO bills VALUES (?,?,?,?,?,?,?,?,?,?)", row)
+        connection.execute("INSERT INTO bills VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
         connection.execute(
             "INSERT INTO statuses VALUES (?, 1) ON CONFLICT (status) DO UPDATE SET bills = bills + 1", (status.status,)
         )
@@ -296,10 +297,11 @@ class ConsoleIndex(IndexFile):
         rows = await self._rows("SELECT value FROM timeline WHERE bill = ? ORDER BY sequence", bill)
         return [timeline_fields(value) for (value,) in rows]
 
-    async def aboard(self, imo_number: str) -> list[FoundBill]:
-        """Every bill that names the vessel, do-not-loads first."""
+    async def aboard(self, sailing_ids: Sequence[str]) -> list[FoundBill]:
+        """Every bill that was positively found on one of the sailings, do-not-loads first."""
+        places = ",".join("?" * len(sailing_ids))
         order = "ORDER BY do_not_load DESC, status, bill"
-        rows = await self._rows(f"SELECT {FOUND} FROM bills WHERE imo_number = ? {order}", imo_number)
+        rows = await self._rows(f"SELECT {FOUND} FROM bills WHERE sailing_id IN ({places}) {order}", *sailing_ids)
         return [FoundBill(*row) for row in rows if not is_vessel_key(row[0])]
 
     async def statuses(self) -> dict[str, int]:

@@ -16,16 +16,14 @@ from starlette.routing import Route
 
 from router.clock import now_milliseconds
 from router.console.backend import Backend
-from router.console.console_index import MOST_FOUND, FoundBill
+from router.console.console_index import MOST_FOUND
 from router.console.live_notices import NoticeFilter
 from router.console.rendering import backend_of, bars, page, pieces
-from router.decide.registry import Registry
 from router.desk.bill_views import bill_fields, explain
 from router.desk.clearances import IN_BULK
 from router.desk.confirmations import fingerprint
 from router.desk.unread_notices import sentence
 from router.errors import UsageError
-from router.model.registry_values import Sailing
 
 RECENT: Final = 50
 
@@ -106,25 +104,20 @@ async def search(request: Request) -> Response:
 
 
 async def sailings(request: Request) -> Response:
-    known = backend_of(request).registry.sailings.values()
+    known = backend_of(request).registry.roster.sailings().values()
     return page(request, "sailings.html", sailings=sorted(known, key=lambda one: one.arrival_date or "", reverse=True))
 
 
 async def sailing(request: Request) -> Response:
     """A sailing's lines, and its bills by status, do-not-loads first."""
     backend = backend_of(request)
-    found = backend.registry.sailings.get(request.path_params["sailing"])
+    found = backend.registry.roster.sailing(request.path_params["sailing"])
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such sailing")
-    aboard = [one for one in await backend.index.aboard(found.imo_number) if _is_aboard(found, one, backend.registry)]
+    aboard = await backend.index.aboard(backend.registry.roster.record_ids(found))
     counts = Counter(one.status for one in aboard)
     more = max(0, len(aboard) - MOST_FOUND)
     return page(request, "sailing.html", sailing=found, aboard=aboard[:MOST_FOUND], more=more, bars=bars(counts))
-
-
-def _is_aboard(sailing: Sailing, bill: FoundBill, registry: Registry) -> bool:
-    found = registry.sailing(sailing.imo_number, bill.carrier_scac, bill.voyage_number, bill.arrival_date)
-    return found is not None and found.sailing_id == sailing.sailing_id
 
 
 async def parties(request: Request) -> Response:

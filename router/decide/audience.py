@@ -7,12 +7,13 @@ NVOCCs with other bills in a stopped box, which only get the role here, since th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple, get_args
 
 from router.decide.cargo_facts import Cargo
 from router.decide.registry import Registry
+from router.decide.roster import VoyageIdentifiers, voyage_of
 from router.model.identifiers import bill_key, is_vessel_key, split_bill_key
 from router.model.inputs import Filing
 from router.model.registry_values import LineRole, Sailing
@@ -40,6 +41,8 @@ class Disclosure(IntEnum):
     """All but remarks."""
     AGREEMENT = 2
     """All but entry type and number, master bill and remarks."""
+    STOP = 3
+    """The stop alone, to a line that may not be aboard: bill, containers, vessel, code, do-not-load, since when."""
 
 
 DISCLOSURE_OF_ROLE: Final[Mapping[Role, Disclosure]] = {
@@ -69,6 +72,8 @@ class Ground(NamedTuple):
     rule: str
     scope: str
     """`all` events, only while `holds` or a `do-not-load` stand, or `never` (considered and refused)."""
+    assumed: bool = False
+    """True if it rests on an assumed sailing, which discloses the stop alone."""
 
 
 class Recipient(NamedTuple):
@@ -91,6 +96,13 @@ class Audience(NamedTuple):
     recipients: dict[str, Recipient]
     """By id."""
     sailing: Sailing | None
+    """Positively found, now or before."""
+    found: Sailing | None
+    """The same if the bill's present identifiers find it."""
+    assumed: Sailing | None
+    """Sailing whose operator gets stops, since the present identifiers find none positively."""
+    vessel_is_ambiguous: bool
+    """True if two IMO numbers have the vessel's name, and the message has none."""
     waiting: tuple[Recipient, ...]
     """Recipients without a topic, except external ones."""
 
@@ -103,34 +115,41 @@ class AudienceKey(NamedTuple):
     """None for a vessel on its voyage."""
     snps: tuple[str, ...]
     master_carrier: str | None
-    carrier: str | None
-    imo_number: str | None
-    voyage_number: str | None
-    arrival_date: str | None
+    voyage: VoyageIdentifiers
+    today: str | None
+    """Eastern day, if the voyage has no arrival date."""
+    kept: str | None
+    """Id of the sailing positively found before."""
     is_house: bool
     """True for an NVOCC's bill, as far as is known (`Cargo.needs_snp`)."""
     in_stopped_box: bool
 
 
-def audience_key(bill: str, cargo: Cargo, in_stopped_box: bool) -> AudienceKey:
+def audience_key(
+    bill: str, cargo: Cargo, in_stopped_box: bool, kept: str | None = None, today: str | None = None
+) -> AudienceKey:
     shipment = cargo.shipment
     issuer = None if is_vessel_key(bill) else split_bill_key(bill)[0]
+    voyage = voyage_of(shipment)
     return AudienceKey(
         issuer,
         cargo.snps,
         split_bill_key(shipment.master_bill)[0] if shipment.master_bill else None,
-        shipment.carrier_scac,
-        shipment.imo_number,
-        shipment.voyage_number,
-        shipment.arrival_date,
+        voyage,
+        today,
+        kept,
         issuer is not None and cargo.needs_snp(issuer),
         in_stopped_box,
     )
 
 
-def audience_of(bill: str, cargo: Cargo, in_stopped_box: bool, registry: Registry) -> Audience:
-    """Everyone who may be notified of the bill at some status. Cached by `audience_key` until the registry changes."""
-    key = audience_key(bill, cargo, in_stopped_box)
+def audience_of(bill: str, cargo: Cargo, in_stopped_box: bool, registry: Registry, kept: str | None = None) -> Audience:
+    """Everyone who may be notified of the bill at some status. Cached by `audience_key` until the registry changes.
+
+    `kept` is the id of the sailing positively found before.
+    """
+    today = None if cargo.shipment.arrival_date else registry.today
+    key = audience_key(bill, cargo, in_stopped_box, kept, today)
     audience = registry.audiences.get(key)
     if audience is None:
         audience = _audience(key, registry)
@@ -139,33 +158,38 @@ def audience_of(bill: str, cargo: Cargo, in_stopped_box: bool, registry: Registr
 
 
 def _audience(key: AudienceKey, registry: Registry) -> Audience:
-    sailing = registry.sailing(key.imo_number, key.carrier, key.voyage_number, key.arrival_date)
+    finding = registry.roster.find(key.voyage, key.today)
+    sailing = finding.found or (registry.roster.sailing(key.kept) if key.kept else None)
+    assumed = finding.assumed if finding.assumed != sailing else None
     merged: dict[str, list[Ground]] = {}
-    for ground in grounds_of(key, sailing, registry):
+    for ground in grounds_of(key, sailing, registry, assumed):
         if ground.scope != "never":
             merged.setdefault(ground.party, []).append(ground)
     voyages: dict[str, str | None] = {}
-    for line in sailing.lines if sailing is not None else ():
+    for line in (line for one in (sailing, assumed) if one is not None for line in one.lines):
         voyages.setdefault(registry.party_id(line.scac), line.voyage_number)
     recipients = {party: _recipient(party, grounds, voyages.get(party), registry) for party, grounds in merged.items()}
     waiting = tuple(one for one in recipients.values() if one.topic is None and one.unreachable != "EXTERNAL")
-    return Audience(recipients, sailing, waiting)
+    return Audience(recipients, sailing, finding.found, assumed, finding.vessel_is_ambiguous, waiting)
 
 
-def grounds_of(key: AudienceKey, sailing: Sailing | None, registry: Registry) -> list[Ground]:
+def grounds_of(
+    key: AudienceKey, sailing: Sailing | None, registry: Registry, assumed: Sailing | None = None
+) -> list[Ground]:
     """Every ground to notify a party or to refuse it, in the order of the rules. `explain` shows them."""
     if key.issuer is None:
-        return _vessel_grounds(sailing, registry)
+        return [*_vessel_grounds(sailing, registry), *_assumed(assumed, registry)]
     name = registry.party_id
     grounds = [Ground(name(key.issuer), FILER, "1: issuer of the bill", ALWAYS)]
     snps = map(registry.snp_party_id, key.snps)
     grounds += [Ground(snp, SNP, "2: second notify party on the bill", ALWAYS) for snp in snps]
     if key.master_carrier:
         grounds.append(Ground(name(key.master_carrier), MASTER_CARRIER, "3: issued the master bill", ALWAYS))
-    if key.carrier:
-        grounds.append(Ground(name(key.carrier), MASTER_CARRIER, "3: the bill is on its manifest", ALWAYS))
+    if key.voyage.carrier_scac:
+        grounds.append(Ground(name(key.voyage.carrier_scac), MASTER_CARRIER, "3: the bill is on its manifest", ALWAYS))
     if sailing is not None:
         grounds.extend(_aboard(sailing, key, key.issuer, registry))
+    grounds.extend(_assumed(assumed, registry))
     if key.in_stopped_box and _is_nvocc(name(key.issuer), key, registry):
         grounds.append(Ground(name(key.issuer), CO_LOADER, "5: its bill is in a stopped container", ALWAYS))
     return grounds
@@ -173,7 +197,7 @@ def grounds_of(key: AudienceKey, sailing: Sailing | None, registry: Registry) ->
 
 def _is_nvocc(filer: str, key: AudienceKey, registry: Registry) -> bool:
     """True for the filer of a house bill, or a party registered as one; never for a line with vessels or slots."""
-    carriers = {registry.party_id(scac) for scac in (key.carrier, key.master_carrier) if scac}
+    carriers = {registry.party_id(scac) for scac in (key.voyage.carrier_scac, key.master_carrier) if scac}
     if filer in carriers or registry.is_line(filer):
         return False
     party = registry.parties.get(filer)
@@ -202,7 +226,7 @@ def _vessel_grounds(sailing: Sailing | None, registry: Registry) -> list[Ground]
 def _aboard(sailing: Sailing, key: AudienceKey, issuer: str, registry: Registry) -> list[Ground]:
     """Each line aboard: its own bills always, other lines' by the scope of its agreement, the operator's like any."""
     name = registry.party_id
-    own = {name(issuer), name(key.carrier or ""), *map(registry.snp_party_id, key.snps)}
+    own = {name(issuer), name(key.voyage.carrier_scac or ""), *map(registry.snp_party_id, key.snps)}
     grounds = []
     for line in sailing.lines:
         party, role = name(line.scac), ROLE_ABOARD[line.role]
@@ -216,12 +240,42 @@ def _aboard(sailing: Sailing, key: AudienceKey, issuer: str, registry: Registry)
     return grounds
 
 
+def _assumed(sailing: Sailing | None, registry: Registry) -> Iterator[Ground]:
+    """The operator of an assumed sailing, while a stop stands that its agreement grants; no other line."""
+    if sailing is None:
+        return
+    for line in sailing.lines:
+        party, aboard = registry.party_id(line.scac), f"4: {line.role}, perhaps aboard {sailing.sailing_id}"
+        if line.role != "operator":
+            yield Ground(party, None, f"{aboard}: only the operator of an assumed sailing is notified", "never")
+        elif line.scope == "own":
+            yield Ground(party, None, f"{aboard}, granted only its own bills", "never")
+        else:
+            scope = "holds" if line.scope == ALWAYS else line.scope
+            yield Ground(party, OPERATOR, f"{aboard}, granted {line.scope}; stops only", scope, assumed=True)
+
+
 _WIDEST: Final = {ALWAYS: 0, "holds": 1, "do-not-load": 2}
 
 
 def _recipient(party_id: str, grounds: list[Ground], voyage: str | None, registry: Registry) -> Recipient:
     roles = {ground.role for ground in grounds if ground.role}
     scope = min((ground.scope for ground in grounds), key=_WIDEST.__getitem__)
+    topic, unreachable = _destination(party_id, registry)
+    ordered = tuple(role for role in ROLES if role in roles)
+    disclosure = min(
+        Disclosure.STOP if ground.assumed else DISCLOSURE_OF_ROLE[ground.role] for ground in grounds if ground.role
+    )
+    return Recipient(party_id, ordered, disclosure, scope, voyage, topic, unreachable)
+
+
+def retained_recipient(party_id: str, roles: tuple[Role, ...], registry: Registry) -> Recipient:
+    """A party without a ground any more that was notified of a stop, until it is notified of its end."""
+    return Recipient(party_id, roles, Disclosure.STOP, "holds", None, *_destination(party_id, registry))
+
+
+def _destination(party_id: str, registry: Registry) -> tuple[str | None, str | None]:
+    """The party's topic, or the reason why there is none (`Recipient.unreachable`)."""
     party = registry.parties.get(party_id)
     unreachable = None
     if party is None:
@@ -232,7 +286,4 @@ def _recipient(party_id: str, grounds: list[Ground], voyage: str | None, registr
         unreachable = "PARTY_NOT_LIVE"
     elif party.topic in registry.missing_topics:
         unreachable = "NO_TOPIC"
-    topic = party.topic if party is not None and unreachable is None else None
-    ordered = tuple(role for role in ROLES if role in roles)
-    disclosure = min(DISCLOSURE_OF_ROLE[role] for role in ordered)
-    return Recipient(party_id, ordered, disclosure, scope, voyage, topic, unreachable)
+    return (party.topic if party is not None and unreachable is None else None), unreachable

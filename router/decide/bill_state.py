@@ -57,6 +57,16 @@ class LastNotice(Struct, frozen=True, array_like=True):
         return self.deliverable and port is not None and self.deliverable_at not in (None, port)
 
 
+class KeptSailing(Struct, frozen=True, array_like=True):
+    """The sailing that a bill was positively found on last."""
+
+    sailing_id: str
+    first_lading_date: str | None
+    """As registered now, `CCYY-MM-DD`."""
+    posted: int
+    """Posted minute of the identifiers that found it."""
+
+
 _NO_MANUAL_EVENTS: Final[Mapping[str, RelayedEvent]] = {}
 
 
@@ -96,6 +106,12 @@ class BillState(Struct, frozen=True, array_like=True):
     index_facts: Mapping[str, IndexFact] = {}
     """Facts published last, by index key."""
     downtime: DowntimeRecord | None = None
+    sailing: KeptSailing | None = None
+    """Kept until another is positively found, so that a typing error in a later message dismisses nobody."""
+
+    @property
+    def kept_sailing_id(self) -> str | None:
+        return self.sailing.sailing_id if self.sailing is not None else None
 
     @property
     def is_notifiable(self) -> bool:
@@ -175,10 +191,18 @@ class AssessedBill(Struct, frozen=True, array_like=True):
         return (*self.status.doubts, *disputed, *(kind for kind in UNPARSED_KINDS if kind in unparsed))
 
 
-def assess_bill(state: BillState, rules: Rules, previous: AssessedBill | None = None) -> AssessedBill:
-    """Assess a state. `previous` only saves work: an event after all others is added to the account of the others."""
+def cargo_of(state: BillState, previous: AssessedBill | None) -> Cargo:
+    """The state's cargo; `previous` only saves work."""
     is_same = previous is not None and state.facts is previous.state.facts
-    cargo = previous.cargo if previous is not None and is_same else state.facts.cargo()
+    return previous.cargo if previous is not None and is_same else state.facts.cargo()
+
+
+def assess_bill(
+    state: BillState, rules: Rules, previous: AssessedBill | None = None, cargo: Cargo | None = None
+) -> AssessedBill:
+    """Assess a state. `previous` and `cargo`, its `cargo_of`, only save work: an event after all others is added to the
+    account of the others."""
+    cargo = cargo_of(state, previous) if cargo is None else cargo
     relayed, applied = RelayedOutcome(), None
     if state.relayed:
         account, relayed = _account_with_manual_events(state, rules)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router.decide.cargo_facts import Cargo
-from router.decide.registry import near
 from router.decide.status import StandingHold
+from router.model.eastern import day_of
 from router.model.identifiers import container_key
 from router.model.links import (
     CONTAINER,
@@ -276,10 +276,17 @@ def _link(bill: str, key: str, kind: str, answer: Answer) -> LinkFact:
 def same_voyage(one: IndexFact, other: IndexFact) -> bool:
     """True if two bills may mean the same box on the same ship: container numbers come back within weeks.
 
-    If too little is known to tell them apart, they count as the same, which is safer.
+    If too little is known to tell them apart, they count as the same, which is safer; so do two sailings of one ship
+    that arrive within a week, which are one rotation with a fault in the roster.
     """
-    if one.sailing_id and other.sailing_id:
-        return one.sailing_id == other.sailing_id
+    if one.sailing_id and one.sailing_id == other.sailing_id:
+        return True
     if one.imo_number and other.imo_number and one.imo_number != other.imo_number:
         return False
-    return near(one.arrival_date, other.arrival_date, SAME_ARRIVAL_DAYS)
+    return _near(one.arrival_date, other.arrival_date, SAME_ARRIVAL_DAYS)
+
+
+def _near(one: str | None, other: str | None, days: int) -> bool:
+    """True if two dates are at most `days` apart, or one is unknown or invalid."""
+    first, second = day_of(one or ""), day_of(other or "")
+    return first is None or second is None or abs((first - second).days) <= days

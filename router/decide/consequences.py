@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from router.decide.audience import Audience, Recipient, audience_of
-from router.decide.bill_state import AssessedBill, BillState, assess_bill
+from router.decide.bill_state import AssessedBill, BillState, KeptSailing, assess_bill, cargo_of
 from router.decide.boxes import alias_facts, changed_facts, facts_of
 from router.decide.cargo_facts import Cargo
 from router.decide.identity import decision_id
@@ -21,14 +21,21 @@ from router.decide.notices import LADING, RESYNC, AppliedRecord, Notice
 from router.decide.outages import is_behind
 from router.decide.paper import REISSUED, refiling_answer, refilings
 from router.decide.recipients import Notifying, covered_ids, last_notices_after
-from router.decide.registry import Registry, same_name
+from router.decide.registry import Registry
+from router.decide.roster import same_name, voyage_of
 from router.decide.rules import Rules
 from router.decide.status import Assessment, StandingHold
-from router.model.eastern import MINUTE
+from router.model.eastern import MINUTE, posted_minute
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.model.inputs import DeadLetter
 from router.model.links import IndexFact, RefilingRecord
 from router.model.vocabulary import Authority, Cause, Flag, Kind, Role, Status
+
+SAILING_ASSUMED: Final = "SAILING_ASSUMED"
+"""Flag and waiting reason: no sailing is positively found, so the operator of a likely one gets stops."""
+
+VESSEL_AMBIGUOUS: Final = "VESSEL_AMBIGUOUS"
+"""Waiting reason: two IMO numbers have the vessel's name, and the message has none."""
 
 FEED_BEHIND: Final = "FEED_BEHIND"
 """Flag: an outage covers the bill, so no news is not clearance."""
@@ -101,8 +108,9 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     state = applied.state
     old = before.state if before is not None else BillState(state.key)
     was = before.status if before is not None and old.is_notifiable else None
-    after = assess_bill(state, rules, before)
-    audience = audience_of(state.key, after.cargo, state.is_in_stopped_box, registry)
+    cargo = cargo_of(state, before)
+    audience, state = _find_sailing(state, cargo, applied, registry)
+    after = assess_bill(state, rules, before, cargo)
     sequence = (old.sequence or registry.elapsed // MINUTE) + 1
     flags = _flags(applied, after, audience, registry, rules)
     authorises = after.status.authorises if state.awaits_paper else _authorises(was, after.status)
@@ -117,8 +125,10 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         if state.is_superseded:
             notices = tuple(notifying.superseded_notices(registry))
         else:
-            waiting = tuple(notifying.waiting_recipients())
             leaving = old.last_notices.keys() - audience.recipients.keys()
+            if leaving:
+                leaving -= notifying.retain(leaving, _has_moved(old, state, registry), registry)
+            waiting = tuple(notifying.waiting_recipients())
             notices = (*notifying.notices(), *notifying.last_notices(leaving, registry))
         last_notices = last_notices_after(old, sequence, notices, after.status)
 
@@ -126,7 +136,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         after.cargo,
         after.status.holds,
         after.status.cleared,
-        audience.sailing,
+        audience.found,
         state.is_superseded,
         state.aliases,
     )
@@ -156,6 +166,35 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         record,
         waiting_changed,
     )
+
+
+def _find_sailing(
+    state: BillState, cargo: Cargo, applied: AppliedRecord, registry: Registry
+) -> tuple[Audience, BillState]:
+    """The bill's audience, and the state with the sailing to keep."""
+    known = state.sailing
+    audience = audience_of(state.key, cargo, state.is_in_stopped_box, registry, state.kept_sailing_id)
+    sailing, posted = audience.sailing, known.posted if known is not None else 0
+    if audience.found is not None:
+        posted = max([posted, *(report.posted for report in state.facts.reports)])
+    elif applied.event is not None and posted_minute(applied.event.action_at) >= posted:
+        # a late event may have the identifiers that a later one got wrong
+        found = registry.roster.find(voyage_of(applied.event.shipment)).found
+        if found is not None and found != sailing:
+            sailing, posted = found, posted_minute(applied.event.action_at)
+            audience = audience_of(state.key, cargo, state.is_in_stopped_box, registry, found.sailing_id)
+    if sailing is None:
+        return audience, state
+    kept = KeptSailing(sailing.sailing_id, sailing.first_lading_date, posted)
+    return audience, state if kept == known else replace(state, sailing=kept)
+
+
+def _has_moved(old: BillState, state: BillState, registry: Registry) -> bool:
+    """True if another sailing was positively found than before."""
+    if old.sailing is None or state.sailing is None:
+        return False
+    was = registry.roster.sailing(old.sailing.sailing_id)
+    return was is None or was.sailing_id != state.sailing.sailing_id
 
 
 def history_entry(
@@ -204,7 +243,7 @@ def _index_facts(after: AssessedBill, audience: Audience) -> Mapping[str, IndexF
     """The bill's facts for the index."""
     state = after.state
     stops = (*after.status.holds, *after.status.cleared)
-    facts = facts_of(state.key, after.cargo, stops, audience.sailing)
+    facts = facts_of(state.key, after.cargo, stops, audience.found)
     if state.is_superseded and not any(fact.stopped for fact in facts.values()):
         facts = {}  # the same cargo is in its boxes under its new number
     return facts | alias_facts(state.key, state.aliases)
@@ -221,13 +260,15 @@ def _flags(
     applied: AppliedRecord, after: AssessedBill, audience: Audience, registry: Registry, rules: Rules
 ) -> tuple[Flag, ...]:
     state, cargo, shipment = after.state, after.cargo, after.cargo.shipment
-    vessel_name = registry.vessel_name(shipment.imo_number) if shipment.imo_number else None
+    vessel_name = registry.roster.vessel_name(shipment.imo_number) if shipment.imo_number else None
     flags = [*applied.flags]
     if applied.event_id in after.account.holds_unseen:
         flags.append("HOLD_UNSEEN")
     if applied.event_id in after.account.removals_unmatched:
         flags.append("REMOVAL_UNMATCHED")
-    if audience.sailing is None:
+    if audience.assumed is not None:
+        flags.append(SAILING_ASSUMED)
+    elif audience.sailing is None:
         flags.append("SAILING_UNKNOWN")
     if lacks_snp(state.key, cargo):
         flags.append("NO_SNP")
@@ -260,8 +301,8 @@ def _waiting_reasons(after: AssessedBill, audience: Audience, waiting: tuple[Rec
     state = after.state
     reasons: list[str] = []
     if not state.is_superseded:
-        if state.is_notifiable and audience.sailing is None:
-            reasons.append("NO_SAILING")
+        if state.is_notifiable:
+            reasons.extend(_sailing_reason(audience))
         if state.is_notifiable and lacks_snp(state.key, after.cargo):
             reasons.append("NO_SNP")
         if after.relayed.contradictions:
@@ -270,6 +311,13 @@ def _waiting_reasons(after: AssessedBill, audience: Audience, waiting: tuple[Rec
     if reasons and after.status.do_not_load:
         reasons.append("DO_NOT_LOAD")
     return tuple(reasons)
+
+
+def _sailing_reason(audience: Audience) -> Iterator[str]:
+    if audience.assumed is not None:
+        yield SAILING_ASSUMED
+    elif audience.sailing is None:
+        yield VESSEL_AMBIGUOUS if audience.vessel_is_ambiguous else "NO_SAILING"
 
 
 def _waiting_record(

@@ -37,28 +37,26 @@ NO_LONGER_NOTIFIED: Final = "NO_LONGER_NOTIFIED"
 LADING: Final = "LADING"
 
 SHOWN: Final[Mapping[Disclosure, tuple[str, ...]]] = {
+    Disclosure.STOP: (
+        *("scac", "bill_of_lading", "vessel_name", "disposition_code", "imo_number", "action_at"),
+        *("container_numbers", "code_meaning", "do_not_load", "holds", "flags", "event_id", "cause", "covers"),
+    ),
     Disclosure.AGREEMENT: (
-        *("scac", "bill_of_lading", "vessel_name", "disposition_code", "voyage_number", "quantity"),
-        *("manifest_sequence_number", "imo_number", "port_of_unlading", "action_at", "arrival_date"),
-        *("container_numbers", "code_meaning", "agency", "container_level", "transaction_port", "firms", "reversal"),
-        *(
-            "carrier_scac",
-            "original_bill",
-            "received_at",
-            "status",
-            "deliverable",
-            "deliverable_at",
-            "do_not_load",
-            "doubts",
-        ),
-        *("holds", "authorises", "manifested_quantity", "released_quantity", "release_posted_at", "flags", "event_id"),
-        *("cause", "covers"),
+        *("voyage_number", "quantity", "manifest_sequence_number", "port_of_unlading", "arrival_date", "agency"),
+        *("container_level", "transaction_port", "firms", "reversal", "carrier_scac", "original_bill", "received_at"),
+        *("status", "deliverable", "deliverable_at", "doubts", "authorises", "manifested_quantity"),
+        *("released_quantity", "release_posted_at"),
     ),
     Disclosure.CARRIER: ("entry_type", "entry_number", "master_bill"),
     Disclosure.FULL: ("remarks",),
 }
-"""Fields that each step shows beyond the steps above it here, in the order of the published schema
-(docs/how-it-works.md). A field that is missing here is in no notice, so a new one is never shown by mistake."""
+"""Fields that each step shows beyond the steps above it here (docs/how-it-works.md). The published schema has those of
+the first two steps first, then each wider step's. A field that is missing here is in no notice, so a new one is never
+shown by mistake."""
+
+SHOWN_OF_A_HOLD: Final = ("code", "kind", "container_number", "placed_at", "meaning")
+"""Fields of a hold that `Disclosure.STOP` shows."""
+_ABOUT_THE_EVENT: Final = ("disposition_code", "action_at", "code_meaning")
 
 
 class AppliedRecord(Struct, frozen=True, array_like=True):
@@ -242,6 +240,16 @@ def notice_fields(
         "master_bill": shipment.master_bill,
         "remarks": event.remarks if event is not None else None,
     }
+
+
+def stop_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that `Disclosure.STOP` shows. The event of a status-now notice need not be a stop, so it is left
+    out."""
+    shown = {name: fields[name] for name in SHOWN[Disclosure.STOP]}
+    if fields["covers"]:
+        shown |= dict.fromkeys(_ABOUT_THE_EVENT)
+    holds = [{name: hold[name] for name in SHOWN_OF_A_HOLD} for hold in fields["holds"]]
+    return {**shown, "holds": holds}
 
 
 def last_fields(bill: str, rules: Rules) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from router.decide.audience import Audience, Disclosure, Recipient
+from router.decide.audience import OPERATOR, Audience, Disclosure, Recipient, retained_recipient
 from router.decide.bill_state import AssessedBill, BillState, LastNotice
 from router.decide.identity import notice_id
 from router.decide.notices import (
@@ -13,6 +13,7 @@ from router.decide.notices import (
     CHANGE,
     DISPOSITION,
     NO_LONGER_NOTIFIED,
+    RELEASE,
     AppliedRecord,
     Notice,
     hold_added,
@@ -48,12 +49,27 @@ class Notifying:
         self._applied = applied
         self._after = after
         self._audience = audience
+        self._retained: tuple[Recipient, ...] = ()
+        """Parties without a ground any more that are to be notified of the end of a stop."""
         self._authorises = authorises
         self._flags = flags
         self._decision = decision
         self._rules = rules
         self._built: dict[tuple[Cause, bool], Mapping[str, Any]] = {}
         """Fields by cause, and True for the status now."""
+
+    def retain(self, leaving: Collection[str], has_moved: bool, registry: Registry) -> set[str]:
+        """Retain those leaving parties that a stop concerns: nobody is dismissed while one stands, nor before the
+        notice of its end, unless the bill is positively found on another sailing. On being found for the first time it
+        leaves its assumed operator. Returns the retained parties."""
+        if has_moved:
+            return set()
+        first_found = self._before.sailing is None and self._after.state.sailing is not None
+        for party_id, last in self._before.last_notices.items():
+            stops = self._after.status.stopped or last.stopped
+            if party_id in leaving and stops and not (first_found and last.roles == (OPERATOR,)):
+                self._retained += (retained_recipient(party_id, last.roles, registry),)
+        return {recipient.id for recipient in self._retained}
 
     def notices(self) -> Iterator[Notice]:
         """Notices to everyone entitled: of an event, and of a change of status whatever its cause. New recipients, and
@@ -63,7 +79,8 @@ class Notifying:
         is_vessel = is_vessel_key(before.key)
         had_waited = {entry.partition(":")[2] for entry in before.waiting}
         added = hold_added(was, after)
-        for recipient in self._audience.recipients.values():
+        stop_changed = was is None or was.holds != after.holds
+        for recipient in (*self._audience.recipients.values(), *self._retained):
             party_id = recipient.id
             last = before.last_notices.get(party_id)
             again = party_id in applied.renotify
@@ -71,12 +88,15 @@ class Notifying:
                 continue
             again = again or applied.renotify_all
             is_new = again or (was is not None and _missed_something(recipient, before, was, had_waited))
-            if not is_new and not everyone:
+            stop_alone = recipient.disclosure is Disclosure.STOP
+            if not is_new and not (stop_changed if stop_alone else everyone):
                 continue
             believes_release = (last is not None and last.deliverable) or party_id in applied.believing_release
             kind: Kind = CHANGE
             if not is_vessel:
                 kind = kind_of(after, last, believes_release, added=added, status_now=is_new)
+            if stop_alone and kind == RELEASE:
+                kind = CHANGE
             cause: Cause = CATCH_UP if is_new and not again else applied.cause
             fields = self._fields(cause, status_now=is_new)
             yield Notice(fields, recipient, kind, cause, notice_id(self._decision, party_id))
@@ -112,7 +132,8 @@ class Notifying:
     def waiting_recipients(self) -> Iterator[Recipient]:
         """Entitled recipients that can't be reached; the bill waits for them, visibly."""
         before, after = self._before, self._after.status
-        for recipient in self._audience.waiting:
+        retained = (one for one in self._retained if one.topic is None and one.unreachable != "EXTERNAL")
+        for recipient in (*self._audience.waiting, *retained):
             last = before.last_notices.get(recipient.id)
             if recipient.id in self._applied.renotify or is_entitled(recipient, last, after):
                 yield recipient
@@ -194,13 +215,17 @@ def last_notices_after(
         if notice.cause == NO_LONGER_NOTIFIED:
             del last_notices[recipient.id]
         else:
+            deliverable = after.deliverable
+            if recipient.disclosure is Disclosure.STOP:  # it was not told of the release
+                known = before.last_notices.get(recipient.id)
+                deliverable = deliverable and known is not None and known.deliverable
             last_notices[recipient.id] = LastNotice(
                 notice.kind,
                 after.stopped,
                 after.do_not_load,
-                after.deliverable,
+                deliverable,
                 recipient.roles,
                 sequence,
-                after.deliverable_at,
+                after.deliverable_at if deliverable else None,
             )
     return last_notices

@@ -1,23 +1,18 @@
-"""Parties, sailings and outages as a task sees them at its place in `snp.registry`.
-
-A sailing is found by IMO number, manifest carrier and that carrier's own voyage number. CAMIR cuts voyage numbers to
-five places (M01 35-39); the cut form finds a sailing if exactly one of that vessel around the arrival date fits.
-"""
+"""Parties, sailings and outages as a task sees them at its place in `snp.registry`."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, Final, NamedTuple, assert_never
 
 from router.decide.outages import Outages, with_filers, with_outage, with_tally
+from router.decide.roster import Roster
 from router.decide.rules import Rules, rules_of
-from router.model.eastern import DAY, MINUTE, day_of
+from router.model.eastern import DAY, MINUTE, eastern_day
 from router.model.party_ids import IdType, named_party
 from router.model.registry_values import (
     SILENT,
     FeedActivity,
     LateTally,
-    Line,
     Outage,
     OutageFilers,
     Party,
@@ -29,10 +24,6 @@ from router.model.registry_values import (
     Sailing,
 )
 
-CAMIR_VOYAGE_WIDTH: Final = 5
-SAME_ROTATION_DAYS: Final = 30
-"""Two messages' arrival dates of one rotation differ by days; a voyage number returns after a year."""
-CAMIR_NAME_WIDTH: Final = 23
 MOST_ELAPSED: Final = 60 * MINUTE
 """Most time that counts as passed between two ticks. A clock that is a year ahead for a minute must not age every bill
 by a year, nor must two machines with different clocks that tick in turn. A stopped router ages no bill."""
@@ -43,7 +34,7 @@ class Registry:
 
     def __init__(self) -> None:
         self.parties: dict[str, Party] = {}
-        self.sailings: dict[str, Sailing] = {}
+        self.roster = Roster(self.party_id)
         self.missing_topics: set[str] = set()
         self.epoch = 0
         """Place in the registry behind the latest change of parties, sailings or destinations."""
@@ -74,11 +65,6 @@ class Registry:
         """Ids, aliases included, with the id of their party and their type."""
         self._claimed: dict[str, dict[str, IdType]] = {}
         """Aliases, with the parties that claim them, and as what."""
-        self._by_voyage: dict[tuple[str, str, str], set[str]] = {}
-        """Ids of sailings by IMO number, SCAC of a line, and first five places of its voyage number."""
-        self._lines: Counter[str] = Counter()
-        """Number of sailings by SCAC of a line aboard."""
-        self._vessels: dict[str, str] = {}
 
     def apply(self, value: RegistryValue, offset: int = 0) -> None:
         """Apply a value. `offset` is its record's place: an epoch is a place, not a count, since compaction drops
@@ -89,7 +75,7 @@ class Registry:
             case Party():
                 self._apply_party(value)
             case Sailing():
-                self._apply_sailing(value)
+                self.roster.apply(value)
             case RegistryNote():
                 self._apply_note(value, offset)
             case Outage():
@@ -159,6 +145,7 @@ class Registry:
             self._claimed.setdefault(alias, {})[party.id] = types[0]
         for name in {party.id, *aliases, *before}:
             self._assign_id(name)
+        self.roster.forget_parties()
 
     def _assign_id(self, name: str) -> None:
         """Assign an id, whichever party came first: to the party whose own it is, unless that is external; otherwise to
@@ -170,22 +157,6 @@ class Registry:
             (self._owners[name],) = claimed.items()
         else:
             self._owners.pop(name, None)
-
-    def _apply_sailing(self, sailing: Sailing) -> None:
-        self._drop_sailing(sailing.sailing_id)
-        self.sailings[sailing.sailing_id] = sailing
-        self._lines.update(line.scac for line in sailing.lines)
-        for line in sailing.lines:
-            self._by_voyage.setdefault((sailing.imo_number, line.scac, _cut(line)), set()).add(sailing.sailing_id)
-        if sailing.vessel_name:
-            self._vessels[sailing.imo_number] = sailing.vessel_name
-
-    def _drop_sailing(self, sailing_id: str) -> None:
-        old = self.sailings.pop(sailing_id, None)
-        if old is not None:
-            self._lines.subtract(line.scac for line in old.lines)
-            for line in old.lines:
-                self._by_voyage[old.imo_number, line.scac, _cut(line)].discard(sailing_id)
 
     def party(self, name: str) -> Party | None:
         """The party of an id, which may be an alias, with or without its type."""
@@ -214,40 +185,14 @@ class Registry:
 
     def is_line(self, party_id: str) -> bool:
         """True for a party with vessels or slots: aboard any registered sailing under one of its SCACs."""
-        return any(self._lines[name] for name in self._names(party_id))
-
-    def _names(self, party_id: str) -> tuple[str, ...]:
-        """The party's id and aliases; of an unregistered party the id."""
         party = self.parties.get(party_id)
-        return (party_id,) if party is None else (party.id, *party.aliases)
+        names = (party_id,) if party is None else (party.id, *party.aliases)
+        return any(map(self.roster.has_line, names))
 
-    def vessel_name(self, imo_number: str) -> str | None:
-        return self._vessels.get(imo_number)
-
-    def sailing(
-        self, imo_number: str | None, carrier: str | None, voyage: str | None, arrival_date: str | None
-    ) -> Sailing | None:
-        """The one sailing that fits, or None if there is none or more than one."""
-        if imo_number is None or carrier is None or voyage is None:
-            return None
-        candidates = [
-            (self.sailings[sailing_id], line)
-            for sailing_id in sorted(self._ids(imo_number, carrier, voyage))
-            for line in self.sailings[sailing_id].lines
-            if self.party_id(line.scac) == self.party_id(carrier) and line.voyage_number
-        ]
-        exact = [sailing for sailing, line in candidates if line.voyage_number == voyage]
-        if exact:
-            return _around(exact, arrival_date)
-        if len(voyage) != CAMIR_VOYAGE_WIDTH:
-            return None
-        return _around([sailing for sailing, line in candidates if _cut(line) == voyage], arrival_date)
-
-    def _ids(self, imo_number: str, carrier: str, voyage: str) -> set[str]:
-        names = {carrier, *self._names(self.party_id(carrier))}
-        return set().union(
-            *(self._by_voyage.get((imo_number, name, voyage[:CAMIR_VOYAGE_WIDTH]), set()) for name in names)
-        )
+    @property
+    def today(self) -> str | None:
+        """Eastern day of the latest tick; None before the first."""
+        return eastern_day(self.now) if self.now else None
 
 
 def _may_change_audiences(value: RegistryValue) -> bool:
@@ -256,31 +201,6 @@ def _may_change_audiences(value: RegistryValue) -> bool:
         return value.kind != "tick"
     certainly_none = Outage | FeedActivity | LateTally | OutageFilers | Request | RequestDone | RulesRecord
     return not isinstance(value, certainly_none)
-
-
-def _cut(line: Line) -> str:
-    return (line.voyage_number or "")[:CAMIR_VOYAGE_WIDTH]
-
-
-def _around(sailings: list[Sailing], arrival_date: str | None) -> Sailing | None:
-    """The only sailing whose arrival is near the date. An unknown date is near any other."""
-    unique = {sailing.sailing_id: sailing for sailing in sailings}
-    fitting = [sailing for sailing in unique.values() if near(sailing.arrival_date, arrival_date, SAME_ROTATION_DAYS)]
-    return fitting[0] if len(fitting) == 1 else None
-
-
-def near(one: str | None, other: str | None, days: int) -> bool:
-    """True if two dates are at most `days` apart, or one is unknown or invalid."""
-    first, second = day_of(one or ""), day_of(other or "")
-    return first is None or second is None or abs((first - second).days) <= days
-
-
-def same_name(one: str, other: str) -> bool:
-    """True if two spellings name the same vessel, but for blanks and CAMIR's cut at 23 places."""
-    if one == other:
-        return True
-    first, second = " ".join(one.upper().split()), " ".join(other.upper().split())
-    return first == second or first[:CAMIR_NAME_WIDTH].strip() == second[:CAMIR_NAME_WIDTH].strip()
 
 
 class Context(NamedTuple):

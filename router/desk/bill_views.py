@@ -45,7 +45,7 @@ class BillView(NamedTuple):
 
 def view_of(bill: AssessedBill, registry: Registry, timeline: Iterable[codec.Fields]) -> BillView:
     state = bill.state
-    audience = audience_of(state.key, bill.cargo, state.is_in_stopped_box, registry)
+    audience = audience_of(state.key, bill.cargo, state.is_in_stopped_box, registry, state.kept_sailing_id)
     return BillView(bill, registry, audience, tuple(timeline))
 
 

@@ -19,7 +19,7 @@ from router.errors import InputError, UsageError
 from router.feeds.forms import OutageForm, check_moment
 from router.log.interface import Log
 from router.model.eastern import DAY, iso
-from router.model.registry_values import DECLARED, LateTally, Outage, Sailing
+from router.model.registry_values import DECLARED, LateTally, Outage, PortCall, Sailing
 from router.presentation import plain
 from router.task.input_records import registry_value
 from router.task.outputs import registry_output
@@ -278,11 +278,14 @@ def _under_way(registry: Registry, port: str, carrier: str | None, now: int, are
     yesterday = iso(now - DAY)[:10]
     return [
         sailing
-        for sailing in latest_first(registry.sailings.values())
-        if (sailing.arrival_date is None or sailing.arrival_date >= yesterday)
-        and (not sailing.ports or any(areas.same(one, port) for one in sailing.ports))
+        for sailing in latest_first(registry.roster.sailings().values())
+        if (not sailing.calls or any(_is_to_come(call, port, yesterday, areas) for call in sailing.calls))
         and (carrier is None or any(registry.party_id(line.scac) == carrier for line in sailing.lines))
     ]
+
+
+def _is_to_come(call: PortCall, port: str, yesterday: str, areas: PortAreas) -> bool:
+    return (call.port is None or areas.same(call.port, port)) and (call.arrival_date or yesterday) >= yesterday
 
 
 def _ship(sailing: Sailing) -> ChecklistField:

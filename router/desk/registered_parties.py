@@ -58,7 +58,7 @@ class Contact(NamedTuple):
 def contacts(registry: Registry, port: str, areas: PortAreas) -> list[Contact]:
     """List the parties that a port may have to call: those whose ship calls there first, then by id."""
     found: dict[str, dict[str, list[Sailing]]] = {CALLS_THERE: {}, PORT_NOT_KNOWN: {}}
-    for sailing in latest_first(registry.sailings.values()):
+    for sailing in latest_first(registry.roster.sailings().values()):
         if sailing.ports and not any(areas.same(one, port) for one in sailing.ports):
             continue
         aboard = found[CALLS_THERE if sailing.ports else PORT_NOT_KNOWN]

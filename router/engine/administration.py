@@ -170,7 +170,7 @@ async def import_parties(log: AdministeredLog, parties: Sequence[Party], *, acti
 async def import_sailings(log: Log, sailings: Sequence[Sailing]) -> Changes:
     """Register sailings, each replaced whole. `run` then works out the audiences again."""
     registry = await read_registry(log)
-    changes = _compare({sailing.sailing_id: sailing for sailing in sailings}, registry.sailings)
+    changes = _compare({sailing.sailing_id: sailing for sailing in sailings}, registry.roster.records)
     outputs = [registry_output(sailing) for sailing in sailings if sailing.sailing_id in changes.touched]
     await _append(log, outputs, "import sailings", changes.touched)
     return changes
@@ -199,7 +199,11 @@ def registry_problems(registry: Registry) -> list[str]:
         *registry.damaged.values(),
         *(problem for of_party in conflicts.values() for problem in of_party),
         *(problem for party in registry.parties.values() for problem in _party_problems(party, registry)),
-        *(problem for sailing in registry.sailings.values() for problem in _sailing_problems(sailing, registry)),
+        *(
+            problem
+            for sailing in registry.roster.sailings().values()
+            for problem in _sailing_problems(sailing, registry)
+        ),
     ]
 
 

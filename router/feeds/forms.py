@@ -19,7 +19,7 @@ from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE
 from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
 from router.model.party_ids import IdType, is_valid_id, named_party, usual_type
-from router.model.registry_values import LineRole, Mode, Party, Scope
+from router.model.registry_values import LineRole, Mode, Party, PortCall, Scope
 from router.model.vocabulary import HoldKind
 
 LONGEST_AGO: Final = 60 * DAY
@@ -188,6 +188,14 @@ class LineForm(BaseModel):
     role: Annotated[LineRole, BeforeValidator(fields.lower)]
     voyage_number: Annotated[fields.UpperText, Field(max_length=50)] | None = None
     scope: Annotated[Scope, BeforeValidator(fields.lower)] | None = None
+    first_lading_date: fields.Day | None = None
+
+    @property
+    def calls(self) -> tuple[PortCall, ...]:
+        """Port calls that this row names."""
+        if self.ports:
+            return tuple(PortCall(port, self.arrival_date) for port in self.ports)
+        return (PortCall(None, self.arrival_date),) if self.arrival_date else ()
 
 
 class FilingForm(ShipmentForm):

@@ -10,7 +10,7 @@ import re
 from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -20,11 +20,22 @@ from router.feeds import formats, forms
 from router.feeds.bounded_input import NOT_JSON, PIECE_LIMIT, InputNotes, Note, UnreadableInput, json_object, lines
 from router.feeds.disposition_files import JSONL
 from router.feeds.form_fields import reasons_of
-from router.model.eastern import CLOCKS_DIFFER
+from router.model.eastern import CLOCKS_DIFFER, days_between
 from router.model.identifiers import container_clean, is_valid_imo_number
 from router.model.inputs import Filing, PaperBill, Snapshot, SnapshotHold
 from router.model.party_ids import named_party
-from router.model.registry_values import MOST_LINES, Line, LineRole, Party, Sailing, Scope
+from router.model.registry_values import (
+    MOST_CALLS,
+    MOST_LINES,
+    SAME_ROTATION_DAYS,
+    Line,
+    LineRole,
+    Party,
+    PortCall,
+    Sailing,
+    Scope,
+    merged_calls,
+)
 
 DEFAULT_SCOPE: Final[Mapping[LineRole, Scope]] = {"operator": "holds", "charterer": "own"}
 _NumberedLines = Iterator[tuple[int, bytes | UnreadableInput]]
@@ -77,7 +88,7 @@ def read_parties(chunks: Iterable[bytes], source: str) -> TableResult[Party]:
 
 
 def read_sailings(chunks: Iterable[bytes], source: str) -> TableResult[Sailing]:
-    """One row a line aboard, in any order.
+    """One row a line aboard, or a line and a port call, in any order.
 
     An import replaces a sailing whole. So a sailing with a wrong row is left out whole, and nobody loses notices.
     """
@@ -99,15 +110,20 @@ def read_sailings(chunks: Iterable[bytes], source: str) -> TableResult[Sailing]:
             result.problems.append(problem)
             continue
         first = rows[0][1]
-        lines_aboard = tuple(
-            Line(form.scac, form.role, form.voyage_number, form.scope or DEFAULT_SCOPE[form.role])
-            for form in {form.scac: form for _, form in rows}.values()
-        )
-        place = (first.imo_number, first.vessel_name, first.arrival_date)
-        result.values.append(Sailing(sailing_id, *place, lines_aboard, first.ports))
+        result.values.append(_sailing_of([form for _, form in rows]))
         if not is_valid_imo_number(first.imo_number):
             result.notes.append(f"{source}: sailing {sailing_id}: IMO number {first.imo_number} fails its check digit")
     return result
+
+
+def _sailing_of(forms_: list[forms.LineForm]) -> Sailing:
+    first = forms_[0]
+    lines_aboard = tuple(
+        Line(form.scac, form.role, form.voyage_number, form.scope or DEFAULT_SCOPE[form.role])
+        for form in {form.scac: form for form in forms_}.values()
+    )
+    calls = merged_calls(call for form in forms_ for call in form.calls)
+    return Sailing(first.sailing_id, first.imo_number, first.vessel_name, calls, lines_aboard, first.first_lading_date)
 
 
 def _sailing_problem(rows: list[tuple[int, forms.LineForm]], source: str) -> InputError | None:
@@ -115,18 +131,38 @@ def _sailing_problem(rows: list[tuple[int, forms.LineForm]], source: str) -> Inp
     first_number, first = rows[0]
     where = f"sailing {first.sailing_id}"
     lines_aboard: dict[str, forms.LineForm] = {}
+    calls: set[PortCall] = set()
     for number, form in rows:
-        for column in ("imo_number", "vessel_name", "arrival_date", "ports"):
+        for column in ("imo_number", "vessel_name", "first_lading_date"):
             value, before = getattr(form, column), getattr(first, column)
             if value != before:
                 reason = f"{where} has {value!r} here, but {before!r} in row {first_number}"
                 return _problem(reason, source, number, column)
-        if lines_aboard.setdefault(form.scac, form) != form:
+        if _line_of(lines_aboard.setdefault(form.scac, form)) != _line_of(form):
             return _problem(f"{where} has {form.scac} twice, with different entries", source, number, "scac")
         if len(lines_aboard) > MOST_LINES:
             return _problem(f"{where} has more than {MOST_LINES} lines aboard", source, number, "scac")
         if sum(line.role == "operator" for line in lines_aboard.values()) > 1:
             return _problem(f"{where} has two operators", source, number, "role")
+        calls.update(form.calls)
+        if len(calls) > MOST_CALLS:
+            return _problem(f"{where} has more than {MOST_CALLS} port calls", source, number, "ports")
+    return _gap_problem(rows, source)
+
+
+def _line_of(form: forms.LineForm) -> tuple[object, ...]:
+    return form.role, form.voyage_number, form.scope
+
+
+def _gap_problem(rows: list[tuple[int, forms.LineForm]], source: str) -> InputError | None:
+    """A call too long after the one before it to be of the same rotation."""
+    dated = sorted((form.arrival_date, number) for number, form in rows if form.arrival_date is not None)
+    for (before, first), (after, second) in pairwise(dated):
+        if days_between(before, after) > SAME_ROTATION_DAYS:
+            reason = (
+                f"{before} and {after} are more than {SAME_ROTATION_DAYS} days apart: give each rotation its own id"
+            )
+            return _problem(reason, source, max(first, second), "arrival_date")
     return None
 
 

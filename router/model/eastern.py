@@ -75,6 +75,16 @@ def day_of(text: str) -> date | None:
         return None
 
 
+def eastern_day(milliseconds: int) -> str:
+    """`CCYY-MM-DD` of a moment on the Eastern wall clock."""
+    return datetime.fromtimestamp(_on_calendar(milliseconds) / MILLISECONDS, EASTERN).date().isoformat()
+
+
+def days_between(one: str, other: str) -> int:
+    """Days from one valid date to another, either way."""
+    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days)
+
+
 def posted_minute(milliseconds: int) -> int:
     """Minute of a moment, in minutes since 1970 UTC. See `_on_calendar`."""
     return _on_calendar(milliseconds) // MINUTE

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, NamedTuple, assert_never, get_args
 
 from router.model.eastern import day_of
@@ -27,6 +27,11 @@ SCOPES: Final[tuple[str, ...]] = get_args(Scope)
 
 MOST_ALIASES: Final = 100
 """Other ids of one party. The largest groups of carriers have some dozens."""
+SAME_ROTATION_DAYS: Final = 14
+"""Most days between an arrival and the next call of one rotation. Ships slip by a week, and call at several ports; a
+voyage number returns after three weeks at the earliest."""
+MOST_CALLS: Final = 100
+"""Port calls of one sailing. A rotation has a dozen."""
 MOST_LINES: Final = 500
 """Lines aboard one sailing. Vessels are shared by some dozens."""
 
@@ -76,17 +81,62 @@ class Line(NamedTuple):
     scope: Scope
 
 
+class PortCall(NamedTuple):
+    """One call at a U.S. port."""
+
+    port: str | None = None
+    """Schedule D; None: unknown."""
+    arrival_date: str | None = None
+
+
+def merged_calls(calls: Iterable[PortCall]) -> tuple[PortCall, ...]:
+    """Calls by date, those without one last. One that says nothing beyond another is left out."""
+    known = set(calls)
+    ports = {call.port for call in known if call.arrival_date}
+    dates = {call.arrival_date for call in known if call.port}
+    saying = (
+        call
+        for call in known
+        if (call.port or call.arrival_date not in dates) and (call.arrival_date or call.port not in ports)
+    )
+    return tuple(sorted(saying, key=lambda call: (call.arrival_date or "~", call.port or "")))
+
+
 class Sailing(NamedTuple):
-    """One vessel on one rotation, with every line aboard. An import replaces a sailing whole."""
+    """One vessel on one rotation, with every line aboard, or an imported record of some of its port calls.
+
+    An import replaces a record whole. `router/decide/roster.py` merges the records of one rotation.
+    """
 
     sailing_id: str
     imo_number: str
     vessel_name: str | None
-    arrival_date: str | None
+    calls: tuple[PortCall, ...]
+    """By date; empty: unknown."""
     lines: tuple[Line, ...]
-    ports: tuple[str, ...] = ()
-    """U.S. ports of call, Schedule D; empty: unknown. They decide nothing; they name the parties that a port may
-    call."""
+    first_lading_date: str | None = None
+    """Day on which lading for the United States began."""
+
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Arrival dates that are known, one of each, the earliest first."""
+        return tuple(
+            sorted({call.arrival_date for call in self.calls if call.arrival_date and day_of(call.arrival_date)})
+        )
+
+    @property
+    def arrival_date(self) -> str | None:
+        """The first call's."""
+        return min(self.dates, default=None)
+
+    @property
+    def last_arrival_date(self) -> str | None:
+        return max(self.dates, default=None)
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """U.S. ports of call that are known, in the order of the calls."""
+        return tuple(dict.fromkeys(call.port for call in self.calls if call.port))
 
 
 class RegistryNote(NamedTuple):
@@ -297,8 +347,13 @@ def _sailing_faults(sailing: Sailing) -> Iterator[str]:
         yield f"{where} has {len(sailing.lines):,} lines aboard, more than {MOST_LINES}"
     for line in sailing.lines:
         yield from (f"{where}, line {line.scac[:100]}: {fault}" for fault in _line_faults(line))
-    if sailing.arrival_date is not None and day_of(sailing.arrival_date) is None:
-        yield f"{where}: arrival_date {sailing.arrival_date[:100]!r} is not a date such as 2026-07-28"
+    if len(sailing.calls) > MOST_CALLS:
+        yield f"{where} has {len(sailing.calls):,} port calls, more than {MOST_CALLS}"
+    dates = {"arrival_date": [call.arrival_date for call in sailing.calls]}
+    for column, values in (dates | {"first_lading_date": [sailing.first_lading_date]}).items():
+        for value in values:
+            if value is not None and day_of(value) is None:
+                yield f"{where}: {column} {value[:100]!r} is not a date such as 2026-07-28"
 
 
 def _line_faults(line: Line) -> Iterator[str]:

@@ -7,6 +7,7 @@ The task of partition 0 decides them, from the registry alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from router import codec, topics
 from router.decide.audience import FILER, ROLE_ABOARD, ROLES, Disclosure, Recipient
@@ -15,7 +16,7 @@ from router.decide.consequences import FEED_BEHIND, Decision, HistoryEntry, Noti
 from router.decide.identity import decision_id, notice_id
 from router.decide.notices import CHANGE, OPERATOR, Notice, notice_fields
 from router.decide.outages import RECOVERED, RECOVERING, Announcement, OutageWatch
-from router.decide.registry import SAME_ROTATION_DAYS, Registry
+from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.log.interface import Output
 from router.model.eastern import DAY, iso
@@ -23,6 +24,9 @@ from router.model.identifiers import outage_key
 from router.model.inputs import Disposition, Shipment
 from router.model.registry_values import Outage
 from router.model.vocabulary import Flag, Role
+
+DAYS_ASHORE: Final = 30
+"""Days from a sailing's last call after which its parties are not concerned by an outage."""
 
 
 def decision_on(announcement: Announcement, registry: Registry, rules: Rules) -> Decision:
@@ -95,11 +99,11 @@ def _concerned(announcement: Announcement, registry: Registry) -> Iterator[Recip
 def _aboard_its_sailings(outage: Outage, registry: Registry) -> dict[str, set[Role]]:
     """Roles of the parties aboard the carrier's sailings, but those that arrived long before the outage."""
     carrier = registry.party_id(outage.carrier or "")
-    oldest = iso(outage.began_at - SAME_ROTATION_DAYS * DAY).partition("T")[0]
+    oldest = iso(outage.began_at - DAYS_ASHORE * DAY).partition("T")[0]
     roles: dict[str, set[Role]] = {}
-    for sailing in registry.sailings.values():
+    for sailing in registry.roster.sailings().values():
         aboard = {registry.party_id(one.scac): one.role for one in sailing.lines}
-        if carrier in aboard and (sailing.arrival_date is None or sailing.arrival_date >= oldest):
+        if carrier in aboard and (sailing.last_arrival_date is None or sailing.last_arrival_date >= oldest):
             for party_id, role in aboard.items():
                 roles.setdefault(party_id, set()).add(ROLE_ABOARD[role])
     return roles

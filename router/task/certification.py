@@ -34,7 +34,7 @@ from router.model.inputs import (
     filing_of,
 )
 from router.model.links import LinkFact
-from router.model.registry_values import RESYNC, Line, Party, RegistryNote, Request, Sailing, party_topic
+from router.model.registry_values import RESYNC, Line, Party, PortCall, RegistryNote, Request, Sailing, party_topic
 from router.task.outputs import Origin, outputs_of
 
 CERTIFYING: Final = "certifying"
@@ -222,7 +222,8 @@ def _sailing(*charterers: str) -> Sailing:
         Line(CARRIER, "operator", "001E", "holds"),
         *(Line(scac, "charterer", "X01", "all") for scac in charterers),
     )
-    return Sailing("SAMPLE", _AFLOAT["imo_number"], _AFLOAT["vessel_name"], _AFLOAT["arrival_date"], lines)
+    call = PortCall(None, _AFLOAT["arrival_date"])
+    return Sailing("SAMPLE", _AFLOAT["imo_number"], _AFLOAT["vessel_name"], (call,), lines)
 
 
 def _vessel_event() -> Disposition:

@@ -208,7 +208,8 @@ class Shard:
         if bill is None:
             return
         decision = conclude(bill, AppliedRecord(bill.state, CATCH_UP), self.registry, self.rules)
-        if decision.notices or decision.facts or decision.waiting_changed:
+        found = decision.bill is not None and decision.bill.state.sailing != bill.state.sailing
+        if decision.notices or decision.facts or decision.waiting_changed or found:
             self._keep(key, decision, self._walk_origin())
 
     def _resync(self, key: str, party_id: str) -> None:

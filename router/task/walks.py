@@ -147,7 +147,8 @@ def resync(bill: AssessedBill, party_id: str, registry: Registry, rules: Rules) 
         return None
     if status.status in OVER and registry.elapsed - state.touched > rules.resync_over_days * DAY:
         return None
-    recipient = audience_of(state.key, bill.cargo, state.is_in_stopped_box, registry).recipients.get(party_id)
+    audience = audience_of(state.key, bill.cargo, state.is_in_stopped_box, registry, state.kept_sailing_id)
+    recipient = audience.recipients.get(party_id)
     if recipient is None or recipient.topic is None:
         return None
     if party_id not in state.last_notices and not is_entitled(recipient, None, status):

@@ -9,7 +9,7 @@ from router.codec.published import raw_schema
 from router.decide.cargo_facts import Cargo
 from router.model.eastern import MINUTE, to_milliseconds
 from router.model.inputs import DeadLetter, Disposition, Filing, Shipment, disposition_fields, disposition_of, filing_of
-from router.model.registry_values import Line, Party, Sailing
+from router.model.registry_values import Line, Party, PortCall, Sailing
 
 START: Final = to_milliseconds(datetime(2026, 7, 14, 8, 0))
 """Minute 0 of a test: 14 July 2026, 8:00 Eastern."""
@@ -46,6 +46,11 @@ SHARED: Final = tuple(
 PARTIES: Final = tuple(Party(scac) for scac in ("OCNX", "SLTC", "THRD", "NVXA", "NVXB"))
 
 
+def called(*dates: str) -> tuple[PortCall, ...]:
+    """Calls on those days, at ports that are not known."""
+    return tuple(PortCall(None, date) for date in dates)
+
+
 def sailing(**changes: Any) -> Sailing:
     """OCNX operates; SLTC and THRD have slots."""
     lines = (
@@ -53,7 +58,7 @@ def sailing(**changes: Any) -> Sailing:
         Line("SLTC", "charterer", "X26", "own"),
         Line("THRD", "charterer", "T26", "do-not-load"),
     )
-    return Sailing("S1", IMO, "OCEAN EXEMPLAR", "2026-07-28", lines)._replace(**changes)
+    return Sailing("S1", IMO, "OCEAN EXEMPLAR", called("2026-07-28"), lines)._replace(**changes)
 
 
 def at(minute: int) -> int:

@@ -53,7 +53,7 @@ def named(command: Command) -> Command:
     command("import", "parties", "-", stdin="id,name,contact_phone\nNVXA,x,1\n")
     name = f"{SCRIPTS} {MARKUP} {STEERING}"
     party = Party("NVXA", name, (name,), contact_name=name, contact_phone=name, aliases=("NVXC",))
-    sailing = Sailing("S1", "9074729", name, None, (Line("NVXA", "operator", name, "all"),))
+    sailing = Sailing("S1", "9074729", name, (), (Line("NVXA", "operator", name, "all"),))
     write(command.folder, registry_output(party), registry_output(sailing))
     return command
 

@@ -31,7 +31,7 @@ from router.codec.published import (
 )
 from router.decide.audience import Disclosure
 from router.decide.bill_state import BillState
-from router.decide.notices import SHOWN
+from router.decide.notices import SHOWN, stop_fields
 from router.decide.rules import Rules, settings_of
 from router.errors import InputError
 from router.model.inputs import (
@@ -57,6 +57,7 @@ from router.model.registry_values import (
     Outage,
     OutageFilers,
     Party,
+    PortCall,
     RegistryNote,
     RegistryValue,
     Request,
@@ -79,7 +80,7 @@ VALUES = (
     Confirmation("NVXA", "B1", ("a", "b"), "me", "ümlaut", 7, ("PORT_DIFFERS", "CONTRADICTION"), "os:me"),
     DeadLetter("id", "why", "where", "x12", bytes(range(256)), 256),
     Party("OCNX", roles=("carrier",), aliases=("OCNY",)),
-    Sailing("S1", "9074729", None, None, (Line("OCNX", "operator", None, "own"),)),
+    Sailing("S1", "9074729", None, (PortCall("2704", "2026-07-28"),), (Line("OCNX", "operator", None, "own"),)),
     RegistryNote("tick", "tick", 1),
     IndexFact("container:X", "NVXAB1", True, since=-1),
     LinkFact("NVXAB1", "container:X", "BOX", False),
@@ -200,14 +201,20 @@ def test_a_notice_from_shared_parts_is_the_record_with_withheld_fields_null(kind
     for fields in generated(kind, 10):
         recipient = encode_recipient(fields["recipient"], tuple(fields["roles"]), fields["recipient_voyage_number"])
         notice = NoticeParts(fields).notice(kind, disclosure, fields["notice_id"], recipient)
-        withheld = {name: None for step in Disclosure for name in SHOWN[step] if step < disclosure}
-        assert notice == encode(kind, fields | withheld)
+        if disclosure is Disclosure.STOP:
+            own = {name: fields[name] for name in ("notice_id", "recipient", "roles", "recipient_voyage_number")}
+            assert notice == encode(kind, stop_fields(fields) | own)
+        else:
+            withheld = {name: None for step in Disclosure for name in SHOWN[step] if step < disclosure}
+            assert notice == encode(kind, fields | withheld)
 
 
 def test_a_notices_fields_are_ordered_by_disclosure_and_its_recipients_own_come_last() -> None:
     own = ["notice_id", "recipient", "roles", "recipient_voyage_number"]
-    shown = [name for step in (Disclosure.AGREEMENT, Disclosure.CARRIER, Disclosure.FULL) for name in SHOWN[step]]
-    assert [field["name"] for field in raw_schema("hold")["fields"]] == [*shown, *own]
+    names = [field["name"] for field in raw_schema("hold")["fields"]]
+    common = {*SHOWN[Disclosure.STOP], *SHOWN[Disclosure.AGREEMENT]}
+    assert set(names[: len(common)]) == common
+    assert names[len(common) :] == [*SHOWN[Disclosure.CARRIER], *SHOWN[Disclosure.FULL], *own]
 
 
 # Damage

@@ -25,7 +25,19 @@ from router.model.inputs import (
 )
 from router.model.registry_values import Line, Outage, Party, RegistryNote, Request, Sailing, Scope, party_topic
 from tests.checking.harness import Fed, Harness, Registered
-from tests.checking.samples import ABOARD, BOX, HOUSE, IMO, MASTER, OTHER_BOX, OTHER_HOUSE, START, at, dead_letter
+from tests.checking.samples import (
+    ABOARD,
+    BOX,
+    HOUSE,
+    IMO,
+    MASTER,
+    OTHER_BOX,
+    OTHER_HOUSE,
+    START,
+    at,
+    called,
+    dead_letter,
+)
 
 CODES: Final = load_codes()
 REGULAR: Final = "SLTCREG000055555"
@@ -210,7 +222,7 @@ def sailings(draw: st.DrawFn) -> Sailing:
     for scac, voyage in (("SLTC", "X26"), ("THRD", "T26")):
         if draw(st.booleans()):
             lines.append(Line(scac, "charterer", voyage, draw(scopes)))
-    return Sailing("S1", IMO, "OCEAN EXEMPLAR", "2026-07-28", tuple(lines))
+    return Sailing("S1", IMO, "OCEAN EXEMPLAR", called("2026-07-28"), tuple(lines))
 
 
 notes = st.builds(

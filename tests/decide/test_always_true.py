@@ -75,7 +75,8 @@ def every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(ha
         if is_superseded(harness, bill):
             continue
         registry = harness.shards[0].registry
-        for member in audience_of(bill, assessed.cargo, state.is_in_stopped_box, registry).recipients.values():
+        kept = state.kept_sailing_id
+        for member in audience_of(bill, assessed.cargo, state.is_in_stopped_box, registry, kept).recipients.values():
             if member.scope != ALWAYS or member.unreachable == "EXTERNAL" or not state.is_notifiable:
                 continue
             if member.topic is None:

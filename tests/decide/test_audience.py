@@ -10,10 +10,11 @@ import pytest
 from router.decide import audience as audience_module
 from router.decide.audience import Audience, Disclosure, audience_of
 from router.decide.cargo_facts import Cargo
-from router.decide.registry import Registry, same_name
+from router.decide.registry import Registry
+from router.decide.roster import same_name
 from router.engine.administration import id_conflicts
 from router.model.registry_values import Line, Party, RegistryNote, Sailing
-from tests.checking.samples import ABOARD, HOUSE, IMO, MASTER, cargo, sailing
+from tests.checking.samples import ABOARD, HOUSE, IMO, MASTER, called, cargo, sailing
 from tests.decide.one_bill import registry_of
 
 LOADED = cargo(**ABOARD)
@@ -225,7 +226,8 @@ def test_a_sailing_is_found_by_ship_carrier_and_that_carriers_voyage() -> None:
 
 def voyages(*numbers: str, arrival: str = "2026-07-28") -> Registry:
     sailings = [
-        Sailing(f"S-{number}", IMO, None, arrival, (Line("OCNX", "operator", number, "own"),)) for number in numbers
+        Sailing(f"S-{number}", IMO, None, called(arrival), (Line("OCNX", "operator", number, "own"),))
+        for number in numbers
     ]
     return registry_of(*sailings)
 

@@ -20,6 +20,7 @@ from tests.checking.samples import (
     OTHER_HOUSE,
     PARTIES,
     START,
+    called,
     event,
     filing,
     on_container,
@@ -134,7 +135,7 @@ def test_a_bill_that_stops_a_box_and_leaves_it_frees_the_others(router: Harness)
 
 
 def test_the_same_box_on_another_sailing_is_another_box(router: Harness) -> None:
-    router.roster(sailing(sailing_id="S2", imo_number="9321483", arrival_date="2026-08-20"))
+    router.roster(sailing(sailing_id="S2", imo_number="9321483", calls=called("2026-08-20")))
     other = filing_of(filing_fields(OTHERS) | {"imo_number": "9321483", "arrival_date": "2026-08-20"})
     router.decide(MINE, other, released(), event("6H", 2, bill=OTHER_HOUSE))
     assert router.status(HOUSE) == "RELEASED"
@@ -147,7 +148,9 @@ WHERE = IndexFact("container:X", "A", True, imo_number="9074729", arrival_date="
     ("one", "other", "same"),
     [
         ({"sailing_id": "S1"}, {"sailing_id": "S1", "arrival_date": "2026-12-01"}, True),
-        ({"sailing_id": "S1"}, {"sailing_id": "S2"}, False),
+        ({"sailing_id": "S1"}, {"sailing_id": "S2"}, True),
+        ({"sailing_id": "S1"}, {"sailing_id": "S2", "arrival_date": "2026-08-18"}, False),
+        ({"sailing_id": "S1"}, {"sailing_id": "S2", "imo_number": "9321483"}, False),
         ({"sailing_id": "S1"}, {}, True),
         ({}, {"imo_number": "9321483"}, False),
         ({}, {"arrival_date": "2026-07-30"}, True),

@@ -343,16 +343,35 @@ def test_an_import_after_a_restart_is_caught_up_although_the_registry_was_compac
 
 
 def test_who_has_dropped_out_gets_a_last_word_that_says_nothing_new(router: Harness) -> None:
-    router.decide(FIRST, event("1H", 1), filing(snps=("OCNX",), minute=9, container_numbers=(OTHER_BOX,)))
+    left = filing(snps=("OCNX",), minute=9, container_numbers=(OTHER_BOX,))
+    router.decide(FIRST, event("1H", 1), event("1I", 2), left)
     last = router.notices("SLTC")[-1]
     assert (last["kind"], last["cause"], last["bill_of_lading"]) == ("change", "NO_LONGER_NOTIFIED", HOUSE[4:])
     assert not any(last[name] for name in ("status", "holds", "container_numbers", "vessel_name", "event_id"))
-    router.decide(event("1I", 10))
+    router.decide(event("1H", 10))
     assert router.notices("SLTC")[-1] == last
 
 
+def test_nobody_is_dismissed_while_a_stop_stands_nor_before_its_end_is_known(router: Harness) -> None:
+    """Dropped from the list by an amended filing, it hears of the stop alone until that is over."""
+    router.decide(FIRST, event("6H", 1), filing(snps=("OCNX",), minute=2), event("1C", 3), event("2H", 4))
+    router.decide(event("6I", 5), event("2I", 6), event("1C", 7))
+    heard = [(one["kind"], one["disposition_code"], one["cause"]) for one in router.notices("SLTC")]
+    assert heard == [
+        ("hold", "6H", "DISPOSITION"),
+        ("hold", "2H", "DISPOSITION"),
+        ("change", "6I", "DISPOSITION"),
+        ("change", "2I", "DISPOSITION"),
+        ("change", None, "NO_LONGER_NOTIFIED"),
+    ]
+    alone = router.notices("SLTC")[1]
+    assert [hold["code"] for hold in alone["holds"]] == ["6H", "2H"]
+    assert alone["do_not_load"]
+    assert not any(alone[name] for name in ("quantity", "status", "voyage_number", "carrier_scac", "entry_number"))
+
+
 def test_who_comes_back_gets_the_status_now(router: Harness) -> None:
-    router.decide(FIRST, event("1H", 1), filing(snps=("OCNX",), minute=8), filing(snps=("SLTC",), minute=9))
+    router.decide(FIRST, event("55", 1), filing(snps=("OCNX",), minute=8), filing(snps=("SLTC",), minute=9))
     assert [one["cause"] for one in router.notices("SLTC")] == ["DISPOSITION", "NO_LONGER_NOTIFIED", "CATCH_UP"]
 
 

@@ -21,14 +21,15 @@ from router.desk.registered_parties import (
 from router.engine.administration import import_parties, prepare
 from router.errors import UsageError
 from router.log.url import open_log
-from router.model.registry_values import Line, Party, Sailing
+from router.model.registry_values import Line, Party, PortCall, Sailing
 
 AREAS = load_port_areas()
 
 
 def aboard(sailing_id: str, arrival: str | None, ports: tuple[str, ...], *scacs: str) -> Sailing:
     lines = tuple(Line(scac, "charterer", None, "own") for scac in scacs)
-    return Sailing(sailing_id, "9074729", "OCEAN EXEMPLAR", arrival, lines, ports)
+    calls = tuple(PortCall(port, arrival) for port in ports) or (PortCall(None, arrival),)
+    return Sailing(sailing_id, "9074729", "OCEAN EXEMPLAR", calls, lines)
 
 
 def registry(*values: Party | Sailing) -> Registry:

@@ -24,7 +24,7 @@ from router.engine.worker import Worker
 from router.errors import LogError
 from router.log.interface import AdministeredLog, Record
 from router.model.inputs import Disposition, Shipment
-from router.model.registry_values import Line, Party, Sailing
+from router.model.registry_values import Line, Party, PortCall, Sailing
 from router.task.outputs import timeline_fields
 from tests.checking.replay import check
 
@@ -83,7 +83,9 @@ class Trial:
             Line("SLTC", "charterer", "SL26", "own"),
             Line("HARX", "charterer", "H26", "do-not-load"),
         )
-        await import_sailings(self.log, [Sailing("EX-026E", "9074729", "OCEAN EXEMPLAR", "2026-07-28", lines)])
+        await import_sailings(
+            self.log, [Sailing("EX-026E", "9074729", "OCEAN EXEMPLAR", (PortCall(None, "2026-07-28"),), lines)]
+        )
 
     async def suffer(self, faults: list[Fault], seconds: float, pause: tuple[float, float]) -> None:
         """Feed all the time, and do one fault after another."""

@@ -22,7 +22,7 @@ from router.model.inputs import (
     disposition_fields,
     filing_fields,
 )
-from router.model.registry_values import MOST_ALIASES, MOST_LINES, PARTY_STATUSES, Line, Party, Sailing
+from router.model.registry_values import MOST_ALIASES, MOST_LINES, PARTY_STATUSES, Line, Party, PortCall, Sailing
 from tests.feeds.samples import RECEIVED_AT
 
 PARTIES = b"""id,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group
@@ -144,10 +144,16 @@ def test_rows_of_a_sailing_may_be_in_any_order():
             "S1",
             "9074729",
             "OCEAN EXEMPLAR",
-            "2026-07-28",
+            (PortCall(None, "2026-07-28"),),
             (Line("OCNX", "operator", "026E", "holds"), Line("SLTC", "charterer", "SL026", "own")),
         ),
-        Sailing("S2", "9074729", "OCEAN EXEMPLAR", "2026-09-28", (Line("OCNX", "operator", "028E", "all"),)),
+        Sailing(
+            "S2",
+            "9074729",
+            "OCEAN EXEMPLAR",
+            (PortCall(None, "2026-09-28"),),
+            (Line("OCNX", "operator", "028E", "all"),),
+        ),
     ]
 
 
@@ -155,10 +161,8 @@ def test_a_sailing_may_have_ports_of_call():
     rows = (
         b"sailing_id,imo_number,scac,role,ports\nS1,9074729,OCNX,operator,2704;2811\nS1,9074729,SLTC,charterer,2704\n"
     )
-    values, problems = sailings(rows)
-    assert values == []
-    assert problems[0].startswith("sailings.csv: row 3, column 'ports': ")
-    (sailing,), _ = sailings(rows.replace(b"charterer,2704\n", b"charterer,2704;2811\n"))
+    (sailing,), problems = sailings(rows)
+    assert problems == []
     assert sailing.ports == ("2704", "2811")
     assert "column 'ports'" in sailings(rows.replace(b"2704\n", b"Los Angeles\n"))[1][0]
 
@@ -172,7 +176,7 @@ def test_a_sailing_may_have_ports_of_call():
         ),
         (b"S1,9074729,Other,2026-07-28,ABCD,charterer,1,", "row 5, column 'vessel_name': "),
         (b"S1,1234567,Ocean Exemplar,2026-07-28,ABCD,charterer,1,", "row 5, column 'imo_number': "),
-        (b"S1,9074729,Ocean Exemplar,2026-07-29,ABCD,charterer,1,", "row 5, column 'arrival_date': "),
+        (b"S1,9074729,Ocean Exemplar,2026-08-29,ABCD,charterer,1,", "row 5, column 'arrival_date': "),
         (b"S1,9074729,Ocean Exemplar,2026-07-28,SLTC,charterer,OTHER,", "row 5, column 'scac': "),
         (b"S1,9074729,Ocean Exemplar,28.7.2026,ABCD,charterer,1,", "row 5, column 'arrival_date': "),
         (b"S1,9074729,Ocean Exemplar,2026-07-28,ABCD,passenger,1,", "row 5, column 'role': "),
@@ -182,6 +186,20 @@ def test_a_sailing_with_a_wrong_row_is_left_out_whole(row: bytes, problem: str):
     values, problems = sailings(SAILINGS + row + b"\n")
     assert [sailing.sailing_id for sailing in values] == ["S2"]
     assert problems[0].startswith(f"sailings.csv: {problem}")
+
+
+def test_a_sailing_may_have_a_row_for_each_port_call_with_its_date():
+    values, problems = sailings(
+        b"sailing_id,imo_number,arrival_date,ports,scac,role,voyage_number,first_lading_date\n"
+        b"S1,9074729,2026-07-31,2811,OCNX,operator,026E,2026-07-12\n"
+        b"S1,9074729,2026-07-28,2704,OCNX,operator,026E,2026-07-12\n"
+        b"S1,9074729,2026-07-28,2704,SLTC,charterer,S26E,2026-07-12\n"
+    )
+    assert problems == []
+    (sailing,) = values
+    assert sailing.calls == (PortCall("2704", "2026-07-28"), PortCall("2811", "2026-07-31"))
+    assert [line.scac for line in sailing.lines] == ["OCNX", "SLTC"]
+    assert sailing.first_lading_date == "2026-07-12"
 
 
 def test_the_same_row_twice_is_one_line():
@@ -290,7 +308,10 @@ def test_a_row_with_unclosed_quotes_is_bounded_and_the_others_are_read() -> None
 def test_a_form_has_every_field_of_its_value():
     """Except for fields that the reader adds. A field missing in the form would be empty for every file."""
     assert set(PartyForm.model_fields) == set(Party._fields)
-    assert set(LineForm.model_fields) == set(Line._fields) | (set(Sailing._fields) - {"lines"})
+    assert set(LineForm.model_fields) == set(Line._fields) | (set(Sailing._fields) - {"lines", "calls"}) | {
+        "arrival_date",
+        "ports",
+    }
     assert set(ShipmentForm.model_fields) == set(Shipment._fields)
     assert set(FilingForm.model_fields) == set(filing_fields(Filing("NVXA", "H1"))) - {"received_at", "source"}
     assert set(SnapshotForm.model_fields) == set(FilingForm.model_fields) | (set(Snapshot._fields) - {"filing"})

@@ -11,7 +11,7 @@ from router import topics
 from router.model.registry_values import LateTally, Outage, Party
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check
-from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, event, filing, sailing
+from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, called, event, filing, sailing
 
 OURS: Final = Outage("o1", "DECLARED", at(0), "ocean", port="2704", reason="ACE is down", ticket="INC1", until=at(60))
 QUIET = 30
@@ -211,7 +211,7 @@ def test_and_once_more_when_it_ends(harness: Harness) -> None:
 
 
 def test_not_to_those_of_a_sailing_that_arrived_long_ago(harness: Harness) -> None:
-    harness.roster(sailing(arrival_date="2026-05-01"))
+    harness.roster(sailing(calls=called("2026-05-01")))
     tell(harness, OURS._replace(port=None, carrier="SLTC"))
     assert harness.party_records() == []
 

@@ -21,7 +21,18 @@ from router.model.registry_values import (
 )
 from router.task.input_records import apply_registry_record
 from tests.checking.harness import Harness
-from tests.checking.samples import BOX_KEY, HOUSE, OTHER_HOUSE, PARTIES, START, dead_letter, event, filing, sailing
+from tests.checking.samples import (
+    BOX_KEY,
+    HOUSE,
+    OTHER_HOUSE,
+    PARTIES,
+    START,
+    called,
+    dead_letter,
+    event,
+    filing,
+    sailing,
+)
 
 NAMES = ("../..", "a/b", "NV\x00A", ".", "NV A", "nvxa", "N", "NVXAA", "ÑVXA", "NVХA", "", "NVXA\n", "NV1", "FIRMS:NV1")
 """One of them has a Cyrillic letter in it."""
@@ -37,7 +48,7 @@ HOSTILE = (
     sailing(lines=(Line("OCNX", "captain", "026E", "all"),)),
     sailing(lines=(Line("OCNX", "operator", "026E", "everything"),)),
     sailing(lines=CROWD),
-    sailing(arrival_date="some day"),
+    sailing(calls=called("some day")),
     RegistryNote("installation", "other", 0, "no hex"),
 )
 
@@ -51,9 +62,9 @@ def test_what_can_not_be_is_passed_over_named_with_its_place_and_what_to_do(valu
     registry = Registry()
     for good in (*PARTIES, sailing()):
         apply_registry_record(registry, as_record(good))
-    before = (registry.parties.copy(), registry.sailings.copy())
+    before = (registry.parties.copy(), registry.roster.records.copy())
     assert apply_registry_record(registry, as_record(value)) is None
-    assert (registry.parties, registry.sailings) == before
+    assert (registry.parties, registry.roster.records) == before
     (said,) = registry.damaged.values()
     assert said.startswith("snp.registry, partition 0, offset 7: ")
     assert "Write it again" in said
