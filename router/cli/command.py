@@ -49,6 +49,12 @@ def flag(name: str, help: str) -> Any:
 FormatOption = Annotated[OutputFormat, option(None, "table for people; json: one object a line.", "--format")]
 BILL_HELP: Final = "NVXAHBL000012345, or SCAC and number as two words."
 BillArgument = Annotated[list[str], argument("BILL", BILL_HELP)]
+CarrierOption = Annotated[str | None, option("SCAC", "Manifest carrier.")]
+ImoOption = Annotated[str | None, option("NUMBER", "IMO number of the ship.")]
+VoyageOption = Annotated[str | None, option("NUMBER", "The carrier's voyage number.")]
+ArrivalOption = Annotated[str | None, option("DATE", "First arrival in the U.S.")]
+UnladingOption = Annotated[str | None, option("PORT", "Port of unlading, Schedule D.")]
+SnpOption = Annotated[list[str] | None, option("ID", "Second notify party; may be repeated.")]
 PartyArgument = Annotated[str, argument("ID", "The party's id or one of its aliases.")]
 ByOption = Annotated[str, option("NAME", "Your name; it is recorded.")]
 TicketOption = Annotated[str | None, option("NUMBER", "CBP's ticket number.")]

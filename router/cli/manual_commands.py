@@ -50,7 +50,10 @@ PLACE_HELP: Final = """Place a hold or do-not-load that CBP announced by phone, 
 
 Example:  [bold]snp-router hold place NVXAHBL000012345 --code 6H --by "J. Doe" --source "CBP Los Angeles"[/bold]
 
-The parties are notified at once. CBP's own message confirms the hold when it arrives, and is not sent again."""
+The parties are notified at once. CBP's own message confirms the hold when it arrives, and is not sent again.
+
+The bill need not be known yet: its filer is notified, and whom you name by carrier, ship, master and SNPs. What CBP's
+messages and filings say of the bill comes before what you name."""
 CODE_HELP: Final = """Disposition code, such as 6H for a do-not-load. `hold place` requires it. `hold lift` also takes
 the removal's code, and without a code lifts every hold by hand in its scope. `release` defaults to 1C."""
 LIFT_HELP: Final = """Lift a hold that was placed by hand. A hold that CBP sent stands until CBP's own message lifts it.
@@ -72,6 +75,13 @@ def enter_by_hand(
     channel: Annotated[str, option("CHANNEL", "phone, e-mail or paper.")] = "phone",
     source: Annotated[str | None, option("NAME", "Who at CBP said so.")] = None,
     ticket: TicketOption = None,
+    carrier: command.CarrierOption = None,
+    imo: command.ImoOption = None,
+    voyage: command.VoyageOption = None,
+    arrival: command.ArrivalOption = None,
+    port: command.UnladingOption = None,
+    master: Annotated[str | None, option("BILL", "Master bill.")] = None,
+    snp: command.SnpOption = None,
     form: FormatOption = TABLE,
 ) -> None:
     """Enter a release that CBP gave by phone, by e-mail or on paper. It never ends a hold that CBP sent.
@@ -83,6 +93,8 @@ def enter_by_hand(
         "scac": scac, "bill_of_lading": number, "action": ACTIONS[context.info_name or ""], "code": code, "by": by,
         "container": container, "quantity": quantity, "said_at": said_at if said_at is not None else now,
         "channel": channel, "source": source, "ticket": ticket,
+        "carrier_scac": carrier, "imo_number": imo, "voyage_number": voyage, "arrival_date": arrival,
+        "port_of_unlading": port, "master_bill": master, "snps": snp,
     }  # fmt: skip
     entered = checked(ManualForm, fields)
 

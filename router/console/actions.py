@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -17,6 +18,7 @@ from router.clock import now_milliseconds
 from router.console.rendering import backend_of, form_of, page, session_of
 from router.console.sessions import COOKIE, SESSION_SECONDS, csrf_ok
 from router.decide.status import CBP_HOLD, StandingHold
+from router.desk.bill_views import key_from
 from router.desk.clearances import clear
 from router.desk.confirmations import Operator, confirm, fingerprint
 from router.desk.downtime import declare, end
@@ -25,6 +27,7 @@ from router.desk.registered_parties import ask_resync
 from router.errors import UsageError
 from router.feeds.forms import ClearanceForm, ManualForm, OutageForm, checked
 from router.model.identifiers import split_bill_key
+from router.model.inputs import PLACE
 
 FormFields = Mapping[str, str]
 Action = Callable[[Request, FormFields], Awaitable[str]]
@@ -148,6 +151,21 @@ async def _relay(request: Request, fields: FormFields) -> str:
     return f"/bills/{key}"
 
 
+async def _place(request: Request, fields: FormFields) -> str:
+    """Place a hold that CBP announced on a bill that is not known yet."""
+    backend = backend_of(request)
+    scac, number = split_bill_key(key_from(_required(fields, "bill").split()))
+    now = now_milliseconds()
+    ours = {"scac": scac, "bill_of_lading": number, "said_at": now, "by": session_of(request).user.name}
+    given = _given(
+        fields, "code", "container", "channel", "source", "ticket",
+        "carrier_scac", "imo_number", "voyage_number", "port_of_unlading", "master_bill", "snps",
+    )  # fmt: skip
+    entered = checked(ManualForm, given | ours | {"action": PLACE})
+    await relay(backend.log, backend.rules, entered, now)
+    return f"/search?q={quote(number)}"
+
+
 async def _declare(request: Request, fields: FormFields) -> str:
     """Declare an outage of a feed, a port or a line."""
     now = now_milliseconds()
@@ -196,6 +214,7 @@ ACTIONS: Final[list[Any]] = [
     Route("/bills/{bill}/confirm", _action(_confirm), methods=["POST"]),
     Route("/bills/{bill}/clear", _action(_clear), methods=["POST"]),
     Route("/bills/{bill}/by-hand", _action(_relay), methods=["POST"]),
+    Route("/holds", _action(_place), methods=["POST"]),
     Route("/outages", _action(_declare), methods=["POST"]),
     Route("/outages/{outage}/end", _action(_end_outage), methods=["POST"]),
     Route("/parties/{party}/resync", _action(_resync), methods=["POST"]),

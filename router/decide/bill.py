@@ -269,7 +269,7 @@ def _apply_manual_event(state: BillState, record: ManualEvent, context: Context)
         raise InputError(f"the bill has {MOST_MANUAL_EVENTS} manual events already, and takes no more")
     is_late = record.received_at - record.said_at > context.rules.late_after_minutes * MINUTE
     flags: tuple[Flag, ...] = ("MANUAL", "LATE") if is_late else ("MANUAL",)
-    state = with_relayed(state, [relayed])
+    state = replace(with_relayed(state, [relayed]), facts=state.facts.with_manual_event(record))
     return AppliedRecord(state, OPERATOR, manual_disposition(relayed), relayed.id, flags)
 
 

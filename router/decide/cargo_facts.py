@@ -106,6 +106,15 @@ class CargoFacts(NamedTuple):
             return self
         return CargoFacts(self.filing, reports, snps, containers)
 
+    def with_manual_event(self, event: ManualEvent) -> CargoFacts:
+        """The facts with an operator's, which only complete those of messages and filings."""
+        shipment = event.shipment.with_containers(())
+        return self._replace(
+            reports=_with_report(self.reports, ShipmentReport(NEVER, NEVER, shipment)),
+            snps=_with_names(self.snps, event.snps, event.received_at),
+            containers=_with_names(self.containers, event.shipment.container_numbers, event.received_at),
+        )
+
     def cargo(self) -> Cargo:
         """All facts merged."""
         filing = self.filing

@@ -241,8 +241,8 @@ class OperatorForm(BaseModel):
     """The router's operator."""
 
 
-class ManualForm(OperatorForm):
-    """CBP's statement about one bill by phone, by e-mail or on paper."""
+class ManualForm(ShipmentForm, OperatorForm):
+    """CBP's statement about one bill by phone, by e-mail or on paper, with what the operator knows of the shipment."""
 
     scac: fields.Scac
     bill_of_lading: fields.BillNumber
@@ -254,6 +254,7 @@ class ManualForm(OperatorForm):
     quantity: Annotated[int, Field(ge=1, le=MOST_PIECES)] | None = None
     source: fields.ShortText | None = None
     ticket: fields.ShortText | None = None
+    snps: fields.SnpList = ()
 
     @model_validator(mode="after")
     def _a_hold_has_a_code(self) -> Self:
@@ -338,11 +339,10 @@ def check_moment(name: str, moment: int, now: int) -> None:
 
 
 def manual_event(form: ManualForm, event_id: str, received_at: int) -> ManualEvent:
-    values = form.model_dump()
+    values = form.model_dump(exclude=set(ShipmentForm.model_fields))
     code, container = values.pop("code"), values.pop("container")
-    return ManualEvent(
-        id=event_id, disposition_code=code, container_number=container, received_at=received_at, **values
-    )
+    made = {"id": event_id, "disposition_code": code, "container_number": container, "received_at": received_at}
+    return ManualEvent(**values, **made, shipment=form.shipment())
 
 
 def paper_bill(form: PaperForm, source: str, by: str, received_at: int) -> PaperBill:

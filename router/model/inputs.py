@@ -225,6 +225,10 @@ class ManualEvent(NamedTuple):
     """The person at CBP."""
     ticket: str | None = None
     received_at: int = 0
+    snps: tuple[str, ...] = ()
+    """Second notify parties that the operator knows, for a bill of which CBP sent nothing yet."""
+    shipment: Shipment = NOWHERE
+    """Shipment that the operator knows. Every message and filing comes before it."""
 
 
 class PaperBill(NamedTuple):

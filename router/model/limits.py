@@ -99,6 +99,8 @@ def _check_manual_event(event: ManualEvent) -> None:
     texts = (event.id, event.by, event.channel, event.container_number, event.source, event.ticket)
     _check_characters(texts, MOST_MANUAL_CHARACTERS)
     _check_pieces(event.quantity)
+    _check_names("snps", event.snps, LONGEST_NAME)
+    _check_shipment(event.shipment)
 
 
 def _check_paper_bill(paper: PaperBill) -> None:

@@ -24,7 +24,7 @@ ACTIONS = [
     "/dead-letters/abc/retry",
     "/dead-letters/abc/dismiss",
 ]
-ACTIONS += ["/outages", "/outages/1/end"]
+ACTIONS += ["/holds", "/outages", "/outages/1/end"]
 ACTIONS += ["/parties/SLTC/resync"]
 
 

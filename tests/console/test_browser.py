@@ -123,6 +123,17 @@ def test_a_hold_by_phone_is_placed_and_lifted(page: Page, routed: Installation) 
     page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => !t.includes('Must not be loaded'))")
 
 
+def test_a_hold_by_phone_is_placed_on_a_bill_that_is_not_known(page: Page, routed: Installation) -> None:
+    log_in(page)
+    page.goto("/search?q=NVXAUNSEEN1")
+    page.locator("main input[name=code]").fill("6H")
+    page.get_by_label("Manifest carrier").fill("SLTC")
+    page.get_by_role("button", name="Place the hold").click()
+    page.wait_for_function("() => fetch('/bills/NVXAUNSEEN1').then(r => r.text()).then(t => t.includes('SLTC'))")
+    page.goto("/bills/NVXAUNSEEN1")
+    expect(page.locator("main")).to_contain_text("Must not be loaded")
+
+
 def test_an_outage_is_declared_shown_on_every_page_and_ended(page: Page, routed: Installation) -> None:
     log_in(page)
     page.goto("/feeds")

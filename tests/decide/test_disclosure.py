@@ -19,7 +19,7 @@ from router import topics
 from router.decide.audience import CHARTERER, CO_LOADER, FILER, MASTER_CARRIER, OPERATOR, SNP, Disclosure
 from router.decide.notices import NO_LONGER_NOTIFIED, SHOWN
 from router.model.inputs import Disposition, Filing, ManualEvent, PaperBill
-from router.model.registry_values import Party, Sailing
+from router.model.registry_values import Outage, Party, Sailing
 from router.model.vocabulary import Role
 from tests.checking.harness import Harness, decoded
 from tests.checking.samples import HOUSE, MASTER, SHARED, START, event
@@ -184,6 +184,12 @@ class Named:
                 self._named[bill, SNP] |= {snp.removeprefix("2:") for snp in filing.snps}
                 carriers = {filing.shipment.carrier_scac or "", (filing.shipment.master_bill or "")[:4]} - {""}
                 self._named[bill, MASTER_CARRIER] |= carriers
+        for step in story.steps:
+            if isinstance(step, Outage):
+                concerned = {
+                    bill for bill, role in self._named if role != FILER and step.carrier in self._named[bill, role]
+                }
+                self._named[OUTAGE + step.id, FILER] = {bill[:4] for bill in concerned}
 
     def allow(self, letter: Letter) -> None:
         for role in letter.roles:

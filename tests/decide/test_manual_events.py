@@ -10,8 +10,8 @@ import pytest
 from router.decide.identity import BillRecord
 from router.decide.rules import Rules
 from router.model.eastern import MINUTE
-from router.model.inputs import ManualEvent
-from tests.checking.samples import BOX, BOX_KEY, HOUSE, at, event, filing, on_container
+from router.model.inputs import ManualEvent, Shipment
+from tests.checking.samples import ABOARD, BOX, BOX_KEY, HOUSE, IMO, at, event, filing, on_container
 from tests.decide.one_bill import OneBill
 
 DAY_MINUTES = 24 * 60
@@ -71,6 +71,42 @@ def test_a_hold_by_phone_never_makes_a_release_stale() -> None:
 
 def test_a_word_that_was_relayed_late_says_so() -> None:
     assert flags(OneBill(filing(), said("PLACE", 0, "1H", received_at=at(90)))) == ("MANUAL", "LATE")
+
+
+# On a bill of which nothing is known yet
+
+KNOWN = Shipment(carrier_scac="OCNX", imo_number=IMO, voyage_number="026E", arrival_date="2026-07-28")
+
+
+def test_a_hold_by_phone_on_an_unknown_bill_reaches_its_filer_and_whom_the_operator_names() -> None:
+    bill = OneBill(said("PLACE", 5, "6H"))
+    assert (bill.status, bill.notified) == ("DO_NOT_LOAD", {"NVXA": "hold"})
+    named = OneBill(said("PLACE", 5, "6H", snps=("SLTC",), shipment=KNOWN))
+    assert named.notified == dict.fromkeys(("NVXA", "OCNX", "SLTC", "THRD"), "hold")
+    bill.enter(filing())
+    assert bill.notified == {"NVXA": "change"} | dict.fromkeys(("OCNX", "SLTC", "THRD"), "hold")
+
+
+def test_cbp_s_message_confirms_it_and_its_removal_ends_it() -> None:
+    bill = OneBill(said("PLACE", 5, "6H", snps=("SLTC",), shipment=KNOWN))
+    bill.enter(event("6H", 4))
+    assert (kinds(bill), set(bill.notified.values())) == ([("CBP", "6H")], {"change"})
+    bill.enter(event("6I", 30))
+    assert bill.now.holds == ()
+    assert "SLTC" in bill.notified
+
+
+@pytest.mark.parametrize("facts", [filing(), event("1K", 1, **ABOARD)], ids=["filing", "event"])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_the_operator_names_completes_filings_and_messages_and_never_replaces_them(
+    facts: BillRecord, *, first: bool
+) -> None:
+    slip = Shipment(carrier_scac="THRD", imo_number="8000000", voyage_number="999X", manifest_sequence_number="000007")
+    records = [facts, said("PLACE", 5, "6H", shipment=slip)]
+    bill = OneBill(*(records if first else records[::-1]))
+    assert bill.bill is not None
+    shipment = bill.bill.cargo.shipment
+    assert (shipment.carrier_scac, shipment.imo_number, shipment.voyage_number) == ("OCNX", IMO, "026E")
 
 
 # Confirmed
