@@ -186,10 +186,11 @@ class Named:
                 self._named[bill, MASTER_CARRIER] |= carriers
         for step in story.steps:
             if isinstance(step, Outage):
-                concerned = {
-                    bill for bill, role in self._named if role != FILER and step.carrier in self._named[bill, role]
-                }
-                self._named[OUTAGE + step.id, FILER] = {bill[:4] for bill in concerned}
+                named = [bill for bill in BILLS if self._names(bill, step.carrier)]
+                self._named[OUTAGE + step.id, FILER] |= {bill[:4] for bill in named}
+
+    def _names(self, bill: str, line: str | None) -> bool:
+        return line in self._named[bill, SNP] | self._named[bill, MASTER_CARRIER]
 
     def allow(self, letter: Letter) -> None:
         for role in letter.roles:
