@@ -100,8 +100,6 @@ def decide(before: AssessedBill | None, record: BillRecord, context: Context) ->
     decision = conclude(before, applied, context.registry, context.rules)
     if isinstance(record, Disposition) and record.container_level:
         _check_scopes(decision)
-    elif isinstance(record, RefilingRefusal) and decision.bill is not None and decision.bill.state.is_blank:
-        return replace(decision, bill=None)
     return decision
 
 

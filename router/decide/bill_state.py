@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from router.decide.account import (
     Account,
@@ -119,11 +118,6 @@ class BillState(Struct, frozen=True, array_like=True):
         if self.events or self.folded or self.snapshot or self.unparsed or self.last_notices or self.relayed:
             return True
         return self.facts.filing is not None and bool(self.links)
-
-    @property
-    def is_blank(self) -> bool:
-        """True if nothing is known of the bill any more."""
-        return replace(self, sequence=0, touched=0) == BillState(self.key)
 
     @property
     def is_superseded(self) -> bool:

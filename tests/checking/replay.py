@@ -19,7 +19,6 @@ from router.decide.identity import BillRecord, notice_id
 from router.decide.outages import RECOVERED, Outages, announcements, with_filers, with_outage, without_recovered
 from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
-from router.decide.status import ON_FILE
 from router.errors import InputError
 from router.log.interface import Record
 from router.model.identifiers import concerns_a_bill, is_vessel_key
@@ -165,7 +164,7 @@ def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
                 yield f"{entry}: decided anew, its input changes nothing"
             elif fields["event_id"] is not None:
                 ids[fields["event_id"]] = decision.history.event_id or ""
-        status = bill.status.status if bill is not None else ON_FILE
+        status = bill.status.status if bill is not None else None
         if status != fields["status"]:
             yield f"{entry}: its status is {fields['status']}, decided anew it is {status}"
 

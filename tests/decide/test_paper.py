@@ -115,7 +115,9 @@ def test_the_old_number_is_quiet_then_and_repeats_change_nothing(harness: Harnes
     harness.roster(sailing(lines=()), sailing())
     harness.pump()
     assert [one for one in harness.party_records()[before:] if one.key == PAPER.encode()] == []
-    assert harness.state(OTHER_HOUSE) is None
+    other = harness.state(OTHER_HOUSE)
+    assert other is not None
+    assert (other.is_notifiable, other.downtime, other.index_facts) == (False, None, {}), "nothing is left of it"
 
 
 def test_who_has_no_ground_under_the_new_number_hears_that_once_under_the_old_one(harness: Harness) -> None:
