@@ -339,7 +339,7 @@ def _arrive(account: Account, event: LedgerEvent, code: Code, rules: Rules) -> N
     minute = order_minute(event.posted)
     if code.arrival:
         effect = code.arrival if not event.reversal else "deleted" if code.arrival == "recorded" else None
-        with_arrival(account.places, effect, event.containers, code, event.port, minute, rules.port_areas)
+        with_arrival(account.places, effect, event.containers, code, event.port, event.posted, rules.port_areas)
     if event.reversal:
         return
     is_whole_bill = not event.containers and not code.of_container

@@ -1,7 +1,7 @@
 """Arrivals of a bill or of its containers, as CBP's events record them: its places, proof that it is in the U.S., and
 the authorities to move that end with them.
 
-Scopes are containers without check digits, and None for the whole bill. Minutes are those by which events are ordered.
+Scopes are containers without check digits, and None for the whole bill.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from router.decide.codes import ArrivalEffect, Code
 from router.decide.port_areas import PortAreas
+from router.model.eastern import order_minute
 from router.model.identifiers import is_valid_port
 from router.model.limits import MOST_NAMED
 
@@ -23,7 +24,13 @@ class Arrival(NamedTuple):
 
     port: str
     """Schedule D."""
-    minute: int
+    posted: int
+    """Posted minute."""
+
+    @property
+    def minute(self) -> int:
+        """Minute by which arrivals are ordered."""
+        return order_minute(self.posted)
 
 
 Places = dict[str | None, tuple[Arrival, ...]]
@@ -36,7 +43,7 @@ def with_arrival(
     containers: Collection[str],
     code: Code,
     port: str | None,
-    minute: int,
+    posted: int,
     areas: PortAreas,
 ) -> None:
     """Apply an event that records an arrival (11-13), moves it to another port (57-59) or takes it back (63-65).
@@ -47,11 +54,11 @@ def with_arrival(
     valid = port if port is not None and is_valid_port(port) else None
     if effect == "recorded":
         if valid is not None and (containers or not code.of_container):
-            _change(places, containers, lambda arrivals: _with(arrivals, Arrival(valid, minute)))
+            _change(places, containers, lambda arrivals: _with(arrivals, Arrival(valid, posted)))
     elif effect == "changed":
-        _change(places, containers, lambda arrivals: _moved(arrivals, valid, minute))
+        _change(places, containers, lambda arrivals: _moved(arrivals, valid, posted))
     elif effect == "deleted":
-        _change(places, containers, lambda arrivals: _without(arrivals, valid, minute, areas))
+        _change(places, containers, lambda arrivals: _without(arrivals, valid, order_minute(posted), areas))
 
 
 def _change(
@@ -70,11 +77,12 @@ def _with(arrivals: tuple[Arrival, ...], arrival: Arrival) -> tuple[Arrival, ...
     return tuple(sorted((*others, arrival), key=lambda one: (one.minute, one.port)))[-MOST_ARRIVALS:]
 
 
-def _moved(arrivals: tuple[Arrival, ...], port: str | None, minute: int) -> tuple[Arrival, ...]:
+def _moved(arrivals: tuple[Arrival, ...], port: str | None, posted: int) -> tuple[Arrival, ...]:
+    minute = order_minute(posted)
     later = tuple(one for one in arrivals if one.minute > minute)
     if len(later) == len(arrivals) or port is None:
         return later
-    return _with(later, Arrival(port, minute))
+    return _with(later, Arrival(port, posted))
 
 
 def _without(arrivals: tuple[Arrival, ...], port: str | None, minute: int, areas: PortAreas) -> tuple[Arrival, ...]:

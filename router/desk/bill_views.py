@@ -114,7 +114,7 @@ def bill_fields(view: BillView) -> dict[str, Any]:
             "sailing_id": view.audience.sailing.sailing_id if view.audience.sailing else None,
             "splits": splits,
             "arrivals": [
-                {"port": arrival.port, "container_number": container, "posted_at": iso(from_posted(arrival.minute))}
+                {"port": arrival.port, "container_number": container, "posted_at": iso(from_posted(arrival.posted))}
                 for container, arrivals in view.bill.account.places.items()
                 for arrival in arrivals
             ],

@@ -15,7 +15,21 @@ from router.feeds.disposition_files import read_jsonl
 from router.feeds.x12 import read_x12
 from router.model.eastern import DAY, iso, posted_minute, to_milliseconds
 from router.model.inputs import RELEASE, DeadLetter, Disposition, Snapshot
-from tests.checking.samples import HOUSE, QUANTITY, START, at, dead_letter, event, filing, on_container
+from tests.checking.harness import Harness
+from tests.checking.samples import (
+    BOX,
+    HOUSE,
+    OTHER_HOUSE,
+    PARTIES,
+    QUANTITY,
+    START,
+    at,
+    dead_letter,
+    event,
+    filing,
+    on_container,
+    sailing,
+)
 from tests.decide.one_bill import DEFAULT_RULES, OneBill
 from tests.decide.test_manual_events import said
 
@@ -279,6 +293,22 @@ def test_times_of_the_repeated_hour_are_shown_as_written(time: str, zone: str, m
     assert shown(bill)["release_posted_at"] == f"2026-11-01T{moment}Z"
     bill.enter(filing(snps=("THRD",)))  # the status now, from the ledger
     assert shown(bill)["action_at"] == f"2026-11-01T{moment}Z"
+
+
+def test_an_arrival_in_bond_of_the_second_pass_is_kept_as_of_its_moment() -> None:
+    (arrival,) = x12((AUTUMN, "0105", "12", "ES"))
+    bill = OneBill(event("55"), arrival._replace(transaction_port="3901"))
+    assert [iso(one.posted * 60_000) for one in bill.account.places[None]] == ["2026-11-01T06:05:00Z"]
+
+
+def test_since_when_another_bill_stops_the_box_is_its_own_moment() -> None:
+    (hold,) = x12((AUTUMN, "0105", "1H", "ES"))
+    harness = Harness(2, now=MONTHS_LATER)
+    harness.roster(*PARTIES, sailing())
+    harness.decide(filing(OTHER_HOUSE), filing(), event("55", bill=OTHER_HOUSE))
+    harness.decide(hold._replace(container_numbers=(BOX,)))
+    (box,) = harness.notices("NVXB", OTHER_HOUSE)[-1]["holds"]
+    assert (box["kind"], iso(box["placed_at"])) == ("BOX", "2026-11-01T06:05:00Z")
 
 
 def test_all_of_the_repeated_hour_is_one_moment_in_which_stops_come_last() -> None:
