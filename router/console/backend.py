@@ -20,6 +20,7 @@ from router.decide.bill_state import assess_bill
 from router.decide.registry import Registry
 from router.decide.rules import Rules, UnknownRules
 from router.desk.bill_views import BillView, NotFoundError, view_of
+from router.desk.unconfirmed_releases import NO_UNCONFIRMED, UnconfirmedReleases, month_before
 from router.desk.unread_notices import UnreadNotices, read_unread
 from router.errors import LogError
 from router.log.interface import AdministeredLog, Record
@@ -135,6 +136,8 @@ class Backend:
     live: LiveNotices
     follower: Follower
     sessions: LoginSessions
+    unconfirmed: UnconfirmedReleases = NO_UNCONFIRMED
+    """Refreshed like `unread`."""
     unread: list[UnreadNotices] = field(default_factory=list)
     """Unread notices of each live party, the party with the oldest stop first; refreshed every 15 s."""
 
@@ -199,6 +202,7 @@ async def keep_refreshed(backend: Backend, figures: ConsoleFigures) -> None:
     while True:
         try:
             backend.unread = await read_unread(backend.log, backend.registry)
+            backend.unconfirmed = await backend.index.unconfirmed(month_before(backend.registry))
             await figures.refresh(backend)
         except LogError as error:
             _log.warning("console_cut_off", reason=str(error), again_in_seconds=REFRESH_SECONDS)

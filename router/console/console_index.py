@@ -16,6 +16,7 @@ from router import codec, topics
 from router.codec.packed import BILL_STATE
 from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.rules import Rules
+from router.desk.unconfirmed_releases import UnconfirmedReleases
 from router.engine.administration import AuditEntry
 from router.errors import FatalLogError, TaskRetry, UsageError
 from router.files import make_for_owner, remove_database
@@ -39,6 +40,9 @@ APPLICATION_ID_OFFSET: Final = 68
 VERSION: Final = 2
 """The version of the tables below; a file with another one is rebuilt."""
 
+STILL: Final = 2**62
+"""`unconfirmed_until` of a bill that is unconfirmed now."""
+
 SYNCHRONOUS: Final = "PRAGMA synchronous = NORMAL"
 """A power cut may lose the last records, which are then read from the log again."""
 
@@ -47,7 +51,10 @@ CREATE TABLE progress (
     topic TEXT, partition INTEGER, next_offset INTEGER, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
 CREATE TABLE bills (
     bill TEXT PRIMARY KEY, status TEXT, do_not_load INTEGER, imo_number TEXT, vessel_name TEXT, voyage_number TEXT,
-    port TEXT, carrier_scac TEXT, arrival_date TEXT, sailing_id TEXT, state BLOB) WITHOUT ROWID;
+    port TEXT, carrier_scac TEXT, arrival_date TEXT, sailing_id TEXT, state BLOB,
+    touched INTEGER, unconfirmed_until INTEGER) WITHOUT ROWID;
+CREATE INDEX touched_bills ON bills (touched);
+CREATE INDEX unconfirmed_bills ON bills (unconfirmed_until) WHERE unconfirmed_until;
 CREATE INDEX bills_by_sailing ON bills (sailing_id);
 CREATE INDEX stopped_bills ON bills (bill) WHERE do_not_load;
 CREATE TABLE statuses (status TEXT PRIMARY KEY, bills INTEGER) WITHOUT ROWID;
@@ -265,13 +272,14 @@ class ConsoleIndex(IndexFile):
         if record.value is None:
             return
         assessed = assess_bill(BILL_STATE.decode(record.value), rules)
-        status, shipment = assessed.status, assessed.cargo.shipment
+        status, shipment, period = assessed.status, assessed.cargo.shipment, assessed.state.unconfirmed
         sailing_id = assessed.state.kept_sailing_id
         row = (
             bill, status.status, status.do_not_load, shipment.imo_number, shipment.vessel_name, shipment.voyage_number,
             shipment.port_of_unlading, shipment.carrier_scac, shipment.arrival_date, sailing_id, record.value,
+            assessed.state.touched, STILL if period.is_now else period.ended,
         )  # fmt: skip
-        connection.execute("INSERT INTO bills VALUES (?,?,?,?,?,?,?,?,?,?,?)", row)
+        connection.execute("INSERT INTO bills VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", row)
         connection.execute(
             "INSERT INTO statuses VALUES (?, 1) ON CONFLICT (status) DO UPDATE SET bills = bills + 1", (status.status,)
         )
@@ -356,6 +364,17 @@ class ConsoleIndex(IndexFile):
             " (SELECT count(*) FROM letters WHERE resolution IS NULL)"
         )
         return dict(zip(("waiting", "waiting_do_not_load", "letters"), row, strict=True))
+
+    async def unconfirmed(self, since: int) -> UnconfirmedReleases:
+        """Numbers of the bills that `RELEASE_PREDATES_HOLD` keeps from being released; `since` is a month ago."""
+        (row,) = await self._rows(
+            "SELECT (SELECT count(*) FROM bills WHERE unconfirmed_until = ?1),"
+            " (SELECT count(*) FROM bills WHERE unconfirmed_until AND unconfirmed_until >= ?2),"
+            " (SELECT count(*) FROM bills WHERE touched >= ?2 OR unconfirmed_until = ?1)",
+            STILL,
+            since,
+        )
+        return UnconfirmedReleases(*row)
 
     async def _rows(self, query: str, *values: Any) -> list[Any]:
         return await self._read(lambda connection: connection.execute(query, values).fetchall())

@@ -22,6 +22,7 @@ from router.console.rendering import backend_of, bars, page, pieces
 from router.desk.bill_views import bill_fields, explain
 from router.desk.clearances import IN_BULK
 from router.desk.confirmations import fingerprint
+from router.desk.rules_in_force import release_after_hold_text
 from router.desk.unread_notices import sentence
 from router.errors import UsageError
 
@@ -38,7 +39,8 @@ async def notices(request: Request) -> Response:
     counts, stopped, statuses = await index.counts(), await index.stopped(), await index.statuses()
     return page(
         request, "stream.html", entries=recent, wanted=wanted, counts=counts, stopped=stopped, statuses=statuses,
-        query=request.url.query, unread=calls,
+        query=request.url.query, unread=calls, unconfirmed=backend.unconfirmed,
+        rule=release_after_hold_text(backend.rules),
     )  # fmt: skip
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from router.decide.account import (
+    RELEASE_PREDATES_HOLD,
     Account,
     HeldPieces,
     LedgerEvent,
@@ -30,7 +31,13 @@ from router.decide.manual_events import (
     release_minute,
 )
 from router.decide.rules import FRESH, Rules
-from router.decide.status import UNPARSED_KINDS, Assessment, UnparsedEvent, assess
+from router.decide.status import (
+    RELEASE_UNCONFIRMED,
+    UNPARSED_KINDS,
+    Assessment,
+    UnparsedEvent,
+    assess,
+)
 from router.model.eastern import order_minute, posted_minute
 from router.model.inputs import RELEASE, Snapshot
 from router.model.links import IndexFact, LinkFact
@@ -64,6 +71,29 @@ class KeptSailing(Struct, frozen=True, array_like=True):
     """As registered now, `CCYY-MM-DD`."""
     posted: int
     """Posted minute of the identifiers that found it."""
+
+
+class UnconfirmedPeriod(NamedTuple):
+    """The latest time for which `RELEASE_PREDATES_HOLD` kept a bill from being released, no hold standing."""
+
+    began: int = 0
+    """`Registry.elapsed`. UTC milliseconds."""
+    ended: int = 0
+    """The same; 0: not yet."""
+
+    @property
+    def is_now(self) -> bool:
+        return self.began > 0 and self.ended == 0
+
+    def reaches(self, since: int) -> bool:
+        """True if it lasted till then, or later."""
+        return self.is_now or self.ended >= since > 0
+
+    def after(self, status: Assessment, elapsed: int) -> UnconfirmedPeriod:
+        is_held = status.status == RELEASE_UNCONFIRMED and RELEASE_PREDATES_HOLD in status.doubts
+        if is_held == self.is_now:
+            return self
+        return UnconfirmedPeriod(elapsed or 1) if is_held else self._replace(ended=elapsed or 1)
 
 
 _NO_MANUAL_EVENTS: Final[Mapping[str, RelayedEvent]] = {}
@@ -111,6 +141,8 @@ class BillState(Struct, frozen=True, array_like=True):
     @property
     def kept_sailing_id(self) -> str | None:
         return self.sailing.sailing_id if self.sailing is not None else None
+
+    unconfirmed: UnconfirmedPeriod = UnconfirmedPeriod()
 
     @property
     def is_notifiable(self) -> bool:

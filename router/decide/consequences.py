@@ -154,6 +154,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         last_notices=last_notices,
         index_facts=facts,
         waiting=reasons,
+        unconfirmed=old.unconfirmed.after(after.status, registry.elapsed),
         waiting_since=record.since if record is not None else old.waiting_since if reasons else 0,
     )
     return Decision(

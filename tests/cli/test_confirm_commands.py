@@ -99,6 +99,8 @@ def test_many_bills_are_listed_and_confirmed_as_listed(command: Command) -> None
     command("ingest", "-", stdin=later + event_line(disposition_code="2I", action_at="2026-07-17T09:00"))
     command("ingest", "-", stdin=event_line(disposition_code="1I", action_at="2026-07-17T09:00"))
     command("run", "--until-idle")
+    (figures,) = command.json("check")
+    assert figures["unconfirmed_releases"] == {"now": 1, "last_month": 1, "bills_of_last_month": 4}
     doubt = ("bill", "confirm", "--doubt", "RELEASE_PREDATES_HOLD")
     assert "give --preview FILE" in command(*doubt, *BY, "--reason", "x", code=2).stderr
     (row,) = command.json(*doubt, "--hold-code", "2H", "--preview", "bills.json")
