@@ -36,6 +36,7 @@ def type_line(command: Command, line: str) -> str:
 def test_the_day_can_be_typed_from_the_page(command: Command) -> None:
     command.set_up()
     command.write("filed.csv", FILED)
+    command.write("procedures.csv", "port,procedure,telephone\n2704,Fax the list of boxes,+1-310-555-0100\n")
     (command.folder / "router").mkdir()
     (command.folder / "router" / "demo").symlink_to(ROOT / "router" / "demo")
     blocks = re.findall(r"<!-- outage day: ([\w ]+) -->\n```bash\n(.*?)```", PAGE, re.DOTALL)
@@ -45,5 +46,5 @@ def test_the_day_can_be_typed_from_the_page(command: Command) -> None:
     assert "SLTCPAPER0001" in shown["paper"]
     assert "filed as SLTCE0001" in shown["match"]
     assert "RESYNC" in shown["resync"]
-    assert (command.folder / "checklist.html").exists()
+    assert "+1-310-555-0100" in (command.folder / "checklist.html").read_text()
     assert (command.folder / "history.html").exists()

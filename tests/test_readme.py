@@ -14,7 +14,7 @@ import pytest
 
 from router.cli import feed_commands
 from router.feeds.formats import read_events
-from router.feeds.forms import FilingForm, LineForm, PartyForm, SnapshotForm
+from router.feeds.forms import FilingForm, LineForm, PartyForm, ProcedureForm, SnapshotForm
 from router.model.inputs import Disposition
 
 ROOT = Path(__file__).parent.parent
@@ -122,9 +122,15 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in README] == []
 
 
-@pytest.mark.parametrize("table", ["parties", "sailings", "filings", "bills"])
+@pytest.mark.parametrize("table", ["parties", "sailings", "procedures", "filings", "bills"])
 def test_every_column_of_a_table_is_named_with_it_and_in_the_help_of_its_import(table: str) -> None:
-    forms = {"parties": PartyForm, "sailings": LineForm, "filings": FilingForm, "bills": SnapshotForm}
+    forms = {
+        "parties": PartyForm,
+        "sailings": LineForm,
+        "procedures": ProcedureForm,
+        "filings": FilingForm,
+        "bills": SnapshotForm,
+    }
     fields = forms[table].model_fields
     if table == "bills":
         fields = {name: field for name, field in fields.items() if name not in FilingForm.model_fields}

@@ -41,21 +41,21 @@ from router.engine.intake import (
 )
 from router.errors import InputError, UsageError
 from router.feeds.forms import feed_name
-from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_sailings
+from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_procedures, read_sailings
 from router.feeds.watched_folder import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
 from router.log.interface import AdministeredLog
 from router.model.inputs import DeadLetter, Filing, Snapshot
-from router.model.registry_values import Party, Sailing
+from router.model.registry_values import Party, PortProcedure, Sailing
 from router.presentation import plain, readable
 
-RegistryRow = TypeVar("RegistryRow", Party, Sailing)
+RegistryRow = TypeVar("RegistryRow", Party, PortProcedure, Sailing)
 PARTY_FIELDS: Final = (
     "name", "roles", "contact_name", "contact_phone", "contact_email", "aliases", "production_group", "webhook_url",
 )  # fmt: skip
 NAMES_SHOWN: Final = 8
 PROBLEMS_SHOWN: Final = 10
 TableFiles = Annotated[list[Path], argument("FILE…", "CSV or JSON Lines; - is standard input.")]
-import_app = typer.Typer(no_args_is_help=True, help="Import tables of parties, sailings, filings or bills.")
+import_app = typer.Typer(no_args_is_help=True, help="Import tables of parties, sailings, procedures, filings or bills.")
 
 
 @import_app.command("parties")
@@ -104,6 +104,19 @@ def import_sailings(context: typer.Context, files: TableFiles, form: FormatOptio
 
     changes = write_log(context, work)
     _report_import("sailings", changes, _changes_text("sailings", changes), result.problems, result.notes, form)
+
+
+@import_app.command("procedures")
+def import_procedures(context: typer.Context, files: TableFiles, form: FormatOption = TABLE) -> None:
+    """Register what each port asks for during an outage, one port a row. A port that is already registered is replaced.
+
+    Example:  [bold]snp-router import procedures procedures.csv[/bold]
+
+    Columns: port (Schedule D), procedure (in words, up to 400 characters), telephone. They stand in the announcements
+    of outages and in `outage checklist`."""
+    result = read_table(files, read_procedures)
+    changes = write_log(context, lambda log: administration.import_procedures(log, result.values))
+    _report_import("procedures", changes, _changes_text("procedures", changes), result.problems, result.notes, form)
 
 
 @import_app.command("filings")

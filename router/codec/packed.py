@@ -30,6 +30,7 @@ from router.model.registry_values import (
     Outage,
     OutageFilers,
     Party,
+    PortProcedure,
     RegistryNote,
     RequestDone,
     RulesRecord,
@@ -133,4 +134,5 @@ REFILING_REFUSAL: Final = Packed(35, "refiling-refusal", RefilingRefusal)
 BILL_STATE: Final = Packed(17, "bill-state", BillState)
 INDEX_ENTRY: Final = Packed(18, "index-entry", IndexEntry)
 CLEARANCE: Final = Packed(23, "clearance", Clearance)
+PORT_PROCEDURE: Final = Packed(31, "port-procedure", PortProcedure)
 RULES_RECORD: Final = Packed(24, "rules", RulesRecord)

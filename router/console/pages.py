@@ -142,11 +142,12 @@ async def waiting(request: Request) -> Response:
 
 
 async def feeds(request: Request) -> Response:
-    """The time of each feed's last event, and every outage, the latest first."""
+    """The time of each feed's last event, every outage, the latest first, and the ports' procedures."""
     backend = backend_of(request)
     active = sorted((feed, port or "", at) for (feed, port), at in backend.registry.feed_activity.items())
     history = sorted(backend.follower.outages.values(), key=lambda one: one.began_at, reverse=True)
-    return page(request, "feeds.html", active=active, history=history, now=now_milliseconds())
+    procedures = sorted(backend.registry.procedures.values())
+    return page(request, "feeds.html", active=active, history=history, now=now_milliseconds(), procedures=procedures)
 
 
 async def audit(request: Request) -> Response:

@@ -8,14 +8,16 @@ what was announced.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from router.decide.port_areas import PortAreas
 from router.decide.rules import Rules
 from router.model.eastern import MILLISECONDS, MINUTE
 from router.model.inputs import Shipment
-from router.model.registry_values import DECLARED, LateTally, Outage, OutageFilers
+from router.model.registry_values import DECLARED, LateTally, Outage, OutageFilers, PortProcedure
 
+MOST_PROCEDURES: Final = 400
+"""Procedures in one announcement. The U.S. has some 330 ports."""
 DOWN, SILENT, RECOVERING, RECOVERED = "DOWN", "SILENT", "RECOVERING", "RECOVERED"
 
 
@@ -73,6 +75,26 @@ def with_tally(outages: Outages, tally: LateTally) -> Outages:
         return outages
     others = tuple(other for other in watched.tallies if other.run != tally.run)
     return {**outages, tally.outage: watched._replace(tallies=(*others, tally))}
+
+
+def with_procedure(outages: Outages, procedure: PortProcedure, areas: PortAreas) -> Outages:
+    """The outages with a port's new procedure, which is news of the outages at that port; one of all ports is not
+    announced again for each of them."""
+    news = {
+        number: watched._replace(announced=watched.announced + 1)
+        for number, watched in outages.items()
+        if watched.outage.ended_at is None
+        and watched.outage.port is not None
+        and areas.same(watched.outage.port, procedure.port)
+    }
+    return {**outages, **news} if news else outages
+
+
+def procedures_for(outage: Outage, procedures: Mapping[str, PortProcedure], areas: PortAreas) -> list[PortProcedure]:
+    """The registered procedures of the outage's port area, or of all ports, by port."""
+    return [procedures[port] for port in sorted(procedures) if outage.port is None or areas.same(outage.port, port)][
+        :MOST_PROCEDURES
+    ]
 
 
 def with_filers(outages: Outages, report: OutageFilers) -> Outages:

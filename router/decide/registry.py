@@ -16,6 +16,7 @@ from router.model.registry_values import (
     Outage,
     OutageFilers,
     Party,
+    PortProcedure,
     RegistryNote,
     RegistryValue,
     Request,
@@ -50,6 +51,8 @@ class Registry:
         """The records of all rules, from number 1."""
         self.outages: Outages = {}
         """Outages that last, or from which a feed recovers."""
+        self.procedures: dict[str, PortProcedure] = {}
+        """Procedures for outages, by port."""
         self.silences: dict[tuple[str | None, str | None], str] = {}
         """Id of the latest silence of each feed and port, over or not."""
         self.feed_activity: dict[tuple[str, str | None], int] = {}
@@ -81,6 +84,8 @@ class Registry:
             case Outage():
                 self.outages = with_outage(self.outages, value, self.elapsed)
                 self.remember_silence(value)
+            case PortProcedure():
+                self.procedures[value.port] = value
             case FeedActivity():
                 self.feed_activity[value.feed, value.port] = value.at
             case LateTally():
@@ -199,7 +204,9 @@ def _may_change_audiences(value: RegistryValue) -> bool:
     """True unless the value certainly changes no audience: an outdated audience notifies the wrong parties."""
     if isinstance(value, RegistryNote):
         return value.kind != "tick"
-    certainly_none = Outage | FeedActivity | LateTally | OutageFilers | Request | RequestDone | RulesRecord
+    certainly_none = (
+        Outage | PortProcedure | FeedActivity | LateTally | OutageFilers | Request | RequestDone | RulesRecord
+    )
     return not isinstance(value, certainly_none)
 
 

@@ -151,6 +151,9 @@ def outage_fields(view: OutageView) -> dict[str, Any]:
 
 FAQ_SOURCE: Final = "CBP, 24-hour / Trade Act FAQ, vessel mode, revised 11 August 2008, section 27; in our own words"
 OWN_SOURCE: Final = "Our own list: CBP's FAQ, section 27, has a procedure for a carrier's own outage only"
+PORTS_OWN: Final = (
+    "Follow the port's own procedure, which takes precedence (`import procedures`): each port handles it differently."
+)
 HELP_DESK: Final = "1-866-530-4172"
 """The number of 2008 (section 27)."""
 
@@ -218,6 +221,11 @@ class _Known:
         self.waiting = [view for view in paper if view.state == ON_PAPER]
         self.on_paper = ChecklistField("on paper now", str(len(self.waiting)))
         self.clocks = _clocks(self.waiting, now)
+        self.procedures = tuple(
+            ChecklistField(f"port {one.port}", ", ".join(filter(None, (one.procedure, one.telephone))))
+            for one in (registry.procedures[number] for number in sorted(registry.procedures))
+            if areas.same(one.port, port)
+        ) or (ChecklistField(f"port {port}", ""),)
 
 
 def _steps_of_carrier(known: _Known) -> tuple[ChecklistStep, ...]:
@@ -230,6 +238,7 @@ def _steps_of_carrier(known: _Known) -> tuple[ChecklistStep, ...]:
              (*known.people, known.expected)),
         step("all", "If the outage lasts more than a day, report on each business day.", (known.days,)),
         step("carrier", "Telephone each port of discharge of the ships under way.", known.ships),
+        step("carrier", PORTS_OWN, known.procedures),
         step("carrier", "Deliver a paper CBPF 1302 for every shipment, cargo that stays aboard included, 24 hours "
              "before lading, to each U.S. port of unlading, and to the CSI site if there is one. Fax and other "
              "electronic messages do not count. Enter each with `paper add`.", (known.on_paper,)),
@@ -250,6 +259,7 @@ def _steps_without_cbp(known: _Known) -> tuple[ChecklistStep, ...]:
         step("all", "Note what CBP says of the outage and enter it with `outage declare` or `outage change`.",
              (known.reason, known.since, known.expected, known.ticket, known.days)),
         step("all", "No news is not clearance: load, move and deliver nothing on the ground that no hold arrived."),
+        step("all", PORTS_OWN, known.procedures),
         step("desk", "Telephone the parties whose ships call at the port "
              f"(`contacts --port {known.port} --html`).", known.people),
         step("carrier", "Ask the port about the cargo of the ships under way.", known.ships),

@@ -23,7 +23,7 @@ from router.errors import FatalLogError
 from router.log.interface import AdministeredLog, Finding, Log, Output
 from router.model.identifiers import is_valid_imo_number
 from router.model.party_ids import named_party
-from router.model.registry_values import Party, RegistryNote, RulesRecord, Sailing
+from router.model.registry_values import Party, PortProcedure, RegistryNote, RegistryValue, RulesRecord, Sailing
 from router.task.input_records import apply_registry_record
 from router.task.outputs import registry_output
 from router.topics import TopicSpec
@@ -176,7 +176,18 @@ async def import_sailings(log: Log, sailings: Sequence[Sailing]) -> Changes:
     return changes
 
 
-def _compare(new: Mapping[str, Party | Sailing], old: Mapping[str, Party | Sailing]) -> Changes:
+async def import_procedures(log: Log, procedures: Sequence[PortProcedure]) -> Changes:
+    """Register ports' procedures. `run` announces the outages at these ports again."""
+    changes = _compare({one.port: one for one in procedures}, (await read_registry(log)).procedures)
+    outputs = [registry_output(one) for one in procedures if one.port in changes.touched]
+    if outputs:
+        subject, ports = f"{len(outputs)} new or changed", ", ".join(sorted(changes.touched))
+        entry = AuditEntry(now_milliseconds(), machine_user(), "import procedures", subject, ports)
+        await log.append([*outputs, audit_output(entry)], atomic=True)
+    return changes
+
+
+def _compare(new: Mapping[str, RegistryValue], old: Mapping[str, RegistryValue]) -> Changes:
     return Changes(
         tuple(key for key in new if key not in old),
         tuple(key for key in new if key in old and old[key] != new[key]),

@@ -56,6 +56,7 @@ _DISTINCTIVE_COLUMNS: Final = {
     "sailing_id": "sailings, for `snp-router import sailings`",
     "production_group": "parties, for `snp-router import parties`",
     "contact_phone": "parties, for `snp-router import parties`",
+    "procedure": "ports' procedures, for `snp-router import procedures`",
     "roles": "parties, for `snp-router import parties`",
 }
 """Columns of one kind of file only, or of those above it too."""

@@ -19,7 +19,7 @@ from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE
 from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
 from router.model.party_ids import IdType, is_valid_id, named_party, usual_type
-from router.model.registry_values import LineRole, Mode, Party, PortCall, Scope
+from router.model.registry_values import LONGEST_PROCEDURE, LONGEST_TELEPHONE, LineRole, Mode, Party, PortCall, Scope
 from router.model.vocabulary import HoldKind
 
 LONGEST_AGO: Final = 60 * DAY
@@ -196,6 +196,14 @@ class LineForm(BaseModel):
         if self.ports:
             return tuple(PortCall(port, self.arrival_date) for port in self.ports)
         return (PortCall(None, self.arrival_date),) if self.arrival_date else ()
+
+
+class ProcedureForm(BaseModel):
+    """One port's own procedure for an outage."""
+
+    port: fields.PortCode
+    procedure: Annotated[fields.PrintedText, Field(min_length=1, max_length=LONGEST_PROCEDURE)]
+    telephone: Annotated[fields.PrintedText, Field(max_length=LONGEST_TELEPHONE)] | None = None
 
 
 class FilingForm(ShipmentForm):

@@ -32,6 +32,7 @@ from router.model.registry_values import (
     LineRole,
     Party,
     PortCall,
+    PortProcedure,
     Sailing,
     Scope,
     merged_calls,
@@ -52,7 +53,7 @@ class TableResult(NamedTuple, Generic[TableValue]):
     problems: list[InputError]
     notes: list[str]
     places: dict[str, str]
-    """File and row of each party, by id."""
+    """File and row of each party or port."""
 
 
 class TableRow(NamedTuple):
@@ -84,6 +85,20 @@ def read_parties(chunks: Iterable[bytes], source: str) -> TableResult[Party]:
             owners.update(dict.fromkeys(codes, form.id))
             result.values.append(form.party())
             result.places[form.id] = f"{source}: row {row.number}"
+    return result
+
+
+def read_procedures(chunks: Iterable[bytes], source: str) -> TableResult[PortProcedure]:
+    """One port a row."""
+    result: TableResult[PortProcedure] = TableResult([], [], [], {})
+    for row, form in read_rows(chunks, source, forms.ProcedureForm, result.notes.append):
+        if isinstance(form, InputError):
+            result.problems.append(form)
+        elif form.port in result.places:
+            result.problems.append(_problem(f"{form.port} has a row already", source, row.number, "port"))
+        else:
+            result.values.append(PortProcedure(**form.model_dump()))
+            result.places[form.port] = f"{source}: row {row.number}"
     return result
 
 

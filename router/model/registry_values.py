@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal, NamedTuple, assert_never, get_args
 
 from router.model.eastern import day_of
-from router.model.identifiers import is_valid_scac, outage_key
+from router.model.identifiers import is_valid_port, is_valid_scac, outage_key
 from router.model.party_ids import IdType, is_valid_id, named_party
 
 LineRole = Literal["operator", "charterer"]
@@ -32,6 +32,9 @@ SAME_ROTATION_DAYS: Final = 14
 voyage number returns after three weeks at the earliest."""
 MOST_CALLS: Final = 100
 """Port calls of one sailing. A rotation has a dozen."""
+LONGEST_PROCEDURE: Final = 400
+"""Characters. The procedures of all ports together fit into one announcement."""
+LONGEST_TELEPHONE: Final = 60
 MOST_LINES: Final = 500
 """Lines aboard one sailing. Vessels are shared by some dozens."""
 
@@ -192,6 +195,15 @@ class Outage(NamedTuple):
         return self.mode in ("ocean", "all")
 
 
+class PortProcedure(NamedTuple):
+    """A port's own procedure for an outage, in words for those who follow it: each port handles it differently."""
+
+    port: str
+    """Schedule D."""
+    procedure: str
+    telephone: str | None = None
+
+
 class FeedActivity(NamedTuple):
     """Time of a feed's latest input for a port (None: any port)."""
 
@@ -274,6 +286,7 @@ RegistryValue = (
     | Sailing
     | RegistryNote
     | Outage
+    | PortProcedure
     | FeedActivity
     | LateTally
     | OutageFilers
@@ -295,6 +308,8 @@ def registry_key(value: RegistryValue) -> bytes:
             key = f"{'destination' if value.kind in ('missing', 'back') else value.kind}:{value.key}"
         case Outage():
             key = outage_key(value.id)
+        case PortProcedure():
+            key = f"procedure:{value.port}"
         case FeedActivity():
             key = f"activity:{value.feed}:{value.port or ''}"
         case LateTally():
@@ -323,6 +338,8 @@ def registry_faults(value: RegistryValue) -> Iterator[str]:
             yield from _party_faults(value)
         case Sailing():
             yield from _sailing_faults(value)
+        case PortProcedure():
+            yield from _procedure_faults(value)
         case RegistryNote(kind="installation"):
             if not re.fullmatch(r"(?:[0-9a-f]{2})+", value.detail or ""):
                 yield "the installation's secret is not a hexadecimal number"
@@ -339,6 +356,13 @@ def _party_faults(party: Party) -> Iterator[str]:
         yield f"party {party.id} has {len(party.aliases):,} aliases, more than {MOST_ALIASES}"
     if party.status not in PARTY_STATUSES:
         yield f"party {party.id}: status {party.status[:100]!r} is none of {', '.join(PARTY_STATUSES)}"
+
+
+def _procedure_faults(value: PortProcedure) -> Iterator[str]:
+    if not is_valid_port(value.port):
+        yield f"{value.port[:100]!r} is not a port of Schedule D: four digits"
+    if len(value.procedure) + len(value.telephone or "") > LONGEST_PROCEDURE + LONGEST_TELEPHONE:
+        yield f"port {value.port[:100]}: its procedure is longer than {LONGEST_PROCEDURE} characters"
 
 
 def _sailing_faults(sailing: Sailing) -> Iterator[str]:

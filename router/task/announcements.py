@@ -15,14 +15,14 @@ from router.decide.cargo_facts import Cargo
 from router.decide.consequences import FEED_BEHIND, Decision, HistoryEntry, Notified
 from router.decide.identity import decision_id, notice_id
 from router.decide.notices import CHANGE, OPERATOR, Notice, notice_fields
-from router.decide.outages import RECOVERED, RECOVERING, Announcement, OutageWatch
+from router.decide.outages import RECOVERED, RECOVERING, Announcement, OutageWatch, procedures_for
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.log.interface import Output
 from router.model.eastern import DAY, iso
 from router.model.identifiers import outage_key
 from router.model.inputs import Disposition, Shipment
-from router.model.registry_values import Outage
+from router.model.registry_values import Outage, PortProcedure
 from router.model.vocabulary import Flag, Role
 
 DAYS_ASHORE: Final = 30
@@ -35,7 +35,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
     outage = watch.outage
     key = outage_key(outage.id)
     decision = decision_id(registry.secret, key, watch.announced)
-    event = Disposition(None, None, "", outage.began_at, remarks=_text(announcement))
+    event = Disposition(None, None, "", outage.began_at, remarks=_text(announcement, registry, rules))
     flags: tuple[Flag, ...] = (FEED_BEHIND,) if state not in (RECOVERING, RECOVERED) and outage.stops_ocean else ()
     notices: tuple[Notice, ...] = ()
     if outage.carrier is not None and state != RECOVERED:
@@ -66,7 +66,13 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
     return Decision(None, history, notices)
 
 
-def _text(announcement: Announcement) -> str:
+def _procedures(announcement: Announcement, registry: Registry, rules: Rules) -> list[PortProcedure]:
+    """What the ports ask for while the outage lasts."""
+    lasts = announcement.state not in (RECOVERING, RECOVERED)
+    return procedures_for(announcement.watch.outage, registry.procedures, rules.port_areas) if lasts else []
+
+
+def _text(announcement: Announcement, registry: Registry, rules: Rules) -> str:
     state, (outage, *_), _ = announcement
     system = f"{outage.carrier}'s own systems" if outage.carrier else "the feed"
     if state == RECOVERED:
@@ -76,7 +82,9 @@ def _text(announcement: Announcement) -> str:
     until = f", expected back {iso(outage.until)}" if outage.until is not None else ""
     ticket = f", ticket {outage.ticket}" if outage.ticket else ""
     reason = outage.reason or "no reason given"
-    return f"{system} are down since {iso(outage.began_at)}: {reason}{until}{ticket}. No news is not clearance."
+    text = f"{system} are down since {iso(outage.began_at)}: {reason}{until}{ticket}. No news is not clearance."
+    procedures = _procedures(announcement, registry, rules) if outage.port is not None else []
+    return " ".join([text, *(f"Port {one.port}: {one.procedure} {one.telephone or ''}".rstrip() for one in procedures)])
 
 
 def _concerned(announcement: Announcement, registry: Registry) -> Iterator[Recipient]:
@@ -109,14 +117,14 @@ def _aboard_its_sailings(outage: Outage, registry: Registry) -> dict[str, set[Ro
     return roles
 
 
-def feed_status(announcement: Announcement, now: int) -> Output:
+def feed_status(announcement: Announcement, registry: Registry, rules: Rules) -> Output:
     """The announcement to all parties, late do-not-loads first, without the operator who declared it."""
     state, watch, _ = announcement
     outage = watch.outage
     datum = {
         "outage": outage.id,
         "state": state,
-        "at": now,
+        "at": registry.now,
         "since": outage.began_at,
         "ended_at": outage.ended_at,
         "mode": outage.mode,
@@ -125,6 +133,7 @@ def feed_status(announcement: Announcement, now: int) -> Output:
         "reason": outage.reason,
         "until": outage.until,
         "ticket": outage.ticket,
+        "procedures": [one._asdict() for one in _procedures(announcement, registry, rules)],
     }
     return Output(
         topics.FEED_STATUS, outage.id.encode(), codec.encode("feed-status", datum | _late_counts(state, watch))

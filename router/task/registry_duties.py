@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from router.codec.packed import Packed
 from router.decide.consequences import Decision
-from router.decide.outages import Announcement, OutageWatch, announcements, without_recovered
+from router.decide.outages import Announcement, OutageWatch, announcements, with_procedure, without_recovered
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.errors import InputError
@@ -21,6 +21,7 @@ from router.model.registry_values import (
     Outage,
     OutageFilers,
     Party,
+    PortProcedure,
     RegistryNote,
     RegistryValue,
     Request,
@@ -144,6 +145,8 @@ class RegistryDuties:
         else:
             before = self.registry.outages
             self.registry.apply(value, origin.offset)
+            if isinstance(value, PortProcedure):
+                self.registry.outages = with_procedure(before, value, self.rules.port_areas)
             if _is_tick(value):
                 self.registry.outages = without_recovered(before, self.registry.now, self.rules)
             if self.registry.outages is not before:
@@ -178,7 +181,7 @@ class RegistryDuties:
         due, self._due = self._due, []
         for announcement, origin in due:
             is_public = announcement.watch.outage.carrier is None
-            public = (feed_status(announcement, self.registry.now),) if is_public else ()
+            public = (feed_status(announcement, self.registry, self.rules),) if is_public else ()
             yield public, decision_on(announcement, self.registry, self.rules), origin
 
     # The transaction

@@ -16,7 +16,15 @@ from router.decide.bill import decide
 from router.decide.bill_state import AssessedBill
 from router.decide.dead_letters import failed_decision_letter
 from router.decide.identity import BillRecord, notice_id
-from router.decide.outages import RECOVERED, Outages, announcements, with_filers, with_outage, without_recovered
+from router.decide.outages import (
+    RECOVERED,
+    Outages,
+    announcements,
+    with_filers,
+    with_outage,
+    with_procedure,
+    without_recovered,
+)
 from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
 from router.errors import InputError
@@ -24,7 +32,7 @@ from router.log.interface import Record
 from router.model.identifiers import concerns_a_bill, is_vessel_key
 from router.model.inputs import Confirmation
 from router.model.links import RefilingAnswer
-from router.model.registry_values import Outage, OutageFilers, RegistryNote, party_topic
+from router.model.registry_values import Outage, OutageFilers, PortProcedure, RegistryNote, party_topic
 from router.task.input_records import foreign_letter
 from router.task.outputs import timeline_fields
 
@@ -129,6 +137,8 @@ def _announcements_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
             after = with_outage(outages, value, 0)
         elif isinstance(value, OutageFilers):
             after = with_filers(outages, value)
+        elif isinstance(value, PortProcedure):
+            after = with_procedure(outages, value, rules.port_areas)
         elif isinstance(value, RegistryNote):
             after = without_recovered(outages, value.at, rules)
         said = [announcement.state for announcement in announcements(outages, after)]

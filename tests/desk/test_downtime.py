@@ -17,7 +17,7 @@ from router.feeds.forms import OutageForm
 from router.log.interface import Log
 from router.log.url import open_log
 from router.model.eastern import DAY, MINUTE
-from router.model.registry_values import LateTally, Mode, Outage
+from router.model.registry_values import LateTally, Mode, Outage, PortProcedure
 from router.task.outputs import registry_output
 
 NOW = 1_784_030_400_000
@@ -74,7 +74,7 @@ def test_the_checklist_leaves_unknown_fields_empty() -> None:
     outage = Outage("1", "DECLARED", NOW - 2 * DAY, "ocean", port="2704", carrier="SLTC", reason="x", ticket="4711")
     source, steps = checklist(Registry(), [OutageView(outage, None)], [], "2704", "SLTC", NOW, AREAS)
     assert "section 27" in source
-    assert [step.who for step in steps] == [*3 * ["all"], *5 * ["carrier"], "NVOCC", "service centre"]
+    assert [step.who for step in steps] == [*3 * ["all"], *6 * ["carrier"], "NVOCC", "service centre"]
     assert dict(steps[0].fields) == {"ticket number": "4711", "since": "2026-07-12T12:00:00Z", "expected return": ""}
     assert dict(steps[2].fields) == {"days so far": "2"}
     elsewhere = checklist(Registry(), [OutageView(outage, None)], [], "5301", "SLTC", NOW, AREAS).steps[0]
@@ -94,3 +94,20 @@ def test_the_checklist_of_an_outage_of_cbp_shows_what_is_known_and_permits_nothi
     assert "carrier's own outage only" in source
     assert not any("may load" in step.what or "24 hours" in step.what for step in steps)
     assert not any("24 hours" in field.name for step in steps for field in step.fields)
+
+
+@pytest.mark.parametrize("carrier", [None, "SLTC"])
+def test_the_checklist_shows_the_port_s_own_procedure(carrier: str | None) -> None:
+    registry = Registry()
+    registry.apply(PortProcedure("2709", "Come to the counter.", "+1-310-555-0100"))
+    registry.apply(PortProcedure("1703", "E-mail the manifest."))
+    (shown,) = [
+        step for step in checklist(registry, [], [], "2704", carrier, NOW, AREAS).steps if "own procedure" in step.what
+    ]
+    assert dict(shown.fields) == {"port 2709": "Come to the counter., +1-310-555-0100"}
+    (unknown,) = [
+        step
+        for step in checklist(Registry(), [], [], "2704", carrier, NOW, AREAS).steps
+        if "own procedure" in step.what
+    ]
+    assert dict(unknown.fields) == {"port 2704": ""}

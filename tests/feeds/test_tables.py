@@ -10,8 +10,16 @@ import pytest
 
 from router.errors import InputError
 from router.feeds.bounded_input import blocks
-from router.feeds.forms import DispositionForm, FilingForm, LineForm, PartyForm, ShipmentForm, SnapshotForm
-from router.feeds.tables import read_bills, read_filings, read_parties, read_sailings
+from router.feeds.forms import (
+    DispositionForm,
+    FilingForm,
+    LineForm,
+    PartyForm,
+    ProcedureForm,
+    ShipmentForm,
+    SnapshotForm,
+)
+from router.feeds.tables import read_bills, read_filings, read_parties, read_procedures, read_sailings
 from router.model.eastern import iso
 from router.model.inputs import (
     Disposition,
@@ -22,7 +30,16 @@ from router.model.inputs import (
     disposition_fields,
     filing_fields,
 )
-from router.model.registry_values import MOST_ALIASES, MOST_LINES, PARTY_STATUSES, Line, Party, PortCall, Sailing
+from router.model.registry_values import (
+    MOST_ALIASES,
+    MOST_LINES,
+    PARTY_STATUSES,
+    Line,
+    Party,
+    PortCall,
+    PortProcedure,
+    Sailing,
+)
 from tests.feeds.samples import RECEIVED_AT
 
 PARTIES = b"""id,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group
@@ -264,6 +281,14 @@ def test_a_snapshot_of_the_future_or_with_later_times_is_refused(row: str, colum
     assert problem.place == f"b.csv: row 2, column {column!r}"
 
 
+def test_a_port_has_one_procedure() -> None:
+    table = b"port,procedure,telephone\n2704,Fax the list,+1-310-555-0100\n2709,,\n2704,Call us,\n27O4,Call us,\n"
+    values, problems, *_ = read_procedures([table], "p.csv")
+    assert values == [PortProcedure("2704", "Fax the list", "+1-310-555-0100")]
+    places = ["p.csv: row 3, column 'procedure'", "p.csv: row 4, column 'port'", "p.csv: row 5, column 'port'"]
+    assert [problem.place for problem in problems] == places
+
+
 # Limits
 
 
@@ -308,6 +333,7 @@ def test_a_row_with_unclosed_quotes_is_bounded_and_the_others_are_read() -> None
 def test_a_form_has_every_field_of_its_value():
     """Except for fields that the reader adds. A field missing in the form would be empty for every file."""
     assert set(PartyForm.model_fields) == set(Party._fields)
+    assert set(ProcedureForm.model_fields) == set(PortProcedure._fields)
     assert set(LineForm.model_fields) == set(Line._fields) | (set(Sailing._fields) - {"lines", "calls"}) | {
         "arrival_date",
         "ports",

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from router import topics
-from router.model.registry_values import LateTally, Outage, Party
+from router.model.registry_values import LateTally, Outage, Party, PortProcedure
 from tests.checking.harness import Harness, decoded
 from tests.checking.replay import check
 from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, called, event, filing, sailing
@@ -122,6 +122,37 @@ def test_thrown_away_and_decided_again_it_is_said_still(harness: Harness) -> Non
     harness.abandon(0)
     harness.pump()
     assert states(harness) == ["DOWN"]
+
+
+# With the ports' own procedures
+
+LOS_ANGELES: Final = PortProcedure("2704", "Fax the list of stopped boxes.", "+1-310-555-0100")
+LONG_BEACH: Final = PortProcedure("2709", "Come to the counter.")
+SAVANNAH: Final = PortProcedure("1703", "E-mail the manifest.")
+
+
+def test_an_outage_is_announced_with_the_procedures_of_its_port_s_area(harness: Harness) -> None:
+    tell(harness, SAVANNAH, LOS_ANGELES, LONG_BEACH, OURS, OURS._replace(id="o2", port=None), ended())
+    asked = [[one["port"] for one in status["procedures"]] for status in statuses(harness)]
+    assert asked == [["2704", "2709"], ["1703", "2704", "2709"], []]
+    assert statuses(harness)[0]["procedures"][0] == LOS_ANGELES._asdict()
+
+
+def test_a_procedure_that_a_port_gives_during_its_outage_is_announced(harness: Harness) -> None:
+    tell(harness, OURS, OURS._replace(id="o2", port=None))
+    harness.register(SAVANNAH, LOS_ANGELES)
+    harness.abandon(0)
+    harness.pump()
+    assert [status["outage"] for status in statuses(harness)] == ["o1", "o2", "o1"]
+    harness.restart(0)
+    tell(harness, OURS._replace(ticket="4711"))
+    assert [len(status["procedures"]) for status in statuses(harness)[-2:]] == [1, 1]
+
+
+def test_a_line_s_own_outage_at_a_port_tells_that_port_s_procedure(harness: Harness) -> None:
+    tell(harness, LOS_ANGELES, OURS._replace(carrier="SLTC"))
+    (notice,) = harness.notices("SLTC")
+    assert notice["remarks"].endswith("Port 2704: Fax the list of stopped boxes. +1-310-555-0100")
 
 
 # In each notice
