@@ -70,6 +70,8 @@ class RuleSettings(BaseModel):
     """A hold that one person cleared counts as ended only once another person confirms it."""
     history_complete_from: frozenset[str] = frozenset({"55"})
     """Codes that begin a complete history of a bill."""
+    history_from_nomination_of_several: bool = False
+    """A nomination (69) 24 hours before lading also begins that of a house bill with several second notify parties."""
     late_after_minutes: int = Field(default=60, ge=1)
     """An event received this long after CBP posted it is late."""
     manual_match_hours: int = Field(default=24, ge=1, le=24 * 14)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from router.decide.arrivals import Places, with_arrival
 from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
+from router.decide.nomination import NOMINATED, Nomination
 from router.decide.rules import FRESH, Rules
 from router.model.eastern import MILLISECONDS, from_posted, in_repeated_hour, order_minute, order_moment
 from router.model.limits import MOST_NAMED
@@ -134,6 +135,8 @@ class Account:
     quantity_time: tuple[int, int | None] | None = None
     """Minute (`order_minute`) and second of the event that gave `manifested`, while events are applied. A fold never
     splits a minute."""
+    nominated: Nomination | None = None
+    """The nomination that began the history, if it did."""
     places: Places = field(default_factory=dict)
     """Arrivals in bond by scope. With the port of unlading they are the places where a release counts."""
     shown_in_us: dict[str | None, int] = field(default_factory=dict)
@@ -158,6 +161,7 @@ class Account:
             dict(self.removals_unmatched),
             dict(self.cleared),
             self.quantity_time,
+            self.nominated,
             dict(self.places),
             dict(self.shown_in_us),
             dict(self.movement_ended),
@@ -254,6 +258,10 @@ def apply_events(account: Account, events: Iterable[LedgerEvent], rules: Rules, 
 
 
 def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds: Deeds) -> None:
+    if account.last_posted is None and event.code == NOMINATED:
+        account.nominated = Nomination(event.posted, rules.history_from_nomination_of_several)
+    elif account.nominated is not None and event.posted < account.nominated.posted:
+        account.nominated = None
     if event.code == ADDED:
         _begin(account, event, rules)
     if event.code in rules.history_complete_from:

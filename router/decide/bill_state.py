@@ -30,6 +30,7 @@ from router.decide.manual_events import (
     outcome_of,
     release_minute,
 )
+from router.decide.nomination import begins_history
 from router.decide.rules import FRESH, Rules
 from router.decide.status import (
     RELEASE_UNCONFIRMED,
@@ -237,6 +238,10 @@ def assess_bill(
     if account.manifested is None and state.facts.filing is not None:
         account = account.copy()
         account.manifested = state.facts.filing.manifested_quantity  # a 55 without quantity began the life
+    lading = state.sailing.first_lading_date if state.sailing is not None else None
+    if not account.complete and begins_history(account, cargo, state.unparsed.values(), lading):
+        account = account.copy()
+        account.complete = True
     unparsed = [one for one in state.unparsed.values() if one.id not in state.resolved] if state.unparsed else ()
     status = assess(
         *(account, cargo, state.links.values(), unparsed, rules, state.deeds, relayed.holds),

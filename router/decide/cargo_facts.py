@@ -54,6 +54,12 @@ class Cargo(NamedTuple):
     def is_simple(self) -> bool:
         return (self.bill_type or "").upper() in _SIMPLE
 
+    @property
+    def is_house(self) -> bool:
+        """True for a house bill: by its type or, while that is unknown, by the master bill that it names."""
+        kind = (self.bill_type or "").upper()
+        return kind in _HOUSE or (kind not in _NOT_HOUSE and self.shipment.master_bill is not None)
+
     def needs_snp(self, issuer: str) -> bool:
         """True if the bill must name a second notify party: an NVOCC's house bill (FAQ section 12).
 

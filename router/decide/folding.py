@@ -176,6 +176,8 @@ def _makes_stale(event: LedgerEvent, rules: Rules) -> bool:
 
 def _forget_minutes(account: Account, state: BillState, counting: Iterable[LedgerEvent]) -> None:
     """Keep of an account only what sums may keep."""
+    if account.holds_unseen:
+        account.nominated = None  # it did not come first
     account.holds_unseen.clear()
     account.removals_unmatched.clear()
     account.quantity_time = None  # no minute is split by a fold

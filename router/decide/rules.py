@@ -47,6 +47,9 @@ class Rules:
     """By code of the hold; `release_after_hold` is for all others."""
     history_complete_from: frozenset[str] = frozenset({"55"})
     """Codes that begin a bill's history."""
+    history_from_nomination_of_several: bool = False
+    """A 69 that comes first begins the history also of a house bill with several second notify parties, each of which
+    may have been named later."""
     four_eyes: bool = True
     """True: a hold that one person cleared counts as ended only once another person confirms it."""
     fold_after_events: int = 200

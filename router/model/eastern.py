@@ -85,6 +85,12 @@ def days_between(one: str, other: str) -> int:
     return abs((date.fromisoformat(one) - date.fromisoformat(other)).days)
 
 
+def start_of_day(text: str) -> int | None:
+    """UTC milliseconds at which the day of `CCYY-MM-DD` text begins by CBP's clock; None if there is no such day."""
+    day = day_of(text)
+    return None if day is None else to_milliseconds(datetime(day.year, day.month, day.day))
+
+
 def posted_minute(milliseconds: int) -> int:
     """Minute of a moment, in minutes since 1970 UTC. See `_on_calendar`."""
     return _on_calendar(milliseconds) // MINUTE
