@@ -138,7 +138,8 @@ def import_bills(context: typer.Context, files: TableFiles, form: FormatOption =
     Example:  [bold]snp-router import bills snapshot.csv[/bold]
 
     Columns: those of filings, and status_at (required), released_quantity, release_posted_at, holds
-    (code/container/quantity/placed_at, separated by ;)."""
+    (code/container/quantity/placed_at, separated by ;). To a bill that has events the import only adds: it ends no hold
+    (see `hold clear`)."""
     _import_bill_table(context, files, form, "bills", read_bills)
 
 

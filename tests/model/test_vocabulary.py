@@ -55,6 +55,14 @@ def test_the_page_for_parties_explains_each(field: str) -> None:
     assert [word for word in TOLD[field] if f"`{word}`" not in PAGE] == []
 
 
+def test_the_runbook_names_a_way_out_of_each_status_and_each_kind_of_hold() -> None:
+    runbook = (ROOT / "docs/runbook.md").read_text()
+    table = runbook.partition("## Cargo that is stuck")[2].partition("\n## ")[0]
+    first_cells = " ".join(re.findall(r"^\|([^|]*)\|", table, re.MULTILINE))
+    named = set(re.findall(r"`([A-Z_]+)`", first_cells))
+    assert named >= {*get_args(Status), *get_args(HoldKind)} - {"RELEASED"}
+
+
 def test_every_role_has_a_disclosure() -> None:
     assert set(DISCLOSURE_OF_ROLE) == set(get_args(Role))
 
