@@ -18,6 +18,7 @@ from router.decide.nomination import NOMINATED, Nomination
 from router.decide.rules import FRESH, Rules
 from router.model.eastern import MILLISECONDS, from_posted, in_repeated_hour, order_minute, order_moment
 from router.model.limits import MOST_NAMED
+from router.model.vocabulary import Authority
 
 ADDED: Final = "55"
 DELETED: Final = "54"
@@ -107,6 +108,14 @@ class StandingRelease(NamedTuple):
     """Number of the rules under which it came."""
 
 
+class StandingAuthority(NamedTuple):
+    """An authority short of delivery."""
+
+    posted: int
+    authority: Authority
+    """As the code table had it when the authority was given."""
+
+
 HoldKey = tuple[str, str | None]
 """Disposition code and container (None: the whole bill)."""
 
@@ -115,7 +124,7 @@ HoldKey = tuple[str, str | None]
 class Account:
     holds: dict[HoldKey, HeldPieces] = field(default_factory=dict)
     releases: list[StandingRelease] = field(default_factory=list)
-    authorities: dict[HoldKey, int] = field(default_factory=dict)
+    authorities: dict[HoldKey, StandingAuthority] = field(default_factory=dict)
     """Authorities short of delivery, by code and scope, with their posted minutes."""
     manifested: int | None = None
     complete: bool = False
@@ -173,7 +182,7 @@ class Account:
         if not ended:
             return True
         latest = max(ended.values()) if key[1] is None else max(ended.get(key[1], -1), ended.get(None, -1))
-        return latest < order_minute(self.authorities[key])
+        return latest < order_minute(self.authorities[key].posted)
 
     @property
     def is_deleted(self) -> bool:
@@ -495,7 +504,8 @@ def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, dee
     if code.effect is Effect.MOVE:
         if code.authority:
             account.revoked = account.revoked and bool(event.containers)
-            account.authorities.update({(event.code, container): event.posted for container in _scopes(event)})
+            given = StandingAuthority(event.posted, code.authority)
+            account.authorities.update({(event.code, container): given for container in _scopes(event)})
         return
     account.revoked = False
     _subtract(account, event, rules.codes.ends.get(event.code, frozenset()))
@@ -540,8 +550,8 @@ def _cancel(account: Account, event: LedgerEvent, codes: frozenset[str]) -> None
     each of these entries loses that many pieces.
     """
     minute = order_minute(event.posted)
-    for key, posted in list(account.authorities.items()):
-        if key[0] in codes and order_minute(posted) <= minute and _touches(event, key[1]):
+    for key, given in list(account.authorities.items()):
+        if key[0] in codes and order_minute(given.posted) <= minute and _touches(event, key[1]):
             del account.authorities[key]
     account.revoked = account.revoked or bool(codes - {"1A"})
     named = None if event.code == OVERRIDE else event.entry_number

@@ -133,7 +133,7 @@ def assess(
     doubts, enough, port = _release(account, cargo, rules, deeds)
     if cleared:
         doubts = (*doubts, CLEARED_BY_HAND)
-    authorities = _authorities(account, cargo, stopping, rules)
+    authorities = _authorities(account, cargo, stopping)
     if incomplete:
         authorities = ()
         if account.releases and HISTORY_INCOMPLETE not in doubts:
@@ -316,9 +316,7 @@ def _released_quantity(account: Account, cargo: Cargo) -> int | None:
     return total if account.manifested is None else min(total, account.manifested)
 
 
-def _authorities(
-    account: Account, cargo: Cargo, holds: tuple[StandingHold, ...], rules: Rules
-) -> tuple[Authority, ...]:
+def _authorities(account: Account, cargo: Cargo, holds: tuple[StandingHold, ...]) -> tuple[Authority, ...]:
     """The standing authorities that the holds permit, sorted.
 
     A hold at the in-bond destination doesn't stop the move there (1J); an exam transfer is allowed under a hold (1X);
@@ -328,12 +326,11 @@ def _authorities(
         return ()
     here = any(not hold.at_destination for hold in holds)
     allowed: list[Authority] = []
-    for code, container in account.authorities:
+    for (code, container), given in account.authorities.items():
         if container is not None or not account.authority_stands((code, container)):  # not for all of the bill
             continue
-        entry = rules.codes.get(code)
-        authority = entry.authority if entry else None
-        blocked = {IN_BOND: here, EXAM: any(hold.do_not_load for hold in holds)}.get(authority or "", bool(holds))
-        if authority and not blocked and not (authority == TERMINAL and cargo.is_simple):
+        authority = given.authority
+        blocked = {IN_BOND: here, EXAM: any(hold.do_not_load for hold in holds)}.get(authority, bool(holds))
+        if not blocked and not (authority == TERMINAL and cargo.is_simple):
             allowed.append(authority)
     return tuple(sorted(allowed))

@@ -203,7 +203,12 @@ def test_rules_of_a_later_version_of_the_router_stop_this_one() -> None:
 
 
 _rows = st.fixed_dictionaries(
-    {"do_not_load": st.booleans(), "effect": st.sampled_from((Effect.INFO, Effect.PLACE, Effect.LIFT))}
+    {"do_not_load": st.booleans(), "effect": st.sampled_from((Effect.INFO, Effect.PLACE, Effect.LIFT))},
+    optional={
+        "authority": st.sampled_from(("TERMINAL_EXIT", None)),
+        "shown_in_us": st.booleans(),
+        "ends_authorities": st.booleans(),
+    },
 )
 new_rules = st.builds(
     lambda rows, **changes: changed(FRESH, codes=with_codes(**rows), **changes),
@@ -214,6 +219,8 @@ new_rules = st.builds(
     ),
     history_complete_from=st.sampled_from((frozenset({"55"}), frozenset({"1C", "55"}))),
     manual_match_hours=st.sampled_from((1, 24, 300)),
+    port_areas=st.sampled_from((PortAreas(), PortAreas([("2704", "2709", "1303")]))),
+    four_eyes=st.booleans(),
 )
 names = st.sampled_from("abc")
 records = st.lists(
