@@ -16,6 +16,7 @@ from router.decide.registry import Registry
 from router.decide.roster import VoyageIdentifiers, voyage_of
 from router.model.identifiers import bill_key, is_vessel_key, split_bill_key
 from router.model.inputs import Filing
+from router.model.party_ids import named_party
 from router.model.registry_values import LineRole, Sailing
 from router.model.vocabulary import Role
 
@@ -181,8 +182,7 @@ def grounds_of(
         return [*_vessel_grounds(sailing, registry), *_assumed(assumed, registry)]
     name = registry.party_id
     grounds = [Ground(name(key.issuer), FILER, "1: issuer of the bill", ALWAYS)]
-    snps = map(registry.snp_party_id, key.snps)
-    grounds += [Ground(snp, SNP, "2: second notify party on the bill", ALWAYS) for snp in snps]
+    grounds += [_snp_ground(snp, registry) for snp in key.snps]
     if key.master_carrier:
         grounds.append(Ground(name(key.master_carrier), MASTER_CARRIER, "3: issued the master bill", ALWAYS))
     if key.voyage.carrier_scac:
@@ -193,6 +193,14 @@ def grounds_of(
     if key.in_stopped_box and _is_nvocc(name(key.issuer), key, registry):
         grounds.append(Ground(name(key.issuer), CO_LOADER, "5: its bill is in a stopped container", ALWAYS))
     return grounds
+
+
+def _snp_ground(snp: str, registry: Registry) -> Ground:
+    party_id = registry.snp_party_id(snp)
+    types = named_party(snp).types
+    is_ambiguous = len(types) > 1 and party_id not in registry.parties
+    kind = f", by {' or '.join(types)}" if is_ambiguous else ""
+    return Ground(party_id, SNP, f"2: second notify party on the bill{kind}", ALWAYS)
 
 
 def _is_nvocc(filer: str, key: AudienceKey, registry: Registry) -> bool:

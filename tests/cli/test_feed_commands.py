@@ -198,3 +198,17 @@ def test_on_a_terminal_a_watched_folder_names_the_report(command: Command, termi
     assert watch.shows("watching inbox; Ctrl-C stops")
     command.write("inbox/bad.jsonl", "nonsense\n")
     assert watch.shows("report: inbox/failed/bad.jsonl.report.txt")
+
+
+def test_an_id_is_unique_across_types_and_a_refusal_names_file_and_row(command: Command) -> None:
+    command("import", "parties", command.write("a.csv", "id,id_type,aliases\nABCD,,\nZ999,,\nWXYZ,FIRMS,\n"))
+    wrong = command.write("b.csv", "id,id_type,aliases\nNVXB,,FIRMS:ABCD\nWXYZ,SCAC,\n2704ABC01,,\nZ99,FIRMS,\n")
+    (done,) = command.json("import", "parties", wrong, code=1)
+    assert done["added"] == ["2704ABC01"]
+    assert sorted(problem["place"] for problem in done["problems"]) == [
+        f"{wrong}: row 2",
+        f"{wrong}: row 3",
+        f"{wrong}: row 5, column 'id'",
+    ]
+    kinds = {party["id"]: party["id_type"] for party in command.json("parties")}
+    assert kinds == {"ABCD": "SCAC", "Z999": "FIRMS", "WXYZ": "FIRMS", "2704ABC01": "ABI"}

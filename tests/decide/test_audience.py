@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from router.decide import audience as audience_module
-from router.decide.audience import Audience, Disclosure, audience_of
+from router.decide.audience import Audience, Disclosure, audience_key, audience_of, grounds_of
 from router.decide.cargo_facts import Cargo
 from router.decide.registry import Registry
 from router.decide.roster import same_name
@@ -74,6 +74,15 @@ def test_rule_2_of_four_letters_without_a_type_the_registered_party_is_meant() -
         for snp in ("ABCD", "2:ABCD"):
             assert audience(cargo(snps=(snp,)), registry=registry_of(party)).recipients["ABCD"].topic == party.topic
     assert audience(cargo(snps=("ABCD",))).recipients["ABCD"].unreachable == "PARTY_UNKNOWN"
+
+
+def test_an_id_that_fits_two_types_waits_and_says_so() -> None:
+    unknown, registered = registry_of(), registry_of(Party("ABCD"))
+    rules = [
+        grounds_of(audience_key(HOUSE, cargo(snps=("ABCD",)), False), None, one)[1].rule
+        for one in (unknown, registered)
+    ]
+    assert rules == ["2: second notify party on the bill, by SCAC or FIRMS", "2: second notify party on the bill"]
 
 
 def test_the_same_id_of_another_type_is_another_party_and_gets_nothing() -> None:
