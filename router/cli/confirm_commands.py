@@ -85,7 +85,7 @@ def clear_hold(
 def _report_cleared(cleared: Cleared, key: str, form: printing.OutputFormat, previewed: bool) -> None:
     after = cleared.after
     if form is JSON:
-        holds = [hold_fields(hold, cleared.cargo) for hold in cleared.holds]
+        holds = [hold_fields(hold, cleared.cargo, hold.seen_bill(None)) for hold in cleared.holds]
         consequences = {"status": after.status, "doubts": list(after.doubts), "do_not_load": after.do_not_load}
         notices = [one._asdict() for one in cleared.notices]
         fields = plain_value(encode_value(cleared.clearance))

@@ -41,6 +41,8 @@ class HoldInForce:
     """Pieces held; None: all."""
     placed_at: datetime | None
     meaning: str | None
+    because_of: str | None
+    """The other bill behind a BOX or HOUSE hold, if the recipient may see it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -242,7 +242,7 @@ def _apply_snapshot(state: BillState, record: Snapshot, context: Context) -> App
     )
     event_id = snapshot_id(context.registry.secret, state.key, record)
     state = with_snapshot(state, record._replace(holds=holds), event_id, context.rules)
-    return AppliedRecord(replace(state, facts=state.facts._replace(filing=record.filing)), CATCH_UP)
+    return AppliedRecord(replace(state, facts=state.facts._replace(filing=record.filing)), CATCH_UP, caused_by=event_id)
 
 
 def _apply_confirmation(state: BillState, record: Confirmation, context: Context) -> AppliedRecord | None:
@@ -272,7 +272,8 @@ def _apply_manual_event(state: BillState, record: ManualEvent, context: Context)
 
 
 def _apply_link(state: BillState, record: LinkFact, context: Context) -> AppliedRecord | None:
-    known, given = state.links.get(record.key), state
+    known, given, caused_by = state.links.get(record.key), state, record.caused_by
+    record = record._replace(caused_by=None)
     state, request = with_index_answer(state, record.key)
     if known == record if record.active else known is None:
         return AppliedRecord(state, LINK, refiling_request=request) if state is not given else None
@@ -281,7 +282,7 @@ def _apply_link(state: BillState, record: LinkFact, context: Context) -> Applied
     links = {key: link for key, link in state.links.items() if key != record.key}
     if record.active:
         links[record.key] = record
-    return AppliedRecord(replace(state, links=links), LINK, refiling_request=request)
+    return AppliedRecord(replace(state, links=links), LINK, refiling_request=request, caused_by=caused_by)
 
 
 def _splits(state: BillState) -> int:

@@ -180,6 +180,11 @@ class BillState(Struct, frozen=True, array_like=True):
     def is_in_stopped_box(self) -> bool:
         return any(link.kind == "BOX" for link in self.links.values())
 
+    @property
+    def is_original_held(self) -> bool:
+        """True for a split while its original bill is held as a whole."""
+        return any(link.kind == "ORIGINAL" for link in self.links.values())
+
     def latest_event(self) -> LedgerEvent | None:
         return max(self.events, key=lambda event: event.posted_at, default=None)
 

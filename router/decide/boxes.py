@@ -1,29 +1,30 @@
 """Effects across bills, through the index: shared boxes, houses of a master, splits of an original.
 
 A box is stopped, for every bill in it, by a do-not-load on any bill that names it and by any hold on the container
-itself; other holds of one bill don't stop the others. A master is held while any of its houses is. A split is shown on
-both bills and copies no hold (CBP Trade Act FAQ, vessel mode, section 26, does not extend a hold to it). Facts rest on
-a bill's own holds only: a derived hold is never passed on.
+itself; other holds of one bill don't stop the others. A master is held while any of its houses is, and must not be
+loaded while any of them must not. A split is shown on both bills and copies no hold (CBP Trade Act FAQ, vessel mode,
+section 26, does not extend a hold to it); it is flagged while its original is held as a whole. Facts rest on a bill's
+own holds only: a derived hold is never passed on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router.decide.cargo_facts import Cargo
-from router.decide.status import StandingHold
+from router.decide.status import MOST_BOXES, StandingHold
 from router.model.eastern import day_of
-from router.model.identifiers import container_key
 from router.model.links import (
     CONTAINER,
     MASTER,
-    MOST_STOPPING_EVENTS,
+    MOST_STOPS,
     ORIGINAL,
     IndexFact,
     LinkFact,
-    bounded_events,
+    Stop,
+    bounded_stops,
 )
 from router.model.registry_values import Sailing
 
@@ -38,60 +39,87 @@ Voyage = tuple[str | None, str | None, str | None]
 _NO_VOYAGE: Final[Voyage] = (None, None, None)
 
 
-def facts_of(bill: str, cargo: Cargo, holds: tuple[StandingHold, ...], sailing: Sailing | None) -> dict[str, IndexFact]:
-    """All facts of a bill for the index now, by index key."""
+def facts_of(
+    bill: str,
+    cargo: Cargo,
+    holds: tuple[StandingHold, ...],
+    sailing: Sailing | None,
+    seen_by: tuple[str, ...] = (),
+    *,
+    has_splits: bool = False,
+) -> dict[str, IndexFact]:
+    """All facts of a bill for the index now, by index key. `seen_by` are the parties that may see the bill."""
     shipment = cargo.shipment
     own = [hold for hold in holds if hold.kind not in DERIVED]
     voyage = (sailing.sailing_id if sailing else None, shipment.imo_number, shipment.arrival_date)
-    containers = {container_key(number) for number in shipment.container_numbers}
-    containers |= {hold.container_number for hold in own if hold.container_number}
-    in_every = [hold for hold in own if hold.container_number is None and hold.do_not_load]
-    in_one: dict[str, list[StandingHold]] = {}
+    named = cargo.container_keys
+    in_every = [_stop(bill, hold, seen_by) for hold in own if hold.container_number is None and hold.do_not_load]
+    in_one: dict[str, list[Stop]] = {}
     for hold in own:
         if hold.container_number is not None:
-            in_one.setdefault(hold.container_number, []).append(hold)
+            in_one.setdefault(hold.container_number, []).append(_stop(bill, hold, seen_by))
     facts = {}
-    for container in sorted(containers):
-        stopping = in_every + in_one.get(container, [])
-        facts[f"{CONTAINER}:{container}"] = _fact(f"{CONTAINER}:{container}", bill, stopping, voyage)
+    for container in sorted(named | in_one.keys()):
+        stops = bounded_stops(in_every + in_one.get(container, []))
+        facts[f"{CONTAINER}:{container}"] = IndexFact(f"{CONTAINER}:{container}", bill, True, stops, *voyage)
     if shipment.master_bill:
         key = f"{MASTER}:{shipment.master_bill}"
-        facts[key] = _fact(key, bill, own, _NO_VOYAGE)
+        stops = bounded_stops(_stop(bill, hold, seen_by, _not_to_load(hold, named)) for hold in own)
+        facts[key] = IndexFact(key, bill, True, stops)
     if shipment.original_bill:
         key = f"{ORIGINAL}:{shipment.original_bill}"
-        facts[key] = _fact(key, bill, [], _NO_VOYAGE)
+        facts[key] = IndexFact(key, bill, True)
+    if has_splits:
+        key = f"{ORIGINAL}:{bill}"
+        stops = bounded_stops(_stop(bill, hold, seen_by) for hold in own if hold.container_number is None)
+        facts[key] = IndexFact(key, bill, True, stops)
     return facts
 
 
-def _fact(key: str, bill: str, stopping: list[StandingHold], voyage: Voyage) -> IndexFact:
-    if not stopping:
-        return IndexFact(key, bill, True, False, False, None, *voyage)
-    since = min((hold.placed for hold in stopping if hold.placed is not None), default=None)
-    do_not_load = any(hold.do_not_load for hold in stopping)
-    events = bounded_events(event for hold in stopping for event in hold.events)
-    return IndexFact(key, bill, True, True, do_not_load, since, *voyage, events)
+def _stop(bill: str, hold: StandingHold, seen_by: tuple[str, ...], containers: tuple[str, ...] = ()) -> Stop:
+    return Stop(bill, hold.events, hold.do_not_load, hold.placed, containers, hold.at_destination, seen_by)
 
 
-def alias_facts(bill: str, aliases: Iterable[str]) -> dict[str, IndexFact]:
-    """Facts by which a bill gets the index's links to the paper bills that were filed as it."""
-    keys = [f"{kind}:{alias}" for alias in aliases for kind in (MASTER, ORIGINAL)]
-    return {key: IndexFact(key, bill, True, alias=True) for key in keys}
+def alias_facts(bill: str, aliases: Iterable[str], held_as_a_whole: tuple[Stop, ...]) -> dict[str, IndexFact]:
+    """Facts by which a bill gets the index's links to the paper bills that were filed as it, and their splits get its
+    holds."""
+    facts = {}
+    for alias in aliases:
+        facts[f"{MASTER}:{alias}"] = IndexFact(f"{MASTER}:{alias}", bill, True, alias=True)
+        facts[f"{ORIGINAL}:{alias}"] = IndexFact(f"{ORIGINAL}:{alias}", bill, True, held_as_a_whole, alias=True)
+    return facts
 
 
-def changed_facts(published: Mapping[str, IndexFact], facts: Mapping[str, IndexFact]) -> tuple[IndexFact, ...]:
-    """Facts to publish: those that are new or changed, and withdrawals."""
-    changed = [fact for key, fact in facts.items() if published.get(key) != fact]
-    gone = [fact._replace(present=False) for key, fact in published.items() if key not in facts]
+def _not_to_load(hold: StandingHold, named: Collection[str]) -> tuple[str, ...]:
+    """Containers that a house's do-not-load concerns: its own, else all that the house names, if those are few."""
+    if not hold.do_not_load:
+        return ()
+    if hold.container_number is not None:
+        return (hold.container_number,)
+    return tuple(sorted(named)) if len(named) <= MOST_BOXES else ()
+
+
+def changed_facts(
+    published: Mapping[str, IndexFact], facts: Mapping[str, IndexFact], caused_by: str | None
+) -> tuple[IndexFact, ...]:
+    """Facts to publish: those that are new or changed, and withdrawals. Each names the event behind it."""
+    changed = [fact._replace(caused_by=caused_by) for key, fact in facts.items() if published.get(key) != fact]
+    gone = [
+        fact._replace(present=False, stops=(), caused_by=caused_by)
+        for key, fact in published.items()
+        if key not in facts
+    ]
     return (*changed, *gone)
 
 
 class Answer(NamedTuple):
     """The index's latest answer to a bill under one key."""
 
-    stopped: bool = False
-    do_not_load: bool = False
-    since: int | None = None
-    events: tuple[str, ...] = ()
+    stops: tuple[Stop, ...] = ()
+
+    @property
+    def stopped(self) -> bool:
+        return bool(self.stops)
 
 
 class IndexEntry(NamedTuple):
@@ -114,15 +142,21 @@ class IndexGroup:
     """Bills that replace the paper bill of this key."""
     before: dict[str, IndexEntry | None] = field(default_factory=dict)
     """Entries of bills with new facts, as they were at the latest answers; None: there was none."""
+    causes: dict[str, str] = field(default_factory=dict)
+    """Events, by bill, that changed its stops since the latest answers; the latest is last."""
 
     def copy(self) -> IndexGroup:
         return IndexGroup(self.entries.copy(), self.stopping.copy(), self.deciding, self.aliases.copy())
 
     def enter(self, fact: IndexFact) -> None:
         """Enter a bill's fact. `answer` computes the consequences."""
-        old = self.before.setdefault(fact.bill, self.entries.get(fact.bill))
+        known = self.entries.get(fact.bill)
+        old = self.before.setdefault(fact.bill, known)
+        if fact.caused_by is not None and fact.stops != (known.fact.stops if known else ()):
+            self.causes.pop(fact.bill, None)
+            self.causes[fact.bill] = fact.caused_by
         if fact.present:
-            self.put(IndexEntry(fact, old.answer if old else Answer()))
+            self.put(IndexEntry(fact._replace(caused_by=None), old.answer if old else Answer()))
         else:
             self.drop(fact.bill)
 
@@ -165,11 +199,14 @@ def _voyage(fact: IndexFact) -> Voyage:
 
 
 def _deciding(facts: Iterable[IndexFact]) -> tuple[IndexFact, ...]:
-    """Keep the oldest that fill a link's events, and two do-not-loads: a bill never counts its own hold, so one of each
-    may be excluded."""
+    """The oldest, as many as fill a link, and two of each effect: a bill never counts its own hold, so one of them may
+    be excluded."""
     ordered = sorted(facts, key=_age)
+    if len(ordered) <= MOST_STOPS:
+        return tuple(ordered)
     do_not_load = [fact for fact in ordered if fact.do_not_load]
-    return tuple(dict.fromkeys((*ordered[: MOST_STOPPING_EVENTS + 2], *do_not_load[:2])))
+    here = [fact for fact in ordered if any(not stop.at_destination for stop in fact.stops)]
+    return tuple(dict.fromkeys((*ordered[: MOST_STOPS + 2], *do_not_load[:2], *here[:2])))
 
 
 def _age(fact: IndexFact) -> tuple[bool, int, str]:
@@ -182,11 +219,12 @@ def answer(group: IndexGroup, key: str) -> tuple[dict[str, IndexEntry | None], l
     Called once for many facts, since a thousand of them on one box would otherwise answer all others a thousand times;
     and before a fact that `would_hide` a stop.
     """
-    before = group.before
+    before, causes = group.before, group.causes
+    group.causes = {}
     changed, links = _answer_group(group, key)
     if not key.startswith(CONTAINER):
         links += _links_of_aliases(group, key, before, links)
-    return changed, links
+    return changed, [link._replace(caused_by=_cause(link.bill, causes)) for link in links] if causes else links
 
 
 def _links_of_aliases(
@@ -206,7 +244,7 @@ def _links_of_aliases(
     if kind == MASTER:
         standing = [_house_link(group, key)]
     else:
-        standing = [_split_link(paper, bill) for bill in sorted(group.entries.keys() - group.aliases)]
+        standing = [_split_link(paper, bill) for bill in sorted(group.entries.keys() - group.aliases - {paper})]
     copies += [link._replace(bill=bill) for bill in sorted(new) for link in standing]
     return copies + [LinkFact(bill, link.key, link.kind, False) for bill in sorted(gone) for link in standing]
 
@@ -217,36 +255,47 @@ def _answer_group(group: IndexGroup, key: str) -> tuple[dict[str, IndexEntry | N
     group.before = {}
     group.decide()
     changed = {bill: group.entries.get(bill) for bill in before}
-    if kind == CONTAINER:
+    if kind == MASTER:
+        is_news = _answer(group.deciding.get(_NO_VOYAGE, ())) != _answer(decided.get(_NO_VOYAGE, ()))
+        links = [_house_link(group, key)] if is_news else []
+    else:
         # Sorted, because the order of entries in memory depends on the latest restore.
         concerned = list(before) if decided == group.deciding else sorted(group.entries)
         left = (bill for bill, old in before.items() if old and old.answer.stopped and bill not in group.entries)
-        links = [LinkFact(bill, key, "BOX", False) for bill in left]
-        return changed, [*links, *_answer_all(group, key, concerned, changed)]
-    if kind == MASTER:
-        is_news = _answer(group.deciding.get(_NO_VOYAGE, ())) != _answer(decided.get(_NO_VOYAGE, ()))
-        return changed, [_house_link(group, key)] if is_news else []
-    if kind == ORIGINAL:
-        splits = (
-            (bill, entry is not None) for bill, entry in changed.items() if (before[bill] is None) != (entry is None)
-        )
-        known = group.aliases | {bill for bill, old in before.items() if old is not None and old.fact.alias}
-        return changed, [_split_link(subject, bill, now) for bill, now in splits if bill not in known]
-    return changed, []
+        linked = LinkFact("", key, "BOX", False)
+        if kind == ORIGINAL:
+            linked = LinkFact("", key, "ORIGINAL", False, other_bill=subject)
+        links = [linked._replace(bill=bill) for bill in left]
+        for bill, answered in _answer_all(group, concerned, changed):
+            links.append(linked._replace(bill=bill, active=answered.stopped, stops=answered.stops))
+        if kind == ORIGINAL:
+            own = {subject} | group.aliases | {bill for bill, old in before.items() if old and old.fact.alias}
+            links = [link for link in links if link.bill not in own]
+            came_or_went = (bill for bill, old in before.items() if (old is None) == (bill in group.entries))
+            links += [_split_link(subject, bill, bill in group.entries) for bill in came_or_went if bill not in own]
+    return changed, links
+
+
+def _cause(bill: str, causes: Mapping[str, str]) -> str | None:
+    """The latest event of another bill."""
+    return next((event for other, event in reversed(tuple(causes.items())) if other != bill), None)
 
 
 def _house_link(group: IndexGroup, key: str) -> LinkFact:
-    return _link(key.partition(":")[2], key, "HOUSE", _answer(group.deciding.get(_NO_VOYAGE, ())))
+    houses = _answer(group.deciding.get(_NO_VOYAGE, ()))
+    return LinkFact(key.partition(":")[2], key, "HOUSE", houses.stopped, houses.stops)
 
 
 def _split_link(original: str, split: str, active: bool = True) -> LinkFact:
     return LinkFact(original, f"split:{split}", "SPLIT", active, other_bill=split)
 
 
-def _answer_all(group: IndexGroup, key: str, bills: list[str], changed: dict[str, IndexEntry | None]) -> list[LinkFact]:
-    """Links to those bills whose answer changed."""
-    links = []
+def _answer_all(
+    group: IndexGroup, bills: list[str], changed: dict[str, IndexEntry | None]
+) -> Iterator[tuple[str, Answer]]:
+    """Bills whose answer changed, with the new one."""
     alike: dict[Voyage, list[IndexFact]] = {}
+    common: dict[Voyage, Answer] = {}
     for bill in bills:
         entry = group.entries.get(bill)
         if entry is None:
@@ -254,23 +303,18 @@ def _answer_all(group: IndexGroup, key: str, bills: list[str], changed: dict[str
         voyage = _voyage(entry.fact)
         if voyage not in alike:
             same = (facts for facts in group.deciding.values() if same_voyage(facts[0], entry.fact))
-            alike[voyage] = sorted((fact for facts in same for fact in facts), key=_age)
-        answer = _answer([other for other in alike[voyage] if other.bill != bill])
+            alike[voyage] = [fact for facts in same for fact in facts]
+            common[voyage] = _answer(alike[voyage])
+        answer = common[voyage]
+        if entry.fact.stopped:
+            answer = _answer(fact for fact in alike[voyage] if fact.bill != bill)
         if answer != entry.answer:
             changed[bill] = group.entries[bill] = entry._replace(answer=answer)
-            links.append(_link(bill, key, "BOX", answer))
-    return links
+            yield bill, answer
 
 
-def _answer(stopping: Sequence[IndexFact]) -> Answer:
-    """The answer that facts give, the oldest first."""
-    since = min((fact.since for fact in stopping if fact.since is not None), default=None)
-    events = bounded_events(event for fact in stopping for event in fact.events)
-    return Answer(bool(stopping), any(fact.do_not_load for fact in stopping), since, events)
-
-
-def _link(bill: str, key: str, kind: str, answer: Answer) -> LinkFact:
-    return LinkFact(bill, key, kind, answer.stopped, answer.do_not_load, answer.since, events=answer.events)
+def _answer(stopping: Iterable[IndexFact]) -> Answer:
+    return Answer(bounded_stops(stop for fact in stopping for stop in fact.stops))
 
 
 def same_voyage(one: IndexFact, other: IndexFact) -> bool:

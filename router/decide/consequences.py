@@ -6,6 +6,7 @@ Every cause (an event, a filing, a link, an operator, a change of the registry) 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -20,7 +21,7 @@ from router.decide.manual_events import CONTRADICTION
 from router.decide.notices import LADING, RESYNC, AppliedRecord, Notice
 from router.decide.outages import is_behind
 from router.decide.paper import REISSUED, refiling_answer, refilings
-from router.decide.recipients import Notifying, covered_ids, last_notices_after
+from router.decide.recipients import Notifying, covered_ids, is_entitled, last_notices_after
 from router.decide.registry import Registry
 from router.decide.roster import same_name, voyage_of
 from router.decide.rules import Rules
@@ -28,7 +29,7 @@ from router.decide.status import Assessment, StandingHold
 from router.model.eastern import MINUTE, posted_minute
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.model.inputs import DeadLetter
-from router.model.links import IndexFact, RefilingRecord
+from router.model.links import MOST_SEEN_BY, ORIGINAL, IndexFact, RefilingRecord
 from router.model.vocabulary import Authority, Cause, Flag, Kind, Role, Status
 
 SAILING_ASSUMED: Final = "SAILING_ASSUMED"
@@ -76,6 +77,8 @@ class HistoryEntry(Struct, frozen=True, array_like=True):
     """Parties that wait, each as `reason:party`."""
     rules: int
     """Number of the rules under which it was made."""
+    caused_by: str | None = None
+    """Id of another bill's event, or of a snapshot, that caused it."""
 
 
 class WaitingReasons(Struct, frozen=True, array_like=True):
@@ -132,6 +135,8 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
             notices = (*notifying.notices(), *notifying.last_notices(leaving, registry))
         last_notices = last_notices_after(old, sequence, notices, after.status)
 
+    seen_by = _entitled_parties(audience, after.status) if after.status.stopped else ()
+    has_splits = any(link.kind == "SPLIT" for link in state.links.values())
     basis = (
         after.cargo,
         after.status.holds,
@@ -139,11 +144,13 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         audience.found,
         state.is_superseded,
         state.aliases,
+        seen_by,
+        has_splits,
     )
     facts, changed = state.index_facts, _NO_FACTS
     if before is None or before.facts_basis != basis:
-        facts = _index_facts(after, audience)
-        changed = changed_facts(state.index_facts, facts)
+        facts = _index_facts(after, audience, seen_by, has_splits)
+        changed = changed_facts(state.index_facts, facts, applied.event_id or applied.caused_by)
     reasons = _waiting_reasons(after, audience, waiting)
     record, waiting_changed = _waiting_record(old, was, after.status, reasons, waiting, registry.now)
     state = replace(
@@ -226,6 +233,7 @@ def history_entry(
         tuple(Notified(one.recipient.id, one.kind, one.cause, one.recipient.roles) for one in notices),
         tuple(reason for reason in state.waiting if ":" in reason),
         rules.number,
+        applied.caused_by,
     )
 
 
@@ -240,14 +248,23 @@ def _authorises(was: Assessment | None, after: Assessment) -> tuple[Authority, .
     return after.authorises
 
 
-def _index_facts(after: AssessedBill, audience: Audience) -> Mapping[str, IndexFact]:
+def _index_facts(
+    after: AssessedBill, audience: Audience, seen_by: tuple[str, ...], has_splits: bool
+) -> Mapping[str, IndexFact]:
     """The bill's facts for the index."""
-    state = after.state
-    stops = (*after.status.holds, *after.status.cleared)
-    facts = facts_of(state.key, after.cargo, stops, audience.found)
+    state, stops = after.state, (*after.status.holds, *after.status.cleared)
+    facts = facts_of(state.key, after.cargo, stops, audience.found, seen_by, has_splits=has_splits)
+    as_original = facts.get(f"{ORIGINAL}:{state.key}")
     if state.is_superseded and not any(fact.stopped for fact in facts.values()):
         facts = {}  # the same cargo is in its boxes under its new number
-    return facts | alias_facts(state.key, state.aliases)
+    return facts | alias_facts(state.key, state.aliases, as_original.stops if as_original else ())
+
+
+def _entitled_parties(audience: Audience, status: Assessment) -> tuple[str, ...]:
+    """Parties that are notified of the bill at this status, filer and second notify parties first. Where its hold stops
+    another bill of theirs, they may see its number there."""
+    entitled = (one.id for one in audience.recipients.values() if is_entitled(one, None, status))
+    return tuple(islice(entitled, MOST_SEEN_BY))
 
 
 def _links(old: BillState, applied: AppliedRecord, state: BillState, audience: Audience) -> tuple[RefilingRecord, ...]:
@@ -273,6 +290,8 @@ def _flags(
         flags.append("SAILING_UNKNOWN")
     if lacks_snp(state.key, cargo):
         flags.append("NO_SNP")
+    if state.is_original_held:
+        flags.append("ORIGINAL_HELD")
     if vessel_name and shipment.vessel_name and not same_name(vessel_name, shipment.vessel_name):
         flags.append("VESSEL_MISMATCH")
     if registry.outages and is_behind(registry.outages, shipment, registry.party_id, rules.port_areas):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, Final
 
 from msgspec import Struct
@@ -82,6 +83,8 @@ class AppliedRecord(Struct, frozen=True, array_like=True):
     """The request that follows from the index's answer under a paper bill's number."""
     not_entitled: frozenset[str] = frozenset()
     """Parties notified of a superseded bill that have no ground under its new number."""
+    caused_by: str | None = None
+    """Id of what caused it, if that is no event of this bill: another bill's event, or a snapshot."""
 
 
 class Notice(Struct, frozen=True, array_like=True):
@@ -124,7 +127,8 @@ def hold_added(before: Assessment | None, after: Assessment) -> bool:
         if old is None or (hold.do_not_load and not old.do_not_load):
             return True
         more = old.quantity is not None and (hold.quantity is None or hold.quantity > old.quantity)
-        if more or (not confirms and (hold.placed or 0) > (old.placed or 0)):
+        is_later = (hold.placed or 0) > (old.placed or 0) and not set(hold.events) <= set(old.events)
+        if more or (is_later and not confirms):
             return True
     return False
 
@@ -189,13 +193,15 @@ def notice_fields(
     cause: Cause,
     covers: tuple[str, ...],
     rules: Rules,
+    because_of: tuple[str | None, ...] = (),
 ) -> dict[str, Any]:
     """The fields of `SHOWN`. Without `status`: a last notice to a party that is no longer notified.
 
-    Of a vessel's event the fields of status are null.
+    Of a vessel's event the fields of status are null. `because_of` has the bill to show for each hold.
     """
     scac, number = split_bill_key(bill) if concerns_a_bill(bill) else (None, None)
     shown = status if concerns_a_bill(bill) else None
+    holds = status.holds if status is not None else ()
     shipment = cargo.shipment
     code = rules.codes.get(event.disposition_code) if event is not None else None
     posted = status.release_posted if status is not None else None
@@ -226,7 +232,7 @@ def notice_fields(
         "deliverable_at": shown.deliverable_at if shown else None,
         "do_not_load": shown.do_not_load if shown else None,
         "doubts": shown.doubts if shown else (),
-        "holds": [hold_fields(hold, cargo) for hold in status.holds] if status else (),
+        "holds": [hold_fields(hold, cargo, bill) for hold, bill in zip_longest(holds, because_of)],
         "authorises": authorises,
         "manifested_quantity": status.manifested_quantity if status else None,
         "released_quantity": shown.released_quantity if shown else None,
@@ -263,7 +269,7 @@ def _containers(event: Disposition | None, cargo: Cargo) -> tuple[str, ...]:
     return named or cargo.shipment.container_numbers
 
 
-def hold_fields(hold: StandingHold, cargo: Cargo) -> dict[str, Any]:
+def hold_fields(hold: StandingHold, cargo: Cargo, because_of: str | None = None) -> dict[str, Any]:
     """A hold as notices and `bill show` have it; its container as written on the bill, with check digit."""
     container = hold.container_number
     if container is not None:
@@ -275,6 +281,7 @@ def hold_fields(hold: StandingHold, cargo: Cargo) -> dict[str, Any]:
         "quantity": hold.quantity,
         "placed_at": None if hold.placed is None else from_posted(hold.placed),
         "meaning": hold.meaning,
+        "because_of": because_of,
     }
 
 

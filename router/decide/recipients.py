@@ -55,8 +55,9 @@ class Notifying:
         self._flags = flags
         self._decision = decision
         self._rules = rules
-        self._built: dict[tuple[Cause, bool], Mapping[str, Any]] = {}
-        """Fields by cause, and True for the status now."""
+        self._built: dict[tuple[Cause, bool, tuple[str | None, ...]], Mapping[str, Any]] = {}
+        """Fields by cause, True for the status now, and the other bills shown."""
+        self._has_derived_holds = any(hold.because_of for hold in after.status.holds)
 
     def retain(self, leaving: Collection[str], has_moved: bool, registry: Registry) -> set[str]:
         """Retain those leaving parties that a stop concerns: nobody is dismissed while one stands, nor before the
@@ -75,11 +76,11 @@ class Notifying:
         """Notices to everyone entitled: of an event, and of a change of status whatever its cause. New recipients, and
         those to be notified again, get the status now, which covers all events so far."""
         before, was, applied, after = self._before, self._was, self._applied, self._after.status
-        everyone = applied.event_id is not None or applied.renotify_all or not after.shows_the_same(was)
+        everyone = applied.event_id is not None or applied.renotify_all or self._shows_a_change()
         is_vessel = is_vessel_key(before.key)
         had_waited = {entry.partition(":")[2] for entry in before.waiting}
         added = hold_added(was, after)
-        stop_changed = was is None or was.holds != after.holds
+        stop_changed = was is None or (was.holds != after.holds and was.shown_holds != after.shown_holds)
         for recipient in (*self._audience.recipients.values(), *self._retained):
             party_id = recipient.id
             last = before.last_notices.get(party_id)
@@ -98,8 +99,13 @@ class Notifying:
             if stop_alone and kind == RELEASE:
                 kind = CHANGE
             cause: Cause = CATCH_UP if is_new and not again else applied.cause
-            fields = self._fields(cause, status_now=is_new)
+            fields = self._fields(party_id, cause, status_now=is_new)
             yield Notice(fields, recipient, kind, cause, notice_id(self._decision, party_id))
+
+    def _shows_a_change(self) -> bool:
+        if not self._after.status.shows_the_same(self._was):
+            return True
+        return self._before.is_original_held != self._after.state.is_original_held
 
     def superseded_notices(self, registry: Registry) -> Iterator[Notice]:
         """Notices under a number that another has replaced: only of events that CBP still sends under it, and a last
@@ -112,7 +118,7 @@ class Notifying:
                 if recipient.topic is not None and is_entitled(recipient, last, after):
                     believes_release = last is not None and last.deliverable
                     kind = kind_of(after, last, believes_release, added=added, status_now=False)
-                    fields = self._fields(DISPOSITION, status_now=False)
+                    fields = self._fields(recipient.id, DISPOSITION, status_now=False)
                     yield Notice(fields, recipient, kind, DISPOSITION, notice_id(self._decision, recipient.id))
         yield from self.last_notices(self._applied.not_entitled, registry)
 
@@ -138,30 +144,35 @@ class Notifying:
             if recipient.id in self._applied.renotify or is_entitled(recipient, last, after):
                 yield recipient
 
-    def _fields(self, cause: Cause, *, status_now: bool) -> Mapping[str, Any]:
+    def _fields(self, party: str, cause: Cause, *, status_now: bool) -> Mapping[str, Any]:
         """The fields of a notice about the event, or of a status-now notice."""
-        key = (cause, status_now)
+        because_of: tuple[str | None, ...] = ()
+        if self._has_derived_holds:
+            because_of = tuple(hold.seen_bill(party) for hold in self._after.status.holds)
+        key = (cause, status_now, because_of)
         fields = self._built.get(key)
         if fields is None:
-            fields = self._built[key] = self._status_now_fields(cause) if status_now else self._event_fields(cause)
+            build = self._status_now_fields if status_now else self._event_fields
+            fields = self._built[key] = build(cause, because_of)
         return fields
 
-    def _event_fields(self, cause: Cause) -> Mapping[str, Any]:
+    def _event_fields(self, cause: Cause, because_of: tuple[str | None, ...]) -> Mapping[str, Any]:
         applied, after = self._applied, self._after
         return notice_fields(
             self._before.key,
             after.cargo,
             applied.event,
-            applied.event_id,
+            applied.event_id or applied.caused_by,
             after.status,
             self._authorises,
             self._flags,
             cause,
             (),
             self._rules,
+            because_of,
         )
 
-    def _status_now_fields(self, cause: Cause) -> Mapping[str, Any]:
+    def _status_now_fields(self, cause: Cause, because_of: tuple[str | None, ...]) -> Mapping[str, Any]:
         applied, after = self._applied, self._after
         event, event_id = applied.event, applied.event_id
         if event_id is None:
@@ -180,6 +191,7 @@ class Notifying:
             cause,
             covers,
             self._rules,
+            because_of,
         )
 
 

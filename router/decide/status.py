@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from router.decide.account import RELEASE_PREDATES_HOLD, Account, HeldPieces, HoldKey, StandingRelease
@@ -11,7 +11,7 @@ from router.decide.deeds import Deeds
 from router.decide.places import PORT_DIFFERS, release_place
 from router.decide.rules import Rules
 from router.model.eastern import order_minute
-from router.model.links import LinkFact, bounded_events
+from router.model.links import MORE_EVENTS, LinkFact, Stop, bounded_stops, events_of
 from router.model.vocabulary import Authority, Doubt, HoldKind, Status, UnparsedKind
 
 DO_NOT_LOAD: Final = "DO_NOT_LOAD"
@@ -65,6 +65,13 @@ class StandingHold(NamedTuple):
     """Event id of an unparsed event, by which an operator may confirm it, or of a manual event. None for others."""
     events: tuple[str, ...] = ()
     """Ids of the events that placed it. Of a derived hold, ids of the other bills' events that stop this one."""
+    because_of: tuple[Stop, ...] = ()
+    """Of a derived hold: the other bills' stops behind it, the oldest first."""
+
+    def seen_bill(self, party: str | None) -> str | None:
+        """The oldest bill behind a derived hold that the party may see; None for the party: an operator of the
+        router, who may see all."""
+        return next((stop.bill for stop in self.because_of if party is None or party in stop.seen_by), None)
 
 
 class UnparsedEvent(NamedTuple):
@@ -103,14 +110,20 @@ class Assessment(NamedTuple):
         return bool(self.holds or self.cleared)
 
     def shows_the_same(self, other: Assessment | None) -> bool:
-        """True if notices of both would be the same. They don't show which events placed a hold."""
+        """True if notices of both would be the same. They don't show which events placed a hold, and of several bills
+        behind a derived hold the oldest."""
         if other is None or self == other:
             return other is not None
-        return self._without_events() == other._without_events()
+        return self._as_shown() == other._as_shown()
 
-    def _without_events(self) -> Assessment:
-        holds, cleared = (tuple(hold._replace(events=()) for hold in held) for held in (self.holds, self.cleared))
-        return self._replace(holds=holds, cleared=cleared)
+    def _as_shown(self) -> tuple[Assessment, list[str | None]]:
+        cleared = tuple(hold._replace(events=()) for hold in self.cleared)
+        return self._replace(holds=self.shown_holds, cleared=cleared), [hold.seen_bill(None) for hold in self.holds]
+
+    @property
+    def shown_holds(self) -> tuple[StandingHold, ...]:
+        """The holds without the events and the bills behind them."""
+        return tuple(hold._replace(events=(), because_of=()) for hold in self.holds)
 
 
 def assess(
@@ -125,7 +138,7 @@ def assess(
     incomplete: bool = False,
 ) -> Assessment:
     """Assess a bill. While it is `incomplete`, it may be stopped by what is still to come, so nothing is allowed."""
-    derived = _derived_holds(link for link in links if not deeds.clear_all(link.events))
+    derived = _derived_holds(links, cargo, deeds)
     holds = (*_cbp_holds(account.holds, rules), *manual_holds, *_unparsed_holds(unparsed, rules), *derived)
     cleared = tuple(_cbp_holds(_unconfirmed(account, deeds), rules)) if account.cleared else ()
     stopping = (*holds, *cleared)
@@ -221,24 +234,57 @@ def _unparsed_holds(unparsed: Iterable[UnparsedEvent], rules: Rules) -> Iterable
         )
 
 
-def _derived_holds(links: Iterable[LinkFact]) -> Iterable[StandingHold]:
-    active = [link for link in links if link.active]
-    boxes = [link for link in active if link.kind == "BOX"]
+def _derived_holds(links: Iterable[LinkFact], cargo: Cargo, deeds: Deeds) -> Iterator[StandingHold]:
+    """Holds by the stops of other bills, without those that an operator cleared here."""
+    boxes: dict[str, tuple[Stop, ...]] = {}
+    houses: tuple[Stop, ...] = ()
+    for link in links:
+        stops = tuple(stop for stop in link.stops if MORE_EVENTS in stop.events or not deeds.clear_all(stop.events))
+        if stops and link.kind == "BOX":
+            boxes[link.key.partition(":")[2]] = stops
+        elif stops and link.kind == "HOUSE":
+            houses = stops
     if len(boxes) > MOST_BOXES:
-        since = min((link.since for link in boxes if link.since is not None), default=None)
         meaning = f"more than {MOST_BOXES} of its containers are stopped"
-        do_not_load = any(link.do_not_load for link in boxes)
-        events = bounded_events(event for link in boxes for event in link.events)
-        yield StandingHold("BOX", None, None, None, since, meaning, do_not_load, events=events)
-        boxes = []
-    for link in boxes:
-        container = link.key.partition(":")[2]
-        meaning = "the container must not be loaded" if link.do_not_load else "the container is stopped"
-        yield StandingHold("BOX", None, container, None, link.since, meaning, link.do_not_load, events=link.events)
-    for link in active:
-        if link.kind == "HOUSE":
-            meaning = "a house bill under this master is held"
-            yield StandingHold("HOUSE", None, None, None, link.since, meaning, events=link.events)
+        yield _derived_hold("BOX", None, bounded_stops({stop for stops in boxes.values() for stop in stops}), meaning)
+        boxes = {}
+    for container, stops in boxes.items():
+        do_not_load = any(stop.do_not_load for stop in stops)
+        meaning = "the container must not be loaded" if do_not_load else "the container is stopped"
+        yield _derived_hold("BOX", container, stops, meaning)
+    if houses:
+        yield from _house_holds(houses, cargo.container_keys)
+
+
+def _house_holds(stops: tuple[Stop, ...], named: frozenset[str]) -> Iterator[StandingHold]:
+    """The hold of a master of which a house is held, and one on each container that must not be loaded because of a
+    house. `named` are the master's containers.
+
+    If a house names none of them, its do-not-load concerns each.
+    """
+    not_to_load: dict[str | None, list[Stop]] = {}
+    for stop in stops:
+        if stop.do_not_load:
+            for container in named.intersection(stop.containers) or (None,):
+                not_to_load.setdefault(container, []).append(stop)
+    everywhere = None in not_to_load or len(not_to_load) > MOST_BOXES
+    meaning = "a house bill under this master must not be loaded"
+    whole = _derived_hold("HOUSE", None, stops, meaning if everywhere else "a house bill under this master is held")
+    at_destination = bool(stops) and all(stop.at_destination for stop in stops)
+    yield whole._replace(do_not_load=everywhere, at_destination=at_destination)
+    if not everywhere:
+        for container, its in sorted(not_to_load.items(), key=lambda one: one[0] or ""):
+            yield _derived_hold("HOUSE", container, tuple(its), meaning)
+
+
+def _derived_hold(kind: HoldKind, container: str | None, stops: tuple[Stop, ...], meaning: str) -> StandingHold:
+    return StandingHold(
+        *(kind, None, container, None, min((stop.since for stop in stops if stop.since is not None), default=None)),
+        meaning,
+        any(stop.do_not_load for stop in stops),
+        events=events_of(stops),
+        because_of=stops,
+    )
 
 
 def _may_be_loaded(hold: StandingHold, account: Account, cargo: Cargo) -> bool:

@@ -134,7 +134,7 @@ def _status_fields(bill: AssessedBill) -> dict[str, Any]:
     operator may confirm the `id` of theirs; those whose removal named another scope `removal_unmatched`, the id of that
     removal. `cleared` has the holds that one person cleared and another has to confirm."""
     after = bill.status
-    holds = [hold_fields(hold, bill.cargo) for hold in after.holds]
+    holds = [hold_fields(hold, bill.cargo, hold.seen_bill(None)) for hold in after.holds]
     released = None if after.release_posted is None else from_posted(after.release_posted)
     fields = plain("hold", after._asdict() | {"holds": holds, "release_posted_at": released})
     fields["cleared"] = [_cleared_fields(hold, bill) for hold in after.cleared]

@@ -10,12 +10,31 @@ from typing import Final, NamedTuple
 
 from router.model.inputs import ManualEvent
 
-MOST_STOPPING_EVENTS: Final = 32
-"""Events that a fact or a link names."""
-MORE_EVENTS: Final = "more"
-"""Stands for the events beyond them. No event has this id."""
-
 CONTAINER, MASTER, ORIGINAL = "container", "master", "original"
+
+MOST_STOPS: Final = 32
+"""Stops that a fact or a link names one by one."""
+MOST_SEEN_BY: Final = 32
+"""Parties of a bill that may see it as the reason of another bill's hold."""
+MORE_EVENTS: Final = "more"
+"""Stands for the events of the stops beyond `MOST_STOPS`. No event has this id, so nobody can clear them by name."""
+
+
+class Stop(NamedTuple):
+    """A bill's own hold, as it stops a box, its master or, shown only, its splits."""
+
+    bill: str
+    """The bill that has the hold."""
+    events: tuple[str, ...]
+    """Ids of the events that placed it."""
+    do_not_load: bool = False
+    since: int | None = None
+    """Posted minute of its placement (Eastern wall clock, minutes since 1970)."""
+    containers: tuple[str, ...] = ()
+    """Of a do-not-load under a master: the containers that it concerns, without check digits; empty: not known."""
+    at_destination: bool = False
+    seen_by: tuple[str, ...] = ()
+    """Parties notified of the bill itself, which may see its number: at most `MOST_SEEN_BY`."""
 
 
 class IndexFact(NamedTuple):
@@ -25,18 +44,33 @@ class IndexFact(NamedTuple):
     """`container:CSQU305438` (no check digit), `master:<bill key>` or `original:<bill key>`."""
     bill: str
     present: bool
-    stopped: bool = False
-    """Under a container: the bill stops the box. Under a master: the house has a hold of its own."""
-    do_not_load: bool = False
-    since: int | None = None
-    """Posted minute of the oldest hold behind `stopped`."""
+    stops: tuple[Stop, ...] = ()
+    """Under a container: the holds that stop the box. Under a master: all own holds of the house. Under an original:
+    of that bill itself, its holds as a whole. Bounded by `bounded_stops`."""
     sailing_id: str | None = None
     imo_number: str | None = None
     arrival_date: str | None = None
-    events: tuple[str, ...] = ()
-    """Ids of the bill's events behind `stopped`, bounded by `bounded_events`."""
     alias: bool = False
     """The bill replaces the paper bill of this key, and gets the links that the index writes to it."""
+    caused_by: str | None = None
+    """Id of the event by which the fact changed."""
+
+    @property
+    def stopped(self) -> bool:
+        return bool(self.stops)
+
+    @property
+    def do_not_load(self) -> bool:
+        return any(stop.do_not_load for stop in self.stops)
+
+    @property
+    def since(self) -> int | None:
+        """Posted minute of the oldest stop, which is the first."""
+        return self.stops[0].since if self.stops else None
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return events_of(self.stops)
 
 
 class LinkFact(NamedTuple):
@@ -46,23 +80,38 @@ class LinkFact(NamedTuple):
     key: str
     """The index key that it answers."""
     kind: str
-    """`BOX`, `HOUSE` or `SPLIT`."""
+    """`BOX`, `HOUSE`, `SPLIT` (to an original) or `ORIGINAL` (to its splits)."""
     active: bool
-    do_not_load: bool = False
-    since: int | None = None
+    stops: tuple[Stop, ...] = ()
+    """The other bills' holds behind it, bounded by `bounded_stops`."""
     other_bill: str | None = None
-    """The other bill of a `SPLIT`. A box or house hold never names the bill behind it."""
-    events: tuple[str, ...] = ()
-    """Ids of the other bills' events behind it, bounded by `bounded_events`."""
+    """The other bill of a `SPLIT` or an `ORIGINAL`."""
+    caused_by: str | None = None
+    """Id of the other bill's event by which the answer changed. Not kept with the bill."""
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        return events_of(self.stops)
 
 
-def bounded_events(events: Iterable[str]) -> tuple[str, ...]:
-    """Distinct ids, in their order. Beyond `MOST_STOPPING_EVENTS` the rest is `MORE_EVENTS`."""
-    distinct = tuple(dict.fromkeys(events))
-    if len(distinct) <= MOST_STOPPING_EVENTS:
-        return distinct
-    kept = tuple(event for event in distinct if event != MORE_EVENTS)[:MOST_STOPPING_EVENTS]
-    return (*kept, MORE_EVENTS)
+def events_of(stops: Iterable[Stop]) -> tuple[str, ...]:
+    """Ids of the events behind stops, each once."""
+    return tuple(dict.fromkeys(event for stop in stops for event in stop.events))
+
+
+def bounded_stops(stops: Iterable[Stop]) -> tuple[Stop, ...]:
+    """The stops, the oldest first. Those beyond `MOST_STOPS` become one of their joint effect."""
+    ordered = sorted(stops, key=_age)
+    kept, rest = ordered[:MOST_STOPS], ordered[MOST_STOPS:]
+    if rest:
+        do_not_load = any(stop.do_not_load for stop in rest)
+        at_destination = all(stop.at_destination for stop in rest)
+        kept.append(Stop(rest[0].bill, (MORE_EVENTS,), do_not_load, rest[0].since, at_destination=at_destination))
+    return tuple(kept)
+
+
+def _age(stop: Stop) -> tuple[bool, int, Stop]:
+    return stop.since is None, stop.since or 0, stop
 
 
 class RefilingRequest(NamedTuple):

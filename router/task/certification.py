@@ -33,7 +33,7 @@ from router.model.inputs import (
     disposition_of,
     filing_of,
 )
-from router.model.links import LinkFact
+from router.model.links import LinkFact, Stop
 from router.model.registry_values import RESYNC, Line, Party, PortCall, RegistryNote, Request, Sailing, party_topic
 from router.task.outputs import Origin, outputs_of
 
@@ -177,7 +177,8 @@ def story(scac: str) -> tuple[Sample, ...]:
     own, empty = _Bill(scac, OWN, snps=(NVOCC,), master_bill=f"{CARRIER}SNPTEST00009"), _Bill(scac, EMPTY)
     notified, aboard = _Bill(NVOCC, NOTIFIED, snps=(scac,)), _Bill(NVOCC, ABOARD)
     unreadable = DeadLetter("sample", "a sample", "sample", "x12", b"", 0, scac, OWN, received_at=_BEGIN)
-    stopped = LinkFact(own.key, f"container:{_BOX[:10]}", "BOX", active=True, do_not_load=True)
+    stop = Stop(notified.key, ("sample",), do_not_load=True, seen_by=(scac,))
+    stopped = LinkFact(own.key, f"container:{_BOX[:10]}", "BOX", active=True, stops=(stop,))
     hold, early = own.event("1H", 4), own.event("1C", 3, remarks="SAMPLE REMARKS")
     filed = paper.filing(received_at=_BEGIN + 1)
     resync = Request("sample", RESYNC, scac, scac, _BEGIN)

@@ -174,6 +174,8 @@ def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
                 yield f"{entry}: decided anew, its input changes nothing"
             elif fields["event_id"] is not None:
                 ids[fields["event_id"]] = decision.history.event_id or ""
+            elif fields["caused_by"] is not None:
+                ids[fields["caused_by"]] = decision.history.caused_by or ""
         status = bill.status.status if bill is not None else None
         if status != fields["status"]:
             yield f"{entry}: its status is {fields['status']}, decided anew it is {status}"

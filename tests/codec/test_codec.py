@@ -49,7 +49,7 @@ from router.model.inputs import (
     disposition_fields,
     filing_fields,
 )
-from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer, RefilingRefusal, RefilingRequest
+from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer, RefilingRefusal, RefilingRequest, Stop
 from router.model.registry_values import (
     FeedActivity,
     LateTally,
@@ -83,7 +83,7 @@ VALUES = (
     Party("OCNX", roles=("carrier",), aliases=("OCNY",)),
     Sailing("S1", "9074729", None, (PortCall("2704", "2026-07-28"),), (Line("OCNX", "operator", None, "own"),)),
     RegistryNote("tick", "tick", 1),
-    IndexFact("container:X", "NVXAB1", True, since=-1),
+    IndexFact("container:X", "NVXAB1", True, (Stop("NVXAB1", ("e1", "e2"), since=-1, seen_by=("SLTC",)),)),
     LinkFact("NVXAB1", "container:X", "BOX", False),
     PLACED,
     PaperBill(Filing("NVXA", "B1", snps=("OCNX",)), 5, "CBPF1302", "me"),

@@ -8,15 +8,18 @@ import pytest
 
 from router import topics
 from router.decide.boxes import Answer, IndexEntry, IndexGroup, answer, same_voyage
-from router.model.inputs import Disposition, filing_fields, filing_of
-from router.model.links import MORE_EVENTS, MOST_STOPPING_EVENTS, IndexFact, LinkFact
+from router.decide.status import Assessment
+from router.model.inputs import Disposition, Filing, filing_fields, filing_of
+from router.model.links import MORE_EVENTS, MOST_STOPS, IndexFact, LinkFact, Stop
 from tests.checking.harness import Harness
 from tests.checking.samples import (
     ABOARD,
     BOX,
+    BOX_KEY,
     HOUSE,
     MASTER,
     OTHER_BOX,
+    OTHER_BOX_KEY,
     OTHER_HOUSE,
     PARTIES,
     START,
@@ -71,7 +74,7 @@ def test_a_co_loader_hears_of_its_own_bill_and_nothing_of_the_other(router: Harn
     router.decide(MINE, OTHERS, released(), event("6H", 2, bill=OTHER_HOUSE, remarks="OTHERS BUSINESS"))
     assert router.notices("NVXA", OTHER_HOUSE) == []
     notice = router.notices("NVXA", HOUSE)[-1]
-    assert (notice["cause"], notice["event_id"], notice["disposition_code"]) == ("LINK", None, None)
+    assert (notice["cause"], notice["disposition_code"]) == ("LINK", None)
     assert "CO_LOADER" in notice["roles"]
     (hold,) = notice["holds"]
     assert (hold["kind"], hold["code"], hold["container_number"]) == ("BOX", None, BOX)
@@ -177,35 +180,41 @@ def test_the_index_answers_only_who_hears_something_new() -> None:
     group = IndexGroup()
     facts = [WHERE._replace(bill=bill) for bill in "ABC"]
     assert told(group, *facts) == []
-    stopping = facts[0]._replace(stopped=True, since=7)
-    assert told(group, stopping) == [LinkFact(bill, "container:X", "BOX", True, False, 7) for bill in "BC"]
-    assert group.entries["B"] == IndexEntry(facts[1], Answer(True, False, 7))
+    stops = (Stop("A", ("e1",), since=7),)
+    stopping = facts[0]._replace(stops=stops)
+    assert told(group, stopping) == [LinkFact(bill, "container:X", "BOX", True, stops) for bill in "BC"]
+    assert group.entries["B"] == IndexEntry(facts[1], Answer(stops))
     assert told(group, stopping) == []
     assert [link.active for link in told(group, stopping._replace(present=False))] == [False, False]
 
 
 def test_however_many_bills_stop_a_box_at_once_each_other_is_told_once() -> None:
     group = IndexGroup()
-    facts = [WHERE._replace(bill=f"NVXA{number}", stopped=True, since=1000 - number) for number in range(1000)]
+    facts = [stopping(f"NVXA{number}", 1000 - number) for number in range(1000)]
     assert len(told(group, *facts)) == 1000
-    assert len(told(group, *(fact._replace(stopped=False) for fact in facts))) == 1000
+    assert len(told(group, *(fact._replace(stops=()) for fact in facts))) == 1000
 
 
 def test_a_link_names_as_many_events_as_fit_and_that_there_are_more() -> None:
     group = IndexGroup()
-    facts = [WHERE._replace(bill=f"NVXA{n:03}", stopped=True, since=n, events=(f"e{n:03}",)) for n in range(40)]
-    links = {link.bill: link.events for link in told(group, *facts, WHERE)}
-    assert links["A"] == (*(f"e{n:03}" for n in range(MOST_STOPPING_EVENTS)), MORE_EVENTS)
-    assert links["NVXA000"] == (*(f"e{n:03}" for n in range(1, MOST_STOPPING_EVENTS + 1)), MORE_EVENTS)
-    ended = [fact._replace(stopped=False, since=None, events=()) for fact in facts[:10]]
-    links = {link.bill: link.events for link in told(group, *ended)}
-    assert links["A"] == tuple(f"e{n:03}" for n in range(10, 40))
+    facts = [stopping(f"B{n:03}", n) for n in range(60)]
+    facts[59] = facts[59]._replace(stops=(facts[59].stops[0]._replace(do_not_load=True),))
+    links = {link.bill: link for link in told(group, *facts, WHERE)}
+    assert links["A"].events == (*(f"event of B{n:03}" for n in range(MOST_STOPS)), MORE_EVENTS)
+    assert links["B000"].events == (*(f"event of B{n:03}" for n in range(1, MOST_STOPS + 1)), MORE_EVENTS)
+    assert [stop.do_not_load for stop in links["A"].stops] == [False] * MOST_STOPS + [True]
+    links = {link.bill: link for link in told(group, *(fact._replace(stops=()) for fact in facts[:30]))}
+    assert links["A"].events == tuple(f"event of B{n:03}" for n in range(30, 60))
+
+
+def stopping(bill: str, since: int) -> IndexFact:
+    return WHERE._replace(bill=bill, stops=(Stop(bill, (f"event of {bill}",), since=since),))
 
 
 def test_bills_of_one_box_on_as_many_voyages_are_not_all_compared_with_each_other_for_each_fact() -> None:
     group = IndexGroup()
     days = [f"20{26 + number // 336}-{number // 28 % 12 + 1:02}-{number % 28 + 1:02}" for number in range(400)]
-    facts = [WHERE._replace(bill=day, arrival_date=day, stopped=True) for day in days]
+    facts = [stopping(day, 1)._replace(arrival_date=day) for day in days]
     assert len(told(group, *facts)) == len(days)
 
 
@@ -237,6 +246,126 @@ def test_a_hold_on_the_master_does_not_go_down_to_the_houses(router: Harness) ->
     assert router.status(HOUSE) == "RELEASED"
 
 
+def house(bill: str = HOUSE, *containers: str) -> Filing:
+    return filing(bill, master_bill=MASTER, container_numbers=containers)
+
+
+def master(*containers: str, **more: Any) -> Filing:
+    return filing(MASTER, bill_type="28", snps=(), container_numbers=containers, **more)
+
+
+def holds_of(router: Harness, bill: str) -> list[tuple[str, str | None, bool]]:
+    """Kind, container and do-not-load of a bill's holds."""
+    known = router.bill(bill)
+    assert known is not None
+    return [(hold.kind, hold.container_number, hold.do_not_load) for hold in known.status.holds]
+
+
+def test_a_house_that_must_not_be_loaded_is_a_do_not_load_on_its_master(router: Harness) -> None:
+    """The house names no container, so any of the master's may be the one. The operator hears of it on the master,
+    whose boxes it knows, and which house it is."""
+    router.decide(house(), house(OTHER_HOUSE), master(BOX, OTHER_BOX), event("6H", 1))
+    assert router.status(MASTER) == "DO_NOT_LOAD"
+    assert holds_of(router, MASTER) == [("HOUSE", None, True)]
+    for party in ("OCNX", "THRD"):
+        notice = router.notices(party, MASTER)[-1]
+        assert (notice["kind"], notice["do_not_load"], notice["container_numbers"]) == ("hold", True, (BOX, OTHER_BOX))
+        assert [hold["because_of"] for hold in notice["holds"]] == [HOUSE]
+    assert router.status(OTHER_HOUSE) == "ON_FILE", "a derived hold is never passed on"
+    assert router.notices("NVXB", OTHER_HOUSE) == []
+    router.decide(event("6I", 2))
+    assert router.status(MASTER) == "ON_FILE"
+    assert router.notices("THRD", MASTER)[-1]["do_not_load"] is False
+
+
+def test_a_house_that_names_its_container_stops_that_one_of_the_master(router: Harness) -> None:
+    router.decide(house(), master(BOX, OTHER_BOX), event("6H", 1))
+    router.decide(filing(minute=2, master_bill=MASTER, container_numbers=(OTHER_BOX,)))
+    assert router.status(MASTER) == "DO_NOT_LOAD"
+    whole, of_box = ("HOUSE", None, False), ("HOUSE", OTHER_BOX_KEY, True)
+    assert [hold for hold in holds_of(router, MASTER) if hold[0] == "HOUSE"] == [whole, of_box]
+
+
+def test_a_do_not_load_on_one_container_of_a_house_is_one_on_that_container_of_the_master(router: Harness) -> None:
+    router.decide(house(HOUSE, BOX, OTHER_BOX), master(BOX, OTHER_BOX), on_container("6H", 1, BOX))
+    of_houses = [hold for hold in holds_of(router, MASTER) if hold[0] == "HOUSE"]
+    assert of_houses == [("HOUSE", None, False), ("HOUSE", BOX_KEY, True)]
+
+
+def test_a_container_of_a_house_that_the_master_does_not_name_may_be_any_of_the_masters(router: Harness) -> None:
+    router.decide(house(HOUSE, BOX), master(OTHER_BOX), event("6H", 1))
+    assert holds_of(router, MASTER) == [("HOUSE", None, True)]
+
+
+def test_a_master_loses_its_do_not_load_with_the_last_house_that_has_one(router: Harness) -> None:
+    router.decide(house(), house(OTHER_HOUSE), master(), event("1H", 1), event("2Q", 2, bill=OTHER_HOUSE))
+    assert (router.status(MASTER), router.kinds("OCNX", MASTER)) == ("DO_NOT_LOAD", ["hold", "hold"])
+    router.decide(event("4Q", 3, bill=OTHER_HOUSE))
+    assert (router.status(MASTER), router.kinds("OCNX", MASTER)) == ("HELD", ["hold", "hold", "change"])
+    assert router.notices("OCNX", MASTER)[-1]["authorises"] == ("LADING",)
+
+
+@pytest.mark.parametrize("code", ["1G", "2G", "3G", "77", "78", "79"])
+def test_a_house_held_at_the_destination_does_not_stop_its_masters_move_there(router: Harness, code: str) -> None:
+    router.decide(house(), house(OTHER_HOUSE), master(), event("1J", 1, bill=MASTER), event(code, 2))
+    assert router.status(MASTER) == "HELD"
+    assert router.notices("OCNX", MASTER)[-1]["authorises"] == ("IN_BOND_MOVEMENT",)
+    router.decide(event("1H", 3, bill=OTHER_HOUSE))
+    assert assessed(router, MASTER).authorises == (), "the other house is held at the port of unlading"
+    router.decide(event("1I", 4, bill=OTHER_HOUSE))
+    assert assessed(router, MASTER).authorises == ("IN_BOND_MOVEMENT",)
+
+
+def assessed(router: Harness, bill: str) -> Assessment:
+    known = router.bill(bill)
+    assert known is not None
+    return known.status
+
+
+# The bill behind a hold, and the event
+
+
+def test_each_sees_the_oldest_bill_behind_a_hold_that_it_is_notified_of_itself(router: Harness) -> None:
+    third = "SLTCB1"
+    router.decide(MINE, filing(OTHER_HOUSE, snps=("THRD",)), filing(third, snps=("NVXA",)))
+    router.decide(event("6H", 2, bill=OTHER_HOUSE), event("6H", 3, bill=third))
+    seen = {}
+    for party in ("NVXA", "SLTC", "OCNX"):
+        (hold,) = router.notices(party, HOUSE)[-1]["holds"]
+        seen[party] = hold["because_of"]
+    assert seen == {"NVXA": None, "SLTC": None, "OCNX": OTHER_HOUSE}, "known when the second stop came"
+    router.decide(event("1H", 4))
+    seen = {party: router.notices(party, HOUSE)[-1]["holds"][-1]["because_of"] for party in seen}
+    assert seen == {"NVXA": third, "SLTC": third, "OCNX": OTHER_HOUSE}
+
+
+def test_nobody_else_sees_the_number_of_the_bill_behind_a_hold(router: Harness) -> None:
+    router.decide(MINE, OTHERS, event("6H", 2, bill=OTHER_HOUSE), event("1H", 3), event("6I", 4, bill=OTHER_HOUSE))
+    assert router.notices("NVXA", HOUSE)
+    values = [record.value or b"" for record in router.records("snp.party.NVXA")]
+    assert not any(OTHER_HOUSE[4:].encode() in value for value in values)
+
+
+def test_all_notices_of_one_cause_have_its_event_id(router: Harness) -> None:
+    """One 6H, and its removal, on a box of three houses under one master."""
+    third = "THRDHBL000000001"
+    router.decide(*(house(bill, BOX) for bill in (HOUSE, OTHER_HOUSE, third)), master(BOX))
+    for code, minute in (("6H", 1), ("6I", 2)):
+        router.decide(event(code, minute))
+        (own,) = {notice["event_id"] for notice in router.notices("NVXA", HOUSE)[-1:]}
+        for party, bill in (("NVXB", OTHER_HOUSE), ("THRD", third), ("OCNX", MASTER)):
+            notice = router.notices(party, bill)[-1]
+            assert (notice["cause"], notice["event_id"], notice["covers"]) == ("LINK", own, ())
+
+
+def test_bills_that_stop_a_box_at_once_give_the_latest_event_of_another_as_the_cause() -> None:
+    group = IndexGroup()
+    told(group, WHERE)
+    facts = [stopping(bill, 1)._replace(caused_by=f"e{bill}") for bill in "BC"]
+    assert {link.bill: link.caused_by for link in told(group, *facts)} == {"A": "eC", "B": "eC", "C": "eB"}
+    assert all(entry.fact.caused_by is None for entry in group.entries.values())
+
+
 # Splits
 
 
@@ -249,6 +378,52 @@ def test_a_split_is_linked_on_both_bills_and_takes_no_hold_along(router: Harness
     state = router.state(HOUSE)
     assert state is not None
     assert [link.other_bill for link in state.links.values()] == [split]
+
+
+SPLIT = "NVXAHBL000012999"
+SPLIT_OFF = event("55", 2, bill=SPLIT, original_bill=HOUSE, **ABOARD)
+
+
+@pytest.mark.parametrize("first", ["split", "hold"])
+def test_a_split_is_flagged_while_its_original_is_held_as_a_whole(router: Harness, first: str) -> None:
+    records = [SPLIT_OFF, event("1H", 1)]
+    router.decide(filing(container_numbers=()), *(records if first == "split" else reversed(records)))
+    notice = router.notices("NVXA", SPLIT)[-1]
+    assert (notice["status"], notice["holds"]) == ("ON_FILE", ())
+    assert "ORIGINAL_HELD" in notice["flags"]
+    router.decide(event("1C", 3, bill=SPLIT))
+    notice = router.notices("NVXA", SPLIT)[-1]
+    assert (notice["kind"], "ORIGINAL_HELD" in notice["flags"]) == ("release", True)
+    router.decide(event("1I", 4))
+    notice = router.notices("NVXA", SPLIT)[-1]
+    assert (notice["kind"], notice["cause"], "ORIGINAL_HELD" in notice["flags"]) == ("change", "LINK", False)
+    assert notice["event_id"] == router.notices("NVXA", HOUSE)[-1]["event_id"]
+
+
+def test_a_hold_on_one_container_of_the_original_flags_no_split(router: Harness) -> None:
+    router.decide(filing(container_numbers=(BOX,)), SPLIT_OFF, on_container("1H", 3))
+    assert "ORIGINAL_HELD" not in router.notices("NVXA", SPLIT)[-1]["flags"]
+
+
+def test_a_split_hears_of_its_original_only_what_is_the_originals_own(router: Harness) -> None:
+    """The original is a master whose house is held; a split of the split isn't flagged either."""
+    again = "NVXAHBL000012998"
+    router.decide(filing(OTHER_HOUSE, master_bill=HOUSE, container_numbers=()), SPLIT_OFF)
+    router.decide(event("55", 3, bill=again, original_bill=SPLIT, **ABOARD), event("1H", 4, bill=OTHER_HOUSE))
+    assert router.status(HOUSE) == "HELD"
+    assert [router.state(bill).is_original_held for bill in (SPLIT, again)] == [False, False]  # type: ignore[union-attr]
+    router.decide(event("1H", 5))
+    assert [router.state(bill).is_original_held for bill in (SPLIT, again)] == [True, False]  # type: ignore[union-attr]
+
+
+def test_a_split_filed_anew_without_its_original_is_no_longer_flagged(router: Harness) -> None:
+    router.decide(
+        filing(container_numbers=()), event("1H", 1), filing(SPLIT, original_bill=HOUSE, container_numbers=())
+    )
+    assert router.state(SPLIT).is_original_held  # type: ignore[union-attr]
+    router.decide(filing(SPLIT, minute=5, container_numbers=()))
+    assert not router.state(SPLIT).is_original_held  # type: ignore[union-attr]
+    assert router.state(HOUSE).index_facts == {}  # type: ignore[union-attr]
 
 
 # A vessel's own events

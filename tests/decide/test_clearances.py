@@ -11,13 +11,25 @@ from router.decide.identity import BillRecord
 from router.decide.rules import Rules
 from router.decide.status import CLEARED_BY_HAND
 from router.model.inputs import Snapshot, SnapshotHold
-from router.model.links import LinkFact
-from tests.checking.samples import BOX, BOX_KEY, HOUSE, OTHER_BOX, at, dead_letter, event, filing, on_container
+from router.model.links import MOST_STOPS, LinkFact, Stop, bounded_stops
+from tests.checking.samples import (
+    BOX,
+    BOX_KEY,
+    HOUSE,
+    OTHER_BOX,
+    OTHER_HOUSE,
+    at,
+    dead_letter,
+    event,
+    filing,
+    on_container,
+)
 from tests.decide.one_bill import OneBill, clearance
 from tests.decide.test_manual_events import said
 
 TWO_PERSONS = "os:ben"
-BOX_STOPPED = LinkFact(HOUSE, f"container:{BOX_KEY}", "BOX", True, True, 0, events=("x", "y"))
+X, Y, Z = (Stop(OTHER_HOUSE, (name,), do_not_load=True, since=0) for name in "xyz")
+BOX_STOPPED = LinkFact(HOUSE, f"container:{BOX_KEY}", "BOX", True, (X, Y))
 FEW = Rules(fold_after_events=8)
 
 
@@ -231,17 +243,26 @@ def test_a_box_that_is_stopped_by_a_bill_that_was_deleted_and_filed_anew() -> No
     assert (one.status, one.doubts, one.notified["NVXA"]) == (words.RELEASED, (), "release")
     one.enter(BOX_STOPPED._replace(active=False), BOX_STOPPED)
     assert one.status == words.RELEASED, "naming the box again brings none back"
-    one.enter(BOX_STOPPED._replace(events=("x", "y", "z")))
+    one.enter(BOX_STOPPED._replace(stops=(X, Y, Z)))
     assert one.status == words.DO_NOT_LOAD, "a stop placed later counts again"
 
 
 def test_a_house_hold_ends_on_the_master_as_far_as_its_events_are_named() -> None:
-    held = LinkFact(HOUSE, f"master:{HOUSE}", "HOUSE", True, events=("x",))
+    held = LinkFact(HOUSE, f"master:{HOUSE}", "HOUSE", True, (X,))
     one = OneBill(filing(), event("1C", 1), held)
     one.clear_all("HOUSE")
     assert one.status == words.RELEASED
-    one.enter(held._replace(events=("x", "y")))
-    assert one.status == words.HELD
+    one.enter(held._replace(stops=(X, Y._replace(do_not_load=False))))
+    assert one.status == words.HELD, "what is cleared no longer adds its do-not-load"
+    one.enter(held._replace(stops=(X._replace(events=("x", "sent again")),)))
+    assert one.status == words.DO_NOT_LOAD
+
+
+def test_stops_beyond_those_that_a_link_names_are_not_cleared_with_them() -> None:
+    many = bounded_stops(X._replace(events=(str(number),), since=number) for number in range(MOST_STOPS + 2))
+    one = OneBill(filing(), event("1C", 1), BOX_STOPPED._replace(stops=many))
+    one.clear_all("BOX")
+    assert one.status == words.DO_NOT_LOAD
 
 
 def test_what_could_not_be_read_and_what_is_unknown() -> None:

@@ -111,6 +111,11 @@ def test_no_notice_holds_what_its_recipient_may_not_see(story: Story) -> None:
         letter.names_no_bill_that_it_may_not_name()
         letter.says_nothing_of_what_stopped_a_shared_container()
         named.allow(letter)
+    heard_of = {(record.topic, record.key.decode()) for record in harness.party_records()}
+    for record in harness.party_records():
+        for hold in decoded(record)["holds"]:
+            other = hold["because_of"]
+            assert other is None or (record.topic, other) in heard_of, f"{record.topic} was never notified of {other}"
 
 
 @dataclass
@@ -148,8 +153,11 @@ class Letter:
             assert not {name for name, value in self.notice.items() if value} - FAREWELL_SAYS
 
     def names_no_bill_that_it_may_not_name(self) -> None:
-        """Its master and the bill that it was split from have fields of their own; who may see those may see them."""
+        """Its master, the bill that it was split from and the bills behind its holds have fields of their own; who may
+        see those may see them."""
         text = self.text
+        for hold in self.notice["holds"]:
+            text = text.replace(hold["because_of"] or "\0never", "")
         for name in ("master_bill", "original_bill"):
             text = text.replace(self.notice[name] or "\0never", "")
         assert not [other for other in BILLS if other != self.bill and other[4:] in text]
@@ -162,6 +170,7 @@ class Letter:
                     "the container must not be loaded",
                     "the container is stopped",
                     "a house bill under this master is held",
+                    "a house bill under this master must not be loaded",
                 )
 
 
@@ -194,7 +203,9 @@ class Named:
 
     def allow(self, letter: Letter) -> None:
         for role in letter.roles:
-            if role in (OPERATOR, CHARTERER):
+            if role == FILER and letter.bill.startswith(OUTAGE):
+                assert letter.recipient in {bill[:4] for bill in BILLS}
+            elif role in (OPERATOR, CHARTERER):
                 self._allow_by_agreement(letter, role)
             else:
                 told = self._named[letter.bill, FILER if role == CO_LOADER else role]

@@ -8,14 +8,15 @@ import pytest
 
 from router.decide import status as words
 from router.model.inputs import Confirmation, Disposition, Filing
-from router.model.links import LinkFact
-from tests.checking.samples import BOX_KEY, HOUSE, at, dead_letter, event, filing, on_container
+from router.model.links import LinkFact, Stop
+from tests.checking.samples import BOX_KEY, HOUSE, OTHER_HOUSE, at, dead_letter, event, filing, on_container
 from tests.decide.one_bill import OneBill
 
 ADDED = event("55", 0)
-BOX_STOPPED = LinkFact(HOUSE, f"container:{BOX_KEY}", "BOX", True)
-BOX_NOT_TO_BE_LOADED = BOX_STOPPED._replace(do_not_load=True)
-HOUSE_HELD = LinkFact(HOUSE, f"master:{HOUSE}", "HOUSE", True)
+STOP = Stop(OTHER_HOUSE, ("e1",), since=0)
+BOX_STOPPED = LinkFact(HOUSE, f"container:{BOX_KEY}", "BOX", True, (STOP,))
+BOX_NOT_TO_BE_LOADED = BOX_STOPPED._replace(stops=(STOP._replace(do_not_load=True),))
+HOUSE_HELD = LinkFact(HOUSE, f"master:{HOUSE}", "HOUSE", True, (STOP,))
 
 
 @pytest.mark.parametrize(

@@ -8,26 +8,39 @@ from hypothesis import strategies as st
 from router import topics
 from router.decide.boxes import Answer, same_voyage
 from router.log.interface import Output, Record
-from router.model.links import IndexFact, LinkFact
+from router.model.links import IndexFact, LinkFact, Stop, bounded_stops
 from router.task import box_index as index_module
 from router.task.box_index import BoxIndex
 from router.task.outputs import index_entry_output
 
 BOX = "container:CSQU305438"
 
+BILLS = [f"NVXAHBL{number}" for number in range(6)]
+
+some_stops = st.builds(
+    Stop,
+    bill=st.just(""),
+    events=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=2, unique=True).map(tuple),
+    do_not_load=st.booleans(),
+    since=st.none() | st.integers(0, 4),
+    at_destination=st.booleans(),
+)
+
+
+def fact_of(bill: str, present: bool, stops: list[Stop], sailing_id: str | None, arrival_date: str | None) -> IndexFact:
+    own = bounded_stops(stop._replace(bill=bill) for stop in stops)
+    return IndexFact(BOX, bill, present, own if present else (), sailing_id, None, arrival_date)
+
+
 some_facts = st.lists(
     st.builds(
-        IndexFact,
-        key=st.just(BOX),
-        bill=st.sampled_from([f"NVXAHBL{number}" for number in range(6)]),
+        fact_of,
+        bill=st.sampled_from(BILLS),
         present=st.booleans() | st.just(True),
-        stopped=st.booleans(),
-        do_not_load=st.booleans(),
-        since=st.none() | st.integers(0, 4),
+        stops=st.lists(some_stops, max_size=2),
         sailing_id=st.sampled_from([None, "ONE", "OTHER"]),
         arrival_date=st.sampled_from([None, "2026-07-28"]),
-        events=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=2, unique=True).map(tuple),
-    ).map(lambda fact: fact if fact.stopped else fact._replace(do_not_load=False, events=())),
+    ),
     max_size=30,
 )
 
@@ -37,10 +50,8 @@ def answers(facts: dict[str, IndexFact]) -> dict[str, Answer]:
     found = {}
     for bill, fact in facts.items():
         others = [one for one in facts.values() if one.stopped and one.bill != bill and same_voyage(one, fact)]
-        others.sort(key=lambda one: (one.since is None, one.since or 0, one.bill))
-        since = min((one.since for one in others if one.since is not None), default=None)
-        events = tuple(dict.fromkeys(event for one in others for event in one.events))
-        found[bill] = Answer(bool(others), any(one.do_not_load for one in others), since, events)
+        stops = [stop for one in others for stop in one.stops]
+        found[bill] = Answer(tuple(sorted(stops, key=lambda stop: (stop.since is None, stop.since or 0, stop))))
     return found
 
 
@@ -60,7 +71,8 @@ def test_every_bill_is_answered_what_the_others_say(facts: list[IndexFact], a_tr
             answered |= {entered.bill: answer} if answer is not None else {}
         assert answered == answers(said)
         for link in links:
-            heard = Answer(link.active, link.do_not_load, link.since, link.events)
+            assert link.active == bool(link.stops)
+            heard = Answer(link.stops)
             assert told.get(link.bill, Answer()) != heard, "nobody is told the same twice"
             told[link.bill] = heard
         assert all(told.get(bill, Answer()) == answered.get(bill, Answer()) for bill in {*told, *answered})
@@ -83,12 +95,17 @@ def test_what_is_not_at_hand_is_as_it_was() -> None:
     index = BoxIndex()
     keys = [f"master:OCNX{number}" for number in range(index_module.DECODED_GROUPS + 2)]
     for key in keys:
-        index.enter(IndexFact(key, "NVXAHBL1", True, True))
+        index.enter(IndexFact(key, "NVXAHBL1", True, stopping("NVXAHBL1")))
     index.answers()
     index.commit()
-    assert told(index, IndexFact(keys[0], "NVXAHBL2", True, True)) == []  # the master is told already
+    (link,) = told(index, IndexFact(keys[0], "NVXAHBL2", True, stopping("NVXAHBL2")))
+    assert [stop.bill for stop in link.stops] == ["NVXAHBL1", "NVXAHBL2"]
     index.abandon()
     assert [link.active for link in told(index, IndexFact(keys[0], "NVXAHBL1", False))] == [False]
+
+
+def stopping(bill: str, since: int | None = None) -> tuple[Stop, ...]:
+    return (Stop(bill, (f"event of {bill}",), True, since),)
 
 
 def told(index: BoxIndex, fact: IndexFact) -> list[LinkFact]:
@@ -114,7 +131,7 @@ def restored(records: list[Record]) -> BoxIndex:
 
 def assert_same(one: BoxIndex, other: BoxIndex, said: dict[str, IndexFact]) -> None:
     """Whatever is said next, both say the same, in whatever order to different bills."""
-    probe = IndexFact(BOX, "NVXAHBL9", True, True, True, 1)
+    probe = IndexFact(BOX, "NVXAHBL9", True, stopping("NVXAHBL9", 1))
     for fact in (probe, *(IndexFact(BOX, bill, False) for bill in said)):
         one.enter(fact)
         other.enter(fact)
@@ -130,16 +147,16 @@ def test_a_stop_that_ends_in_the_same_transaction_is_told_all_the_same() -> None
     for fact in quiet:
         index.enter(fact)
     index.answers()
-    index.enter(quiet[0]._replace(stopped=True, do_not_load=True, since=7))
+    index.enter(quiet[0]._replace(stops=stopping("A", 7)))
     index.enter(quiet[0])
     _, links = index.answers()
-    assert links == [LinkFact("B", BOX, "BOX", True, True, 7), LinkFact("B", BOX, "BOX", False)]
+    assert links == [LinkFact("B", BOX, "BOX", True, stopping("A", 7)), LinkFact("B", BOX, "BOX", False)]
 
 
 def test_many_stops_that_end_in_the_same_transaction_are_told_once() -> None:
     index = BoxIndex()
-    facts = [IndexFact(BOX, f"NVXA{number}", True, True, since=number) for number in range(300)]
-    for fact in (*facts, *(fact._replace(stopped=False, since=None) for fact in facts)):
+    facts = [IndexFact(BOX, f"NVXA{number}", True, stopping(f"NVXA{number}", number)) for number in range(300)]
+    for fact in (*facts, *(fact._replace(stops=()) for fact in facts)):
         index.enter(fact)
     _, links = index.answers()
     assert len([link for link in links if link.active]) == 300

@@ -8,7 +8,7 @@ from router import topics
 from router.codec import encode_value
 from router.decide.registry import Registry
 from router.log.interface import Record
-from router.model.links import IndexFact
+from router.model.links import IndexFact, Stop
 from router.model.registry_values import (
     MOST_ALIASES,
     MOST_LINES,
@@ -109,7 +109,7 @@ def test_a_record_of_the_wrong_topic_is_no_record_there() -> None:
     misplaced = {
         topics.REGISTRY: event("1H", 2),
         topics.DISPOSITIONS: Party("EVIL"),
-        topics.FILINGS: IndexFact(f"container:{BOX_KEY}", OTHER_HOUSE, True, True, True),
+        topics.FILINGS: IndexFact(f"container:{BOX_KEY}", OTHER_HOUSE, True, (Stop(OTHER_HOUSE, ("e",), True),)),
         topics.INDEX: dead_letter(),
         topics.LINKS: RegistryNote("tick", "tick", 2**50),
     }
