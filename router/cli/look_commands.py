@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from enum import StrEnum
 from typing import Annotated, Any, Final
@@ -16,7 +16,17 @@ from router.cli import printing
 from router.cli.command import BillArgument, FormatOption, exit_if, flag, option, read_log, with_rules
 from router.cli.printing import JSON, TABLE, WAITING, RecordFields, console, emit, grid, line, say, say_what_is_missing
 from router.clock import now_milliseconds
-from router.desk.bill_views import BillView, bill_fields, explain, key_from, read_bill, read_waiting
+from router.desk.bill_views import (
+    BillView,
+    ExplainedParty,
+    bill_fields,
+    explain,
+    explain_party,
+    key_from,
+    read_bill,
+    read_waiting,
+    sailing_reasons,
+)
 from router.desk.registered_parties import find_party
 from router.desk.unread_notices import (
     DO_NOT_LOAD,
@@ -138,19 +148,27 @@ def show_bill(context: typer.Context, bill: BillArgument, form: FormatOption = T
         say_what_is_missing(fields["waiting"])
 
 
-def explain_bill(context: typer.Context, bill: BillArgument, form: FormatOption = TABLE) -> None:
+def explain_bill(
+    context: typer.Context,
+    bill: BillArgument,
+    party: Annotated[str | None, option("ID", "Explain this party alone, also one that is not on the bill.")] = None,
+    form: FormatOption = TABLE,
+) -> None:
     """Explain who is notified of a bill and by which rule, who is not and why, and what the bill waits for.
 
     Example:  [bold]snp-router explain NVXAHBL000012345[/bold]
 
     One ground a line: the party, its role by it, the rule, and when it applies. It applies always, or while a hold or
-    a do-not-load stands. A party that is not notified has the reason instead of its last notice."""
+    a do-not-load stands. A party that is not notified has the reason instead of its last notice. If the sailing is not
+    found surely, each reason is a line of its own."""
     view = _bill_view(context, bill)
-    fields = explanation_fields(view)
+    fields = explanation_fields(view, explain(view) if party is None else [explain_party(view, party.upper())])
     if form is JSON:
         emit(fields)
         return
     console().print(explanation_table(fields))
+    for text in sailing_lines(fields):
+        console().print(text, soft_wrap=True, highlight=False)
     if view.bill.state.waiting:
         console().print(f"\nwaiting: {', '.join(view.bill.state.waiting)}", style="yellow")
         say_what_is_missing(view.bill.state.waiting)
@@ -161,10 +179,10 @@ def _bill_view(context: typer.Context, bill: list[str]) -> BillView:
     return read_log(context, with_rules(context, lambda log, rules: read_bill(log, rules, key)), warns_if_behind=True)
 
 
-def explanation_fields(view: BillView) -> dict[str, Any]:
+def explanation_fields(view: BillView, explained: Iterable[ExplainedParty]) -> dict[str, Any]:
     """Parties notified and parties only considered, each with its grounds in the order of the rules."""
     notified, not_notified = [], []
-    for one in explain(view):
+    for one in explained:
         grounds = [{"role": ground.role, "rule": ground.rule, "scope": ground.scope} for ground in one.grounds]
         party = {"recipient": one.recipient, "grounds": grounds}
         if one.notified:
@@ -175,10 +193,26 @@ def explanation_fields(view: BillView) -> dict[str, Any]:
     return {
         "bill": view.key,
         "sailing_id": sailing.sailing_id if sailing else None,
+        "sailing_assumed": view.audience.assumed.sailing_id if view.audience.assumed else None,
+        "sailing_reasons": sailing_reasons(view),
         "notified": notified,
         "not_notified": not_notified,
         "waiting": list(view.bill.state.waiting),
     }
+
+
+def sailing_lines(fields: RecordFields) -> Iterator[str]:
+    """The sailing, and each reason why the bill's identifiers don't find one surely."""
+    found, assumed, reasons = fields["sailing_id"], fields["sailing_assumed"], fields["sailing_reasons"]
+    if found is not None:
+        yield f"sailing {found}" + (
+            ", found by an earlier message; the present one does not find it:" if reasons else ""
+        )
+    if assumed is not None:
+        yield f"sailing {assumed} is assumed, so its operator gets stops alone:"
+    elif found is None:
+        yield "no sailing is found:"
+    yield from (f"  {reason}" for reason in reasons)
 
 
 WHEN_TEXT: Final = {"all": "always", "holds": "held", "do-not-load": "do-not-load", "never": "never"}

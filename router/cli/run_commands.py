@@ -25,6 +25,7 @@ from router.cli.printing import JSON, NOTICE, TABLE, Column, RecordFields, conso
 from router.clock import now_milliseconds
 from router.decide.registry import Registry
 from router.decide.rules import Rules
+from router.decide.sailing_reasons import roster_notes
 from router.demo.outage_days import OUTAGE_DAYS, DemoRouter, OutageDay
 from router.demo.story import PARTIES, STEPS, play, replace_demo_file, set_up
 from router.desk.bill_views import NotFoundError, bill_fields, read_bill
@@ -233,10 +234,13 @@ def check(
         counts = {"parties": len(registry.parties), "sailings": len(registry.roster.sailings())}
         waiting = {"unconfirmed_releases": unconfirmed._asdict() if unconfirmed is not None else None}
         in_force = {"number": rules.number} | rule_texts(rules)
-        emit(counts | waiting | {"codes": rules.codes.version, "rules": in_force, "problems": problems})
+        found = {"problems": problems, "notes": list(roster_notes(registry))}
+        emit(counts | waiting | {"codes": rules.codes.version, "rules": in_force} | found)
     else:
         for problem in problems:
             console().print(f"problem: {problem}", soft_wrap=True)
+        for note in roster_notes(registry):
+            console().print(f"note: {note}", soft_wrap=True)
         registered = (
             f"{number_of(len(registry.parties), 'party')}, {number_of(len(registry.roster.sailings()), 'sailing')}"
         )

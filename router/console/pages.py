@@ -19,7 +19,7 @@ from router.console.backend import Backend
 from router.console.console_index import MOST_FOUND
 from router.console.live_notices import NoticeFilter
 from router.console.rendering import backend_of, bars, page, pieces
-from router.desk.bill_views import bill_fields, explain
+from router.desk.bill_views import bill_fields, explain, sailing_reasons
 from router.desk.clearances import IN_BULK
 from router.desk.confirmations import fingerprint
 from router.desk.rules_in_force import release_after_hold_text
@@ -96,7 +96,7 @@ async def bill(request: Request) -> Response:
     }
     return page(
         request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view), read=read,
-        seen=fingerprint(view.bill), bulk=IN_BULK,
+        seen=fingerprint(view.bill), bulk=IN_BULK, reasons=sailing_reasons(view),
     )  # fmt: skip
 
 

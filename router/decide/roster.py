@@ -179,7 +179,7 @@ class Roster:
         if len(numbers) > 1:
             return SailingFinding(vessel_is_ambiguous=True)
         fitting = [one for imo in numbers for one in self._vessel(imo).rotations if not self.unfit(one, voyage, today)]
-        return SailingFinding(assumed=min(fitting, key=lambda one: _rank(one, voyage, today), default=None))
+        return SailingFinding(assumed=min(fitting, key=lambda one: rank(one, voyage, today), default=None))
 
     def positive(self, voyage: VoyageIdentifiers) -> list[Sailing]:
         """Sailings that fit by IMO number, the manifest carrier's own voyage number, and date if there is one."""
@@ -196,6 +196,13 @@ class Roster:
             return []
         numbers = self._numbers.get(_cut_name(voyage.vessel_name), Counter())
         return sorted(number for number, records in numbers.items() if records > 0)
+
+    def shared_names(self) -> Iterator[tuple[str, list[str]]]:
+        """Vessel names, cut as CAMIR cuts them, of several IMO numbers."""
+        for name, records in self._numbers.items():
+            numbers = sorted(number for number, count in records.items() if count > 0)
+            if name and len(numbers) > 1:
+                yield name, numbers
 
     def of_vessel(self, imo_number: str) -> tuple[Sailing, ...]:
         """The vessel's sailings, by first arrival."""
@@ -226,7 +233,7 @@ class Roster:
         )
 
 
-def _rank(sailing: Sailing, voyage: VoyageIdentifiers, today: str | None) -> tuple[int, bool, str]:
+def rank(sailing: Sailing, voyage: VoyageIdentifiers, today: str | None) -> tuple[int, bool, str]:
     """Nearest date or next arrival first, then a call at the bill's port."""
     date = voyage.arrival_date
     days = distance(sailing, date) if date is not None else _until_next_call(sailing, today)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from router import codec, topics
@@ -12,7 +12,9 @@ from router.decide.bill_state import AssessedBill, BillState, LastNotice, assess
 from router.decide.identity import notice_id
 from router.decide.notices import hold_fields
 from router.decide.registry import Registry
+from router.decide.roster import voyage_of
 from router.decide.rules import Rules
+from router.decide.sailing_reasons import unfound
 from router.decide.status import CBP_HOLD, Assessment, StandingHold
 from router.engine.administration import read_registry
 from router.engine.backlog import unrouted
@@ -112,6 +114,7 @@ def bill_fields(view: BillView) -> dict[str, Any]:
         | {name: list(value) if isinstance(value, tuple) else value for name, value in declared.items()}
         | {
             "sailing_id": view.audience.sailing.sailing_id if view.audience.sailing else None,
+            "sailing_assumed": view.audience.assumed.sailing_id if view.audience.assumed else None,
             "splits": splits,
             "arrivals": [
                 {"port": arrival.port, "container_number": container, "posted_at": iso(from_posted(arrival.posted))}
@@ -215,6 +218,8 @@ WIDEST: Final = ("all", "holds", "do-not-load", "never")
 
 GROUND_GONE: Final = "notified earlier, on a ground that is gone"
 
+UNTIL_ITS_END: Final = "notified of a stop, on a ground that is gone: until its end"
+
 WHY_UNREACHED: Final = {
     "PARTY_UNKNOWN": "waits: the party is not registered (`snp-router import parties`)",
     "PARTY_NOT_LIVE": "waits: the party is not live (`snp-router party live`)",
@@ -227,11 +232,43 @@ def explain(view: BillView) -> list[ExplainedParty]:
     """Explain who receives the bill's notices: notified parties first, then the others, in the order of the rules."""
     grounds: dict[str, list[Ground]] = {party: [] for party in view.bill.state.last_notices}
     key = audience_key(view.key, view.bill.cargo, view.bill.state.is_in_stopped_box)
-    for ground in grounds_of(key, view.audience.sailing, view.registry):
+    for ground in (
+        *grounds_of(key, view.audience.sailing, view.registry, view.audience.assumed),
+        *_grounds_unfound(view),
+    ):
         grounds.setdefault(ground.party, []).append(ground)
     sent = _last_sent(view)
     explained = [_explained(view, party, found, sent) for party, found in grounds.items()]
     return sorted(explained, key=lambda one: not one.notified)
+
+
+def explain_party(view: BillView, party: str) -> ExplainedParty:
+    """Explain one party, also one that nothing connects with the bill."""
+    party_id = view.registry.snp_party_id(party)
+    for one in explain(view):
+        if one.recipient == party_id:
+            return one
+    none = "neither named on the bill nor aboard a sailing of its vessel"
+    return ExplainedParty(party_id, False, (ExplainedGround(None, none, "never", "excluded: no rule applies"),), None)
+
+
+def sailing_reasons(view: BillView) -> list[str]:
+    """Reasons why the bill's identifiers find no sailing positively, one a line; none if they do."""
+    if view.audience.found is not None:
+        return []
+    general, sailings = unfound(voyage_of(view.bill.cargo.shipment), view.registry)
+    return [*general, *(f"{sailing.sailing_id}: {reason}" for sailing, reasons in sailings for reason in reasons)]
+
+
+def _grounds_unfound(view: BillView) -> Iterator[Ground]:
+    """Refusals of the lines aboard the vessel's sailings that are neither found nor assumed."""
+    if view.audience.found is not None:
+        return
+    for sailing, reasons in unfound(voyage_of(view.bill.cargo.shipment), view.registry)[1]:
+        if sailing not in (view.audience.sailing, view.audience.assumed):
+            for line in sailing.lines:
+                rule = f"4: {line.role}, aboard {sailing.sailing_id}, which is not the bill's: {'; '.join(reasons)}"
+                yield Ground(view.registry.party_id(line.scac), None, rule, "never")
 
 
 def _explained(
@@ -239,7 +276,8 @@ def _explained(
 ) -> ExplainedParty:
     last, recipient = view.bill.state.last_notices.get(party), view.audience.recipients.get(party)
     if last is not None and not grounds:
-        gone = tuple(ExplainedGround(role, GROUND_GONE, "never", None) for role in last.roles or (None,))
+        rule = UNTIL_ITS_END if view.bill.status.stopped or last.stopped else GROUND_GONE
+        gone = tuple(ExplainedGround(role, rule, "never", None) for role in last.roles or (None,))
         return ExplainedParty(party, True, gone, _last_notice(party, last, sent))
     found = []
     for ground in dict.fromkeys(grounds):

@@ -19,6 +19,7 @@ from router import codec, topics
 from router.clock import now_milliseconds
 from router.decide.registry import Registry
 from router.decide.rules import Rules, settings_of
+from router.decide.sailing_reasons import roster_problems
 from router.errors import FatalLogError
 from router.log.interface import AdministeredLog, Finding, Log, Output
 from router.model.identifiers import is_valid_imo_number
@@ -215,6 +216,7 @@ def registry_problems(registry: Registry) -> list[str]:
             for sailing in registry.roster.sailings().values()
             for problem in _sailing_problems(sailing, registry)
         ),
+        *roster_problems(registry),
     ]
 
 

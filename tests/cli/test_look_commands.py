@@ -123,7 +123,7 @@ def test_explain_shows_a_party_that_was_notified_and_has_no_ground_any_more(comm
     without_harx = [row for row in (FILES / "sailings.csv").read_text().splitlines() if ",HARX," not in row]
     command("import", "sailings", command.write("sailings.csv", "\n".join(without_harx)))
     (explained,) = command.json("explain", BILL)
-    gone = "notified earlier, on a ground that is gone"
+    gone = "notified of a stop, on a ground that is gone: until its end"
     (harx,) = (one["grounds"] for one in explained["notified"] if one["recipient"] == "HARX")
     assert harx == [{"role": "CHARTERER", "rule": gone, "scope": "never"}]
     assert re.search(rf"HARX +CHARTERER +{gone} +never +CHANGE", command("explain", BILL).stdout)
@@ -137,6 +137,27 @@ def test_explain_shows_who_is_not_notified_and_why(routed: Command) -> None:
     assert not_notified["grounds"] == [{"role": None, "rule": rule, "scope": "never"}]
     shown = routed("explain", "HARXHX5550001").stdout
     assert re.search(rf"^SLTC +{rule} +never +{not_notified['reason']}", shown, re.MULTILINE)
+
+
+def test_explain_gives_the_true_reason_also_for_a_party_that_is_not_aboard(command: Command) -> None:
+    command.set_up()
+    wrong = (FILES / "sailings.csv").read_text().replace("HX026", "HX999")
+    command("import", "sailings", command.write("wrong.csv", wrong))
+    command("ingest", FILES / "1-on-file.x12")
+    command("run", "--until-idle")
+    (explained,) = command.json("explain", "HARXHX5550001")
+    reason = "voyage number HX026 is not HARX's HX999"
+    assert (explained["sailing_id"], explained["sailing_assumed"]) == (None, "EXEMPLAR-026E")
+    assert explained["sailing_reasons"] == [f"EXEMPLAR-026E: {reason}"]
+    shown = command("explain", "HARXHX5550001").stdout
+    assert "sailing EXEMPLAR-026E is assumed, so its operator gets stops alone:" in shown
+    rule = "4: charterer, perhaps aboard EXEMPLAR-026E: only the operator of an assumed sailing is notified"
+    assert rule in {ground["rule"] for one in explained["not_notified"] for ground in one["grounds"]}
+    (alone,) = command.json("explain", "HARXHX5550001", "--party", "nvxb")
+    assert [one["recipient"] for one in alone["not_notified"]] == ["NVXB"]
+    assert alone["not_notified"][0]["grounds"][0]["rule"] == (
+        "neither named on the bill nor aboard a sailing of its vessel"
+    )
 
 
 def test_an_error_for_an_unknown_name_lists_the_known_ones(routed: Command) -> None:

@@ -14,6 +14,7 @@ from router import topics
 from router.decide.audience import audience_of
 from router.decide.registry import Registry
 from router.decide.roster import voyage_of
+from router.decide.sailing_reasons import roster_notes, roster_problems, unfound
 from router.model.inputs import Shipment
 from router.model.registry_values import Line, PortCall, Sailing
 from tests.checking.harness import Harness
@@ -333,6 +334,69 @@ def test_the_operator_of_an_assumed_sailing_leaves_when_the_right_one_is_found()
     )
     assert [one["cause"] for one in harness.notices("OCNX")] == ["DISPOSITION", "NO_LONGER_NOTIFIED"]
     assert [one["cause"] for one in harness.notices("THRD")] == ["CATCH_UP"]
+
+
+# Reasons
+
+
+@pytest.mark.parametrize(
+    ("shipment", "reasons"),
+    [
+        ({"imo_number": None}, ["the bill has no IMO number"]),
+        ({"imo_number": "9074728"}, ["IMO number 9074728 fails its check digit"]),
+        ({"carrier_scac": "MISS"}, ["its manifest carrier MISS is not in the roster of A"]),
+        ({"carrier_scac": None}, ["the bill has no manifest carrier"]),
+        ({"voyage_number": None}, ["the bill has no voyage number"]),
+        ({"voyage_number": "S99E"}, ["voyage number S99E is not SLTC's S26E"]),
+        ({"arrival_date": "2026-08-17"}, ["arrival 2026-08-17 is 20 days from every call"]),
+        (
+            {"voyage_number": "S99E", "arrival_date": "2026-08-17"},
+            ["voyage number S99E is not SLTC's S26E", "arrival 2026-08-17 is 20 days from every call"],
+        ),
+    ],
+)
+def test_each_reason_against_a_sailing_is_given(shipment: dict[str, Any], reasons: list[str]) -> None:
+    voyage = voyage_of(Shipment(**(ON_SLOTS | shipment)))
+    general, against = unfound(voyage, roster(rotation("A", "2026-07-28")))
+    assert general == []
+    assert [(one.sailing_id, found) for one, found in against] == [("A", reasons)]
+
+
+def test_a_reason_names_the_other_sailing_that_fits_as_well() -> None:
+    second = rotation("B", "2026-08-04", lines=(OPERATOR._replace(voyage_number="027E"), SLOTS))
+    _, against = unfound(voyage_of(Shipment(**ON_SLOTS)), roster(rotation("A", "2026-07-25"), second))
+    assert [reasons for _, reasons in against] == [["B fits as well"], ["A fits as well"]]
+
+
+@pytest.mark.parametrize(
+    ("shipment", "reason"),
+    [
+        ({"imo_number": OTHER_IMO}, "no sailing is registered for IMO number 9321483"),
+        ({"imo_number": None, "vessel_name": None}, "the bill names no vessel"),
+        ({"imo_number": None, "vessel_name": "B"}, "no sailing is registered for vessel name B"),
+    ],
+)
+def test_a_vessel_that_is_not_known_is_the_reason(shipment: dict[str, Any], reason: str) -> None:
+    registry = roster(rotation("A", "2026-07-28"))
+    assert unfound(voyage_of(Shipment(**(ON_SLOTS | shipment))), registry) == ([reason], [])
+
+
+def test_two_imo_numbers_of_a_name_are_the_reason_and_a_problem_of_the_roster() -> None:
+    registry = roster(rotation("A", "2026-07-28"), rotation("B", "2026-07-28", imo_number=OTHER_IMO))
+    ((reason,), _) = unfound(voyage_of(Shipment(**(ON_SLOTS | {"imo_number": None}))), registry)
+    assert reason == "two IMO numbers are registered for the vessel name OCEAN EXEMPLAR: 9074729, 9321483"
+    assert [*roster_problems(registry)] == [
+        "vessel name OCEAN EXEMPLAR has the IMO numbers 9074729, 9321483: bills without IMO number wait"
+    ]
+
+
+def test_the_roster_s_overlaps_are_problems_and_its_merged_records_are_notes() -> None:
+    second = rotation("C", "2026-08-04", lines=(OPERATOR._replace(voyage_number="027E"), SLOTS))
+    registry = roster(rotation("A", "2026-07-25"), rotation("B", "2026-07-28"), second)
+    assert [*roster_problems(registry)] == [
+        "sailings A and C overlap: bills of SLTC with voyage number S26E fit both, so neither is found surely"
+    ]
+    assert [*roster_notes(registry)] == ["sailing A: one rotation of the records A, B, arrivals 2026-07-25, 2026-07-28"]
 
 
 # Always
