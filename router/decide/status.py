@@ -151,7 +151,7 @@ def assess(
         authorities = ()
         if account.releases and HISTORY_INCOMPLETE not in doubts:
             doubts = (*doubts, HISTORY_INCOMPLETE)
-    stop: Status | None = HELD if holds or do_not_load else None
+    stop: Status | None = HELD if holds else None
     if do_not_load and any(_may_be_loaded(hold, account, cargo) for hold in stopping):
         stop = DO_NOT_LOAD
     status = stop or _status(account, cargo, doubts, enough, authorities)

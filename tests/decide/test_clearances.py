@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -10,19 +11,25 @@ from router.decide import status as words
 from router.decide.identity import BillRecord
 from router.decide.rules import Rules
 from router.decide.status import CLEARED_BY_HAND
-from router.model.inputs import Snapshot, SnapshotHold
+from router.model.inputs import Clearance, Confirmation, Snapshot, SnapshotHold
 from router.model.links import MOST_STOPS, LinkFact, Stop, bounded_stops
+from router.model.vocabulary import HoldKind
+from tests.checking.harness import Harness
 from tests.checking.samples import (
     BOX,
     BOX_KEY,
     HOUSE,
+    MASTER,
     OTHER_BOX,
     OTHER_HOUSE,
+    PARTIES,
+    START,
     at,
     dead_letter,
     event,
     filing,
     on_container,
+    sailing,
 )
 from tests.decide.one_bill import OneBill, clearance
 from tests.decide.test_manual_events import said
@@ -94,6 +101,14 @@ def test_a_cleared_do_not_load_is_not_loaded_on_the_word_of_one() -> None:
     assert (one.now.do_not_load, one.status) == (False, words.ON_FILE)
     assert set(one.notified) == {"NVXA", "OCNX", "SLTC", "THRD"}
     assert "LADING" in one.last.notices[0].fields["authorises"]
+
+
+def test_one_that_was_cleared_in_the_united_states_waits_for_its_second_person_like_any_hold() -> None:
+    one = OneBill(filing(), event("6H", 1), event("12", 2, transaction_port="2704"), event("1C", 3))
+    one.clear("6H")
+    assert (one.status, one.now.do_not_load, one.doubts) == (words.RELEASE_UNCONFIRMED, True, (CLEARED_BY_HAND,))
+    one.confirm(user=TWO_PERSONS)
+    assert (one.status, one.now.do_not_load) == (words.RELEASED, False)
 
 
 @pytest.mark.parametrize("code", ["1J", "1W"])
@@ -286,3 +301,65 @@ def test_a_contradiction_with_a_hold_of_cbp() -> None:
     one = OneBill(filing(), event("6H", 30), said("LIFT", 60))
     one.clear("6H", minute=70)
     assert one.bill.relayed.contradictions == ()
+
+
+# Across bills
+
+
+@pytest.fixture
+def router() -> Harness:
+    harness = Harness(2, now=START)
+    harness.roster(*PARTIES, sailing())
+    return harness
+
+
+def cleared(router: Harness, bill: str, kind: HoldKind, *events: str, **more: Any) -> Clearance:
+    given = events or tuple(event for hold in router.bill(bill).status.holds for event in hold.events)
+    words = ("J. Smith, CBP Los Angeles", "by phone", "Anna", "os:anna", at(60))
+    return Clearance(bill[:4], bill[4:], kind, given, *words, **more)
+
+
+def confirmed(router: Harness, bill: str) -> Confirmation:
+    found = router.bill(bill)
+    doubts, covers = found.confirmable_doubts(), tuple(found.confirmable_ids())
+    return Confirmation(bill[:4], bill[4:], covers, "Ben", "by phone", at(61), doubts, "os:ben")
+
+
+def test_a_deleted_bill_s_do_not_load_ends_in_the_box_of_the_bill_filed_anew(router: Harness) -> None:
+    """The description was mended under another number; the first one keeps its 6H, since deleting undoes no hold."""
+    router.decide(filing(), event("6H", 1), event("54", 2), filing(OTHER_HOUSE), event("1C", 3, bill=OTHER_HOUSE))
+    assert router.status(OTHER_HOUSE) == words.DO_NOT_LOAD
+    router.decide(cleared(router, OTHER_HOUSE, "BOX"))
+    assert (router.status(OTHER_HOUSE), router.kinds("NVXB")[-1]) == (words.RELEASED, "release")
+    router.decide(filing(OTHER_HOUSE, 9), event("19", 10, bill=HOUSE))
+    assert router.status(OTHER_HOUSE) == words.RELEASED, "naming the box again brings none back"
+    router.decide(event("2Q", 11))
+    assert router.status(OTHER_HOUSE) == words.DO_NOT_LOAD, "a stop placed later counts again"
+
+
+def test_or_on_the_deleted_bill_itself_by_two_persons(router: Harness) -> None:
+    router.decide(filing(), event("6H", 1), event("54", 2), filing(OTHER_HOUSE), event("1C", 3, bill=OTHER_HOUSE))
+    router.decide(cleared(router, HOUSE, "CBP", disposition_code="6H"))
+    assert router.status(OTHER_HOUSE) == words.DO_NOT_LOAD, "one person frees no other bill of the box"
+    router.decide(confirmed(router, HOUSE))
+    assert (router.status(HOUSE), router.status(OTHER_HOUSE)) == (words.DELETED, words.RELEASED)
+
+
+def test_a_stop_that_is_sent_again_counts_again_in_the_box(router: Harness) -> None:
+    """Also with the posted time of the first sending (CAMIR R02, position 69)."""
+    router.decide(filing(), event("6H", 1), filing(OTHER_HOUSE), event("1C", 3, bill=OTHER_HOUSE))
+    router.decide(cleared(router, OTHER_HOUSE, "BOX"))
+    assert router.status(OTHER_HOUSE) == words.RELEASED
+    router.decide(event("6H", 1, received_at=at(90)))
+    assert router.status(OTHER_HOUSE) == words.RELEASED, "a repeat"
+    router.decide(event("6H", 1, resent=True, received_at=at(90)))
+    assert router.status(OTHER_HOUSE) == words.DO_NOT_LOAD
+
+
+def test_a_house_hold_ends_on_the_master_alone(router: Harness) -> None:
+    router.decide(filing(MASTER), filing(master_bill=MASTER), event("1H", 1), event("1C", 2, bill=MASTER))
+    assert router.status(MASTER) == words.HELD
+    router.decide(cleared(router, MASTER, "HOUSE"))
+    assert (router.status(MASTER), router.status(HOUSE)) == (words.RELEASED, words.HELD)
+    router.decide(event("2H", 9))
+    assert router.status(MASTER) == words.HELD

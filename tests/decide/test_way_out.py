@@ -17,9 +17,9 @@ from router.decide.identity import BillRecord
 from router.decide.rules import Rules
 from router.model.eastern import DAY
 from router.model.inputs import Disposition, Snapshot, SnapshotHold
-from router.model.links import LinkFact
+from router.model.links import LinkFact, Stop
 from router.model.vocabulary import Status
-from tests.checking.samples import BOX_KEY, HOUSE, MASTER, START, at, dead_letter, event, filing
+from tests.checking.samples import BOX_KEY, HOUSE, MASTER, OTHER_HOUSE, START, at, dead_letter, event, filing
 from tests.decide import stories
 from tests.decide.one_bill import OneBill
 from tests.decide.test_manual_events import said
@@ -84,8 +84,8 @@ def test_each_status_has_a_way_out(status: Status) -> None:
 
 
 LINKS = (
-    LinkFact(HOUSE, f"container:{BOX_KEY}", "BOX", True, True, 0, events=("x", "y")),
-    LinkFact(HOUSE, f"master:{HOUSE}", "HOUSE", True, events=("z",)),
+    LinkFact(HOUSE, f"container:{BOX_KEY}", "BOX", True, (Stop(OTHER_HOUSE, ("x", "y"), True, 0),)),
+    LinkFact(HOUSE, f"master:{HOUSE}", "HOUSE", True, (Stop(OTHER_HOUSE, ("z",)),)),
 )
 SNAPSHOT = Snapshot(filing(), at(6), 60, at(3), (SnapshotHold("1H", None, None, None), SnapshotHold("6H", None, 2, 0)))
 records: st.SearchStrategy[BillRecord] = st.one_of(
