@@ -21,7 +21,7 @@ from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
 from router.log.interface import Output
 from router.model.eastern import MINUTE, to_milliseconds
-from router.model.identifiers import bill_key
+from router.model.identifiers import bill_key, is_valid_scac
 from router.model.inputs import (
     PLACE,
     Confirmation,
@@ -34,6 +34,7 @@ from router.model.inputs import (
     filing_of,
 )
 from router.model.links import LinkFact, Stop
+from router.model.party_ids import usual_type
 from router.model.registry_values import RESYNC, Line, Party, PortCall, RegistryNote, Request, Sailing, party_topic
 from router.task.outputs import Origin, outputs_of
 
@@ -48,6 +49,7 @@ _RULES: Final = Rules()
 
 CARRIER: Final = "ZZZC"
 NVOCC: Final = "ZZZN"
+WITHOUT_SCAC: Final = "ZZZP"
 _BOX: Final = "CSQU3054383"
 _AFLOAT: Final[dict[str, Any]] = {
     "carrier_scac": CARRIER,
@@ -87,16 +89,16 @@ def party_to_certify(certifying: Collection[str], value: object, registry: Regis
     return party if party is not None and party.topic not in registry.missing_topics else None
 
 
-def sample_outputs(scac: str, offset: int) -> Iterator[tuple[Sample, Output]]:
+def sample_outputs(party_id: str, offset: int) -> Iterator[tuple[Sample, Output]]:
     """A party's samples in order, with the records for its topic.
 
     `offset` is that of the registry record that made it `certifying`. The same record, decided again, gives the same
     ids; another one gives others.
     """
-    stage = _SampleBills(scac)
-    for number, sample in enumerate(story(scac), 1):
+    stage = _SampleBills(party_id)
+    for number, sample in enumerate(story(party_id), 1):
         (output,) = stage.outputs(sample.record, sample.bill)
-        yield sample, _marked(output, f"{SAMPLE_PREFIX}{offset}-{number:02}-{scac}")
+        yield sample, _marked(output, f"{SAMPLE_PREFIX}{offset}-{number:02}-{party_id}")
 
 
 def _marked(output: Output, notice_id: str) -> Output:
@@ -109,10 +111,12 @@ def _marked(output: Output, notice_id: str) -> Output:
 class _SampleBills:
     """The decision core with one party, without tasks and log."""
 
-    def __init__(self, scac: str) -> None:
-        self._topic = Party(scac).topic
+    def __init__(self, party_id: str) -> None:
+        scac = _scac(party_id)
+        party = Party(party_id, aliases=() if scac == party_id else (scac,), id_type=usual_type(party_id) or "SCAC")
+        self._topic = party.topic
         self._registry = Registry()
-        self._registry.apply(Party(scac))
+        self._registry.apply(party)
         self._registry.apply(_sailing())
         self._registry.apply(RegistryNote("tick", "tick", _BEGIN))
         self._bills: dict[str, AssessedBill | None] = {}
@@ -132,7 +136,9 @@ class _SampleBills:
             assert before is not None
             applied = AppliedRecord(before.state, CATCH_UP)
             if isinstance(record, Request):
-                applied = AppliedRecord(before.state, RESYNC, renotify=frozenset({record.scac}))
+                applied = AppliedRecord(
+                    before.state, RESYNC, renotify=frozenset({self._registry.party_id(record.scac)})
+                )
             decision = conclude(before, applied, self._registry, _RULES)
         else:
             key = key_of(record)
@@ -170,9 +176,15 @@ class _Bill:
         )
 
 
-def story(scac: str) -> tuple[Sample, ...]:
+def _scac(party_id: str) -> str:
+    """SCAC of the party in the story: a terminal or a broker, which has none, gets an invented one."""
+    return party_id if is_valid_scac(party_id) else WITHOUT_SCAC
+
+
+def story(party_id: str) -> tuple[Sample, ...]:
     """The samples of a party, in order. It files three bills, one of them on paper, is second notify party of another,
     and charters slots on a ship that carries a fourth party's."""
+    scac = _scac(party_id)
     paper = _Bill(scac, PAPER, snps=(NVOCC,))
     own, empty = _Bill(scac, OWN, snps=(NVOCC,), master_bill=f"{CARRIER}SNPTEST00009"), _Bill(scac, EMPTY)
     notified, aboard = _Bill(NVOCC, NOTIFIED, snps=(scac,)), _Bill(NVOCC, ABOARD)

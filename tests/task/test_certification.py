@@ -50,13 +50,13 @@ def test_the_samples_cover_every_kind_status_and_cause() -> None:
     assert {hold["kind"] for one in found for hold in one["holds"]} == HOLD_KINDS  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("scac", ["SLTC", "AB"])
-def test_each_sample_is_marked_as_a_test_and_made_out_to_the_party(scac: str) -> None:
+@pytest.mark.parametrize(("scac", "filer"), [("SLTC", "SLTC"), ("AB", "AB"), ("Z999", "ZZZP"), ("2704ABC01", "ZZZP")])
+def test_each_sample_is_marked_as_a_test_and_made_out_to_the_party(scac: str, filer: str) -> None:
     for (_, output), fields in zip(sample_outputs(scac, 7), samples(scac), strict=True):
         assert output.topic == f"{topics.PARTY_PREFIX}{scac}"
         assert "TEST" in fields["flags"]  # type: ignore[operator]
         assert fields["recipient"] == scac
-    assert {one["scac"] for one in samples(scac) if one["roles"] == (FILER,)} == {scac}
+    assert {one["scac"] for one in samples(scac) if one["roles"] == (FILER,)} == {filer}
 
 
 def test_the_set_is_the_same_everywhere_and_its_ids_come_from_the_registry_s_record() -> None:
