@@ -155,9 +155,10 @@ def bill_text(fields: RecordFields) -> str:
 
 
 def hold_text(hold: RecordFields) -> str:
-    """`1H`, `6H on CSQU3054383`, `BOX on CSQU305438`, `UNREADABLE`."""
+    """`1H`, `6H on CSQU3054383`, `BOX on CSQU305438 because of NVXBHBL000067890`, `UNREADABLE`."""
     what = hold["code"] if hold["kind"] == "CBP" else " ".join(filter(None, (hold["kind"], hold["code"])))
-    return f"{what} on {hold['container_number']}" if hold["container_number"] else str(what)
+    where = f" on {hold['container_number']}" if hold["container_number"] else ""
+    return f"{what}{where}" + (f" because of {hold['because_of']}" if hold["because_of"] else "")
 
 
 def notice_details(notice: RecordFields) -> str:

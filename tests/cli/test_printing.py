@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from router.cli.printing import number_of
+from router.cli.printing import hold_text, number_of
 from router.console.rendering import rendered
 from router.log.interface import Output
 from router.log.url import open_log
@@ -85,3 +85,16 @@ def test_a_page_contains_no_control_characters_either() -> None:
     shared = {"user": None, "csrf": "", "path": "/", "trouble": None, "catching_up": False, "outages": []}
     page = rendered("problem.html", **shared, title="a name", text=f"{SCRIPTS}<b>{STEERING}")
     assert f"{SCRIPTS}&lt;b&gt;\\u001b]0;x\\u0007\\u009b2J\\u202egnol\\u2066" in page
+
+
+@pytest.mark.parametrize(
+    ("hold", "text"),
+    [
+        ({"kind": "CBP", "code": "1H"}, "1H"),
+        ({"kind": "MANUAL", "code": "6H", "container_number": "CSQU3054383"}, "MANUAL 6H on CSQU3054383"),
+        ({"kind": "BOX", "container_number": "CSQU305438"}, "BOX on CSQU305438"),
+        ({"kind": "HOUSE", "because_of": "NVXAHBL000012345"}, "HOUSE because of NVXAHBL000012345"),
+    ],
+)
+def test_a_hold_says_what_it_is_where_and_because_of_which_bill(hold: dict[str, str], text: str) -> None:
+    assert hold_text({"code": None, "container_number": None, "because_of": None} | hold) == text

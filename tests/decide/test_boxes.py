@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -424,6 +425,38 @@ def test_a_split_filed_anew_without_its_original_is_no_longer_flagged(router: Ha
     router.decide(filing(SPLIT, minute=5, container_numbers=()))
     assert not router.state(SPLIT).is_original_held  # type: ignore[union-attr]
     assert router.state(HOUSE).index_facts == {}  # type: ignore[union-attr]
+
+
+# Any order
+
+
+def links_of(router: Harness, *bills: str) -> dict[str, dict[str, LinkFact]]:
+    states = {bill: router.state(bill) for bill in bills}
+    return {bill: dict(sorted(state.links.items())) if state else {} for bill, state in states.items()}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_order_all_comes_in_and_however_many_tasks_there_are_the_links_are_the_same(seed: int) -> None:
+    third = "THRDHBL000000001"
+    records = [
+        *(master(BOX, OTHER_BOX), house(HOUSE, BOX), house(OTHER_HOUSE), house(third, BOX, OTHER_BOX), SPLIT_OFF),
+        *(event("1H", 1), event("6H", 3), event("1H", 4, resent=True, transaction_port="3001")),
+        *(on_container("1H", 3, bill=third), event("6H", 4, bill=OTHER_HOUSE), event("6I", 5, bill=OTHER_HOUSE)),
+        *(event("2G", 6, bill=OTHER_HOUSE), event("6H", 3, bill=third), event("6I", 9, bill=third)),
+    ]
+    bills = (MASTER, HOUSE, OTHER_HOUSE, third, SPLIT)
+    results = []
+    for partitions, random in ((3, None), (1 + seed % 4, Random(seed))):
+        router = Harness(partitions, now=START)
+        router.roster(*PARTIES, sailing())
+        if random is not None:
+            random.shuffle(records)
+        router.feed(*records)
+        router.pump(random)
+        results.append(links_of(router, *bills))
+    assert results[0] == results[1]
+    assert {f"container:{BOX_KEY}", f"master:{MASTER}"} <= results[0][MASTER].keys()
+    assert f"original:{HOUSE}" in results[0][SPLIT]
 
 
 # A vessel's own events
