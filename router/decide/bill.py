@@ -51,7 +51,6 @@ from router.decide.paper import (
     apply_refiling_answer,
     apply_refiling_refusal,
     apply_refiling_request,
-    refusal,
     reissue,
     with_index_answer,
 )
@@ -91,8 +90,6 @@ def decide(before: AssessedBill | None, record: BillRecord, context: Context) ->
             return Decision(None)  # the bill was forgotten meanwhile
         if isinstance(record, Disposition) and _is_older_than_horizon(record, context.rules):
             return Decision(None, letters=(old_event_letter(record),))
-    if isinstance(record, RefilingRequest) and (refused := refusal(before, record)) is not None:
-        return Decision(before, links=(refused,))
     state = before.state if before is not None else BillState(key_of(record))
     applied = _APPLY[type(record)](state, record, context)
     if applied is None:

@@ -97,7 +97,7 @@ class Decision(Struct, frozen=True, array_like=True):
     bill: AssessedBill | None
     """The bill afterwards; None if nothing is kept of it."""
     history: HistoryEntry | None = None
-    """None: the record changed nothing, and only `letters` and `links` may be filled."""
+    """None: the record changed nothing, and only `letters` may be filled."""
     notices: tuple[Notice, ...] = ()
     facts: tuple[IndexFact, ...] = ()
     links: tuple[RefilingRecord, ...] = ()
@@ -169,7 +169,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         history_entry(state, applied, was, after.status, rules, flags, decision, notices),
         notices,
         changed,
-        _links(old, applied, state, audience) if state.downtime is not None else (),
+        _links(old, applied, state, audience) if state.downtime is not None or applied.refiling_refusal else (),
         applied.letters,
         record,
         waiting_changed,
@@ -269,7 +269,7 @@ def _entitled_parties(audience: Audience, status: Assessment) -> tuple[str, ...]
 
 def _links(old: BillState, applied: AppliedRecord, state: BillState, audience: Audience) -> tuple[RefilingRecord, ...]:
     """Records between a paper bill and the bill it was filed as."""
-    request = (applied.refiling_request,) if applied.refiling_request is not None else ()
+    request = tuple(one for one in (applied.refiling_request, applied.refiling_refusal) if one is not None)
     answer = (refiling_answer(applied.refiling, audience),) if applied.refiling is not None else ()
     return (*request, *answer, *refilings(old, state, covered_ids(old)))
 

@@ -276,9 +276,14 @@ class DowntimeRecord(NamedTuple):
     replaces: tuple[str, ...] = ()
     """Paper bills that were filed as this one, and whose manual events it has."""
     matched: tuple[str, ...] = ()
-    """Paper bills that an operator matched with this one, and whose history has not come yet."""
+    """Bills that an operator matched with this one, and whose history has not come yet."""
+    unknown: tuple[str, ...] = ()
+    """Matched bills of which nothing had been filed. What names them counts; their history comes once they are taken on
+    paper."""
     unanswered: tuple[str, ...] = ()
-    """Paper bills of both kinds under whose numbers the index has not answered yet."""
+    """Bills of these kinds under whose numbers the index has not answered yet."""
+    match: str | None = None
+    """The bill that an operator matched with this one before it was taken on paper."""
 
     @property
     def is_on_paper(self) -> bool:
@@ -288,7 +293,7 @@ class DowntimeRecord(NamedTuple):
     @property
     def aliases(self) -> tuple[str, ...]:
         """Numbers under which other bills may refer to this one."""
-        return (*self.matched, *self.replaces)
+        return (*self.matched, *self.unknown, *self.replaces)
 
     @property
     def awaits_paper(self) -> bool:

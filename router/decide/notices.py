@@ -19,7 +19,7 @@ from router.decide.status import CBP_HOLD, MANUAL_HOLD, Assessment, StandingHold
 from router.model.eastern import from_posted
 from router.model.identifiers import concerns_a_bill, container_key, split_bill_key
 from router.model.inputs import DeadLetter, Disposition
-from router.model.links import Refiling, RefilingRequest
+from router.model.links import Refiling, RefilingRefusal, RefilingRequest
 from router.model.vocabulary import Authority, Cause, Flag, Kind
 
 HOLD: Final = "hold"
@@ -81,6 +81,8 @@ class AppliedRecord(Struct, frozen=True, array_like=True):
     """The refiling applied; its `covers` are covered too."""
     refiling_request: RefilingRequest | None = None
     """The request that follows from the index's answer under a paper bill's number."""
+    refiling_refusal: RefilingRefusal | None = None
+    """The answer to a request that was refused."""
     not_entitled: frozenset[str] = frozenset()
     """Parties notified of a superseded bill that have no ground under its new number."""
     caused_by: str | None = None

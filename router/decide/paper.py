@@ -15,7 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from router.decide.audience import Audience
-from router.decide.bill_state import AssessedBill, BillState
+from router.decide.bill_state import BillState
 from router.decide.cargo_facts import content_of, supersedes
 from router.decide.folding import with_relayed
 from router.decide.identity import manual_id
@@ -37,7 +37,7 @@ def apply_paper_bill(state: BillState, record: PaperBill, context: Context) -> A
     """A paper bill counts as a filing unless an electronic one is known. A later record corrects an earlier one."""
     filing = record.filing._replace(received_at=record.received_at)
     known, downtime = state.facts.filing, state.downtime or DowntimeRecord({})
-    paper = Paper(record.delivered_at, record.form, record.by, record.ticket)
+    paper = Paper(record.delivered_at, record.form, record.by, record.ticket, filed_as=downtime.match)
     if known is not None:
         same = paper == downtime.paper and content_of(filing) == content_of(known)
         if same or not downtime.is_on_paper or not supersedes(filing, known, paper, downtime.paper):
@@ -81,34 +81,32 @@ def with_index_answer(state: BillState, key: str) -> tuple[BillState, RefilingRe
     return replace(state, downtime=downtime._replace(unanswered=unanswered)), request
 
 
-def refusal(before: AssessedBill | None, request: RefilingRequest) -> RefilingRefusal | None:
-    """The refusal of a request, unless the bill is on paper or was filed as that bill. The first match counts."""
-    downtime, other = before.state.downtime if before is not None else None, request.electronic_bill
-    if downtime is not None and downtime.paper is not None and other not in downtime.aliases:
-        may_be_filed = downtime.is_on_paper or downtime.paper.filed_as == other
-        return None if may_be_filed else RefilingRefusal(other, request.bill)
-    return RefilingRefusal(other, request.bill)
-
-
 def apply_refiling_request(state: BillState, record: RefilingRequest, context: Context) -> AppliedRecord | None:
-    """Go quiet; `refilings` sends the bill's history to the bill that it was filed as."""
-    downtime = state.downtime
-    assert downtime is not None
-    assert downtime.paper is not None
-    if downtime.paper.filed_as is not None:
+    """Go quiet if the bill is on paper; `refilings` sends its history to the bill that it was filed as. The first match
+    counts, also one that came before the bill was taken on paper."""
+    downtime, other = state.downtime or DowntimeRecord({}), record.electronic_bill
+    if downtime.paper is not None and downtime.paper.filed_as == other:
         return None
-    paper = downtime.paper._replace(filed_as=record.electronic_bill)
-    return AppliedRecord(replace(state, downtime=downtime._replace(paper=paper)), REISSUE, flags=_FLAGS)
+    if downtime.is_on_paper and other not in downtime.aliases:
+        assert downtime.paper is not None
+        paper = downtime.paper._replace(filed_as=other)
+        return AppliedRecord(replace(state, downtime=downtime._replace(paper=paper)), REISSUE, flags=_FLAGS)
+    is_first = state.facts.filing is None and downtime.match in (None, other) and other not in downtime.aliases
+    if is_first:
+        state = replace(state, downtime=downtime._replace(match=other))
+    return AppliedRecord(state, OPERATOR, refiling_refusal=RefilingRefusal(other, state.key, is_first))
 
 
 def apply_refiling_refusal(state: BillState, record: RefilingRefusal, context: Context) -> AppliedRecord | None:
-    """Undo the match."""
-    downtime = state.downtime
-    if downtime is None or record.paper_bill not in downtime.matched:
+    """Undo the match; one with a bill that is unknown yet stands, but nothing waits for it any more."""
+    downtime, paper = state.downtime, record.paper_bill
+    if downtime is None or paper not in downtime.matched:
         return None
-    matched = tuple(one for one in downtime.matched if one != record.paper_bill)
-    unanswered = tuple(one for one in downtime.unanswered if one != record.paper_bill)
-    left = downtime._replace(matched=matched, unanswered=unanswered)
+    left = downtime._replace(
+        matched=tuple(one for one in downtime.matched if one != paper),
+        unknown=(*downtime.unknown, paper) if record.unknown else downtime.unknown,
+        unanswered=tuple(one for one in downtime.unanswered if one != paper),
+    )
     return AppliedRecord(replace(state, downtime=left if left != DowntimeRecord({}) else None), OPERATOR)
 
 
@@ -158,6 +156,7 @@ def apply_refiling(state: BillState, record: Refiling, context: Context) -> Appl
     downtime = downtime._replace(
         replaces=(*downtime.replaces, *new),
         matched=tuple(one for one in downtime.matched if one not in new),
+        unknown=tuple(one for one in downtime.unknown if one not in new),
         unanswered=(*downtime.unanswered, *(one for one in new if one not in downtime.aliases)),
     )
     state = with_relayed(replace(state, downtime=downtime), events)

@@ -124,12 +124,14 @@ class RefilingRequest(NamedTuple):
 
 
 class RefilingRefusal(NamedTuple):
-    """The paper bill's answer that it was not filed as that bill: it is not on paper, or was filed as another. Topic
+    """The answer of a bill that has no history to send: it is not on paper, or was filed as another bill. Topic
     `snp.links`, under the electronic bill's key."""
 
     bill: str
     """The electronic bill."""
     paper_bill: str
+    unknown: bool
+    """True if nothing was filed of it yet: the match stands until it is taken on paper."""
 
 
 class Refiling(NamedTuple):

@@ -90,7 +90,7 @@ VALUES = (
     PaperMatch("NVXA", "B1", "NVXAB2", "me", 7),
     Refiling("NVXAB2", "NVXAB1", (PLACED,), ("a",), ("OCNX",)),
     RefilingRequest("NVXAB1", "NVXAB2"),
-    RefilingRefusal("NVXAB2", "NVXAB1"),
+    RefilingRefusal("NVXAB2", "NVXAB1", True),
     RefilingAnswer("NVXAB1", "NVXAB2", ("m1",), ("SLTC",)),
     Outage("o1", "DECLARED", 5, port="2704", until=9),
     FeedActivity("x12", None, 5),

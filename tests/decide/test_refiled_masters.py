@@ -184,6 +184,18 @@ def test_the_first_match_counts_and_another_leaves_no_trace(harness: Harness) ->
     assert (state.links, state.aliases) == ({}, ())
 
 
+def test_a_match_may_come_before_the_paper_bill(harness: Harness) -> None:
+    word = ManualEvent(PAPER[:4], PAPER[4:], "m1", "PLACE", at(60), "J. Doe", "phone", "1H", received_at=at(60))
+    play(harness, house(), event("1H", 20), word, master(ELECTRONIC, 400), match(), *FREEING)
+    assert kinds_of_holds(harness) == ["HOUSE"], "a stop needs no proof"
+    play(harness, paper())
+    assert kinds_of_holds(harness) == ["MANUAL", "HOUSE"]
+    assert harness.state(PAPER).is_superseded  # type: ignore[union-attr]
+    assert freed(harness) == []
+    (again,) = [one for one in harness.notices("SLTC", ELECTRONIC) if one["cause"] == "REISSUE"]
+    assert again["kind"] == "hold"
+
+
 @pytest.mark.parametrize("unknown", ["SLTCNOWHERE", HOUSE])
 def test_a_match_with_a_bill_that_was_never_on_paper_stops_nothing_for_good(harness: Harness, unknown: str) -> None:
     play(harness, house(), master(ELECTRONIC, 400), match(unknown), *FREEING)
@@ -204,15 +216,20 @@ def test_of_two_bills_matched_with_each_other_one_stays(harness: Harness) -> Non
 def test_in_no_order_of_records_and_tasks_is_it_freed_while_a_house_is_held(
     random: Random, under: str, on_paper: bool, partitions: int
 ) -> None:
-    """The house is held before the match; all that comes later is fed in any order, and tasks stumble."""
+    """The house is held before the match; all that comes later is fed in any order, and tasks stumble. The paper bill
+    may be entered before all that, or be on its way still."""
     harness = installation(partitions)
-    first: list[Any] = [paper(), house(under=under), event("1H", 20)]
+    first: list[Any] = [house(under=under), event("1H", 20)]
+    if random.randrange(2):
+        first.append(paper())
     random.shuffle(first)
     harness.decide(*first)
+    if random.randrange(2):
+        harness.feed(paper())
     later: list[Any] = [master(ELECTRONIC, 400), house(OTHER_HOUSE, PAPER if on_paper else ELECTRONIC, box=OTHER_BOX)]
     harness.feed(match())
     random.shuffle(later)
-    for record in (*later, *random.sample(FREEING, k=len(FREEING)), match()):
+    for record in (*later, paper(), *random.sample(FREEING, k=len(FREEING)), match()):
         harness.feed(record)
         for _ in range(random.randrange(4)):
             task = random.randrange(partitions)
