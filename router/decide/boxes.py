@@ -77,7 +77,9 @@ def facts_of(
 
 
 def _stop(bill: str, hold: StandingHold, seen_by: tuple[str, ...], containers: tuple[str, ...] = ()) -> Stop:
-    return Stop(bill, hold.events, hold.do_not_load, hold.placed, containers, hold.at_destination, seen_by)
+    return Stop(
+        *(bill, hold.events, hold.do_not_load, hold.placed, containers, hold.at_destination, hold.shown_in_us, seen_by)
+    )
 
 
 def alias_facts(bill: str, aliases: Iterable[str], held_as_a_whole: tuple[Stop, ...]) -> dict[str, IndexFact]:

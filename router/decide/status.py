@@ -67,6 +67,8 @@ class StandingHold(NamedTuple):
     """Ids of the events that placed it. Of a derived hold, ids of the other bills' events that stop this one."""
     because_of: tuple[Stop, ...] = ()
     """Of a derived hold: the other bills' stops behind it, the oldest first."""
+    shown_in_us: bool = False
+    """True of a do-not-load if a later event shows the cargo in the U.S., where it can't be loaded any more."""
 
     def seen_bill(self, party: str | None) -> str | None:
         """The oldest bill behind a derived hold that the party may see; None for the party: an operator of the
@@ -117,13 +119,13 @@ class Assessment(NamedTuple):
         return self._as_shown() == other._as_shown()
 
     def _as_shown(self) -> tuple[Assessment, list[str | None]]:
-        cleared = tuple(hold._replace(events=()) for hold in self.cleared)
+        cleared = tuple(hold._replace(events=(), shown_in_us=False) for hold in self.cleared)
         return self._replace(holds=self.shown_holds, cleared=cleared), [hold.seen_bill(None) for hold in self.holds]
 
     @property
     def shown_holds(self) -> tuple[StandingHold, ...]:
         """The holds without the events and the bills behind them."""
-        return tuple(hold._replace(events=(), because_of=()) for hold in self.holds)
+        return tuple(hold._replace(events=(), because_of=(), shown_in_us=False) for hold in self.holds)
 
 
 def assess(
@@ -141,8 +143,10 @@ def assess(
     derived = _derived_holds(links, cargo, deeds)
     holds = (*_cbp_holds(account.holds, rules), *manual_holds, *_unparsed_holds(unparsed, rules), *derived)
     cleared = tuple(_cbp_holds(_unconfirmed(account, deeds), rules)) if account.cleared else ()
+    do_not_load = any(hold.do_not_load for hold in (*holds, *cleared))
+    if do_not_load:
+        holds, cleared = _with_sight(holds, account, cargo), _with_sight(cleared, account, cargo)
     stopping = (*holds, *cleared)
-    do_not_load = any(hold.do_not_load for hold in stopping)
     doubts, enough, port = _release(account, cargo, rules, deeds)
     if cleared:
         doubts = (*doubts, CLEARED_BY_HAND)
@@ -152,7 +156,7 @@ def assess(
         if account.releases and HISTORY_INCOMPLETE not in doubts:
             doubts = (*doubts, HISTORY_INCOMPLETE)
     stop: Status | None = HELD if holds else None
-    if do_not_load and any(_may_be_loaded(hold, account, cargo) for hold in stopping):
+    if any(hold.do_not_load and not hold.shown_in_us for hold in stopping):
         stop = DO_NOT_LOAD
     status = stop or _status(account, cargo, doubts, enough, authorities)
     if status == PARTIALLY_RELEASED and not doubts:
@@ -287,22 +291,40 @@ def _derived_hold(kind: HoldKind, container: str | None, stops: tuple[Stop, ...]
     )
 
 
-def _may_be_loaded(hold: StandingHold, account: Account, cargo: Cargo) -> bool:
-    """True for a do-not-load, unless an event of its scope, posted after it, shows the cargo in the U.S.
+def _with_sight(holds: tuple[StandingHold, ...], account: Account, cargo: Cargo) -> tuple[StandingHold, ...]:
+    """The holds, those do-not-loads marked whose cargo an event of this bill or of theirs shows in the U.S.
 
-    The vessel's arrival is no such event: an obeyed do-not-load leaves the box abroad. Of a derived hold nobody knows
-    here when the do-not-load was placed.
+    The vessel's arrival is no such event: an obeyed do-not-load leaves the box abroad.
     """
-    if not hold.do_not_load:
-        return False
+    if not account.shown_in_us and not any(hold.because_of for hold in holds):
+        return holds
+    return tuple(
+        hold._replace(shown_in_us=True) if hold.do_not_load and _is_in_us(hold, account, cargo) else hold
+        for hold in holds
+    )
+
+
+def _is_in_us(hold: StandingHold, account: Account, cargo: Cargo) -> bool:
+    box = hold.container_number
+    if not hold.because_of:
+        return _is_shown(account, cargo, box, hold.placed)
+    stops = (stop for stop in hold.because_of if stop.do_not_load)
+    return all(
+        stop.shown_in_us or (MORE_EVENTS not in stop.events and _is_shown(account, cargo, box, stop.since))
+        for stop in stops
+    )
+
+
+def _is_shown(account: Account, cargo: Cargo, container: str | None, since: int | None) -> bool:
+    """True if an event posted after that minute shows the scope in the U.S.: all of the bill, or each container."""
     shown = account.shown_in_us
-    if not shown or hold.placed is None or hold.kind in ("BOX", "HOUSE"):
-        return True
-    minute = order_minute(hold.placed)
-    if shown.get(None, minute) > minute:
+    if not shown or since is None:
         return False
-    scopes = cargo.container_keys if hold.container_number is None else {hold.container_number}
-    return not scopes or any(shown.get(scope, minute) <= minute for scope in scopes)
+    minute = order_minute(since)
+    if shown.get(None, minute) > minute:
+        return True
+    scopes = cargo.container_keys if container is None else {container}
+    return bool(scopes) and all(shown.get(scope, minute) > minute for scope in scopes)
 
 
 def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tuple[tuple[Doubt, ...], bool, str | None]:

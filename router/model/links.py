@@ -33,6 +33,8 @@ class Stop(NamedTuple):
     containers: tuple[str, ...] = ()
     """Of a do-not-load under a master: the containers that it concerns, without check digits; empty: not known."""
     at_destination: bool = False
+    shown_in_us: bool = False
+    """True of a do-not-load if a later event of that bill shows the cargo in the U.S."""
     seen_by: tuple[str, ...] = ()
     """Parties notified of the bill itself, which may see its number: at most `MOST_SEEN_BY`."""
 

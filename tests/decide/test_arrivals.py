@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 
 from router.decide import status as words
 from router.model.inputs import Disposition
-from tests.checking.samples import BOX, OTHER_BOX, event, filing, on_container
+from tests.checking.harness import Harness
+from tests.checking.samples import (
+    BOX,
+    HOUSE,
+    MASTER,
+    OTHER_BOX,
+    OTHER_HOUSE,
+    PARTIES,
+    START,
+    event,
+    filing,
+    on_container,
+    sailing,
+)
 from tests.decide.one_bill import OneBill
 
 CHICAGO, KANSAS_CITY = "3901", "4501"
@@ -219,6 +232,39 @@ def test_a_box_in_the_us_says_nothing_of_the_other() -> None:
     assert one.status == words.DO_NOT_LOAD
     one.enter(there("13", 6, CHICAGO, BOX))
     assert one.status == words.HELD
+
+
+# The same across bills: two houses in one box, under one master
+
+
+@pytest.fixture
+def router() -> Harness:
+    harness = Harness(3, now=START)
+    harness.roster(*PARTIES, sailing())
+    harness.decide(
+        filing(master_bill=MASTER), filing(OTHER_HOUSE, master_bill=MASTER), event("6H", 1, bill=OTHER_HOUSE)
+    )
+    return harness
+
+
+def words_for(router: Harness) -> list[str | None]:
+    return [router.status(bill) for bill in (OTHER_HOUSE, HOUSE, MASTER)]
+
+
+def test_a_do_not_load_of_another_bill_is_held_once_that_bills_cargo_is_in_the_us(router: Harness) -> None:
+    assert words_for(router) == [words.DO_NOT_LOAD, words.DO_NOT_LOAD, words.DO_NOT_LOAD]
+    router.decide(on_container("13", 2, bill=OTHER_HOUSE, transaction_port=CHICAGO))
+    assert words_for(router) == [words.HELD, words.HELD, words.HELD]
+    assert all(notice["do_not_load"] for bill in (HOUSE, MASTER) for notice in router.notices("OCNX", bill)[-1:])
+    router.decide(event("6H", 3, bill=OTHER_HOUSE))
+    assert words_for(router) == [words.DO_NOT_LOAD, words.DO_NOT_LOAD, words.DO_NOT_LOAD]
+
+
+def test_or_once_an_event_of_this_bill_shows_the_box_there(router: Harness) -> None:
+    router.decide(on_container("13", 0, transaction_port=CHICAGO))
+    assert words_for(router) == [words.DO_NOT_LOAD, words.DO_NOT_LOAD, words.DO_NOT_LOAD]
+    router.decide(on_container("13", 2, transaction_port=CHICAGO))
+    assert words_for(router) == [words.DO_NOT_LOAD, words.HELD, words.DO_NOT_LOAD]
 
 
 # In any order
