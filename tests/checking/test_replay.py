@@ -31,6 +31,8 @@ from tests.checking.samples import (
 )
 
 PAPER = "NVXBPAPER0000001"
+LOOSE = "NVXAHBL000000099"
+"""A bill without a stop, so a party that a filing leaves out is dismissed."""
 
 
 class History(NamedTuple):
@@ -55,6 +57,8 @@ def story() -> Harness:
     harness.feed(Confirmation(HOUSE[:4], HOUSE[4:], tuple(state.unparsed), "me", "seen", START, doubts=UNPARSED_KINDS))
     harness.feed_bytes(topics.DISPOSITIONS, MASTER.encode(), b"garbage")
     _days_of_outage(harness)
+    loose = [filing(LOOSE, minute, snps=snps, container_numbers=()) for minute, snps in ((0, ("SLTC",)), (2, ()))]
+    harness.decide(loose[0], event("1C", 1, bill=LOOSE), loose[1])
     harness.roster(sailing(lines=()))
     harness.pump()
     return harness

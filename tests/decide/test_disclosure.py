@@ -230,7 +230,8 @@ class Named:
 def test_every_field_has_its_place_and_those_not_for_all_are_tried_here() -> None:
     shown = [name for view in Disclosure for name in SHOWN[view]]
     assert sorted(shown) == sorted(SHARED)
-    assert {name for view in Disclosure for name in SHOWN[view] if view < max(Disclosure)} <= SHOWN_TO.keys()
+    by_role = [name for view in Disclosure for name in SHOWN[view] if view < Disclosure.AGREEMENT]
+    assert set(by_role) <= SHOWN_TO.keys()  # AGREEMENT's own fields are hidden by the sailing, not by a role
 
 
 def test_the_marks_would_be_found() -> None:
