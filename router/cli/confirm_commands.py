@@ -17,7 +17,7 @@ from router.codec import encode_value
 from router.decide.notices import hold_fields
 from router.decide.rules import Rules
 from router.desk.bill_views import key_from
-from router.desk.clearances import Cleared, clear
+from router.desk.clearances import Cleared, clear, place_of
 from router.desk.confirmations import (
     BillFilter,
     Confirmed,
@@ -95,7 +95,8 @@ def _report_cleared(cleared: Cleared, key: str, form: printing.OutputFormat, pre
     for hold in cleared.holds:
         name = " ".join(filter(None, (hold.kind, hold.code)))
         scope = hold.container_number or "the whole bill"
-        out.print(f"{'would end' if previewed else 'ended'}: {name} on {scope}")
+        part = ", in part: later placements stand" if place_of(hold) in map(place_of, after.holds) else ""
+        out.print(f"{'would end' if previewed else 'ended'}: {name} on {scope}{part}")
     doubts = f", in doubt: {', '.join(after.doubts)}" if after.doubts else ""
     out.print(f"{key}: {after.status}{doubts}")
     for one in cleared.notices:

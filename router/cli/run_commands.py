@@ -198,7 +198,7 @@ def check(
 
     Example:  [bold]snp-router check --parties parties.csv --sailings sailings.csv[/bold]
 
-    It counts the bills that the rule release_after_hold holds, now and last month: 3 s for 100,000 bills.
+    It counts the bills that the rule release_after_hold holds, now and last month: 2 s for 100,000 bills.
 
     It changes nothing. Ends with 1 if there is any problem, with 2 if the settings cannot be used."""
     settings = settings_of(context)

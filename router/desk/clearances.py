@@ -37,7 +37,7 @@ class Cleared(NamedTuple):
     clearance: Clearance
     cargo: Cargo
     holds: tuple[StandingHold, ...]
-    """Holds that it ends."""
+    """Holds that it ends, in whole or in part."""
     after: Assessment
     notices: tuple[ForeseenNotice, ...]
     letters: tuple[str, ...]
@@ -59,8 +59,8 @@ async def clear(log: Log, rules: Rules, key: str, form: ClearanceForm, *, user: 
     registry = await read_registry(log)
     decision = decide(bill, clearance, Context(registry, rules))
     after = decision.bill.status if decision.bill is not None else bill.status
-    left = {_place(hold): hold for hold in after.holds}
-    ended = tuple(hold for hold in bill.status.holds if left.get(_place(hold)) != hold)
+    left = {place_of(hold): hold for hold in after.holds}
+    ended = tuple(hold for hold in bill.status.holds if left.get(place_of(hold)) != hold)
     if not ended:
         raise UsageError(f"this ends nothing on {key}: name the latest event of the hold, see `snp-router bill show`")
     letters = await letters_behind(log, clearance.events) if clearance.kind in UNPARSED_KINDS else []
@@ -73,7 +73,8 @@ async def clear(log: Log, rules: Rules, key: str, form: ClearanceForm, *, user: 
     return cleared
 
 
-def _place(hold: StandingHold) -> tuple[str, str | None, str | None, str | None]:
+def place_of(hold: StandingHold) -> tuple[str, str | None, str | None, str | None]:
+    """The parts that tell one hold of a bill from another."""
     return hold.kind, hold.code, hold.container_number, hold.id
 
 

@@ -41,7 +41,7 @@ def month_before(registry: Registry) -> int:
 
 
 async def read_unconfirmed(log: Log, registry: Registry) -> UnconfirmedReleases:
-    """Count the bills that the rule `release_after_hold` holds. Reads all of `snp.bills`, 30 µs a bill."""
+    """Count the bills that the rule `release_after_hold` holds. Reads all of `snp.bills`, some 12 µs of CPU a bill."""
     since = month_before(registry)
     now, month, touched = set[bytes](), set[bytes](), set[bytes]()
     async for batch in log.read([topics.BILLS], until_end=True):
