@@ -28,6 +28,8 @@ def handle(kind: str, notice: dict[str, Any]) -> None:
         pass  # stopped cargo stays stopped, except for what notice["authorises"] allows
     elif kind == "Release":
         pass  # the whole bill may be delivered now
+    for _container in notice["containers"]:
+        pass  # a gate lets out containers: see their stopped, released and authorises
     print(json.dumps({"type": kind, "notice": notice}, default=str), flush=True)  # noqa: T201
 
 

@@ -22,6 +22,8 @@ def handle(notice: ReceivedNotice) -> None:
             pass  # stopped cargo stays stopped, except for what notice.authorises allows
         case Release():
             pass  # the whole bill may be delivered now
+    for _container in notice.containers:
+        pass  # a gate lets out containers: see their stopped, released and authorises
     fields = dataclasses.asdict(notice)
     print(json.dumps({"type": type(notice).__name__, "notice": fields}, default=str), flush=True)  # noqa: T201
 

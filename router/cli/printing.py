@@ -352,7 +352,17 @@ def _status_lines(bill: RecordFields) -> Text:
     else:
         lines.append(f"manifested  {pieces}")
     lines += [f"{name}  {', '.join(bill[name])}" for name in ("authorises", "doubts", "flags") if bill[name]]
+    lines += map(_container_line, bill["containers"])
     return Text("\n".join(lines))
+
+
+def _container_line(container: RecordFields) -> str:
+    """`container  CSQU3054383: stopped, must not be loaded`, `container  CSQU3054383: released; PERMIT_TO_TRANSFER`."""
+    words = ["stopped" if container["stopped"] else "released" if container["released"] else "not released"]
+    if container["do_not_load"]:
+        words.append("must not be loaded")
+    allowed = f"; {', '.join(container['authorises'])}" if container["authorises"] else ""
+    return f"container  {container['number']}: {', '.join(words)}{allowed}"
 
 
 def _recipient_cells(recipient: RecordFields) -> tuple[str | Text, ...]:

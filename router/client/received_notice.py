@@ -46,6 +46,18 @@ class HoldInForce:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Container:
+    """One container of the bill, with what is true for it alone; `ContainerStatus` in the schema."""
+
+    number: str
+    stopped: bool
+    do_not_load: bool
+    authorises: tuple[str, ...]
+    released: bool
+    """True if this bill's cargo in it may be delivered. A shared container leaves on its master's TERMINAL_EXIT."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedNotice:
     """A notice as its party receives it: a `Hold`, a `Change` or a `Release`. Acting on the type alone is safe."""
 
@@ -79,6 +91,7 @@ class ReceivedNotice:
     doubts: tuple[str, ...]
     holds: tuple[HoldInForce, ...]
     authorises: tuple[str, ...]
+    containers: tuple[Container, ...]
     manifested_quantity: int | None
     released_quantity: int | None
     release_posted_at: datetime | None
@@ -128,6 +141,7 @@ class Release(ReceivedNotice):
 TYPE_OF_KIND: Final[Mapping[str, type[ReceivedNotice]]] = {kind.kind: kind for kind in (Hold, Change, Release)}
 _NOTICE_FIELDS: Final = tuple(field.name for field in fields(ReceivedNotice))
 _HOLD_FIELDS: Final = tuple(field.name for field in fields(HoldInForce))
+_CONTAINER_FIELDS: Final = tuple(field.name for field in fields(Container))
 _KIND_OF_RECORD: Final = {published.raw_schema(kind)["name"]: kind for kind in codec.NOTICE_KINDS}
 
 
@@ -142,6 +156,8 @@ def _typed(name: str, value: Any) -> Any:
         return _EPOCH + timedelta(milliseconds=value)
     if name == "holds":
         return tuple(HoldInForce(**{one: _typed(one, hold[one]) for one in _HOLD_FIELDS}) for hold in value)
+    if name == "containers":
+        return tuple(Container(**{one: _typed(one, each[one]) for one in _CONTAINER_FIELDS}) for each in value)
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -104,16 +104,29 @@ class StandingRelease(NamedTuple):
     """Ids of the events that placed a hold after it, by the container that they hold. None: all of its scope."""
     interrupted: bool = False
     """True if a stop or a revocation in its scope was posted after it. The next release of its entry replaces it."""
+    reduced: bool = False
+    """True if some of its pieces were taken back: not all of its container is released."""
     rules: int = 1
     """Number of the rules under which it came."""
 
 
 class StandingAuthority(NamedTuple):
-    """An authority short of delivery."""
+    """An authority short of delivery, in one scope."""
 
     posted: int
+    """Posted minute of the latest event that gave it."""
     authority: Authority
     """As the code table had it when the authority was given."""
+    pieces: Mapping[str | None, int | None]
+    """By entry, in-bond or permit number. None: all."""
+    taken_back: frozenset[str] = frozenset()
+    """Containers for which alone it was taken back, of one for the whole bill."""
+
+    def is_whole(self, manifested: int | None) -> bool:
+        """True if it is for all pieces, as far as is known."""
+        if None in self.pieces.values():
+            return True
+        return manifested is not None and sum(pieces or 0 for pieces in self.pieces.values()) >= manifested
 
 
 HoldKey = tuple[str, str | None]
@@ -125,7 +138,9 @@ class Account:
     holds: dict[HoldKey, HeldPieces] = field(default_factory=dict)
     releases: list[StandingRelease] = field(default_factory=list)
     authorities: dict[HoldKey, StandingAuthority] = field(default_factory=dict)
-    """Authorities short of delivery, by code and scope, with their posted minutes."""
+    """Authorities short of delivery, by code and scope."""
+    exported: set[str] = field(default_factory=set)
+    """Containers that left the U.S. by themselves."""
     manifested: int | None = None
     complete: bool = False
     revoked: bool = False
@@ -158,6 +173,7 @@ class Account:
             dict(self.holds),
             list(self.releases),
             dict(self.authorities),
+            set(self.exported),
             self.manifested,
             self.complete,
             self.revoked,
@@ -176,13 +192,29 @@ class Account:
             dict(self.movement_ended),
         )
 
-    def authority_stands(self, key: HoldKey) -> bool:
-        """True unless the movement ended, for its scope or, of the whole bill, for one container."""
+    def authority_of(self, code: str, container: str | None) -> Authority | None:
+        """The authority of that code that stands for the container, from an event that names it or one of the whole
+        bill; for None, the one that stands for the whole bill."""
+        ended = self._ended(container)
+        own = self.authorities.get((code, container)) if container is not None else None
+        if own is not None and ended < order_minute(own.posted):
+            return own.authority
+        whole = self.authorities.get((code, None))
+        if whole is None or order_minute(whole.posted) <= ended:
+            return None
+        is_whole = whole.is_whole(self.manifested)
+        if container is None:
+            stands = not whole.taken_back and (is_whole or self.manifested is None)
+        else:
+            stands = is_whole and container not in whole.taken_back
+        return whole.authority if stands else None
+
+    def _ended(self, container: str | None) -> int:
+        """Latest minute in which the movement ended for a container or, of the whole bill, for any."""
         ended = self.movement_ended
-        if not ended:
-            return True
-        latest = max(ended.values()) if key[1] is None else max(ended.get(key[1], -1), ended.get(None, -1))
-        return latest < order_minute(self.authorities[key].posted)
+        if not ended or container is None:
+            return max(ended.values(), default=-1)
+        return max(ended.get(container, -1), ended.get(None, -1))
 
     @property
     def is_deleted(self) -> bool:
@@ -250,8 +282,9 @@ EXAM_CODES: Final = frozenset({"1A", "1B"})
 MOST_RELEASES: Final = 200
 """Releases kept apart. Beyond, the oldest are dropped, which can only show less as released."""
 
-MOST_STALE_CONTAINERS: Final = 100
-"""Containers by which one release is stale in part. Beyond, it is stale in all of its scope."""
+MOST_EXCEPTED: Final = 100
+"""Containers for which a release is stale, or an authority taken back, while it stands for others. Beyond, it is for
+all."""
 
 MINUTES_A_DAY: Final = 1440
 
@@ -303,7 +336,7 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds
     if code.arrival or code.shown_in_us or code.ends_authorities:
         _arrive(account, event, code, rules)
     if code.closes:
-        account.closed = code.closes == "yes"
+        _close(account, event, code)
     if not event.reversal and (event.code in EXAM_CODES or effect is Effect.RELEASE):
         account.last_entry_code = event.code
     account.last_posted = max(event.posted, account.last_posted or event.posted)
@@ -338,6 +371,7 @@ def _begin(account: Account, event: LedgerEvent, rules: Rules) -> None:
     account.places.clear()
     account.shown_in_us.clear()
     account.movement_ended.clear()
+    account.exported.clear()
     account.revoked = account.closed = False
     account.last_entry_code = None
     account.added = order_minute(event.posted)
@@ -370,6 +404,16 @@ def _arrive(account: Account, event: LedgerEvent, code: Code, rules: Rules) -> N
 
 def _set_latest(minutes: dict[str | None, int], scope: str | None, minute: int) -> None:
     minutes[scope] = max(minute, minutes.get(scope, minute))
+
+
+def _close(account: Account, event: LedgerEvent, code: Code) -> None:
+    """Close or reopen the bill, or the containers that the event names. An export of one container (52, 68) that does
+    not say which closes nothing."""
+    closes = (code.closes == "yes") is not event.reversal
+    if event.containers:
+        account.exported = account.exported | {*event.containers} if closes else account.exported - {*event.containers}
+    elif not code.of_container:
+        account.closed = closes
 
 
 def _scopes(event: LedgerEvent) -> tuple[str | None, ...]:
@@ -441,7 +485,7 @@ def _interrupt(account: Account, event: LedgerEvent, container: str | None, deed
         stale_by = release.stale_by
         if deeds is not None and not deeds.settle(RELEASE_PREDATES_HOLD, release.id, event.id):
             stale_by = {**stale_by, container if release.container is None else None: event.id}
-            if len(stale_by) > MOST_STALE_CONTAINERS:
+            if len(stale_by) > MOST_EXCEPTED:
                 stale_by = {None: event.id}
         account.releases[position] = release._replace(stale_by=stale_by, interrupted=True)
 
@@ -504,8 +548,8 @@ def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, dee
     if code.effect is Effect.MOVE:
         if code.authority:
             account.revoked = account.revoked and bool(event.containers)
-            given = StandingAuthority(event.posted, code.authority)
-            account.authorities.update({(event.code, container): given for container in _scopes(event)})
+            for container in _scopes(event):
+                _authorise(account, event, code.authority, container)
         return
     account.revoked = False
     _subtract(account, event, rules.codes.ends.get(event.code, frozenset()))
@@ -519,6 +563,17 @@ def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, dee
                 rules=event.rules,
             ),
         )
+
+
+def _authorise(account: Account, event: LedgerEvent, authority: Authority, container: str | None) -> None:
+    """Add an authority. Numbers add up, since a bill may move in several parts; one given again replaces itself."""
+    key = (event.code, container)
+    standing = account.authorities.get(key)
+    pieces = standing.pieces if standing is not None and not standing.taken_back else {}
+    quantity = event.quantity if len(event.containers) < 2 else None
+    pieces = {**pieces, event.entry_number: quantity}
+    latest = dict(list(pieces.items())[-MOST_RELEASES:])
+    account.authorities[key] = StandingAuthority(event.posted, authority, latest)
 
 
 def add_release(account: Account, release: StandingRelease) -> None:
@@ -550,9 +605,13 @@ def _cancel(account: Account, event: LedgerEvent, codes: frozenset[str]) -> None
     each of these entries loses that many pieces.
     """
     minute = order_minute(event.posted)
-    for key, given in list(account.authorities.items()):
-        if key[0] in codes and order_minute(given.posted) <= minute and _touches(event, key[1]):
-            del account.authorities[key]
+    for key, authority in list(account.authorities.items()):
+        if key[0] in codes and order_minute(authority.posted) <= minute and _touches(event, key[1]):
+            taken_back = authority.taken_back.union(event.containers)
+            if key[1] is None and event.containers and len(taken_back) <= MOST_EXCEPTED:
+                account.authorities[key] = authority._replace(taken_back=taken_back)
+            else:
+                del account.authorities[key]
     account.revoked = account.revoked or bool(codes - {"1A"})
     named = None if event.code == OVERRIDE else event.entry_number
     by_entry: dict[str | None, list[int]] = {}
@@ -590,11 +649,11 @@ def _without_newest(
     newer = 0
     for release in reversed(releases):
         if release.quantity is None:
-            left.append(None if newer < pieces else release._replace(interrupted=True))
+            left.append(None if newer < pieces else release._replace(interrupted=True, reduced=True))
             newer = max(newer, pieces)
             continue
         end = newer + release.quantity
         stays = (min(end, manifested or 0) if is_known else end) - max(newer, pieces)
-        left.append(release._replace(quantity=stays, interrupted=True) if stays > 0 else None)
+        left.append(release._replace(quantity=stays, interrupted=True, reduced=True) if stays > 0 else None)
         newer = end
     return left[::-1]

@@ -71,7 +71,7 @@ from router.model.inputs import (
     PaperMatch,
     Snapshot,
 )
-from router.model.limits import MOST_HOLDS, MOST_MANUAL_EVENTS, MOST_SPLITS, check_limits
+from router.model.limits import MOST_HOLDS, MOST_MANUAL_EVENTS, MOST_NAMED, MOST_SPLITS, check_limits
 from router.model.links import LinkFact, Refiling, RefilingAnswer, RefilingRefusal, RefilingRequest
 from router.model.vocabulary import Flag
 
@@ -106,6 +106,8 @@ def _check_scopes(decision: Decision) -> None:
     account = decision.bill.account
     if max(len(account.holds), len(account.authorities)) > MOST_HOLDS:
         raise InputError(f"the bill would have more than {MOST_HOLDS} holds or authorities, each on its container")
+    if len(account.exported) > MOST_NAMED:
+        raise InputError(f"the bill would have more than {MOST_NAMED:,} exported containers")
 
 
 def _apply_disposition(state: BillState, record: Disposition, context: Context) -> AppliedRecord | None:

@@ -19,6 +19,7 @@ from router.decide.account import (
     stops_of,
 )
 from router.decide.cargo_facts import Cargo, CargoFacts
+from router.decide.container_status import container_statuses
 from router.decide.deeds import NO_DEEDS, Deeds
 from router.decide.manual_events import (
     CONTRADICTION,
@@ -252,6 +253,8 @@ def assess_bill(
         *(account, cargo, state.links.values(), unparsed, rules, state.deeds, relayed.holds),
         incomplete=state.awaits_paper,
     )
+    containers = container_statuses(status, account, cargo, rules, state.deeds, incomplete=state.awaits_paper)
+    status = status._replace(containers=containers) if containers else status
     return AssessedBill(state, cargo, account, status, relayed, applied)
 
 

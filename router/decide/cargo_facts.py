@@ -39,6 +39,8 @@ class Cargo(NamedTuple):
     bill_type: str | None = None
     snps: tuple[str, ...] = ()
     shipment: Shipment = NOWHERE
+    containers_filed: bool = False
+    """True if a filing lists the containers: no others are to be expected."""
 
     @property
     def container_keys(self) -> frozenset[str]:
@@ -132,7 +134,8 @@ class CargoFacts(NamedTuple):
         scalars = _merged_scalars(self.reports, filing.shipment, since)
         containers = _merged_names(filing.shipment.container_numbers, self.containers, since)
         snps = _merged_names(filing.snps, self.snps, since)
-        return Cargo(filing.bill_type, snps, scalars.with_containers(containers))
+        are_filed = bool(filing.shipment.container_numbers)
+        return Cargo(filing.bill_type, snps, scalars.with_containers(containers), are_filed)
 
 
 def _with_report(reports: tuple[ShipmentReport, ...], report: ShipmentReport) -> tuple[ShipmentReport, ...]:

@@ -73,7 +73,7 @@ class Code(NamedTuple):
     at_destination: bool
     """A hold at the in-bond destination: it doesn't stop the move there from the port of discharge (rule of 1J)."""
     closes: str | None
-    """`yes`: it closes the bill (exported, archived). `undo`: it opens the bill again."""
+    """`yes`: it closes the bill, or its container (exported, archived). `undo`: it opens it again."""
     provenance: str
     arrival: ArrivalEffect | None = None
     """Its effect on CBP's record of an arrival in bond."""

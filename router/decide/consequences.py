@@ -25,7 +25,7 @@ from router.decide.recipients import Notifying, covered_ids, is_entitled, last_n
 from router.decide.registry import Registry
 from router.decide.roster import same_name, voyage_of
 from router.decide.rules import Rules
-from router.decide.status import Assessment, StandingHold
+from router.decide.status import Assessment, ContainerStatus, StandingHold
 from router.model.eastern import MINUTE, posted_minute
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.model.inputs import DeadLetter
@@ -124,7 +124,8 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     last_notices = state.last_notices
     if state.is_notifiable:
         decision = decision_id(registry.secret, state.key, sequence)
-        notifying = Notifying(old, was, applied, after, audience, authorises, flags, decision, rules)
+        containers = _containers(was, after.status)
+        notifying = Notifying(old, was, applied, after, audience, authorises, containers, flags, decision, rules)
         if state.is_superseded:
             notices = tuple(notifying.superseded_notices(registry))
         else:
@@ -246,6 +247,19 @@ def _authorises(was: Assessment | None, after: Assessment) -> tuple[Authority, .
     if was is not None and was.do_not_load and not after.do_not_load:
         return (LADING, *after.authorises)
     return after.authorises
+
+
+def _containers(was: Assessment | None, after: Assessment) -> tuple[ContainerStatus, ...]:
+    """The containers, with `LADING` on those whose do-not-load has ended."""
+    stopped = {container.number for container in was.containers if container.do_not_load} if was is not None else ()
+    if not stopped:
+        return after.containers
+    return tuple(
+        container._replace(authorises=(LADING, *container.authorises))
+        if container.number in stopped and not container.do_not_load
+        else container
+        for container in after.containers
+    )
 
 
 def _index_facts(

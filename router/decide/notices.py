@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -13,11 +12,12 @@ from router.decide.account import LedgerEvent
 from router.decide.audience import Disclosure, Recipient
 from router.decide.bill_state import BillState, LastNotice
 from router.decide.cargo_facts import Cargo
+from router.decide.container_status import as_written
 from router.decide.manual_events import RelayedEvent
 from router.decide.rules import Rules
-from router.decide.status import CBP_HOLD, MANUAL_HOLD, Assessment, StandingHold
+from router.decide.status import CBP_HOLD, MANUAL_HOLD, Assessment, ContainerStatus, StandingHold
 from router.model.eastern import from_posted
-from router.model.identifiers import concerns_a_bill, container_key, split_bill_key
+from router.model.identifiers import concerns_a_bill, split_bill_key
 from router.model.inputs import DeadLetter, Disposition
 from router.model.links import Refiling, RefilingRefusal, RefilingRequest
 from router.model.vocabulary import Authority, Cause, Flag, Kind
@@ -45,7 +45,7 @@ SHOWN: Final[Mapping[Disclosure, tuple[str, ...]]] = {
     Disclosure.AGREEMENT: (
         *("voyage_number", "quantity", "manifest_sequence_number", "port_of_unlading", "arrival_date", "agency"),
         *("container_level", "transaction_port", "firms", "reversal", "carrier_scac", "original_bill", "received_at"),
-        *("status", "deliverable", "deliverable_at", "doubts", "authorises", "manifested_quantity"),
+        *("status", "deliverable", "deliverable_at", "doubts", "authorises", "containers", "manifested_quantity"),
         *("released_quantity", "release_posted_at"),
     ),
     Disclosure.CARRIER: ("entry_type", "entry_number", "master_bill"),
@@ -191,6 +191,7 @@ def notice_fields(
     event_id: str | None,
     status: Assessment | None,
     authorises: tuple[Authority, ...],
+    containers: tuple[ContainerStatus, ...],
     flags: tuple[Flag, ...],
     cause: Cause,
     covers: tuple[str, ...],
@@ -236,6 +237,7 @@ def notice_fields(
         "doubts": shown.doubts if shown else (),
         "holds": [hold_fields(hold, cargo, bill) for hold, bill in zip_longest(holds, because_of)],
         "authorises": authorises,
+        "containers": [container._asdict() for container in containers] if shown else (),
         "manifested_quantity": status.manifested_quantity if status else None,
         "released_quantity": shown.released_quantity if shown else None,
         "release_posted_at": None if posted is None else from_posted(posted),
@@ -262,7 +264,7 @@ def stop_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def last_fields(bill: str, rules: Rules) -> dict[str, Any]:
     """Fields of the last notice to a party that is no longer notified: the bill, and nothing it had not seen."""
-    return notice_fields(bill, Cargo(), None, None, None, (), (), NO_LONGER_NOTIFIED, (), rules)
+    return notice_fields(bill, Cargo(), None, None, None, (), (), (), NO_LONGER_NOTIFIED, (), rules)
 
 
 def _containers(event: Disposition | None, cargo: Cargo) -> tuple[str, ...]:
@@ -275,7 +277,7 @@ def hold_fields(hold: StandingHold, cargo: Cargo, because_of: str | None = None)
     """A hold as notices and `bill show` have it; its container as written on the bill, with check digit."""
     container = hold.container_number
     if container is not None:
-        container = _as_written(cargo.shipment.container_numbers).get(container, container)
+        container = as_written(cargo.shipment.container_numbers).get(container, container)
     return {
         "code": hold.code,
         "kind": hold.kind,
@@ -285,9 +287,3 @@ def hold_fields(hold: StandingHold, cargo: Cargo, because_of: str | None = None)
         "meaning": hold.meaning,
         "because_of": because_of,
     }
-
-
-@lru_cache(1024)
-def _as_written(numbers: tuple[str, ...]) -> dict[str, str]:
-    """Container numbers by key; the first of two spellings."""
-    return {container_key(number): number for number in reversed(numbers)}

@@ -30,8 +30,8 @@ def release_place(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) ->
     """
     releases = account.releases
     confirmed = [deeds.settle(PORT_DIFFERS, release.id) for release in releases]
-    counts = [_counts_somewhere(release, account, cargo, rules) for release in releases]
-    ports = [_port_of(release, cargo, rules) for release in releases]
+    counts = [counts_somewhere(release, account, cargo, rules) for release in releases]
+    ports = [port_of(release, cargo, rules) for release in releases]
     places = list(dict.fromkeys(port for port, counted in zip(ports[::-1], counts[::-1], strict=True) if counted))
     if not places:
         own = [port for port, is_confirmed in zip(ports, confirmed, strict=True) if is_confirmed]
@@ -45,7 +45,7 @@ def release_place(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) ->
     return ReleasePlace(places[0], [not one for one in counting[places[0]]])
 
 
-def _counts_somewhere(release: StandingRelease, account: Account, cargo: Cargo, rules: Rules) -> bool:
+def counts_somewhere(release: StandingRelease, account: Account, cargo: Cargo, rules: Rules) -> bool:
     """True if the release is for a place of its scope. Without a port it is for the port of unlading, unless that is
     foreign."""
     here = cargo.shipment.port_of_unlading
@@ -59,7 +59,7 @@ def _counts_somewhere(release: StandingRelease, account: Account, cargo: Cargo, 
     return has_arrived(account.places, release.container, release.port, areas, cargo.container_keys)
 
 
-def _port_of(release: StandingRelease, cargo: Cargo, rules: Rules) -> str | None:
+def port_of(release: StandingRelease, cargo: Cargo, rules: Rules) -> str | None:
     """The port that stands for the release's place: the port of unlading for its whole area."""
     return cargo.shipment.port_of_unlading if _is_unlading(release, cargo, rules) else release.port
 

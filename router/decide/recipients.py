@@ -24,7 +24,7 @@ from router.decide.notices import (
 )
 from router.decide.registry import Registry
 from router.decide.rules import Rules
-from router.decide.status import Assessment
+from router.decide.status import Assessment, ContainerStatus
 from router.model.identifiers import is_vessel_key
 from router.model.vocabulary import Authority, Cause, Flag, Kind
 
@@ -40,6 +40,7 @@ class Notifying:
         after: AssessedBill,
         audience: Audience,
         authorises: tuple[Authority, ...],
+        containers: tuple[ContainerStatus, ...],
         flags: tuple[Flag, ...],
         decision: str,
         rules: Rules,
@@ -52,6 +53,7 @@ class Notifying:
         self._retained: tuple[Recipient, ...] = ()
         """Parties without a ground any more that are to be notified of the end of a stop."""
         self._authorises = authorises
+        self._containers = containers
         self._flags = flags
         self._decision = decision
         self._rules = rules
@@ -165,6 +167,7 @@ class Notifying:
             applied.event_id or applied.caused_by,
             after.status,
             self._authorises,
+            self._containers,
             self._flags,
             cause,
             (),
@@ -187,6 +190,7 @@ class Notifying:
             event_id,
             after.status,
             after.status.authorises,
+            after.status.containers,
             self._flags,
             cause,
             covers,

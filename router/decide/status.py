@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from router.decide.account import RELEASE_PREDATES_HOLD, Account, HeldPieces, HoldKey, StandingRelease
@@ -88,6 +88,19 @@ class UnparsedEvent(NamedTuple):
     """Number of the rules under which it came."""
 
 
+class ContainerStatus(NamedTuple):
+    """Status of one container of a bill. Made by `container_statuses`."""
+
+    number: str
+    """As written on the bill."""
+    stopped: bool
+    """True if a hold stands on the bill or on the container."""
+    do_not_load: bool
+    authorises: tuple[Authority, ...]
+    released: bool
+    """True if this bill's cargo in it may be delivered. Other bills' cargo may be in it too."""
+
+
 class Assessment(NamedTuple):
     """Status of a bill, with what notices show of it."""
 
@@ -106,6 +119,7 @@ class Assessment(NamedTuple):
     forbade."""
     deliverable_at: str | None = None
     """Port at which it may be delivered now, Schedule D. None if it may not, or if its port of unlading is unknown."""
+    containers: tuple[ContainerStatus, ...] = ()
 
     @property
     def stopped(self) -> bool:
@@ -113,14 +127,18 @@ class Assessment(NamedTuple):
 
     def shows_the_same(self, other: Assessment | None) -> bool:
         """True if notices of both would be the same. They don't show which events placed a hold, and of several bills
-        behind a derived hold the oldest."""
+        behind a derived hold the oldest. That a container is named now is no news of its own."""
         if other is None or self == other:
             return other is not None
-        return self._as_shown() == other._as_shown()
+        if self._as_shown() != other._as_shown():
+            return False
+        known = {container.number: container for container in self.containers}
+        return all(known.get(container.number, container) == container for container in other.containers)
 
     def _as_shown(self) -> tuple[Assessment, list[str | None]]:
         cleared = tuple(hold._replace(events=(), shown_in_us=False) for hold in self.cleared)
-        return self._replace(holds=self.shown_holds, cleared=cleared), [hold.seen_bill(None) for hold in self.holds]
+        shown = self._replace(holds=self.shown_holds, cleared=cleared, containers=())
+        return shown, [hold.seen_bill(None) for hold in self.holds]
 
     @property
     def shown_holds(self) -> tuple[StandingHold, ...]:
@@ -159,7 +177,8 @@ def assess(
     if any(hold.do_not_load and not hold.shown_in_us for hold in stopping):
         stop = DO_NOT_LOAD
     status = stop or _status(account, cargo, doubts, enough, authorities)
-    if status == PARTIALLY_RELEASED and not doubts:
+    names_containers = any(release.container is not None for release in account.releases)
+    if status == PARTIALLY_RELEASED and not doubts and not names_containers:
         authorities = (*authorities, PARTIAL)
     return Assessment(
         status,
@@ -183,7 +202,7 @@ def _status(
     released = bool(account.releases)
     if account.is_deleted:
         return DELETED
-    if account.closed:
+    if account.closed or (cargo.containers_filed and cargo.container_keys <= account.exported):
         return CLOSED
     if released and enough:
         return RELEASE_UNCONFIRMED if doubts else RELEASED
@@ -347,7 +366,8 @@ def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tupl
     if not account.complete and HISTORY_INCOMPLETE not in deeds.confirmed:
         doubts.append(HISTORY_INCOMPLETE)
     is_unknown = manifested is None or any(release.quantity is None for release in releases)
-    return tuple(doubts), is_whole or is_unknown or _sum(releases) >= (manifested or 0), port
+    enough = is_unknown or _sum(releases) >= (manifested or 0)
+    return tuple(doubts), is_whole or (enough and _reach_every_container(releases, cargo)), port
 
 
 def _covers(good: list[StandingRelease], account: Account, cargo: Cargo) -> bool:
@@ -357,7 +377,15 @@ def _covers(good: list[StandingRelease], account: Account, cargo: Cargo) -> bool
     if cargo.is_empty and any(release.code == EMPTY_RELEASE for release in good):
         return True
     manifested = account.manifested
-    return manifested is not None and all(release.quantity is not None for release in good) and _sum(good) >= manifested
+    if manifested is None or any(release.quantity is None for release in good):
+        return False
+    return _sum(good) >= manifested and _reach_every_container(good, cargo)
+
+
+def _reach_every_container(releases: list[StandingRelease], cargo: Cargo) -> bool:
+    """False if all releases name containers, but not all of the bill's."""
+    named = {release.container for release in releases}
+    return None in named or cargo.container_keys <= named
 
 
 def _releases_empty(account: Account, cargo: Cargo) -> bool:
@@ -367,7 +395,11 @@ def _releases_empty(account: Account, cargo: Cargo) -> bool:
 
 
 def _is_stale(release: StandingRelease, deeds: Deeds) -> bool:
-    holds = release.stale_by.values()
+    return bool(release.stale_by) and is_stale(release, release.stale_by.values(), deeds)
+
+
+def is_stale(release: StandingRelease, holds: Collection[str], deeds: Deeds) -> bool:
+    """True if one of the holds that came after the release makes it stale."""
     return bool(holds) and not deeds.settle(RELEASE_PREDATES_HOLD, release.id, *holds)
 
 
@@ -385,20 +417,32 @@ def _released_quantity(account: Account, cargo: Cargo) -> int | None:
 
 
 def _authorities(account: Account, cargo: Cargo, holds: tuple[StandingHold, ...]) -> tuple[Authority, ...]:
-    """The standing authorities that the holds permit, sorted.
+    """The authorities of the whole bill that the holds permit: given for it, or for each of its containers."""
+    if not account.authorities:
+        return ()
+    containers = cargo.container_keys if cargo.containers_filed else ()
+    standing: set[Authority | None] = set()
+    for code in {code for code, _ in account.authorities}:
+        standing.add(account.authority_of(code, None))
+        if containers:
+            of_each = {account.authority_of(code, container) for container in containers}
+            standing.update(of_each if None not in of_each else ())
+    return permitted(standing, cargo, holds)
+
+
+def permitted(
+    authorities: Iterable[Authority | None], cargo: Cargo, holds: Collection[StandingHold]
+) -> tuple[Authority, ...]:
+    """The authorities that the holds permit, sorted.
 
     A hold at the in-bond destination doesn't stop the move there (1J); an exam transfer is allowed under a hold (1X);
     1Z is for a master, never for a simple bill. Sources: CAMIR V19, appendix D; CBP's house-bill FAQ.
     """
-    if not account.authorities:
-        return ()
     here = any(not hold.at_destination for hold in holds)
-    allowed: list[Authority] = []
-    for (code, container), given in account.authorities.items():
-        if container is not None or not account.authority_stands((code, container)):  # not for all of the bill
-            continue
-        authority = given.authority
-        blocked = {IN_BOND: here, EXAM: any(hold.do_not_load for hold in holds)}.get(authority, bool(holds))
-        if not blocked and not (authority == TERMINAL and cargo.is_simple):
-            allowed.append(authority)
+    do_not_load = any(hold.do_not_load for hold in holds)
+    allowed: set[Authority] = set()
+    for authority in authorities:
+        blocked = {IN_BOND: here, EXAM: do_not_load}.get(authority or "", bool(holds))
+        if authority and not blocked and not (authority == TERMINAL and cargo.is_simple):
+            allowed.add(authority)
     return tuple(sorted(allowed))

@@ -139,7 +139,9 @@ def _status_fields(bill: AssessedBill) -> dict[str, Any]:
     after = bill.status
     holds = [hold_fields(hold, bill.cargo, hold.seen_bill(None)) for hold in after.holds]
     released = None if after.release_posted is None else from_posted(after.release_posted)
-    fields = plain("hold", after._asdict() | {"holds": holds, "release_posted_at": released})
+    containers = [container._asdict() for container in after.containers]
+    shown_as_notice = {"holds": holds, "containers": containers, "release_posted_at": released}
+    fields = plain("hold", after._asdict() | shown_as_notice)
     fields["cleared"] = [_cleared_fields(hold, bill) for hold in after.cleared]
     for hold, shown in zip(after.holds, fields["holds"], strict=True):
         shown["events"] = list(hold.events)

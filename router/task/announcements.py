@@ -40,7 +40,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
     notices: tuple[Notice, ...] = ()
     if outage.carrier is not None and state != RECOVERED:
         cargo = Cargo(shipment=Shipment(carrier_scac=outage.carrier))
-        fields = notice_fields(key, cargo, event, None, None, (), flags, OPERATOR, (), rules)
+        fields = notice_fields(key, cargo, event, None, None, (), (), flags, OPERATOR, (), rules)
         notices = tuple(
             Notice(fields, recipient, CHANGE, OPERATOR, notice_id(decision, recipient.id))
             for recipient in _concerned(announcement, registry)

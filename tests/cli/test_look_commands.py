@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from router.codec import published
 from router.demo.story import FILES
-from tests.cli.conftest import BILL, CO_LOADED, WAIT_SECONDS, Command, Terminal
+from tests.cli.conftest import BILL, CO_LOADED, WAIT_SECONDS, Command, Terminal, event_line
 
 
 def test_tail_shows_notices_with_the_schema_s_field_names(routed: Command) -> None:
@@ -73,6 +73,23 @@ def test_a_bill_shows_its_status_and_its_recipients(routed: Command) -> None:
     last = notified["NVXA"]["last_notice"]
     assert (last["kind"], last["notice_id"]) == (sent["kind"], sent["notice_id"])
     assert [entry["disposition_code"] for entry in bill["timeline"]][-1] == "1C"
+
+
+def test_a_bill_shows_each_of_its_containers(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12")
+    on_box = {"container_numbers": ["CSQU3054383"], "container_level": True}
+    on_other = {"container_numbers": ["MSKU9070323"], "container_level": True}
+    permit = event_line(disposition_code="1W", action_at="2026-07-16T09:00", **on_box)
+    command("ingest", "-", stdin=permit + event_line(**on_other))
+    command("run", "--until-idle")
+    (bill,) = command.json("bill", "show", BILL)
+    free, held = bill["containers"]
+    assert (free["number"], free["authorises"], free["stopped"]) == ("CSQU3054383", ["PERMIT_TO_TRANSFER"], False)
+    assert (held["number"], held["authorises"], held["stopped"]) == ("MSKU9070323", [], True)
+    shown = command("bill", "show", BILL).stdout
+    assert "container  CSQU3054383: not released; PERMIT_TO_TRANSFER" in shown
+    assert "container  MSKU9070323: stopped" in shown
 
 
 def test_a_bill_may_be_named_in_one_word_or_two(routed: Command) -> None:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from router.client import Change, Hold, HoldInForce, Release
+from router.client import Change, Container, Hold, HoldInForce, Release
 from router.client.received_notice import TYPE_OF_KIND, NoticeDecoder
 from router.codec import MAGIC, NOTICE_KINDS
 from router.codec.published import header, raw_schema
@@ -27,7 +27,7 @@ from router.presentation import plain
 from tests.client.notice_samples import notices, outputs
 
 PLAIN = {"string": "str", "long": "int", "int": "int", "boolean": "bool"}
-NAME_IN_KIT = {"StandingHold": "HoldInForce"}
+NAME_IN_KIT = {"StandingHold": "HoldInForce", "ContainerStatus": "Container"}
 
 
 def written_type(schema: Any) -> str:
@@ -54,9 +54,10 @@ def test_a_notice_has_the_fields_of_its_record(kind: type[Any]) -> None:
     assert [(field.name, field.type) for field in fields(kind)] == fields_of(schema)
 
 
-def test_a_hold_in_force_has_the_fields_of_its_record() -> None:
-    (holds,) = (field for field in raw_schema("hold")["fields"] if field["name"] == "holds")
-    assert [(field.name, field.type) for field in fields(HoldInForce)] == fields_of(holds["type"]["items"])
+@pytest.mark.parametrize(("kit", "name"), [(HoldInForce, "holds"), (Container, "containers")])
+def test_a_hold_and_a_container_have_the_fields_of_their_records(kit: type[Any], name: str) -> None:
+    (field,) = (field for field in raw_schema("hold")["fields"] if field["name"] == name)
+    assert [(one.name, one.type) for one in fields(kit)] == fields_of(field["type"]["items"])
 
 
 def test_there_is_a_type_for_each_kind() -> None:

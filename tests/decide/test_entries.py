@@ -9,7 +9,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.decide.rules import Rules
@@ -231,6 +231,7 @@ posted = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(posted, max_size=10), st.randoms(use_true_random=False))
 def test_any_order_of_arrival_ends_the_same(events: list[Disposition], random: Any) -> None:
     first = OneBill(ADDED, *events)
@@ -240,6 +241,7 @@ def test_any_order_of_arrival_ends_the_same(events: list[Disposition], random: A
     assert (second.now, second.account) == (first.now, first.account)
 
 
+@settings(deadline=None)
 @given(st.lists(posted, max_size=10))
 def test_withdrawing_an_entry_never_touches_another(events: list[Disposition]) -> None:
     one = OneBill(ADDED, *events)

@@ -159,7 +159,7 @@ FOURTEEN = (
 
 WORKED_OUT = {
     *("code_meaning", "agency", "status", "deliverable", "deliverable_at", "do_not_load", "doubts", "holds"),
-    *("authorises", "released_quantity", "release_posted_at", "flags", "event_id", "cause", "covers"),
+    *("authorises", "containers", "released_quantity", "release_posted_at", "flags", "event_id", "cause", "covers"),
 }
 
 

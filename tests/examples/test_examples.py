@@ -138,7 +138,12 @@ def read_by(command: list[str], folder: Path) -> list[dict[str, Any]]:
     return [normalised(json.loads(line)) for line in lines if line]
 
 
-MOMENTS = [field["name"] for field in raw_schema("hold")["fields"] if "timestamp-millis" in str(field["type"])]
+def is_moment(kind: Any) -> bool:
+    parts = kind if isinstance(kind, list) else [kind]
+    return any(isinstance(part, dict) and "logicalType" in part for part in parts)
+
+
+MOMENTS = [field["name"] for field in raw_schema("hold")["fields"] if is_moment(field["type"])]
 
 
 def normalised(line: dict[str, Any]) -> dict[str, Any]:
