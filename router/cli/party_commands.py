@@ -75,15 +75,16 @@ def list_sailings(context: typer.Context, form: FormatOption = TABLE) -> None:
         for sailing in rows:
             emit(plain_value(encode_value(sailing)))
     elif rows:
-        headings = ("sailing", "vessel", "IMO", "arrives", "ports", "line", "role", "voyage", "scope")
+        headings = ("sailing", "vessel", "IMO", "first lading", "calls", "line", "role", "voyage", "scope")
         console().print(grid(headings, (cells for sailing in rows for cells in _sailing_cells(sailing))))
     else:
         say("no sailings are registered: `snp-router import sailings FILE`")
 
 
 def _sailing_cells(sailing: Sailing) -> Iterator[Sequence[str]]:
-    ports, arrives = ", ".join(sailing.ports), sailing.arrival_date or ""
-    head: tuple[str, ...] = (sailing.sailing_id, sailing.vessel_name or "", sailing.imo_number, arrives, ports)
+    calls = ", ".join(" ".join(filter(None, call)) for call in sailing.calls)
+    vessel, lading = sailing.vessel_name or "", sailing.first_lading_date or ""
+    head: tuple[str, ...] = (sailing.sailing_id, vessel, sailing.imo_number, lading, calls)
     for line in sailing.lines:
         yield *head, line.scac, line.role, line.voyage_number or "", line.scope
         head = ("",) * len(head)

@@ -148,10 +148,11 @@ def resync(bill: AssessedBill, party_id: str, registry: Registry, rules: Rules) 
     if status.status in OVER and registry.elapsed - state.touched > rules.resync_over_days * DAY:
         return None
     audience = audience_of(state.key, bill.cargo, state.is_in_stopped_box, registry, state.kept_sailing_id)
-    recipient = audience.recipients.get(party_id)
-    if recipient is None or recipient.topic is None:
-        return None
-    if party_id not in state.last_notices and not is_entitled(recipient, None, status):
+    recipient, last = audience.recipients.get(party_id), state.last_notices.get(party_id)
+    if recipient is None:  # a party that lost its ground gets a standing stop until its end
+        if last is None or not status.stopped:
+            return None
+    elif recipient.topic is None or (last is None and not is_entitled(recipient, None, status)):
         return None
     return conclude(bill, AppliedRecord(state, RESYNC, renotify=frozenset({party_id})), registry, rules)
 

@@ -36,6 +36,7 @@ def test_after_any_story(story: Story) -> None:
     no_release_stands_while_a_hold_stands_or_for_less_than_the_whole_bill(harness, empties_of(story))
     topics_are_what_the_timeline_says_once_and_in_order(harness)
     every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(harness)
+    nobody_was_dismissed_while_a_stop_stood(harness)
 
 
 def empties_of(story: Story) -> set[str]:
@@ -84,6 +85,13 @@ def every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(ha
             else:
                 heard = {id for one in harness.notices(member.id, bill) for id in (one["event_id"], *one["covers"])}
                 assert accepted[bill] <= heard, f"{member.id} missed something"
+
+
+def nobody_was_dismissed_while_a_stop_stood(harness: Harness) -> None:
+    """No sailing but one is registered in a story, so no bill is positively found on another."""
+    for entry in map(decoded, harness.records(topics.TIMELINE)):
+        if any(one["cause"] == "NO_LONGER_NOTIFIED" for one in entry["notified"]):
+            assert not entry["holds"] or is_superseded(harness, entry["bill"])
 
 
 def is_superseded(harness: Harness, bill: str) -> bool:

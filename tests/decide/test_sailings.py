@@ -16,7 +16,7 @@ from router.decide.registry import Registry
 from router.decide.roster import voyage_of
 from router.decide.sailing_reasons import roster_notes, roster_problems, unfound
 from router.model.inputs import Shipment
-from router.model.registry_values import Line, PortCall, Sailing
+from router.model.registry_values import Line, PortCall, Request, Sailing
 from tests.checking.harness import Harness
 from tests.checking.samples import ABOARD, HOUSE, IMO, PARTIES, START, event, filing
 
@@ -457,3 +457,13 @@ def test_records_merge_to_the_same_sailings_in_any_order(days: list[int], random
     first = roster(*records).roster.sailings()
     random.shuffle(records)
     assert roster(*records).roster.sailings() == first
+
+
+def test_a_party_that_lost_its_ground_may_ask_for_a_resync_while_the_stop_stands() -> None:
+    harness = with_roster(rotation("A", "2026-07-28"))
+    filed = {**ON_SLOTS, "snps": ("NVXB",)}
+    harness.decide(filing(**filed), event("6H", 1), filing(minute=2, **filed | {"snps": ("SLTC",)}))
+    harness.register(Request("q1", "RESYNC", "NVXB", "me", START))
+    harness.pump()
+    assert [one["cause"] for one in harness.notices("NVXB")] == ["DISPOSITION", "RESYNC"]
+    assert harness.notices("NVXB")[-1]["status"] is None
