@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from router import codec
 from router.codec.packed import MAGIC as PACKED_MAGIC
 from router.codec.published import MAGIC, raw_schema, schema_ids
 from router.errors import InputError
 from router.model.eastern import iso
+
+T = TypeVar("T")
 
 _STEERING: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters except the line feed, line separators, changes of text direction, and unpaired surrogates."""
@@ -40,6 +42,28 @@ def readable(content: bytes) -> str:
 def json_line(fields: dict[str, Any]) -> str:
     """JSON on one line, letters of every script unescaped, control characters harmless."""
     return harmless(json.dumps(fields, ensure_ascii=False))
+
+
+def by_cause(notices: Iterable[T], cause: Callable[[T], str | None], bill: Callable[[T], Hashable]) -> list[list[T]]:
+    """The notices in groups of one cause, each at the place of its first notice; one without a cause is alone.
+
+    The cause is an event's id: a stopped box of ten bills makes ten notices for a party. A group ends before a bill's
+    notice that would come to stand above an earlier one of that bill.
+    """
+    groups: list[list[T]] = []
+    of_cause: dict[str, int] = {}
+    of_bill: dict[Hashable, int] = {}
+    for notice in notices:
+        name, about = cause(notice), bill(notice)
+        place = of_cause.get(name, -1) if name is not None else -1
+        if place < of_bill.get(about, 0):
+            place = len(groups)
+            groups.append([])
+        groups[place].append(notice)
+        of_bill[about] = place
+        if name is not None:
+            of_cause[name] = place
+    return groups
 
 
 def plain_value(value: bytes) -> dict[str, Any]:

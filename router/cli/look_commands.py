@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from router import topics
 from router.cli import printing
 from router.cli.command import BillArgument, FormatOption, exit_if, flag, option, read_log, with_rules
-from router.cli.printing import JSON, TABLE, WAITING, RecordFields, console, emit, grid, line, say, say_what_is_missing
+from router.cli.printing import (
+    JSON,
+    TABLE,
+    WAITING,
+    RecordFields,
+    console,
+    emit,
+    grid,
+    line,
+    number_of,
+    say,
+    say_what_is_missing,
+)
 from router.clock import now_milliseconds
 from router.desk.bill_views import (
     BillView,
@@ -45,8 +61,10 @@ from router.errors import UsageError
 from router.log.interface import AdministeredLog, Record
 from router.model.eastern import MINUTE, iso
 from router.model.identifiers import is_vessel_key, split_bill_key
-from router.presentation import plain, plain_value
+from router.presentation import by_cause, plain, plain_value
 from router.task.outputs import timeline_fields
+
+T = TypeVar("T")
 
 
 class NoticeKind(StrEnum):
@@ -66,11 +84,14 @@ def tail(
     kind: Annotated[
         list[NoticeKind] | None, option("hold|change|release", "Only notices of this kind; may be repeated.")
     ] = None,
+    each: Annotated[bool, flag("--each", "Show each notice for itself, not in groups of one cause.")] = False,
     form: FormatOption = TABLE,
 ) -> None:
     """Follow a party's notices, or the router's own records, as they are written; Ctrl-C stops.
 
-    Example:  [bold]snp-router tail --party NVXA --from-start --kind hold --format json[/bold]"""
+    Example:  [bold]snp-router tail --party NVXA --from-start --kind hold --format json[/bold]
+
+    Notices of one event, such as a hold on a box of many bills, are shown as one group. In JSON they share event_id."""
     given = {topics.TIMELINE: timeline, topics.DEAD_LETTERS: dead_letters, topics.WAITING: waiting}
     chosen = [topic for topic, is_given in given.items() if is_given]
     if len(chosen) + (party is not None) != 1:
@@ -88,18 +109,76 @@ def tail(
             out.print(heading, style="dim", soft_wrap=True)
         text = f"following {topic}" + ("" if begins else " from now on (--from-start shows earlier records too)")
         with nullcontext() if until_end else printing.until_stopped(text, out if form is TABLE else None):
-            async for record in _records(log, topic, from_start=begins, until_end=until_end):
-                fields = _record_fields(record)
-                if kind and fields["kind"] not in kind:
-                    continue
+            records = _records(log, topic, from_start=begins, until_end=until_end)
+            async for gathered in gather(records, GATHER_SECONDS, MOST_GATHERED):
+                rows = [_record_fields(one) for one in gathered]
+                if kind:
+                    rows = [one for one in rows if one["kind"] in kind]
                 if form is JSON:
-                    emit(fields)
-                else:
-                    width = out.width if out.is_terminal else None
-                    out.print(line(columns, fields, width), soft_wrap=True)
+                    for fields in rows:
+                        emit(fields)
+                    continue
+                is_grouped = topic not in OWN_RECORDS and not each
+                groups = by_cause(rows, _event_of, _bill_of) if is_grouped else [[one] for one in rows]
+                for group in groups:
+                    _print_group(group, columns, out)
 
     read_log(context, work)
 
+
+def _event_of(notice: RecordFields) -> str | None:
+    event: str | None = notice["event_id"]
+    return event
+
+
+def _bill_of(notice: RecordFields) -> tuple[str | None, str | None]:
+    return notice["scac"], notice["bill_of_lading"]
+
+
+def _print_group(group: list[RecordFields], columns: Sequence[printing.Column], out: Console) -> None:
+    """A record, or the notices of one cause below a line that counts them."""
+    width = out.width if out.is_terminal else None
+    if len(group) == 1:
+        out.print(line(columns, group[0], width), soft_wrap=True)
+        return
+    kinds = Counter(kind for kind, _ in {(one["kind"], _bill_of(one)) for one in group})
+    codes = {one["disposition_code"] for one in group} - {None}
+    text = ", ".join(f"{kind.upper()} of {number_of(count, 'bill')}" for kind, count in kinds.items())
+    out.print(Text(f"{text}, by one event{': ' if codes else ''}{', '.join(sorted(codes))}", "bold"), soft_wrap=True)
+    for one in group:
+        out.print(Text("  ").append_text(line(columns, one, width and width - 2)), soft_wrap=True)
+
+
+async def gather(records: AsyncIterator[T], seconds: float, most: int) -> AsyncIterator[list[T]]:
+    """The records in lists, of those that came within so many seconds of the first, at most `most`."""
+    waited = asyncio.ensure_future(anext(records))
+    gathered: list[T] = []
+    deadline = 0.0
+    try:
+        while True:
+            left = max(0.0, deadline - time.monotonic()) if gathered else None
+            done, _ = await asyncio.wait({waited}, timeout=left)
+            if done:
+                try:
+                    gathered.append(waited.result())
+                except StopAsyncIteration:
+                    break
+                waited = asyncio.ensure_future(anext(records))
+                deadline = time.monotonic() + seconds if len(gathered) == 1 else deadline
+            if not done or len(gathered) >= most:
+                yield gathered
+                gathered = []
+        if gathered:
+            yield gathered
+    finally:
+        waited.cancel()
+        with suppress(asyncio.CancelledError, StopAsyncIteration):
+            await waited
+
+
+GATHER_SECONDS: Final = 0.5
+"""Tasks commit within it what one event causes, unless they are behind."""
+MOST_GATHERED: Final = 2000
 
 OWN_RECORDS: Final = {
     topics.TIMELINE: printing.TIMELINE, topics.DEAD_LETTERS: printing.DEAD_LETTER, topics.WAITING: WAITING,

@@ -48,6 +48,28 @@ def test_a_table_shows_a_party_its_own_bills_only(routed: Command) -> None:
     assert BILL not in shown
 
 
+def test_a_hold_on_a_box_of_ten_bills_is_one_group_of_ten_notices(command: Command) -> None:
+    """Ten of NVXA's bills are in one box, which CBP stops by one 6H."""
+    bills = [f"HBLBOX{number}" for number in range(10)]
+    aboard = {"container_numbers": ["CSQU3054383"], "quantity": 5}
+    command.set_up()
+    command(
+        "ingest", "-", stdin="".join(event_line(bill_of_lading=one, disposition_code="69", **aboard) for one in bills)
+    )
+    command("run", "--until-idle")
+    stop = aboard | {"action_at": "2026-07-17T11:00"}
+    command("ingest", "-", stdin=event_line(bill_of_lading=bills[0], disposition_code="6H", **stop))
+    command("run", "--until-idle")
+    holds = command.json("tail", "--party", "NVXA", "--until-end", "--kind", "hold")
+    assert {one["bill_of_lading"] for one in holds} >= {*bills}
+    assert len({one["event_id"] for one in holds}) == 1
+    shown = command("tail", "--party", "NVXA", "--until-end", "--kind", "hold").stdout.splitlines()
+    assert shown[1] == f"HOLD of {len(holds)} bills, by one event: 6H"
+    assert all(one.startswith("  ") for one in shown[2:])
+    each = command("tail", "--party", "NVXA", "--until-end", "--kind", "hold", "--each").stdout.splitlines()
+    assert each[1:] == [one[2:] for one in shown[2:]]
+
+
 def test_tail_shows_a_waiting_bill_until_the_missing_piece_is_imported(command: Command) -> None:
     command("import", "parties", command.write("a.csv", "id\nNVXA\n"))
     command("ingest", FILES / "1-on-file.x12")
