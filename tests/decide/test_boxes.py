@@ -272,11 +272,16 @@ def test_a_house_that_must_not_be_loaded_is_a_do_not_load_on_its_master(router: 
         notice = router.notices(party, MASTER)[-1]
         assert (notice["kind"], notice["do_not_load"], notice["container_numbers"]) == ("hold", True, (BOX, OTHER_BOX))
         assert [hold["because_of"] for hold in notice["holds"]] == [HOUSE]
+        assert not_to_load(notice) == {BOX: True, OTHER_BOX: True}
     assert router.status(OTHER_HOUSE) == "ON_FILE", "a derived hold is never passed on"
     assert router.notices("NVXB", OTHER_HOUSE) == []
     router.decide(event("6I", 2))
     assert router.status(MASTER) == "ON_FILE"
     assert router.notices("THRD", MASTER)[-1]["do_not_load"] is False
+
+
+def not_to_load(notice: dict[str, Any]) -> dict[str, bool]:
+    return {box["number"]: box["do_not_load"] for box in notice["containers"]}
 
 
 def test_a_house_that_names_its_container_stops_that_one_of_the_master(router: Harness) -> None:
@@ -285,6 +290,7 @@ def test_a_house_that_names_its_container_stops_that_one_of_the_master(router: H
     assert router.status(MASTER) == "DO_NOT_LOAD"
     whole, of_box = ("HOUSE", None, False), ("HOUSE", OTHER_BOX_KEY, True)
     assert [hold for hold in holds_of(router, MASTER) if hold[0] == "HOUSE"] == [whole, of_box]
+    assert not_to_load(router.notices("OCNX", MASTER)[-1]) == {BOX: False, OTHER_BOX: True}
 
 
 def test_a_do_not_load_on_one_container_of_a_house_is_one_on_that_container_of_the_master(router: Harness) -> None:
