@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.log.contract")
+pytest.register_assert_rewrite("tests.log.contract", "tests.stories")
 
 from tests.kafka.fixtures import kafka, secured  # noqa: E402 - what is imported before can't be rewritten
 
