@@ -31,6 +31,7 @@ def run(*arguments: str, **environment: str) -> str:
         ("benchmarks.end_to_end", "ingest"),
         ("benchmarks.stages", "client: write and commit"),
         ("benchmarks.state", "snp.index-state"),
+        ("benchmarks.routine_year", "examined after release"),
         ("benchmarks.recovery", "live do-not-loads"),
         ("benchmarks.console", "no console"),
         ("benchmarks.console_opening", "a sailing"),
