@@ -18,13 +18,14 @@ from router.clock import now_milliseconds
 from router.console.backend import Backend
 from router.console.console_index import MOST_FOUND
 from router.console.live_notices import NoticeFilter
-from router.console.rendering import backend_of, bars, page, pieces
+from router.console.rendering import backend_of, bars, bill_of, cause_of, page, pieces
 from router.desk.bill_views import bill_fields, explain, sailing_reasons
 from router.desk.clearances import IN_BULK
 from router.desk.confirmations import fingerprint
 from router.desk.rules_in_force import release_after_hold_text
 from router.desk.unread_notices import sentence
 from router.errors import UsageError
+from router.presentation import by_cause
 
 RECENT: Final = 50
 
@@ -38,8 +39,8 @@ async def notices(request: Request) -> Response:
     index = backend.index
     counts, stopped, statuses = await index.counts(), await index.stopped(), await index.statuses()
     return page(
-        request, "stream.html", entries=recent, wanted=wanted, counts=counts, stopped=stopped, statuses=statuses,
-        query=request.url.query, unread=calls, unconfirmed=backend.unconfirmed,
+        request, "stream.html", groups=by_cause(recent, cause_of, bill_of), wanted=wanted, counts=counts,
+        stopped=stopped, statuses=statuses, query=request.url.query, unread=calls, unconfirmed=backend.unconfirmed,
         rule=release_after_hold_text(backend.rules),
     )  # fmt: skip
 

@@ -159,6 +159,17 @@ def rendered(template: str, **values: Any) -> str:
     return _TEMPLATES.get_template(template).render(**values)
 
 
+def cause_of(entry: IndexedEntry) -> str | None:
+    """Id of the event that made the decision: the bill's own, or another bill's."""
+    cause: str | None = entry.fields["event_id"] or entry.fields["caused_by"]
+    return cause
+
+
+def bill_of(entry: IndexedEntry) -> str:
+    bill: str = entry.fields["bill"]
+    return bill
+
+
 def row_of(entry: IndexedEntry) -> str:
     """The entry as a row of the table of notices."""
     return rendered("rows.html", entries=[entry])

@@ -15,7 +15,7 @@ from router import topics
 from router.decide.rules import Rules
 from router.demo.story import FILES
 from router.engine import intake
-from router.engine.administration import append_tick, import_parties, import_sailings, prepare
+from router.engine.administration import append_tick, import_parties, import_sailings, prepare, write_first_rules
 from router.engine.feed_activity import FeedMonitor
 from router.engine.intake import Intake, chunks_of, files_in, ingest_file, ingest_folder
 from router.engine.worker import Worker
@@ -40,6 +40,7 @@ async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
     async with open_sqlite_log(str(tmp_path / "snp.db"), QUICK) as opened:
         await prepare(opened, 2)
         await append_tick(opened)
+        await write_first_rules(opened, RULES, 0)
         await import_parties(opened, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
         await import_sailings(opened, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
         yield opened
