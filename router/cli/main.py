@@ -23,6 +23,7 @@ from router.cli import (
     rules_commands,
     run_commands,
     serve_commands,
+    tail_command,
 )
 from router.cli.command import EPILOG, ExitCode, GlobalOptions, configure_log_lines, exit_code_of, flag, option
 from router.cli.printing import say
@@ -39,7 +40,7 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
     },
     "Run": {"check": run_commands.check, "run": run_commands.run_router, "rules": rules_commands.rules_app},
     "Look": {
-        "tail": look_commands.tail, "bill": look_commands.bill_app, "explain": look_commands.explain_bill,
+        "tail": tail_command.tail, "bill": look_commands.bill_app, "explain": look_commands.explain_bill,
         "waiting": look_commands.waiting_app, "unread": look_commands.unread,
     },
     "Act by hand": {
@@ -59,8 +60,8 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
         "topics": kafka_commands.topics_app, "provision": kafka_commands.provision_app, "move": kafka_commands.move,
     },
 }  # fmt: skip
-"""The commands by what the user is doing. One module has the commands of a panel, except `paper`, `demo` and those by
-which an operator ends holds and doubts."""
+"""The commands by what the user is doing. One module has the commands of a panel, except `paper`, `demo`, `tail`,
+`rules` and those by which an operator ends holds and doubts."""
 
 GLOBAL_OPTIONS: Final = ("--log", "--config")
 HELP_OPTIONS: Final = ["-h", "--help"]
