@@ -63,7 +63,8 @@ def test_search_finds_a_bill_by_its_container(page: Page, routed: Installation) 
     page.get_by_role("link", name=BILL).click()
     main = page.locator("main")
     expect(main).to_contain_text("RELEASED")
-    expect(main).to_contain_text("May be delivered.")
+    expect(main).to_contain_text("May be delivered at port 2704.")
+    expect(main.locator("section[aria-labelledby=containers]")).to_contain_text("CSQU3054383released")
     expect(main).to_contain_text("issuer of the bill")
     expect(main).to_contain_text("posted 2026-07-14 12:12Z 07-14 05:12 PDT")  # UTC, and the time at the port
 
