@@ -16,7 +16,7 @@ from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
 from router.decide.nomination import NOMINATED, Nomination
 from router.decide.rules import FRESH, Rules
-from router.model.eastern import MILLISECONDS, from_posted, in_repeated_hour, order_minute, order_moment
+from router.model.eastern import MILLISECONDS, from_posted
 from router.model.limits import MOST_NAMED
 from router.model.vocabulary import Authority
 
@@ -30,6 +30,7 @@ REVOKING: Final = 3
 PLACING: Final = 4
 """Ranks at one time (`order_key`): stops come last, so a block outlives a revocation of the same time."""
 LAST_SECOND: Final = 59
+MINUTES_AN_HOUR: Final = 60
 
 
 class LedgerEvent(NamedTuple):
@@ -53,11 +54,28 @@ class LedgerEvent(NamedTuple):
     """Second within the minute; None if the message gives none."""
     resent_at: int = 0
     """Receipt of the latest copy that CBP marked as re-sent. UTC milliseconds; 0: there was none."""
+    second_pass: str | None = None
+    """Id of the same event in the second pass of autumn's repeated hour, if no message tells the pass. `posted` is then
+    in the first."""
 
     @property
     def posted_at(self) -> int:
-        """Posted time as notices show it. UTC milliseconds."""
+        """Earliest moment at which it may have been posted, as notices show it. UTC milliseconds."""
         return from_posted(self.posted) + (self.second or 0) * MILLISECONDS
+
+    @property
+    def latest_at(self) -> int:
+        """Latest second at which it may have been posted. UTC milliseconds."""
+        second = self.second if self.second is not None else LAST_SECOND
+        return from_posted(self.latest_minute) + second * MILLISECONDS
+
+    @property
+    def latest_minute(self) -> int:
+        return self.posted if self.second_pass is None else self.posted + MINUTES_AN_HOUR
+
+    def is_other_reading(self, other: LedgerEvent) -> bool:
+        """True if they are copies of one event, and only one of them tells that it is of the second pass."""
+        return self.id == other.second_pass or other.id == self.second_pass
 
     @property
     def placement(self) -> str:
@@ -156,8 +174,8 @@ class Account:
     """Ids of removals that lifted nothing, because holds of their code stood in other scopes only; with those codes."""
     cleared: dict[HoldKey, HeldPieces] = field(default_factory=dict)
     """Holds that an operator cleared and CBP has not removed since; `events` are those that the operator named."""
-    quantity_time: tuple[int, int | None] | None = None
-    """Minute (`order_minute`) and second of the event that gave `manifested`, while events are applied. A fold never
+    quantity_until: int | None = None
+    """Latest moment of the events that gave `manifested`, while events are applied. UTC milliseconds. A fold never
     splits a minute."""
     nominated: Nomination | None = None
     """The nomination that began the history, if it did."""
@@ -185,7 +203,7 @@ class Account:
             set(self.holds_unseen),
             dict(self.removals_unmatched),
             dict(self.cleared),
-            self.quantity_time,
+            self.quantity_until,
             self.nominated,
             dict(self.places),
             dict(self.shown_in_us),
@@ -197,10 +215,10 @@ class Account:
         bill; for None, the one that stands for the whole bill."""
         ended = self._ended(container)
         own = self.authorities.get((code, container)) if container is not None else None
-        if own is not None and ended < order_minute(own.posted):
+        if own is not None and ended < own.posted:
             return own.authority
         whole = self.authorities.get((code, None))
-        if whole is None or order_minute(whole.posted) <= ended:
+        if whole is None or whole.posted <= ended:
             return None
         is_whole = whole.is_whole(self.manifested)
         if container is None:
@@ -225,27 +243,44 @@ class Account:
 def order_key(event: LedgerEvent, rules: Rules) -> tuple[int, int, int, str]:
     """Sort key of a bill's events, independent of their arrival: time in milliseconds, then rank.
 
-    An event without seconds counts as the last second of its minute, one that frees as the first.
+    An event that frees counts at the earliest moment at which it may have been posted, any other at the latest.
     """
     rank = _rank(event, rules)
-    second = event.second if event.second is not None else 0 if rank <= FREEING else LAST_SECOND
-    return order_moment(from_posted(event.posted) + second * MILLISECONDS), rank, event.quantity or 0, event.id
+    return event.posted_at if rank <= FREEING else event.latest_at, rank, event.quantity or 0, event.id
 
 
 def merged_sendings(known: LedgerEvent, repeat: LedgerEvent, rules: Rules) -> LedgerEvent:
     """One event from two messages of it, in whatever order they came.
 
-    Of different seconds a stop keeps the latest, an event that frees the earliest. Minutes differ in autumn's repeated
-    hour, where messages without a zone are read as the first pass, and if only the times of receipt are known.
+    Of different seconds a stop keeps the latest, an event that frees the earliest. Minutes differ only if the times of
+    receipt stand in for unknown ones.
     """
     seconds = [one.second for one in (known, repeat) if one.second is not None]
     choose = min if _rank(known, rules) <= FREEING else max
     return known._replace(
-        posted=(max if in_repeated_hour(known.posted) else min)(known.posted, repeat.posted),
+        posted=min(known.posted, repeat.posted),
         second=choose(seconds, default=None),
         resent=known.resent and repeat.resent,
         resent_at=max(known.resent_at, repeat.resent_at),
+        second_pass=known.second_pass and repeat.second_pass,
     )
+
+
+def settled(events: tuple[LedgerEvent, ...], rules: Rules) -> tuple[LedgerEvent, ...]:
+    """The events, sorted, without those whose pass is unknown where a copy tells that it was the second.
+
+    Of such a copy only the minute counts alone, all else as `merged_sendings`.
+    """
+    unknown = {event.second_pass: event for event in events if event.second_pass is not None}
+    if not unknown or not (copies := unknown.keys() & {event.id for event in events}):
+        return events
+    gone = {unknown[copy].id for copy in copies}
+    rest = (
+        merged_sendings(event, unknown[event.id], rules)._replace(posted=event.posted) if event.id in copies else event
+        for event in events
+        if event.id not in gone
+    )
+    return tuple(sorted(rest, key=lambda event: order_key(event, rules)))
 
 
 def stops(event: LedgerEvent, rules: Rules) -> bool:
@@ -301,7 +336,7 @@ def apply_events(account: Account, events: Iterable[LedgerEvent], rules: Rules, 
 
 def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds: Deeds) -> None:
     if account.last_posted is None and event.code == NOMINATED:
-        account.nominated = Nomination(event.posted, rules.history_from_nomination_of_several)
+        account.nominated = Nomination(event.latest_minute, rules.history_from_nomination_of_several)
     elif account.nominated is not None and event.posted < account.nominated.posted:
         account.nominated = None
     if event.code == ADDED:
@@ -344,14 +379,14 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds
 
 def _set_quantity(account: Account, quantity: int, event: LedgerEvent) -> None:
     """The latest quantity counts; of two whose order is unknown the larger, since less of it is released."""
-    minute, second = order_minute(event.posted), event.second
-    if account.quantity_time is not None and account.manifested is not None:
-        known_minute, known_second = account.quantity_time
-        is_later = None not in (second, known_second) and second != known_second and not in_repeated_hour(event.posted)
-        if minute == known_minute and not is_later:
-            quantity = max(quantity, account.manifested)
-            second = second if known_second is not None else None
-    account.manifested, account.quantity_time = quantity, (minute, second)
+    until = event.latest_at
+    if (
+        account.quantity_until is not None
+        and account.manifested is not None
+        and event.posted_at <= account.quantity_until
+    ):
+        quantity, until = max(quantity, account.manifested), max(until, account.quantity_until)
+    account.manifested, account.quantity_until = quantity, until
 
 
 def _begin(account: Account, event: LedgerEvent, rules: Rules) -> None:
@@ -374,12 +409,12 @@ def _begin(account: Account, event: LedgerEvent, rules: Rules) -> None:
     account.exported.clear()
     account.revoked = account.closed = False
     account.last_entry_code = None
-    account.added = order_minute(event.posted)
+    account.added = event.posted
 
 
 def _delete(account: Account, event: LedgerEvent) -> None:
     """Apply a 54, which undoes releases but no hold."""
-    account.deleted = order_minute(event.posted)
+    account.deleted = event.latest_minute
     account.releases.clear()
     account.authorities.clear()
 
@@ -387,19 +422,19 @@ def _delete(account: Account, event: LedgerEvent) -> None:
 def _arrive(account: Account, event: LedgerEvent, code: Code, rules: Rules) -> None:
     """Apply an arrival, or an event that shows one: in bond (11-13, 57-59, 63-65), at a zone (BE), exported (50-52), in
     general order (1S, 1U), released after an exam (1B). A reversal takes an arrival back, and shows nothing."""
-    minute = order_minute(event.posted)
     if code.arrival:
         effect = code.arrival if not event.reversal else "deleted" if code.arrival == "recorded" else None
-        with_arrival(account.places, effect, event.containers, code, event.port, event.posted, rules.port_areas)
+        minute = event.posted if effect == "recorded" else event.latest_minute
+        with_arrival(account.places, effect, event.containers, code, event.port, minute, rules.port_areas)
     if event.reversal:
         return
     is_whole_bill = not event.containers and not code.of_container
     if code.shown_in_us and (event.containers or is_whole_bill):
         for scope in _scopes(event) if len(account.shown_in_us) < MOST_NAMED else ():
-            _set_latest(account.shown_in_us, scope, minute)
+            _set_latest(account.shown_in_us, scope, event.posted)
     if code.ends_authorities:
         for scope in _scopes(event) if len(account.movement_ended) < MOST_NAMED else (None,):
-            _set_latest(account.movement_ended, scope, minute)
+            _set_latest(account.movement_ended, scope, event.latest_minute)
 
 
 def _set_latest(minutes: dict[str | None, int], scope: str | None, minute: int) -> None:
@@ -477,9 +512,8 @@ def _added(standing: HeldPieces | None, quantity: int | None, manifested: int | 
 def _interrupt(account: Account, event: LedgerEvent, container: str | None, deeds: Deeds | None) -> None:
     """Mark the releases in a stop's scope. They become stale too, but for those that the deeds settle together with the
     stop; without deeds, none does."""
-    minute = order_minute(event.posted)
     for position, release in enumerate(account.releases):
-        is_later = order_minute(release.posted) > minute  # the stop is older than the sums
+        is_later = release.posted > event.latest_minute  # the stop is older than the sums
         if is_later or not _overlap(release.container, container):
             continue
         stale_by = release.stale_by
@@ -604,9 +638,9 @@ def _cancel(account: Account, event: LedgerEvent, codes: frozenset[str]) -> None
     A release whose entry is unknown may be the named one's, so it is taken back too. With a quantity below the bill's,
     each of these entries loses that many pieces.
     """
-    minute = order_minute(event.posted)
+    minute = event.latest_minute
     for key, authority in list(account.authorities.items()):
-        if key[0] in codes and order_minute(authority.posted) <= minute and _touches(event, key[1]):
+        if key[0] in codes and authority.posted <= minute and _touches(event, key[1]):
             taken_back = authority.taken_back.union(event.containers)
             if key[1] is None and event.containers and len(taken_back) <= MOST_EXCEPTED:
                 account.authorities[key] = authority._replace(taken_back=taken_back)
@@ -617,7 +651,7 @@ def _cancel(account: Account, event: LedgerEvent, codes: frozenset[str]) -> None
     by_entry: dict[str | None, list[int]] = {}
     for position, release in enumerate(account.releases):
         is_meant = release.code in codes and _may_be_same(release.entry_number, named)
-        if is_meant and _touches(event, release.container) and order_minute(release.posted) <= minute:
+        if is_meant and _touches(event, release.container) and release.posted <= minute:
             by_entry.setdefault(release.entry_number, []).append(position)
     if not by_entry:
         return

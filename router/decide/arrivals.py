@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 from router.decide.codes import ArrivalEffect, Code
 from router.decide.port_areas import PortAreas
-from router.model.eastern import order_minute
 from router.model.identifiers import is_valid_port
 from router.model.limits import MOST_NAMED
 
@@ -26,11 +25,6 @@ class Arrival(NamedTuple):
     """Schedule D."""
     posted: int
     """Posted minute."""
-
-    @property
-    def minute(self) -> int:
-        """Minute by which arrivals are ordered."""
-        return order_minute(self.posted)
 
 
 Places = dict[str | None, tuple[Arrival, ...]]
@@ -58,7 +52,7 @@ def with_arrival(
     elif effect == "changed":
         _change(places, containers, lambda arrivals: _moved(arrivals, valid, posted))
     elif effect == "deleted":
-        _change(places, containers, lambda arrivals: _without(arrivals, valid, order_minute(posted), areas))
+        _change(places, containers, lambda arrivals: _without(arrivals, valid, posted, areas))
 
 
 def _change(
@@ -74,19 +68,18 @@ def _change(
 
 def _with(arrivals: tuple[Arrival, ...], arrival: Arrival) -> tuple[Arrival, ...]:
     others = (one for one in arrivals if one.port != arrival.port)
-    return tuple(sorted((*others, arrival), key=lambda one: (one.minute, one.port)))[-MOST_ARRIVALS:]
+    return tuple(sorted((*others, arrival), key=lambda one: (one.posted, one.port)))[-MOST_ARRIVALS:]
 
 
 def _moved(arrivals: tuple[Arrival, ...], port: str | None, posted: int) -> tuple[Arrival, ...]:
-    minute = order_minute(posted)
-    later = tuple(one for one in arrivals if one.minute > minute)
+    later = tuple(one for one in arrivals if one.posted > posted)
     if len(later) == len(arrivals) or port is None:
         return later
     return _with(later, Arrival(port, posted))
 
 
-def _without(arrivals: tuple[Arrival, ...], port: str | None, minute: int, areas: PortAreas) -> tuple[Arrival, ...]:
-    earlier = [one for one in arrivals if one.minute <= minute]
+def _without(arrivals: tuple[Arrival, ...], port: str | None, posted: int, areas: PortAreas) -> tuple[Arrival, ...]:
+    earlier = [one for one in arrivals if one.posted <= posted]
     named = [one for one in earlier if port is not None and areas.same(one.port, port)]
     ended = named or earlier
     return tuple(one for one in arrivals if one not in ended)

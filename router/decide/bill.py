@@ -40,6 +40,7 @@ from router.decide.identity import (
     keyed_id,
     level_containers,
     manual_id,
+    second_pass_identity,
     snapshot_id,
 )
 from router.decide.manual_events import ACTIONS, RelayedEvent
@@ -58,7 +59,7 @@ from router.decide.registry import Context
 from router.decide.rules import Rules
 from router.decide.status import UnparsedEvent
 from router.errors import InputError
-from router.model.eastern import DAY, MILLISECONDS, MINUTE, posted_minute
+from router.model.eastern import DAY, MILLISECONDS, MINUTE, in_repeated_hour, posted_minute
 from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_vessel_key
 from router.model.inputs import (
     Clearance,
@@ -118,15 +119,17 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     if record.unknown_zone is not None:
         if not stops(ledger_event(record, event_id, 0, rules.number), rules):
             return _apply_undated_event(state, record, unknown_zone_letter(record, text), context)
-        record = record._replace(action_at=record.received_at, action_second=None)
+        record = record._replace(action_at=record.received_at, action_second=None, pass_unknown=False)
     posted = posted_minute(record.action_at)
+    second_pass = second_pass_identity(record, state.key)
+    event = ledger_event(record, event_id, posted, rules.number, second_pass and keyed_id(secret, second_pass))
     is_duplicate = event_id in state.unparsed or event_id in state.event_ids
     if not is_duplicate and _is_in_future(record):
         return _apply_undated_event(state, record, future_event_letter(record, text), context)
     given = state
     state = replace(state, facts=state.facts.with_disposition(record, posted))
     if is_duplicate:
-        state = with_repeat(state, ledger_event(record, event_id, posted, rules.number), rules)
+        state = with_repeat(state, event, rules)
     adds_facts = state.facts is not given.facts or state.events is not given.events
     state = _with_resolved(state, record.retry_of, event_id, secret)
     if state.unparsed:  # an earlier copy may have had a time in the future
@@ -139,7 +142,10 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
             return None
         return AppliedRecord(state, FILING, duplicate=True, letters=letters)
     if is_known_code:
-        state = with_event(state, ledger_event(record, event_id, posted, rules.number), rules)
+        is_copy = in_repeated_hour(posted) and any(event.is_other_reading(one) for one in state.events)
+        state = with_event(state, event, rules)
+        if is_copy:
+            return AppliedRecord(state, FILING, duplicate=True)
     else:
         containers = level_containers(record)
         container = containers[0] if len(containers) == 1 else None
@@ -164,7 +170,9 @@ def _apply_undated_event(
     return replace(applied, state=_with_resolved(applied.state, record.retry_of, keyed_id(secret, letter.id), secret))
 
 
-def ledger_event(record: Disposition, event_id: str, posted: int, rules: int) -> LedgerEvent:
+def ledger_event(
+    record: Disposition, event_id: str, posted: int, rules: int, second_pass: str | None = None
+) -> LedgerEvent:
     return LedgerEvent(
         event_id,
         record.disposition_code,
@@ -179,6 +187,7 @@ def ledger_event(record: Disposition, event_id: str, posted: int, rules: int) ->
         rules,
         second_of(record),
         record.received_at if record.resent else 0,
+        second_pass,
     )
 
 

@@ -15,6 +15,7 @@ from router.decide.account import (
     StandingRelease,
     apply_events,
     end_cleared,
+    settled,
     stops,
     stops_of,
 )
@@ -40,7 +41,7 @@ from router.decide.status import (
     UnparsedEvent,
     assess,
 )
-from router.model.eastern import order_minute, posted_minute
+from router.model.eastern import in_repeated_hour, last_pass, order_minute, posted_minute
 from router.model.inputs import RELEASE, Snapshot
 from router.model.links import IndexFact, LinkFact
 from router.model.vocabulary import Confirmable, Kind, Role
@@ -273,14 +274,18 @@ def _account_of_events(state: BillState, rules: Rules, previous: AssessedBill | 
 
 
 def _extends(state: BillState, previous: BillState) -> bool:
-    """True if the state has the previous one's events, then perhaps one more, on the same ground."""
+    """True if the state has the previous one's events, then perhaps one more, on the same ground. One of autumn's
+    repeated hour may settle another's pass."""
     events = len(previous.events)
     return (
         state.snapshot is previous.snapshot
         and state.folded is previous.folded
         and state.facts.filing is previous.facts.filing
         and state.deeds is previous.deeds
-        and (state.events is previous.events or len(state.events) > events)
+        and (
+            state.events is previous.events
+            or (len(state.events) > events and not in_repeated_hour(state.events[-1].posted))
+        )
         and (events == 0 or state.events[events - 1] is previous.events[-1])
     )
 
@@ -296,7 +301,7 @@ def _account_with_manual_events(state: BillState, rules: Rules) -> tuple[Account
 def confirmed_manual_events(state: BillState, opening: Account, rules: Rules) -> dict[str, str]:
     """The `confirmations` of a bill's manual events. A manual release in the sums that CBP has confirmed since is taken
     out of `opening`, so that it counts once."""
-    found = confirmations(state.relayed.values(), state.events, rules)
+    found = confirmations(state.relayed.values(), settled(state.events, rules), rules)
     opening.releases = [release for release in opening.releases if release.id not in found]
     return found
 
@@ -314,7 +319,8 @@ def open_manual_releases(state: BillState, found: Mapping[str, str], rules: Rule
 
 
 def counting_events(state: BillState, events: tuple[LedgerEvent, ...], rules: Rules) -> tuple[LedgerEvent, ...]:
-    """The events that count: none before a snapshot; before the fold only those that place or revoke."""
+    """The events that count, each once: none before a snapshot; before the fold only those that place or revoke."""
+    events = settled(events, rules)
     if state.snapshot is not None:
         since = posted_minute(state.snapshot.status_at)
         events = tuple(event for event in events if counts_since(event, since, rules))
@@ -329,7 +335,8 @@ def _counts_behind(event: LedgerEvent, line: int, rules: Rules) -> bool:
 
 
 def counts_since(event: LedgerEvent, since: int, rules: Rules) -> bool:
-    """True from that minute on. In autumn's repeated hour a stop may be later than its message says."""
+    """True from that minute on. All stops of autumn's repeated hour count after a snapshot of that hour: of neither is
+    the pass always known."""
     return event.posted >= since or (order_minute(event.posted) >= order_minute(since) and stops(event, rules))
 
 
@@ -363,7 +370,7 @@ def snapshot_account(snapshot: Snapshot, snapshot_id: str, rules: Rules) -> Acco
         account.holds[hold.code, hold.container_number] = HeldPieces(hold.quantity, placed, (snapshot_id,), *stops)
     if snapshot.released_quantity:
         posted = at if snapshot.release_posted_at is None else posted_minute(snapshot.release_posted_at)
-        later = [key for key, hold in account.holds.items() if hold.placed >= posted]
+        later = [key for key, hold in account.holds.items() if last_pass(hold.placed) >= posted]
         fresh = {container for code, container in later if rules.release_after_hold_of(code) == FRESH}
         account.releases.append(
             StandingRelease(

@@ -59,7 +59,8 @@ def with_event(state: BillState, event: LedgerEvent, rules: Rules) -> BillState:
 
 
 def with_repeat(state: BillState, repeat: LedgerEvent, rules: Rules) -> BillState:
-    """The state with what another message adds to a known event: its seconds, or that it was no re-sending."""
+    """The state with what another message adds to a known event: its seconds, its pass of autumn's repeated hour, or
+    that it was no re-sending."""
     known = next((event for event in state.events if event.id == repeat.id), None)
     if known is None or (merged := merged_sendings(known, repeat, rules)) == known:
         return state
@@ -129,7 +130,9 @@ def with_snapshot(state: BillState, snapshot: Snapshot, snapshot_id: str, rules:
         return begun
     since = posted_minute(snapshot.status_at)
     earlier = tuple(
-        event for event in counting_events(state, state.events, rules) if not counts_since(event, since, rules)
+        event
+        for event in counting_events(state, state.events, rules)
+        if event.latest_minute < since and not counts_since(event, since, rules)  # else a copy may count again
     )
     account = opening_account(state, rules)
     apply_events(account, earlier, rules, state.deeds)
@@ -151,7 +154,7 @@ def _add_snapshot(account: Account, given: Account, earlier: Sequence[LedgerEven
         missing = None if None in known else (release.quantity or 0) - sum(filter(None, known))
         if missing is None or missing <= 0:
             continue
-        later = [one.id for one in earlier if one.posted >= release.posted and _makes_stale(one, rules)]
+        later = [one.id for one in earlier if one.latest_minute >= release.posted and _makes_stale(one, rules)]
         stale_by: dict[str | None, str] = {**release.stale_by}
         if later:
             stale_by[None] = later[-1]
@@ -180,7 +183,7 @@ def _forget_minutes(account: Account, state: BillState, counting: Iterable[Ledge
         account.nominated = None  # it did not come first
     account.holds_unseen.clear()
     account.removals_unmatched.clear()
-    account.quantity_time = None  # no minute is split by a fold
+    account.quantity_until = None  # no minute is split by a fold
     if not _quantity_is_from_events(state, counting):
         account.manifested = None  # a later filing may change a filed quantity
 

@@ -11,7 +11,7 @@ import hmac
 from functools import cache
 from typing import Final
 
-from router.model.eastern import wall_minute
+from router.model.eastern import HOUR, posted_minute
 from router.model.identifiers import bill_key, container_key, entry_clean, vessel_key
 from router.model.inputs import Disposition, FedRecord, ManualEvent, PaperBill, PaperMatch, Snapshot
 from router.model.links import LinkFact, RefilingRecord
@@ -51,11 +51,12 @@ def level_containers(event: Disposition) -> tuple[str, ...]:
 
 
 def identity(event: Disposition, key: str) -> str:
-    """Normalised content that makes two messages the same event."""
+    """Normalised content that makes two messages the same event. An unknown pass of autumn's repeated hour counts as
+    the first: see `second_pass_identity`."""
     parts = (
         key,
         event.disposition_code,
-        f"{wall_minute(event.action_at)}{event.unknown_zone or ''}",
+        f"{posted_minute(event.action_at)}{event.unknown_zone or ''}",
         ",".join(level_containers(event)),
         entry_clean(event.entry_number or "") or "",
         str(event.quantity or ""),
@@ -64,6 +65,11 @@ def identity(event: Disposition, key: str) -> str:
         (event.remarks or "") if event.disposition_code == FREE_FORM else "",
     )
     return "\x1f".join(parts)
+
+
+def second_pass_identity(event: Disposition, key: str) -> str | None:
+    """Identity of its copies that tell the second pass of autumn's repeated hour; None if its own pass is known."""
+    return identity(event._replace(action_at=event.action_at + HOUR), key) if event.pass_unknown else None
 
 
 def keyed_id(secret: bytes, text: str) -> str:

@@ -53,6 +53,7 @@ class RelayedEvent(NamedTuple):
 
     @property
     def order(self) -> tuple[int, int, str]:
+        """Sort key among manual events."""
         return order_moment(self.event.said_at), ACTIONS.index(self.event.action), self.id
 
     def known_code(self, rules: Rules) -> Code | None:
@@ -108,7 +109,7 @@ def apply_with_releases(
     A manual release ends no hold or block, unlike the same code from CBP.
     """
     rest = list(events)
-    for one in sorted(releases, key=lambda one: one.order):
+    for one in sorted(releases, key=lambda one: (one.event.said_at, one.id)):
         code = one.known_code(rules)
         if code is None or code.effect is not Effect.RELEASE:
             continue

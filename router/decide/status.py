@@ -10,7 +10,7 @@ from router.decide.cargo_facts import Cargo
 from router.decide.deeds import Deeds
 from router.decide.places import PORT_DIFFERS, release_place
 from router.decide.rules import Rules
-from router.model.eastern import order_minute
+from router.model.eastern import last_pass
 from router.model.links import MORE_EVENTS, LinkFact, Stop, bounded_stops, events_of
 from router.model.vocabulary import Authority, Doubt, HoldKind, Status, UnparsedKind
 
@@ -339,7 +339,7 @@ def _is_shown(account: Account, cargo: Cargo, container: str | None, since: int 
     shown = account.shown_in_us
     if not shown or since is None:
         return False
-    minute = order_minute(since)
+    minute = last_pass(since)
     if shown.get(None, minute) > minute:
         return True
     scopes = cargo.container_keys if container is None else {container}

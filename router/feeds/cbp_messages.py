@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from router.errors import InputError
 from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode, EventOrDeadLetter, UnreadableInput
-from router.model.eastern import EASTERN, LATEST, day_of, is_repeated, is_skipped, to_milliseconds
+from router.model.eastern import EASTERN, LATEST, day_of, is_pass_unknown, is_repeated, is_skipped, to_milliseconds
 from router.model.identifiers import (
     SCAC_WIDTH,
     bill_key,
@@ -73,6 +73,8 @@ class PostedTime(NamedTuple):
     """None if the message gives no seconds."""
     unknown_zone: str | None = None
     """Zone as written, if it tells no moment; `at` then reads the clock as Eastern."""
+    pass_unknown: bool = False
+    """True if an Eastern clock showed the time twice; `at` is then the first."""
 
 
 @lru_cache(VALUE_CACHE)
@@ -91,7 +93,9 @@ def posted_time(date: str, time: str, zone: str = "") -> PostedTime:
         raise InputError(f"the posted time {date} {time} does not exist: {error}") from error
     if wall.year < 1970 or not 0 <= found <= LATEST:
         raise InputError(f"the posted time {date} {time} is not between the years 1970 and 9999")
-    return PostedTime(found, second, zone if there is None else None)
+    if there is None:
+        return PostedTime(found, second, zone)
+    return PostedTime(found, second, pass_unknown=is_pass_unknown(there))
 
 
 def _in_zone(wall: datetime, zone: str) -> datetime | None:
@@ -305,6 +309,7 @@ class MessageReader(ABC, Generic[Part]):
             None,
             posted.second,
             posted.unknown_zone,
+            posted.pass_unknown,
         )
 
     def _begin_loop(self, text: str) -> None:

@@ -16,7 +16,7 @@ from router.errors import InputError
 from router.feeds.bounded_input import SHOWN
 from router.feeds.cbp_messages import bill_reference
 from router.model import identifiers
-from router.model.eastern import LATEST, MILLISECONDS, MINUTE, to_milliseconds
+from router.model.eastern import LATEST, MILLISECONDS, MINUTE, is_pass_unknown, to_milliseconds
 from router.model.limits import LONGEST_CONTAINER, LONGEST_NAME, MOST_NAMED, MOST_PIECES
 from router.model.party_ids import PARTY_ID, named_party, usual_type
 from router.model.registry_values import MOST_ALIASES
@@ -88,6 +88,16 @@ def written_second(moment: Any) -> int | None:
         match = _SECONDS.match(moment.strip())
         return int(match[1]) if match is not None else None
     return moment % MINUTE // MILLISECONDS or None if isinstance(moment, int) else None
+
+
+def tells_no_pass(moment: Any) -> bool:
+    """True for ISO 8601 text without an offset in autumn's repeated hour."""
+    if not isinstance(moment, str):
+        return False
+    try:
+        return is_pass_unknown(datetime.fromisoformat(moment.strip()))
+    except (OverflowError, ValueError):
+        return False  # `Timestamp` says so
 
 
 def _day(value: Any) -> Any:

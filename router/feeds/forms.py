@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from router.errors import UsageError
 from router.feeds import form_fields as fields
 from router.feeds.cbp_messages import entry_of
-from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE
+from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE, is_first_pass, posted_minute
 from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
 from router.model.party_ids import IdType, is_valid_id, named_party, usual_type
@@ -87,12 +87,18 @@ class DispositionForm(ShipmentForm):
     action_second: fields.Second | None = None
     """Of `action_at`, as its text has it unless given."""
     unknown_zone: fields.UpperText | None = None
+    pass_unknown: bool = False
+    """Of `action_at`, also if its text tells it."""
 
     @model_validator(mode="before")
     @classmethod
-    def _with_written_second(cls, values: Any) -> Any:
-        second = fields.written_second(values.get("action_at")) if isinstance(values, dict) else None
-        return {"action_second": second, **values} if second is not None else values
+    def _with_written_time(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        written = values.get("action_at")
+        if (second := fields.written_second(written)) is not None:
+            values = {"action_second": second, **values}
+        return {**values, "pass_unknown": True} if fields.tells_no_pass(written) else values
 
     @model_validator(mode="after")
     def _of_a_bill_or_a_vessel(self) -> Self:
@@ -104,6 +110,8 @@ class DispositionForm(ShipmentForm):
             raise ValueError("container_level needs container_numbers")
         if self.container_level and len(self.container_numbers) > MOST_LEVEL_CONTAINERS:
             raise ValueError(f"container_level allows at most {MOST_LEVEL_CONTAINERS} container_numbers")
+        if self.pass_unknown and not is_first_pass(posted_minute(self.action_at)):
+            raise ValueError("pass_unknown is only for an action_at in the first pass of autumn's repeated hour")
         return self
 
     def disposition(self, received_at: int, source: str) -> Disposition:
@@ -139,6 +147,7 @@ class DispositionForm(ShipmentForm):
             test=self.test,
             action_second=self.action_second,
             unknown_zone=self.unknown_zone,
+            pass_unknown=self.pass_unknown,
         )
 
 

@@ -46,6 +46,11 @@ def is_repeated(moment: datetime) -> bool:
     return _gained_by_fold(moment) < timedelta(0)
 
 
+def is_pass_unknown(moment: datetime) -> bool:
+    """True for a time without an offset in the hour that autumn repeats on Eastern clocks."""
+    return moment.tzinfo is None and is_repeated(moment.replace(tzinfo=EASTERN))
+
+
 def _gained_by_fold(moment: datetime) -> timedelta:
     before, after = moment.replace(fold=0).utcoffset(), moment.replace(fold=1).utcoffset()
     assert before is not None
@@ -101,13 +106,6 @@ def from_posted(posted: int) -> int:
     return posted * MINUTE
 
 
-def wall_minute(milliseconds: int) -> int:
-    """Eastern wall-clock minute of a moment, in minutes since 1970 on that wall clock; the same for both passes of
-    autumn's repeated hour. See `_on_calendar`."""
-    milliseconds = _on_calendar(milliseconds)
-    return milliseconds // MINUTE + _offset_minutes(milliseconds // HOUR)
-
-
 def _on_calendar(milliseconds: int) -> int:
     """The moment, or the nearest one on the calendar: every record must be decidable."""
     return min(max(milliseconds, 0), LATEST)
@@ -119,10 +117,20 @@ def in_repeated_hour(posted: int) -> bool:
 
 
 def order_minute(posted: int) -> int:
-    """Minute by which events are ordered. Both passes of autumn's repeated hour count as the first one's first minute,
-    since most messages don't tell them apart; a fixed order applies within it."""
+    """Minute that does not depend on the pass of autumn's repeated hour: in it, that of its beginning. Events of one
+    such minute are folded together, and manual events of that hour have a fixed order."""
     start = _start_of_repeated(posted // 60)
     return posted if start is None else start
+
+
+def is_first_pass(posted: int) -> bool:
+    """True for the minutes of autumn's repeated hour that an Eastern time without its pass is read as."""
+    return _start_of_repeated(posted // 60) == posted // 60 * 60
+
+
+def last_pass(posted: int) -> int:
+    """Latest minute that a kept minute may mean if its pass was not kept."""
+    return posted + 60 if is_first_pass(posted) else posted
 
 
 def order_moment(milliseconds: int) -> int:

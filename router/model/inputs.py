@@ -110,6 +110,9 @@ class Disposition(NamedTuple):
     unknown_zone: str | None = None
     """Zone of the posted time as written, if it tells no moment (X12 element 623: LT). `action_at` then reads the clock
     as Eastern, only to recognise duplicates."""
+    pass_unknown: bool = False
+    """True if the message does not tell which pass of autumn's repeated hour it means. `action_at` is then in the
+    first."""
 
     @property
     def container_level(self) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from router.errors import InputError
+from router.model.eastern import is_first_pass, posted_minute
 from router.model.identifiers import is_bill_key
 from router.model.inputs import (
     Clearance,
@@ -70,6 +71,8 @@ def _check_disposition(event: Disposition) -> None:
     _check_pieces(event.quantity)
     if event.action_second is not None and not 0 <= event.action_second < 60:
         raise InputError(f"the posted second is {event.action_second}, not 0 to 59")
+    if event.pass_unknown and not is_first_pass(posted_minute(event.action_at)):
+        raise InputError("the pass is unknown, but the posted time is not in the first pass of autumn's repeated hour")
 
 
 def _check_filing(filing: Filing) -> None:

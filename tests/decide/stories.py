@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 from hypothesis import strategies as st
 
 from router.decide.codes import Effect, load_codes
-from router.model.eastern import DAY, MINUTE, to_milliseconds
+from router.model.eastern import DAY, MINUTE, is_first_pass, to_milliseconds
 from router.model.inputs import (
     LIFT,
     PLACE,
@@ -107,6 +107,7 @@ def dispositions(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Disposition
         disposition_code=draw(any_code),
         action_at=posted + (second or 0) * 1000,
         action_second=second,
+        pass_unknown=is_first_pass(posted // MINUTE) and draw(st.booleans()),
         unknown_zone=draw(st.sampled_from((None,) * 19 + ("LT",))),
         quantity=draw(quantities),
         entry_type=draw(st.sampled_from((None, "01"))),

@@ -409,8 +409,8 @@ def test_within_a_minute_what_stops_comes_last() -> None:
 def test_in_the_hour_that_autumn_repeats_nobody_can_tell_so_what_stops_comes_last() -> None:
     half_past_one = to_milliseconds(datetime(2026, 11, 1, 1, 30))
     received = {"received_at": half_past_one + 120 * MINUTE}
-    hold = event("1H", **received)._replace(action_at=half_past_one)
-    lift = event("1I", **received)._replace(action_at=half_past_one + 25 * MINUTE)
+    hold = event("1H", **received)._replace(action_at=half_past_one, pass_unknown=True)
+    lift = event("1I", **received)._replace(action_at=half_past_one + 25 * MINUTE, pass_unknown=True)
     next_hour = event("1I", **received)._replace(action_at=half_past_one + 90 * MINUTE)
     assert bill(hold, lift).status == HELD
     assert bill(hold, next_hour).status == ON_FILE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import permutations, product
+from json import dumps
 from random import Random
 from typing import Any, Final
 
@@ -11,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.decide.bill_state import assess_bill
+from router.decide.rules import Rules
+from router.errors import InputError
 from router.feeds.disposition_files import read_jsonl
 from router.feeds.x12 import read_x12
 from router.model.eastern import DAY, iso, posted_minute, to_milliseconds
@@ -311,12 +315,240 @@ def test_since_when_another_bill_stops_the_box_is_its_own_moment() -> None:
     assert (box["kind"], iso(box["placed_at"])) == ("BOX", "2026-11-01T06:05:00Z")
 
 
-def test_all_of_the_repeated_hour_is_one_moment_in_which_stops_come_last() -> None:
-    """The zones may tell the order, but messages without them can't be told apart from those: seconds or none."""
-    for hold, removal in ((("015030", "ED"), ("0110", "ES")), (("0110", "ED"), ("015010", "ED"))):
-        bill = OneBill(*x12((AUTUMN, hold[0], "1H", hold[1]), (AUTUMN, removal[0], "1I", removal[1])))
-        assert bill.status == "HELD"
-    assert OneBill(*x12((AUTUMN, "0150", "1H", "ES"), (AUTUMN, "0200", "1I", "ET"))).holds == {}
+def autumn(*events: tuple[str, str, str]) -> list[Disposition]:
+    """Time, code and zone of events on the night on which clocks are set back, after a 55 and a 1C before."""
+    before = (("20261030", "0700", "55", "ET"), (AUTUMN, "0010", "1C", "ET"))
+    return x12(*before, *((AUTUMN, *one) for one in events))
+
+
+@pytest.mark.parametrize(
+    ("hold", "removal", "release", "status"),
+    [
+        ("ED", "ES", "ES", "RELEASED"),
+        ("ET", "ET", "ET", "HELD"),
+        ("", "", "", "HELD"),
+        ("ET", "ES", "ES", "HELD"),
+        ("ED", "ET", "ES", "HELD"),
+        ("ED", "ES", "ET", "RELEASE_UNCONFIRMED"),
+        ("ES", "ES", "ES", "HELD"),
+    ],
+)
+def test_where_the_zone_is_written_it_tells_the_pass_of_the_repeated_hour(
+    hold: str, removal: str, release: str, status: str
+) -> None:
+    """Without it a stop counts in the second pass, and what frees in the first."""
+    events = autumn(("0150", "1H", hold), ("0110", "1I", removal), ("0120", "1C", release))
+    for order in (events, events[::-1]):
+        assert OneBill(*order).status == status
+
+
+def test_universal_time_tells_the_pass_too() -> None:
+    assert OneBill(*autumn(("0550", "1H", "UT"), ("0610", "1I", "UT"), ("0120", "1C", "ES"))).status == "RELEASED"
+
+
+def test_a_hold_of_the_second_pass_stands_beside_events_without_a_pass() -> None:
+    bill = OneBill(
+        *x12(
+            ("20261030", "0700", "55", "ET"),
+            (AUTUMN, "0030", "1H", "ET"),
+            (AUTUMN, "0115", "1I", "ET"),
+            (AUTUMN, "0150", "1C", "ET"),
+            (AUTUMN, "0105", "1H", "ES"),
+        )
+    )
+    (hold,) = bill.now.holds
+    assert (bill.status, iso(hold.placed * 60_000)) == ("HELD", "2026-11-01T06:05:00Z")  # type: ignore[operator]
+
+
+def test_an_order_that_holds_in_both_passes_counts_without_a_zone() -> None:
+    assert OneBill(*autumn(("0110", "1H", "ET"), ("0120", "1I", "ES"))).holds == {}
+    assert OneBill(*autumn(("0110", "1H", "ED"), ("0120", "1I", "ET"))).holds == {}
+    assert OneBill(*autumn(("0150", "1H", "ES"), ("0200", "1I", "ET"))).holds == {}
+
+
+def test_seconds_tell_the_order_within_a_minute_of_a_pass() -> None:
+    assert OneBill(*autumn(("011010", "1H", "ES"), ("011050", "1I", "ES"))).holds == {}
+    assert OneBill(*autumn(("011050", "1H", "ES"), ("011010", "1I", "ES"))).holds
+    assert OneBill(*autumn(("0110", "1H", "ES"), ("0110", "1I", "ES"))).holds
+
+
+def test_events_of_both_passes_are_two_and_one_without_a_pass_is_a_copy_of_either() -> None:
+    first, second, unknown = (
+        one._replace(quantity=40)
+        for one in x12((AUTUMN, "0110", "1H", "ED"), (AUTUMN, "0110", "1H", "ES"), (AUTUMN, "0110", "1H", "ET"))
+    )
+    for events, held in (
+        ((first, second), 80),
+        ((first, unknown), 40),
+        ((second, unknown), 40),
+        ((first, second, unknown), 80),
+    ):
+        for order in permutations(events):
+            bill = OneBill(*order)
+            assert bill.holds == {("1H", None): held}
+            minutes = {one.placed for one in bill.now.holds}
+            assert minutes == {max(posted_minute(one.action_at) for one in events)}
+
+
+@pytest.mark.parametrize(("zone", "status"), [("ED", "RELEASED"), ("ES", "HELD")])
+def test_of_two_copies_the_one_that_tells_its_pass_settles_it(zone: str, status: str) -> None:
+    copies = autumn(("0150", "1H", ""), ("0110", "1I", "ES"), ("0120", "1C", "ES"), ("0150", "1H", zone))[1:]
+    bill = OneBill(event("55"), *copies[:-1])
+    assert bill.status == "HELD"
+    decision = bill.enter(copies[-1])
+    assert bill.status == status
+    assert decision.history is None or "DUPLICATE" not in decision.history.flags
+    for order in permutations(copies):
+        assert OneBill(event("55"), *order).status == status
+
+
+def test_a_copy_that_tells_the_pass_frees_too() -> None:
+    """A release at 1:20 without a pass may be older than the hold of 1:30; as of the second pass it is not."""
+    held = autumn(("0130", "1H", "ED"), ("0140", "1I", "ED"), ("0120", "1C", "ET"))
+    bill = OneBill(*held)
+    assert bill.status == "RELEASE_UNCONFIRMED"
+    (copy,) = x12((AUTUMN, "0120", "1C", "ES"))
+    bill.enter(copy)
+    assert bill.status == "RELEASED"
+    assert OneBill(copy, *held).status == "RELEASED"
+
+
+def test_another_copy_without_the_pass_tells_nobody_anything() -> None:
+    (told, untold) = x12((AUTUMN, "0105", "1H", "ES"), (AUTUMN, "0105", "1H", ""))
+    assert OneBill(event("55"), told).enter(untold).notices == ()
+    assert OneBill(event("55"), untold).enter(untold).history is None
+
+
+def test_seconds_of_a_copy_without_the_pass_count() -> None:
+    removal = ("011030", "1I", "ES")
+    for hold, copy, stands in (("011010", "011050", True), ("011010", "011020", False)):
+        for order in permutations(x12(*((AUTUMN, *one) for one in ((hold, "1H", "ES"), (copy, "1H", ""), removal)))):
+            assert bool(OneBill(*order).holds) == stands
+
+
+def test_a_quantity_of_an_unknown_pass_may_be_the_latest() -> None:
+    def quantity(*events: tuple[str, int, str]) -> int | None:
+        found = x12(*((AUTUMN, time, "56", zone) for time, _, zone in events))
+        counted = [one._replace(quantity=pieces) for one, (_, pieces, _) in zip(found, events, strict=True)]
+        return OneBill(*counted).now.manifested_quantity
+
+    assert quantity(("0150", 100, "ED"), ("0110", 80, "ES")) == 80
+    assert quantity(("0150", 100, ""), ("0110", 80, "ES")) == 100
+    assert quantity(("0150", 80, ""), ("0110", 100, "ES")) == 100
+    assert quantity(("0150", 100, ""), ("0200", 80, "")) == 80
+
+
+def test_text_without_an_offset_tells_no_pass_and_with_one_it_does() -> None:
+    def json(action_at: str | int, **more: Any) -> Disposition | DeadLetter:
+        values = {"scac": HOUSE[:4], "bill_of_lading": HOUSE[4:], "disposition_code": "1H", "action_at": action_at}
+        (one,) = read_jsonl([dumps(values | more).encode()], "FILE", MONTHS_LATER)
+        return one
+
+    for text, unknown in (
+        ("2026-11-01T01:10", True),
+        ("2026-11-01 01:10:30", True),
+        ("2026-11-01T01:10-04:00", False),
+        ("2026-11-01T05:10Z", False),
+        (1_793_509_800_000, False),
+        ("2026-11-01T02:10", False),
+        ("2026-07-14T01:10", False),
+    ):
+        found = json(text)
+        assert isinstance(found, Disposition)
+        assert found.pass_unknown == unknown
+    assert isinstance(json("2026-11-01T06:10Z", pass_unknown=True), DeadLetter)
+    assert isinstance(json("2026-07-14T06:10Z", pass_unknown=True), DeadLetter)
+
+
+def test_a_letter_keeps_that_the_pass_is_unknown() -> None:
+    for zone in ("ET", "ED"):
+        (odd,) = x12((AUTUMN, "0110", "ZZ", zone))
+        (letter,) = OneBill().enter(odd).letters
+        (again,) = read_jsonl([letter.content], "letter", MONTHS_LATER)
+        assert isinstance(again, Disposition)
+        assert (again.action_at, again.pass_unknown) == (odd.action_at, zone == "ET")
+
+
+def test_an_unknown_pass_of_another_time_is_refused() -> None:
+    with pytest.raises(InputError, match="pass"):
+        OneBill(event("1H")._replace(pass_unknown=True))
+
+
+def test_a_cleared_hold_does_not_come_back_when_a_copy_comes() -> None:
+    (placed,) = x12((AUTUMN, "0110", "1H", "ED"))
+    bill = OneBill(event("55"), placed)
+    bill.clear("1H")
+    bill.enter(placed._replace(pass_unknown=True))
+    assert bill.holds == {}
+
+
+def test_a_cleared_hold_of_an_unknown_pass_counts_again_once_it_is_known_as_of_the_second() -> None:
+    """The safe side: somebody cleared an event of which there may have been two."""
+    (placed,) = x12((AUTUMN, "0110", "1H", "ET"))
+    for zone, stands in (("ED", False), ("ES", True)):
+        bill = OneBill(event("55"), placed)
+        bill.clear("1H")
+        bill.enter(*x12((AUTUMN, "0110", "1H", zone)))
+        assert bool(bill.holds) == stands
+
+
+def test_a_release_by_hand_counts_at_its_own_moment_of_the_repeated_hour() -> None:
+    for moment, status in (("05:40", "RELEASE_UNCONFIRMED"), ("06:20", "RELEASED")):
+        said_at = to_milliseconds(datetime.fromisoformat(f"2026-11-01T{moment}+00:00"))
+        word = said(RELEASE, 5)._replace(said_at=said_at, received_at=said_at)
+        assert OneBill(event("55"), *x12((AUTUMN, "0110", "1H", "ES"), (AUTUMN, "0115", "1I", "ES")), word).status == (
+            status
+        )
+
+
+_passes = st.builds(
+    lambda code, minute, zone, quantity: x12((AUTUMN, minute, code, zone))[0]._replace(quantity=quantity),
+    st.sampled_from(("1H", "1I", "1C", "4E", "55", "56", "54", "1A", "1B", "1J", "12", "63")),
+    st.sampled_from(("0059", "0110", "0150", "015030", "0200")),
+    st.sampled_from(("ED", "ES", "ET", "")),
+    st.sampled_from((40, 60, 100)),
+)
+
+
+@given(st.lists(_passes, max_size=10), st.randoms(use_true_random=False))
+def test_events_of_the_repeated_hour_in_any_order_end_in_the_same_status(
+    events: list[Disposition], random: Random
+) -> None:
+    first = OneBill(filing(), *events)
+    shuffled = [*events, *random.choices(events or [event("55")], k=3 if events else 0)]
+    random.shuffle(shuffled)
+    second = OneBill(filing(), *shuffled)
+    assert second.now == first.now
+    assert second.state.events == first.state.events  # type: ignore[union-attr]
+    assert assess_bill(second.state, DEFAULT_RULES).status == second.now, "nothing was kept that no longer holds"  # type: ignore[arg-type]
+
+
+@given(
+    st.lists(st.sampled_from(("1H", "1I", "1C", "4E")), min_size=1, max_size=5),
+    st.permutations(("0105", "0115", "0125", "0135", "0145", "0155")),
+    st.lists(st.sampled_from(("ED", "ES", "ET")), min_size=5, max_size=5),
+)
+def test_what_is_released_without_a_pass_is_released_whichever_was_meant(
+    codes: list[str], times: list[str], zones: list[str]
+) -> None:
+    told = list(zip(times, codes, zones, strict=False))
+    if OneBill(*autumn(*told)).status != "RELEASED":
+        return
+    for passes in product(*(("ED", "ES") if zone == "ET" else (zone,) for _, _, zone in told)):
+        meant = [(time, code, zone) for (time, code, _), zone in zip(told, passes, strict=True)]
+        assert OneBill(*autumn(*meant)).status == "RELEASED"
+
+
+def test_a_fold_keeps_the_repeated_hour_whole_so_that_no_copy_counts_twice() -> None:
+    rules = Rules(fold_after_events=8)
+    untold, told = x12((AUTUMN, "0110", "1C", ""), (AUTUMN, "0110", "1C", "ES"))
+    later = [
+        event("19", quantity=pieces, action_at=MONTHS_LATER - DAY, received_at=MONTHS_LATER) for pieces in range(1, 20)
+    ]
+    bill = OneBill(event("55"), untold._replace(quantity=50), *later, rules=rules)
+    assert bill.status == "PARTIALLY_RELEASED"
+    bill.enter(told._replace(quantity=50))
+    assert bill.status == "PARTIALLY_RELEASED"
 
 
 def test_one_event_of_the_repeated_hour_with_and_without_its_zone_is_one_event() -> None:
@@ -330,6 +562,12 @@ def test_a_snapshot_of_the_repeated_hour_takes_no_stop_away() -> None:
     """Of a message without a zone nobody knows the pass."""
     snapshot = Snapshot(filing(), to_milliseconds(datetime.fromisoformat("2026-11-01T06:10:00+00:00")))
     assert OneBill(snapshot, *x12((AUTUMN, "0150", "1H", ""))).status == "HELD"
+
+
+def test_a_copy_frees_nothing_twice_beside_a_snapshot_of_the_repeated_hour() -> None:
+    snapshot = Snapshot(filing(), to_milliseconds(datetime.fromisoformat("2026-11-01T06:00:00+00:00")))
+    untold, told = (one._replace(quantity=50) for one in x12((AUTUMN, "0150", "1C", ""), (AUTUMN, "0150", "1C", "ES")))
+    assert OneBill(event("55"), untold, snapshot, told).status == "PARTIALLY_RELEASED"
 
 
 def test_the_hour_that_spring_skips_stays_between_its_neighbours() -> None:

@@ -102,6 +102,7 @@ def test_a_do_not_load_has_all_values_of_its_interchange():
         "retry_of": None,
         "action_second": None,
         "unknown_zone": None,
+        "pass_unknown": False,
     }
 
 
@@ -258,6 +259,7 @@ def test_an_hour_that_another_clock_repeats_or_skips_tells_no_moment(day: str, t
 def test_both_passes_of_autumns_hour_are_told_apart_by_their_zones():
     passes = [only_event(with_loop(x4(e05="20261101", e06="0130", e17=zone))) for zone in ("ED", "ES", "ET")]
     assert [iso(event.action_at)[11:16] for event in passes] == ["05:30", "06:30", "05:30"]
+    assert [event.pass_unknown for event in passes] == [False, False, True]
 
 
 @pytest.mark.parametrize(("time", "second"), [("0812", None), ("081200", 0), ("081259", 59), ("08125912", 59)])

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.model.eastern import (
-    EASTERN,
     HOUR,
     LATEST,
     MINUTE,
     from_posted,
+    is_first_pass,
+    is_pass_unknown,
     iso,
+    last_pass,
     order_minute,
     order_moment,
     posted_minute,
     to_milliseconds,
-    wall_minute,
 )
 
 moments = st.integers(0, 4_102_444_800_000)
@@ -60,12 +61,6 @@ def test_writing_and_reading_a_moment_keeps_every_millisecond(moment: int) -> No
 
 
 @given(moments)
-def test_the_minute_that_identifies_an_event_is_the_eastern_walls(moment: int) -> None:
-    there = datetime.fromtimestamp(moment // 1000, UTC).astimezone(EASTERN).replace(tzinfo=None, second=0)
-    assert datetime(1970, 1, 1) + timedelta(minutes=wall_minute(moment)) == there
-
-
-@given(moments)
 def test_back_from_a_posted_minute_is_the_same_minute_in_autumn_too(moment: int) -> None:
     assert from_posted(posted_minute(moment)) == moment // MINUTE * MINUTE
 
@@ -85,11 +80,28 @@ def test_only_the_repeated_hour_is_one_moment_for_the_order(text: str, hour: str
     assert order_minute(posted_minute(wall(text))) == posted_minute(wall(hour or text))
 
 
-def test_both_passes_of_the_repeated_hour_are_the_same_wall() -> None:
+def test_both_passes_of_the_repeated_hour_are_told_apart_and_folded_together() -> None:
     first = wall("2026-11-01T01:30")
-    assert wall_minute(first) == wall_minute(first + HOUR)
     assert order_minute(posted_minute(first)) == order_minute(posted_minute(first + HOUR))
     assert posted_minute(first) != posted_minute(first + HOUR)
+    is_first = [is_first_pass(posted_minute(first + hours * HOUR)) for hours in (-1, 0, 1, 2)]
+    assert is_first == [False, True, False, False]
+    assert last_pass(posted_minute(first)) == posted_minute(first + HOUR) == last_pass(posted_minute(first + HOUR))
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("2026-11-01T01:00", True),
+        ("2026-11-01T01:59:59", True),
+        ("2026-11-01T00:59", False),
+        ("2026-11-01T02:00", False),
+        ("2026-11-01T01:30-04:00", False),
+        ("2026-03-08T02:30", False),
+    ],
+)
+def test_only_a_time_without_offset_in_the_repeated_hour_tells_no_pass(text: str, unknown: bool) -> None:
+    assert is_pass_unknown(datetime.fromisoformat(text)) == unknown
 
 
 @pytest.mark.parametrize("skipped", ["02:00", "02:10", "02:55:30"])
