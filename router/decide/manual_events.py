@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from router.decide.account import Account, HoldKey, LedgerEvent, StandingRelease, add_release, apply_events, order_key
+from router.decide.account import (
+    MINUTES_AN_HOUR,
+    Account,
+    HoldKey,
+    LedgerEvent,
+    StandingRelease,
+    add_release,
+    apply_events,
+    order_key,
+)
 from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
 from router.decide.rules import Rules
@@ -20,7 +29,6 @@ from router.model.inputs import LIFT, MANUAL_RELEASE_CODE, PLACE, RELEASE, Manua
 
 CONTRADICTION: Final = "CONTRADICTION"
 """Flag, waiting reason and doubt: a manual event and CBP's events disagree. Meanwhile the hold stands."""
-MINUTES_AN_HOUR: Final = 60
 ACTIONS: Final = (LIFT, RELEASE, PLACE)
 """Order at one moment, or within autumn's repeated hour: stops come last."""
 
