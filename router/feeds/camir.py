@@ -143,9 +143,9 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
             entry_type=r02["entry_type"],
             entry_number=r02["entry_number"],
             container=container_clean(more["container"]),
-            port=more["port"] or None,
+            port=_number(more["port"]),
             firms=more["firms"] or None,
-            destination=more["destination"] if more["destination"].strip("0") else None,
+            destination=_number(more["destination"]),
             is_reversal=r02["reversal"] == "N",
             is_resent=r02["resent"] == "Y",
         )
@@ -169,13 +169,18 @@ def _voyage_of(m01: str, r01: str) -> Shipment:
     both = fields(m01, "M01") | {name: value for name, value in fields(r01, "R01").items() if value}
     return Shipment(
         carrier_scac=plain(both["carrier"]),
-        imo_number=both["imo"] if both["imo"].strip("0") else None,
+        imo_number=_number(both["imo"]),
         vessel_name=plain(both["vessel"]),
         voyage_number=plain(both["voyage"]),
         manifest_sequence_number=plain(both["sequence"]),
-        port_of_unlading=plain(both.get("port", "")),
+        port_of_unlading=_number(plain(both.get("port", "")) or ""),
         arrival_date=iso_date(with_century(both.get("arrival", ""))),
     )
+
+
+def _number(text: str) -> str | None:
+    """The text of a numeric field. None for nothing and for zeros, which CBP sends too for nothing."""
+    return text if text.strip("0") else None
 
 
 def _details(records: Sequence[str]) -> EventDetails:

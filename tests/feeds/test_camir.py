@@ -96,6 +96,16 @@ def test_position_68_makes_the_next_record_a_continuation_even_if_it_looks_like_
     assert (event.bill_of_lading, event.firms) == ("HBL000012345", "HBL0")
 
 
+@pytest.mark.parametrize("written", [b"0000", b"    "])
+def test_a_port_of_zeros_is_no_port(written: bytes):
+    (event,) = read(at(4, written, b"R022704"))
+    assert isinstance(event, Disposition)
+    assert event.transaction_port is None
+    (event,) = read(at(8, written, b"R01OCNX"))
+    assert isinstance(event, Disposition)
+    assert event.shipment.port_of_unlading is None
+
+
 @pytest.mark.parametrize(("written", "read_as"), [(b"3901", "3901"), (b"0000", None), (b"    ", None)])
 def test_the_continuation_declares_the_in_bond_destination(written: bytes, read_as: str | None):
     (event,) = read(at(12, written, b"R022704"))
