@@ -44,7 +44,7 @@ class NoticeFilter(NamedTuple):
             return False
         if self.port and entry.port != self.port:
             return False
-        return not self.do_not_load or entry.fields["status"] == "DO_NOT_LOAD"
+        return not self.do_not_load or entry.fields["do_not_load"]
 
 
 class LiveUpdate(NamedTuple):

@@ -79,6 +79,8 @@ class HistoryEntry(Struct, frozen=True, array_like=True):
     """Number of the rules under which it was made."""
     caused_by: str | None = None
     """Id of another bill's event, or of a snapshot, that caused it."""
+    do_not_load: bool = False
+    """True if a do-not-load stands, whatever the status."""
 
 
 class WaitingReasons(Struct, frozen=True, array_like=True):
@@ -235,6 +237,7 @@ def history_entry(
         tuple(reason for reason in state.waiting if ":" in reason),
         rules.number,
         applied.caused_by,
+        after.do_not_load,
     )
 
 

@@ -7,15 +7,15 @@ from router.console.live_notices import MOST_ROWS, MOST_SUBSCRIBERS, LiveNotices
 
 
 def entry(
-    bill: str, *notified: tuple[str, str], status: str = "HELD", vessel: str | None = None, port: str = "2704"
+    bill: str, *notified: tuple[str, str], do_not_load: bool = False, vessel: str | None = None, port: str = "2704"
 ) -> IndexedEntry:
     recipients = [{"recipient": recipient, "kind": kind} for recipient, kind in notified]
-    return IndexedEntry({"bill": bill, "status": status, "notified": recipients}, vessel, port)
+    return IndexedEntry({"bill": bill, "do_not_load": do_not_load, "notified": recipients}, vessel, port)
 
 
 HELD = entry("A", ("SLTC", "hold"), ("OCNX", "hold"), vessel="OCEAN EXEMPLAR")
-STOPPED = entry("B", ("HARX", "hold"), status="DO_NOT_LOAD", port="1001")
-FREE = entry("C", ("SLTC", "release"), status="RELEASED")
+STOPPED = entry("B", ("HARX", "hold"), do_not_load=True, port="1001")
+FREE = entry("C", ("SLTC", "release"))
 WITHOUT_RECIPIENTS = entry("D")
 
 
