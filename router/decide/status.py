@@ -293,8 +293,7 @@ def _house_holds(stops: tuple[Stop, ...], named: frozenset[str]) -> Iterator[Sta
     everywhere = None in not_to_load or len(not_to_load) > MOST_BOXES
     meaning = "a house bill under this master must not be loaded"
     whole = _derived_hold("HOUSE", None, stops, meaning if everywhere else "a house bill under this master is held")
-    at_destination = bool(stops) and all(stop.at_destination for stop in stops)
-    yield whole._replace(do_not_load=everywhere, at_destination=at_destination)
+    yield whole._replace(do_not_load=everywhere)
     if not everywhere:
         for container, its in sorted(not_to_load.items(), key=lambda one: one[0] or ""):
             yield _derived_hold("HOUSE", container, tuple(its), meaning)
@@ -305,6 +304,7 @@ def _derived_hold(kind: HoldKind, container: str | None, stops: tuple[Stop, ...]
         *(kind, None, container, None, min((stop.since for stop in stops if stop.since is not None), default=None)),
         meaning,
         any(stop.do_not_load for stop in stops),
+        all(stop.at_destination for stop in stops),
         events=events_of(stops),
         because_of=stops,
     )

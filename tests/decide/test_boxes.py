@@ -323,6 +323,16 @@ def test_a_house_held_at_the_destination_does_not_stop_its_masters_move_there(ro
     assert assessed(router, MASTER).authorises == ("IN_BOND_MOVEMENT",)
 
 
+def test_a_houses_box_held_at_the_destination_moves_there_under_each_bill_in_it(router: Harness) -> None:
+    router.decide(house(HOUSE, BOX), house(OTHER_HOUSE, BOX), master(BOX))
+    router.decide(event("1J", 1, bill=MASTER), event("1J", 1, bill=OTHER_HOUSE), on_container("1G", 2))
+    for bill in (MASTER, OTHER_HOUSE):
+        assert assessed(router, bill).authorises == ("IN_BOND_MOVEMENT",)
+        assert [box.authorises for box in assessed(router, bill).containers] == [("IN_BOND_MOVEMENT",)]
+    router.decide(on_container("1H", 3))
+    assert [assessed(router, bill).authorises for bill in (MASTER, OTHER_HOUSE)] == [(), ()]
+
+
 def assessed(router: Harness, bill: str) -> Assessment:
     known = router.bill(bill)
     assert known is not None
