@@ -349,7 +349,7 @@ def _is_shown(account: Account, cargo: Cargo, container: str | None, since: int 
 def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tuple[tuple[Doubt, ...], bool, str | None]:
     """The doubts; True if the releases cover the whole bill once all doubts are confirmed; the port of the release."""
     releases, manifested = account.releases, account.manifested
-    is_whole = _releases_empty(account, cargo)
+    is_whole = _releases_empty(releases, cargo)
     doubts: list[Doubt] = []
     port: str | None = None
     if releases:
@@ -374,7 +374,7 @@ def _covers(good: list[StandingRelease], account: Account, cargo: Cargo) -> bool
     """True if all releases are free of doubt, or those that are suffice."""
     if len(good) == len(account.releases):
         return True
-    if cargo.is_empty and any(release.code == EMPTY_RELEASE for release in good):
+    if _releases_empty(good, cargo):
         return True
     manifested = account.manifested
     if manifested is None or any(release.quantity is None for release in good):
@@ -388,10 +388,13 @@ def _reach_every_container(releases: list[StandingRelease], cargo: Cargo) -> boo
     return None in named or cargo.container_keys <= named
 
 
-def _releases_empty(account: Account, cargo: Cargo) -> bool:
-    """True if an empty container's bill has its 1C, which CBP posts when the ship arrives, whatever the quantities (CBP
-    Trade Act FAQ, vessel mode, section 16)."""
-    return cargo.is_empty and any(release.code == EMPTY_RELEASE for release in account.releases)
+def _releases_empty(releases: Iterable[StandingRelease], cargo: Cargo) -> bool:
+    """True if a bill of empty containers has its 1C, or one for each of them. CBP posts it when the ship arrives,
+    whatever the quantities (CBP Trade Act FAQ, vessel mode, section 16)."""
+    if not cargo.is_empty:
+        return False
+    named = {release.container for release in releases if release.code == EMPTY_RELEASE}
+    return None in named or (cargo.containers_filed and cargo.container_keys <= named)
 
 
 def _is_stale(release: StandingRelease, deeds: Deeds) -> bool:
@@ -408,7 +411,7 @@ def _sum(releases: Iterable[StandingRelease]) -> int:
 
 
 def _released_quantity(account: Account, cargo: Cargo) -> int | None:
-    if _releases_empty(account, cargo):
+    if _releases_empty(account.releases, cargo):
         return account.manifested
     if any(release.quantity is None for release in account.releases):
         return None

@@ -9,7 +9,18 @@ import pytest
 from router.decide import status as words
 from router.model.inputs import Confirmation, Disposition, Filing
 from router.model.links import LinkFact, Stop
-from tests.checking.samples import BOX_KEY, HOUSE, OTHER_HOUSE, at, dead_letter, event, filing, on_container
+from tests.checking.samples import (
+    BOX,
+    BOX_KEY,
+    HOUSE,
+    OTHER_BOX,
+    OTHER_HOUSE,
+    at,
+    dead_letter,
+    event,
+    filing,
+    on_container,
+)
 from tests.decide.one_bill import OneBill
 
 ADDED = event("55", 0)
@@ -67,6 +78,15 @@ def test_a_hold_stops_an_empty_too_and_its_1c_counts_only_at_its_place() -> None
     assert OneBill(empty, event("1H", 1), event("1C", 2)).status == words.HELD
     assert OneBill(empty, event("1C", 1), event("1H", 2), event("1I", 3)).doubts == (words.RELEASE_PREDATES_HOLD,)
     assert OneBill(empty, event("1C", 1, transaction_port="1303")).doubts == (words.PORT_DIFFERS,)
+
+
+@pytest.mark.parametrize("filed", [(BOX, OTHER_BOX), ()])
+def test_the_1c_of_one_empty_does_not_release_the_others(filed: tuple[str, ...]) -> None:
+    one = OneBill(filing(bill_type="12", container_numbers=filed, manifested_quantity=2), on_container("1C", 1, BOX))
+    assert not one.now.deliverable
+    assert one.notified["NVXA"] == "change"
+    one.enter(on_container("1C", 2, OTHER_BOX))
+    assert one.now.deliverable == bool(filed), "nobody knows of how many containers"
 
 
 def test_an_exported_empty_is_closed() -> None:
