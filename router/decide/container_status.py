@@ -75,6 +75,7 @@ class _Assessing:
         self._account, self._cargo, self._rules, self._deeds = account, cargo, rules, deeds
         self._stopping = (*status.holds, *status.cleared)
         self._codes = {code for code, _ in account.authorities}
+        self._is_only = cargo.containers_filed and len(cargo.container_keys) == 1
         self._allows_nothing = incomplete or account.is_deleted or account.closed
 
     def status_of(self, key: str) -> ContainerStatus:
@@ -88,16 +89,20 @@ class _Assessing:
 
     def _is_released(self, key: str) -> bool:
         """True if a release without doubt names the container, or such releases of the bill cover all pieces but those
-        released by other containers."""
+        released by other containers.
+
+        The bill's only container holds all its pieces, so a release of fewer leaves some in it.
+        """
         good = [release for release in self._account.releases if self._counts(release, key)]
-        if any(release.container is not None and not release.reduced for release in good):
+        named = [release for release in good if release.container is not None]
+        if any(not one.reduced and (one.quantity is None or not self._is_only) for one in named):
             return True
         of_the_bill = [release for release in good if release.container is None]
         if any(self._is_whole(release) for release in of_the_bill):
             return True
         others = sum(one.quantity or 0 for one in self._account.releases if one.container not in (None, key))
         pieces: dict[str | None, int] = {}
-        for release in of_the_bill:
+        for release in good if self._is_only else of_the_bill:
             port = port_of(release, self._cargo, self._rules)
             pieces[port] = pieces.get(port, 0) + (release.quantity or 0)
         manifested = self._account.manifested

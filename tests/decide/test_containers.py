@@ -94,6 +94,15 @@ def test_a_release_that_names_a_container_releases_that_one_only() -> None:
     assert (one.status, released(one)) == (words.PARTIALLY_RELEASED, {BOX})
 
 
+def test_a_release_of_some_pieces_of_the_only_container_does_not_let_it_out() -> None:
+    one = OneBill(filing(container_numbers=(BOX,)), on_container("1C", 1, quantity=40, entry_number="A"))
+    assert (one.status, released(one)) == (words.PARTIALLY_RELEASED, set())
+    one.enter(on_container("1C", 2, quantity=60, entry_number="B"))
+    assert (one.status, released(one)) == (words.RELEASED, {BOX})
+    one.enter(on_container("4E", 3, quantity=60, entry_number="B"))
+    assert (one.status, released(one)) == (words.PARTIALLY_RELEASED, set())
+
+
 def test_releases_of_all_containers_release_the_bill_if_the_pieces_add_up() -> None:
     one = bill(on_container("1C", 1, BOX, quantity=60), on_container("1C", 2, OTHER_BOX, quantity=40))
     assert (one.status, released(one)) == (words.RELEASED, {BOX, OTHER_BOX})
