@@ -355,17 +355,14 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds
         else:
             _place(account, event, (event.code,), rules, deeds)
     elif effect is Effect.LIFT:
-        if not _subtract(account, event, code.pair):
-            if standing := frozenset(held for held, _ in account.holds | account.cleared if held in code.pair):
-                account.removals_unmatched[event.id] = standing
-            else:
-                account.holds_unseen.add(event.id)
+        if not _end(account, event, code.pair):
+            account.holds_unseen.add(event.id)
     elif effect in (Effect.RELEASE, Effect.MOVE):
         _release(account, event, code, rules, deeds)
     elif effect is Effect.REVOKE:
         _revoke(account, event, code, rules, deeds)
     elif event.code in rules.codes.ends:
-        _subtract(account, event, rules.codes.ends[event.code])
+        _end(account, event, rules.codes.ends[event.code])
     if event.code == DELETED:
         _delete(account, event)
     if code.arrival or code.shown_in_us or code.ends_authorities:
@@ -534,6 +531,21 @@ def _may_be_same(entry: str | None, other: str | None) -> bool:
     return entry is None or other is None or entry == other
 
 
+def _end(account: Account, event: LedgerEvent, codes: Collection[str]) -> bool:
+    """End the holds or blocks of those codes in the event's scope. False if none stands in any scope.
+
+    Those that stand in other scopes only are noted with the event.
+    """
+    if _subtract(account, event, codes):
+        return True
+    scopes = _scopes(event)
+    standing = account.holds.keys() | account.cleared.keys()
+    elsewhere = frozenset(code for code, container in standing if code in codes and container not in scopes)
+    if elsewhere:
+        account.removals_unmatched[event.id] = elsewhere
+    return bool(elsewhere)
+
+
 def _subtract(account: Account, event: LedgerEvent, codes: Collection[str]) -> bool:
     """Take the event's pieces off each hold of those codes in its scope, cleared or not. False if there is none.
 
@@ -586,7 +598,7 @@ def _release(account: Account, event: LedgerEvent, code: Code, rules: Rules, dee
                 _authorise(account, event, code.authority, container)
         return
     account.revoked = False
-    _subtract(account, event, rules.codes.ends.get(event.code, frozenset()))
+    _end(account, event, rules.codes.ends.get(event.code, frozenset()))
     quantity = event.quantity if len(event.containers) < 2 else None  # nobody knows each container's share
     for container in _scopes(event):
         add_release(

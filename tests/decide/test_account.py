@@ -257,6 +257,15 @@ def test_a_removal_that_lifts_something_is_never_flagged() -> None:
     assert (one.holds, removal_flags(one)) == ({}, [])
 
 
+@pytest.mark.parametrize(("stop", "end"), [("1A", "1B"), ("1A", "4C"), ("A3", "A1")])
+def test_an_event_that_ends_a_block_in_another_scope_is_flagged(stop: str, end: str) -> None:
+    one = bill(on_container(stop, 1), event(end, 2))
+    assert (one.holds, removal_flags(one)) == ({(stop, BOX_KEY): None}, ["REMOVAL_UNMATCHED"])
+    one = bill(on_container(stop, 1), on_container(end, 2))
+    assert (one.holds, removal_flags(one)) == ({}, [])
+    assert removal_flags(bill(event(end, 2))) == [], "nothing to end is no news of it"
+
+
 def test_118_of_120_lifted_leave_two_held_and_no_flag() -> None:
     one = OneBill(event("55", 0, 120), event("1H", 1, 120), event("1I", 2, 118))
     assert (one.holds, removal_flags(one)) == ({("1H", None): 2}, [])
