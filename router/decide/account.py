@@ -131,8 +131,8 @@ class StandingRelease(NamedTuple):
 class StandingAuthority(NamedTuple):
     """An authority short of delivery, in one scope."""
 
-    posted: int
-    """Posted minute of the latest event that gave it."""
+    posted_at: int
+    """Earliest moment at which the latest event that gave it may have been posted. UTC milliseconds."""
     authority: Authority
     """As the code table had it when the authority was given."""
     pieces: Mapping[str | None, int | None]
@@ -184,7 +184,8 @@ class Account:
     shown_in_us: dict[str | None, int] = field(default_factory=dict)
     """Latest minute of an event that shows the cargo of a scope in the U.S."""
     movement_ended: dict[str | None, int] = field(default_factory=dict)
-    """Latest minute of an event that ended the authorities to move of a scope."""
+    """Latest moment at which an event that ended the authorities to move of a scope may have been posted. UTC
+    milliseconds."""
 
     def copy(self) -> Account:
         return Account(
@@ -215,10 +216,10 @@ class Account:
         bill; for None, the one that stands for the whole bill."""
         ended = self._ended(container)
         own = self.authorities.get((code, container)) if container is not None else None
-        if own is not None and ended < own.posted:
+        if own is not None and ended < own.posted_at:
             return own.authority
         whole = self.authorities.get((code, None))
-        if whole is None or whole.posted <= ended:
+        if whole is None or whole.posted_at <= ended:
             return None
         is_whole = whole.is_whole(self.manifested)
         if container is None:
@@ -228,7 +229,7 @@ class Account:
         return whole.authority if stands else None
 
     def _ended(self, container: str | None) -> int:
-        """Latest minute in which the movement ended for a container or, of the whole bill, for any."""
+        """Latest moment at which the movement ended for a container or, of the whole bill, for any."""
         ended = self.movement_ended
         if not ended or container is None:
             return max(ended.values(), default=-1)
@@ -431,11 +432,11 @@ def _arrive(account: Account, event: LedgerEvent, code: Code, rules: Rules) -> N
             _set_latest(account.shown_in_us, scope, event.posted)
     if code.ends_authorities:
         for scope in _scopes(event) if len(account.movement_ended) < MOST_NAMED else (None,):
-            _set_latest(account.movement_ended, scope, event.latest_minute)
+            _set_latest(account.movement_ended, scope, event.latest_at)
 
 
-def _set_latest(minutes: dict[str | None, int], scope: str | None, minute: int) -> None:
-    minutes[scope] = max(minute, minutes.get(scope, minute))
+def _set_latest(latest: dict[str | None, int], scope: str | None, time: int) -> None:
+    latest[scope] = max(time, latest.get(scope, time))
 
 
 def _close(account: Account, event: LedgerEvent, code: Code) -> None:
@@ -619,7 +620,7 @@ def _authorise(account: Account, event: LedgerEvent, authority: Authority, conta
     quantity = event.quantity if len(event.containers) < 2 else None
     pieces = {**pieces, event.entry_number: quantity}
     latest = dict(list(pieces.items())[-MOST_RELEASES:])
-    account.authorities[key] = StandingAuthority(event.posted, authority, latest)
+    account.authorities[key] = StandingAuthority(event.posted_at, authority, latest)
 
 
 def add_release(account: Account, release: StandingRelease) -> None:
@@ -652,7 +653,7 @@ def _cancel(account: Account, event: LedgerEvent, codes: frozenset[str]) -> None
     """
     minute = event.latest_minute
     for key, authority in list(account.authorities.items()):
-        if key[0] in codes and authority.posted <= minute and _touches(event, key[1]):
+        if key[0] in codes and authority.posted_at <= event.latest_at and _touches(event, key[1]):
             taken_back = authority.taken_back.union(event.containers)
             if key[1] is None and event.containers and len(taken_back) <= MOST_EXCEPTED:
                 account.authorities[key] = authority._replace(taken_back=taken_back)

@@ -303,3 +303,13 @@ def test_a_release_says_where_and_only_where_the_bill_may_be(events: list[Dispos
         event.transaction_port for event in events if event.disposition_code in ("11", "12", "13", "57", "58", "59")
     }
     assert one.now.deliverable_at in {None, "2704", *arrived}
+
+
+@pytest.mark.parametrize(
+    ("arrived", "given", "authorises"), [(10, 30, True), (30, 10, False), (10, 10, False), (None, 30, False)]
+)
+def test_an_authority_of_the_arrivals_minute_stands_if_its_second_is_later(
+    arrived: int | None, given: int, authorises: bool
+) -> None:
+    for records in permutations([there("12", 2, action_second=arrived), event("1J", 2, action_second=given)]):
+        assert OneBill(FILED, *records).now.authorises == ((words.IN_BOND,) if authorises else ())
