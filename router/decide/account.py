@@ -128,23 +128,35 @@ class StandingRelease(NamedTuple):
     """Number of the rules under which it came."""
 
 
+class AuthorisedPieces(NamedTuple):
+    """Pieces of one entry, in-bond or permit number for which an authority was given."""
+
+    quantity: int | None
+    """None: all."""
+    posted_at: int
+    """Earliest moment at which the latest event that gave it may have been posted. UTC milliseconds."""
+
+
 class StandingAuthority(NamedTuple):
     """An authority short of delivery, in one scope."""
 
-    posted_at: int
-    """Earliest moment at which the latest event that gave it may have been posted. UTC milliseconds."""
     authority: Authority
     """As the code table had it when the authority was given."""
-    pieces: Mapping[str | None, int | None]
-    """By entry, in-bond or permit number. None: all."""
+    pieces: Mapping[str | None, AuthorisedPieces]
+    """By entry, in-bond or permit number."""
     taken_back: frozenset[str] = frozenset()
     """Containers for which alone it was taken back, of one for the whole bill."""
 
-    def is_whole(self, manifested: int | None) -> bool:
-        """True if it is for all pieces, as far as is known."""
-        if None in self.pieces.values():
+    @property
+    def latest_at(self) -> int:
+        return max(pieces.posted_at for pieces in self.pieces.values())
+
+    def is_whole(self, manifested: int | None, ended: int) -> bool:
+        """True if what was given after the movement ended is for all pieces, as far as is known."""
+        quantities = [pieces.quantity for pieces in self.pieces.values() if pieces.posted_at > ended]
+        if None in quantities:
             return True
-        return manifested is not None and sum(pieces or 0 for pieces in self.pieces.values()) >= manifested
+        return manifested is not None and sum(quantity or 0 for quantity in quantities) >= manifested
 
 
 HoldKey = tuple[str, str | None]
@@ -216,12 +228,12 @@ class Account:
         bill; for None, the one that stands for the whole bill."""
         ended = self._ended(container)
         own = self.authorities.get((code, container)) if container is not None else None
-        if own is not None and ended < own.posted_at:
+        if own is not None and ended < own.latest_at:
             return own.authority
         whole = self.authorities.get((code, None))
-        if whole is None or whole.posted_at <= ended:
+        if whole is None or whole.latest_at <= ended:
             return None
-        is_whole = whole.is_whole(self.manifested)
+        is_whole = whole.is_whole(self.manifested, ended)
         if container is None:
             stands = not whole.taken_back and (is_whole or self.manifested is None)
         else:
@@ -424,6 +436,8 @@ def _arrive(account: Account, event: LedgerEvent, code: Code, rules: Rules) -> N
         effect = code.arrival if not event.reversal else "deleted" if code.arrival == "recorded" else None
         minute = event.posted if effect == "recorded" else event.latest_minute
         with_arrival(account.places, effect, event.containers, code, event.port, minute, rules.port_areas)
+        if effect == "deleted":
+            _take_back_sight(account, event)
     if event.reversal:
         return
     is_whole_bill = not event.containers and not code.of_container
@@ -433,6 +447,14 @@ def _arrive(account: Account, event: LedgerEvent, code: Code, rules: Rules) -> N
     if code.ends_authorities:
         for scope in _scopes(event) if len(account.movement_ended) < MOST_NAMED else (None,):
             _set_latest(account.movement_ended, scope, event.latest_at)
+
+
+def _take_back_sight(account: Account, event: LedgerEvent) -> None:
+    """Forget that the cargo was shown in the U.S. until the event. One container may have been what showed the bill."""
+    scopes = {None, *event.containers} if event.containers else {*account.shown_in_us}
+    for scope in scopes & account.shown_in_us.keys():
+        if account.shown_in_us[scope] <= event.latest_minute:
+            del account.shown_in_us[scope]
 
 
 def _set_latest(latest: dict[str | None, int], scope: str | None, time: int) -> None:
@@ -447,6 +469,7 @@ def _close(account: Account, event: LedgerEvent, code: Code) -> None:
         account.exported = account.exported | {*event.containers} if closes else account.exported - {*event.containers}
     elif not code.of_container:
         account.closed = closes
+        account.exported = account.exported if closes else set()
 
 
 def _scopes(event: LedgerEvent) -> tuple[str | None, ...]:
@@ -618,9 +641,9 @@ def _authorise(account: Account, event: LedgerEvent, authority: Authority, conta
     standing = account.authorities.get(key)
     pieces = standing.pieces if standing is not None and not standing.taken_back else {}
     quantity = event.quantity if len(event.containers) < 2 else None
-    pieces = {**pieces, event.entry_number: quantity}
+    pieces = {**pieces, event.entry_number: AuthorisedPieces(quantity, event.posted_at)}
     latest = dict(list(pieces.items())[-MOST_RELEASES:])
-    account.authorities[key] = StandingAuthority(event.posted_at, authority, latest)
+    account.authorities[key] = StandingAuthority(authority, latest)
 
 
 def add_release(account: Account, release: StandingRelease) -> None:
@@ -653,12 +676,18 @@ def _cancel(account: Account, event: LedgerEvent, codes: frozenset[str]) -> None
     """
     minute = event.latest_minute
     for key, authority in list(account.authorities.items()):
-        if key[0] in codes and authority.posted_at <= event.latest_at and _touches(event, key[1]):
-            taken_back = authority.taken_back.union(event.containers)
-            if key[1] is None and event.containers and len(taken_back) <= MOST_EXCEPTED:
-                account.authorities[key] = authority._replace(taken_back=taken_back)
-            else:
-                del account.authorities[key]
+        if key[0] not in codes or not _touches(event, key[1]):
+            continue
+        later = {entry: one for entry, one in authority.pieces.items() if one.posted_at > event.latest_at}
+        if len(later) == len(authority.pieces):
+            continue
+        taken_back = authority.taken_back.union(event.containers)
+        if key[1] is None and event.containers and len(taken_back) <= MOST_EXCEPTED:
+            account.authorities[key] = authority._replace(taken_back=taken_back)
+        elif later:
+            account.authorities[key] = authority._replace(pieces=later)
+        else:
+            del account.authorities[key]
     account.revoked = account.revoked or bool(codes - {"1A"})
     named = None if event.code == OVERRIDE else event.entry_number
     by_entry: dict[str | None, list[int]] = {}

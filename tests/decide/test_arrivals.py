@@ -267,6 +267,22 @@ def test_or_once_an_event_of_this_bill_shows_the_box_there(router: Harness) -> N
     assert words_for(router) == [words.DO_NOT_LOAD, words.HELD, words.DO_NOT_LOAD]
 
 
+@pytest.mark.parametrize("arrival", ["11", "12", "13"])
+@pytest.mark.parametrize("taken_back", ["63", "64", "65", "reversal"])
+def test_an_arrival_taken_back_shows_nothing_any_more(arrival: str, taken_back: str) -> None:
+    """An arrival entered for the wrong bill: the box is still abroad."""
+    boxes = (BOX, OTHER_BOX) if arrival == "13" else ()
+    one = OneBill(FILED, event("6H", 1), there(arrival, 2, CHICAGO, *boxes))
+    assert one.status == words.HELD
+    if taken_back == "reversal":
+        one.enter(there(arrival, 3, CHICAGO, *boxes, reversal=True))
+    else:
+        one.enter(there(taken_back, 3, CHICAGO, *boxes))
+    assert one.status == words.DO_NOT_LOAD
+    one.enter(there(arrival, 4, CHICAGO, *boxes))
+    assert one.status == words.HELD
+
+
 # In any order
 
 _arrivals = st.builds(
@@ -303,6 +319,14 @@ def test_a_release_says_where_and_only_where_the_bill_may_be(events: list[Dispos
         event.transaction_port for event in events if event.disposition_code in ("11", "12", "13", "57", "58", "59")
     }
     assert one.now.deliverable_at in {None, "2704", *arrived}
+
+
+def test_what_moved_before_the_arrival_is_no_part_of_a_later_authority() -> None:
+    one = OneBill(FILED, event("1J", 1, 60, entry_number="V1"), there("12", 2), there("1J", 3, quantity=40))
+    assert one.now.authorises == ()
+    assert [box.authorises for box in one.now.containers] == [(), ()]
+    one.enter(there("1J", 4, quantity=60, entry_number="V3"))
+    assert one.now.authorises == (words.IN_BOND,)
 
 
 @pytest.mark.parametrize(

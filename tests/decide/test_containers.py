@@ -239,6 +239,12 @@ def test_an_exported_container_is_gone_and_the_bill_is_closed_when_all_are() -> 
     assert released(one) == {BOX}
 
 
+@pytest.mark.parametrize("code", ["66", "67"])
+def test_an_export_of_the_whole_bill_taken_back_reopens_each_container(code: str) -> None:
+    one = bill(event("1C", 1), on_container("52", 2), on_container("52", 3, OTHER_BOX), event(code, 4))
+    assert (one.status, released(one)) == (words.RELEASED, {BOX, OTHER_BOX})
+
+
 def test_an_export_of_an_unnamed_container_closes_nothing() -> None:
     assert bill(event("1C", 1), event("52", 2)).status == words.RELEASED
 
