@@ -119,6 +119,7 @@ class RegistryDuties:
             self.registry.remember_silence(value)
         elif not isinstance(value, LateTally | OutageFilers | Request | RequestDone) and not _is_tick(value):
             self.registry.apply(value, record.offset)
+            self._committed_rules = (self.registry.rules, self.registry.rules_records)
 
     def position(self, offsets: Mapping[str, int]) -> Position:
         return Position(

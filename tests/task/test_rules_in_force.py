@@ -68,6 +68,18 @@ def test_of_two_changes_at_once_the_first_counts_after_compaction_too() -> None:
     assert [record.by for record in router.shards[0].registry.rules_records] == ["me", "me"]
 
 
+def test_a_restarted_task_keeps_the_rules_when_its_first_transaction_is_abandoned() -> None:
+    router = Harness(1, now=START)
+    router.change_rules(release_after_hold="previous")
+    router.decide(filing(), event("1C", 1), event("7H", 2))
+    router.restart(0)
+    router.feed(event("7I", 3))
+    router.abandon(0)
+    assert router.shards[0].rules.number == 2
+    router.pump()
+    assert router.status(HOUSE) == RELEASED
+
+
 def test_rules_that_this_version_cannot_follow_stop_the_process_with_nothing_decided() -> None:
     router = Harness(1, now=START)
     router.register(RulesRecord(1, "new", settings_of(Rules()) | {"moon_phase": "full"}, START, "me", "a new version"))
