@@ -146,6 +146,9 @@ class BillState(Struct, frozen=True, array_like=True):
         return self.sailing.sailing_id if self.sailing is not None else None
 
     unconfirmed: UnconfirmedPeriod = UnconfirmedPeriod()
+    in_snapshot: frozenset[str] | None = None
+    """Ids of the kept events that are in the sums together with a snapshot that was added to them. None: there is no
+    snapshot, or it began the bill."""
 
     @property
     def is_notifiable(self) -> bool:
@@ -319,15 +322,23 @@ def open_manual_releases(state: BillState, found: Mapping[str, str], rules: Rule
 
 
 def counting_events(state: BillState, events: tuple[LedgerEvent, ...], rules: Rules) -> tuple[LedgerEvent, ...]:
-    """The events that count, each once: none before a snapshot; before the fold only those that place or revoke."""
+    """The events that count, each once: none before a snapshot that began the bill; before the fold, or before a
+    snapshot that was added, only those that place or revoke and came after it."""
     events = settled(events, rules)
     if state.snapshot is not None:
         since = posted_minute(state.snapshot.status_at)
-        events = tuple(event for event in events if counts_since(event, since, rules))
+        events = tuple(
+            event for event in events if counts_since(event, since, rules) or _came_after_snapshot(event, state, rules)
+        )
     if state.fold_line is not None:
         line = state.fold_line
         events = tuple(event for event in events if _counts_behind(event, line, rules))
     return events
+
+
+def _came_after_snapshot(event: LedgerEvent, state: BillState, rules: Rules) -> bool:
+    """True for a late stop: a snapshot that was added to a bill takes nothing away."""
+    return state.in_snapshot is not None and event.id not in state.in_snapshot and stops(event, rules)
 
 
 def _counts_behind(event: LedgerEvent, line: int, rules: Rules) -> bool:

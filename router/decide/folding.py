@@ -138,7 +138,8 @@ def with_snapshot(state: BillState, snapshot: Snapshot, snapshot_id: str, rules:
     apply_events(account, earlier, rules, state.deeds)
     _forget_minutes(account, state, earlier)
     _add_snapshot(account, snapshot_account(snapshot, snapshot_id, rules), earlier, rules)
-    return replace(begun, folded=account)
+    summed = frozenset(event.id for event in state.events if not counts_since(event, since, rules))
+    return replace(begun, folded=account, in_snapshot=summed)
 
 
 def _add_snapshot(account: Account, given: Account, earlier: Sequence[LedgerEvent], rules: Rules) -> None:

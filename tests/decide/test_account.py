@@ -535,6 +535,26 @@ def test_a_snapshot_of_a_bill_that_has_events_ends_no_hold(begun: Callable[..., 
     assert one.status == RELEASED
 
 
+@pytest.mark.parametrize("begun", [OneBill, lambda *events: folded(*events)], ids=["kept", "folded"])
+def test_a_stop_that_comes_late_counts_though_a_snapshot_was_added_meanwhile(begun: Callable[..., OneBill]) -> None:
+    one = begun(filing(), event("6H", 5), event("6I", 6))
+    one.enter(Snapshot(filing(), at(50), 100, at(49)))
+    assert one.status == RELEASED
+    one.enter(event("2Q", 40))
+    assert one.holds == {("2Q", None): 100}
+    one.enter(event("2Q", 40), Snapshot(filing(), at(55), 100, at(49)), event("2Q", 40))
+    assert one.holds == {("2Q", None): 100}
+    one.enter(event("4Q", 60))
+    assert one.holds == {}
+
+
+def test_a_repeat_from_before_an_added_snapshot_brings_no_hold_back() -> None:
+    one = OneBill(filing(), event("6H", 5), event("6I", 6), Snapshot(filing(), at(50)), event("6H", 5))
+    assert one.holds == {}
+    one.enter(Snapshot(filing(), at(55)), event("6H", 5))
+    assert one.holds == {}
+
+
 def test_a_snapshot_adds_to_what_is_known() -> None:
     one = OneBill(filing(), event("1H", 5), event("1I", 6), event("2H", 7, 40), event("1C", 8, 60))
     holds = (SnapshotHold("3H", None, None, at(20)), SnapshotHold("2H", None, 70, None))
