@@ -356,8 +356,9 @@ def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tupl
         unsure = [release for release in releases if not deeds.settle(QUANTITY_UNKNOWN, release.id)]
         if not is_whole and unsure and (manifested is None or any(release.quantity is None for release in unsure)):
             doubts.append(QUANTITY_UNKNOWN)
-        stale = [_is_stale(release, deeds) for release in releases]
         port, elsewhere = release_place(account, cargo, rules, deeds)
+        again = _released_again(account, elsewhere, cargo)
+        stale = [_is_stale(release, again, deeds) for release in releases]
         # Only releases free of every doubt can make up for others: a fresh one elsewhere and a stale one here don't.
         good = [release for release, *doubtful in zip(releases, stale, elsewhere, strict=True) if not any(doubtful)]
         if not _covers(good, account, cargo):
@@ -397,8 +398,20 @@ def _releases_empty(releases: Iterable[StandingRelease], cargo: Cargo) -> bool:
     return None in named or (cargo.containers_filed and cargo.container_keys <= named)
 
 
-def _is_stale(release: StandingRelease, deeds: Deeds) -> bool:
-    return bool(release.stale_by) and is_stale(release, release.stale_by.values(), deeds)
+def _released_again(account: Account, elsewhere: list[bool], cargo: Cargo) -> frozenset[str | None]:
+    """Containers, of several, that a release names which no hold has outdated."""
+    if len(cargo.container_keys) < 2:  # the only container's release is one of the bill's pieces
+        return frozenset()
+    releases = zip(account.releases, elsewhere, strict=True)
+    fresh = (one for one, is_elsewhere in releases if not (one.stale_by or one.reduced or is_elsewhere))
+    return frozenset(one.container for one in fresh if one.container is not None)
+
+
+def _is_stale(release: StandingRelease, again: frozenset[str | None], deeds: Deeds) -> bool:
+    """True if a hold that came after the release makes it stale, but for containers that were released again."""
+    if not release.stale_by:
+        return False
+    return is_stale(release, [hold for scope, hold in release.stale_by.items() if scope not in again], deeds)
 
 
 def is_stale(release: StandingRelease, holds: Collection[str], deeds: Deeds) -> bool:

@@ -103,6 +103,20 @@ def test_a_release_of_some_pieces_of_the_only_container_does_not_let_it_out() ->
     assert (one.status, released(one)) == (words.PARTIALLY_RELEASED, set())
 
 
+def test_a_bill_is_released_once_the_examined_container_is_released_again() -> None:
+    examined = [event("1C", 1), on_container("7H", 2, quantity=60), on_container("7I", 3, quantity=60)]
+    one = bill(*examined)
+    assert (one.status, released(one)) == (words.RELEASE_UNCONFIRMED, {OTHER_BOX})
+    one.enter(on_container("1C", 4, quantity=60))
+    assert (one.status, released(one)) == (words.RELEASED, {BOX, OTHER_BOX})
+    one.enter(on_container("7H", 5, OTHER_BOX, quantity=40), on_container("7I", 6, OTHER_BOX, quantity=40))
+    assert (one.status, released(one)) == (words.RELEASE_UNCONFIRMED, {BOX})
+    elsewhere = bill(*examined, on_container("1C", 4, quantity=60, transaction_port="3901"))
+    assert not elsewhere.now.deliverable
+    only = OneBill(filing(container_numbers=(BOX,)), *examined, on_container("1C", 4, quantity=60))
+    assert (only.now.deliverable, released(only)) == (False, set())
+
+
 def test_releases_of_all_containers_release_the_bill_if_the_pieces_add_up() -> None:
     one = bill(on_container("1C", 1, BOX, quantity=60), on_container("1C", 2, OTHER_BOX, quantity=40))
     assert (one.status, released(one)) == (words.RELEASED, {BOX, OTHER_BOX})
