@@ -433,8 +433,9 @@ def _released_quantity(account: Account, cargo: Cargo) -> int | None:
 
 
 def _authorities(account: Account, cargo: Cargo, holds: tuple[StandingHold, ...]) -> tuple[Authority, ...]:
-    """The authorities of the whole bill that the holds permit: given for it, or for each of its containers."""
-    if not account.authorities:
+    """The authorities of the whole bill that the holds permit: given for it, or for each of its containers. A bill that
+    is deleted or closed has none."""
+    if not account.authorities or account.is_deleted or account.closed:
         return ()
     containers = cargo.container_keys if cargo.containers_filed else ()
     standing: set[Authority | None] = set()

@@ -259,6 +259,12 @@ def test_an_export_of_the_whole_bill_taken_back_reopens_each_container(code: str
     assert (one.status, released(one)) == (words.RELEASED, {BOX, OTHER_BOX})
 
 
+@pytest.mark.parametrize("end", ["51", "54"])
+def test_neither_a_bill_that_is_over_nor_its_containers_may_move(end: str) -> None:
+    one = bill(event("1A", 1), event(end, 2), event("1X", 3))
+    assert (one.now.authorises, authorised(one)) == ((), {})
+
+
 def test_an_export_of_an_unnamed_container_closes_nothing() -> None:
     assert bill(event("1C", 1), event("52", 2)).status == words.RELEASED
 
