@@ -200,6 +200,8 @@ def _report_preview(found: list[PreviewedBill], file: Path, form: printing.Outpu
 def _read_preview(file: Path) -> list[PreviewedBill]:
     try:
         rows = json.loads(file.read_text())
+        if not isinstance(rows, list):
+            raise ValueError("it is not a list of bills")
         return [PreviewedBill(row["bill"], row["status"], tuple(row["doubts"]), row["seen"]) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{file} is no file of `bill confirm --preview`: {error}") from error

@@ -111,3 +111,11 @@ def test_many_bills_are_listed_and_confirmed_as_listed(command: Command) -> None
     command("run", "--until-idle")
     assert command.json("bill", "show", BILL)[0]["status"] == "RELEASED"
     assert f"skipped: {BILL}: changed since the preview" in command(*confirm, code=1).stderr
+
+
+@pytest.mark.parametrize("text", ["{}", "[{}]", "[1]", "no json"])
+def test_a_file_that_is_no_preview_is_refused(command: Command, text: str) -> None:
+    command.set_up()
+    (command.folder / "bills.json").write_text(text)
+    refused = command("bill", "confirm", "--previewed", "bills.json", *BY, "--reason", "CBP's list", code=2)
+    assert "is no file of `bill confirm --preview`" in refused.stderr
