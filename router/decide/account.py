@@ -198,6 +198,8 @@ class Account:
     movement_ended: dict[str | None, int] = field(default_factory=dict)
     """Latest moment at which an event that ended the authorities to move of a scope may have been posted. UTC
     milliseconds."""
+    quantity_raised_by: str | None = None
+    """Id of the latest event that raised `manifested`. A person who confirmed a release before it knew fewer pieces."""
 
     def copy(self) -> Account:
         return Account(
@@ -221,6 +223,7 @@ class Account:
             dict(self.places),
             dict(self.shown_in_us),
             dict(self.movement_ended),
+            self.quantity_raised_by,
         )
 
     def authority_of(self, code: str, container: str | None) -> Authority | None:
@@ -396,6 +399,8 @@ def _set_quantity(account: Account, quantity: int, event: LedgerEvent) -> None:
         and event.posted_at <= account.quantity_until
     ):
         quantity, until = max(quantity, account.manifested), max(until, account.quantity_until)
+    if account.manifested is not None and quantity > account.manifested:
+        account.quantity_raised_by = event.id
     account.manifested, account.quantity_until = quantity, until
 
 

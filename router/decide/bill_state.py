@@ -219,6 +219,8 @@ class AssessedBill(Struct, frozen=True, array_like=True):
         state, releases = self.state, self.account.releases
         behind = {one.id for one in releases} | {event for one in releases for event in one.stale_by.values()}
         behind |= {event for pieces in self.account.cleared.values() for event in pieces.events}
+        if self.account.quantity_raised_by is not None:
+            behind.add(self.account.quantity_raised_by)
         return state.event_ids | state.relayed.keys() | (state.unparsed.keys() - state.resolved) | behind
 
     def confirmable_doubts(self) -> tuple[Confirmable, ...]:

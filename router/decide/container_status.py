@@ -17,9 +17,9 @@ from router.decide.rules import Rules
 from router.decide.status import (
     EMPTY_RELEASE,
     HISTORY_INCOMPLETE,
-    QUANTITY_UNKNOWN,
     Assessment,
     ContainerStatus,
+    is_confirmed_whole,
     is_stale,
     permitted,
 )
@@ -123,7 +123,7 @@ class _Assessing:
         if self._cargo.is_empty and release.code == EMPTY_RELEASE:
             return True
         is_unknown = release.quantity is None or self._account.manifested is None
-        return is_unknown and self._deeds.settle(QUANTITY_UNKNOWN, release.id)
+        return is_unknown and is_confirmed_whole(release, self._account, self._deeds)
 
 
 @lru_cache(1024)

@@ -353,7 +353,7 @@ def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tupl
     doubts: list[Doubt] = []
     port: str | None = None
     if releases:
-        unsure = [release for release in releases if not deeds.settle(QUANTITY_UNKNOWN, release.id)]
+        unsure = [release for release in releases if not is_confirmed_whole(release, account, deeds)]
         if not is_whole and unsure and (manifested is None or any(release.quantity is None for release in unsure)):
             doubts.append(QUANTITY_UNKNOWN)
         port, elsewhere = release_place(account, cargo, rules, deeds)
@@ -369,6 +369,12 @@ def _release(account: Account, cargo: Cargo, rules: Rules, deeds: Deeds) -> tupl
     is_unknown = manifested is None or any(release.quantity is None for release in releases)
     enough = is_unknown or _sum(releases) >= (manifested or 0)
     return tuple(doubts), is_whole or (enough and _reach_every_container(releases, cargo)), port
+
+
+def is_confirmed_whole(release: StandingRelease, account: Account, deeds: Deeds) -> bool:
+    """True if an operator confirmed the release as one of all pieces, as many as are manifested now."""
+    raised_by = account.quantity_raised_by
+    return deeds.settle(QUANTITY_UNKNOWN, release.id, *(() if raised_by is None else (raised_by,)))
 
 
 def _covers(good: list[StandingRelease], account: Account, cargo: Cargo) -> bool:

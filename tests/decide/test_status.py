@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from router.decide import status as words
+from router.decide.rules import Rules
 from router.model.inputs import Confirmation, Disposition, Filing
 from router.model.links import LinkFact, Stop
 from tests.checking.samples import (
@@ -105,6 +106,19 @@ def test_a_history_without_beginning_is_incomplete_until_a_55_a_filing_or_a_snap
     assert (one.status, one.doubts) == (words.RELEASE_UNCONFIRMED, (words.HISTORY_INCOMPLETE,))
     assert OneBill(event("69", 0), event("1C", 1), event("55", 0)).status == words.RELEASED
     assert OneBill(event("69", 0), event("1C", 1), filing()).status == words.RELEASED
+
+
+@pytest.mark.parametrize("rules", [Rules(), Rules(fold_after_events=2)], ids=["kept", "folded"])
+def test_a_confirmed_release_is_not_for_pieces_added_later(rules: Rules) -> None:
+    one = OneBill(filing(), event("1C", 1, None), rules=rules)
+    one.confirm()
+    assert one.now.deliverable
+    one.enter(event("56", 2, 80), event("56", 3, 150), event("1M", 4), event("1M", 5), event("1M", 6))
+    assert (one.status, one.doubts) == (words.RELEASE_UNCONFIRMED, (words.QUANTITY_UNKNOWN,))
+    assert not any(box.released for box in one.now.containers)
+    one.confirm()
+    assert one.now.deliverable
+    assert all(box.released for box in one.now.containers)
 
 
 def test_an_unknown_quantity_is_never_released_in_full() -> None:
