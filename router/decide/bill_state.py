@@ -60,6 +60,8 @@ class LastNotice(Struct, frozen=True, array_like=True):
     sequence: int
     """The bill's decision that made it; with bill and party it gives the notice's id."""
     deliverable_at: str | None = None
+    passed_over: bool = False
+    """True if the party got nothing of a later decision, since it was to get the stop alone."""
 
     def is_release_elsewhere(self, port: str | None) -> bool:
         """True if it said that the bill may be delivered at another port."""

@@ -136,7 +136,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
                 leaving -= notifying.retain(leaving, _has_moved(old, state, registry), registry)
             waiting = tuple(notifying.waiting_recipients())
             notices = (*notifying.notices(), *notifying.last_notices(leaving, registry))
-        last_notices = last_notices_after(old, sequence, notices, after.status)
+        last_notices = last_notices_after(old, sequence, notices, after.status, notifying.passed_over)
 
     seen_by = _entitled_parties(audience, after.status) if after.status.stopped else ()
     has_splits = any(link.kind == "SPLIT" for link in state.links.values())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from typing import Any
+
+from msgspec.structs import replace
 
 from router.decide.audience import OPERATOR, Audience, Disclosure, Recipient, retained_recipient
 from router.decide.bill_state import AssessedBill, BillState, LastNotice
@@ -52,6 +54,8 @@ class Notifying:
         self._audience = audience
         self._retained: tuple[Recipient, ...] = ()
         """Parties without a ground any more that are to be notified of the end of a stop."""
+        self.passed_over: set[str] = set()
+        """Parties that get the stop alone, and nothing of this decision."""
         self._authorises = authorises
         self._containers = containers
         self._flags = flags
@@ -93,6 +97,8 @@ class Notifying:
             is_new = again or (was is not None and _missed_something(recipient, before, was, had_waited))
             stop_alone = recipient.disclosure is Disclosure.STOP
             if not is_new and not (stop_changed if stop_alone else everyone):
+                if everyone:
+                    self.passed_over.add(party_id)
                 continue
             believes_release = (last is not None and last.deliverable) or party_id in applied.believing_release
             kind: Kind = CHANGE
@@ -213,7 +219,10 @@ def _missed_something(recipient: Recipient, before: BillState, was: Assessment, 
     """True if the recipient lacks an earlier notice; it gets the status now instead."""
     if recipient.id in had_waited:
         return True
-    return recipient.id not in before.last_notices and is_entitled(recipient, None, was)
+    last = before.last_notices.get(recipient.id)
+    if last is not None:
+        return last.passed_over and recipient.disclosure is not Disclosure.STOP
+    return is_entitled(recipient, None, was)
 
 
 def covered_ids(state: BillState) -> tuple[str, ...]:
@@ -222,10 +231,12 @@ def covered_ids(state: BillState) -> tuple[str, ...]:
 
 
 def last_notices_after(
-    before: BillState, sequence: int, notices: Iterable[Notice], after: Assessment
+    before: BillState, sequence: int, notices: Iterable[Notice], after: Assessment, passed_over: Set[str]
 ) -> Mapping[str, LastNotice]:
     """Each party's last notice after a decision."""
     last_notices = dict(before.last_notices)
+    for party_id in passed_over & last_notices.keys():
+        last_notices[party_id] = replace(last_notices[party_id], passed_over=True)
     for notice in notices:
         recipient = notice.recipient
         if notice.cause == NO_LONGER_NOTIFIED:

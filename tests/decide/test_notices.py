@@ -370,6 +370,16 @@ def test_nobody_is_dismissed_while_a_stop_stands_nor_before_its_end_is_known(rou
     assert not any(alone[name] for name in ("quantity", "status", "voyage_number", "carrier_scac", "entry_number"))
 
 
+def test_who_regains_a_ground_gets_what_it_missed_while_it_got_the_stop_alone(router: Harness) -> None:
+    router.decide(FIRST, event("1H", 1), filing(snps=("OCNX",), minute=9), event("70", 10))
+    assert [notice["disposition_code"] for notice in router.notices("SLTC")][-1] == "1H"
+    router.decide(filing(snps=("OCNX", "SLTC"), minute=11))
+    last = router.notices("SLTC")[-1]
+    assert (last["kind"], last["cause"]) == ("hold", "CATCH_UP")
+    penalty = next(notice for notice in router.notices("OCNX") if notice["disposition_code"] == "70")
+    assert penalty["event_id"] in last["covers"]
+
+
 def test_who_comes_back_gets_the_status_now(router: Harness) -> None:
     router.decide(FIRST, event("55", 1), filing(snps=("OCNX",), minute=8), filing(snps=("SLTC",), minute=9))
     assert [one["cause"] for one in router.notices("SLTC")] == ["DISPOSITION", "NO_LONGER_NOTIFIED", "CATCH_UP"]
