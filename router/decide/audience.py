@@ -91,6 +91,8 @@ class Recipient(NamedTuple):
     """None if nothing can be sent; `unreachable` then gives the reason."""
     unreachable: str | None
     """PARTY_UNKNOWN, PARTY_NOT_LIVE, NO_TOPIC or EXTERNAL."""
+    assumed: bool = False
+    """True if all its grounds rest on an assumed sailing."""
 
 
 class Audience(NamedTuple):
@@ -274,12 +276,13 @@ def _recipient(party_id: str, grounds: list[Ground], voyage: str | None, registr
     disclosure = min(
         Disclosure.STOP if ground.assumed else DISCLOSURE_OF_ROLE[ground.role] for ground in grounds if ground.role
     )
-    return Recipient(party_id, ordered, disclosure, scope, voyage, topic, unreachable)
+    assumed = all(ground.assumed for ground in grounds)
+    return Recipient(party_id, ordered, disclosure, scope, voyage, topic, unreachable, assumed)
 
 
-def retained_recipient(party_id: str, roles: tuple[Role, ...], registry: Registry) -> Recipient:
+def retained_recipient(party_id: str, roles: tuple[Role, ...], registry: Registry, *, assumed: bool) -> Recipient:
     """A party without a ground any more that was notified of a stop, until it is notified of its end."""
-    return Recipient(party_id, roles, Disclosure.STOP, "holds", None, *_destination(party_id, registry))
+    return Recipient(party_id, roles, Disclosure.STOP, "holds", None, *_destination(party_id, registry), assumed)
 
 
 def _destination(party_id: str, registry: Registry) -> tuple[str | None, str | None]:

@@ -62,6 +62,8 @@ class LastNotice(Struct, frozen=True, array_like=True):
     deliverable_at: str | None = None
     passed_over: bool = False
     """True if the party got nothing of a later decision, since it was to get the stop alone."""
+    assumed: bool = False
+    """True if the party got it only as operator of an assumed sailing."""
 
     def is_release_elsewhere(self, port: str | None) -> bool:
         """True if it said that the bill may be delivered at another port."""

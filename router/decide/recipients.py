@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from router.decide.audience import OPERATOR, Audience, Disclosure, Recipient, retained_recipient
+from router.decide.audience import Audience, Disclosure, Recipient, retained_recipient
 from router.decide.bill_state import AssessedBill, BillState, LastNotice
 from router.decide.identity import notice_id
 from router.decide.notices import (
@@ -67,15 +67,16 @@ class Notifying:
 
     def retain(self, leaving: Collection[str], has_moved: bool, registry: Registry) -> set[str]:
         """Retain those leaving parties that a stop concerns: nobody is dismissed while one stands, nor before the
-        notice of its end, unless the bill is positively found on another sailing. On being found for the first time it
-        leaves its assumed operator. Returns the retained parties."""
+        notice of its end, unless the bill is positively found on another sailing. On being found, it leaves the
+        operators of sailings that were only assumed. Returns the retained parties."""
         if has_moved:
             return set()
         first_found = self._before.sailing is None and self._after.state.sailing is not None
+        is_found = first_found or self._audience.found is not None
         for party_id, last in self._before.last_notices.items():
             stops = self._after.status.stopped or last.stopped
-            if party_id in leaving and stops and not (first_found and last.roles == (OPERATOR,)):
-                self._retained += (retained_recipient(party_id, last.roles, registry),)
+            if party_id in leaving and stops and not (is_found and last.assumed):
+                self._retained += (retained_recipient(party_id, last.roles, registry, assumed=last.assumed),)
         return {recipient.id for recipient in self._retained}
 
     def notices(self) -> Iterator[Notice]:
@@ -254,5 +255,6 @@ def last_notices_after(
                 recipient.roles,
                 sequence,
                 after.deliverable_at if deliverable else None,
+                assumed=recipient.assumed,
             )
     return last_notices

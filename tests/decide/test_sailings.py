@@ -336,6 +336,21 @@ def test_the_operator_of_an_assumed_sailing_leaves_when_the_right_one_is_found()
     assert [one["cause"] for one in harness.notices("THRD")] == ["CATCH_UP"]
 
 
+def test_the_operator_of_a_ship_named_in_error_leaves_when_the_bill_is_found_on_its_own_again() -> None:
+    """One 56 with another ship's IMO number: its operator gets the stop, and no later one of a competitor's bill."""
+    other = (Line("THRD", "operator", "T9", "holds"),)
+    wrong = ON_SLOTS | {"imo_number": OTHER_IMO, "vessel_name": "B"}
+    for between in ((), (event("1J", 3, **wrong | {"imo_number": "9241061"}),)):
+        harness = with_roster(
+            rotation("A", "2026-07-28"), rotation("B", "2026-07-28", imo_number=OTHER_IMO, vessel_name="B", lines=other)
+        )
+        harness.decide(event("6H", 1, **ON_SLOTS), event("56", 2, **wrong), *between)
+        harness.decide(event("2Q", 4, **ON_SLOTS), event("1H", 5, **ON_SLOTS))
+        assert harness.notices("THRD")[-1]["cause"] == "NO_LONGER_NOTIFIED"
+        assert "2Q" not in {one.get("disposition_code") for one in harness.notices("THRD")}
+        assert [one["disposition_code"] for one in harness.notices("OCNX")][-2:] == ["2Q", "1H"]
+
+
 # Reasons
 
 
