@@ -105,7 +105,10 @@ def enter_by_hand(
     relayed = write_log(context, with_rules(context, work))
     if form is JSON:
         notices = [one._asdict() for one in relayed.notices]
-        emit(plain_value(encode_value(relayed.event)) | {"status": relayed.status, "notices": notices})
+        emit(
+            plain_value(encode_value(relayed.event))
+            | {"status": relayed.status, "notices": notices, "waiting": relayed.waiting}
+        )
         return
     out = console()
     out.print(f"{relayed.bill}: {relayed.status} from now on")
@@ -113,6 +116,7 @@ def enter_by_hand(
         out.print(f"  {one.kind.upper()} to {one.recipient}")
     if not relayed.is_known:
         say("this bill was unknown until now: check its number; its other parties are notified once it is known")
+    printing.say_what_is_missing(relayed.waiting)
     say("`snp-router run` sends the notices; start it if it is not running")
 
 

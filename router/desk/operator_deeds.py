@@ -59,6 +59,8 @@ class Relayed(NamedTuple):
     notices: tuple[ForeseenNotice, ...]
     is_known: bool
     """True if the bill was known before."""
+    waiting: tuple[str, ...]
+    """Reasons why somebody can't be notified, as in the bill's state."""
 
 
 async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
@@ -97,7 +99,9 @@ async def _foresee(log: Log, rules: Rules, event: ManualEvent) -> Relayed:
         bill = None
     decision = decide(bill, event, Context(await read_registry(log), rules))
     notices = tuple(ForeseenNotice(notice.recipient.id, notice.kind) for notice in decision.notices)
-    return Relayed(event, key, decision.bill.status.status if decision.bill else "", notices, bill is not None)
+    after = decision.bill or bill
+    status, waiting = (after.status.status, after.state.waiting) if after is not None else ("", ())
+    return Relayed(event, key, status, notices, bill is not None, waiting)
 
 
 # Dead letters: each is resolved by a retry, a confirmation of its bill, or a dismissal

@@ -59,6 +59,29 @@ def test_a_hold_by_hand_announces_its_notices_and_reaches_the_parties(command: C
     assert command.json("bill", "show", BILL)[0]["holds"] == []
 
 
+def test_a_hold_by_hand_says_why_somebody_can_not_be_notified(command: Command) -> None:
+    """A do-not-load by phone, with a slip in the IMO number: the ship's operator is not among its recipients."""
+    command.set_up()
+    place = (
+        "hold",
+        "place",
+        "NVXBHBL900",
+        "--code",
+        "6H",
+        *BY,
+        "--carrier",
+        "SLTC",
+        "--voyage",
+        "S26E",
+        "--snp",
+        "HARX",
+    )
+    assert "NO_SAILING: no sailing matches" in command(*place, "--imo", "9074728").stderr
+    assert "NO_SAILING" not in command(*place, "--imo", "9074729").stderr
+    (placed,) = command.json(*place, "--imo", "9074728")
+    assert placed["waiting"] == ["NO_SAILING", "DO_NOT_LOAD"]
+
+
 def test_the_checklist_is_filled_in_and_leaves_room_for_the_unknown(command: Command) -> None:
     command.set_up()
     command("outage", "declare", "--port", "2704", "--reason", "ACE is down", "--ticket", "<4711>", *BY)
