@@ -116,6 +116,8 @@ def enter_by_hand(
         out.print(f"  {one.kind.upper()} to {one.recipient}")
     if not relayed.is_known:
         say("this bill was unknown until now: check its number; its other parties are notified once it is known")
+    if relayed.lifts_nothing:
+        say("no hold by hand ended: see `snp-router bill show`; a hold that CBP sent is ended by `hold clear`")
     printing.say_what_is_missing(relayed.waiting)
     say("`snp-router run` sends the notices; start it if it is not running")
 

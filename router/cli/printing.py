@@ -162,13 +162,15 @@ def hold_text(hold: RecordFields) -> str:
 
 
 def notice_details(notice: RecordFields) -> str:
-    """`SNP, CHARTERER; cause: LINK; holds: BOX on CSQU305438; flags: LATE`."""
+    """`SNP, CHARTERER; cause: LINK; holds: BOX on CSQU305438; flags: LATE; remarks: DOCUMENTS REQUIRED`."""
     parts = [", ".join(notice["roles"])]
     if notice["cause"] != "DISPOSITION":
         parts.append(f"cause: {notice['cause']}")
     if notice["holds"]:
         parts.append("holds: " + ", ".join(map(hold_text, notice["holds"])))
     parts += [f"{name}: {', '.join(notice[name])}" for name in ("authorises", "doubts", "flags") if notice[name]]
+    if notice.get("remarks"):
+        parts.append(f"remarks: {notice['remarks']}")
     return "; ".join(parts)
 
 

@@ -61,6 +61,8 @@ class Relayed(NamedTuple):
     """True if the bill was known before."""
     waiting: tuple[str, ...]
     """Reasons why somebody can't be notified, as in the bill's state."""
+    lifts_nothing: bool
+    """True for a lift that ends no hold now."""
 
 
 async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
@@ -77,6 +79,10 @@ async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
 
 
 def _check_code(form: ManualForm, rules: Rules) -> None:
+    if form.action == RELEASE and form.container is not None and form.quantity is None:
+        raise UsageError(
+            "a release of one container needs its quantity: give it, or leave out the container to release the bill"
+        )
     if form.code is None:
         return
     code = rules.codes.get(form.code)
@@ -85,10 +91,6 @@ def _check_code(form: ManualForm, rules: Rules) -> None:
     fitting, fault = FITTING_EFFECTS[form.action]
     if code.effect not in fitting:
         raise UsageError(f"code {form.code} ({code.meaning}) {fault}: ask CBP which code it meant")
-    if form.action == RELEASE and form.container is not None and form.quantity is None:
-        raise UsageError(
-            "a release of one container needs its quantity: give it, or leave out the container to release the bill"
-        )
 
 
 async def _foresee(log: Log, rules: Rules, event: ManualEvent) -> Relayed:
@@ -101,7 +103,8 @@ async def _foresee(log: Log, rules: Rules, event: ManualEvent) -> Relayed:
     notices = tuple(ForeseenNotice(notice.recipient.id, notice.kind) for notice in decision.notices)
     after = decision.bill or bill
     status, waiting = (after.status.status, after.state.waiting) if after is not None else ("", ())
-    return Relayed(event, key, status, notices, bill is not None, waiting)
+    lifts_nothing = event.action == LIFT and (after is None or bill is None or after.status.holds == bill.status.holds)
+    return Relayed(event, key, status, notices, bill is not None, waiting, lifts_nothing)
 
 
 # Dead letters: each is resolved by a retry, a confirmation of its bill, or a dismissal

@@ -62,20 +62,8 @@ def test_a_hold_by_hand_announces_its_notices_and_reaches_the_parties(command: C
 def test_a_hold_by_hand_says_why_somebody_can_not_be_notified(command: Command) -> None:
     """A do-not-load by phone, with a slip in the IMO number: the ship's operator is not among its recipients."""
     command.set_up()
-    place = (
-        "hold",
-        "place",
-        "NVXBHBL900",
-        "--code",
-        "6H",
-        *BY,
-        "--carrier",
-        "SLTC",
-        "--voyage",
-        "S26E",
-        "--snp",
-        "HARX",
-    )
+    voyage = ("--carrier", "SLTC", "--voyage", "S26E", "--snp", "HARX")
+    place = ("hold", "place", "NVXBHBL900", "--code", "6H", *BY, *voyage)
     assert "NO_SAILING: no sailing matches" in command(*place, "--imo", "9074728").stderr
     assert "NO_SAILING" not in command(*place, "--imo", "9074729").stderr
     (placed,) = command.json(*place, "--imo", "9074728")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from router.cli.printing import hold_text, number_of
+from router.cli.printing import hold_text, notice_details, number_of
 from router.console.rendering import rendered
 from router.log.interface import Output
 from router.log.url import open_log
@@ -36,6 +36,18 @@ MARKUP = "[/] [bold red]Lines[/bold red] [link=x] :ship:"
 )
 def test_a_count_takes_the_singular_or_the_plural(count: int, noun: str, text: str) -> None:
     assert number_of(count, noun) == text
+
+
+def test_a_notice_shows_its_remarks_which_are_all_that_an_outage_of_a_line_has_to_say() -> None:
+    lists = dict.fromkeys(("holds", "authorises", "doubts"), ())
+    announced = {
+        "roles": ["FILER"],
+        "cause": "OPERATOR",
+        "flags": ["FEED_BEHIND"],
+        "remarks": "SLTC's own systems are down",
+    }
+    shown = notice_details({**lists, **announced})
+    assert shown == "FILER; cause: OPERATOR; flags: FEED_BEHIND; remarks: SLTC's own systems are down"
 
 
 def write(folder: Path, *outputs: Output) -> None:

@@ -47,6 +47,15 @@ async def test_a_relayed_hold_is_audited_and_foresees_its_notices(log: Log) -> N
     assert await deeds(log) == [("J. Doe", "hold place", BILL, "6H, by phone, CBP Los Angeles, ticket 4711")]
 
 
+async def test_a_lift_that_ends_no_hold_is_known_as_such(log: Log) -> None:
+    """CBP's own 6H stands, none by hand: a lift by hand leaves it as it is."""
+    await route(log, FILES / "2-do-not-load.camir")
+    for deed, lifts_nothing in (("LIFT", True), ("PLACE", False), ("LIFT", False), ("LIFT", True)):
+        form = by_hand(action=deed, code="1H")
+        assert (await relay(log, RULES, form, form.said_at)).lifts_nothing == lifts_nothing
+        await route(log, FILES / "1-on-file.x12")
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -55,6 +64,7 @@ async def test_a_relayed_hold_is_audited_and_foresees_its_notices(log: Log) -> N
         ({"action": "LIFT", "code": "1C"}, "neither places nor lifts a hold: ask CBP which code it meant"),
         ({"action": "RELEASE", "code": "6H"}, "is not a release: ask CBP which code it meant"),
         ({"action": "RELEASE", "code": "1C", "container": "CSQU3054383"}, "a release of one container needs its quan"),
+        ({"action": "RELEASE", "container": "CSQU3054383"}, "a release of one container needs its quantity"),
     ],
 )
 async def test_a_code_that_does_not_fit_its_action_is_refused(
