@@ -17,7 +17,7 @@ from starlette.routing import Route
 from router.clock import now_milliseconds
 from router.console.rendering import backend_of, form_of, page, session_of
 from router.console.sessions import COOKIE, SESSION_SECONDS, csrf_ok
-from router.decide.status import CBP_HOLD, StandingHold
+from router.decide.standing_holds import CBP_HOLD, StandingHold
 from router.desk.bill_views import key_from
 from router.desk.clearances import clear
 from router.desk.confirmations import Operator, confirm, fingerprint

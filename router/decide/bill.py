@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from router.decide.account import LedgerEvent, stops
 from router.decide.bill_state import AssessedBill, BillState
 from router.decide.cargo_facts import content_of, supersedes
 from router.decide.consequences import Decision, conclude
@@ -43,6 +42,7 @@ from router.decide.identity import (
     second_pass_identity,
     snapshot_id,
 )
+from router.decide.ledger_event import LedgerEvent, stops
 from router.decide.manual_events import ACTIONS, RelayedEvent
 from router.decide.notices import CATCH_UP, DISPOSITION, FILING, LINK, OPERATOR, AppliedRecord, manual_disposition
 from router.decide.paper import (
@@ -57,7 +57,7 @@ from router.decide.paper import (
 )
 from router.decide.registry import Context
 from router.decide.rules import Rules
-from router.decide.status import UnparsedEvent
+from router.decide.standing_holds import UnparsedEvent
 from router.errors import InputError
 from router.model.eastern import DAY, MILLISECONDS, MINUTE, in_repeated_hour, posted_minute
 from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_vessel_key

@@ -7,21 +7,12 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from router.decide.account import (
-    RELEASE_PREDATES_HOLD,
-    Account,
-    HeldPieces,
-    LedgerEvent,
-    StandingRelease,
-    apply_events,
-    end_cleared,
-    settled,
-    stops,
-    stops_of,
-)
+from router.decide.account import RELEASE_PREDATES_HOLD, Account, HeldPieces, StandingRelease
 from router.decide.cargo_facts import Cargo, CargoFacts
 from router.decide.container_status import container_statuses
 from router.decide.deeds import NO_DEEDS, Deeds
+from router.decide.ledger import apply_events
+from router.decide.ledger_event import LedgerEvent, settled, stops
 from router.decide.manual_events import (
     CONTRADICTION,
     DowntimeRecord,
@@ -33,14 +24,10 @@ from router.decide.manual_events import (
     release_minute,
 )
 from router.decide.nomination import begins_history
+from router.decide.placements import end_cleared, stops_of
 from router.decide.rules import FRESH, Rules
-from router.decide.status import (
-    RELEASE_UNCONFIRMED,
-    UNPARSED_KINDS,
-    Assessment,
-    UnparsedEvent,
-    assess,
-)
+from router.decide.standing_holds import UNPARSED_KINDS, UnparsedEvent
+from router.decide.status import RELEASE_UNCONFIRMED, Assessment, assess
 from router.model.eastern import in_repeated_hour, last_pass, order_minute, posted_minute
 from router.model.inputs import RELEASE, Snapshot
 from router.model.links import IndexFact, LinkFact

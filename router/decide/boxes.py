@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router.decide.cargo_facts import Cargo
-from router.decide.status import MOST_BOXES, StandingHold
+from router.decide.standing_holds import MOST_BOXES, StandingHold
 from router.model.eastern import day_of
 from router.model.links import (
     CONTAINER,

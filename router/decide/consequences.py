@@ -25,7 +25,8 @@ from router.decide.recipients import Notifying, covered_ids, is_entitled, last_n
 from router.decide.registry import Registry
 from router.decide.roster import same_name, voyage_of
 from router.decide.rules import Rules
-from router.decide.status import Assessment, ContainerStatus, StandingHold
+from router.decide.standing_holds import StandingHold
+from router.decide.status import Assessment, ContainerStatus
 from router.model.eastern import MINUTE, posted_minute
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.model.inputs import DeadLetter

@@ -11,17 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from router.decide.account import (
-    MOST_PLACEMENTS,
-    QUANTITY_CODES,
-    Account,
-    HeldPieces,
-    LedgerEvent,
-    apply_events,
-    merged_sendings,
-    order_key,
-    stops,
-)
+from router.decide.account import MOST_PLACEMENTS, Account, HeldPieces
 from router.decide.bill_state import (
     BillState,
     assess_bill,
@@ -33,9 +23,12 @@ from router.decide.bill_state import (
     snapshot_account,
 )
 from router.decide.deeds import ClearedBy
+from router.decide.ledger import QUANTITY_CODES, apply_events
+from router.decide.ledger_event import LedgerEvent, merged_sendings, order_key, stops
 from router.decide.manual_events import DowntimeRecord, RelayedEvent, apply_with_releases, release_minute
 from router.decide.rules import FRESH, Rules
-from router.decide.status import CBP_HOLD, CLEARED_BY_HAND, UNPARSED_KINDS, UnparsedEvent
+from router.decide.standing_holds import CBP_HOLD, UNPARSED_KINDS, UnparsedEvent
+from router.decide.status import CLEARED_BY_HAND
 from router.model.eastern import order_minute, posted_minute
 from router.model.inputs import Clearance, Confirmation, Snapshot
 

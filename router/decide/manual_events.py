@@ -9,20 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from router.decide.account import (
-    MINUTES_AN_HOUR,
-    Account,
-    HoldKey,
-    LedgerEvent,
-    StandingRelease,
-    add_release,
-    apply_events,
-    order_key,
-)
+from router.decide.account import Account, HoldKey, StandingRelease
 from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
+from router.decide.ledger import apply_events
+from router.decide.ledger_event import MINUTES_AN_HOUR, LedgerEvent, order_key
+from router.decide.releases import add_release
 from router.decide.rules import Rules
-from router.decide.status import MANUAL_HOLD, StandingHold
+from router.decide.standing_holds import MANUAL_HOLD, StandingHold
 from router.model.eastern import MILLISECONDS, MINUTE, order_minute, order_moment, posted_minute
 from router.model.identifiers import container_key
 from router.model.inputs import LIFT, MANUAL_RELEASE_CODE, PLACE, RELEASE, ManualEvent

@@ -15,7 +15,7 @@ from router.model.eastern import DAY, MINUTE, start_of_day
 
 if TYPE_CHECKING:
     from router.decide.account import Account
-    from router.decide.status import UnparsedEvent
+    from router.decide.standing_holds import UnparsedEvent
 
 NOMINATED: Final = "69"
 

@@ -8,14 +8,15 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from router.decide.account import LedgerEvent
 from router.decide.audience import Disclosure, Recipient
 from router.decide.bill_state import BillState, LastNotice
 from router.decide.cargo_facts import Cargo
 from router.decide.container_status import as_written
+from router.decide.ledger_event import LedgerEvent
 from router.decide.manual_events import RelayedEvent
 from router.decide.rules import Rules
-from router.decide.status import CBP_HOLD, MANUAL_HOLD, Assessment, ContainerStatus, StandingHold
+from router.decide.standing_holds import CBP_HOLD, MANUAL_HOLD, StandingHold
+from router.decide.status import Assessment, ContainerStatus
 from router.model.eastern import from_posted
 from router.model.identifiers import concerns_a_bill, split_bill_key
 from router.model.inputs import DeadLetter, Disposition

@@ -15,7 +15,8 @@ from router.decide.registry import Registry
 from router.decide.roster import voyage_of
 from router.decide.rules import Rules
 from router.decide.sailing_reasons import unfound
-from router.decide.status import CBP_HOLD, Assessment, StandingHold
+from router.decide.standing_holds import CBP_HOLD, StandingHold
+from router.decide.status import Assessment
 from router.engine.administration import read_registry
 from router.engine.backlog import unrouted
 from router.errors import UsageError

@@ -14,7 +14,8 @@ from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.cargo_facts import Cargo
 from router.decide.registry import Context
 from router.decide.rules import Rules
-from router.decide.status import CBP_HOLD, CLEARED_BY_HAND, MANUAL_HOLD, UNPARSED_KINDS, Assessment, StandingHold
+from router.decide.standing_holds import CBP_HOLD, MANUAL_HOLD, UNPARSED_KINDS, StandingHold
+from router.decide.status import CLEARED_BY_HAND, Assessment
 from router.desk.bill_views import NotFoundError, read_state
 from router.desk.operator_deeds import CONFIRMED, ForeseenNotice, letters_behind
 from router.engine.administration import AuditEntry, audit_output, read_registry

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from router import codec, topics
-from router.decide.status import UNPARSED_KINDS
+from router.decide.standing_holds import UNPARSED_KINDS
 from router.log.interface import Record
 from router.model.inputs import Confirmation, ManualEvent, PaperBill, PaperMatch
 from router.model.registry_values import Outage, Request

@@ -11,7 +11,8 @@ from router.decide.consequences import Decision
 from router.decide.identity import BillRecord
 from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
-from router.decide.status import Assessment, StandingHold
+from router.decide.standing_holds import StandingHold
+from router.decide.status import Assessment
 from router.model.identifiers import container_key
 from router.model.inputs import Clearance, Confirmation
 from router.model.registry_values import Party, RegistryNote, Sailing

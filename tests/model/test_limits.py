@@ -9,8 +9,8 @@ import pytest
 from router import topics
 from router.codec import encode_value
 from router.codec.packed import BILL_STATE
-from router.decide.account import MOST_RELEASES
-from router.decide.status import MOST_BOXES
+from router.decide.releases import MOST_RELEASES
+from router.decide.standing_holds import MOST_BOXES
 from router.model.inputs import HEAD_SIZE, Clearance, Confirmation, ManualEvent, Snapshot, SnapshotHold
 from router.model.limits import (
     LONGEST_CONTAINER,
