@@ -27,7 +27,7 @@ class HeldPieces(NamedTuple):
     """Ids of the events that placed it, re-sent ones included: the latest `MOST_PLACEMENTS`."""
     do_not_load: bool = False
     at_destination: bool = False
-    """As the code table had it when the hold was placed; of several placements the strictest."""
+    """The code table's word when the hold was placed; of several placements the strictest."""
     entry_numbers: tuple[str | None, ...] = ()
     """Entries whose exam is demanded. Empty for a hold, which concerns no entry."""
 
@@ -70,7 +70,7 @@ class StandingAuthority(NamedTuple):
     """An authority short of delivery, in one scope."""
 
     authority: Authority
-    """As the code table had it when the authority was given."""
+    """The code table's word when the authority was given."""
     pieces: Mapping[str | None, AuthorisedPieces]
     """By entry, in-bond or permit number."""
     taken_back: frozenset[str] = frozenset()

@@ -62,7 +62,7 @@ class KeptSailing(Struct, frozen=True, array_like=True):
 
     sailing_id: str
     first_lading_date: str | None
-    """As registered now, `CCYY-MM-DD`."""
+    """The date registered now, `CCYY-MM-DD`."""
     posted: int
     """Posted minute of the identifiers that found it."""
 

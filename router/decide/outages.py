@@ -31,7 +31,7 @@ class OutageWatch(NamedTuple):
     tallies: tuple[LateTally, ...] = ()
     """Late events so far; the latest tally of each run."""
     filers: frozenset[str] = frozenset()
-    """Of a line's own outage: SCACs of the filers with open bills that name the line, as far as tasks reported them."""
+    """Filers that tasks reported: those with open bills that name the line, if the outage is a line's own."""
 
     @property
     def last_late_at(self) -> int:

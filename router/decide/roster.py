@@ -94,7 +94,7 @@ class Roster:
     def __init__(self, party_of: Callable[[str], str]) -> None:
         """`party_of` gives the party's own SCAC for any of its SCACs."""
         self.records: dict[str, Sailing] = {}
-        """As imported, by id."""
+        """Imported records by id."""
         self._party_of = party_of
         self._ids: dict[str, set[str]] = {}
         """Ids of records by IMO number."""

@@ -40,7 +40,7 @@ class StandingHold(NamedTuple):
     events: tuple[str, ...] = ()
     """Ids of the events that placed it. Of a derived hold, ids of the other bills' events that stop this one."""
     because_of: tuple[Stop, ...] = ()
-    """Of a derived hold: the other bills' stops behind it, the oldest first."""
+    """Other bills' stops behind a derived hold, the oldest first."""
     shown_in_us: bool = False
     """True of a do-not-load if a later event shows the cargo in the U.S., where it can't be loaded any more."""
 

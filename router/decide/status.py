@@ -51,7 +51,7 @@ class ContainerStatus(NamedTuple):
     """Status of one container of a bill. Made by `container_statuses`."""
 
     number: str
-    """As written on the bill."""
+    """The number as written on the bill."""
     stopped: bool
     """True if a hold stands on the bill or on the container."""
     do_not_load: bool

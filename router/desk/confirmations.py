@@ -173,7 +173,7 @@ class PreviewedBill(NamedTuple):
     bill: str
     status: str
     doubts: tuple[Confirmable, ...]
-    """Those to be confirmed."""
+    """The bills to be confirmed."""
     seen: str
     """Its `fingerprint`."""
 

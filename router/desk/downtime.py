@@ -193,7 +193,7 @@ def checklist(
 
 
 class _Known:
-    """What is known of an outage at a port, as fields of its checklist."""
+    """An outage at a port, as fields of its checklist."""
 
     def __init__(
         self,

@@ -85,10 +85,10 @@ class DispositionForm(ShipmentForm):
     source: fields.PrintedText | None = None
     test: bool = False
     action_second: fields.Second | None = None
-    """Of `action_at`, as its text has it unless given."""
+    """Second of `action_at`; the text's own unless given."""
     unknown_zone: fields.UpperText | None = None
     pass_unknown: bool = False
-    """Of `action_at`, also if its text tells it."""
+    """True if nobody knows the pass of an `action_at` in autumn's repeated hour, also if its text tells one."""
 
     @model_validator(mode="before")
     @classmethod

@@ -31,7 +31,7 @@ class Stop(NamedTuple):
     since: int | None = None
     """Posted minute of its placement (Eastern wall clock, minutes since 1970)."""
     containers: tuple[str, ...] = ()
-    """Of a do-not-load under a master: the containers that it concerns, without check digits; empty: not known."""
+    """Containers that a do-not-load under a master concerns, without check digits; empty: not known."""
     at_destination: bool = False
     shown_in_us: bool = False
     """True of a do-not-load if a later event of that bill shows the cargo in the U.S."""

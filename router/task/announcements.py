@@ -67,7 +67,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
 
 
 def _procedures(announcement: Announcement, registry: Registry, rules: Rules) -> list[PortProcedure]:
-    """What the ports ask for while the outage lasts."""
+    """Requirements of the ports while the outage lasts."""
     lasts = announcement.state not in (RECOVERING, RECOVERED)
     return procedures_for(announcement.watch.outage, registry.procedures, rules.port_areas) if lasts else []
 

@@ -160,8 +160,7 @@ def test_the_same_events_in_any_order_seconds_or_none_end_in_the_same_status(
 def test_a_copy_without_seconds_or_with_others_frees_nothing_more(
     second: int, hold: int | None, removal: int | None
 ) -> None:
-    """Whatever copies come of a hold and its removal, it is lifted only if a removal's second is after all of the
-    hold's."""
+    """A hold of several copies is lifted only if a removal's second is after all of the hold's."""
     holds, removals = [second, hold], [31, removal]
     bill = OneBill(*(posted("1H", 5, one) for one in holds), *(posted("1I", 5, one) for one in removals))
     latest = max(one for one in holds if one is not None)
@@ -559,7 +558,7 @@ def test_one_event_of_the_repeated_hour_with_and_without_its_zone_is_one_event()
 
 
 def test_a_snapshot_of_the_repeated_hour_takes_no_stop_away() -> None:
-    """Of a message without a zone nobody knows the pass."""
+    """Nobody knows the pass of a message without a zone."""
     snapshot = Snapshot(filing(), to_milliseconds(datetime.fromisoformat("2026-11-01T06:10:00+00:00")))
     assert OneBill(snapshot, *x12((AUTUMN, "0150", "1H", ""))).status == "HELD"
 
