@@ -281,7 +281,9 @@ def _apply_manual_event(state: BillState, record: ManualEvent, context: Context)
 
 def _apply_link(state: BillState, record: LinkFact, context: Context) -> AppliedRecord | None:
     known, given, caused_by = state.links.get(record.key), state, record.caused_by
-    record = record._replace(caused_by=None)
+    others = tuple(stop for stop in record.stops if stop.bill != state.key)  # a paper bill's own hold is no house's
+    active = record.active and (bool(others) or not record.stops)
+    record = record._replace(caused_by=None, active=active, stops=others)
     state, request = with_index_answer(state, record.key)
     if known == record if record.active else known is None:
         return AppliedRecord(state, LINK, refiling_request=request) if state is not given else None

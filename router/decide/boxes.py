@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router.decide.cargo_facts import Cargo
-from router.decide.standing_holds import MOST_BOXES, StandingHold
+from router.decide.standing_holds import MANUAL_HOLD, MOST_BOXES, StandingHold
 from router.model.eastern import day_of
 from router.model.links import (
     CONTAINER,
@@ -80,6 +80,13 @@ def _stop(bill: str, hold: StandingHold, seen_by: tuple[str, ...], containers: t
     return Stop(
         *(bill, hold.events, hold.do_not_load, hold.placed, containers, hold.at_destination, hold.shown_in_us, seen_by)
     )
+
+
+def paper_facts(bill: str, holds: Iterable[StandingHold], seen_by: tuple[str, ...]) -> dict[str, IndexFact]:
+    """The fact by which a bill that was filed under another number is stopped there by what CBP sends under the paper
+    bill's own. Manual holds are not in it, since they move to that bill."""
+    key, own = f"{MASTER}:{bill}", [hold for hold in holds if hold.kind not in DERIVED and hold.kind != MANUAL_HOLD]
+    return {key: IndexFact(key, bill, True, bounded_stops(_stop(bill, hold, seen_by) for hold in own))} if own else {}
 
 
 def alias_facts(bill: str, aliases: Iterable[str], held_as_a_whole: tuple[Stop, ...]) -> dict[str, IndexFact]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from router.decide.audience import Audience, Recipient, audience_of
 from router.decide.bill_state import AssessedBill, BillState, KeptSailing, assess_bill, cargo_of
-from router.decide.boxes import alias_facts, changed_facts, facts_of
+from router.decide.boxes import alias_facts, changed_facts, facts_of, paper_facts
 from router.decide.cargo_facts import Cargo
 from router.decide.identity import decision_id
 from router.decide.manual_events import CONTRADICTION
@@ -275,6 +275,8 @@ def _index_facts(
     as_original = facts.get(f"{ORIGINAL}:{state.key}")
     if state.is_superseded and not any(fact.stopped for fact in facts.values()):
         facts = {}  # the same cargo is in its boxes under its new number
+    if state.downtime is not None and (state.downtime.is_on_paper or state.is_superseded):
+        facts |= paper_facts(state.key, stops, seen_by)
     return facts | alias_facts(state.key, state.aliases, as_original.stops if as_original else ())
 
 

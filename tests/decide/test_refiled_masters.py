@@ -150,6 +150,21 @@ def test_what_was_said_by_phone_of_the_paper_master_stops_it_too(harness: Harnes
     assert freed(harness) == []
 
 
+@pytest.mark.parametrize("minute", [5, 600])
+def test_what_cbp_holds_under_the_paper_number_holds_the_electronic_bill(harness: Harness, minute: int) -> None:
+    """CBP keyed the paper manifest in, and its 1H names the paper number, before or after the match."""
+    held = event("1H", minute, bill=PAPER)
+    before, after = ((held,), ()) if minute < 500 else ((), (held,))
+    play(
+        harness, paper(), *before, master(ELECTRONIC, 400), event("55", 401, bill=ELECTRONIC), match(), *after, *FREEING
+    )
+    assert (harness.status(PAPER), harness.status(ELECTRONIC)) == (HELD, HELD)
+    assert freed(harness) == []
+    assert kinds_of_holds(harness, PAPER) == ["CBP"]
+    play(harness, event("1I", 710, bill=PAPER), event("1C", 720, bill=ELECTRONIC))
+    assert harness.status(ELECTRONIC) == "RELEASED"
+
+
 def test_a_split_of_the_paper_original_is_shown_on_the_electronic_one(harness: Harness) -> None:
     play(harness, paper(), split(HOUSE, PAPER), master(ELECTRONIC, 400), match(), split(OTHER_HOUSE, PAPER))
     state = harness.state(ELECTRONIC)
