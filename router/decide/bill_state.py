@@ -159,6 +159,12 @@ class BillState(Struct, frozen=True, array_like=True):
         return self.downtime is not None and self.downtime.awaits_paper
 
     @property
+    def may_be_refiled(self) -> bool:
+        """True for a paper bill, and for a number that a match names as one: the electronic bill needs its holds."""
+        downtime = self.downtime
+        return downtime is not None and (downtime.is_on_paper or downtime.is_superseded or downtime.match is not None)
+
+    @property
     def aliases(self) -> tuple[str, ...]:
         """Paper bills that were filed as this one: other bills may still refer to their numbers."""
         return self.downtime.aliases if self.downtime is not None else ()

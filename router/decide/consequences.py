@@ -20,7 +20,7 @@ from router.decide.identity import decision_id
 from router.decide.manual_events import CONTRADICTION
 from router.decide.notices import LADING, RESYNC, AppliedRecord, Notice
 from router.decide.outages import is_behind
-from router.decide.paper import REISSUED, refiling_answer, refilings
+from router.decide.paper import REISSUED, own_stops, refiling_answer, refilings
 from router.decide.recipients import Notifying, covered_ids, is_entitled, last_notices_after
 from router.decide.registry import Registry
 from router.decide.roster import same_name, voyage_of
@@ -147,6 +147,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         after.status.cleared,
         audience.found,
         state.is_superseded,
+        state.may_be_refiled,
         state.aliases,
         seen_by,
         has_splits,
@@ -275,7 +276,7 @@ def _index_facts(
     as_original = facts.get(f"{ORIGINAL}:{state.key}")
     if state.is_superseded and not any(fact.stopped for fact in facts.values()):
         facts = {}  # the same cargo is in its boxes under its new number
-    if state.downtime is not None and (state.downtime.is_on_paper or state.is_superseded):
+    if state.may_be_refiled:
         facts |= paper_facts(state.key, stops, seen_by)
     return facts | alias_facts(state.key, state.aliases, as_original.stops if as_original else ())
 
@@ -289,7 +290,10 @@ def _entitled_parties(audience: Audience, status: Assessment) -> tuple[str, ...]
 
 def _links(old: BillState, applied: AppliedRecord, state: BillState, audience: Audience) -> tuple[RefilingRecord, ...]:
     """Records between a paper bill and the bill it was filed as."""
-    request = tuple(one for one in (applied.refiling_request, applied.refiling_refusal) if one is not None)
+    refusal = applied.refiling_refusal
+    if refusal is not None and refusal.unknown:
+        refusal = refusal._replace(stops=own_stops(state))
+    request = tuple(one for one in (applied.refiling_request, refusal) if one is not None)
     answer = (refiling_answer(applied.refiling, audience),) if applied.refiling is not None else ()
     return (*request, *answer, *refilings(old, state, covered_ids(old)))
 

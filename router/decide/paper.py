@@ -26,7 +26,16 @@ from router.errors import InputError
 from router.model.identifiers import bill_key
 from router.model.inputs import PaperBill, PaperMatch
 from router.model.limits import MOST_MANUAL_EVENTS
-from router.model.links import MASTER, Refiling, RefilingAnswer, RefilingRefusal, RefilingRequest
+from router.model.links import (
+    MASTER,
+    LinkFact,
+    Refiling,
+    RefilingAnswer,
+    RefilingRefusal,
+    RefilingRequest,
+    Stop,
+    bounded_stops,
+)
 from router.model.vocabulary import Flag
 
 REISSUED: Final = "REISSUED"
@@ -107,7 +116,8 @@ def apply_refiling_refusal(state: BillState, record: RefilingRefusal, context: C
         unknown=(*downtime.unknown, paper) if record.unknown else downtime.unknown,
         unanswered=tuple(one for one in downtime.unanswered if one != paper),
     )
-    return AppliedRecord(replace(state, downtime=left if left != DowntimeRecord({}) else None), OPERATOR)
+    state = replace(state, downtime=left if left != DowntimeRecord({}) else None)
+    return AppliedRecord(_with_stops(state, record), OPERATOR)
 
 
 def refilings(before: BillState, state: BillState, covers: tuple[str, ...]) -> tuple[Refiling, ...]:
@@ -124,7 +134,14 @@ def refilings(before: BillState, state: BillState, covers: tuple[str, ...]) -> t
     released = tuple(party for party, last in state.last_notices.items() if last.deliverable)
     notified = tuple(state.last_notices)
     covered = covers if notified else ()
-    return (Refiling(downtime.paper.filed_as, state.key, events, covered, notified, released, replaces),)
+    history = (events, covered, notified, released, replaces, own_stops(state))
+    return (Refiling(downtime.paper.filed_as, state.key, *history),)
+
+
+def own_stops(state: BillState) -> tuple[Stop, ...]:
+    """Holds that CBP placed under the number of a paper bill, as published to the index."""
+    own = state.index_facts.get(f"{MASTER}:{state.key}")
+    return own.stops if own is not None else ()
 
 
 def _uncleared(state: BillState) -> Iterator[RelayedEvent]:
@@ -159,7 +176,7 @@ def apply_refiling(state: BillState, record: Refiling, context: Context) -> Appl
         unknown=tuple(one for one in downtime.unknown if one not in new),
         unanswered=(*downtime.unanswered, *(one for one in new if one not in downtime.aliases)),
     )
-    state = with_relayed(replace(state, downtime=downtime), events)
+    state = _with_stops(with_relayed(replace(state, downtime=downtime), events), record)
     if is_known and events:
         latest = events[-1]
         event = manual_disposition(latest)
@@ -175,6 +192,16 @@ def apply_refiling(state: BillState, record: Refiling, context: Context) -> Appl
         believing_release=frozenset(record.notified_release),
         refiling=record,
     )
+
+
+def _with_stops(state: BillState, record: Refiling | RefilingRefusal) -> BillState:
+    """The state stopped by what CBP holds under the paper number, until the index answers anew."""
+    if not record.stops:
+        return state
+    key = f"{MASTER}:{record.paper_bill}"
+    known = state.links.get(key)
+    stops = bounded_stops({*(known.stops if known is not None else ()), *record.stops})
+    return replace(state, links={**state.links, key: LinkFact(state.key, key, "HOUSE", True, stops)})
 
 
 def refiling_answer(refiling: Refiling, audience: Audience) -> RefilingAnswer:

@@ -134,6 +134,8 @@ class RefilingRefusal(NamedTuple):
     paper_bill: str
     unknown: bool
     """True if nothing was filed of it yet: the match stands until it is taken on paper."""
+    stops: tuple[Stop, ...] = ()
+    """Holds that CBP placed under its number meanwhile."""
 
 
 class Refiling(NamedTuple):
@@ -155,6 +157,8 @@ class Refiling(NamedTuple):
     """Those of them whose last notice was a Release."""
     replaces: tuple[str, ...] = ()
     """Earlier paper bills that were filed as this one."""
+    stops: tuple[Stop, ...] = ()
+    """Holds that CBP placed under the paper number. The index answers with them too, but maybe later."""
 
 
 class RefilingAnswer(NamedTuple):

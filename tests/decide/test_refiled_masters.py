@@ -165,6 +165,16 @@ def test_what_cbp_holds_under_the_paper_number_holds_the_electronic_bill(harness
     assert harness.status(ELECTRONIC) == "RELEASED"
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_it_does_so_before_anything_is_freed_however_the_tasks_take_turns(seed: int) -> None:
+    harness = installation(partitions=1 + seed % 4)
+    harness.feed(paper(), event("1H", 5, bill=PAPER), master(ELECTRONIC, 400), event("55", 401, bill=ELECTRONIC))
+    harness.feed(match(), *FREEING)
+    harness.pump(Random(seed))
+    assert harness.status(ELECTRONIC) == HELD
+    assert freed(harness) == []
+
+
 def test_a_split_of_the_paper_original_is_shown_on_the_electronic_one(harness: Harness) -> None:
     play(harness, paper(), split(HOUSE, PAPER), master(ELECTRONIC, 400), match(), split(OTHER_HOUSE, PAPER))
     state = harness.state(ELECTRONIC)
