@@ -9,6 +9,7 @@ import pytest
 
 from router import topics
 from router.engine import worker
+from router.engine.administration import write_first_rules
 from router.engine.worker import Totals, Worker
 from router.log.kafka import open_kafka_log
 from tests.checking.replay import check, describe
@@ -28,6 +29,7 @@ FEEDS = 10
 async def routed_without_an_answer(trial: Trial, proxy: Proxy) -> Totals:
     """Route everything. The answer to the first commit is lost, and the worker gives up on it."""
     worker = Worker(trial.log, trial.rules, until_idle=True)
+    await write_first_rules(trial.log, trial.rules, 0)  # else its commit would be the first
     proxy.lose_answer_to(END_TRANSACTION)
     routing = asyncio.create_task(worker.run())
     await asyncio.wait_for(proxy.lost_answer.wait(), 30)

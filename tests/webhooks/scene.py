@@ -25,7 +25,7 @@ FIELDS = [field["name"] for field in published.raw_schema("hold")["fields"]]
 
 def notices(scac: str, bills: Sequence[str], first: int = 0) -> list[Output]:
     """One hold a bill, in this order, with numbered ids."""
-    lists = dict.fromkeys(("container_numbers", "doubts", "holds", "authorises", "flags", "covers"), ())
+    lists = dict.fromkeys(("container_numbers", "doubts", "holds", "authorises", "containers", "flags", "covers"), ())
     outputs = []
     for number, bill in enumerate(bills, first):
         fields: dict[str, Any] = dict.fromkeys(FIELDS) | lists | {"container_level": False, "reversal": False}
