@@ -92,7 +92,7 @@ def written_second(moment: Any) -> int | None:
 
 def tells_no_pass(moment: Any) -> bool:
     """True for ISO 8601 text without an offset in autumn's repeated hour."""
-    if not isinstance(moment, str):
+    if not isinstance(moment, str) or moment.endswith("Z"):
         return False
     try:
         return is_pass_unknown(datetime.fromisoformat(moment.strip()))
