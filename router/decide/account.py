@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from router.decide.arrivals import Places
-from router.decide.nomination import Nomination
 from router.model.vocabulary import Authority
 
 RELEASE_PREDATES_HOLD: Final = "RELEASE_PREDATES_HOLD"
@@ -86,6 +85,15 @@ class StandingAuthority(NamedTuple):
         if None in quantities:
             return True
         return manifested is not None and sum(quantity or 0 for quantity in quantities) >= manifested
+
+
+class Nomination(NamedTuple):
+    """A 69 that is the first of a bill's events by posted time."""
+
+    posted: int
+    """Posted minute."""
+    counts_for_several: bool
+    """The rule `history_from_nomination_of_several` under which it came."""
 
 
 HoldKey = tuple[str, str | None]

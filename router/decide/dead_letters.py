@@ -30,14 +30,12 @@ def future_event_id(identity_text: str) -> str:
 
 
 def future_event_letter(record: Disposition, identity_text: str) -> DeadLetter:
-    """Without the time of receipt: a retry of it as it is receives it anew."""
     reason = (
         f"the event is posted at {iso(record.action_at)}, but was received at {iso(record.received_at)}: its date or "
         "the feed's clock is wrong. The bill is stopped. Retry it with the date corrected, or as it is once the clock "
         "is right; or confirm the bill"
     )
-    letter = _letter(record._replace(received_at=0, transmitted_at=None), future_event_id(identity_text), reason)
-    return letter._replace(received_at=record.received_at)
+    return _letter_to_receive_anew(record, future_event_id(identity_text), reason)
 
 
 def unknown_zone_letter(record: Disposition, identity_text: str) -> DeadLetter:
@@ -47,8 +45,7 @@ def unknown_zone_letter(record: Disposition, identity_text: str) -> DeadLetter:
         "stopped. Retry it with action_at in UTC and without unknown_zone once CBP has said which moment it was; or "
         "confirm the bill"
     )
-    letter = _letter(record._replace(received_at=0, transmitted_at=None), content_hash(identity_text), reason)
-    return letter._replace(received_at=record.received_at)
+    return _letter_to_receive_anew(record, content_hash(identity_text), reason)
 
 
 def unknown_code_letter(record: Disposition, identity_text: str) -> DeadLetter:
@@ -92,6 +89,12 @@ def failed_walk_letter(key: str, error: Exception) -> DeadLetter:
     )
     content = f"{key}: {error!r}"
     return DeadLetter(content_hash(content), reason, f"the bill {key}", "unknown", content.encode(), len(content))
+
+
+def _letter_to_receive_anew(record: Disposition, letter_id: str, reason: str) -> DeadLetter:
+    """Without the time of receipt in its content: a retry of it as it is receives it anew."""
+    letter = _letter(record._replace(received_at=0, transmitted_at=None), letter_id, reason)
+    return letter._replace(received_at=record.received_at)
 
 
 def _letter(record: Disposition, letter_id: str, reason: str) -> DeadLetter:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from router.decide.account import Account
+from router.decide.account import Account, Nomination
 from router.decide.arrivals import with_arrival
 from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
 from router.decide.ledger_event import ADDED, DELETED, LedgerEvent
-from router.decide.nomination import NOMINATED, Nomination
+from router.decide.nomination import NOMINATED
 from router.decide.placements import end_holds, place, scopes_of, subtract
 from router.decide.releases import EXAM_CODES, apply_release, revoke
 from router.decide.rules import Rules

@@ -8,25 +8,14 @@ that was 24 hours before the first lading, no hold can have come before.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final
 
+from router.decide.account import Account
 from router.decide.cargo_facts import Cargo
+from router.decide.standing_holds import UnparsedEvent
 from router.model.eastern import DAY, MINUTE, start_of_day
 
-if TYPE_CHECKING:
-    from router.decide.account import Account
-    from router.decide.standing_holds import UnparsedEvent
-
 NOMINATED: Final = "69"
-
-
-class Nomination(NamedTuple):
-    """A 69 that is the first of a bill's events by posted time."""
-
-    posted: int
-    """Posted minute."""
-    counts_for_several: bool
-    """The rule `history_from_nomination_of_several` under which it came."""
 
 
 def begins_history(

@@ -53,8 +53,6 @@ def counts_somewhere(release: StandingRelease, account: Account, cargo: Cargo, r
         return here is None or is_valid_port(here)
     if _is_unlading(release, cargo, rules):
         return is_valid_port(here or "")
-    if not account.places:
-        return False
     areas = rules.at(release.rules).port_areas
     return has_arrived(account.places, release.container, release.port, areas, cargo.container_keys)
 
