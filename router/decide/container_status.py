@@ -88,8 +88,8 @@ class _Assessing:
         return ContainerStatus(key, bool(holds), do_not_load, authorises, not holds and self._is_released(key))
 
     def _is_released(self, key: str) -> bool:
-        """True if a release without doubt names the container, or such releases of the bill cover all pieces but those
-        released by other containers.
+        """True if a release without doubt names the container, or such releases of the bill and of the container cover
+        all pieces but those released by other containers.
 
         The bill's only container holds all its pieces, so a release of fewer leaves some in it.
         """
@@ -102,7 +102,7 @@ class _Assessing:
             return True
         others = sum(one.quantity or 0 for one in self._account.releases if one.container not in (None, key))
         pieces: dict[str | None, int] = {}
-        for release in good if self._is_only else of_the_bill:
+        for release in good:
             port = port_of(release, self._cargo, self._rules)
             pieces[port] = pieces.get(port, 0) + (release.quantity or 0)
         manifested = self._account.manifested

@@ -286,6 +286,14 @@ def test_a_filing_that_only_names_a_container_is_no_news() -> None:
     assert one.notified == {}
 
 
+def test_a_box_whose_own_release_was_reduced_is_released_with_the_last_piece_of_the_bill() -> None:
+    """80 of one entry's 100 pieces, and 20 of the 40 that another released in the box, are all 100."""
+    first, second = {"entry_type": "01", "entry_number": "ABC12345676"}, {"entry_number": "XYZ99999990"}
+    one = bill(event("1C", 1, 100, **first), on_container("1C", 2, BOX, quantity=40, **second), event("4E", 3, 20))
+    assert one.now.deliverable
+    assert released(one) == {BOX, OTHER_BOX}
+
+
 # Always
 
 
