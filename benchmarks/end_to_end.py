@@ -60,7 +60,7 @@ async def routed(count: int, folder: str) -> dict[str, Step]:
         await import_parties(log, [Party(scac) for scac in ("OCNX", "SLTC", "HARX", "NVXA")])
         await import_sailings(log, [sailing()])
         rules = Rules()
-        fed, ingest = await timed(count, ingest_file(log, path, rules.codes))
+        fed, ingest = await timed(count, ingest_file(log, path, rules))
         totals, run = await timed(count, Worker(log, rules, until_idle=True).run())
     if (fed.events, totals.counts["events"]) != (count, count):
         raise SystemExit(f"fed in {fed.events}, routed {totals.counts['events']} of {count} events")

@@ -28,7 +28,7 @@ import socket
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -37,13 +37,14 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 from router.console import ConsoleSettings
 from router.decide.codes import load_codes, with_extra
 from router.decide.port_areas import load_port_areas
-from router.decide.rules import FRESH, ReleaseAfterHold, Rules
+from router.decide.rules import ACCEPTED_VERSIONS, FRESH, ReleaseAfterHold, Rules
 from router.engine.feed_silence import SilenceLimit
 from router.engine.supervisor import SLOT
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
 from router.feeds.form_fields import FeedName, PortCode, PrintedText
 from router.log.sqlite import SqliteSettings
+from router.model.vocabulary import Usage
 from router.provision.access_rights import ProvisionSettings
 from router.schema_registry.schema_publication import RegistrySettings
 from router.webhooks.webhook_settings import WebhookSettings
@@ -52,6 +53,9 @@ CONFIG_FILE: Final = Path("snp-router.toml")
 """Read if it exists and no other file is named."""
 
 PREFIX: Final = "SNP_"
+
+VersionCode = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
+SegmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{1,2}$")]
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -70,6 +74,12 @@ class RuleSettings(BaseModel):
     """A hold that one person cleared counts as ended only once another person confirms it."""
     history_complete_from: frozenset[str] = frozenset({"55"})
     """Codes that begin a complete history of a bill."""
+    usage: Usage = "production"
+    """An X12 interchange of the other use (ISA15) is put aside whole. Fixed once events were routed."""
+    accepted_versions: frozenset[VersionCode] = ACCEPTED_VERSIONS
+    """X12 versions that are read as whole (GS08)."""
+    extra_segments: frozenset[SegmentName] = frozenset()
+    """X12 segments that CBP has added to an event's loop."""
     history_from_nomination_of_several: bool = False
     """A nomination (69) 24 hours before lading also begins that of a house bill with several second notify parties."""
     late_after_minutes: int = Field(default=60, ge=1)

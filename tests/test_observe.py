@@ -136,7 +136,7 @@ async def test_a_real_router_shows_its_figures(tmp_path: Path) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         await set_up(log)
         worker = Worker(log, Rules(), until_idle=True)
-        await ingest_file(log, FILES / "1-on-file.x12", Rules().codes)
+        await ingest_file(log, FILES / "1-on-file.x12", Rules())
         await worker.run()
         await measure_lag(log, worker.shards, worker.metrics)
         async with serving(status_app(worker.metrics.registry, worker.health), "127.0.0.1:0") as address:

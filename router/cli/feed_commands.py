@@ -247,7 +247,7 @@ def _ingest(context: typer.Context, paths: list[Path], feed: str, form: OutputFo
         monitor = FeedMonitor(log, feed, rules)
         with printing.progress_bar(paths) as progress:
             for path in paths:
-                intake.add(await ingest_file(log, path, rules.codes, progress, monitor=monitor))
+                intake.add(await ingest_file(log, path, rules, progress, monitor=monitor))
 
     write_log(context, with_rules(context, work))
     if form is JSON:
@@ -275,7 +275,7 @@ def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str,
 
     async def work(log: AdministeredLog, rules: Rules) -> None:
         with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
-            await ingest_folder(log, folder, rules.codes, report, FeedMonitor(log, feed, rules))
+            await ingest_folder(log, folder, rules, report, FeedMonitor(log, feed, rules))
 
     write_log(context, with_rules(context, work))
 

@@ -15,6 +15,7 @@ import msgspec
 from router.decide.codes import CodeTable, load_codes, read_codes
 from router.decide.port_areas import PortAreas, load_port_areas
 from router.errors import FatalLogError, UsageError
+from router.model.vocabulary import Usage
 
 ReleaseAfterHold = Literal["fresh", "previous"]
 """Effect of a removed hold on the releases posted before it:
@@ -26,6 +27,8 @@ ReleaseAfterHold = Literal["fresh", "previous"]
 """
 FRESH: Final = "fresh"
 PREVIOUS: Final = "previous"
+ACCEPTED_VERSIONS: Final = frozenset({"004010", "004060", "005010", "006030", "006050"})
+"""X12 versions of whose segments a dictionary was read."""
 
 
 class UnknownRules(UsageError):
@@ -47,6 +50,12 @@ class Rules:
     """By code of the hold; `release_after_hold` is for all others."""
     history_complete_from: frozenset[str] = frozenset({"55"})
     """Codes that begin a bill's history."""
+    usage: Usage = "production"
+    """An interchange of the other use is put aside whole. Fixed once events were routed."""
+    accepted_versions: frozenset[str] = ACCEPTED_VERSIONS
+    """X12 versions (GS08, its first six places). A message of any other is damaged."""
+    extra_segments: frozenset[str] = frozenset()
+    """X12 segments beyond those of the set, which CBP has added to an event's loop. They are passed over."""
     history_from_nomination_of_several: bool = False
     """A 69 that comes first begins the history also of a house bill with several second notify parties, each of which
     may have been named later."""

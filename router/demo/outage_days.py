@@ -61,7 +61,7 @@ class DemoRouter:
             path = Path(folder) / name
             path.write_text(lines)
             intake = await ingest_file(
-                self.log, path, self.rules.codes, source=name, received_at=self.now, monitor=self._monitor
+                self.log, path, self.rules, source=name, received_at=self.now, monitor=self._monitor
             )
         assert not intake.problems, intake.problems
 

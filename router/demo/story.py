@@ -114,7 +114,7 @@ async def play(log: AdministeredLog) -> AsyncIterator[tuple[StoryStep, list[dict
     rules, unseen = Rules(), UnseenRecords(log)
     for step in STEPS:
         received_at = to_milliseconds(step.received)
-        await ingest_file(log, FILES / step.file, rules.codes, source=step.file, received_at=received_at)
+        await ingest_file(log, FILES / step.file, rules, source=step.file, received_at=received_at)
         await Worker(log, rules, WORK, until_idle=True).run()
         yield step, await unseen.notices()
 

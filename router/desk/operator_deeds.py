@@ -21,6 +21,7 @@ from router.desk.bill_views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
 from router.engine.intake import event_outputs
 from router.errors import UsageError
+from router.feeds.bounded_input import ReadResult
 from router.feeds.formats import read_dead_letter as read_again
 from router.feeds.formats import read_events
 from router.feeds.forms import ManualForm, check_moment, manual_event
@@ -158,12 +159,12 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
         return Retried(letter, 0, f"it is already resolved ({letter.resolution})")
     now = now_milliseconds()
     if corrected is None:
-        read = list(read_again(letter, now))
+        read = list(read_again(letter, now, rules))
         detail = "as it was"
     else:
         read = [
             event._replace(retry_of=letter.id) if isinstance(event, Disposition) else event
-            for event in read_events((corrected,), f"{letter.source} (corrected)", now)
+            for event in read_events((corrected,), f"{letter.source} (corrected)", now, rules=rules)
         ]
         detail = f"corrected, {len(corrected)} bytes"
     events = [event for event in read if isinstance(event, Disposition)]
@@ -177,9 +178,7 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     return Retried(letter, len(events), problem)
 
 
-def _problem(
-    letter: DeadLetter, read: Sequence[Disposition | DeadLetter], events: Sequence[Disposition], rules: Rules
-) -> str | None:
+def _problem(letter: DeadLetter, read: Sequence[ReadResult], events: Sequence[Disposition], rules: Rules) -> str | None:
     for event in read:
         if isinstance(event, DeadLetter):
             return event.reason

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -20,11 +21,12 @@ from router import topics
 from router.clock import growing_pauses, now_milliseconds
 from router.codec import encode_value
 from router.decide.audience import is_nvoccs_empty
-from router.decide.codes import CodeTable
 from router.decide.identity import event_key
+from router.decide.rules import Rules
 from router.engine.administration import read_registry
 from router.engine.feed_activity import FeedMonitor
 from router.errors import InputError, TaskRetry, UsageError
+from router.feeds.bounded_input import OtherMessage, ReadResult
 from router.feeds.formats import read_events
 from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Headers, Log, Output
@@ -58,13 +60,17 @@ Progress = Callable[[int], None]
 _log = structlog.get_logger(__name__)
 
 
-def event_outputs(event: Disposition | DeadLetter | ManualEvent, urgent: Callable[[Disposition], bool]) -> list[Output]:
+def event_outputs(
+    event: Disposition | Filing | DeadLetter | ManualEvent, urgent: Callable[[Disposition], bool]
+) -> list[Output]:
     """The log records of one event, the urgent copy first.
 
     These go past a backlog: dispositions that `urgent` accepts, events that could not be parsed, and holds placed by
     hand. An event whose bill is unknown goes to the dead letters alone.
     """
     value = encode_value(event)
+    if isinstance(event, Filing):
+        return [Output(topics.FILINGS, bill_key(event.scac, event.bill_of_lading).encode(), value)]
     if isinstance(event, Disposition):
         key = event_key(event).encode()
         if not urgent(event):
@@ -88,13 +94,20 @@ class Intake:
     events: int = 0
     urgent: int = 0
     dead_letters: int = 0
+    filings: int = 0
+    others: Counter[str] = field(default_factory=Counter)
+    """Messages of known kinds that are not for the router, by name."""
     problems: list[str] = field(default_factory=list)
     """The first dead letters, each with its place and reason."""
     notes: list[str] = field(default_factory=list)
     """Oddities that stopped nothing."""
 
-    def count(self, event: Disposition | DeadLetter, *, urgent: bool) -> None:
-        if isinstance(event, DeadLetter):
+    def count(self, event: ReadResult, *, urgent: bool = False) -> None:
+        if isinstance(event, OtherMessage):
+            self.others[event.name] += 1
+        elif isinstance(event, Filing):
+            self.filings += 1
+        elif isinstance(event, DeadLetter):
             self.dead_letters += 1
             if len(self.problems) < KEPT_PROBLEMS:
                 self.problems.append(f"{event.source}: {event.reason}")
@@ -107,6 +120,8 @@ class Intake:
         self.events += other.events
         self.urgent += other.urgent
         self.dead_letters += other.dead_letters
+        self.filings += other.filings
+        self.others += other.others
         self.problems = (self.problems + other.problems)[:KEPT_PROBLEMS]
         self.notes = (self.notes + other.notes)[:KEPT_PROBLEMS]
 
@@ -168,7 +183,7 @@ def name_of(path: Path) -> str:
 async def ingest_file(
     log: Log,
     path: Path,
-    codes: CodeTable,
+    rules: Rules,
     progress: Progress | None = None,
     *,
     source: str | None = None,
@@ -190,10 +205,13 @@ async def ingest_file(
     chunks = chunks_of(path, progress)
     if activity is not None:
         chunks = activity.hash_chunks(chunks)
-    for event in read_events(chunks, source or name_of(path), received_at, note=intake.notes.append):
-        outputs = event_outputs(event, codes.is_urgent)
+    for event in read_events(chunks, source or name_of(path), received_at, rules=rules, note=intake.notes.append):
+        if isinstance(event, OtherMessage):
+            intake.count(event)
+            continue
+        outputs = event_outputs(event, rules.codes.is_urgent)
         intake.count(event, urgent=outputs[0].topic == topics.URGENT)
-        if activity is not None:
+        if activity is not None and not isinstance(event, Filing):
             activity.add(event, received_at)
         if batches.add(outputs):
             await attempt(batches.flush)
@@ -217,7 +235,7 @@ async def _attempt(step: Callable[[], Awaitable[T]], *, keep_trying: bool = True
 
 
 async def ingest_folder(
-    log: Log, folder: WatchedFolder, codes: CodeTable, report: Callable[[Path, Intake], None], monitor: FeedMonitor
+    log: Log, folder: WatchedFolder, rules: Rules, report: Callable[[Path, Intake], None], monitor: FeedMonitor
 ) -> None:
     """Feed in each completed file of the folder until cancelled. `report` is called with each file's new place.
 
@@ -226,7 +244,7 @@ async def ingest_folder(
     """
     async for path in folder.files():
         try:
-            intake = await ingest_file(log, path, codes, monitor=monitor, keep_trying=True)
+            intake = await ingest_file(log, path, rules, monitor=monitor, keep_trying=True)
         except UsageError as error:
             intake = Intake(files=1, problems=[str(error)])
         if path.exists():

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic_core import from_json
 
-from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition
+from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition, Filing
 
 ENCODING: Final = "latin-1"
 """Encoding of CBP's messages. CBP's text is ASCII; in latin-1 any other byte is a character too and stops no reader."""
@@ -32,8 +32,17 @@ ID_WIDTH: Final = 32
 MASK: Final = "X"
 """Replaces each character of a credential."""
 
-EventOrDeadLetter = Disposition | DeadLetter
-"""One result of a reader: an event, or input that could not be read as one."""
+
+class OtherMessage(NamedTuple):
+    """A message of a known kind that is not for the router, such as an acknowledgement: counted, not kept."""
+
+    name: str
+    """Its transaction set or application, such as `997` or `CAMIR MR`."""
+    source: str
+
+
+ReadResult = Disposition | Filing | DeadLetter | OtherMessage
+"""One result of a reader. Input that could not be read is a dead letter."""
 BillAndCode = tuple[str | None, str | None, str | None]
 """Issuer, bill number and disposition code, as far as they could be read."""
 NO_BILL: Final[BillAndCode] = (None, None, None)

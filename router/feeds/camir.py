@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
+from router.decide.rules import Rules
 from router.errors import InputError
-from router.feeds.bounded_input import ENCODING, NO_BILL, BillAndCode, EventOrDeadLetter, Note, UnreadableInput
+from router.feeds.bounded_input import ENCODING, NO_BILL, BillAndCode, Note, ReadResult, UnreadableInput
 from router.feeds.camir_records import field, fields, read_records
 from router.feeds.cbp_messages import (
     VALUE_CACHE,
@@ -34,17 +35,24 @@ _HEADERS: Final = ("ACR", "M01", "R01", "J01")
 
 
 def read_camir(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[EventOrDeadLetter]:
+    chunks: Iterable[bytes],
+    source: str,
+    received_at: int,
+    *,
+    rules: Rules | None = None,
+    note: Note | None = None,
+    fragment: bool = False,
+    accepted: bool = False,
+) -> Iterator[ReadResult]:
     """The events in the order of the file, in constant memory, as `read_x12`. A `fragment` has no ZCR."""
-    return _CamirReader(source, received_at, fragment).results(read_records(chunks))
+    return _CamirReader(source, received_at, rules, fragment, accepted).results(read_records(chunks))
 
 
 class _CamirReader(MessageReader[str | UnreadableInput]):
     format_name = CAMIR
 
-    def __init__(self, source: str, received_at: int, fragment: bool) -> None:
-        super().__init__(source, received_at, fragment)
+    def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
+        super().__init__(source, received_at, rules, fragment, accepted)
         self._place_prefix = f"{source}:record "
         self._open_headers: dict[str, str] = {}
         self._transmission_position = 0

@@ -14,8 +14,9 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Final, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
+from router.decide.rules import Rules
 from router.errors import InputError
-from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode, EventOrDeadLetter, UnreadableInput
+from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode, ReadResult, UnreadableInput
 from router.model.eastern import EASTERN, LATEST, day_of, is_pass_unknown, is_repeated, is_skipped, to_milliseconds
 from router.model.identifiers import (
     SCAC_WIDTH,
@@ -27,6 +28,7 @@ from router.model.identifiers import (
     is_readable_scac,
 )
 from router.model.inputs import NOWHERE, Disposition
+from router.model.vocabulary import Uncertainty
 
 LONG_LOOP: Final = 100
 """Texts of a loop whose characters are counted. Each has at most 2,000, or makes its event unreadable."""
@@ -207,11 +209,15 @@ class MessageReader(ABC, Generic[Part]):
 
     format_name: str
 
-    def __init__(self, source: str, received_at: int, fragment: bool) -> None:
+    def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
+        """`accepted`: an operator has accepted the message, so its counts, control numbers and version are right."""
         self._source, self._received_at, self._fragment = source, received_at, fragment
+        self._rules, self._accepted = rules or Rules(), accepted
+        self._uncertain: Uncertainty | None = None
+        """Stamped on the next events."""
         self._place_prefix = ""
         """Beginning of a text's place; its position follows."""
-        self._results: list[EventOrDeadLetter] = []
+        self._results: list[ReadResult] = []
         self._transmitted_at: int | None = None
         self._is_test = False
         self._voyage = NOWHERE
@@ -224,7 +230,7 @@ class MessageReader(ABC, Generic[Part]):
         """Rest of a message that is not read."""
         self._aside_reason = self._aside_place = ""
 
-    def results(self, parts: Iterable[Part]) -> Iterator[EventOrDeadLetter]:
+    def results(self, parts: Iterable[Part]) -> Iterator[ReadResult]:
         for part in parts:
             self._read(part)
             if self._results:
@@ -272,6 +278,7 @@ class MessageReader(ABC, Generic[Part]):
         destination: str | None = None,
         is_reversal: bool = False,
         is_resent: bool = False,
+        indicator: str | None = None,
     ) -> Disposition:
         """The event of a bill, or of a vessel without `scac`. Raises InputError for an unreadable code or value.
 
@@ -310,6 +317,8 @@ class MessageReader(ABC, Generic[Part]):
             posted.second,
             posted.unknown_zone,
             posted.pass_unknown,
+            self._uncertain,
+            indicator,
         )
 
     def _begin_loop(self, text: str) -> None:

@@ -18,14 +18,15 @@ import fastavro
 from fastavro.schema import SchemaParseException, UnknownType
 from pydantic import ValidationError
 
+from router.decide.rules import Rules
 from router.errors import InputError
 from router.feeds.bounded_input import (
     NOT_JSON,
     PIECE_LIMIT,
     SHOWN,
-    EventOrDeadLetter,
     InputNotes,
     Note,
+    ReadResult,
     UnreadableInput,
     blocks,
     json_object,
@@ -40,8 +41,15 @@ AVRO: Final = "avro"
 
 
 def read_jsonl(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[EventOrDeadLetter]:
+    chunks: Iterable[bytes],
+    source: str,
+    received_at: int,
+    *,
+    rules: Rules | None = None,
+    note: Note | None = None,
+    fragment: bool = False,
+    accepted: bool = False,
+) -> Iterator[ReadResult]:
     """One event a line, or the dead letter of an unreadable line. Skips blank lines."""
     notes = InputNotes(note, source)
     for number, line in enumerate(lines(chunks), 1):
@@ -52,7 +60,7 @@ def read_jsonl(
             yield _read_line(line, place, received_at, notes)
 
 
-def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> EventOrDeadLetter:
+def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> ReadResult:
     try:
         values = json_object(line)
         form = DispositionForm.model_validate(filled_in(values))
@@ -95,8 +103,15 @@ _AVRO_FAULTS: Final = (
 
 
 def read_avro(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[EventOrDeadLetter]:
+    chunks: Iterable[bytes],
+    source: str,
+    received_at: int,
+    *,
+    rules: Rules | None = None,
+    note: Note | None = None,
+    fragment: bool = False,
+    accepted: bool = False,
+) -> Iterator[ReadResult]:
     """One event a record of an object container file, by the names of its fields.
 
     The dead letter of an unreadable record holds it as JSON, which can be corrected and read again. A damaged file is

@@ -7,7 +7,8 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
-from router.feeds.bounded_input import BLANKS, ENCODING, EventOrDeadLetter, Note
+from router.decide.rules import Rules
+from router.feeds.bounded_input import BLANKS, ENCODING, Note, ReadResult
 from router.feeds.camir import CAMIR, read_camir
 from router.feeds.disposition_files import AVRO, JSONL, read_avro, read_jsonl
 from router.feeds.x12 import X12, read_x12
@@ -24,7 +25,7 @@ _FURTHER_ON: Final = re.compile(rb"(?:ISA([^A-Za-z0-9 \t\r\n\x00])[0-9A-Z]{2}\1|
 """An interchange or a transmission after a damaged beginning."""
 
 
-FormatReader = Callable[..., Iterator[EventOrDeadLetter]]
+FormatReader = Callable[..., Iterator[ReadResult]]
 """Arguments as of `read_x12`. A `fragment` is the content of a dead letter."""
 
 
@@ -63,15 +64,22 @@ _DISTINCTIVE_COLUMNS: Final = {
 
 
 def read_events(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None
-) -> Iterator[EventOrDeadLetter]:
+    chunks: Iterable[bytes],
+    source: str,
+    received_at: int,
+    *,
+    rules: Rules | None = None,
+    note: Note | None = None,
+) -> Iterator[ReadResult]:
     """The events of a file in any format, as a stream. Never raises because of the bytes.
 
     A file in no known format is one dead letter. Empty input has no events.
     """
     steps = _steps(chunks)
     head = next(steps, b"")
-    return _reader(recognise(head))(chain((head,), steps), source, received_at, note=note) if head else iter(())
+    if not head:
+        return iter(())
+    return _reader(recognise(head))(chain((head,), steps), source, received_at, rules=rules, note=note)
 
 
 def recognise(head: bytes) -> str:
@@ -86,8 +94,12 @@ def recognise(head: bytes) -> str:
     return X12 if further_on[0].startswith(b"ISA") else CAMIR
 
 
-def read_dead_letter(letter: DeadLetter, received_at: int) -> Iterator[EventOrDeadLetter]:
+def read_dead_letter(
+    letter: DeadLetter, received_at: int, rules: Rules | None = None, *, accepted: bool = False
+) -> Iterator[ReadResult]:
     """Read the content of a dead letter again. Each event names the dead letter in `retry_of`.
+
+    The events of a message in doubt are still uncertain, unless an operator has `accepted` it.
 
     A dead letter that holds only the head of its input is returned again, with that as its reason.
     """
@@ -96,7 +108,13 @@ def read_dead_letter(letter: DeadLetter, received_at: int) -> Iterator[EventOrDe
         yield letter._replace(reason=reason, received_at=received_at)
         return
     name = letter.format if letter.format != UNKNOWN else recognise(letter.content)
-    for event in _reader(name)((letter.content,), letter.source, received_at, fragment=True):
+    reading = _reader(name)(
+        *((letter.content,), letter.source, received_at),
+        rules=rules,
+        fragment=not letter.in_doubt,
+        accepted=accepted,
+    )
+    for event in reading:
         yield event._replace(retry_of=letter.id) if isinstance(event, Disposition) else event
 
 
@@ -126,10 +144,17 @@ def _reader(name: str) -> FormatReader:
 
 
 def _read_unknown(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[EventOrDeadLetter]:
+    chunks: Iterable[bytes],
+    source: str,
+    received_at: int,
+    *,
+    rules: Rules | None = None,
+    note: Note | None = None,
+    fragment: bool = False,
+    accepted: bool = False,
+) -> Iterator[ReadResult]:
     """One dead letter, and the events of any X12 interchange that comes later."""
-    for event in read_x12(chunks, source, received_at):
+    for event in read_x12(chunks, source, received_at, rules=rules):
         if isinstance(event, DeadLetter) and event.source == source:
             titles = ", ".join(known.title for known in FORMATS.values())
             reason = f"the content is in no known format ({titles}){_likely(event.content)}"

@@ -20,7 +20,7 @@ from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBi
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
 from router.model.party_ids import IdType, is_valid_id, named_party, usual_type
 from router.model.registry_values import LONGEST_PROCEDURE, LONGEST_TELEPHONE, LineRole, Mode, Party, PortCall, Scope
-from router.model.vocabulary import HoldKind
+from router.model.vocabulary import HoldKind, Uncertainty
 
 LONGEST_AGO: Final = 60 * DAY
 """Milliseconds. An earlier time typed by hand is a slip."""
@@ -89,6 +89,8 @@ class DispositionForm(ShipmentForm):
     unknown_zone: fields.UpperText | None = None
     pass_unknown: bool = False
     """True if nobody knows the pass of an `action_at` in autumn's repeated hour, also if its text tells one."""
+    uncertain: Annotated[Uncertainty, BeforeValidator(fields.upper)] | None = None
+    indicator: fields.UpperText | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -148,6 +150,8 @@ class DispositionForm(ShipmentForm):
             action_second=self.action_second,
             unknown_zone=self.unknown_zone,
             pass_unknown=self.pass_unknown,
+            uncertain=self.uncertain,
+            indicator=self.indicator,
         )
 
 

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
+from router.decide.rules import Rules
 from router.errors import InputError
-from router.feeds.bounded_input import BLANKS, ENCODING, EVENT_LIMIT, NO_BILL, BillAndCode, EventOrDeadLetter, Note
+from router.feeds.bounded_input import BLANKS, ENCODING, EVENT_LIMIT, NO_BILL, BillAndCode, Note, ReadResult
 from router.feeds.cbp_messages import (
     VALUE_CACHE,
     EventDetails,
@@ -45,20 +46,27 @@ _DETAILS: Final = ("K1", "N9", "N7", "VID")
 
 
 def read_x12(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
-) -> Iterator[EventOrDeadLetter]:
+    chunks: Iterable[bytes],
+    source: str,
+    received_at: int,
+    *,
+    rules: Rules | None = None,
+    note: Note | None = None,
+    fragment: bool = False,
+    accepted: bool = False,
+) -> Iterator[ReadResult]:
     """The events in the order of the file, in constant memory. Never raises because of the bytes.
 
     A `fragment` is the content of a dead letter: events below their headers, without trailers.
     """
-    return _X12Reader(source, received_at, fragment).results(read_segments(chunks))
+    return _X12Reader(source, received_at, rules, fragment, accepted).results(read_segments(chunks))
 
 
 class _X12Reader(MessageReader[X12Token]):
     format_name = X12
 
-    def __init__(self, source: str, received_at: int, fragment: bool) -> None:
-        super().__init__(source, received_at, fragment)
+    def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
+        super().__init__(source, received_at, rules, fragment, accepted)
         self._envelopes = Envelopes()
         self._m10 = self._p4 = ""
         self._begin_interchange(InterchangeStart(Delimiters(), ""))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from router.model.vocabulary import Confirmable, HoldKind
+from router.model.vocabulary import Confirmable, HoldKind, Uncertainty
 
 
 class Shipment(NamedTuple):
@@ -113,6 +113,10 @@ class Disposition(NamedTuple):
     pass_unknown: bool = False
     """True if the message does not tell which pass of autumn's repeated hour it means. `action_at` is then in the
     first."""
+    uncertain: Uncertainty | None = None
+    """None if it was read from whole input. The same event read whole ends the doubt."""
+    indicator: str | None = None
+    """X420, a yes/no condition of unknown meaning. An event with one frees nothing until a rule gives its meaning."""
 
     @property
     def container_level(self) -> bool:
@@ -287,7 +291,10 @@ class DeadLetter(NamedTuple):
     disposition_code: str | None = None
     received_at: int = 0
     resolution: str | None = None
-    """None while it waits; then `RETRIED`, `CONFIRMED` or `DISMISSED`."""
+    """None while it waits; then `RETRIED`, `ACCEPTED`, `CONFIRMED` or `DISMISSED`."""
+    in_doubt: bool = False
+    """True for a message with wrong counts, control numbers or version, whose events were taken as uncertain. Its
+    content is the whole message; only `dead-letters accept` has it read as certain."""
 
 
 FedRecord = (

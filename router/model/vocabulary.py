@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal
 
+Usage = Literal["production", "test"]
+"""Use of an installation, and of an X12 interchange (ISA15 P or T)."""
+
 Kind = Literal["hold", "change", "release"]
 
 Cause = Literal[
@@ -20,7 +23,17 @@ Status = Literal[
     "MOVEMENT_AUTHORISED", "NOT_RELEASED", "ON_FILE",
 ]  # fmt: skip
 
-Doubt = Literal["RELEASE_PREDATES_HOLD", "QUANTITY_UNKNOWN", "HISTORY_INCOMPLETE", "PORT_DIFFERS", "CLEARED_BY_HAND"]
+Doubt = Literal[
+    "RELEASE_PREDATES_HOLD", "QUANTITY_UNKNOWN", "HISTORY_INCOMPLETE", "PORT_DIFFERS", "INPUT_UNCERTAIN",
+    "CLEARED_BY_HAND",
+]  # fmt: skip
+
+Uncertainty = Literal["MESSAGE", "BILL"]
+"""Doubt about an event that was read from damaged input. It stops as any other, and frees nothing without a person.
+
+- `MESSAGE`: the message is damaged, but the event's own bill is certain;
+- `BILL`: nor is it certain that the bill is meant, so that nobody hears of it whom the bill has not already.
+"""
 
 UnparsedKind = Literal["UNREADABLE", "UNKNOWN_CODE"]
 """Kinds of hold that stand for an event whose effect is unknown."""

@@ -16,5 +16,5 @@ BILL = "NVXAHBL000012345"
 
 async def route(log: Log, path: Path) -> None:
     """Ingest the file, and route until nothing is left."""
-    await ingest_file(log, path, RULES.codes)
+    await ingest_file(log, path, RULES)
     await Worker(log, RULES, QUICK, until_idle=True).run()

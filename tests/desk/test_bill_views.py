@@ -46,7 +46,7 @@ async def test_an_unknown_bill_is_refused_with_a_hint(log: Log) -> None:
     await Worker(log, RULES, QUICK, until_idle=True).run()
     with pytest.raises(NotFoundError, match="bill NOWHERE of NVXA is unknown: check the number, or feed the bill in"):
         await read_state(log, "NVXANOWHERE")
-    await ingest_file(log, FILES / "1-on-file.x12", RULES.codes)
+    await ingest_file(log, FILES / "1-on-file.x12", RULES)
     with pytest.raises(NotFoundError, match="3 records are not routed yet; start `snp-router run` first"):
         await read_state(log, "NVXANOWHERE")
 
@@ -55,7 +55,7 @@ async def test_records_not_routed_yet_are_counted_by_positions(log: Log) -> None
     assert await unrouted(log) == 3
     await route(log, FILES / "2-do-not-load.camir")
     assert await unrouted(log) == 0
-    await ingest_file(log, FILES / "5-exam.x12", RULES.codes)
+    await ingest_file(log, FILES / "5-exam.x12", RULES)
     assert await unrouted(log) == 2  # an urgent event is on two topics
 
 

@@ -82,7 +82,7 @@ async def test_dead_letters_are_listed_without_content_and_found_by_the_beginnin
     (tmp_path / "a").write_text("nonsense one\n")
     (tmp_path / "b").write_text("nonsense two\n")
     for name in ("a", "b"):
-        await ingest_file(log, tmp_path / name, RULES.codes)
+        await ingest_file(log, tmp_path / name, RULES)
     first, _ = await read_dead_letters(log)
     assert first.content == b""
     assert (await read_dead_letter(log, first.id[:10])).content == b"nonsense one\n"
@@ -109,7 +109,7 @@ async def test_a_retry_that_would_leave_its_bill_stopped_is_refused(log: Log, tm
 
 async def test_a_dead_letter_is_resolved_once(log: Log, tmp_path: Path) -> None:
     (tmp_path / "a").write_text("nonsense\n")
-    await ingest_file(log, tmp_path / "a", RULES.codes)
+    await ingest_file(log, tmp_path / "a", RULES)
     (letter,) = [await read_dead_letter(log, one.id) for one in await read_dead_letters(log)]
     await dismiss(log, letter, by="J. Doe", reason="our own list")
     letter = await read_dead_letter(log, letter.id)

@@ -65,7 +65,7 @@ async def records(log: SqliteLog, *names: str) -> list[Record]:
 async def test_a_router_goes_on_when_there_is_room_again(log: SqliteLog, capsys: pytest.CaptureFixture[str]) -> None:
     for path in files_in([FILES]):
         if path.name[0].isdigit():
-            await ingest_file(log, path, RULES.codes)
+            await ingest_file(log, path, RULES)
     worker = Worker(log, RULES, until_idle=True)
     async with full(log):
         # The notices need more than the free space on the last pages.
@@ -99,7 +99,7 @@ async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
 
     folder = WatchedFolder(tmp_path / "inbox", settle_seconds=0.01)
     async with full(log):
-        watching = asyncio.create_task(ingest_folder(log, folder, RULES.codes, report, FeedMonitor(log, "cbp", RULES)))
+        watching = asyncio.create_task(ingest_folder(log, folder, RULES, report, FeedMonitor(log, "cbp", RULES)))
         await logged(capsys, "feeding_in_waits")
     async with asyncio.timeout(30):
         while not moved:

@@ -12,7 +12,6 @@ import pytest
 
 from router import topics
 from router.codec import decode_value
-from router.decide.codes import load_codes
 from router.decide.rules import Rules
 from router.demo.story import FILES
 from router.engine import intake
@@ -35,7 +34,7 @@ from router.log.url import open_log
 from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent, Shipment
 from router.model.registry_values import Party
 
-CODES = load_codes()
+RULES = Rules()
 LINE = {"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}
 
 
@@ -59,7 +58,7 @@ def lines(path: Path, *changes: dict[str, object] | str) -> Path:
 
 async def test_an_event_goes_to_dispositions_and_one_that_stops_to_urgent_too(log: Log, tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", {}, {"disposition_code": "1H"}, {"disposition_code": "QQ"})
-    intake = await ingest_file(log, path, CODES)
+    intake = await ingest_file(log, path, RULES)
     assert (intake.events, intake.urgent, intake.dead_letters) == (3, 2, 0)
     urgent = [value.disposition_code for value in await values(log, topics.URGENT) if isinstance(value, Disposition)]
     assert urgent == ["1H", "QQ"]
@@ -67,7 +66,7 @@ async def test_an_event_goes_to_dispositions_and_one_that_stops_to_urgent_too(lo
 
 
 async def test_an_unreadable_event_stops_its_bill_and_without_a_bill_is_a_dead_letter(log: Log, tmp_path: Path) -> None:
-    intake = await ingest_file(log, lines(tmp_path / "a.jsonl", {"action_at": "never"}, "garbage", {}), CODES)
+    intake = await ingest_file(log, lines(tmp_path / "a.jsonl", {"action_at": "never"}, "garbage", {}), RULES)
     assert (intake.events, intake.dead_letters) == (1, 2)
     assert [isinstance(value, DeadLetter) for value in await values(log, topics.URGENT)] == [True]
     (letter,) = await values(log, topics.DEAD_LETTERS)
@@ -78,7 +77,7 @@ async def test_an_unreadable_event_stops_its_bill_and_without_a_bill_is_a_dead_l
 
 
 async def test_each_event_carries_its_source_and_the_time_it_was_received(log: Log) -> None:
-    await ingest_file(log, FILES / "2-do-not-load.camir", CODES, source="desk 7", received_at=1_800_000_000_000)
+    await ingest_file(log, FILES / "2-do-not-load.camir", RULES, source="desk 7", received_at=1_800_000_000_000)
     (event,) = await values(log, topics.DISPOSITIONS)
     assert isinstance(event, Disposition)
     assert (event.source or "").startswith("desk 7:")
@@ -107,7 +106,7 @@ def test_a_folder_stands_for_its_files_by_name_without_hidden_ones(tmp_path: Pat
 async def test_progress_counts_every_byte(log: Log, tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", *[{}] * 1000)
     read: list[int] = []
-    await ingest_file(log, path, CODES, read.append)
+    await ingest_file(log, path, RULES, read.append)
     assert sum(read) == path.stat().st_size
 
 
@@ -156,14 +155,14 @@ async def test_a_watched_file_is_moved_once_its_events_are_on_the_log(log: Log, 
 
     monitor = FeedMonitor(log, "cbp", Rules())
     with pytest.raises(Enough):
-        await ingest_folder(log, WatchedFolder(inbox, settle_seconds=0.05), CODES, report, monitor)
+        await ingest_folder(log, WatchedFolder(inbox, settle_seconds=0.05), RULES, report, monitor)
     assert moved == {"done/1.jsonl": 1, "failed/2.jsonl": 1}
     assert "record 1" in (inbox / "failed" / "2.jsonl.report.txt").read_text()
     assert len(await values(log, topics.DISPOSITIONS)) == 3
 
 
 def test_a_failure_report_names_the_first_problems_and_counts_the_others() -> None:
-    report = intake.failure_report(Intake(1, 5, 0, 3, ["here: wrong"]))
+    report = intake.failure_report(Intake(1, 5, 0, 3, problems=["here: wrong"]))
     assert report.splitlines() == [
         "events 5, urgent 0, dead letters 3",
         "here: wrong",
