@@ -19,14 +19,14 @@ from router.feeds.cbp_messages import (
     EventDetails,
     MessageReader,
     iso_date,
+    issued_number,
     moment_or_none,
-    not_found,
     plain,
     posted_time,
     readable_bill,
     with_century,
 )
-from router.model.identifiers import container_clean, is_readable_bill_number, is_readable_scac
+from router.model.identifiers import container_clean
 from router.model.inputs import NOWHERE, Disposition, Shipment
 
 CAMIR: Final = "camir"
@@ -129,10 +129,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
             posted = posted_time(with_century(r06["date"]), r06["time"])
             return self._event(r06["code"], posted, (remarks, [], [], {}), source)
         r02, issuer = fields(loop[0], "R02"), self._issuer()
-        if not is_readable_scac(issuer):
-            raise not_found("J01 4-7", issuer, "SCAC of the bill's issuer")
-        if not is_readable_bill_number(r02["bill"]):
-            raise not_found("R02 4-15", r02["bill"], "bill number")
+        number = issued_number(issuer, r02["bill"], "J01 4-7", "R02 4-15")
         continued = r02["continued"] == "1"
         if continued and not (len(loop) > 1 and loop[1].startswith("R02")):
             raise InputError("the R02 announces a continuation record (position 68), but none follows")
@@ -146,7 +143,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
             (remarks, containers, snps, references),
             source,
             scac=issuer,
-            number=r02["bill"],
+            number=number,
             quantity=r02["quantity"],
             entry_type=r02["entry_type"],
             entry_number=r02["entry_number"],

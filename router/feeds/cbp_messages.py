@@ -20,11 +20,12 @@ from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode,
 from router.model.eastern import EASTERN, LATEST, day_of, is_pass_unknown, is_repeated, is_skipped, to_milliseconds
 from router.model.identifiers import (
     SCAC_WIDTH,
+    FoundNumber,
     bill_key,
     container_key,
     entry_clean,
+    found_number,
     is_disposition_code,
-    is_readable_bill_number,
     is_readable_scac,
 )
 from router.model.inputs import NOWHERE, Disposition
@@ -145,8 +146,17 @@ def code_of(text: str) -> str:
 def readable_bill(scac: str, number: str, code: str) -> BillAndCode:
     """The bill and the code of an event that is unreadable otherwise. Issuer and number are useful only together."""
     known = code if is_disposition_code(code) else None
-    readable = is_readable_scac(scac) and is_readable_bill_number(number)
-    return (scac, number, known) if readable else (None, None, known)
+    found = found_number(number, scac) if is_readable_scac(scac) else None
+    return (None, None, known) if found is None else (scac, found.number, known)
+
+
+def issued_number(scac: str, number: str, scac_place: str, number_place: str) -> FoundNumber:
+    """The number of an issuer's bill. Raises InputError if either can't stand in a bill's key."""
+    if not is_readable_scac(scac):
+        raise not_found(scac_place, scac, "SCAC")
+    if (found := found_number(number, scac)) is None:
+        raise not_found(number_place, number, "bill number of up to twelve letters and digits")
+    return found
 
 
 @lru_cache(VALUE_CACHE)
@@ -166,17 +176,17 @@ def entry_of(entry_type: str, number: str) -> tuple[str | None, str | None]:
 
 @lru_cache(VALUE_CACHE)
 def bill_reference(text: str) -> str | None:
-    """The bill key in a reference of SCAC and number, such as `OCNXMB7781234`; None if no number follows the SCAC.
+    """The bill key in a reference of SCAC and number, such as `OCNXMB7781234`; None for any other text.
 
-    Pads a SCAC of two or three letters that a digit follows. Raises InputError for a number that no key can have.
+    Pads a SCAC of two or three letters that a digit follows. A number that needs repair is none: it may be another's.
     """
     text = text.strip()
     short = _SHORT_SCAC.fullmatch(text)
     scac, number = (short[1], short[2]) if short is not None else (text[:SCAC_WIDTH], text[SCAC_WIDTH:])
-    number = number.replace(" ", "")
-    if number and not (is_readable_bill_number(number) and is_readable_scac(scac.replace(" ", ""))):
-        raise InputError(f"the reference {text[:SHOWN]!r} is not a bill: a SCAC, then a number without blanks")
-    return bill_key(scac, number) if number else None
+    scac, found = scac.strip(), found_number(number.strip(), scac)
+    if found is None or found.is_repaired or not is_readable_scac(scac):
+        return None
+    return bill_key(scac, found.number)
 
 
 def upper(text: str) -> str:
@@ -268,7 +278,7 @@ class MessageReader(ABC, Generic[Part]):
         source: str,
         *,
         scac: str | None = None,
-        number: str | None = None,
+        number: FoundNumber | None = None,
         quantity: str = "",
         entry_type: str = "",
         entry_number: str = "",
@@ -282,7 +292,8 @@ class MessageReader(ABC, Generic[Part]):
     ) -> Disposition:
         """The event of a bill, or of a vessel without `scac`. Raises InputError for an unreadable code or value.
 
-        `container` makes it a container-level event; containers in the details are named for information.
+        `container` makes it a container-level event; containers in the details are named for information. A repaired
+        number and an unreadable reference make it uncertain.
         """
         remarks, containers, snps, references = details
         pieces, is_negative = quantity_of(quantity)
@@ -291,11 +302,16 @@ class MessageReader(ABC, Generic[Part]):
         if container is not None:
             key = container_key(container)
             named = tuple(other for other in named if container_key(other) != key)
-        master = bill_reference(references["OB"]) if "OB" in references else None
-        original = bill_reference(references["OL"]) if "OL" in references else None
+        written = references.get("OB"), references.get("OL")
+        master, original = (bill_reference(text) if text else None for text in written)
+        uncertain = self._uncertain
+        if number is not None and number.is_repaired:
+            uncertain = "BILL"
+        elif (written[0] and master is None) or (written[1] and original is None):
+            uncertain = uncertain or "MESSAGE"
         return Disposition(
             scac,
-            number,
+            number.number if number is not None else None,
             code_of(code),
             posted.at,
             pieces,
@@ -317,7 +333,7 @@ class MessageReader(ABC, Generic[Part]):
             posted.second,
             posted.unknown_zone,
             posted.pass_unknown,
-            self._uncertain,
+            uncertain,
             indicator,
         )
 

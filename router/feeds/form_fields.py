@@ -10,9 +10,16 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+)
 
-from router.errors import InputError
 from router.feeds.bounded_input import SHOWN
 from router.feeds.cbp_messages import bill_reference
 from router.model import identifiers
@@ -27,6 +34,8 @@ LONGEST_REASON: Final = 300
 MOST_FAULTS: Final = 8
 """Faults of one record or row that are named."""
 
+UNREADABLE_REFERENCE: Final = ""
+_SCIENTIFIC: Final = re.compile(r"[0-9]+[.,][0-9]+E[+-]?[0-9]+|[0-9]+E[+-][0-9]+")
 _SECONDS: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}.[0-9]{2}:?[0-9]{2}:?([0-9]{2})")
 _WHOLE: Final = "write a whole number in digits only, such as 1200"
 _REASONS: Final = {"missing": "it is missing", "int_parsing": _WHOLE, "int_from_float": _WHOLE, "int_type": _WHOLE}
@@ -109,15 +118,41 @@ def _day(value: Any) -> Any:
         raise ValueError(f"{value!r} is not a date such as 2026-07-28 (year, month, day)") from error
 
 
+def _bill_number(value: Any, info: ValidationInfo) -> Any:
+    """The number as CBP has it. Raises ValueError for any other that a person enters, with the number to write."""
+    text = upper(value)
+    if not isinstance(text, str) or identifiers.is_bill_number(text):
+        return text
+    if _SCIENTIFIC.fullmatch(text):
+        raise ValueError(
+            f"{text[:SHOWN]!r} was changed by a spreadsheet: format the column as text and enter the number again"
+        )
+    found = identifiers.found_number(text, (info.data or {}).get("scac") or "")
+    instead = f"; write {found.number!r}, without its SCAC, blanks and dashes" if found is not None else ""
+    raise ValueError(f"{text[:SHOWN]!r} is not a bill number of one to twelve letters and digits{instead}")
+
+
+def _number_of_message(value: Any, info: ValidationInfo) -> identifiers.FoundNumber:
+    """The number that an event of another program means. `scac` must be an earlier field."""
+    text = upper(value)
+    found = identifiers.found_number(text, info.data.get("scac") or "") if isinstance(text, str) else None
+    if found is None:
+        raise ValueError(f"{str(value)[:SHOWN]!r} is not a bill number of one to twelve letters and digits")
+    return found
+
+
 def _reference(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    try:
-        if reference := bill_reference(value.upper()):
-            return reference
-    except InputError as error:
-        raise ValueError(error.reason) from error
-    raise ValueError(f"{value!r} is not a bill: a SCAC of four places, then the number")
+    if reference := bill_reference(value.upper()):
+        return reference
+    raise ValueError(
+        f"{value[:SHOWN]!r} is not a bill: a SCAC of four places, then a number of one to twelve letters and digits"
+    )
+
+
+def _reference_of_message(value: Any) -> Any:
+    return bill_reference(value.upper()) or UNREADABLE_REFERENCE if isinstance(value, str) else value
 
 
 def _alias(value: str) -> str:
@@ -173,9 +208,9 @@ Scac = Annotated[str, _identifier(identifiers.READABLE_SCAC, "a SCAC has at most
 """A SCAC that can stand in a bill's key. An invalid one is flagged later."""
 RegisteredScac = Annotated[str, _identifier(identifiers.SCAC, "a SCAC has two to four letters")]
 PartyId = Annotated[str, _identifier(f"(?:{PARTY_ID})", f"a party's id is {_PARTY_ID_REASON}")]
-BillNumber = Annotated[
-    str, _identifier(identifiers.READABLE_BILL_NUMBER, "a bill number has at most 50 characters, without blanks")
-]
+BillNumber = Annotated[str, BeforeValidator(_bill_number)]
+MessageBillNumber = Annotated[identifiers.FoundNumber, PlainValidator(_number_of_message)]
+"""Repaired where it has to be, since a stop counts in any case."""
 DispositionCode = Annotated[
     str, _identifier(identifiers.DISPOSITION_CODE, "a disposition code has two or three letters or digits, such as 1H")
 ]
@@ -189,6 +224,8 @@ ContainerNumber = Annotated[
 """The check digit may be absent."""
 BillReference = Annotated[str, BeforeValidator(_reference)]
 """A bill key, from SCAC and number."""
+MessageBillReference = Annotated[str, BeforeValidator(_reference_of_message)]
+"""The same, or `UNREADABLE_REFERENCE`, since the event counts in any case."""
 
 Timestamp = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
 Second = Annotated[int, Field(ge=0, le=59)]

@@ -66,7 +66,9 @@ class DispositionForm(ShipmentForm):
     model_config = ConfigDict(extra="allow")
 
     scac: fields.Scac | None = None
-    bill_of_lading: fields.BillNumber | None = None
+    bill_of_lading: fields.MessageBillNumber | None = None
+    master_bill: fields.MessageBillReference | None = None
+    original_bill: fields.MessageBillReference | None = None
     disposition_code: fields.DispositionCode
     action_at: fields.Timestamp
     quantity: fields.SignedPieces = 0
@@ -127,9 +129,16 @@ class DispositionForm(ShipmentForm):
         if self.container_level or self.other_container_numbers:
             named = self.other_container_numbers if concerned else self.container_numbers + self.other_container_numbers
             shipment = shipment._replace(container_numbers=named)
+        uncertain = self.uncertain
+        if fields.UNREADABLE_REFERENCE in (shipment.master_bill, shipment.original_bill):
+            uncertain = uncertain or "MESSAGE"
+            master, original = shipment.master_bill or None, shipment.original_bill or None
+            shipment = shipment._replace(master_bill=master, original_bill=original)
+        if self.bill_of_lading is not None and self.bill_of_lading.is_repaired:
+            uncertain = "BILL"
         return Disposition(
             scac=self.scac,
-            bill_of_lading=self.bill_of_lading,
+            bill_of_lading=self.bill_of_lading.number if self.bill_of_lading is not None else None,
             disposition_code=self.disposition_code,
             action_at=action_at,
             quantity=abs(self.quantity) or None,
@@ -150,7 +159,7 @@ class DispositionForm(ShipmentForm):
             action_second=self.action_second,
             unknown_zone=self.unknown_zone,
             pass_unknown=self.pass_unknown,
-            uncertain=self.uncertain,
+            uncertain=uncertain,
             indicator=self.indicator,
         )
 

@@ -20,8 +20,8 @@ from router.feeds.cbp_messages import (
     EventDetails,
     MessageReader,
     iso_date,
+    issued_number,
     moment_or_none,
-    not_found,
     plain,
     posted_time,
     readable_bill,
@@ -29,7 +29,7 @@ from router.feeds.cbp_messages import (
     with_century,
 )
 from router.feeds.x12_segments import LEVEL_OF_TRAILER, Delimiters, Envelopes, InterchangeStart, X12Token, read_segments
-from router.model.identifiers import bill_key, container_clean, is_readable_bill_number, is_readable_scac
+from router.model.identifiers import bill_key, container_clean, is_readable_scac
 from router.model.inputs import Disposition, Shipment
 
 X12: Final = "x12"
@@ -208,10 +208,7 @@ class _X12Reader(MessageReader[X12Token]):
                 raise InputError(f"V913 {posted.unknown_zone!r} tells no offset, so the posted time is unknown")
             return self._event(v9[1], posted, (remarks, [], [], {}), source)
         x4 = _elements(loop[0], element)
-        if not is_readable_bill_number(x4[1]):
-            raise not_found("X401", x4[1], "bill number")
-        if not is_readable_scac(x4[9]):
-            raise not_found("X409", x4[9], "SCAC")
+        number = issued_number(x4[9], x4[1], "X409", "X401")
         if x4[15]:
             references[x4[15]] = x4[16]
         if x4[8] and not references.get("OB") and is_readable_scac(x4[10]):  # older releases name the master here
@@ -222,7 +219,7 @@ class _X12Reader(MessageReader[X12Token]):
             (remarks, containers, snps, references),
             source,
             scac=x4[9],
-            number=x4[1],
+            number=number,
             quantity=x4[2],
             entry_type=x4[3],
             entry_number=x4[4],

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from router.model.inputs import Disposition, Shipment
 
@@ -20,7 +20,9 @@ SERIAL_WIDTH: Final = 10
 """Owner code, category and serial of a container; the check digit is the eleventh place."""
 
 READABLE_SCAC: Final = r"[!-~]{1,4}"
-READABLE_BILL_NUMBER: Final = r"[!-~]{1,50}"
+LONGEST_BILL_NUMBER: Final = 12
+BILL_NUMBER: Final = rf"[A-Z0-9]{{1,{LONGEST_BILL_NUMBER}}}"
+"""A bill's number without its issuer's SCAC: X12 X401, CAMIR R02 4-15."""
 SCAC: Final = r"[A-Z]{2,4}"
 CONTAINER: Final = r"[A-Z]{4}[0-9]{6,7}"
 IMO_NUMBER: Final = r"[0-9]{7}"
@@ -33,7 +35,8 @@ IN_BOND_ENTRY_TYPES: Final = frozenset({"61", "62", "63"})
 
 _CACHE: Final = 8_192
 _READABLE_SCAC: Final = re.compile(READABLE_SCAC)
-_READABLE_BILL_NUMBER: Final = re.compile(READABLE_BILL_NUMBER)
+_BILL_NUMBER: Final = re.compile(BILL_NUMBER)
+_BLANKS_AND_DASHES: Final = re.compile(r"[\s\u2010-\u2015-]")
 _SCAC: Final = re.compile(SCAC)
 _CONTAINER: Final = re.compile(CONTAINER)
 _IMO_NUMBER: Final = re.compile(IMO_NUMBER)
@@ -41,8 +44,8 @@ _PORT: Final = re.compile(PORT)
 _CODE: Final = re.compile(DISPOSITION_CODE)
 _ENTRY: Final = re.compile(r"(?!000)[A-Z0-9]{3}[0-9]{8}")
 _NOT_IN_CONTAINERS: Final = re.compile(r"[^A-Z0-9]")
-_BILL_KEY: Final = re.compile(r"[!-`{-~][ -~]{4,53}")
-"""Four places and a number of up to fifty. A lower-case beginning marks keys of other subjects."""
+_BILL_KEY: Final = re.compile(rf"[!-`{{-~][ -~]{{3}}{BILL_NUMBER}")
+"""Four places and a number. A lower-case beginning marks keys of other subjects."""
 _CONTAINER_VALUES: Final = tuple(value for value in range(10, 39) if value % 11)
 """Values of A to Z in ISO 6346: from 10 on, without multiples of 11."""
 _ENTRY_LETTERS: Final = {letter: (ord(letter) - ord("A")) % 9 + 1 for letter in "ABCDEFGHIJKLMNOPQR"} | {
@@ -99,10 +102,30 @@ def is_readable_scac(text: str) -> bool:
     return _READABLE_SCAC.fullmatch(text) is not None
 
 
-def is_readable_bill_number(text: str) -> bool:
-    """True for 1 to 50 printable characters without blanks."""
-    is_plain = text.isalnum() and text.isascii() and len(text) <= 50
-    return is_plain or _READABLE_BILL_NUMBER.fullmatch(text) is not None
+class FoundNumber(NamedTuple):
+    """The number of a bill as a message gives it, in upper case, without padding."""
+
+    number: str
+    is_repaired: bool
+    """True if the message writes it differently. A repaired number stops its bill, but frees nothing."""
+
+
+def is_bill_number(text: str) -> bool:
+    """True for one to twelve capital letters and digits."""
+    return _BILL_NUMBER.fullmatch(text) is not None
+
+
+def found_number(text: str, scac: str) -> FoundNumber | None:
+    """The bill number that a message's text means; None if it means none.
+
+    Drops blanks within it, and dashes. A number longer than twelve that begins with its issuer's SCAC loses that.
+    """
+    if is_bill_number(text):
+        return FoundNumber(text, False)
+    repaired = _BLANKS_AND_DASHES.sub("", text)
+    if len(repaired) > LONGEST_BILL_NUMBER and scac:
+        repaired = repaired.removeprefix(scac)
+    return FoundNumber(repaired, True) if is_bill_number(repaired) else None
 
 
 @lru_cache(_CACHE)

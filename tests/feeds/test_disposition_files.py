@@ -89,6 +89,29 @@ def test_zeros_and_negative_quantities_read_as_in_the_other_formats():
     assert (event.entry_type, event.entry_number, event.quantity, event.reversal) == (None, None, 5, True)
 
 
+@pytest.mark.parametrize("number", ["nvxahbl000012345", "HBL-000012345", "HBL 000012345", "NVXA-HBL000012345"])
+def test_a_repaired_bill_number_stops_and_frees_nothing(number: str):
+    event = only(line(bill_of_lading=number))
+    assert (event.scac, event.bill_of_lading, event.uncertain) == ("NVXA", "HBL000012345", "BILL")
+    letter = only_letter(line(bill_of_lading=number, quantity="many"))
+    assert (letter.scac, letter.bill_of_lading) == ("NVXA", "HBL000012345")
+
+
+@pytest.mark.parametrize("number", ["1.23457E+11", "HBL0000123456", "HBL/1", ["HBL1"], {}])
+def test_any_other_bill_number_is_a_dead_letter_without_a_bill(number: object):
+    letter = only_letter(line(bill_of_lading=number))
+    assert (letter.scac, letter.disposition_code) == (None, "1C")
+    assert "is not a bill number of one to twelve letters and digits" in letter.reason
+
+
+@pytest.mark.parametrize("name", ["master_bill", "original_bill"])
+def test_a_reference_that_is_no_bill_is_not_taken_and_frees_nothing(name: str):
+    for reference in ("OCNXMB-7781234", "OCNXOCNXMB7781234", "OCNX", "1.23457E+11"):
+        event = only(line(**({"master_bill": None} | {name: reference})))
+        assert (event.shipment.master_bill, event.shipment.original_bill) == (None, None)
+        assert (event.bill_of_lading, event.uncertain) == ("HBL000012345", "MESSAGE")
+
+
 def test_unknown_fields_are_noted_once_and_ignored():
     notes: list[str] = []
     events = list(read_jsonl([line(colour="red") * 3], "FILE", RECEIVED_AT, note=notes.append))
@@ -264,7 +287,7 @@ def test_one_event_stops_at_most_a_hundred_containers() -> None:
     assert (letter.scac, letter.disposition_code) == ("NVXA", "1H")
 
 
-@pytest.mark.parametrize("name", ["action_at", "disposition_code", "master_bill", "arrival_date", "test", "remarks"])
+@pytest.mark.parametrize("name", ["action_at", "disposition_code", "arrival_date", "test", "remarks"])
 def test_a_reason_quotes_only_the_beginning_of_a_value(name: str) -> None:
     event = EVENT | {name: "9" * 500_000, "x" * 100_000: 1}
     notes: list[str] = []

@@ -85,7 +85,14 @@ def test_entry_numbers_read_as_in_cbp_messages():
     [
         ({"scac": "NVXAB"}, "scac: a SCAC has at most four characters, without blanks (it is 'NVXAB')"),
         ({"scac": "\u017fxxx"}, "scac: a SCAC has at most four characters, without blanks (it is '\u017fxxx')"),
-        ({"bill_of_lading": "A B"}, "bill_of_lading: a bill number has at most 50 characters, without blanks"),
+        (
+            {"bill_of_lading": "A B"},
+            "bill_of_lading: 'A B' is not a bill number of one to twelve letters and digits; write 'AB', without its ",
+        ),
+        ({"bill_of_lading": "nvxahbl000012345"}, "bill_of_lading: 'NVXAHBL000012345' is not a bill number of one to"),
+        ({"bill_of_lading": "A/B"}, "bill_of_lading: 'A/B' is not a bill number of one to twelve letters and digits"),
+        ({"bill_of_lading": "1.23457E+11"}, "bill_of_lading: '1.23457E+11' was changed by a spreadsheet: format the"),
+        ({"master_bill": "OCNXMB-1"}, "master_bill: 'OCNXMB-1' is not a bill: a SCAC of four places, then a number"),
         ({"code": "1"}, "code: a disposition code has two or three letters or digits, such as 1H (it is '1')"),
         ({"code": "\u212a1"}, "code: a disposition code has two or three letters or digits, such as 1H"),
         ({"code": None}, "a hold needs its code, such as 6H for a do-not-load: ask the person who relays it"),

@@ -374,7 +374,15 @@ def test_a_wrong_cell_is_described_in_words(row: bytes, told: str) -> None:
     [
         ("arrival_date,07/28/2026", "'07/28/2026' is not a date such as 2026-07-28 (year, month, day)"),
         ('manifested_quantity,"1,200"', "write a whole number in digits only, such as 1200 (it is '1,200')"),
-        ("bill_of_lading,HBL 1", "a bill number has at most 50 characters, without blanks (it is 'HBL 1')"),
+        (
+            "bill_of_lading,HBL 1",
+            "'HBL 1' is not a bill number of one to twelve letters and digits; write 'HBL1', without its SCAC, blanks "
+            "and dashes",
+        ),
+        (
+            "bill_of_lading,1.23457E+11",
+            "'1.23457E+11' was changed by a spreadsheet: format the column as text and enter the number again",
+        ),
         ("bill_of_lading,", "it is missing"),
     ],
 )

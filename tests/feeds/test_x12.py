@@ -351,7 +351,7 @@ def test_an_event_from_a_corrected_dead_letter_names_it():
     )
 
 
-@pytest.mark.parametrize("segment", [x4(e01=""), x4(e09=""), x4(e09="NVXAB"), x4(e01="TWO WORDS"), b"X4"])
+@pytest.mark.parametrize("segment", [x4(e01=""), x4(e09=""), x4(e09="NVXAB"), x4(e01="WORDS.AND+12"), b"X4"])
 def test_an_event_without_a_bill_is_a_dead_letter_without_a_bill(segment: bytes):
     letter = only_letter(with_loop(segment))
     assert (letter.scac, letter.bill_of_lading) == (None, None)
@@ -564,10 +564,22 @@ def test_a_detail_that_lost_its_terminator_stops_its_bill() -> None:
     assert letter.bill_of_lading == "HBL000012345"
 
 
-@pytest.mark.parametrize("reference", [b"OCNX" + b"1" * 51, b"OCNX\xe9123", b"\xe9CNX123"])
-def test_an_impossible_master_bill_stops_the_bill(reference: bytes) -> None:
-    (letter, _) = letters(ISA + b"~ST*350*1~" + X4.replace(b"OCNXMB7781234", reference))
-    assert "is not a bill: a SCAC, then a number" in letter.reason
+@pytest.mark.parametrize("qualifier", [b"OB", b"OL"])
+@pytest.mark.parametrize(
+    "reference", [b"OCNX" + b"1" * 13, b"OCNX\xe9123", b"\xe9CNX123", b"OCNXMB-1", b"OCNXOCNXMB7781234", b"OCNX"]
+)
+def test_an_impossible_reference_is_not_taken_and_frees_nothing(qualifier: bytes, reference: bytes) -> None:
+    event = only_event(with_loop(x4(e15="", e16=""), b"N9*" + qualifier + b"*" + reference))
+    assert (event.bill_of_lading, event.disposition_code, event.uncertain) == ("HBL000012345", "6H", "MESSAGE")
+    assert (event.shipment.master_bill, event.shipment.original_bill) == (None, None)
+
+
+@pytest.mark.parametrize("number", ["NVXAHBL000012345", "HBL-000012345", "HBL 000012345"])
+def test_a_repaired_bill_number_stops_and_frees_nothing(number: str) -> None:
+    event = only_event(with_loop(x4(e01=number)))
+    assert (event.scac, event.bill_of_lading, event.uncertain) == ("NVXA", "HBL000012345", "BILL")
+    letter = only_letter(with_loop(x4(e01=number, e05="yesterday")))
+    assert (letter.scac, letter.bill_of_lading) == ("NVXA", "HBL000012345")
 
 
 def test_an_endless_vessel_event_has_a_short_reason() -> None:

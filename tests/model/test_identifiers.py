@@ -12,7 +12,9 @@ from router.model.identifiers import (
     container_clean,
     container_key,
     entry_check_digit,
+    found_number,
     has_invalid_identifier,
+    is_bill_key,
     is_valid_container,
     is_valid_entry_number,
     is_valid_imo_number,
@@ -34,6 +36,37 @@ from tests.checking.samples import event, with_fields
 def test_a_bill_is_its_issuer_padded_to_four_places_and_its_number(scac: str, number: str, key: str) -> None:
     assert bill_key(scac, number) == key
     assert split_bill_key(key) == (scac, number)
+
+
+@pytest.mark.parametrize(
+    ("text", "scac", "number"),
+    [
+        ("HBL-000012345", "NVXA", "HBL000012345"),
+        ("HBL 0000 12345", "NVXA", "HBL000012345"),
+        ("HBL\xa0000012345", "NVXA", "HBL000012345"),
+        ("HBL\u2013000012345", "NVXA", "HBL000012345"),
+        ("NVXAHBL000012345", "NVXA", "HBL000012345"),
+        ("NVXA-HBL-000012345", "NVXA", "HBL000012345"),
+        ("NVX 000123456789", "NVX", "000123456789"),
+    ],
+)
+def test_a_number_with_blanks_dashes_or_its_scac_in_front_is_repaired(text: str, scac: str, number: str) -> None:
+    assert found_number(text, scac) == (number, True)
+
+
+@pytest.mark.parametrize("number", ["1", "HBL000012345", "NVXAHBL12345", "1E11", "000000000000"])
+def test_a_number_of_up_to_twelve_letters_and_digits_is_kept(number: str) -> None:
+    assert found_number(number, "NVXA") == (number, False)
+    assert is_bill_key(bill_key("NVXA", number))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "-", "1.23457E+11", "HBL0000123456", "OCNXHBL000012345", "NVXANVXAHBL000012345", "HBL/1", "h1"],
+)
+def test_any_other_text_is_no_bill_number(text: str) -> None:
+    assert found_number(text, "NVXA") is None
+    assert not is_bill_key(bill_key("NVXA", text))
 
 
 def test_a_vessels_key_is_no_bills() -> None:
