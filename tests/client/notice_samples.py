@@ -13,7 +13,7 @@ from router.log.interface import Output
 PARTY = "SLTC"
 TOPIC = f"snp.party.{PARTY}"
 _FIRST_MOMENT, _LAST_MOMENT = 1_600_000_000_000, 1_900_000_000_000
-_TEXTS = ("", "A", "NVXA", "CSQU3054383", 'quote " and \\ and / and \n line', "Zürich–東京 🚢", "x" * 300)
+_TEXTS = ("", "A", "NVXA", "TEST", "CSQU3054383", 'quote " and \\ and / and \n line', "Zürich–東京 🚢", "x" * 300)
 
 
 def notices(count: int, seed: int = 7) -> Iterator[tuple[str, dict[str, Any]]]:

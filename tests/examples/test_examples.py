@@ -151,7 +151,7 @@ def normalised(line: dict[str, Any]) -> dict[str, Any]:
     notice = line["notice"]
     holds = [hold | {"placed_at": moment(hold["placed_at"])} for hold in notice["holds"]]
     moments = {name: moment(notice[name]) for name in MOMENTS}
-    return {"kind": line["type"].lower()} | notice | moments | {"holds": holds}
+    return {"kind": line["type"].lower(), "test": line["test"]} | notice | moments | {"holds": holds}
 
 
 def moment(text: str | None) -> str | None:
@@ -159,7 +159,9 @@ def moment(text: str | None) -> str | None:
 
 
 def expected() -> list[dict[str, Any]]:
-    return [{"kind": kind} | plain(kind, fields) for kind, fields in notices(COUNT)]
+    found = [(kind, "TEST" in fields["flags"], plain(kind, fields)) for kind, fields in notices(COUNT)]
+    assert {is_test for _, is_test, _ in found} == {True, False}
+    return [{"kind": kind, "test": is_test} | fields for kind, is_test, fields in found]
 
 
 def python_kit(site: Site, folder: Path) -> list[str]:
@@ -314,4 +316,4 @@ def test_the_kits_example_reads_the_demos_file_without_a_broker(tmp_path: Path) 
     script = str(EXAMPLES / "python-kit" / "read_notices.py")
     read = read_by([sys.executable, script, "sqlite:///snp-demo.db", "NVXA", "--number", "3"], tmp_path)
     tail = Command(tmp_path).json("--log", "sqlite:///snp-demo.db", "tail", "--party", "NVXA", "--until-end")
-    assert read == tail[:3]
+    assert read == [one | {"test": "TEST" in one["flags"]} for one in tail[:3]]

@@ -41,18 +41,23 @@ public final class ReadNotices {
         }
     }
 
-    /** Handles one notice. Its type alone is enough to act on safely; a notice_id seen before is a duplicate. */
+    /**
+     * Handles one notice. Unless it is a test, its type alone is enough to act on safely; a notice_id seen before is a
+     * duplicate.
+     */
     private static void handle(SpecificRecord notice) {
         if (notice instanceof Hold hold) {
-            show("Hold", hold); // stop the cargo; if hold.getDoNotLoad(), take it off the loading list
+            show("Hold", hold.getFlags(), hold); // stop the cargo; if hold.getDoNotLoad(), take it off the loading list
         } else if (notice instanceof Change change) {
-            show("Change", change); // stopped cargo stays stopped, except for what getAuthorises() allows
+            show("Change", change.getFlags(), change); // stopped cargo stays stopped, except for what getAuthorises() allows
         } else if (notice instanceof Release release) {
-            show("Release", release); // the whole bill may be delivered now
+            show("Release", release.getFlags(), release); // the whole bill may be delivered now
         }
     }
 
-    private static void show(String type, SpecificRecord notice) {
-        System.out.println("{\"type\": \"" + type + "\", \"notice\": " + notice + "}");
+    private static void show(String type, List<String> flags, SpecificRecord notice) {
+        // A sample, or a notice of a test installation: real cargo must not follow it.
+        boolean test = flags.contains("TEST");
+        System.out.println("{\"type\": \"" + type + "\", \"test\": " + test + ", \"notice\": " + notice + "}");
     }
 }
