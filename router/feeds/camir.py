@@ -19,7 +19,6 @@ from router.feeds.cbp_messages import (
     EventDetails,
     MessageReader,
     iso_date,
-    issued_number,
     moment_or_none,
     plain,
     posted_time,
@@ -50,6 +49,7 @@ def read_camir(
 
 class _CamirReader(MessageReader[str | UnreadableInput]):
     format_name = CAMIR
+    scac_place, number_place = "J01 4-7", "R02 4-15"
 
     def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
         super().__init__(source, received_at, rules, fragment, accepted)
@@ -128,8 +128,7 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
             remarks, _, _, _ = _details(loop[1:])
             posted = posted_time(with_century(r06["date"]), r06["time"])
             return self._event(r06["code"], posted, (remarks, [], [], {}), source)
-        r02, issuer = fields(loop[0], "R02"), self._issuer()
-        number = issued_number(issuer, r02["bill"], "J01 4-7", "R02 4-15")
+        r02 = fields(loop[0], "R02")
         continued = r02["continued"] == "1"
         if continued and not (len(loop) > 1 and loop[1].startswith("R02")):
             raise InputError("the R02 announces a continuation record (position 68), but none follows")
@@ -142,8 +141,8 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
             posted_time(with_century(r02["date"]), r02["time"]),
             (remarks, containers, snps, references),
             source,
-            scac=issuer,
-            number=number,
+            scac=self._issuer(),
+            number=r02["bill"],
             quantity=r02["quantity"],
             entry_type=r02["entry_type"],
             entry_number=r02["entry_number"],

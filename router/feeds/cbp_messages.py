@@ -20,11 +20,11 @@ from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode,
 from router.model.eastern import EASTERN, LATEST, day_of, is_pass_unknown, is_repeated, is_skipped, to_milliseconds
 from router.model.identifiers import (
     SCAC_WIDTH,
-    FoundNumber,
     bill_key,
     container_key,
     entry_clean,
     found_number,
+    is_bill_number,
     is_disposition_code,
     is_readable_scac,
 )
@@ -147,16 +147,7 @@ def readable_bill(scac: str, number: str, code: str) -> BillAndCode:
     """The bill and the code of an event that is unreadable otherwise. Issuer and number are useful only together."""
     known = code if is_disposition_code(code) else None
     found = found_number(number, scac) if is_readable_scac(scac) else None
-    return (None, None, known) if found is None else (scac, found.number, known)
-
-
-def issued_number(scac: str, number: str, scac_place: str, number_place: str) -> FoundNumber:
-    """The number of an issuer's bill. Raises InputError if either can't stand in a bill's key."""
-    if not is_readable_scac(scac):
-        raise not_found(scac_place, scac, "SCAC")
-    if (found := found_number(number, scac)) is None:
-        raise not_found(number_place, number, "bill number of up to twelve letters and digits")
-    return found
+    return (None, None, known) if found is None else (scac, found, known)
 
 
 @lru_cache(VALUE_CACHE)
@@ -183,10 +174,8 @@ def bill_reference(text: str) -> str | None:
     text = text.strip()
     short = _SHORT_SCAC.fullmatch(text)
     scac, number = (short[1], short[2]) if short is not None else (text[:SCAC_WIDTH], text[SCAC_WIDTH:])
-    scac, found = scac.strip(), found_number(number.strip(), scac)
-    if found is None or found.is_repaired or not is_readable_scac(scac):
-        return None
-    return bill_key(scac, found.number)
+    scac, number = scac.strip(), number.strip()
+    return bill_key(scac, number) if is_bill_number(number) and is_readable_scac(scac) else None
 
 
 def upper(text: str) -> str:
@@ -218,6 +207,9 @@ class MessageReader(ABC, Generic[Part]):
     """Reader of one file. An event is a loop of texts (X12 segments or CAMIR records), its own and its details."""
 
     format_name: str
+    scac_place: str
+    number_place: str
+    """Places of a bill's issuer and number in a message, for errors."""
 
     def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
         """`accepted`: an operator has accepted the message, so its counts, control numbers and version are right."""
@@ -278,7 +270,7 @@ class MessageReader(ABC, Generic[Part]):
         source: str,
         *,
         scac: str | None = None,
-        number: FoundNumber | None = None,
+        number: str | None = None,
         quantity: str = "",
         entry_type: str = "",
         entry_number: str = "",
@@ -290,7 +282,7 @@ class MessageReader(ABC, Generic[Part]):
         is_resent: bool = False,
         indicator: str | None = None,
     ) -> Disposition:
-        """The event of a bill, or of a vessel without `scac`. Raises InputError for an unreadable code or value.
+        """The event of a bill, or of a vessel without `scac` and `number`. Raises InputError for an unreadable value.
 
         `container` makes it a container-level event; containers in the details are named for information. A repaired
         number and an unreadable reference make it uncertain.
@@ -302,16 +294,18 @@ class MessageReader(ABC, Generic[Part]):
         if container is not None:
             key = container_key(container)
             named = tuple(other for other in named if container_key(other) != key)
-        written = references.get("OB"), references.get("OL")
-        master, original = (bill_reference(text) if text else None for text in written)
+        master, original = references.get("OB"), references.get("OL")
         uncertain = self._uncertain
-        if number is not None and number.is_repaired:
-            uncertain = "BILL"
-        elif (written[0] and master is None) or (written[1] and original is None):
+        if (master and (master := bill_reference(master)) is None) or (
+            original and (original := bill_reference(original)) is None
+        ):
             uncertain = uncertain or "MESSAGE"
+        if scac is not None and number is not None:
+            found = self._issued_number(scac, number)
+            number, uncertain = found, uncertain if found == number else "BILL"
         return Disposition(
             scac,
-            number.number if number is not None else None,
+            number,
             code_of(code),
             posted.at,
             pieces,
@@ -324,7 +318,7 @@ class MessageReader(ABC, Generic[Part]):
             is_resent,
             " ".join(remarks) or None,
             tuple(dict.fromkeys(snps)),
-            self._voyage.of_bill(master, original, named, destination),
+            self._voyage.of_bill(master or None, original or None, named, destination),
             self._received_at,
             source,
             self._transmitted_at,
@@ -336,6 +330,14 @@ class MessageReader(ABC, Generic[Part]):
             uncertain,
             indicator,
         )
+
+    def _issued_number(self, scac: str, number: str) -> str:
+        """The number of an issuer's bill. Raises InputError if the two make no bill's key."""
+        if not is_readable_scac(scac):
+            raise not_found(self.scac_place, scac, "SCAC")
+        if (found := found_number(number, scac)) is None:
+            raise not_found(self.number_place, number, "bill number of one to twelve letters and digits")
+        return found
 
     def _begin_loop(self, text: str) -> None:
         self._end_loop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -43,6 +43,13 @@ _REASONS: Final = {"missing": "it is missing", "int_parsing": _WHOLE, "int_from_
 _BEGINNINGS: Final = {"Value error, ": "", "Input should": "it must", "String should": "it must"}
 """Beginnings of pydantic's messages, and their replacements."""
 _PATTERN_REASONS: Final[dict[str, str]] = {}
+
+
+class MessageNumber(NamedTuple):
+    """The bill number of an event that another program wrote. Repaired where it has to be, since a stop counts."""
+
+    number: str
+    is_repaired: bool
 
 
 def reasons_of(error: ValidationError) -> str:
@@ -128,17 +135,17 @@ def _bill_number(value: Any, info: ValidationInfo) -> Any:
             f"{text[:SHOWN]!r} was changed by a spreadsheet: format the column as text and enter the number again"
         )
     found = identifiers.found_number(text, (info.data or {}).get("scac") or "")
-    instead = f"; write {found.number!r}, without its SCAC, blanks and dashes" if found is not None else ""
+    instead = f"; write {found!r}, without its SCAC, blanks and dashes" if found is not None else ""
     raise ValueError(f"{text[:SHOWN]!r} is not a bill number of one to twelve letters and digits{instead}")
 
 
-def _number_of_message(value: Any, info: ValidationInfo) -> identifiers.FoundNumber:
+def _number_of_message(value: Any, info: ValidationInfo) -> MessageNumber:
     """The number that an event of another program means. `scac` must be an earlier field."""
     text = upper(value)
     found = identifiers.found_number(text, info.data.get("scac") or "") if isinstance(text, str) else None
     if found is None:
         raise ValueError(f"{str(value)[:SHOWN]!r} is not a bill number of one to twelve letters and digits")
-    return found
+    return MessageNumber(found, found != text)
 
 
 def _reference(value: Any) -> Any:
@@ -209,8 +216,7 @@ Scac = Annotated[str, _identifier(identifiers.READABLE_SCAC, "a SCAC has at most
 RegisteredScac = Annotated[str, _identifier(identifiers.SCAC, "a SCAC has two to four letters")]
 PartyId = Annotated[str, _identifier(f"(?:{PARTY_ID})", f"a party's id is {_PARTY_ID_REASON}")]
 BillNumber = Annotated[str, BeforeValidator(_bill_number)]
-MessageBillNumber = Annotated[identifiers.FoundNumber, PlainValidator(_number_of_message)]
-"""Repaired where it has to be, since a stop counts in any case."""
+MessageBillNumber = Annotated[MessageNumber, PlainValidator(_number_of_message)]
 DispositionCode = Annotated[
     str, _identifier(identifiers.DISPOSITION_CODE, "a disposition code has two or three letters or digits, such as 1H")
 ]

@@ -20,7 +20,6 @@ from router.feeds.cbp_messages import (
     EventDetails,
     MessageReader,
     iso_date,
-    issued_number,
     moment_or_none,
     plain,
     posted_time,
@@ -64,6 +63,7 @@ def read_x12(
 
 class _X12Reader(MessageReader[X12Token]):
     format_name = X12
+    scac_place, number_place = "X409", "X401"
 
     def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
         super().__init__(source, received_at, rules, fragment, accepted)
@@ -208,7 +208,6 @@ class _X12Reader(MessageReader[X12Token]):
                 raise InputError(f"V913 {posted.unknown_zone!r} tells no offset, so the posted time is unknown")
             return self._event(v9[1], posted, (remarks, [], [], {}), source)
         x4 = _elements(loop[0], element)
-        number = issued_number(x4[9], x4[1], "X409", "X401")
         if x4[15]:
             references[x4[15]] = x4[16]
         if x4[8] and not references.get("OB") and is_readable_scac(x4[10]):  # older releases name the master here
@@ -219,7 +218,7 @@ class _X12Reader(MessageReader[X12Token]):
             (remarks, containers, snps, references),
             source,
             scac=x4[9],
-            number=number,
+            number=x4[1],
             quantity=x4[2],
             entry_type=x4[3],
             entry_number=x4[4],

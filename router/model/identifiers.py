@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from router.model.inputs import Disposition, Shipment
 
@@ -102,30 +102,23 @@ def is_readable_scac(text: str) -> bool:
     return _READABLE_SCAC.fullmatch(text) is not None
 
 
-class FoundNumber(NamedTuple):
-    """The number of a bill as a message gives it, in upper case, without padding."""
-
-    number: str
-    is_repaired: bool
-    """True if the message writes it differently. A repaired number stops its bill, but frees nothing."""
-
-
 def is_bill_number(text: str) -> bool:
     """True for one to twelve capital letters and digits."""
     return _BILL_NUMBER.fullmatch(text) is not None
 
 
-def found_number(text: str, scac: str) -> FoundNumber | None:
-    """The bill number that a message's text means; None if it means none.
+def found_number(text: str, scac: str) -> str | None:
+    """The bill number that a message's text in capitals means; None if it means none.
 
-    Drops blanks within it, and dashes. A number longer than twelve that begins with its issuer's SCAC loses that.
+    It is *repaired* if it differs from the text: it has no blanks and dashes, and a number longer than twelve that
+    begins with its issuer's SCAC has lost that. A repaired number stops its bill, but frees nothing.
     """
-    if is_bill_number(text):
-        return FoundNumber(text, False)
+    if _BILL_NUMBER.fullmatch(text):
+        return text
     repaired = _BLANKS_AND_DASHES.sub("", text)
-    if len(repaired) > LONGEST_BILL_NUMBER and scac:
+    if len(repaired) > LONGEST_BILL_NUMBER:
         repaired = repaired.removeprefix(scac)
-    return FoundNumber(repaired, True) if is_bill_number(repaired) else None
+    return repaired if _BILL_NUMBER.fullmatch(repaired) else None
 
 
 @lru_cache(_CACHE)

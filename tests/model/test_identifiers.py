@@ -51,12 +51,12 @@ def test_a_bill_is_its_issuer_padded_to_four_places_and_its_number(scac: str, nu
     ],
 )
 def test_a_number_with_blanks_dashes_or_its_scac_in_front_is_repaired(text: str, scac: str, number: str) -> None:
-    assert found_number(text, scac) == (number, True)
+    assert found_number(text, scac) == number
 
 
 @pytest.mark.parametrize("number", ["1", "HBL000012345", "NVXAHBL12345", "1E11", "000000000000"])
 def test_a_number_of_up_to_twelve_letters_and_digits_is_kept(number: str) -> None:
-    assert found_number(number, "NVXA") == (number, False)
+    assert found_number(number, "NVXA") == number
     assert is_bill_key(bill_key("NVXA", number))
 
 
