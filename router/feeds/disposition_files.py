@@ -78,6 +78,8 @@ def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> 
 
 BLOCK_LIMIT: Final = 1 << 24
 """Bytes of a block, packed and unpacked. Common writers make blocks of about 16 kB; damage makes any number."""
+JSON_LIMIT: Final = 1 << 26
+"""Bytes of a block's records as JSON, which repeats the names of fields."""
 DEPTH_LIMIT: Final = 16
 """Types within types."""
 STEPS_LIMIT: Final = 10_000
@@ -151,22 +153,28 @@ def _records_as_json(file: _ChunkedFile) -> Iterator[bytes]:
         schema = fastavro.parse_schema(writer_schema)
         while (count := _read_long(file)) is not None:
             block = _unpacked(file.read(_read_long(file) or 0), meta.get("avro.codec", b"null"))
-            yield from _records_of_block(block, count, schema)
+            records = _records_of_block(block, count, schema)
             if file.read(16) != sync_marker:
                 raise InputError("a block does not end with the file's sync marker")
+            yield from records
     except _AVRO_FAULTS as error:
         raise InputError(f"the Avro file is damaged ({type(error).__name__}: {error})") from error
 
 
-def _records_of_block(block: bytes, count: int, schema: Any) -> Iterator[bytes]:
+def _records_of_block(block: bytes, count: int, schema: Any) -> list[bytes]:
+    """All records of a block that is whole: a lost byte may leave records that look right."""
     if not 0 <= count <= len(block):
         raise InputError(f"a block of {len(block)} bytes declares {count} records")
-    records = BytesIO(block)
+    reading, records, size = BytesIO(block), [], 0
     for _ in range(count):
-        record = fastavro.schemaless_reader(records, schema, None)
-        yield json.dumps(record, default=_text).encode()
-    if records.tell() != len(block):
+        record = fastavro.schemaless_reader(reading, schema, None)
+        records.append(json.dumps(record, default=_text).encode())
+        size += len(records[-1])
+        if size > JSON_LIMIT:
+            raise InputError(f"the records of a block have more than {JSON_LIMIT:,} bytes as JSON")
+    if reading.tell() != len(block):
         raise InputError(f"a block continues after its {count} records")
+    return records
 
 
 def _text(value: Any) -> str:

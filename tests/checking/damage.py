@@ -17,9 +17,11 @@ from router.feeds.formats import read_events
 from router.model.registry_values import Line, Party
 from tests.checking.harness import Harness
 from tests.checking.messages import (
+    OLD_VERSION,
     PARTIES,
     STOPS,
     BillEvent,
+    avro_file,
     camir_records,
     json_lines,
     some_events,
@@ -61,7 +63,7 @@ Edit = Callable[[Pieces, Random], Damaged | None]
 
 def dropped(pieces: Pieces, random: Random) -> Damaged | None:
     place = random.randrange(len(pieces.texts))
-    return Damaged(f"drop {pieces.texts[place]!r}", pieces.replaced(place)) if pieces.format != "jsonl" else None
+    return Damaged(f"drop {pieces.texts[place]!r}", pieces.replaced(place))
 
 
 def doubled(pieces: Pieces, random: Random) -> Damaged | None:
@@ -89,8 +91,7 @@ def swapped(pieces: Pieces, random: Random) -> Damaged | None:
 def cut(pieces: Pieces, random: Random) -> Damaged | None:
     """The end is missing; of the last piece at least one character that counts."""
     whole = pieces.whole()
-    last = len(pieces.texts[-1].rstrip())
-    length = random.randrange(len(whole) - len(pieces.texts[-1]) - len(pieces.end) + last - 1)
+    length = random.randrange(len(whole) - len(pieces.texts[-1]) - len(pieces.end) + len(pieces.texts[-1].rstrip()) - 1)
     if pieces.format == "jsonl" and whole[length : length + 1] in ("\n", ""):
         return None
     return Damaged(f"cut at {length} of {len(whole)}", whole[:length])
@@ -98,12 +99,10 @@ def cut(pieces: Pieces, random: Random) -> Damaged | None:
 
 def glued(pieces: Pieces, random: Random) -> Damaged | None:
     """The end of a piece is missing."""
-    if not pieces.end or len(pieces.texts) < 2:
+    if len(pieces.texts) < 2:
         return None
     place = random.randrange(len(pieces.texts) - 1)
     one, other = pieces.texts[place : place + 2]
-    if pieces.format == "camir":
-        return None  # the records have their length
     texts = [*pieces.texts[:place], one + other, *pieces.texts[place + 2 :]]
     if pieces.end == "~\n":
         content = "".join(text + ("\n" if place == index else pieces.end) for index, text in enumerate(pieces.texts))
@@ -125,8 +124,6 @@ def broken(pieces: Pieces, random: Random) -> Damaged | None:
 
 def retagged(pieces: Pieces, random: Random) -> Damaged | None:
     """Another character in a name."""
-    if pieces.format == "jsonl":
-        return None
     place = random.randrange(len(pieces.texts))
     text = pieces.texts[place]
     index = random.randrange(2)
@@ -135,8 +132,6 @@ def retagged(pieces: Pieces, random: Random) -> Damaged | None:
 
 def recased(pieces: Pieces, random: Random) -> Damaged | None:
     """Names in lower case, which may be read as they are meant."""
-    if pieces.format == "jsonl":
-        return None
     place = random.randrange(len(pieces.texts))
     text = pieces.texts[place]
     return Damaged(f"lower-case {text!r}", pieces.replaced(place, text[:3].lower() + text[3:]))
@@ -176,7 +171,7 @@ def shifted(pieces: Pieces, random: Random) -> Damaged | None:
 
 def wrapped(pieces: Pieces, random: Random) -> Damaged | None:
     """Line breaks every 80 characters, or blanks before each line."""
-    if pieces.format != "x12" or pieces.end != "~":
+    if pieces.end != "~":
         return None
     whole = pieces.whole()
     width, line_break = random.choice((72, 80)), random.choice(("\n", "\r\n"))
@@ -184,16 +179,35 @@ def wrapped(pieces: Pieces, random: Random) -> Damaged | None:
     return Damaged(f"wrap at {width}", content, harmless=True)
 
 
-EDITS: Final[tuple[Edit, ...]] = (
-    *(dropped, doubled, swapped, cut, glued, broken, retagged, recased, garbled, shifted, wrapped),
-)
+def lost_byte(pieces: Pieces, random: Random) -> Damaged | None:
+    """A byte less, or one more, within a block of an Avro file."""
+    whole = pieces.whole()
+    begin = whole.index("avro.schema")
+    place = random.randrange(begin, len(whole) - 1)
+    byte = whole[place]
+    if whole[place - 1] == byte or whole[place + 1] == byte:
+        return None
+    return Damaged(f"byte {place} of {len(whole)}", whole[:place] + random.choice(("", byte * 2)) + whole[place + 1 :])
+
+
+_NAMED: Final = (dropped, doubled, swapped, cut, retagged, recased, garbled, shifted)
+EDITS: Final[dict[str, tuple[Edit, ...]]] = {
+    "x12": (*_NAMED, glued, broken, wrapped),
+    "camir": (*_NAMED, broken),
+    "jsonl": (doubled, cut, glued, broken, garbled),
+    "avro": (cut, lost_byte),
+}
 
 
 def some_message(random: Random) -> tuple[list[BillEvent], Pieces]:
     events = some_events(random)
-    name = random.choice(("x12", "x12", "camir", "camir", "jsonl"))
+    name = random.choice(("x12", "x12", "x12", "camir", "camir", "camir", "jsonl", "avro"))
+    if name == "avro":
+        return events, Pieces(name, [avro_file(events, random.choice(("null", "deflate")))], "")
     if name == "x12":
-        return events, Pieces(name, x12_segments(events, random.randint(1, 2)), random.choice(("~", "~\n")))
+        version = random.choice(("006050", "006050", OLD_VERSION))
+        segments = x12_segments(events, random.randint(1, 2), version)
+        return events, Pieces(name, segments, random.choice(("~", "~\n")))
     if name == "camir":
         return events, Pieces(name, camir_records(events), random.choice(("", "\n", "~")))
     return events, Pieces(name, json_lines(events), "\n")
@@ -264,11 +278,11 @@ class Trial(NamedTuple):
     faults: tuple[str, ...]
 
 
-def trial(seed: int, edits: Sequence[Edit] = EDITS) -> Trial | None:
+def trial(seed: int) -> Trial | None:
     """One edit of one message; None if the edit drawn is none for it."""
     random = Random(seed)
     events, pieces = some_message(random)
-    damaged = random.choice(edits)(pieces, random)
+    damaged = random.choice(EDITS[pieces.format])(pieces, random)
     if damaged is None or damaged.content == pieces.whole():
         return None
     before, _ = outcome_of(None)

@@ -1,4 +1,4 @@
-"""Valid CBP messages to damage: a few bills' events, written as X12 350, CAMIR status notifications or JSON Lines.
+"""Valid CBP messages to damage: a few bills' events as X12 350, CAMIR status notifications, JSON Lines or Avro.
 
 All formats say the same, so that one oracle judges all of them.
 """
@@ -6,8 +6,15 @@ All formats say the same, so that one oracle judges all of them.
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from random import Random
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import fastavro
+
+from router.codec.published import raw_schema
+from router.feeds.forms import DispositionForm
+from router.model.inputs import disposition_fields
 
 STOPS: Final = ("1H", "7H", "5H", "6H", "2Q")
 REMOVALS: Final = ("1I", "7I", "5I", "6I", "4Q")
@@ -84,20 +91,29 @@ ISA: Final = "ISA*00*          *00*          *ZZ*CBPEXAMPLE     *02*OCNX        
 HEADERS: Final = ("M10*OCNX*O*PA*9074729*OCEAN EXEMPLAR*026E*000204***L", "P4*2704*20260728")
 
 
-def x12_segments(events: list[BillEvent], sets: int) -> list[str]:
-    """The segments of one interchange, its events spread over some sets."""
-    segments = [ISA, "GS*SO*CBPEXAMPLE*OCNX*20260714*0412*703*X*006050"]
+OLD_VERSION: Final = "004010"
+
+
+def x12_segments(events: list[BillEvent], sets: int, version: str = "006050") -> list[str]:
+    """The segments of one interchange, its events spread over some sets.
+
+    In 004010 an event's references come before it, so each event has a port of its own.
+    """
+    is_old = version == OLD_VERSION
+    segments = [ISA, f"GS*SO*CBPEXAMPLE*OCNX*20260714*0412*703*X*{version}"]
     size = -(-len(events) // sets)
     groups = [events[place : place + size] for place in range(0, len(events), size)]
     for number, group in enumerate(groups, 1):
-        body = [f"ST*350*{number:04}", *HEADERS]
+        body = [f"ST*350*{number:04}", *(HEADERS[:1] if is_old else HEADERS)]
         for event in group:
-            body += _x12_loop(event)
+            x4, details, boxes = _x12_loop(event)
+            body += [HEADERS[1], *reversed(details), x4, *boxes] if is_old else [x4, *details, *boxes]
         segments += [*body, f"SE*{len(body) + 1}*{number:04}"]
     return [*segments, f"GE*{len(groups)}*703", "IEA*1*000000703"]
 
 
-def _x12_loop(event: BillEvent) -> list[str]:
+def _x12_loop(event: BillEvent) -> tuple[str, list[str], list[str]]:
+    """Its X4, its remark and references, and its containers."""
     entry = (event.entry[:2], event.entry[2:])
     master = f"OB*{event.master}" if event.master else "*"
     x4 = (
@@ -106,7 +122,7 @@ def _x12_loop(event: BillEvent) -> list[str]:
     )
     boxes = [f"N7*{box[:4]}*{box[4:]}" for box in event.containers]
     remark = [f"K1*{event.remark}"] if event.remark else []
-    return [x4, *remark, *(f"N9*SNP*{snp}" for snp in event.snps), *boxes]
+    return x4, [*remark, *(f"N9*SNP*{snp}" for snp in event.snps)], boxes
 
 
 def camir_records(events: list[BillEvent]) -> list[str]:
@@ -132,29 +148,37 @@ def camir_records(events: list[BillEvent]) -> list[str]:
 
 
 def json_lines(events: list[BillEvent]) -> list[str]:
-    return [
-        json.dumps(
-            {
-                "scac": event.scac,
-                "bill_of_lading": event.number,
-                "disposition_code": event.code,
-                "action_at": f"2026-07-14T{event.clock[:2]}:{event.clock[2:]}",
-                "quantity": event.quantity,
-                "entry_type": event.entry[:2],
-                "entry_number": event.entry[2:],
-                "transaction_port": "2704",
-                "firms": "Z999",
-                "remarks": event.remark,
-                "snps": event.snps,
-                "carrier_scac": "OCNX",
-                "imo_number": "9074729",
-                "voyage_number": "026E",
-                "vessel_name": "OCEAN EXEMPLAR",
-                "port_of_unlading": "2704",
-                "arrival_date": "2026-07-28",
-                **({"master_bill": event.master} if event.master else {}),
-                "container_numbers": event.containers,
-            }
-        )
-        for event in events
-    ]
+    return [json.dumps(_fields(event)) for event in events]
+
+
+def avro_file(events: list[BillEvent], codec: str) -> str:
+    """An object container file by the published schema, its bytes as characters."""
+    forms = [DispositionForm.model_validate(_fields(event)).disposition(0, "AVRO") for event in events]
+    file = BytesIO()
+    records = [disposition_fields(one) for one in forms]
+    fastavro.writer(file, fastavro.parse_schema(raw_schema("disposition")), records, codec, sync_interval=400)
+    return file.getvalue().decode("latin-1")
+
+
+def _fields(event: BillEvent) -> dict[str, Any]:
+    return {
+        "scac": event.scac,
+        "bill_of_lading": event.number,
+        "disposition_code": event.code,
+        "action_at": f"2026-07-14T{event.clock[:2]}:{event.clock[2:]}",
+        "quantity": event.quantity,
+        "entry_type": event.entry[:2],
+        "entry_number": event.entry[2:],
+        "transaction_port": "2704",
+        "firms": "Z999",
+        "remarks": event.remark,
+        "snps": event.snps,
+        "carrier_scac": "OCNX",
+        "imo_number": "9074729",
+        "voyage_number": "026E",
+        "vessel_name": "OCEAN EXEMPLAR",
+        "port_of_unlading": "2704",
+        "arrival_date": "2026-07-28",
+        **({"master_bill": event.master} if event.master else {}),
+        "container_numbers": event.containers,
+    }

@@ -205,6 +205,15 @@ def test_a_damaged_avro_file_is_one_dead_letter():
         assert [letter.content for letter in letters if letter.format == "avro"] == [damaged]
 
 
+def test_no_event_is_taken_from_a_block_that_lost_a_byte():
+    content = avro("1C", "1I", "1C")
+    sync_marker = content[-16:]
+    block = range(content.index(sync_marker) + 18, len(content) - 16)
+    for place in block:
+        damaged = content[:place] + content[place + 1 :]
+        assert not [event for event in read_avro([damaged], "FILE", RECEIVED_AT) if isinstance(event, Disposition)]
+
+
 def record(*fields: dict[str, Any], name: str = "Evil") -> dict[str, Any]:
     return {"type": "record", "name": name, "fields": list(fields)}
 
