@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import from_json
 
+from router.feeds.credentials import masked, without
 from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition, Filing
 
 ENCODING: Final = "latin-1"
@@ -29,8 +30,6 @@ SHOWN: Final = 80
 
 NOT_JSON: Final = "the line is not one whole JSON object in UTF-8"
 ID_WIDTH: Final = 32
-MASK: Final = "X"
-"""Replaces each character of a credential."""
 
 
 class OtherMessage(NamedTuple):
@@ -51,19 +50,24 @@ Note = Callable[[str], None]
 
 
 class UnreadableInput:
-    """A stretch of input that no event can be made of, in bounded memory. Its id depends on its bytes only."""
+    """A stretch of input that no event can be made of, in bounded memory, and the one source of dead letters.
+
+    A dead letter holds no credentials. Its id depends on the other bytes only.
+    """
 
     def __init__(self, first: bytes = b"") -> None:
         self.size = 0
-        self._hash = hashlib.sha256()
         self._kept = bytearray()
+        self._beyond = hashlib.sha256()
+        """Of the bytes that are not kept."""
         self.add(first)
 
     def add(self, data: bytes) -> UnreadableInput:
         self.size += len(data)
-        self._hash.update(data)
-        if len(self._kept) <= CONTENT_LIMIT:
-            self._kept += data[: CONTENT_LIMIT + 1]
+        space = CONTENT_LIMIT - len(self._kept)
+        self._kept += data[:space]
+        if len(data) > space:
+            self._beyond.update(data[space:])
         return self
 
     @property
@@ -74,8 +78,13 @@ class UnreadableInput:
         self, reason: str, source: str, format_name: str, received_at: int, bill: BillAndCode = NO_BILL
     ) -> DeadLetter:
         """The dead letter for all bytes added. Its content is the whole input, or its head above `CONTENT_LIMIT`."""
-        content = bytes(self._kept) if self.size <= CONTENT_LIMIT else self.head
-        letter_id, reason = self._hash.hexdigest()[:ID_WIDTH], reason[:REASON_LIMIT]
+        content, secrets = masked(bytes(self._kept))
+        reason = without(secrets, reason[:REASON_LIMIT])
+        whole = hashlib.sha256(content)
+        if self.size > CONTENT_LIMIT:
+            whole.update(self._beyond.digest())
+            content = content[:HEAD_SIZE]
+        letter_id = whole.hexdigest()[:ID_WIDTH]
         return DeadLetter(letter_id, reason, source, format_name, content, self.size, *bill, received_at)
 
 

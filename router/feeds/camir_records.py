@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from router.feeds.bounded_input import BLANKS, ENCODING, MASK, UnreadableInput, blocks
+from router.feeds.bounded_input import BLANKS, ENCODING, UnreadableInput, blocks
 from router.feeds.cbp_messages import upper
 
 RECORD_LENGTH: Final = 80
@@ -47,8 +47,6 @@ _TRANSMISSION_LENGTH: Final = 15
 _LOOK_AHEAD: Final = 8
 """Characters that decide if a separator precedes a record: itself, line breaks and a name."""
 
-_ACCESS_CODE: Final = slice(7, 13)
-
 
 def field(record: str, kind: str, name: str) -> str:
     """One field in upper case, stripped. The part cut off a short record is blank."""
@@ -61,7 +59,7 @@ def fields(record: str, kind: str) -> dict[str, str]:
 
 
 def read_records(chunks: Iterable[bytes]) -> Iterator[str | UnreadableInput]:
-    """Records in order, each of at most 80 places and with access codes masked, and what lies between them."""
+    """Records in order, each of at most 80 places, and what lies between them."""
     reader = _RecordReader()
     for block in blocks(chunks):
         yield from reader.read(block.decode(ENCODING), final=False)
@@ -104,8 +102,6 @@ class _RecordReader:
         while place < len(line) and (whole or len(line) - place >= RECORD_LENGTH):
             text = line[place : place + RECORD_LENGTH]
             if self._unreadable is None and _RECORD.match(text):
-                if text.startswith("ACR") and text[_ACCESS_CODE].strip():
-                    text = text[: _ACCESS_CODE.start] + MASK * len(text[_ACCESS_CODE]) + text[_ACCESS_CODE.stop :]
                 yield text
                 place += RECORD_LENGTH
             elif self._unreadable is None and not text.strip(BLANKS):

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, NamedTuple
 
-from router.feeds.bounded_input import BLANKS, ENCODING, MASK, PIECE_LIMIT, UnreadableInput, blocks
+from router.feeds.bounded_input import BLANKS, ENCODING, PIECE_LIMIT, UnreadableInput, blocks
+from router.feeds.credentials import MASK
 
 ISA_LENGTH: Final = 106
 ISA_ELEMENTS: Final = 16
