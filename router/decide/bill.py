@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from router.decide.bill_state import AssessedBill, BillState
-from router.decide.cargo_facts import content_of, supersedes
+from router.decide.cargo_facts import CargoFacts, content_of, supersedes
 from router.decide.consequences import Decision, conclude
 from router.decide.dead_letters import (
     future_event_id,
@@ -232,13 +232,22 @@ def _apply_dead_letter(state: BillState, record: DeadLetter, context: Context) -
 
 
 def _apply_filing(state: BillState, record: Filing, context: Context) -> AppliedRecord | None:
-    filing = state.facts.filing
-    is_on_paper = state.downtime is not None and state.downtime.is_on_paper
-    is_news = filing is None or (content_of(record) != content_of(filing) and supersedes(record, filing))
-    if not (is_news or is_on_paper):
+    if state.downtime is not None and state.downtime.is_on_paper:
+        unfiled = state.facts._replace(filing=None)  # the electronic filing replaces the paper
+        return reissue(replace(state, facts=_with_filing(unfiled, record)))
+    facts = _with_filing(state.facts, record)
+    if facts is state.facts:
         return None
-    state = replace(state, facts=state.facts._replace(filing=record))
-    return reissue(state) if is_on_paper else AppliedRecord(state, FILING)
+    return AppliedRecord(replace(state, facts=facts), FILING, only_adds=record.declared_in != "TABLE")
+
+
+def _with_filing(facts: CargoFacts, record: Filing) -> CargoFacts:
+    """The facts with a filing's; the same object if it is no news."""
+    if record.declared_in != "TABLE":
+        return facts.with_declaration(record)
+    known = facts.filing
+    is_news = known is None or (content_of(record) != content_of(known) and supersedes(record, known))
+    return facts._replace(filing=record) if is_news else facts
 
 
 def _apply_snapshot(state: BillState, record: Snapshot, context: Context) -> AppliedRecord | None:

@@ -146,7 +146,7 @@ class BillState(Struct, frozen=True, array_like=True):
         """False for a bill known only by a filing, or only by a link."""
         if self.events or self.folded or self.snapshot or self.unparsed or self.last_notices or self.relayed:
             return True
-        return self.facts.filing is not None and bool(self.links)
+        return self.facts.is_filed and bool(self.links)
 
     @property
     def is_superseded(self) -> bool:
@@ -244,11 +244,13 @@ def assess_bill(
         account, relayed = _account_with_manual_events(state, rules)
     else:
         account = applied = _account_of_events(state, rules, previous)
-    if account.manifested is None and state.facts.filing is not None:
+    if account.manifested is None and state.facts.is_filed:
         account = account.copy()
-        account.manifested = state.facts.filing.manifested_quantity  # a 55 without quantity began the life
+        account.manifested = state.facts.filed_quantity()  # a 55 without quantity began the life
     lading = state.sailing.first_lading_date if state.sailing is not None else None
-    if not account.complete and begins_history(account, cargo, state.unparsed.values(), lading):
+    if not account.complete and (
+        state.facts.is_original_before(lading) or begins_history(account, cargo, state.unparsed.values(), lading)
+    ):
         account = account.copy()
         account.complete = True
     unparsed = [one for one in state.unparsed.values() if one.id not in state.resolved] if state.unparsed else ()
@@ -283,6 +285,7 @@ def _extends(state: BillState, previous: BillState) -> bool:
         state.snapshot is previous.snapshot
         and state.folded is previous.folded
         and state.facts.filing is previous.facts.filing
+        and state.facts.declarations is previous.facts.declarations
         and state.deeds is previous.deeds
         and (
             state.events is previous.events
@@ -363,8 +366,8 @@ def opening_account(state: BillState, rules: Rules) -> Account:
             end_cleared(account, key, state.deeds)
     if state.facts.filing is not None:
         account.complete = True
-        if account.manifested is None:
-            account.manifested = state.facts.filing.manifested_quantity
+    if account.manifested is None:
+        account.manifested = state.facts.filed_quantity()
     return account
 
 

@@ -2,6 +2,9 @@
 
 A scalar is a register: among events the one posted last wins; between events and the filing the one received last. A
 list holds the filing's names, if it has any, and those that events named since.
+
+Manifest messages add to that: their names stand beside those of events; their scalars, the earliest first, fill only
+what neither events nor the filing give; their quantity counts if it is the larger one.
 """
 
 from __future__ import annotations
@@ -9,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from router.model.eastern import DAY
+from router.errors import InputError
+from router.model.eastern import DAY, start_of_day
 from router.model.identifiers import container_key
 from router.model.inputs import NOWHERE, Disposition, Filing, ManualEvent, PaperBill, Shipment, Snapshot
-from router.model.limits import MOST_NAMED
+from router.model.limits import MOST_DECLARATIONS, MOST_NAMED
 
 NEVER: Final = -1
 
@@ -29,6 +33,19 @@ class ShipmentReport(NamedTuple):
 
     posted: int
     received_at: int
+    shipment: Shipment
+    """Without containers, which are merged by name."""
+
+
+class Declaration(NamedTuple):
+    """One content of a bill's manifest messages, however often it was received."""
+
+    first_received: int
+    last_received: int
+    is_original: bool
+    names_containers: bool
+    bill_type: str | None
+    quantity: int | None
     shipment: Shipment
     """Without containers, which are merged by name."""
 
@@ -98,6 +115,26 @@ class CargoFacts(NamedTuple):
     snps: Mapping[str, int] = _NO_NAMES
     """Parties named by events, with the time of the latest (received_at)."""
     containers: Mapping[str, int] = _NO_NAMES
+    declarations: tuple[Declaration, ...] = ()
+    """The earliest first."""
+
+    @property
+    def is_filed(self) -> bool:
+        return self.filing is not None or bool(self.declarations)
+
+    def filed_quantity(self) -> int | None:
+        """The filing's quantity, or a larger one that a message received since declares."""
+        filing = self.filing
+        filed = filing.manifested_quantity if filing is not None else None
+        since = filing.received_at if filing is not None and filed is not None else NEVER
+        declared = (one.quantity for one in self.declarations if one.last_received >= since)
+        return max((pieces for pieces in (filed, *declared) if pieces is not None), default=None)
+
+    def is_original_before(self, first_lading_date: str | None) -> bool:
+        """True if an original manifest was received before that day (`CCYY-MM-DD`) began: nothing of CBP's came
+        earlier."""
+        lading = start_of_day(first_lading_date or "")
+        return lading is not None and any(one.is_original and one.first_received < lading for one in self.declarations)
 
     def with_disposition(self, event: Disposition, posted: int) -> CargoFacts:
         """The facts with a disposition's; the same object if it adds nothing.
@@ -112,7 +149,29 @@ class CargoFacts(NamedTuple):
         containers = _with_names(containers, shipment.container_numbers, received_at)
         if reports is self.reports and snps is self.snps and containers is self.containers:
             return self
-        return CargoFacts(self.filing, reports, snps, containers)
+        return CargoFacts(self.filing, reports, snps, containers, self.declarations)
+
+    def with_declaration(self, filing: Filing) -> CargoFacts:
+        """The facts with a manifest message's; the same object if it adds nothing. Raises InputError beyond the
+        limits, rather than drop a container or a party that is named."""
+        named, received_at = filing.shipment.container_numbers, filing.received_at
+        if len({*self.snps, *filing.snps}) > MOST_NAMED or len({*self.containers, *named}) > MOST_NAMED:
+            raise InputError(f"the bill would have more than {MOST_NAMED:,} containers or second notify parties")
+        is_original = filing.declared_in == "ORIGINAL"
+        content = (is_original, bool(named), filing.bill_type, filing.manifested_quantity)
+        new = Declaration(received_at, received_at, *content, filing.shipment.with_containers(()))
+        known = next((one for one in self.declarations if one[2:] == new[2:]), None)
+        if known is not None:
+            first, last = min(known.first_received, received_at), max(known.last_received, received_at)
+            new = new._replace(first_received=first, last_received=last)
+        elif len(self.declarations) >= MOST_DECLARATIONS:
+            raise InputError(f"the bill was declared in {MOST_DECLARATIONS} different ways already")
+        snps = _with_names(self.snps, filing.snps, received_at)
+        containers = _with_names(self.containers, named, received_at)
+        if new == known and snps is self.snps and containers is self.containers:
+            return self
+        declarations = tuple(sorted((*(one for one in self.declarations if one is not known), new), key=_by_receipt))
+        return self._replace(snps=snps, containers=containers, declarations=declarations)
 
     def with_manual_event(self, event: ManualEvent) -> CargoFacts:
         """The facts with an operator's, which only complete those of messages and filings."""
@@ -125,17 +184,21 @@ class CargoFacts(NamedTuple):
 
     def cargo(self) -> Cargo:
         """All facts merged."""
+        declared = _declared(self.declarations)
+        are_declared = any(one.names_containers for one in self.declarations)
         filing = self.filing
         if filing is None:
-            is_one = len(self.reports) == 1
-            scalars = self.reports[0].shipment if is_one else _merged_scalars(self.reports, NOWHERE, NEVER)
-            return Cargo(None, tuple(self.snps), scalars.with_containers(tuple(self.containers)))
+            is_one = len(self.reports) == 1 and not self.declarations
+            scalars = self.reports[0].shipment if is_one else _merged_scalars(self.reports, NOWHERE, NEVER, declared)
+            scalars = scalars.with_containers(tuple(self.containers))
+            return Cargo(_declared_type(self.declarations), tuple(self.snps), scalars, are_declared)
         since = filing.received_at
-        scalars = _merged_scalars(self.reports, filing.shipment, since)
+        scalars = _merged_scalars(self.reports, filing.shipment, since, declared)
         containers = _merged_names(filing.shipment.container_numbers, self.containers, since)
         snps = _merged_names(filing.snps, self.snps, since)
-        are_filed = bool(filing.shipment.container_numbers)
-        return Cargo(filing.bill_type, snps, scalars.with_containers(containers), are_filed)
+        are_filed = bool(filing.shipment.container_numbers) or are_declared
+        bill_type = filing.bill_type or _declared_type(self.declarations)
+        return Cargo(bill_type, snps, scalars.with_containers(containers), are_filed)
 
 
 def _with_report(reports: tuple[ShipmentReport, ...], report: ShipmentReport) -> tuple[ShipmentReport, ...]:
@@ -165,14 +228,36 @@ def _merged_reports(reports: tuple[ShipmentReport, ...], report: ShipmentReport)
     return reports if set(merged) == set(reports) else merged
 
 
-def _merged_scalars(reports: Iterable[ShipmentReport], filed: Shipment, since: int) -> Shipment:
-    """The filing's scalars, replaced by those of events received since it, and completed by those of all events."""
-    merged = filed._asdict()
-    for _, received_at, shipment in reports:
+def _merged_scalars(
+    reports: Iterable[ShipmentReport], filed: Shipment, since: int, declared: Shipment = NOWHERE
+) -> Shipment:
+    """The filing's scalars, replaced by those of events received since it, and completed by those of all events, then
+    by those declared in manifests, last by an operator's."""
+    merged = declared._asdict() | dict(_scalars(filed))
+    for posted, received_at, shipment in reports:
         for name, value in _scalars(shipment):
-            if received_at >= since or getattr(filed, name) is None:
+            is_filed = getattr(filed, name) is not None
+            if received_at >= since if is_filed else posted > NEVER or merged[name] is None:
                 merged[name] = value
     return Shipment(**merged)
+
+
+def _by_receipt(declaration: Declaration) -> tuple[int, str]:
+    return declaration.first_received, repr(declaration)
+
+
+def _declared(declarations: Iterable[Declaration]) -> Shipment:
+    """Each scalar as the earliest manifest that has it declares it: a later one changes none."""
+    merged: dict[str, Any] = {}
+    for one in declarations:
+        merged = dict(_scalars(one.shipment)) | merged
+    return NOWHERE._replace(**merged) if merged else NOWHERE
+
+
+def _declared_type(declarations: Iterable[Declaration]) -> str | None:
+    """The earliest type, but empty only if no manifest declares another: an empty needs no entry."""
+    types = [one.bill_type for one in declarations if one.bill_type is not None]
+    return next((kind for kind in types if kind.upper() not in _EMPTY), types[0] if types else None)
 
 
 def _scalars(shipment: Shipment) -> Iterable[tuple[str, str]]:

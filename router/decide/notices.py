@@ -88,6 +88,8 @@ class AppliedRecord(Struct, frozen=True, array_like=True):
     """Parties notified of a superseded bill that have no ground under its new number."""
     caused_by: str | None = None
     """Id of what caused it, if that is no event of this bill: another bill's event, or a snapshot."""
+    only_adds: bool = False
+    """True for a manifest message: it dismisses nobody while a stop stands."""
 
 
 class Notice(Struct, frozen=True, array_like=True):

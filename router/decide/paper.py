@@ -46,6 +46,8 @@ def apply_paper_bill(state: BillState, record: PaperBill, context: Context) -> A
     """A paper bill counts as a filing unless an electronic one is known. A later record corrects an earlier one."""
     filing = record.filing._replace(received_at=record.received_at)
     known, downtime = state.facts.filing, state.downtime or DowntimeRecord({})
+    if state.facts.declarations and not downtime.is_on_paper:
+        return None
     paper = Paper(record.delivered_at, record.form, record.by, record.ticket, filed_as=downtime.match)
     if known is not None:
         same = paper == downtime.paper and content_of(filing) == content_of(known)
@@ -100,7 +102,7 @@ def apply_refiling_request(state: BillState, record: RefilingRequest, context: C
         assert downtime.paper is not None
         paper = downtime.paper._replace(filed_as=other)
         return AppliedRecord(replace(state, downtime=downtime._replace(paper=paper)), REISSUE, flags=_FLAGS)
-    is_first = state.facts.filing is None and downtime.match in (None, other) and other not in downtime.aliases
+    is_first = not state.facts.is_filed and downtime.match in (None, other) and other not in downtime.aliases
     if is_first:
         state = replace(state, downtime=downtime._replace(match=other))
     return AppliedRecord(state, OPERATOR, refiling_refusal=RefilingRefusal(other, state.key, is_first))

@@ -67,12 +67,13 @@ class Notifying:
 
     def retain(self, leaving: Collection[str], has_moved: bool, registry: Registry) -> set[str]:
         """Retain those leaving parties that a stop concerns: nobody is dismissed while one stands, nor before the
-        notice of its end, unless the bill is positively found on another sailing. On being found, it leaves the
-        operators of sailings that were only assumed. Returns the retained parties."""
-        if has_moved:
+        notice of its end, unless CBP or a table shows that the bill is positively on another sailing. On being found,
+        it leaves the operators of sailings that were only assumed. Returns the retained parties."""
+        may_dismiss = not self._applied.only_adds
+        if has_moved and may_dismiss:
             return set()
         first_found = self._before.sailing is None and self._after.state.sailing is not None
-        is_found = first_found or self._audience.found is not None
+        is_found = may_dismiss and (first_found or self._audience.found is not None)
         for party_id, last in self._before.last_notices.items():
             stops = self._after.status.stopped or last.stopped
             if party_id in leaving and stops and not (is_found and last.assumed):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from router.model.vocabulary import Confirmable, HoldKind, Uncertainty
+from router.model.vocabulary import Confirmable, DeclaredIn, HoldKind, Uncertainty
 
 
 class Shipment(NamedTuple):
@@ -124,7 +124,11 @@ class Disposition(NamedTuple):
 
 
 class Filing(NamedTuple):
-    """The filer's declaration of a bill. A later filing of the same bill replaces the earlier one whole."""
+    """The filer's declaration of a bill.
+
+    A later one from a table replaces the earlier one whole. One from a manifest message only adds: it is no proof of
+    CBP's, so it must not narrow a bill.
+    """
 
     scac: str
     bill_of_lading: str
@@ -135,6 +139,7 @@ class Filing(NamedTuple):
     manifested_quantity: int | None = None
     received_at: int = 0
     source: str | None = None
+    declared_in: DeclaredIn = "TABLE"
 
 
 class SnapshotHold(NamedTuple):

@@ -29,6 +29,8 @@ MOST_CHARACTERS: Final = 500
 """Characters of a bill's shipment identifiers together: they are in every index fact of a box."""
 MOST_NAMED: Final = 1000
 """Second notify parties, or containers, of one bill. Beyond, the least recently named are dropped."""
+MOST_DECLARATIONS: Final = 50
+"""Different contents of one bill's manifest messages. A manifest is amended a few times."""
 LONGEST_NAME: Final = 100
 """Characters of a second notify party."""
 LONGEST_CONTAINER: Final = 30

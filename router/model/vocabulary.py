@@ -11,6 +11,10 @@ from typing import Literal
 Usage = Literal["production", "test"]
 """Use of an installation, and of an X12 interchange (ISA15 P or T)."""
 
+DeclaredIn = Literal["TABLE", "ORIGINAL", "AMENDMENT"]
+"""Origin of a filing: a table, a paper bill or another program; an original manifest (X12 309 of type W, CAMIR MI); or
+an amendment of one."""
+
 Kind = Literal["hold", "change", "release"]
 
 Cause = Literal[

@@ -139,6 +139,7 @@ def filings(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Filing:
         manifested_quantity=draw(st.sampled_from((None, 100, 150))),
         container_numbers=draw(st.sampled_from(((), (BOX,), (OTHER_BOX,)))),
         received_at=START + draw(st.integers(0, 10**6)),
+        declared_in=draw(st.sampled_from(("TABLE", "ORIGINAL", "AMENDMENT"))),
         **draw(st.sampled_from(_VOYAGES)),
     )
     return filing_of(fields)
@@ -161,7 +162,7 @@ def words(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> ManualEvent:
 
 @st.composite
 def paper_bills(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> PaperBill:
-    filing = draw(filings(bills))
+    filing = draw(filings(bills))._replace(declared_in="TABLE")
     return PaperBill(filing, START, "CBPF1302", SECRET_CALLER, received_at=filing.received_at)
 
 
@@ -226,7 +227,8 @@ def sailings(draw: st.DrawFn) -> Sailing:
     for scac, voyage in (("SLTC", "X26"), ("THRD", "T26")):
         if draw(st.booleans()):
             lines.append(Line(scac, "charterer", voyage, draw(scopes)))
-    return Sailing("S1", IMO, "OCEAN EXEMPLAR", called("2026-07-28"), tuple(lines))
+    lading = draw(st.sampled_from((None, "2026-07-15", "2026-07-20")))
+    return Sailing("S1", IMO, "OCEAN EXEMPLAR", called("2026-07-28"), tuple(lines), lading)
 
 
 notes = st.builds(

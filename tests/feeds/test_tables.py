@@ -339,7 +339,9 @@ def test_a_form_has_every_field_of_its_value():
         "ports",
     }
     assert set(ShipmentForm.model_fields) == set(Shipment._fields)
-    assert set(FilingForm.model_fields) == set(filing_fields(Filing("NVXA", "H1"))) - {"received_at", "source"}
+    assert set(FilingForm.model_fields) == set(filing_fields(Filing("NVXA", "H1"))) - {
+        *("received_at", "source", "declared_in"),
+    }
     assert set(SnapshotForm.model_fields) == set(FilingForm.model_fields) | (set(Snapshot._fields) - {"filing"})
     fields = set(disposition_fields(Disposition("NVXA", "H1", "1H", 0)))
     assert set(DispositionForm.model_fields) == fields - {"retry_of", "transmitted_at"}
