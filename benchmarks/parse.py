@@ -18,7 +18,7 @@ from router.feeds.disposition_files import read_jsonl
 from router.feeds.x12 import read_x12
 
 CHUNK = 1 << 17
-ISA = "ISA*00*          *00*          *ZZ*CBPTEST        *02*OCNX           *260714*1412*U*00605*000000101*0*T*>~"
+ISA = "ISA*00*          *00*          *ZZ*CBPTEST        *02*OCNX           *260714*1412*U*00605*000000101*0*P*>~"
 
 
 def x12(events: int) -> bytes:

@@ -90,7 +90,7 @@ def test_a_do_not_load_has_all_values_of_its_interchange():
         "received_at": RECEIVED_AT,
         "source": "FILE:interchange 000000101:transaction 0001:segment 4",
         "transmitted_at": 1_784_052_720_000,
-        "test": True,
+        "test": False,
         "entry_type": None,
         "entry_number": None,
         "container_level": False,
@@ -424,8 +424,8 @@ def test_an_isa_with_its_blanks_trimmed_is_read():
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (b"*T*>~", b"*T*~"),
-        (b"*T*>~", b"*T~"),
+        (b"*P*>~", b"*P*~"),
+        (b"*P*>~", b"*P~"),
         (b"*U*00605", b"*00605"),
         (b"*260714*", b"*2607*"),
         (b"OCNX           *260714", b"OCNX*           *260714"),
