@@ -1,4 +1,4 @@
-"""Files that only their owner may read: created, replaced in one step, and removed."""
+"""Files that only their owner may read: created, read, replaced in one step, and removed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from router.errors import UsageError
+
 OWNER_ONLY: Final = 0o600
+OTHERS: Final = 0o077
 
 
 def make_for_owner(path: str | Path) -> None:
@@ -17,6 +20,18 @@ def make_for_owner(path: str | Path) -> None:
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY))
+
+
+def read_for_owner(path: Path) -> bytes | None:
+    """The content of a file, None if there is none. Raises UsageError, also if others may read it."""
+    try:
+        if path.stat().st_mode & OTHERS:
+            raise UsageError(f"other users of this machine may read {path}: run `chmod 600 {path}`")
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def replace_for_owner(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""An HTTP server in the running event loop, used for health and metrics, the schema registry and the console."""
+"""An HTTP server in the running event loop: for health and metrics, the schema registry, the console, the listener."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,6 +24,13 @@ REQUEST_SECONDS = 30.0
 """A connection without a complete request within this time is closed."""
 DRAIN_SECONDS: Final = 2
 LARGEST_PORT: Final = 65535
+
+
+class TlsFiles(NamedTuple):
+    """A server's certificate, with its chain, and its key, as PEM."""
+
+    certificate: Path
+    key: Path
 
 
 class _Server(uvicorn.Server):
@@ -54,10 +63,10 @@ class _Protocol(H11Protocol):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
+async def serving(app: ASGIApp, listen: str, tls: TlsFiles | None = None) -> AsyncIterator[str]:
     """Serve `app` at `listen` (`host:port`; port 0 picks a free one) while the block runs, and yield the `host:port`.
 
-    Raises UsageError if the address is invalid or in use.
+    Plain HTTP without `tls`. Raises UsageError if the address is invalid or in use, or the certificate can't be used.
     """
     host, port = address_of(listen)
     config = uvicorn.Config(
@@ -74,7 +83,13 @@ async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
+    try:
+        config.load()
+    except OSError as error:  # an error of TLS is one too
+        raise UsageError(f"the certificate and key for {listen} can't be used: {error}") from error
     try:
         listener = config.bind_socket()
     except (OSError, SystemExit) as error:  # uvicorn exits the process if the address is in use
@@ -91,6 +106,15 @@ async def serving(app: ASGIApp, listen: str) -> AsyncIterator[str]:
         server.should_exit = True
         await asyncio.shield(asyncio.wait([task], timeout=2 * DRAIN_SECONDS))
         listener.close()
+
+
+def is_of_this_machine(listen: str) -> bool:
+    """True if only programs on this machine can connect to `host:port`. Raises UsageError."""
+    host, _ = address_of(listen)
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def address_of(listen: str) -> tuple[str, int]:

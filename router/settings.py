@@ -43,6 +43,7 @@ from router.engine.supervisor import SLOT
 from router.engine.worker import WorkSettings
 from router.errors import UsageError
 from router.feeds.form_fields import FeedName, PortCode, PrintedText
+from router.listener import ListenSettings
 from router.log.sqlite import SqliteSettings
 from router.model.vocabulary import Usage
 from router.provision.access_rights import ProvisionSettings
@@ -137,6 +138,7 @@ class Settings(BaseSettings):
     status_listen: str | None = None
     """`host:port` where a router answers `/metrics`, `/live` and `/ready`. A worker adds its slot to the port."""
     console: ConsoleSettings = ConsoleSettings()
+    listen: ListenSettings = ListenSettings()
     kafka: dict[str, Any] = {}
     """The fields of `KafkaSettings`. Checked when a Kafka log is opened: its client is loaded only then."""
     provision: ProvisionSettings = ProvisionSettings()

@@ -16,6 +16,7 @@ from router.cli import (
     confirm_commands,
     feed_commands,
     kafka_commands,
+    listen_commands,
     look_commands,
     manual_commands,
     paper_commands,
@@ -35,7 +36,7 @@ MACHINE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errn
 PANELS: Final[dict[str, dict[str, Any]]] = {
     "See it work": {"demo": run_commands.demo},
     "Feed": {
-        "import": feed_commands.import_app, "ingest": feed_commands.ingest,
+        "import": feed_commands.import_app, "ingest": feed_commands.ingest, "listen": listen_commands.listen_app,
         "dead-letters": feed_commands.dead_letters_app,
     },
     "Run": {"check": run_commands.check, "run": run_commands.run_router, "rules": rules_commands.rules_app},
@@ -61,7 +62,7 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
     },
 }  # fmt: skip
 """The commands by what the user is doing. One module has the commands of a panel, except `paper`, `demo`, `tail`,
-`rules` and those by which an operator ends holds and doubts."""
+`rules`, `listen` and those by which an operator ends holds and doubts."""
 
 GLOBAL_OPTIONS: Final = ("--log", "--config")
 HELP_OPTIONS: Final = ["-h", "--help"]

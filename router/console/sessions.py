@@ -22,7 +22,7 @@ from starlette.requests import Request
 
 from router.console import AccessSettings
 from router.errors import UsageError
-from router.files import replace_for_owner
+from router.files import read_for_owner, replace_for_owner
 
 VIEWER: Final = "viewer"
 OPERATOR: Final = "operator"
@@ -108,14 +108,9 @@ class Users:
         return None
 
     def _read(self) -> dict[str, StoredUser]:
+        text = read_for_owner(self._path)
         try:
-            if self._path.stat().st_mode & 0o077:
-                raise UsageError(f"other users of this machine may read {self._path}: run `chmod 600 {self._path}`")
-            return _STORED_USERS.validate_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise UsageError(f"cannot read {self._path}: {error.strerror}") from error
+            return _STORED_USERS.validate_json(text) if text is not None else {}
         except ValueError as error:
             raise UsageError(f"{self._path} is damaged: restore it, or delete it and add the users again") from error
 

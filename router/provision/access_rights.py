@@ -40,6 +40,8 @@ class ProvisionSettings(BaseModel):
     router_user: str = "snp-router"
     feed_users: tuple[str, ...] = ("snp-feed",)
     """They run `ingest`."""
+    listener_users: tuple[str, ...] = ("snp-listener",)
+    """They run `listen`."""
     webhook_users: tuple[str, ...] = ("snp-webhooks",)
     """They run `webhooks` and read every party's notices."""
     operator_users: tuple[str, ...] = ("snp-operator",)
@@ -70,7 +72,13 @@ class ProvisionSettings(BaseModel):
 
     @property
     def _services(self) -> tuple[str, ...]:
-        return self.router_user, *self.feed_users, *self.webhook_users, *self.operator_users
+        return (
+            self.router_user,
+            *self.feed_users,
+            *self.listener_users,
+            *self.webhook_users,
+            *self.operator_users,
+        )
 
     def party_quota(self) -> dict[str, float]:
         return {
@@ -135,7 +143,7 @@ def declare(parties: Iterable[Party], settings: ProvisionSettings) -> BrokerAcce
         rights=frozenset().union(
             *map(party_rights, with_access),
             router_rights(settings.router_user),
-            *map(feed_rights, settings.feed_users),
+            *map(feed_rights, settings.feed_users + settings.listener_users),
             *map(webhook_rights, settings.webhook_users),
             *map(operator_rights, settings.operator_users),
         ),

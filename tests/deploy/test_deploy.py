@@ -16,6 +16,7 @@ import yaml
 from jsonschema import Draft201909Validator
 
 from router.console.backend import ConsoleFigures
+from router.listener.message_server import ListenerFigures
 from router.observe import Metrics
 from router.settings import load_settings
 
@@ -56,7 +57,7 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
 def test_alerts_and_the_dashboard_name_only_figures_there_are() -> None:
     there = {
         name + suffix
-        for registry in (Metrics().registry, ConsoleFigures().registry)
+        for registry in (Metrics().registry, ConsoleFigures().registry, ListenerFigures().registry)
         for family in registry.collect()
         for name in [family.name]
         for suffix in ("", "_total", "_bucket", "_sum", "_count")
@@ -111,7 +112,7 @@ def test_its_brokers_have_the_settings_that_are_recommended() -> None:
 
 def test_no_part_of_ours_runs_as_root_or_writes_where_it_should_not() -> None:
     ours = {name: part for name, part in compose()["services"].items() if part["image"] == "snp-router"}
-    assert set(ours) == {"provision", "router", "feed", "console", "registry"}
+    assert set(ours) == {"provision", "router", "feed", "listener", "console", "registry"}
     for name, part in ours.items():
         assert part["read_only"], name
         assert part["cap_drop"] == ["ALL"], name
@@ -138,7 +139,7 @@ def test_commands_in_the_compose_file_and_the_units_are_commands() -> None:
     commands += [
         part["command"] for part in compose()["services"].values() if "entrypoint" not in part and "command" in part
     ]
-    assert len(commands) == 7
+    assert len(commands) == 9
     for words in commands:
         options = [word for word in words if word.startswith("--")]
         names = [word for word in words[:2] if re.fullmatch("[a-z-]+", word) and not word.startswith("-")]

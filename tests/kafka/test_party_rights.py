@@ -317,7 +317,7 @@ def test_only_the_router_has_transactional_ids(scene: Provisioned) -> None:
 
 
 @pytest.mark.parametrize(
-    "user", [*(f"snp.{party}" for party in PARTIES), ROUTER, "snp-feed", "snp-webhooks", "snp-operator"]
+    "user", [*(f"snp.{party}" for party in PARTIES), ROUTER, "snp-feed", "snp-listener", "snp-webhooks", "snp-operator"]
 )
 def test_nobody_but_the_superuser_changes_the_cluster(scene: Provisioned, user: str) -> None:
     client = StockClient(scene, user)

@@ -53,7 +53,7 @@ class TestDeclared:
         assert [(right.resource, right.name) for right in prefixed] == [("group", "snp.NVX.")]
 
     def test_only_certifying_and_live_parties_have_access(self) -> None:
-        services = {"snp-router", "snp-feed", "snp-webhooks", "snp-operator"}
+        services = {"snp-router", "snp-feed", "snp-listener", "snp-webhooks", "snp-operator"}
         assert DECLARED.users == {"snp.NVX", "snp.NVXA"} | services
         assert {entity.user for entity in DECLARED.quotas} == {"snp.NVX", "snp.NVXA"}
 
