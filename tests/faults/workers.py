@@ -22,8 +22,13 @@ QUICK = {
 
 
 class Workers:
-    def __init__(self, url: str, folder: Path, command: tuple[str, ...] = ROUTER) -> None:
-        self._command = (*command, "--log", url, "run")
+    """Processes of one command: routers unless other `words` are given."""
+
+    def __init__(
+        self, url: str, folder: Path, command: tuple[str, ...] = ROUTER, words: tuple[str, ...] = ("run",)
+    ) -> None:
+        self._command = (*command, "--log", url, *words)
+        self._name = words[0]
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self._frozen: subprocess.Popen[bytes] | None = None
@@ -32,7 +37,7 @@ class Workers:
     def start(self, count: int = 1) -> None:
         for _ in range(count):
             self._started += 1
-            log = (self._folder / f"worker-{self._started}.log").open("wb")
+            log = (self._folder / f"{self._name}-{self._started}.log").open("wb")
             environment = os.environ | QUICK
             self._processes.append(subprocess.Popen(self._command, stderr=log, stdout=log, env=environment))
             log.close()
@@ -44,7 +49,7 @@ class Workers:
         victim.kill()
         victim.wait()
         self.start()
-        return f"killed worker {victim.pid}, started {self._processes[-1].pid}"
+        return f"killed {self._name} {victim.pid}, started {self._processes[-1].pid}"
 
     async def freeze(self, chance: random.Random) -> str:
         """SIGSTOP one for longer than the group waits, so that it wakes up as a zombie, or for shorter."""
