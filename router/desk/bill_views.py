@@ -20,6 +20,7 @@ from router.decide.status import Assessment
 from router.engine.administration import read_registry
 from router.engine.backlog import unrouted
 from router.errors import UsageError
+from router.feeds.form_fields import bill_number_fault
 from router.log.interface import Log
 from router.model.eastern import from_posted, iso
 from router.model.identifiers import SCAC_WIDTH, bill_key, split_bill_key
@@ -55,15 +56,18 @@ def view_of(bill: AssessedBill, registry: Registry, timeline: Iterable[codec.Fie
 def key_from(words: list[str]) -> str:
     """Return the bill's key from `SCACNUMBER` in one word, or a SCAC of two to four letters and the number in two.
 
-    Raises UsageError.
+    Raises UsageError for anything else, and for a number that is none of CBP's.
     """
     kind, separator, _ = words[0].partition(":")
     if separator and kind in ("vessel", "outage"):
         raise UsageError(f"{words[0]} is no bill but the history of one {kind}: see `snp-router tail --timeline`")
     if len(words) == 1 and len(words[0]) > SCAC_WIDTH:
-        return words[0].upper()
+        words = [words[0][:SCAC_WIDTH], words[0][SCAC_WIDTH:]]
     if len(words) == 2 and 2 <= len(words[0].strip()) <= SCAC_WIDTH:
-        return bill_key(words[0].strip().upper(), words[1].strip().upper())
+        scac, number = words[0].strip().upper(), words[1].strip().upper()
+        if fault := bill_number_fault(number, scac):
+            raise UsageError(fault)
+        return bill_key(scac, number)
     raise UsageError(
         f"{' '.join(words)!r} is not a bill: write one word, NVXAHBL000012345 (SCAC of four letters and number), "
         "or the SCAC and the number as two words"

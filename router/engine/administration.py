@@ -257,8 +257,6 @@ def _ids(party: Party) -> tuple[str, ...]:
 def _party_problems(party: Party, registry: Registry) -> Iterator[str]:
     if party.status != "external" and not (party.contact_phone or party.contact_email):
         yield f"party {party.id}: no 24-hour contact (contact_phone or contact_email): nobody to call about a hold"
-    if party.production_group and not party.production_group.startswith(party.group_prefix):
-        yield f"party {party.id}: production_group {party.production_group} does not begin with {party.group_prefix}"
     if party.topic in registry.missing_topics:
         yield f"party {party.id}: its topic {party.topic} is missing, so its notices wait"
 

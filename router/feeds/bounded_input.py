@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
@@ -28,6 +30,7 @@ REASON_LIMIT: Final = 2_000
 SHOWN: Final = 80
 """Characters of a value or name quoted in a message."""
 
+_NAME_ENDS: Final = re.compile(rb'"\s*:')
 NOT_JSON: Final = "the line is not one whole JSON object in UTF-8"
 ID_WIDTH: Final = 32
 
@@ -112,10 +115,20 @@ class InputNotes:
 
 
 def json_object(line: bytes) -> dict[str, Any]:
-    """Raises ValueError for anything else."""
+    """Raises ValueError for anything else, and for a name with two values, of which either may be meant."""
     values = from_json(line.removeprefix(BOM_UTF8))
     if not isinstance(values, dict):
         raise ValueError("it is another JSON value")
+    if len(_NAME_ENDS.findall(line)) > len(values):
+        json.loads(line.removeprefix(BOM_UTF8), object_pairs_hook=_without_contradiction)
+    return values
+
+
+def _without_contradiction(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if values.setdefault(name, value) != value:
+            raise ValueError(f"{name[:SHOWN]!r} has two values")
     return values
 
 

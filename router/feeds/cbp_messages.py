@@ -17,7 +17,17 @@ from zoneinfo import ZoneInfo
 from router.decide.rules import Rules
 from router.errors import InputError
 from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode, ReadResult, UnreadableInput
-from router.model.eastern import EASTERN, LATEST, day_of, is_pass_unknown, is_repeated, is_skipped, to_milliseconds
+from router.model.eastern import (
+    EASTERN,
+    FIRST_YEAR,
+    LAST_YEAR,
+    day_of,
+    is_pass_unknown,
+    is_repeated,
+    is_skipped,
+    is_within_years,
+    to_milliseconds,
+)
 from router.model.identifiers import (
     SCAC_WIDTH,
     bill_key,
@@ -94,8 +104,8 @@ def posted_time(date: str, time: str, zone: str = "") -> PostedTime:
         found = to_milliseconds(there or wall)
     except (ValueError, OverflowError) as error:
         raise InputError(f"the posted time {date} {time} does not exist: {error}") from error
-    if wall.year < 1970 or not 0 <= found <= LATEST:
-        raise InputError(f"the posted time {date} {time} is not between the years 1970 and 9999")
+    if not is_within_years(found):
+        raise InputError(f"the posted time {date} {time} is not within the years {FIRST_YEAR} to {LAST_YEAR}")
     if there is None:
         return PostedTime(found, second, zone)
     return PostedTime(found, second, pass_unknown=is_pass_unknown(there))
@@ -129,9 +139,9 @@ def with_century(date: str) -> str:
 
 
 def iso_date(date: str) -> str | None:
-    """`2026-07-28` from `20260728`."""
+    """`2026-07-28` from `20260728`; None for a day that does not exist or of other years."""
     day = day_of(date) if _DATE.fullmatch(date) else None
-    return day.isoformat() if day is not None else None
+    return day.isoformat() if day is not None and FIRST_YEAR <= day.year <= LAST_YEAR else None
 
 
 @lru_cache(VALUE_CACHE)

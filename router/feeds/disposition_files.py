@@ -7,10 +7,13 @@ hundred bytes can name a record without end, and two megabytes can unpack to gig
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from difflib import get_close_matches
+from functools import lru_cache
 from io import BytesIO
 from typing import IO, Any, Final, NamedTuple, cast
 
@@ -21,9 +24,11 @@ from pydantic import ValidationError
 from router.decide.rules import Rules
 from router.errors import InputError
 from router.feeds.bounded_input import (
+    ENCODING,
     NOT_JSON,
     PIECE_LIMIT,
     SHOWN,
+    BillAndCode,
     InputNotes,
     Note,
     ReadResult,
@@ -38,6 +43,10 @@ from router.feeds.forms import DispositionForm, filled_in
 
 JSONL: Final = "jsonl"
 AVRO: Final = "avro"
+
+_BILL_FIELDS: Final = ("scac", "bill_of_lading", "disposition_code")
+_BILL_TEXTS: Final = re.compile(rf'"({"|".join(_BILL_FIELDS)})"\s*:\s*(?:"([^"\\]*)"|([0-9]+)(?=\s*[,}}]))'.encode())
+"""Text or digits that are not cut."""
 
 
 def read_jsonl(
@@ -65,15 +74,33 @@ def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> 
         values = json_object(line)
         form = DispositionForm.model_validate(filled_in(values))
     except ValidationError as error:
-        names = ("scac", "bill_of_lading", "disposition_code")
-        bill = readable_bill(*(str(values.get(name) or "").strip().upper() for name in names))
+        bill = readable_bill(*(str(values.get(name) or "").strip().upper() for name in _BILL_FIELDS))
         return UnreadableInput(line).dead_letter(reasons_of(error), place, JSONL, received_at, bill)
     except ValueError as error:
         reason = f"{NOT_JSON}: {error}"
-        return UnreadableInput(line).dead_letter(reason, place, JSONL, received_at)
+        return UnreadableInput(line).dead_letter(reason, place, JSONL, received_at, _bill_in(line))
+    event = form.disposition(received_at, place)
     if form.model_extra:
         notes.unknown("fields", form.model_extra)
-    return form.disposition(received_at, place)
+        for name in form.model_extra:
+            if known := _misspelt(name[:SHOWN]):
+                notes.add(f"{name[:SHOWN]!r} may be {known!r} misspelt, so its event frees nothing")
+                event = event._replace(uncertain=event.uncertain or "MESSAGE")
+    return event
+
+
+def _bill_in(line: bytes) -> BillAndCode:
+    """The bill and code in a line that is no JSON, as far as they are whole and the only ones."""
+    found: dict[str, set[str]] = {name: set() for name in _BILL_FIELDS}
+    for match in _BILL_TEXTS.finditer(line):
+        found[match[1].decode()].add((match[2] or match[3]).decode(ENCODING).strip().upper())
+    return readable_bill(*(next(iter(texts)) if len(texts) == 1 else "" for texts in found.values()))
+
+
+@lru_cache(1000)
+def _misspelt(name: str) -> str | None:
+    """The field that an unknown one may be: without it, a release of one container would be one of the bill."""
+    return next(iter(get_close_matches(name.lower(), DispositionForm.model_fields, 1, cutoff=0.8)), None)
 
 
 BLOCK_LIMIT: Final = 1 << 24

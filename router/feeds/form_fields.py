@@ -23,7 +23,15 @@ from pydantic import (
 from router.feeds.bounded_input import SHOWN
 from router.feeds.cbp_messages import bill_reference
 from router.model import identifiers
-from router.model.eastern import LATEST, MILLISECONDS, MINUTE, is_pass_unknown, to_milliseconds
+from router.model.eastern import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    MILLISECONDS,
+    MINUTE,
+    is_pass_unknown,
+    is_within_years,
+    to_milliseconds,
+)
 from router.model.limits import LONGEST_CONTAINER, LONGEST_NAME, MOST_NAMED, MOST_PIECES
 from router.model.party_ids import PARTY_ID, named_party, usual_type
 from router.model.registry_values import MOST_ALIASES
@@ -37,6 +45,10 @@ MOST_FAULTS: Final = 8
 UNREADABLE_REFERENCE: Final = ""
 _SCIENTIFIC: Final = re.compile(r"[0-9]+[.,][0-9]+E[+-]?[0-9]+|[0-9]+E[+-][0-9]+")
 _SECONDS: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}.[0-9]{2}:?[0-9]{2}:?([0-9]{2})")
+_DATE_AND_TIME: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}[Tt ][0-9]{2}:?[0-9]{2}.*")
+_YEARS: Final = f"is not within the years {FIRST_YEAR} to {LAST_YEAR}"
+_OTHER_UNITS: Final = {"seconds": 1000, "microseconds": 1 / 1000}
+"""Units that programs write in place of milliseconds, in milliseconds."""
 _WHOLE: Final = "write a whole number in digits only, such as 1200"
 _REASONS: Final = {"missing": "it is missing", "int_parsing": _WHOLE, "int_from_float": _WHOLE, "int_type": _WHOLE}
 """By pydantic's types of faults."""
@@ -73,9 +85,10 @@ def _reason(fault: Any, place: str) -> str:
 
 
 def listed(value: Any) -> Any:
-    """Parts of text that is separated by `;`, without empty ones. Any other value unchanged."""
-    if isinstance(value, str):
-        return tuple(part for part in map(str.strip, value.split(LIST_SEPARATOR)) if part)
+    """Parts of text that is separated by `;`, or of a list, without empty ones. Any other value unchanged."""
+    parts = value.split(LIST_SEPARATOR) if isinstance(value, str) else value
+    if isinstance(parts, list | tuple):
+        return tuple(part for part in parts if not isinstance(part, str) or part.strip())
     return value
 
 
@@ -88,13 +101,31 @@ def lower(value: Any) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    """UTC milliseconds of ISO 8601 text."""
+    """UTC milliseconds of ISO 8601 text with date and time."""
     if not isinstance(value, str):
-        return value
+        return _no_switch(value)
     try:
-        return to_milliseconds(datetime.fromisoformat(value.strip()))
+        moment = to_milliseconds(datetime.fromisoformat(value.strip()))
     except (OverflowError, ValueError) as error:
         raise ValueError(f"{value!r} is not a time in ISO 8601, such as 2026-07-14T08:12") from error
+    if not _DATE_AND_TIME.fullmatch(value.strip()):
+        raise ValueError(f"{value!r} needs a date and a time of day, such as 2026-07-14T08:12")
+    return moment
+
+
+def _within_years(moment: int) -> int:
+    if is_within_years(moment):
+        return moment
+    units = [unit for unit, milliseconds in _OTHER_UNITS.items() if is_within_years(int(moment * milliseconds))]
+    meant = f": it seems to be in {units[0]}, and must be UTC milliseconds" if units else ""
+    raise ValueError(f"the time {moment} {_YEARS}{meant}")
+
+
+def _no_switch(value: Any) -> Any:
+    """Refuses true and false as numbers, which pydantic takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a number")
+    return value
 
 
 def written_second(moment: Any) -> int | None:
@@ -120,23 +151,31 @@ def _day(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return date.fromisoformat(value.strip()).isoformat()
+        day = date.fromisoformat(value.strip())
     except ValueError as error:
         raise ValueError(f"{value!r} is not a date such as 2026-07-28 (year, month, day)") from error
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"{value!r} {_YEARS}")
+    return day.isoformat()
+
+
+def bill_number_fault(text: str, scac: str) -> str | None:
+    """The fault of a number that a person enters, with the number to write; None if it is as CBP has it."""
+    if identifiers.is_bill_number(text):
+        return None
+    if _SCIENTIFIC.fullmatch(text):
+        return f"{text[:SHOWN]!r} was changed by a spreadsheet: format the column as text and enter the number again"
+    found = identifiers.found_number(text, scac)
+    instead = f"; write {found!r}, without its SCAC, blanks and dashes" if found is not None else ""
+    return f"{text[:SHOWN]!r} is not a bill number of one to twelve letters and digits{instead}"
 
 
 def _bill_number(value: Any, info: ValidationInfo) -> Any:
-    """The number as CBP has it. Raises ValueError for any other that a person enters, with the number to write."""
+    """`scac` must be an earlier field."""
     text = upper(value)
-    if not isinstance(text, str) or identifiers.is_bill_number(text):
-        return text
-    if _SCIENTIFIC.fullmatch(text):
-        raise ValueError(
-            f"{text[:SHOWN]!r} was changed by a spreadsheet: format the column as text and enter the number again"
-        )
-    found = identifiers.found_number(text, (info.data or {}).get("scac") or "")
-    instead = f"; write {found!r}, without its SCAC, blanks and dashes" if found is not None else ""
-    raise ValueError(f"{text[:SHOWN]!r} is not a bill number of one to twelve letters and digits{instead}")
+    if isinstance(text, str) and (fault := bill_number_fault(text, info.data.get("scac") or "")):
+        raise ValueError(fault)
+    return text
 
 
 def _number_of_message(value: Any, info: ValidationInfo) -> MessageNumber:
@@ -176,8 +215,11 @@ def _container(value: Any) -> Any:
 
 def _containers(value: Any) -> Any:
     value = listed(value)
-    if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+    if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
         return value
+    for part in value:
+        if not part.strip().isprintable() or not any(map(str.isalnum, part)):
+            raise ValueError(f"{part[:SHOWN]!r} is not a container number")
     return tuple(dict.fromkeys(filter(None, map(identifiers.container_clean, value))))
 
 
@@ -222,6 +264,13 @@ DispositionCode = Annotated[
 ]
 ImoNumber = Annotated[str, _identifier(identifiers.IMO_NUMBER, "an IMO number has seven digits")]
 PortCode = Annotated[str, _identifier(identifiers.PORT, "a port is a Schedule D code of four digits")]
+UnladingPort = Annotated[
+    str,
+    _identifier(
+        rf"(?:{identifiers.PORT}|{identifiers.FOREIGN_PORT})",
+        "a port of unlading has four digits (Schedule D, 0401), or five abroad (Schedule K)",
+    ),
+]
 ContainerNumber = Annotated[
     str,
     BeforeValidator(_container),
@@ -233,11 +282,12 @@ BillReference = Annotated[str, BeforeValidator(_reference)]
 MessageBillReference = Annotated[str, BeforeValidator(_reference_of_message)]
 """The same, or `UNREADABLE_REFERENCE`, since the event counts in any case."""
 
-Timestamp = Annotated[int, BeforeValidator(_moment), Field(ge=0, le=LATEST)]
-Second = Annotated[int, Field(ge=0, le=59)]
+Number = Annotated[int, BeforeValidator(_no_switch)]
+Timestamp = Annotated[int, BeforeValidator(_moment), AfterValidator(_within_years)]
+Second = Annotated[Number, Field(ge=0, le=59)]
 Day = Annotated[str, BeforeValidator(_day)]
-Pieces = Annotated[int, Field(ge=0, le=MOST_PIECES)]
-SignedPieces = Annotated[int, Field(ge=-MOST_PIECES, le=MOST_PIECES)]
+Pieces = Annotated[Number, Field(ge=0, le=MOST_PIECES)]
+SignedPieces = Annotated[Number, Field(ge=-MOST_PIECES, le=MOST_PIECES)]
 
 SnpList = Annotated[
     tuple[Annotated[UpperText, Field(max_length=LONGEST_NAME)], ...],

@@ -19,7 +19,16 @@ from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE, is_fi
 from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
 from router.model.party_ids import IdType, is_valid_id, named_party, usual_type
-from router.model.registry_values import LONGEST_PROCEDURE, LONGEST_TELEPHONE, LineRole, Mode, Party, PortCall, Scope
+from router.model.registry_values import (
+    LONGEST_PROCEDURE,
+    LONGEST_TELEPHONE,
+    LineRole,
+    Mode,
+    Party,
+    PortCall,
+    Scope,
+    group_fault,
+)
 from router.model.vocabulary import HoldKind, Uncertainty
 
 LONGEST_AGO: Final = 60 * DAY
@@ -190,6 +199,12 @@ class PartyForm(BaseModel):
             raise ValueError(f"id: {self.id!r} is not of the type {self.id_type}")
         return self
 
+    @model_validator(mode="after")
+    def _in_its_own_group(self) -> Self:
+        if fault := group_fault(self.party()):
+            raise ValueError(f"production_group: {fault}")
+        return self
+
     def party(self) -> Party:
         """The party. Without a type, four letters are a SCAC."""
         values = self.model_dump()
@@ -228,7 +243,14 @@ class ProcedureForm(BaseModel):
     telephone: Annotated[fields.PrintedText, Field(max_length=LONGEST_TELEPHONE)] | None = None
 
 
-class FilingForm(ShipmentForm):
+class DeclaredShipmentForm(ShipmentForm):
+    """The shipment in what people enter: a wrong value is refused, where a message's is flagged."""
+
+    port_of_unlading: fields.UnladingPort | None = None
+    in_bond_destination: fields.PortCode | None = None
+
+
+class FilingForm(DeclaredShipmentForm):
     scac: fields.Scac
     bill_of_lading: fields.BillNumber
     bill_type: Annotated[str, BeforeValidator(_bill_type)] | None = None
@@ -271,7 +293,7 @@ class OperatorForm(BaseModel):
     """The router's operator."""
 
 
-class ManualForm(ShipmentForm, OperatorForm):
+class ManualForm(DeclaredShipmentForm, OperatorForm):
     """CBP's statement about one bill by phone, by e-mail or on paper, with what the operator knows of the shipment."""
 
     scac: fields.Scac
@@ -281,7 +303,7 @@ class ManualForm(ShipmentForm, OperatorForm):
     channel: Annotated[Literal["phone", "e-mail", "paper"], BeforeValidator(fields.lower)] = "phone"
     code: fields.DispositionCode | None = None
     container: fields.ContainerNumber | None = None
-    quantity: Annotated[int, Field(ge=1, le=MOST_PIECES)] | None = None
+    quantity: Annotated[fields.Number, Field(ge=1, le=MOST_PIECES)] | None = None
     source: fields.ShortText | None = None
     ticket: fields.ShortText | None = None
     snps: fields.SnpList = ()

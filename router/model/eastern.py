@@ -18,9 +18,14 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 86_400_000
 CLOCKS_DIFFER: Final = 5 * MINUTE
 """Tolerated difference between the clocks of two machines or people."""
+FIRST_YEAR: Final = 2000
+LAST_YEAR: Final = 2100
+"""Years of dates and times from outside. Any other is a slip or damage, such as milliseconds that are seconds."""
 LATEST: Final = 253_402_300_799_000
-"""End of the year 9999, UTC milliseconds. ISO 8601 has no later moments, so feeds refuse them."""
+"""End of the year 9999, UTC milliseconds. ISO 8601 has no later moments."""
 _START: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MOMENT: Final = (datetime(FIRST_YEAR, 1, 1, tzinfo=UTC) - _START) // timedelta(milliseconds=1)
+_END_OF_YEARS: Final = (datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - _START) // timedelta(milliseconds=1)
 
 
 def to_milliseconds(moment: datetime) -> int:
@@ -34,6 +39,11 @@ def to_milliseconds(moment: datetime) -> int:
         if is_skipped(moment):
             moment = moment.replace(minute=0, second=0, microsecond=0)
     return (moment - _START) // timedelta(milliseconds=1)
+
+
+def is_within_years(milliseconds: int) -> bool:
+    """True for a moment from `FIRST_YEAR` to `LAST_YEAR`."""
+    return _FIRST_MOMENT <= milliseconds < _END_OF_YEARS
 
 
 def is_skipped(moment: datetime) -> bool:

@@ -28,6 +28,8 @@ CONTAINER: Final = r"[A-Z]{4}[0-9]{6,7}"
 IMO_NUMBER: Final = r"[0-9]{7}"
 PORT: Final = r"[0-9]{4}"
 """Schedule D."""
+FOREIGN_PORT: Final = r"[0-9]{5}"
+"""Schedule K."""
 DISPOSITION_CODE: Final = r"[A-Z0-9]{2,3}"
 
 IN_BOND_ENTRY_TYPES: Final = frozenset({"61", "62", "63"})
@@ -41,6 +43,7 @@ _SCAC: Final = re.compile(SCAC)
 _CONTAINER: Final = re.compile(CONTAINER)
 _IMO_NUMBER: Final = re.compile(IMO_NUMBER)
 _PORT: Final = re.compile(PORT)
+_FOREIGN_PORT: Final = re.compile(FOREIGN_PORT)
 _CODE: Final = re.compile(DISPOSITION_CODE)
 _ENTRY: Final = re.compile(r"(?!000)[A-Z0-9]{3}[0-9]{8}")
 _NOT_IN_CONTAINERS: Final = re.compile(r"[^A-Z0-9]")
@@ -188,7 +191,7 @@ def is_valid_port(port: str) -> bool:
 
 def is_foreign_port(port: str) -> bool:
     """True for a foreign port: Schedule K, five digits. Cargo that stays aboard (FROB) is unladen at one."""
-    return len(port) == 5 and port.isascii() and port.isdigit()
+    return _FOREIGN_PORT.fullmatch(port) is not None
 
 
 @lru_cache(_CACHE)

@@ -356,6 +356,16 @@ def _party_faults(party: Party) -> Iterator[str]:
         yield f"party {party.id} has {len(party.aliases):,} aliases, more than {MOST_ALIASES}"
     if party.status not in PARTY_STATUSES:
         yield f"party {party.id}: status {party.status[:100]!r} is none of {', '.join(PARTY_STATUSES)}"
+    if fault := group_fault(party):
+        yield f"party {party.id}: production_group {fault}"
+
+
+def group_fault(party: Party) -> str | None:
+    """The fault of its production group: the party may read with groups under its own prefix only."""
+    group = party.production_group
+    if group is None or group.startswith(party.group_prefix):
+        return None
+    return f"{group[:100]!r} does not begin with {party.group_prefix}, as this party's consumer groups must"
 
 
 def _procedure_faults(value: PortProcedure) -> Iterator[str]:

@@ -27,14 +27,14 @@ def test_invalid_entries_are_refused(command: Command) -> None:
     command.set_up()
     (lasts,) = command.json("outage", "declare", "--reason", "x", *BY)
     for words, says in (
-        (("outage", "change", lasts["id"], "--until", "2020-01-01"), "until"),
-        (("outage", "end", lasts["id"], "--at", "2999-01-01", *BY), "still to come"),
+        (("outage", "change", lasts["id"], "--until", "2020-01-01T08:12"), "until"),
+        (("outage", "end", lasts["id"], "--at", "2099-01-01T08:12", *BY), "still to come"),
         (("outage", "declare", "--port", "LAX", "--reason", "x", *BY), "port"),
         (("outage", "declare", "--reason", " ", *BY), "reason"),
-        (("outage", "declare", "--reason", "x", "--until", "2020-01-01", *BY), "until"),
+        (("outage", "declare", "--reason", "x", "--until", "2020-01-01T08:12", *BY), "until"),
         (("hold", "place", BILL, "--code", "1C", *BY), "places no hold"),
         (("hold", "place", BILL, "--code", "QQ", *BY), "code QQ is unknown"),
-        (("hold", "place", BILL, "--code", "6H", "--said-at", "2999-01-01", *BY), "still to come"),
+        (("hold", "place", BILL, "--code", "6H", "--said-at", "2099-01-01T08:12", *BY), "still to come"),
         (("hold", "place", BILL, "--code", "6H", "--channel", "pigeon", *BY), "channel"),
         (("hold", "place", BILL, "--code", "6H", "--container", "X", *BY), "container"),
         (("release", BILL, "--code", "6H", *BY), "is not a release"),

@@ -166,7 +166,7 @@ WORKED_OUT = {
 def named(record: Any) -> Any:
     """Each text in it says what field it stands in."""
     texts = {name for name, kind in get_type_hints(type(record)).items() if kind == str | None}
-    named_texts = {name: name.upper() for name in texts - {"scac", "bill_of_lading", "arrival_date"}}
+    named_texts = {name: name.upper().replace("_", "") for name in texts - {"scac", "bill_of_lading", "arrival_date"}}
     return record._replace(
         **named_texts, **({"shipment": named(record.shipment)} if hasattr(record, "shipment") else {})
     )

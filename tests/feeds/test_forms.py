@@ -135,7 +135,7 @@ def test_a_paper_form_becomes_a_paper_bill_and_its_form_may_be_left_empty():
 
 def test_an_outage_ends_after_it_began():
     with pytest.raises(UsageError, match="until must be later than since"):
-        checked(OutageForm, {"reason": "down", "by": "alice", "since": 5, "until": 5})
+        checked(OutageForm, {"reason": "down", "by": "alice", "since": RECEIVED_AT, "until": RECEIVED_AT})
 
 
 def test_typed_times_and_names_of_feeds_are_checked():

@@ -268,9 +268,10 @@ def test_a_hold_with_too_many_parts_is_a_problem():
 @pytest.mark.parametrize(
     ("row", "column"),
     [
-        ("2062-07-01,,", "status_at"),
-        ("2026-07-01,2026-07-02,", "release_posted_at"),
-        ("2026-07-01,,1H///2026-07-02", "holds"),
+        ("2062-07-01T08:12,,", "status_at"),
+        ("2026-07-01,,", "status_at"),
+        ("2026-07-01T08:12,2026-07-02T08:12,", "release_posted_at"),
+        ("2026-07-01T08:12,,1H///2026-07-02T08:12", "holds"),
     ],
 )
 def test_a_snapshot_of_the_future_or_with_later_times_is_refused(row: str, column: str) -> None:
@@ -375,6 +376,12 @@ def test_a_wrong_cell_is_described_in_words(row: bytes, told: str) -> None:
     ("cell", "told"),
     [
         ("arrival_date,07/28/2026", "'07/28/2026' is not a date such as 2026-07-28 (year, month, day)"),
+        ("arrival_date,1926-07-28", "'1926-07-28' is not within the years 2000 to 2100"),
+        (
+            "port_of_unlading,401",
+            "a port of unlading has four digits (Schedule D, 0401), or five abroad (Schedule K) (it is '401')",
+        ),
+        ("in_bond_destination,390", "a port is a Schedule D code of four digits (it is '390')"),
         ('manifested_quantity,"1,200"', "write a whole number in digits only, such as 1200 (it is '1,200')"),
         (
             "bill_of_lading,HBL 1",
@@ -394,6 +401,14 @@ def test_a_wrong_cell_of_a_filing_is_described_in_words(cell: str, told: str) ->
     row = f"scac{number},{column}\nNVXA{',HBL1' if number else ''},{value}\n"
     (problem,) = read_filings([row.encode()], "f.csv", RECEIVED_AT)
     assert str(problem) == f"f.csv: row 2, column {column!r}: {told}"
+
+
+def test_a_group_of_another_partys_prefix_is_refused() -> None:
+    (problem,) = read_parties([b"id,production_group\nNVXA,snp.NVXB.gate\n"], "p.csv").problems
+    assert str(problem) == (
+        "p.csv: row 2, column 'production_group': 'snp.NVXB.gate' does not begin with snp.NVXA., as this party's "
+        "consumer groups must"
+    )
 
 
 def test_a_wrong_choice_names_the_choices() -> None:
