@@ -281,6 +281,7 @@ def print_rows(
 
 
 MISSING: Final = {
+    "BILL_UNCERTAIN": "only damaged input names it, so nobody was told: ask CBP, then `bill confirm` or `hold clear`",
     "NO_SAILING": "no sailing matches its IMO number, carrier and voyage number: `snp-router import sailings FILE`",
     "SAILING_ASSUMED": "no sailing fits surely; the operator of a likely one gets stops: `snp-router explain BILL`",
     "VESSEL_AMBIGUOUS": "two IMO numbers have its vessel name: telephone both operators, import a filing with the IMO",

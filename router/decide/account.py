@@ -138,6 +138,16 @@ class Account:
     quantity_raised_by: str | None = None
     """Id of the latest event that raised `manifested`. A person who confirmed a release before it knew fewer pieces."""
 
+    names_bill: bool = False
+    """True once one of its events was certainly the bill's."""
+
+    def note_posted(self, minute: int) -> None:
+        """Note an event's minute, whether or not the event counts. A nomination before which one was posted did not
+        come first."""
+        if self.nominated is not None and minute < self.nominated.posted:
+            self.nominated = None
+        self.last_posted = max(minute, self.last_posted or minute)
+
     def copy(self) -> Account:
         return Account(
             dict(self.holds),
@@ -161,6 +171,7 @@ class Account:
             dict(self.shown_in_us),
             dict(self.movement_ended),
             self.quantity_raised_by,
+            self.names_bill,
         )
 
     def authority_of(self, code: str, container: str | None) -> Authority | None:

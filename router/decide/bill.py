@@ -62,6 +62,7 @@ from router.errors import InputError
 from router.model.eastern import DAY, MILLISECONDS, MINUTE, in_repeated_hour, posted_minute
 from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_vessel_key
 from router.model.inputs import (
+    NOWHERE,
     Clearance,
     Confirmation,
     DeadLetter,
@@ -123,14 +124,19 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     posted = posted_minute(record.action_at)
     second_pass = second_pass_identity(record, state.key)
     event = ledger_event(record, event_id, posted, rules.number, second_pass and keyed_id(secret, second_pass))
-    is_duplicate = event_id in state.unparsed or event_id in state.event_ids
+    known = next((one for one in state.events if one.id == event_id), None)
+    unparsed = state.unparsed.get(event_id)
+    is_duplicate = known is not None or unparsed is not None
     if not is_duplicate and _is_in_future(record):
         return _apply_undated_event(state, record, future_event_letter(record, text), context)
     given = state
-    state = replace(state, facts=state.facts.with_disposition(record, posted))
-    if is_duplicate:
-        state = with_repeat(state, event, rules)
-    adds_facts = state.facts is not given.facts or state.events is not given.events
+    if not (event.uncertain is not None and _is_known_whole(known, unparsed)):
+        state = replace(state, facts=state.facts.with_disposition(record, posted))
+    if known is not None:
+        state = with_repeat(state, known, event, rules)
+    if unparsed is not None and not unparsed.names_bill and event.uncertain != "BILL":
+        state = replace(state, unparsed={**state.unparsed, event_id: unparsed._replace(names_bill=True)})
+    is_news = (state.facts, state.events, state.unparsed) != (given.facts, given.events, given.unparsed)
     state = _with_resolved(state, record.retry_of, event_id, secret)
     if state.unparsed:  # an earlier copy may have had a time in the future
         state = _with_resolved(state, future_event_id(text), event_id, secret)
@@ -138,8 +144,11 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     if not is_known_code and (not is_duplicate or record.retry_of):
         letters = (unknown_code_letter(record, text),)
     if is_duplicate:
-        if not (adds_facts or letters or state.resolved is not given.resolved):
+        if not (is_news or letters or state.resolved is not given.resolved):
             return None
+        if known is not None and known.uncertain is not None and event.uncertain is None:
+            flags = _flags(state, record, posted, rules)
+            return AppliedRecord(state, DISPOSITION, record, None, flags, True, caused_by=event_id)
         return AppliedRecord(state, FILING, duplicate=True, letters=letters)
     if is_known_code:
         is_copy = in_repeated_hour(posted) and any(event.is_other_reading(one) for one in state.events)
@@ -149,9 +158,26 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     else:
         containers = level_containers(record)
         container = containers[0] if len(containers) == 1 else None
-        unparsed = UnparsedEvent(event_id, "UNKNOWN_CODE", record.disposition_code, posted, container, rules.number)
-        state = with_unparsed(state, unparsed, rules)
-    return AppliedRecord(state, DISPOSITION, record, event_id, _flags(state, record, posted, rules), letters=letters)
+        named = event.uncertain != "BILL"
+        unknown = UnparsedEvent(
+            event_id, "UNKNOWN_CODE", record.disposition_code, posted, container, rules.number, named
+        )
+        state = with_unparsed(state, unknown, rules)
+    flags = _flags(state, record, posted, rules)
+    return AppliedRecord(state, DISPOSITION, _shown(record), event_id, flags, letters=letters)
+
+
+def _is_known_whole(known: LedgerEvent | None, unparsed: UnparsedEvent | None) -> bool:
+    return (known is not None and known.uncertain is None) or (unparsed is not None and unparsed.names_bill)
+
+
+def _shown(record: Disposition) -> Disposition:
+    """The event as notices show it: of one that may be another bill's, nothing that this bill's parties may not see."""
+    if record.uncertain != "BILL":
+        return record
+    return record._replace(
+        entry_type=None, entry_number=None, container_numbers=(), remarks=None, snps=(), shipment=NOWHERE
+    )
 
 
 def _apply_undated_event(
@@ -162,9 +188,9 @@ def _apply_undated_event(
     Retried while the time is still the same, it becomes a dead letter again, since the retry resolved the first.
     """
     if record.retry_of is None:
-        return _apply_dead_letter(state, letter, context)
+        return _apply_dead_letter(state, letter, context, names_bill=record.uncertain != "BILL")
     secret = context.registry.secret
-    applied = _apply_dead_letter(state, letter, context) or AppliedRecord(
+    applied = _apply_dead_letter(state, letter, context, names_bill=record.uncertain != "BILL") or AppliedRecord(
         state, FILING, duplicate=True, letters=(letter,)
     )
     return replace(applied, state=_with_resolved(applied.state, record.retry_of, keyed_id(secret, letter.id), secret))
@@ -188,6 +214,8 @@ def ledger_event(
         second_of(record),
         record.received_at if record.resent else 0,
         second_pass,
+        record.uncertain,
+        record.indicator,
     )
 
 
@@ -213,19 +241,21 @@ def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> 
     is_late = record.received_at - record.action_at > rules.late_after_minutes * MINUTE
     flags: dict[Flag, bool] = {
         "LATE": is_late or state.is_behind(posted),
-        "IDENTIFIER_DOUBTFUL": has_invalid_identifier(record),
+        "IDENTIFIER_DOUBTFUL": record.uncertain == "BILL" or has_invalid_identifier(record),
         "TEST": record.test,
     }
     return tuple(flag for flag, applies in flags.items() if applies)
 
 
-def _apply_dead_letter(state: BillState, record: DeadLetter, context: Context) -> AppliedRecord | None:
+def _apply_dead_letter(
+    state: BillState, record: DeadLetter, context: Context, *, names_bill: bool = False
+) -> AppliedRecord | None:
     """An unreadable event stops its bill until it is resolved: it may have been a hold."""
     event_id = keyed_id(context.registry.secret, record.id)
     if event_id in state.unparsed:
         return None
     placed, number = posted_minute(record.received_at), context.rules.number
-    unparsed = UnparsedEvent(event_id, "UNREADABLE", record.disposition_code, placed, rules=number)
+    unparsed = UnparsedEvent(event_id, "UNREADABLE", record.disposition_code, placed, None, number, names_bill)
     state = with_unparsed(state, unparsed, context.rules)
     event = Disposition(None, None, record.disposition_code or "", 0, received_at=record.received_at)
     return AppliedRecord(state, DISPOSITION, event, event_id, letters=(record,))

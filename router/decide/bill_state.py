@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from router.decide.account import RELEASE_PREDATES_HOLD, Account, HeldPieces, StandingRelease
 from router.decide.cargo_facts import Cargo, CargoFacts
@@ -27,7 +28,7 @@ from router.decide.nomination import begins_history
 from router.decide.placements import end_cleared, stops_of
 from router.decide.rules import FRESH, Rules
 from router.decide.standing_holds import UNPARSED_KINDS, UnparsedEvent
-from router.decide.status import RELEASE_UNCONFIRMED, Assessment, assess
+from router.decide.status import INPUT_UNCERTAIN, RELEASE_UNCONFIRMED, Assessment, assess
 from router.model.eastern import in_repeated_hour, last_pass, order_minute, posted_minute
 from router.model.inputs import RELEASE, Snapshot
 from router.model.links import IndexFact, LinkFact
@@ -149,6 +150,18 @@ class BillState(Struct, frozen=True, array_like=True):
         return self.facts.is_filed and bool(self.links)
 
     @property
+    def is_named(self) -> bool:
+        """True once something certain names the bill. Until then nobody is told of it: the number may be damaged."""
+        return (
+            any(event.uncertain != "BILL" for event in self.events)
+            or (self.folded is not None and self.folded.names_bill)
+            or self.facts.is_filed
+            or self.snapshot is not None
+            or self.downtime is not None
+            or any(one.names_bill for one in self.unparsed.values())
+        )
+
+    @property
     def is_superseded(self) -> bool:
         """True for a paper bill that was filed under another number."""
         return self.downtime is not None and self.downtime.is_superseded
@@ -224,7 +237,12 @@ class AssessedBill(Struct, frozen=True, array_like=True):
         """Everything that a confirmation of the bill as it is would end."""
         unparsed = {one.kind for one in self.state.unparsed.values() if one.id not in self.state.resolved}
         disputed: tuple[Confirmable, ...] = (CONTRADICTION,) if self.relayed.contradictions else ()
-        return (*self.status.doubts, *disputed, *(kind for kind in UNPARSED_KINDS if kind in unparsed))
+        unnamed = self.state.events and not self.state.is_named and INPUT_UNCERTAIN not in self.status.doubts
+        uncertain: tuple[Confirmable, ...] = (INPUT_UNCERTAIN,) if unnamed else ()
+        return (
+            *(*self.status.doubts, *uncertain, *disputed),
+            *(kind for kind in UNPARSED_KINDS if kind in unparsed),
+        )
 
 
 def cargo_of(state: BillState, previous: AssessedBill | None) -> Cargo:
@@ -260,6 +278,9 @@ def assess_bill(
     )
     containers = container_statuses(status, account, cargo, rules, state.deeds, incomplete=state.awaits_paper)
     status = status._replace(containers=containers) if containers else status
+    if any(event.uncertain is not None for event in state.events):
+        whole = tuple(event._replace(uncertain=None) for event in state.events)
+        status = status.with_input_doubt(assess_bill(replace(state, events=whole), rules, cargo=cargo).status)
     return AssessedBill(state, cargo, account, status, relayed, applied)
 
 

@@ -19,6 +19,9 @@ from router.model.inputs import NOWHERE, Disposition, Filing, ManualEvent, Paper
 from router.model.limits import MOST_DECLARATIONS, MOST_NAMED
 
 NEVER: Final = -1
+"""Time of an operator's facts, which any message or filing overrides."""
+DAMAGED: Final = -2
+"""Time of a damaged message's facts, which an operator's override, too."""
 
 _HOUSE: Final = frozenset({"30", "N", "HOUSE"})
 _NOT_HOUSE: Final = frozenset({"00", "01", "10", "11", "12", "28", "29", "M", "2", "REGULAR", "MASTER", "EMPTY"})
@@ -139,11 +142,14 @@ class CargoFacts(NamedTuple):
     def with_disposition(self, event: Disposition, posted: int) -> CargoFacts:
         """The facts with a disposition's; the same object if it adds nothing.
 
-        A duplicate that is received later counts as newer, so it may override the filing.
+        A duplicate that is received later counts as newer, so it may override the filing. The shipment of a damaged
+        message only completes what others say. One whose bill is uncertain adds nothing.
         """
+        if event.uncertain == "BILL":
+            return self
         received_at, shipment = event.received_at, event.shipment
-        scalars = shipment.with_containers(())
-        reports = _with_report(self.reports, ShipmentReport(posted, received_at, scalars))
+        at = (posted, received_at) if event.uncertain is None else (DAMAGED, DAMAGED)
+        reports = _with_report(self.reports, ShipmentReport(*at, shipment.with_containers(())))
         snps = _with_names(self.snps, event.snps, received_at)
         containers = _with_names(self.containers, event.container_numbers, received_at)
         containers = _with_names(containers, shipment.container_numbers, received_at)

@@ -39,6 +39,9 @@ SAILING_ASSUMED: Final = "SAILING_ASSUMED"
 VESSEL_AMBIGUOUS: Final = "VESSEL_AMBIGUOUS"
 """Waiting reason: two IMO numbers have the vessel's name, and the message has none."""
 
+BILL_UNCERTAIN: Final = "BILL_UNCERTAIN"
+"""Waiting reason: only damaged input names the bill, so nobody is told of it."""
+
 FEED_BEHIND: Final = "FEED_BEHIND"
 """Flag: an outage covers the bill, so no news is not clearance."""
 
@@ -113,7 +116,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     """The decision on an applied record. `before` is the bill without it; None if it was unknown."""
     state = applied.state
     old = before.state if before is not None else BillState(state.key)
-    was = before.status if before is not None and old.is_notifiable else None
+    was = before.status if before is not None and old.is_notifiable and old.is_named else None
     cargo = cargo_of(state, before)
     audience, state = _find_sailing(state, cargo, applied, registry)
     after = assess_bill(state, rules, before, cargo)
@@ -125,7 +128,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     waiting: tuple[Recipient, ...] = ()
     decision = ""
     last_notices = state.last_notices
-    if state.is_notifiable:
+    if state.is_notifiable and state.is_named:
         decision = decision_id(registry.secret, state.key, sequence)
         containers = _containers(was, after.status)
         notifying = Notifying(old, was, applied, after, audience, authorises, containers, flags, decision, rules)
@@ -139,7 +142,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
             notices = (*notifying.notices(), *notifying.last_notices(leaving, registry))
         last_notices = last_notices_after(old, sequence, notices, after.status, notifying.passed_over)
 
-    seen_by = _entitled_parties(audience, after.status) if after.status.stopped else ()
+    seen_by = _entitled_parties(audience, after.status) if after.status.stopped and state.is_named else ()
     has_splits = any(link.kind == "SPLIT" for link in state.links.values())
     basis = (
         after.cargo,
@@ -190,11 +193,11 @@ def _find_sailing(
     sailing, posted = audience.sailing, known.posted if known is not None else 0
     if audience.found is not None:
         posted = max([posted, *(report.posted for report in state.facts.reports)])
-    elif applied.event is not None and posted_minute(applied.event.action_at) >= posted:
+    elif (event := applied.event) is not None and event.uncertain is None and posted_minute(event.action_at) >= posted:
         # a late event may have the identifiers that a later one got wrong
-        found = registry.roster.find(voyage_of(applied.event.shipment)).found
+        found = registry.roster.find(voyage_of(event.shipment)).found
         if found is not None and found != sailing:
-            sailing, posted = found, posted_minute(applied.event.action_at)
+            sailing, posted = found, posted_minute(event.action_at)
             audience = audience_of(state.key, cargo, state.is_in_stopped_box, registry, found.sailing_id)
     if sailing is None:
         return audience, state
@@ -344,7 +347,9 @@ def _waiting_reasons(after: AssessedBill, audience: Audience, waiting: tuple[Rec
     """Reasons why the bill is incomplete. A bill without anything to notify waits for nobody."""
     state = after.state
     reasons: list[str] = []
-    if not state.is_superseded:
+    if state.is_notifiable and not state.is_named:
+        reasons += [BILL_UNCERTAIN] if _is_open(after) else []
+    elif not state.is_superseded:
         if state.is_notifiable:
             reasons.extend(_sailing_reason(audience))
         if state.is_notifiable and lacks_snp(state.key, after.cargo):
@@ -355,6 +360,13 @@ def _waiting_reasons(after: AssessedBill, audience: Audience, waiting: tuple[Rec
     if reasons and after.status.do_not_load:
         reasons.append("DO_NOT_LOAD")
     return tuple(reasons)
+
+
+def _is_open(after: AssessedBill) -> bool:
+    """True unless an operator has cleared or resolved everything that was fed in of a bill."""
+    state = after.state
+    cleared = {event for event, *_ in state.deeds.cleared}
+    return any(event.id not in cleared for event in state.events) or bool(state.unparsed.keys() - state.resolved)
 
 
 def _sailing_reason(audience: Audience) -> Iterator[str]:

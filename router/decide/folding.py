@@ -28,7 +28,7 @@ from router.decide.ledger_event import LedgerEvent, merged_sendings, order_key, 
 from router.decide.manual_events import DowntimeRecord, RelayedEvent, apply_with_releases, release_minute
 from router.decide.rules import FRESH, Rules
 from router.decide.standing_holds import CBP_HOLD, UNPARSED_KINDS, UnparsedEvent
-from router.decide.status import CLEARED_BY_HAND
+from router.decide.status import CLEARED_BY_HAND, INPUT_UNCERTAIN
 from router.model.eastern import order_minute, posted_minute
 from router.model.inputs import Clearance, Confirmation, Snapshot
 
@@ -51,11 +51,10 @@ def with_event(state: BillState, event: LedgerEvent, rules: Rules) -> BillState:
     return _folded(state, rules) if len(events) > rules.fold_after_events else state
 
 
-def with_repeat(state: BillState, repeat: LedgerEvent, rules: Rules) -> BillState:
-    """The state with what another message adds to a known event: its seconds, its pass of autumn's repeated hour, or
-    that it was no re-sending."""
-    known = next((event for event in state.events if event.id == repeat.id), None)
-    if known is None or (merged := merged_sendings(known, repeat, rules)) == known:
+def with_repeat(state: BillState, known: LedgerEvent, repeat: LedgerEvent, rules: Rules) -> BillState:
+    """The state with what another message adds to a known event: its seconds, its pass of autumn's repeated hour, that
+    it was no re-sending, or that it was read whole."""
+    if (merged := merged_sendings(known, repeat, rules)) == known:
         return state
     events = [merged if event is known else event for event in state.events]
     return replace(state, events=tuple(sorted(events, key=lambda event: order_key(event, rules))))
@@ -90,7 +89,8 @@ def with_unparsed(state: BillState, event: UnparsedEvent, rules: Rules) -> BillS
 
 
 def with_confirmed(state: BillState, record: Confirmation, rules: Rules) -> BillState:
-    """The state with confirmed doubts, each on the events covered; the same object if it adds nothing.
+    """The state with confirmed doubts, each on the events covered; the same object if it adds nothing. An event whose
+    input is confirmed counts as one read whole.
 
     Beyond the bound, ids that no longer occur on the bill are dropped.
     """
@@ -100,13 +100,22 @@ def with_confirmed(state: BillState, record: Confirmation, rules: Rules) -> Bill
     deeds = state.deeds
     if CLEARED_BY_HAND in record.doubts:
         deeds = deeds.with_second_person(record.user, covers, rules.four_eyes)
-    doubts = [doubt for doubt in record.doubts if doubt not in (*UNPARSED_KINDS, CLEARED_BY_HAND)]
+    doubts = [doubt for doubt in record.doubts if doubt not in (*UNPARSED_KINDS, CLEARED_BY_HAND, INPUT_UNCERTAIN)]
     deeds = deeds.with_confirmed(doubts, seen)
+    if INPUT_UNCERTAIN in record.doubts:
+        state = _with_input_confirmed(state, covers)
     if deeds == state.deeds and unparsed <= state.resolved:
         return state
     if deeds.number_confirmed > MOST_CONFIRMED:
         deeds = deeds.with_confirmed_among(seen | assess_bill(replace(state, deeds=deeds), rules).confirmable_ids())
     return replace(state, deeds=deeds, resolved=state.resolved | unparsed)
+
+
+def _with_input_confirmed(state: BillState, covers: frozenset[str]) -> BillState:
+    if not any(event.uncertain is not None and event.id in covers for event in state.events):
+        return state
+    events = tuple(event._replace(uncertain=None) if event.id in covers else event for event in state.events)
+    return replace(state, events=events)
 
 
 def with_relayed(state: BillState, relayed: Iterable[RelayedEvent]) -> BillState:
@@ -233,4 +242,5 @@ def _folded_unparsed(oldest: list[UnparsedEvent], rules: Rules) -> UnparsedEvent
     do_not_load, under = stopping[0] if stopping else (None, rules.number)
     number = sum(int(one.id.split(":")[1]) if one.id.startswith(OLDER) else 1 for one in oldest)
     placed = oldest[-1].placed
-    return UnparsedEvent(f"{OLDER}{number}:{placed}", "UNREADABLE", do_not_load, placed, rules=under)
+    named = any(one.names_bill for one in oldest)
+    return UnparsedEvent(f"{OLDER}{number}:{placed}", "UNREADABLE", do_not_load, placed, None, under, named)

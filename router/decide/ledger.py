@@ -13,7 +13,7 @@ from router.decide.account import Account, Nomination
 from router.decide.arrivals import with_arrival
 from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
-from router.decide.ledger_event import ADDED, DELETED, LedgerEvent
+from router.decide.ledger_event import ADDED, DELETED, LedgerEvent, is_put_aside
 from router.decide.nomination import NOMINATED
 from router.decide.placements import end_holds, place, scopes_of, subtract
 from router.decide.releases import EXAM_CODES, apply_release, revoke
@@ -36,13 +36,14 @@ def apply_events(account: Account, events: Iterable[LedgerEvent], rules: Rules, 
 
 
 def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds: Deeds) -> None:
-    if account.last_posted is None and event.code == NOMINATED:
-        account.nominated = Nomination(event.latest_minute, rules.history_from_nomination_of_several)
-    elif account.nominated is not None and event.posted < account.nominated.posted:
-        account.nominated = None
+    account.names_bill = account.names_bill or event.uncertain != "BILL"
+    if is_put_aside(event, rules):
+        account.note_posted(event.posted)
+        return
+    is_whole, is_first = event.uncertain is None, account.last_posted is None
     if event.code == ADDED:
         _begin(account, event, rules)
-    if event.code in rules.history_complete_from:
+    if is_whole and event.code in rules.history_complete_from:
         account.complete = True
     if event.code in QUANTITY_CODES and event.quantity is not None:
         _set_quantity(account, event.quantity, event)
@@ -62,17 +63,19 @@ def _apply(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds
         apply_release(account, event, code, rules, deeds)
     elif effect is Effect.REVOKE:
         revoke(account, event, code, rules, deeds)
-    elif event.code in rules.codes.ends:
+    elif is_whole and event.code in rules.codes.ends:
         end_holds(account, event, rules.codes.ends[event.code])
     if event.code == DELETED:
         _delete(account, event)
     if code.arrival or code.shown_in_us or code.ends_authorities:
         _arrive(account, event, code, rules)
-    if code.closes:
+    if is_whole and code.closes:
         _close(account, event, code)
     if not event.reversal and (event.code in EXAM_CODES or effect is Effect.RELEASE):
         account.last_entry_code = event.code
-    account.last_posted = max(event.posted, account.last_posted or event.posted)
+    account.note_posted(event.posted)
+    if is_first and event.code == NOMINATED:
+        account.nominated = Nomination(event.latest_minute, rules.history_from_nomination_of_several)
 
 
 def _set_quantity(account: Account, quantity: int, event: LedgerEvent) -> None:
@@ -121,14 +124,16 @@ def _delete(account: Account, event: LedgerEvent) -> None:
 
 def _arrive(account: Account, event: LedgerEvent, code: Code, rules: Rules) -> None:
     """Apply an arrival, or an event that shows one: in bond (11-13, 57-59, 63-65), at a zone (BE), exported (50-52), in
-    general order (1S, 1U), released after an exam (1B). A reversal takes an arrival back, and shows nothing."""
+    general order (1S, 1U), released after an exam (1B). A reversal takes an arrival back, and shows nothing; neither
+    does one from damaged input."""
     if code.arrival:
         effect = code.arrival if not event.reversal else "deleted" if code.arrival == "recorded" else None
         minute = event.posted if effect == "recorded" else event.latest_minute
-        with_arrival(account.places, effect, event.containers, code, event.port, minute, rules.port_areas)
+        port = event.port if event.uncertain is None or effect == "deleted" else None  # it moves to no place
+        with_arrival(account.places, effect, event.containers, code, port, minute, rules.port_areas)
         if effect == "deleted":
             _take_back_sight(account, event)
-    if event.reversal:
+    if event.reversal or event.uncertain is not None:
         return
     is_whole_bill = not event.containers and not code.of_container
     if code.shown_in_us and (event.containers or is_whole_bill):

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from router.decide.codes import Effect
 from router.decide.rules import Rules
 from router.model.eastern import MILLISECONDS, from_posted
+from router.model.vocabulary import Uncertainty
 
 ADDED: Final = "55"
 DELETED: Final = "54"
@@ -19,6 +20,8 @@ REVOKING: Final = 3
 PLACING: Final = 4
 """Ranks at one time (`order_key`): stops come last, so a block outlives a revocation of the same time."""
 LAST_SECOND: Final = 59
+CERTAINTY: Final[tuple[Uncertainty | None, ...]] = (None, "MESSAGE", "BILL")
+"""The surest first."""
 MINUTES_AN_HOUR: Final = 60
 
 
@@ -46,6 +49,11 @@ class LedgerEvent(NamedTuple):
     second_pass: str | None = None
     """Id of the same event in the second pass of autumn's repeated hour, if no message tells the pass. `posted` is then
     in the first."""
+    uncertain: Uncertainty | None = None
+    """None once a copy was read whole, or an operator has confirmed it. Until then it stops as any other, and is put
+    aside where it could free."""
+    indicator: str | None = None
+    """X420 as sent, if it was filled."""
 
     @property
     def posted_at(self) -> int:
@@ -82,11 +90,13 @@ def order_key(event: LedgerEvent, rules: Rules) -> tuple[int, int, int, str]:
 
 
 def merged_sendings(known: LedgerEvent, repeat: LedgerEvent, rules: Rules) -> LedgerEvent:
-    """One event from two messages of it, in whatever order they came.
+    """One event from two messages of it, in whatever order they came. A damaged message adds nothing to a whole one.
 
     Of different seconds a stop keeps the latest, an event that frees the earliest. Minutes differ only if the times of
     receipt stand in for unknown ones.
     """
+    if (known.uncertain is None) != (repeat.uncertain is None):
+        return known if known.uncertain is None else repeat._replace(id=known.id)
     seconds = [one.second for one in (known, repeat) if one.second is not None]
     choose = min if _rank(known, rules) <= FREEING else max
     return known._replace(
@@ -95,24 +105,37 @@ def merged_sendings(known: LedgerEvent, repeat: LedgerEvent, rules: Rules) -> Le
         resent=known.resent and repeat.resent,
         resent_at=max(known.resent_at, repeat.resent_at),
         second_pass=known.second_pass and repeat.second_pass,
+        uncertain=min(known.uncertain, repeat.uncertain, key=CERTAINTY.index),
+        indicator=known.indicator and repeat.indicator,
     )
 
 
 def settled(events: tuple[LedgerEvent, ...], rules: Rules) -> tuple[LedgerEvent, ...]:
     """The events, sorted, without those whose pass is unknown where a copy tells that it was the second.
 
-    Of such a copy only the minute counts alone, all else as `merged_sendings`.
+    Of such a copy only the minute counts alone, all else as `merged_sendings`. Of a whole and a damaged copy only the
+    whole one counts.
     """
     unknown = {event.second_pass: event for event in events if event.second_pass is not None}
     if not unknown or not (copies := unknown.keys() & {event.id for event in events}):
         return events
-    gone = {unknown[copy].id for copy in copies}
+    damaged = {event.id for event in events if event.id in copies and _is_damaged_copy(event, unknown[event.id])}
+    gone = damaged | {unknown[copy].id for copy in copies - damaged}
     rest = (
         merged_sendings(event, unknown[event.id], rules)._replace(posted=event.posted) if event.id in copies else event
         for event in events
         if event.id not in gone
     )
     return tuple(sorted(rest, key=lambda event: order_key(event, rules)))
+
+
+def _is_damaged_copy(event: LedgerEvent, other: LedgerEvent) -> bool:
+    return event.uncertain is not None and other.uncertain is None
+
+
+def is_put_aside(event: LedgerEvent, rules: Rules) -> bool:
+    """True if the event was read from damaged input and could free: it does not count."""
+    return event.uncertain is not None and not stops(event, rules)
 
 
 def stops(event: LedgerEvent, rules: Rules) -> bool:

@@ -13,7 +13,7 @@ from router.decide.account import Account, HoldKey, StandingRelease
 from router.decide.codes import Code, Effect
 from router.decide.deeds import Deeds
 from router.decide.ledger import apply_events
-from router.decide.ledger_event import MINUTES_AN_HOUR, LedgerEvent, order_key
+from router.decide.ledger_event import MINUTES_AN_HOUR, LedgerEvent, is_put_aside, order_key
 from router.decide.releases import add_release
 from router.decide.rules import Rules
 from router.decide.standing_holds import MANUAL_HOLD, StandingHold
@@ -82,7 +82,7 @@ def confirmations(relayed: Iterable[RelayedEvent], events: Iterable[LedgerEvent]
     pairs = [
         (abs(event.posted - one.posted), one.order, order_key(event, rules), one, event)
         for event in events
-        if not event.reversal
+        if not (event.reversal or is_put_aside(event, rules))
         for one in unlifted
         if event.code == one.code and _in_scope(event, one) and abs(event.posted - one.posted) <= window[one.id]
     ]
@@ -236,7 +236,7 @@ def _disputed_removals(
             continue
         for event in events:
             is_later_removal = event.code in code.pair and not event.reversal and event.posted >= placed.posted
-            if is_later_removal and _in_scope(event, placed):
+            if is_later_removal and not is_put_aside(event, rules) and _in_scope(event, placed):
                 yield event.id
 
 

@@ -122,10 +122,10 @@ def hold_added(before: Assessment | None, after: Assessment) -> bool:
     """True if a hold or block stands that did not, or stands for more."""
     if not after.holds:
         return False
-    stood = {(h.kind, h.code, h.container_number, h.id): h for h in before.holds} if before else {}
+    stood = {hold.key: hold for hold in before.holds} if before else {}
     relayed = _ended_manual_holds(before, after) if before else {}
     for hold in after.holds:
-        old = stood.get((hold.kind, hold.code, hold.container_number, hold.id))
+        old = stood.get(hold.key)
         confirms = old is None and hold.kind == CBP_HOLD
         if confirms:
             old = relayed.get((hold.code, hold.container_number))

@@ -86,6 +86,7 @@ class Notifying:
         before, was, applied, after = self._before, self._was, self._applied, self._after.status
         everyone = applied.event_id is not None or applied.renotify_all or self._shows_a_change()
         is_vessel = is_vessel_key(before.key)
+        was_unnamed = before.is_notifiable and not before.is_named
         had_waited = {entry.partition(":")[2] for entry in before.waiting}
         added = hold_added(was, after)
         stop_changed = was is None or (was.holds != after.holds and was.shown_holds != after.shown_holds)
@@ -96,7 +97,7 @@ class Notifying:
             if recipient.topic is None or not (again or is_entitled(recipient, last, after)):
                 continue
             again = again or applied.renotify_all
-            is_new = again or (was is not None and _missed_something(recipient, before, was, had_waited))
+            is_new = again or was_unnamed or (was is not None and _missed_something(recipient, before, was, had_waited))
             stop_alone = recipient.disclosure is Disclosure.STOP
             if not is_new and not (stop_changed if stop_alone else everyone):
                 if everyone:

@@ -75,9 +75,10 @@ def add_release(account: Account, release: StandingRelease) -> None:
 
 def revoke(account: Account, event: LedgerEvent, code: Code, rules: Rules, deeds: Deeds) -> None:
     """Apply 4A, 4E, 14-16, 4Z, 83, 84, 95. A 4A after 1A or 1B holds again, until 1B or 4C; a later 1C doesn't end
-    it."""
+    it. From damaged input it ends no exam."""
     _cancel(account, event, code.cancels)
-    subtract(account, event, code.cancels)
+    if event.uncertain is None:
+        subtract(account, event, code.cancels)
     if event.code == OVERRIDE and account.last_entry_code in EXAM_CODES:
         place(account, event, (event.code,), rules, deeds)
 

@@ -44,6 +44,11 @@ class StandingHold(NamedTuple):
     shown_in_us: bool = False
     """True of a do-not-load if a later event shows the cargo in the U.S., where it can't be loaded any more."""
 
+    @property
+    def key(self) -> tuple[str, str | None, str | None, str | None]:
+        """The same for one hold before and after an event."""
+        return self.kind, self.code, self.container_number, self.id
+
     def seen_bill(self, party: str | None) -> str | None:
         """The oldest bill behind a derived hold that the party may see; None for the party: an operator of the
         router, who may see all."""
@@ -60,6 +65,8 @@ class UnparsedEvent(NamedTuple):
     container_number: str | None = None
     rules: int = 1
     """Number of the rules under which it came."""
+    names_bill: bool = False
+    """True if it is certain that it is about this bill: it was read as an event, from whole input."""
 
 
 def cbp_holds(holds: Mapping[HoldKey, HeldPieces], rules: Rules) -> Iterable[StandingHold]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from router.decide.account import RELEASE_PREDATES_HOLD, Account, HeldPieces, HoldKey, StandingRelease
 from router.decide.cargo_facts import Cargo
@@ -38,6 +39,13 @@ OVER: Final = frozenset({RELEASED, CLOSED, DELETED})
 QUANTITY_UNKNOWN: Final = "QUANTITY_UNKNOWN"
 HISTORY_INCOMPLETE: Final = "HISTORY_INCOMPLETE"
 CLEARED_BY_HAND: Final = "CLEARED_BY_HAND"
+INPUT_UNCERTAIN: Final = "INPUT_UNCERTAIN"
+
+_FREEDOM: Final[tuple[Status, ...]] = (
+    *(DO_NOT_LOAD, HELD, DELETED, CLOSED, NOT_RELEASED, ON_FILE),
+    *(MOVEMENT_AUTHORISED, PARTIALLY_RELEASED, RELEASE_UNCONFIRMED, RELEASED),
+)
+"""Statuses by what they allow, the least first."""
 
 IN_BOND: Final = "IN_BOND_MOVEMENT"
 EXAM: Final = "EXAM_TRANSFER"
@@ -58,6 +66,17 @@ class ContainerStatus(NamedTuple):
     authorises: tuple[Authority, ...]
     released: bool
     """True if this bill's cargo in it may be delivered. Other bills' cargo may be in it too."""
+
+    def allows_more_than(self, other: ContainerStatus | None) -> bool:
+        """True if it allows something that the other, or a container not listed, does not."""
+        if other is None:
+            return self.released or bool(self.authorises)
+        is_freer = (
+            (self.released and not other.released)
+            or (other.stopped and not self.stopped)
+            or (other.do_not_load and not self.do_not_load)
+        )
+        return is_freer or not {*self.authorises} <= {*other.authorises}
 
 
 class Assessment(NamedTuple):
@@ -84,6 +103,40 @@ class Assessment(NamedTuple):
     def stopped(self) -> bool:
         return bool(self.holds or self.cleared)
 
+    def with_input_doubt(self, whole: Assessment) -> Assessment:
+        """The status with `INPUT_UNCERTAIN` if it would allow more, were all input whole (`whole`).
+
+        A release that is put aside is shown where nothing else is allowed, but allows nothing itself.
+        """
+        if self.deliverable or not whole.allows_more_than(self):
+            return self
+        found = {*self.doubts, INPUT_UNCERTAIN}
+        shown = self
+        if self.status in (ON_FILE, NOT_RELEASED) and whole.status in (RELEASED, RELEASE_UNCONFIRMED):
+            found |= {*whole.doubts}
+            shown = self._replace(
+                status=RELEASE_UNCONFIRMED,
+                released_quantity=whole.released_quantity,
+                release_posted=whole.release_posted,
+            )
+        return shown._replace(doubts=tuple(doubt for doubt in get_args(Doubt) if doubt in found))
+
+    def allows_more_than(self, other: Assessment) -> bool:
+        """True if it allows something that the other does not, or would once a doubt or another hold is ended."""
+        if _FREEDOM.index(self.status) > _FREEDOM.index(other.status) or not {*self.authorises} <= {*other.authorises}:
+            return True
+        if _pieces(self.released_quantity) > _pieces(other.released_quantity):
+            return True
+        if (self.release_posted or 0) > (other.release_posted or 0):
+            return True
+        if other.release_posted is not None and not {*other.doubts} <= {*self.doubts}:
+            return True
+        own = {hold.key: hold for hold in (*self.holds, *self.cleared)}
+        if any(_is_less(own.get(hold.key), hold) for hold in (*other.holds, *other.cleared)):
+            return True
+        boxes = {box.number: box for box in other.containers}
+        return any(box.allows_more_than(boxes.get(box.number)) for box in self.containers)
+
     def shows_the_same(self, other: Assessment | None) -> bool:
         """True if notices of both would be the same. They don't show which events placed a hold, and of several bills
         behind a derived hold the oldest. That a container is named now is no news of its own."""
@@ -103,6 +156,17 @@ class Assessment(NamedTuple):
     def shown_holds(self) -> tuple[StandingHold, ...]:
         """The holds without the events and the bills behind them."""
         return tuple(hold._replace(events=(), because_of=(), shown_in_us=False) for hold in self.holds)
+
+
+def _pieces(quantity: int | None) -> float:
+    return math.inf if quantity is None else quantity
+
+
+def _is_less(hold: StandingHold | None, other: StandingHold) -> bool:
+    """True if the hold, or its absence, stops less than the other."""
+    if hold is None or _pieces(hold.quantity) < _pieces(other.quantity):
+        return True
+    return (other.do_not_load and not hold.do_not_load) or (hold.shown_in_us and not other.shown_in_us)
 
 
 def assess(

@@ -122,9 +122,18 @@ def dispositions(draw: st.DrawFn, bills: tuple[str, ...] = BILLS) -> Disposition
         master_bill=draw(st.sampled_from((None, MASTER))) if bill.startswith("NVX") else None,
         original_bill=draw(st.sampled_from((None, HOUSE))) if bill == SPLIT else None,
         received_at=posted + draw(st.sampled_from((0, 1, 2, 3, 4, 5, 5, BEFORE_IT_WAS_POSTED))) * MINUTE,
+        uncertain=draw(st.sampled_from((None,) * 7 + ("MESSAGE", "BILL"))),
         **draw(st.sampled_from(_VOYAGES)),
     )
     return disposition_of(fields)
+
+
+@st.composite
+def copies(draw: st.DrawFn, steps: list[Any]) -> list[Disposition]:
+    """Some of the story's events again, read whole or from damaged input."""
+    told = [step for step in steps if isinstance(step, Disposition)]
+    again = draw(st.lists(st.sampled_from(told), max_size=4)) if told else []
+    return [one._replace(uncertain=draw(st.sampled_from((None, "MESSAGE", "BILL")))) for one in again]
 
 
 @st.composite
@@ -256,6 +265,7 @@ def stories(draw: st.DrawFn, roster: bool = True, lines: bool = True) -> Story:
         kinds += [parties(), sailings(), notes]  # type: ignore[list-item]
         kinds += [outages(lines), requests, ticks, paper_matches(), rule_changes]  # type: ignore[list-item]
     steps += draw(st.lists(st.one_of(*kinds), min_size=1, max_size=25))
+    steps += draw(copies(steps))
     return Story(steps, draw(st.randoms(use_true_random=False)))
 
 

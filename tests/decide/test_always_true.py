@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from router import topics
 from router.decide.audience import ALWAYS, audience_of
+from router.decide.consequences import BILL_UNCERTAIN
 from router.decide.status import ON_FILE, RELEASED
 from router.log.interface import Output
 from router.model.inputs import DeadLetter, Disposition, Filing, PaperBill
@@ -75,6 +76,10 @@ def every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(ha
         state = assessed.state
         if is_superseded(harness, bill):
             continue
+        if state.is_notifiable and not state.is_named:
+            assert waiting[bill]["reasons"] == (BILL_UNCERTAIN,)
+            assert not [one for one in harness.party_records() if one.key == bill.encode()]
+            continue
         registry = harness.shards[0].registry
         kept = state.kept_sailing_id
         for member in audience_of(bill, assessed.cargo, state.is_in_stopped_box, registry, kept).recipients.values():
@@ -114,6 +119,28 @@ def test_the_same_inputs_in_any_order_and_repetition_end_in_the_same_status(stor
 def final(harness: Harness) -> dict[str, str]:
     """A link that came and went leaves a bill of which nothing is known: the same as none."""
     return {bill: harness.status(bill) or ON_FILE for bill in BILLS}
+
+
+@usual
+@given(stories.stories(roster=False))
+def test_damaged_input_allows_nothing_that_is_not_allowed_without_it(story: Story) -> None:
+    damaged, whole = new_harness(), new_harness()
+    for step in story.steps:
+        tell(damaged, step)
+        if not (isinstance(step, Disposition) and step.uncertain is not None):
+            tell(whole, step)
+    damaged.pump()
+    whole.pump()
+    for bill in filter(damaged.bill, BILLS):
+        assessed, other = damaged.bill(bill), whole.bill(bill)
+        assert assessed is not None
+        now, before = assessed.status, other.status if other is not None else None
+        assert not now.deliverable or (before is not None and before.deliverable), bill
+        assert {*now.authorises} <= ({*before.authorises} if before is not None else set()), bill
+        boxes = {box.number: box for box in before.containers} if before is not None else {}
+        for box in now.containers:
+            known = boxes.get(box.number)
+            assert not (box.released or box.authorises) or known is None or not box.allows_more_than(known)
 
 
 @usual

@@ -27,10 +27,12 @@ MOST_MINUTES_APART: Final = 240
 
 
 def phoned(event: Disposition, minutes: int) -> list[ManualEvent]:
-    """The same, relayed by hand: of each container that it concerns. Nothing of an event whose time is unknown: what it
-    frees, CBP's message does not."""
+    """The same, relayed by hand: of each container that it concerns. Nothing of an event whose time is unknown, nor of
+    a release read from damaged input: what it frees, CBP's message does not."""
     code = CODES.get(event.disposition_code)
     if code is None or code.effect not in ACTIONS or event.reversal or event.unknown_zone is not None:
+        return []
+    if code.effect is Effect.RELEASE and event.uncertain is not None:
         return []
     said = event.action_at + minutes * MINUTE
     containers: tuple[str | None, ...] = event.container_numbers if event.container_level else (None,)
