@@ -8,10 +8,10 @@ bill takes the time of all others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from router.errors import InputError
-from router.model.eastern import is_first_pass, posted_minute
+from router.model.eastern import FIRST_YEAR, LAST_YEAR, is_first_pass, is_within_years, posted_minute
 from router.model.identifiers import is_bill_key
 from router.model.inputs import (
     Clearance,
@@ -24,6 +24,7 @@ from router.model.inputs import (
     Shipment,
     Snapshot,
 )
+from router.model.vocabulary import Uncertainty
 
 MOST_CHARACTERS: Final = 500
 """Characters of a bill's shipment identifiers together: they are in every index fact of a box."""
@@ -48,6 +49,7 @@ MOST_MANUAL_CHARACTERS: Final = 1000
 MOST_SPLITS: Final = 100
 """Bills split from one that are shown on it. They hold nothing, so any further ones are only not shown."""
 MOST_PIECES: Final = 10**15
+UNCERTAINTIES: Final[tuple[Uncertainty, ...]] = get_args(Uncertainty)
 MOST_COVERED: Final = 2_000
 """Events that one confirmation covers."""
 
@@ -71,6 +73,13 @@ def _check_disposition(event: Disposition) -> None:
             f"the event concerns {len(event.container_numbers):,} containers, more than {MOST_LEVEL_CONTAINERS}"
         )
     _check_pieces(event.quantity)
+    if not is_within_years(event.action_at):
+        raise InputError(
+            f"action_at is {event.action_at}, not UTC milliseconds of a year from {FIRST_YEAR} to {LAST_YEAR}: seconds "
+            "and microseconds are no milliseconds"
+        )
+    if event.uncertain is not None and event.uncertain not in UNCERTAINTIES:
+        raise InputError(f"uncertain is {event.uncertain[:60]!r}, not one of {', '.join(UNCERTAINTIES)}")
     if event.action_second is not None and not 0 <= event.action_second < 60:
         raise InputError(f"the posted second is {event.action_second}, not 0 to 59")
     if event.pass_unknown and not is_first_pass(posted_minute(event.action_at)):
@@ -165,5 +174,5 @@ def _check_names(field: str, names: tuple[str, ...], longest: int) -> None:
 
 
 def _check_pieces(quantity: int | None) -> None:
-    if quantity is not None and abs(quantity) > MOST_PIECES:
-        raise InputError(f"{quantity} pieces, more than {MOST_PIECES:,}")
+    if quantity is not None and not 0 <= quantity <= MOST_PIECES:
+        raise InputError(f"{quantity} pieces, less than none or more than {MOST_PIECES:,}")

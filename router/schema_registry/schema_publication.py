@@ -1,4 +1,4 @@
-"""The schemas that parties need, with their subjects and versions, and their registration in an external registry.
+"""The schemas that other programs need, with subjects and versions, and their registration in an external registry.
 
 A subject is a record's full name (`snp.Hold`), as in stock serializers' record name strategy. Its versions are the
 schemas of that record in `schemas/ids.json`, in the order of their ids. Ids never change and are the same on both logs.
@@ -27,8 +27,8 @@ from router.clock import growing_pauses
 from router.codec import published
 from router.errors import FatalLogError, RegistryError, UsageError
 
-PUBLISHED_RECORDS: Final = frozenset({"Hold", "Change", "Release", "FeedStatus", "Request"})
-"""The records that a party reads or writes; all others are internal."""
+PUBLISHED_RECORDS: Final = frozenset({"Hold", "Change", "Release", "FeedStatus", "Request", "Disposition"})
+"""The records that parties, or programs that feed events in, read or write; all others are internal."""
 
 CONTENT_TYPE: Final = "application/vnd.schemaregistry.v1+json"
 COMPATIBILITY: Final = "FULL_TRANSITIVE"

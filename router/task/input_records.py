@@ -9,8 +9,8 @@ from router import codec, topics
 from router.decide.registry import Registry
 from router.errors import InputError
 from router.log.interface import Record
-from router.model.identifiers import is_vessel_key, split_bill_key
-from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, FedRecord
+from router.model.identifiers import is_bill_key, split_bill_key
+from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition, FedRecord
 from router.model.links import IndexFact, LinkFact, RefilingRecord
 from router.model.registry_values import RegistryValue, registry_faults
 
@@ -33,9 +33,6 @@ LARGEST_LETTER: Final = CONTENT_LIMIT + 100_000
 """Bytes of a record. No feed of the router makes a larger one. Its history and dead letters may be several times as
 large and must stay below a log's limit."""
 
-LONGEST_KEY: Final = 100
-"""Bytes of a bill's key: a SCAC and a number of at most 50 places."""
-
 _REMEDIES: Final = {"party": "`snp-router import parties`", "sailing": "`snp-router import sailings`"}
 
 
@@ -51,6 +48,8 @@ def value_of(record: Record) -> codec.Value | None:
         raise InputError(f"the record has {len(record.value):,} bytes, more than {limit:,}")
     if type(value) not in VALUES_OF_TOPIC[record.topic]:
         raise InputError(f"a {codec.name_of_type(type(value))} record does not belong on {record.topic}")
+    if type(value) is Disposition and (value.scac is None) != (value.bill_of_lading is None):
+        raise InputError("scac and bill_of_lading go together: an event names a bill, or a vessel alone")
     known: codec.Value = value
     return known
 
@@ -96,12 +95,11 @@ def apply_registry_record(registry: Registry, record: Record) -> RegistryValue |
 
 
 def foreign_letter(record: Record, reason: str) -> DeadLetter:
-    """A dead letter for a record that is not the router's. If its key names a bill, it stops that bill: it may have
-    been a hold."""
+    """A dead letter for a record that is not as the router writes it. If its key names a bill, it stops that bill: it
+    may have been a hold."""
     value = record.value or b""
-    may_name_a_bill = record.topic in KEYED_BY_BILL and len(record.key) <= LONGEST_KEY
-    key = record.key.decode(errors="replace") if may_name_a_bill else ""
-    scac, number = (None, None) if is_vessel_key(key) else split_bill_key(key)
+    key = record.key.decode(errors="replace") if record.topic in KEYED_BY_BILL else ""
+    scac, number = split_bill_key(key) if is_bill_key(key) else (None, None)
     content = value if len(value) <= CONTENT_LIMIT else value[:HEAD_SIZE]
     return DeadLetter(
         sha256(value).hexdigest()[:32],
@@ -110,7 +108,7 @@ def foreign_letter(record: Record, reason: str) -> DeadLetter:
         "unknown",
         content,
         len(value),
-        scac or None,
-        number or None,
+        scac,
+        number,
         received_at=record.timestamp,
     )

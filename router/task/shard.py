@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from router import codec, topics
 from router.decide.bill import decide
@@ -33,6 +33,8 @@ from router.task.input_records import KEYED_BY_BILL, LARGEST_LETTER, foreign_let
 from router.task.outputs import Origin, index_entry_output, letter_output, outputs_of
 from router.task.registry_duties import POSITION, RegistryDuties
 from router.task.walks import forgetting_outputs, forgotten, is_forgettable, resync
+
+NOT_URGENT: Final = "one that frees would overtake earlier holds. It counts once it is on cbp.dispositions"
 
 
 class Shard:
@@ -107,7 +109,10 @@ class Shard:
             return
         key = key_of(value)
         if not (is_bill_key(key) or is_vessel_key(key)):
-            letter = foreign_letter(record, f"its key {key[:60]!r} is not a bill's")
+            self._decide(foreign_letter(record, f"it names {key[:60]!r}, which is no bill"), record)
+            return
+        if record.topic == topics.URGENT and isinstance(value, Disposition) and not self.rules.codes.is_urgent(value):
+            letter = foreign_letter(record, f"only events that stop belong on {topics.URGENT}: {NOT_URGENT}")
             self._outputs.append(letter_output(letter._replace(scac=None, bill_of_lading=None)))
             return
         if record.topic in KEYED_BY_BILL and partition_of(key.encode(), self._tasks) != self.partition:

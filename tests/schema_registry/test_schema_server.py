@@ -65,7 +65,7 @@ async def test_versions_of_a_subject(server: str) -> None:
     ("path", "status", "code"),
     [
         ("/schemas/ids/999", 404, 40403),
-        (f"/schemas/ids/{schema_ids()['disposition']}", 404, 40403),  # internal
+        (f"/schemas/ids/{schema_ids()['filing']}", 404, 40403),  # internal
         ("/schemas/ids/abc", 404, 40403),
         ("/subjects/snp.Nothing/versions", 404, 40401),
         ("/subjects/snp.Hold/versions/2", 404, 40402),
