@@ -1,6 +1,6 @@
-"""The AsyncAPI 3 document of the topics that parties read and write, made from the published schemas and the settings.
+"""The AsyncAPI 3 document of the topics that other programs read and write, made from published schemas and settings.
 
-The specification describes the router's side: where the router's action is `send`, a party reads.
+The specification describes the router's side: where the router's action is `send`, the other program reads.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class _Channel(NamedTuple):
     description: str
     key: str
     """The description of a record's key."""
+    partitions: int | None = 1
+    """None: the installation's own number."""
 
 
 _CHANNELS: Final[Mapping[str, _Channel]] = {
@@ -65,6 +67,15 @@ _CHANNELS: Final[Mapping[str, _Channel]] = {
         ("request",),
         "A party's requests. Only that party may write them, at most as often as its limit allows.",
         "Any or none; the router does not read it.",
+    ),
+    "events": _Channel(
+        topics.DISPOSITIONS,
+        "receive",
+        ("disposition",),
+        "CBP's events, from programs that feed them in; no party may write here. An event that stops is also written "
+        "to cbp.urgent, both copies with the header `urgent`: 1. An event written twice counts once.",
+        "The bill: its issuer's SCAC padded to four places, then its number. None for an event of a vessel.",
+        partitions=None,
     ),
 }
 
@@ -124,7 +135,7 @@ def _channel(channel: _Channel) -> JsonObject:
         "description": channel.description,
         "messages": {schema: _reference("components", "messages", schema) for schema in channel.schemas},
         **({"parameters": _PARAMETERS} if "{" in channel.address else {}),
-        "bindings": _kafka({"partitions": 1}),
+        "bindings": _kafka({"partitions": channel.partitions} if channel.partitions is not None else {}),
     }
 
 

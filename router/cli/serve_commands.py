@@ -330,7 +330,7 @@ SECURITY: Final = {"SCRAM-SHA-512": "scramSha512", "SCRAM-SHA-256": "scramSha256
 
 
 def print_asyncapi(context: typer.Context) -> None:
-    """Print an AsyncAPI 3 document (JSON) of the parties' topics and every field on them.
+    """Print an AsyncAPI 3 document (JSON) of the topics for parties and for feeds, with every field on them.
 
     Example:  [bold]snp-router asyncapi > asyncapi.json[/bold]
 

@@ -63,7 +63,7 @@ def document_of(command: Command, **environment: str) -> Any:
 def test_the_official_parser_finds_nothing_wrong(parser: Path, command: Command, environment: dict[str, str]) -> None:
     answer = parsed(parser, document_of(command, **environment))
     assert [found for found in answer["diagnostics"] if found["severity"] < WORST_ALLOWED] == []
-    assert answer["channels"] == ["snp.party.{party}", "snp.feed-status", "snp.request.{party}"]
+    assert answer["channels"] == ["snp.party.{party}", "snp.feed-status", "snp.request.{party}", "cbp.dispositions"]
 
 
 def test_the_official_parser_finds_a_broken_schema_or_reference(parser: Path, command: Command) -> None:
@@ -93,10 +93,11 @@ def test_servers_and_log_in_come_from_the_settings(command: Command) -> None:
     assert "not to be seen" not in json.dumps(document)
 
 
-def test_the_router_sends_the_topics_that_a_party_reads(command: Command) -> None:
+def test_the_router_sends_what_others_read_and_receives_what_they_write(command: Command) -> None:
     operations = document_of(command)["operations"]
     assert {name: operation["action"] for name, operation in operations.items()} == {
         "notices": "send",
         "feedStatus": "send",
         "requests": "receive",
+        "events": "receive",
     }
