@@ -1,4 +1,4 @@
-"""Commands that feed the router: `import` for tables, `ingest` for CBP's messages, `dead-letters` for what failed."""
+"""Commands that feed the router: `import` for tables, `ingest` for CBP's messages."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ from router.cli.command import (
     FormatOption,
     argument,
     exit_if,
-    flag,
     option,
-    read_log,
     with_rules,
     write_log,
 )
-from router.cli.printing import ID_SHOWN, JSON, TABLE, OutputFormat, RecordFields, console, emit, number_of, say
+from router.cli.printing import JSON, TABLE, OutputFormat, RecordFields, console, emit, number_of, say
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
-from router.desk.operator_deeds import Retried, dismiss, read_dead_letter, read_dead_letters, retry
 from router.engine import administration
-from router.engine.administration import Changes, machine_user
+from router.engine.administration import Changes
 from router.engine.feed_activity import DEFAULT_FEED, FeedMonitor
 from router.engine.intake import (
     STANDARD_INPUT,
@@ -44,9 +41,8 @@ from router.feeds.forms import feed_name
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_procedures, read_sailings
 from router.feeds.watched_folder import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
 from router.log.interface import AdministeredLog
-from router.model.inputs import DeadLetter, Filing, Snapshot
+from router.model.inputs import Filing, Snapshot
 from router.model.registry_values import Party, PortProcedure, Sailing
-from router.presentation import plain, readable
 
 RegistryRow = TypeVar("RegistryRow", Party, PortProcedure, Sailing)
 PARTY_FIELDS: Final = (
@@ -287,111 +283,3 @@ def _intake_fields(intake: Intake) -> RecordFields:
 def _intake_text(intake: Intake) -> str:
     letters = number_of(intake.dead_letters, "dead letter")
     return f"{number_of(intake.events, 'event')}, {intake.urgent} urgent, {letters}"
-
-
-LetterId = Annotated[str, argument("ID", "Id, or its first characters.")]
-dead_letters_app = typer.Typer(
-    no_args_is_help=True, help="Content that could not be read: list it, read it again, or put it away."
-)
-
-
-@dead_letters_app.command("list")
-def list_dead_letters(
-    context: typer.Context,
-    everything: Annotated[bool, flag("--all", "Resolved ones too.")] = False,
-    form: FormatOption = TABLE,
-) -> None:
-    """List the dead letters that are not resolved.
-
-    Example:  [bold]snp-router dead-letters list[/bold]"""
-    letters = read_log(context, read_dead_letters, warns_if_behind=True)
-    rows = [_letter_fields(letter) for letter in letters if everything or letter.resolution is None]
-    note = "`dead-letters show ID` shows one whole, `retry ID --with FILE` reads it again, `dismiss ID` puts it away"
-    printing.print_rows(printing.DEAD_LETTER, rows, form, empty="no dead letters", note=note)
-
-
-@dead_letters_app.command("show")
-def show_dead_letter(context: typer.Context, letter_id: LetterId, form: FormatOption = TABLE) -> None:
-    """Show one dead letter with its content.
-
-    Example:  [bold]snp-router dead-letters show 3f9c12[/bold]"""
-    letter = read_log(context, lambda log: read_dead_letter(log, letter_id))
-    if form is JSON:
-        emit(plain("dead-letter", letter._asdict()))
-        return
-    out = console()
-    for name, value in _letter_fields(letter).items():
-        if value is not None:
-            out.print(f"{name:<17} {value}", soft_wrap=True)
-    out.print()
-    out.print(readable(letter.content), soft_wrap=True)
-
-
-@dead_letters_app.command("retry")
-def retry_dead_letters(
-    context: typer.Context,
-    letter_ids: Annotated[list[str] | None, argument("ID…", "Ids, or their first characters.")] = None,
-    everything: Annotated[bool, flag("--all", "All that are not resolved.")] = False,
-    replacement: Annotated[
-        Path | None, option("FILE", "Read this corrected content instead (for one ID).", "--with")
-    ] = None,
-    form: FormatOption = TABLE,
-) -> None:
-    """Read dead letters again: after a code was added, the router was updated, or their content was corrected.
-
-    Example:  [bold]snp-router dead-letters retry 3f9c12 --with corrected.x12[/bold]
-
-    What can be read is ingested, and `snp-router run` ends the hold that stands for it. The others stay as they are."""
-    ids = letter_ids or []
-    if everything == bool(ids):
-        raise UsageError("name the dead letters to read again, or give --all")
-    if replacement is not None and len(ids) != 1:
-        raise UsageError("--with FILE corrects one dead letter: name exactly one")
-    corrected = b"".join(chunks_of(replacement)) if replacement else None
-
-    async def work(log: AdministeredLog, rules: Rules) -> list[Retried]:
-        chosen = ids or [letter.id for letter in await read_dead_letters(log) if letter.resolution is None]
-        results = []
-        for letter_id in chosen:
-            letter = await read_dead_letter(log, letter_id)
-            results.append(await retry(log, rules, letter, corrected, by=machine_user()))
-        return results
-
-    results = read_log(context, with_rules(context, work))
-    for letter, events, problem in results:
-        if form is JSON:
-            emit({"id": letter.id, "events": events, "retried": problem is None, "problem": problem})
-        elif problem:
-            say(f"{letter.id[:ID_SHOWN]}: not resolved: {problem}")
-        else:
-            console().print(f"{letter.id[:ID_SHOWN]}: {number_of(events, 'event')} ingested")
-    exit_if(any(result.problem for result in results))
-
-
-@dead_letters_app.command("dismiss")
-def dismiss_dead_letters(
-    context: typer.Context,
-    letter_ids: Annotated[list[str], argument("ID…", "Ids, or their first characters.")],
-    reason: Annotated[str, option("TEXT", "Why nothing is lost; kept in the audit trail.")],
-) -> None:
-    """Put away content that is not a message of CBP's, such as a file ingested by mistake.
-
-    Example:  [bold]snp-router dead-letters dismiss 3f9c12 --reason "our own price list"[/bold]
-
-    A dead letter that stops a bill is resolved with the bill, by `snp-router bill confirm`."""
-
-    async def work(log: AdministeredLog) -> list[DeadLetter]:
-        letters = [await read_dead_letter(log, letter_id) for letter_id in letter_ids]
-        for letter in letters:
-            await dismiss(log, letter, by=machine_user(), reason=reason)
-        return letters
-
-    for letter in read_log(context, work):
-        console().print(f"{letter.id[:ID_SHOWN]}: dismissed")
-
-
-def _letter_fields(letter: DeadLetter) -> RecordFields:
-    """All fields but the content."""
-    fields = plain("dead-letter", letter._asdict())
-    del fields["content"]
-    return fields

@@ -14,6 +14,7 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from router.cli import (
     confirm_commands,
+    dead_letter_commands,
     feed_commands,
     kafka_commands,
     listen_commands,
@@ -37,7 +38,7 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
     "See it work": {"demo": run_commands.demo},
     "Feed": {
         "import": feed_commands.import_app, "ingest": feed_commands.ingest, "listen": listen_commands.listen_app,
-        "dead-letters": feed_commands.dead_letters_app,
+        "dead-letters": dead_letter_commands.dead_letters_app,
     },
     "Run": {"check": run_commands.check, "run": run_commands.run_router, "rules": rules_commands.rules_app},
     "Look": {

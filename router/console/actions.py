@@ -22,7 +22,7 @@ from router.desk.bill_views import key_from
 from router.desk.clearances import clear
 from router.desk.confirmations import Operator, confirm, fingerprint
 from router.desk.downtime import declare, end
-from router.desk.operator_deeds import dismiss, read_dead_letter, relay, retry
+from router.desk.operator_deeds import accept, dismiss, read_dead_letter, relay, retry
 from router.desk.registered_parties import ask_resync
 from router.errors import UsageError
 from router.feeds.forms import ClearanceForm, ManualForm, OutageForm, checked
@@ -100,6 +100,15 @@ async def _retry(request: Request, fields: FormFields) -> str:
     tried = await retry(backend.log, backend.rules, letter, corrected.encode() if corrected else None, by=by)
     if tried.problem is not None:
         raise UsageError(f"the dead letter is not resolved: {tried.problem}")
+    return "/dead-letters"
+
+
+async def _accept(request: Request, fields: FormFields) -> str:
+    """Have a message in doubt read as certain."""
+    backend = backend_of(request)
+    letter = await read_dead_letter(backend.log, request.path_params["letter"])
+    by = session_of(request).user.name
+    await accept(backend.log, backend.rules, letter, by=by, reason=_required(fields, "reason"))
     return "/dead-letters"
 
 
@@ -210,6 +219,7 @@ def _required(fields: FormFields, name: str) -> str:
 
 ACTIONS: Final[list[Any]] = [
     Route("/dead-letters/{letter}/retry", _action(_retry), methods=["POST"]),
+    Route("/dead-letters/{letter}/accept", _action(_accept), methods=["POST"]),
     Route("/dead-letters/{letter}/dismiss", _action(_dismiss), methods=["POST"]),
     Route("/bills/{bill}/confirm", _action(_confirm), methods=["POST"]),
     Route("/bills/{bill}/clear", _action(_clear), methods=["POST"]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 from router import codec, topics
 from router.clock import now_milliseconds
@@ -27,7 +27,7 @@ from router.feeds.formats import read_events
 from router.feeds.forms import ManualForm, check_moment, manual_event
 from router.log.interface import Log
 from router.model.identifiers import bill_key
-from router.model.inputs import LIFT, PLACE, RELEASE, DeadLetter, Disposition, ManualEvent
+from router.model.inputs import LIFT, PLACE, RELEASE, DeadLetter, Disposition, Filing, ManualEvent
 from router.task.outputs import letter_output
 
 # By hand: what CBP said by phone, by e-mail or on paper
@@ -39,6 +39,7 @@ FITTING_EFFECTS: Final = {
     RELEASE: (frozenset({Effect.RELEASE}), "is not a release"),
 }
 """Effects of the codes that fit an action, and the fault of the others. A lift may name the hold or its removal."""
+FREEING_EFFECTS: Final = frozenset({Effect.LIFT, Effect.RELEASE, Effect.MOVE})
 ADD_THE_CODE: Final = "add it to the code table (setting rules.disposition_codes), then `snp-router rules apply`"
 DEEDS: Final = {PLACE: "hold place", LIFT: "hold lift", RELEASE: "release"}
 
@@ -108,9 +109,10 @@ async def _foresee(log: Log, rules: Rules, event: ManualEvent) -> Relayed:
     return Relayed(event, key, status, notices, bill is not None, waiting, lifts_nothing)
 
 
-# Dead letters: each is resolved by a retry, a confirmation of its bill, or a dismissal
+# Dead letters: each is resolved by a retry, an acceptance, a confirmation of its bill, or a dismissal
 
 RETRIED: Final = "RETRIED"
+ACCEPTED: Final = "ACCEPTED"
 CONFIRMED: Final = "CONFIRMED"
 DISMISSED: Final = "DISMISSED"
 
@@ -141,6 +143,13 @@ async def read_dead_letter(log: Log, letter_id: str) -> DeadLetter:
     return await read_dead_letter(log, ids.pop())
 
 
+IN_DOUBT: Final = (
+    "its message is in doubt, and read again it would be as uncertain: ingest the message once it comes whole, or "
+    "accept it (`snp-router dead-letters accept {}`) if CBP meant it so"
+)
+ID_SHOWN: Final = 12
+
+
 class Retried(NamedTuple):
     """Result of a retry."""
 
@@ -157,6 +166,8 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     """
     if letter.resolution is not None:
         return Retried(letter, 0, f"it is already resolved ({letter.resolution})")
+    if corrected is None and letter.in_doubt:
+        return Retried(letter, 0, IN_DOUBT.format(letter.id[:ID_SHOWN]))
     now = now_milliseconds()
     if corrected is None:
         read = list(read_again(letter, now, rules))
@@ -194,6 +205,81 @@ def _problem(letter: DeadLetter, read: Sequence[ReadResult], events: Sequence[Di
     return None
 
 
+class Accepted(NamedTuple):
+    """Result of an acceptance."""
+
+    letter: DeadLetter
+    events: int
+    frees: tuple[str, ...]
+    """Bills with an event among them that may free."""
+    unreadable: tuple[str, ...]
+    """Place and reason of each part that is a dead letter still."""
+
+
+async def accept(
+    log: Log, rules: Rules, letter: DeadLetter, whole: bytes | None = None, *, by: str, reason: str
+) -> Accepted:
+    """Have a message in doubt read as certain, on the word of an operator.
+
+    `whole` is the file that it came in, needed if only its head was kept. Events and resolution are written together.
+    Raises UsageError for any other dead letter, and for a file with another message in doubt.
+    """
+    _check_acceptable(letter, by, reason)
+    now = now_milliseconds()
+    content = _message_of(letter, whole, rules, now)
+    read = list(read_again(letter._replace(content=content, content_size=len(content)), now, rules, accepted=True))
+    if doubts := [one.reason for one in read if _is_in_doubt(one)]:
+        raise UsageError(f"the message is still in doubt: {doubts[0]}")
+    events = [one for one in read if isinstance(one, Disposition | Filing)]
+    letters = [one for one in read if isinstance(one, DeadLetter)]
+    known = {one.id for one in await read_dead_letters(log)}
+    written = (*events, *(one for one in letters if one.id not in known))
+    outputs = [output for one in written for output in event_outputs(one, rules.codes.is_urgent)]
+    deed = AuditEntry(now, by, "dead-letters accept", letter.id, f"{len(events)} events; {reason}")
+    await log.append([*outputs, letter_output(letter._replace(resolution=ACCEPTED)), audit_output(deed)], atomic=True)
+    unreadable = tuple(f"{one.source}: {one.reason}" for one in letters)
+    return Accepted(letter, len(events), _freed(events, rules), unreadable)
+
+
+def _check_acceptable(letter: DeadLetter, by: str, reason: str) -> None:
+    if letter.resolution is not None:
+        raise UsageError(f"dead letter {letter.id[:ID_SHOWN]} is resolved already ({letter.resolution})")
+    if not letter.in_doubt:
+        raise UsageError(f"dead letter {letter.id[:ID_SHOWN]} is no message in doubt: correct it, then retry it")
+    if not (by.strip() and reason.strip()):
+        raise UsageError("an acceptance needs a name and a reason")
+
+
+def _message_of(letter: DeadLetter, whole: bytes | None, rules: Rules, now: int) -> bytes:
+    """The whole message, from the letter or the file that it came in."""
+    if whole is not None:
+        in_file = [one.id for one in read_events((whole,), letter.source, now, rules=rules) if _is_in_doubt(one)]
+        if in_file != [letter.id]:
+            raise UsageError(f"the file must have this message in doubt and no other; it has {len(in_file)} in doubt")
+        return whole
+    if len(letter.content) < letter.content_size:
+        raise UsageError(
+            f"only the head of its {letter.content_size:,} bytes was kept: name the file that it came in, "
+            f"{letter.source}, with --with FILE"
+        )
+    return letter.content
+
+
+def _freed(events: Sequence[Disposition | Filing], rules: Rules) -> tuple[str, ...]:
+    """Bills that events may free, each once, in their order."""
+    freed: dict[str, None] = {}
+    for event in events:
+        if isinstance(event, Disposition) and event.scac is not None and event.bill_of_lading is not None:
+            code = rules.codes.get(event.disposition_code)
+            if event.uncertain is None and code is not None and code.effect in FREEING_EFFECTS:
+                freed[bill_key(event.scac, event.bill_of_lading)] = None
+    return tuple(freed)
+
+
+def _is_in_doubt(read: ReadResult) -> TypeGuard[DeadLetter]:
+    return isinstance(read, DeadLetter) and read.in_doubt
+
+
 async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None:
     """Dismiss a dead letter that is not a message of CBP's, such as a file fed in by mistake.
 
@@ -201,10 +287,12 @@ async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None
     that stops a bill: `confirm` resolves it with the bill.
     """
     if letter.resolution is not None:
-        raise UsageError(f"dead letter {letter.id[:12]} is resolved already ({letter.resolution})")
+        raise UsageError(f"dead letter {letter.id[:ID_SHOWN]} is resolved already ({letter.resolution})")
     if letter.scac is not None and letter.bill_of_lading is not None:
         key = bill_key(letter.scac, letter.bill_of_lading)
-        raise UsageError(f"dead letter {letter.id[:12]} stops a bill: `snp-router bill confirm {key}` resolves both")
+        raise UsageError(
+            f"dead letter {letter.id[:ID_SHOWN]} stops a bill: `snp-router bill confirm {key}` resolves both"
+        )
     deed = AuditEntry(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
     await log.append([letter_output(letter._replace(resolution=DISMISSED)), audit_output(deed)], atomic=True)
 

@@ -1,4 +1,4 @@
-"""`import`, `ingest` and `dead-letters`."""
+"""`import` and `ingest`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from router.demo.story import FILES
-from tests.cli.conftest import BILL, WAIT_SECONDS, Command, Terminal, event_line
+from tests.cli.conftest import WAIT_SECONDS, Command, Terminal
 
 NVXA = "id,contact_phone,webhook_url\nNVXA,+1-555-0130,https://nvxa.example/notices\n"
 
@@ -82,62 +82,6 @@ def test_a_snapshot_starts_with_bills_under_way(command: Command, tmp_path: Path
     command("run", "--until-idle")
     (bill,) = command.json("bill", "show", "NVXAMIDDLE1")
     assert (bill["status"], bill["holds"][0]["placed_at"]) == ("HELD", "2026-07-19T13:00:00Z")
-
-
-def test_a_dead_letter_is_kept_shown_and_retried_after_a_correction(command: Command) -> None:
-    command.set_up()
-    command("ingest", FILES / "1-on-file.x12")
-    taken = command("ingest", "-", stdin=event_line(action_at="2026-02-30T10:00") + "garbage\n")
-    assert "2 dead letters" in taken.stdout
-    assert "2026-02-30" in taken.stderr
-    command("run", "--until-idle")
-    letters = command.json("dead-letters", "list")
-    stopping = next(letter for letter in letters if letter["bill_of_lading"])
-    assert "content" not in stopping
-    (whole,) = command.json("dead-letters", "show", stopping["id"][:8])
-    assert json.loads(whole["content"])["action_at"] == "2026-02-30T10:00"
-    assert command.json("bill", "show", BILL)[0]["status"] == "HELD"
-
-    results = command.json("dead-letters", "retry", "--all", code=1)
-    assert not any(result["retried"] for result in results)
-    command.write("corrected.jsonl", event_line(disposition_code="3I"))
-    (result,) = command.json("dead-letters", "retry", stopping["id"][:8], "--with", "corrected.jsonl")
-    assert (result["retried"], result["events"]) == (True, 1)
-    command("run", "--until-idle")
-    assert command.json("bill", "show", BILL)[0]["holds"] == []
-    assert stopping["id"] not in {letter["id"] for letter in command.json("dead-letters", "list")}
-    resolution = {letter["id"]: letter["resolution"] for letter in command.json("dead-letters", "list", "--all")}
-    assert resolution[stopping["id"]] == "RETRIED"
-
-
-def test_a_dead_letter_is_dismissed_unless_it_stops_a_bill(command: Command) -> None:
-    command.set_up()
-    command("ingest", "-", stdin="price,list\n1,2\n")
-    command("ingest", "-", stdin=event_line(disposition_code="QQ"))
-    command("run", "--until-idle")
-    letters = {letter["bill_of_lading"]: letter["id"] for letter in command.json("dead-letters", "list")}
-    command("dead-letters", "dismiss", letters[None][:8], "--reason", "our own price list")
-    assert [letter["bill_of_lading"] for letter in command.json("dead-letters", "list")] == [BILL[4:]]
-    resolution = {letter["id"]: letter["resolution"] for letter in command.json("dead-letters", "list", "--all")}
-    assert resolution[letters[None]] == "DISMISSED"
-    stops = command("dead-letters", "dismiss", letters[BILL[4:]], "--reason", "in the way", code=2)
-    assert f"bill confirm {BILL}" in stops.stderr
-    again = command("dead-letters", "dismiss", letters[None], "--reason", "once more", code=2)
-    assert "resolved already" in again.stderr
-
-
-def test_dead_letters_of_an_unknown_code_are_retried_after_it_was_added(command: Command) -> None:
-    command.set_up()
-    command("ingest", FILES / "1-on-file.x12")
-    command("ingest", "-", stdin=event_line(disposition_code="QQ"))
-    command("run", "--until-idle")
-    command.write("codes.csv", "code,meaning,agency,effect\nQQ,an informal note,CBP,INFO\n")
-    command.write("snp-router.toml", '[rules]\ndisposition_codes = "codes.csv"\n')
-    command("rules", "apply", "--by", "me", "--reason", "CBP's new code", "--yes")
-    (result,) = command.json("dead-letters", "retry", "--all")
-    assert result["retried"]
-    command("run", "--until-idle")
-    assert command.json("bill", "show", BILL)[0]["holds"] == []
 
 
 def test_ctrl_c_interrupts_a_wait_for_standard_input(command: Command) -> None:

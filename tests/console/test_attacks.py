@@ -22,6 +22,7 @@ ACTIONS = [
     f"/bills/{BILL}/by-hand",
     f"/bills/{BILL}/clear",
     "/dead-letters/abc/retry",
+    "/dead-letters/abc/accept",
     "/dead-letters/abc/dismiss",
 ]
 ACTIONS += ["/holds", "/outages", "/outages/1/end"]

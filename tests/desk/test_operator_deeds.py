@@ -12,6 +12,7 @@ from router.demo.story import FILES
 from router.desk.bill_views import NotFoundError
 from router.desk.operator_deeds import (
     ForeseenNotice,
+    accept,
     dismiss,
     read_dead_letter,
     read_dead_letters,
@@ -22,6 +23,8 @@ from router.engine.intake import ingest_file
 from router.errors import UsageError
 from router.feeds.forms import ManualForm
 from router.log.interface import Log
+from router.model.inputs import DeadLetter
+from router.task.outputs import letter_output
 from tests.desk.installation import BILL, RULES, route
 
 
@@ -116,3 +119,45 @@ async def test_a_dead_letter_is_resolved_once(log: Log, tmp_path: Path) -> None:
     corrected = b'{"scac":"NVXA","bill_of_lading":"HBL1","disposition_code":"1C","action_at":"2026-07-14T08:12"}'
     assert (await retry(log, RULES, letter, corrected, by="J. Doe")).problem == "it is already resolved (DISMISSED)"
     assert [action for _, action, _, _ in await deeds(log)] == ["dead-letters dismiss"]
+
+
+async def in_doubt(log: Log, content: bytes, kept: int | None = None) -> DeadLetter:
+    letter = DeadLetter("abcdef" * 4, "SE counts 9 segments", "f.x12", "x12", content[:kept], len(content))
+    await log.append([letter_output(letter._replace(in_doubt=True))])
+    return await read_dead_letter(log, letter.id)
+
+
+async def test_a_message_in_doubt_counts_once_an_operator_accepts_it(log: Log) -> None:
+    await route(log, FILES / "2-do-not-load.camir")
+    letter = await in_doubt(log, (FILES / "4-arrival-and-release.x12").read_bytes())
+    refused = await retry(log, RULES, letter, by="J. Doe")
+    assert refused.problem is not None
+    assert "accept it (`snp-router dead-letters accept abcdefabcdef`)" in refused.problem
+    for by, reason in (("J. Doe", " "), (" ", "CBP meant it so")):
+        with pytest.raises(UsageError, match="needs a name and a reason"):
+            await accept(log, RULES, letter, by=by, reason=reason)
+    accepted = await accept(log, RULES, letter, by="J. Doe", reason="CBP meant it so")
+    assert (accepted.frees, accepted.unreadable) == ((BILL,), ())
+    letter = await read_dead_letter(log, letter.id)
+    assert letter.resolution == "ACCEPTED"
+    with pytest.raises(UsageError, match="is resolved already"):
+        await accept(log, RULES, letter, by="J. Doe", reason="once more")
+    (deed,) = await deeds(log)
+    assert deed == ("J. Doe", "dead-letters accept", letter.id, f"{accepted.events} events; CBP meant it so")
+
+
+async def test_of_a_longer_message_its_own_file_is_accepted(log: Log) -> None:
+    content = (FILES / "4-arrival-and-release.x12").read_bytes()
+    letter = await in_doubt(log, content, kept=100)
+    with pytest.raises(UsageError, match=r"only the head .* name the file that it came in, f.x12, with --with FILE"):
+        await accept(log, RULES, letter, by="J. Doe", reason="CBP meant it so")
+    with pytest.raises(UsageError, match="the file must have this message in doubt and no other; it has 0 in doubt"):
+        await accept(log, RULES, letter, content, by="J. Doe", reason="CBP meant it so")
+
+
+async def test_only_a_message_in_doubt_is_accepted(log: Log, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("nonsense\n")
+    await ingest_file(log, tmp_path / "a", RULES)
+    (letter,) = await read_dead_letters(log)
+    with pytest.raises(UsageError, match="is no message in doubt: correct it, then retry it"):
+        await accept(log, RULES, letter, by="J. Doe", reason="CBP meant it so")
