@@ -29,8 +29,8 @@ from router.decide.sailing_reasons import roster_notes
 from router.demo.outage_days import OUTAGE_DAYS, DemoRouter, OutageDay
 from router.demo.story import PARTIES, STEPS, play, replace_demo_file, set_up
 from router.desk.bill_views import NotFoundError, bill_fields, read_bill
+from router.desk.checked_bills import CheckedBills, read_bills
 from router.desk.rules_in_force import differing, release_after_hold_text, rule_texts
-from router.desk.unconfirmed_releases import UnconfirmedReleases, read_unconfirmed
 from router.engine.administration import (
     append_tick,
     id_conflicts,
@@ -198,15 +198,16 @@ def check(
 
     Example:  [bold]snp-router check --parties parties.csv --sailings sailings.csv[/bold]
 
-    It counts the bills that the rule release_after_hold holds, now and last month: 2 s for 100,000 bills.
+    It counts the bills that the rule release_after_hold holds, now and last month, and lists those of which CBP has
+    another quantity than their filing: 2 s for 100,000 bills.
 
     It changes nothing. Ends with 1 if there is any problem, with 2 if the settings cannot be used."""
     settings = settings_of(context)
     rules = settings.rules_after(None)
-    unconfirmed: UnconfirmedReleases | None = None
+    bills: CheckedBills | None = None
     problems = [f"environment: there is no setting {name}" for name in unknown_variables()]
     try:
-        registry, unconfirmed = read_log(context, _registry_and_unconfirmed)
+        registry, bills = read_log(context, _registry_and_bills)
     except NotFoundError as error:
         say(f"nothing is registered yet: {error}")
         registry = Registry()
@@ -232,28 +233,31 @@ def check(
     problems = list(dict.fromkeys([*problems, *registry_problems(registry)]))
     if form is JSON:
         counts = {"parties": len(registry.parties), "sailings": len(registry.roster.sailings())}
-        waiting = {"unconfirmed_releases": unconfirmed._asdict() if unconfirmed is not None else None}
+        waiting = {
+            "unconfirmed_releases": bills.unconfirmed._asdict() if bills is not None else None,
+            "differing_quantities": [one._asdict() for one in bills.differing] if bills is not None else None,
+        }
         in_force = {"number": rules.number} | rule_texts(rules)
         found = {"problems": problems, "notes": list(roster_notes(registry))}
         emit(counts | waiting | {"codes": rules.codes.version, "rules": in_force} | found)
     else:
         for problem in problems:
             console().print(f"problem: {problem}", soft_wrap=True)
-        for note in roster_notes(registry):
+        for note in (*roster_notes(registry), *(bills.quantity_notes() if bills is not None else ())):
             console().print(f"note: {note}", soft_wrap=True)
         registered = (
             f"{number_of(len(registry.parties), 'party')}, {number_of(len(registry.roster.sailings()), 'sailing')}"
         )
         result = number_of(len(problems), "problem") if problems else "no problems"
         console().print(f"{registered}, disposition codes of {rules.codes.version}: {result}")
-        held = "" if unconfirmed is None else f". {unconfirmed.sentence()}"
+        held = "" if bills is None else f". {bills.unconfirmed.sentence()}"
         console().print(f"rules {rules.number}: {release_after_hold_text(rules)}{held}", soft_wrap=True)
     exit_if(problems)
 
 
-async def _registry_and_unconfirmed(log: AdministeredLog) -> tuple[Registry, UnconfirmedReleases]:
+async def _registry_and_bills(log: AdministeredLog) -> tuple[Registry, CheckedBills]:
     registry = await read_registry(log)
-    return registry, await read_unconfirmed(log, registry)
+    return registry, await read_bills(log, registry)
 
 
 COMMAND: Final = "snp-router"

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from router import topics
-from router.codec.packed import BILL_STATE
-from router.decide.bill_state import BillState
 from router.decide.registry import Registry
-from router.log.interface import Log
 from router.model.eastern import DAY
 
 MONTH: Final = 30 * DAY
@@ -38,21 +34,3 @@ NO_UNCONFIRMED: Final = UnconfirmedReleases(0, 0, 0)
 def month_before(registry: Registry) -> int:
     """`Registry.elapsed` of a month ago. UTC milliseconds."""
     return max(1, registry.elapsed - MONTH)
-
-
-async def read_unconfirmed(log: Log, registry: Registry) -> UnconfirmedReleases:
-    """Count the bills that the rule `release_after_hold` holds. Reads all of `snp.bills`, some 12 µs of CPU a bill."""
-    since = month_before(registry)
-    now, month, touched = set[bytes](), set[bytes](), set[bytes]()
-    async for batch in log.read([topics.BILLS], until_end=True):
-        for record in batch:
-            if record.key.startswith(topics.POSITION_KEY):
-                continue
-            state = BILL_STATE.decode(record.value) if record.value is not None else BillState("")
-            for bills, counts in (
-                (now, state.unconfirmed.is_now),
-                (month, state.unconfirmed.reaches(since)),
-                (touched, state.touched >= since or state.unconfirmed.is_now),
-            ):
-                (bills.add if counts else bills.discard)(record.key)
-    return UnconfirmedReleases(len(now), len(month), len(touched))
