@@ -18,6 +18,7 @@ from router.decide.dead_letters import (
     future_event_id,
     future_event_letter,
     old_event_letter,
+    test_event_letter,
     unknown_code_letter,
     unknown_zone_letter,
 )
@@ -87,6 +88,8 @@ def decide(before: AssessedBill | None, record: BillRecord, context: Context) ->
     Raises InputError for a record beyond the limits.
     """
     check_limits(record)
+    if isinstance(record, Disposition) and record.test and context.rules.usage != "test":
+        return Decision(before, letters=(test_event_letter(record),))
     if before is None:
         if isinstance(record, LinkFact) and not record.active:
             return Decision(None)  # the bill was forgotten meanwhile
@@ -242,7 +245,6 @@ def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> 
     flags: dict[Flag, bool] = {
         "LATE": is_late or state.is_behind(posted),
         "IDENTIFIER_DOUBTFUL": record.uncertain == "BILL" or has_invalid_identifier(record),
-        "TEST": record.test,
     }
     return tuple(flag for flag, applies in flags.items() if applies)
 

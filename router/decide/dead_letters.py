@@ -1,4 +1,4 @@
-"""Dead letters made by decisions: events that are too old or of the future, unknown codes, failed decisions.
+"""Dead letters made by decisions: events that are too old or of the future, tests, unknown codes, failed decisions.
 
 Each holds its event whole, in a form that can be fed in again. Unreadable input becomes a dead letter in the feeds, and
 a foreign record in router/task/input_records.py.
@@ -22,6 +22,16 @@ def old_event_letter(record: Disposition) -> DeadLetter:
         "may belong to an earlier life of the number. If it counts, import the bill, then retry"
     )
     return _letter(record, content_hash(disposition_json(record)), reason)
+
+
+def test_event_letter(record: Disposition) -> DeadLetter:
+    """Names no bill, since it stops none."""
+    reason = (
+        "the event was sent as a test, and this installation is for production: no bill was touched. Dismiss it, or "
+        "feed it to a test installation (rule usage)"
+    )
+    letter = _letter(record, content_hash(disposition_json(record)), reason)
+    return letter._replace(scac=None, bill_of_lading=None)
 
 
 def future_event_id(identity_text: str) -> str:

@@ -37,6 +37,7 @@ REISSUE: Final = "REISSUE"
 NO_LONGER_NOTIFIED: Final = "NO_LONGER_NOTIFIED"
 
 LADING: Final = "LADING"
+TEST: Final = "TEST"
 
 SHOWN: Final[Mapping[Disclosure, tuple[str, ...]]] = {
     Disclosure.STOP: (
@@ -244,7 +245,7 @@ def notice_fields(
         "manifested_quantity": status.manifested_quantity if status else None,
         "released_quantity": shown.released_quantity if shown else None,
         "release_posted_at": None if posted is None else from_posted(posted),
-        "flags": flags,
+        "flags": (*flags, TEST) if rules.usage == "test" else flags,
         "event_id": event_id,
         "cause": cause,
         "covers": covers,

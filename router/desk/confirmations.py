@@ -16,7 +16,7 @@ from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.deeds import same_person
 from router.decide.identity import content_hash
 from router.decide.rules import Rules
-from router.decide.status import CLEARED_BY_HAND
+from router.decide.status import CLEARED_BY_HAND, INPUT_UNCERTAIN
 from router.desk.bill_views import NotFoundError, read_state
 from router.desk.operator_deeds import CONFIRMED, letters_behind
 from router.engine.administration import AuditEntry, audit_output
@@ -138,7 +138,7 @@ def fingerprint(bill: AssessedBill) -> str:
 
 
 class BillFilter(NamedTuple):
-    """The bills that one doubt keeps from being released: no hold stands on them."""
+    """The bills that one doubt keeps from being released, no hold standing; for `INPUT_UNCERTAIN`, held ones too."""
 
     doubt: Doubt
     carrier: str | None = None
@@ -151,7 +151,9 @@ class BillFilter(NamedTuple):
 
     def matches(self, bill: AssessedBill) -> bool:
         status, shipment = bill.status, bill.cargo.shipment
-        if self.doubt not in status.doubts or status.holds or not bill.account.releases:
+        if self.doubt not in status.doubts:
+            return False
+        if self.doubt != INPUT_UNCERTAIN and (status.holds or not bill.account.releases):
             return False
         vessels = {(shipment.vessel_name or "").upper(), shipment.imo_number}
         return (

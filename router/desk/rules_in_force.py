@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any, Final, NamedTuple
 
+from router import topics
 from router.clock import now_milliseconds
 from router.decide.codes import CodeTable
 from router.decide.rules import Rules, settings_of
@@ -101,9 +102,22 @@ def differing(current: Rules, proposed: Rules, given: Collection[str]) -> tuple[
 
 
 async def propose(log: Log, proposed: Rules) -> Proposal:
-    """The change from the rules in force to the proposed ones, which follow them."""
+    """The change from the rules in force to the proposed ones, which follow them. Raises UsageError for a change that
+    can't be made."""
     current = proposed.at(proposed.number - 1)
+    await _check_usage(log, current, proposed)
     return Proposal(proposed, changes_between(current, proposed), await doubts_now(log, current))
+
+
+async def _check_usage(log: Log, current: Rules, proposed: Rules) -> None:
+    """Raises UsageError for another `usage` once anything was routed: tests and real cargo would share bills."""
+    if proposed.usage == current.usage:
+        return
+    if any((await log.end_offsets(topics.TIMELINE)).values()):
+        raise UsageError(
+            f"usage is {current.usage}, and events were routed by it, so it stays: tests and real cargo would share "
+            f"bills. Set up another installation, with a log of its own, for {proposed.usage}"
+        )
 
 
 async def doubts_now(log: Log, rules: Rules) -> dict[str, int]:
@@ -113,7 +127,9 @@ async def doubts_now(log: Log, rules: Rules) -> dict[str, int]:
 
 
 async def apply(log: Log, proposed: Rules, *, by: str, reason: str) -> RulesRecord:
-    """Put the proposed rules in force. Raises UsageError if others were put in force meanwhile."""
+    """Put the proposed rules in force. Raises UsageError if others were put in force meanwhile, or for a change that
+    can't be made."""
+    await _check_usage(log, proposed.at(proposed.number - 1), proposed)
     record = rules_record(proposed, now_milliseconds(), by, reason)
     changes = changes_between(proposed.at(proposed.number - 1), proposed)
     detail = f"{reason}: " + "; ".join(f"{one.name}: {one.old} -> {one.new}" for one in changes)

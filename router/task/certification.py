@@ -16,7 +16,7 @@ from router.decide.bill import decide
 from router.decide.bill_state import AssessedBill
 from router.decide.consequences import conclude
 from router.decide.identity import BillRecord, identity, key_of, keyed_id
-from router.decide.notices import CATCH_UP, AppliedRecord
+from router.decide.notices import CATCH_UP, TEST, AppliedRecord
 from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
 from router.log.interface import Output
@@ -39,7 +39,6 @@ from router.model.registry_values import RESYNC, Line, Party, PortCall, Registry
 from router.task.outputs import Origin, outputs_of
 
 CERTIFYING: Final = "certifying"
-TEST: Final = "TEST"
 SAMPLE_PREFIX: Final = "sample-"
 """Prefix of every sample's id. Ids of live notices are hex digits."""
 

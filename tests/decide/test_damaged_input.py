@@ -14,6 +14,7 @@ from router.decide.codes import Effect, load_codes
 from router.decide.consequences import BILL_UNCERTAIN
 from router.decide.identity import BillRecord
 from router.decide.rules import Rules
+from router.desk.confirmations import BillFilter
 from router.model.inputs import LIFT, PLACE, Disposition
 from router.model.vocabulary import Uncertainty
 from tests.checking.harness import Harness
@@ -213,6 +214,14 @@ def test_confirming_ends_the_doubt() -> None:
     one = OneBill(FILED, event("1H", 1), damaged("1I", 2), damaged("1C", 3))
     one.confirm()
     assert (one.status, one.doubts) == ("RELEASED", ())
+
+
+def test_confirming_in_bulk_finds_held_bills_too() -> None:
+    wanted = BillFilter("INPUT_UNCERTAIN")
+    for records in ((event("1H", 1), damaged("1I", 2)), (damaged("1C", 2),)):
+        one = OneBill(FILED, *records)
+        assert one.bill is not None
+        assert wanted.matches(one.bill)
 
 
 def test_beyond_the_bound_what_was_put_aside_is_folded_into_nothing() -> None:

@@ -7,9 +7,10 @@ from typing import Any, get_type_hints
 import pytest
 
 from router import topics
+from router.decide.rules import Rules
 from router.model.inputs import Confirmation, disposition_fields, filing_fields
-from router.model.registry_values import Line, Party, RegistryNote
-from tests.checking.harness import Harness
+from router.model.registry_values import Line, Outage, Party, RegistryNote
+from tests.checking.harness import Harness, decoded
 from tests.checking.samples import (
     ABOARD,
     BOX,
@@ -390,11 +391,31 @@ def test_who_comes_back_gets_the_status_now(router: Harness) -> None:
 
 def test_flags(router: Harness) -> None:
     late = event("1H", 1, received_at=at(120))
-    router.decide(FIRST, late, event("19", 2, test=True), event("19", 3, imo_number="9074720"))
+    router.decide(FIRST, late, event("19", 3, imo_number="9074720"))
     flags = [set(one["flags"]) for one in router.notices("NVXA")]
     assert flags[0] == {"LATE"}
-    assert flags[1] == {"TEST"}
-    assert "IDENTIFIER_DOUBTFUL" in flags[2]
+    assert "IDENTIFIER_DOUBTFUL" in flags[1]
+
+
+def test_a_test_touches_no_bill_of_a_production_installation(router: Harness) -> None:
+    router.decide(FIRST, event("1C", 1), event("1H", 2), event("1I", 3, test=True), event("6H", 4, test=True))
+    assert router.status(HOUSE) == "HELD"
+    assert len(router.notices("NVXA")) == 2
+    letters = router.latest(topics.DEAD_LETTERS).values()
+    assert [(letter["scac"], "sent as a test" in letter["reason"]) for letter in letters] == [(None, True)] * 2
+
+
+def test_every_notice_of_a_test_installation_is_flagged() -> None:
+    router = Harness(rules=Rules(usage="test"), now=START)
+    router.roster(*PARTIES, sailing())
+    router.decide(
+        FIRST, event("6H", 1, test=True), event("6I", 2), dead_letter(), filing(manifested_quantity=150, minute=9)
+    )
+    router.register(Outage("o1", "DECLARED", START, carrier="OCNX", declared_by="me"))
+    router.pump()
+    notices = [decoded(record) for record in router.party_records()]
+    assert {one["cause"] for one in notices} >= {"DISPOSITION", "FILING", "OPERATOR"}
+    assert all("TEST" in one["flags"] for one in notices)
 
 
 def test_a_vessels_name_that_is_not_the_ships_is_flagged_and_the_event_goes_through(router: Harness) -> None:

@@ -12,6 +12,7 @@ import pytest
 from router import codec, topics
 from router.decide.codes import with_extra
 from router.decide.rules import Rules
+from router.demo.story import FILES
 from router.desk.rules_in_force import apply, changes_between, differing, propose, release_after_hold_text
 from router.engine.administration import prepare, read_registry, write_first_rules
 from router.engine.worker import Worker, WorkSettings
@@ -19,6 +20,7 @@ from router.errors import UsageError
 from router.log.interface import AdministeredLog
 from router.log.url import open_log
 from tests.checking.samples import START
+from tests.desk.installation import route
 
 FIRST = Rules()
 QUICK = WorkSettings(idle_seconds=0.05)
@@ -52,6 +54,18 @@ async def test_a_change_is_audited_with_its_reason(log: AdministeredLog) -> None
     assert [(one["by"], one["action"], one["detail"]) for one in entries] == [
         ("J. Doe", "rules apply", "exams: release_after_hold: fresh -> previous")
     ]
+
+
+async def test_the_usage_is_fixed_once_events_were_routed(log: AdministeredLog) -> None:
+    await Worker(log, FIRST, QUICK, until_idle=True).run()
+    second = after(FIRST, usage="test")
+    await apply(log, second, by="J. Doe", reason="a mistake at first")
+    await route(log, FILES / "2-do-not-load.camir")
+    third = after(second, usage="production")
+    with pytest.raises(UsageError, match="it stays"):
+        await propose(log, third)
+    with pytest.raises(UsageError, match="it stays"):
+        await apply(log, third, by="J. Doe", reason="no tests any more")
 
 
 def _audit(log: AdministeredLog) -> AsyncIterator[Any]:
