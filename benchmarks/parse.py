@@ -34,15 +34,24 @@ def x12(events: int) -> bytes:
     return f"{head}{port}{loops}SE*{events * 5 + 4}*0001~GE*1*101~IEA*1*000000101~".encode()
 
 
+TRANSMISSION = 10_000
+"""Events of one CAMIR transmission, whose trailer counts at most 99,999 records."""
+
+
 def camir(events: int) -> bytes:
-    """The same as 80-byte records without separation: six records an event."""
+    """The same as 80-byte records without separation: six records an event, in as many transmissions as it takes."""
+    starts = range(0, events, TRANSMISSION)
+    return b"".join(_transmission(range(start, min(start + TRANSMISSION, events))) for start in starts)
+
+
+def _transmission(bills: range) -> bytes:
     records = [
         "ACROCNX      RC26071414120500031",
         "M01OCNX11PAOCEAN EXEMPLAR         026E      000001 9074729",
         "R01OCNX2704OCEAN EXEMPLAR         026E 000001260728",
         "J01NVXA",
     ]
-    for bill in range(events):
+    for bill in bills:
         time_of_day = f"{bill // 60 % 24:02}{bill % 60:02}"
         records += [
             f"R02HBL{bill:09}1H{bill % 900 + 1:010}{'':17}260714{time_of_day}{'':13}1",

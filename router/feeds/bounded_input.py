@@ -73,6 +73,14 @@ class UnreadableInput:
             self._beyond.update(data[space:])
         return self
 
+    def join(self, other: UnreadableInput) -> UnreadableInput:
+        """Add another stretch that follows this one."""
+        self.add(bytes(other._kept))
+        if other.size > len(other._kept):
+            self.size += other.size - len(other._kept)
+            self._beyond.update(other._beyond.digest())
+        return self
+
     @property
     def head(self) -> bytes:
         return bytes(self._kept[:HEAD_SIZE])

@@ -1,20 +1,33 @@
 """CAMIR status notifications (ACR application RC): a stream of the events of every transmission.
 
-One event reads the same as in X12. Readable events are delivered even if input around them is wrong. An event is a
-loop: an R02 with its continuation, or an R06, followed by B04, R03 and R05 records.
+One event reads the same as in X12. An event is a loop: an R02 with its continuation, B04, R03 and R05 records, or an
+R06 with R03 records. A transmission is judged whole before its events are read: damage stops cargo and frees none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
 from router.decide.rules import Rules
 from router.errors import InputError
-from router.feeds.bounded_input import ENCODING, NO_BILL, BillAndCode, Note, ReadResult, UnreadableInput
-from router.feeds.camir_records import field, fields, read_records
+from router.feeds.bounded_input import ENCODING, NO_BILL, BillAndCode, Note, OtherMessage, ReadResult, UnreadableInput
+from router.feeds.camir_records import (
+    CONTINUATION,
+    LAYOUT,
+    PLACES,
+    Gap,
+    Transmission,
+    field,
+    fields,
+    layout_fault,
+    read_transmissions,
+    values,
+)
+from router.feeds.camir_structure import DAMAGED, DAMAGED_BILL, Judge, bill_and_code
 from router.feeds.cbp_messages import (
+    MOST_RECORDS,
     VALUE_CACHE,
     EventDetails,
     MessageReader,
@@ -27,10 +40,25 @@ from router.feeds.cbp_messages import (
 )
 from router.model.identifiers import container_clean
 from router.model.inputs import NOWHERE, Disposition, Shipment
+from router.model.vocabulary import Uncertainty
 
 CAMIR: Final = "camir"
+STATUS: Final = "RC"
+"""Application of status notifications (ACR 14-15)."""
+OTHER_APPLICATIONS: Final = frozenset({"MR", "AR", "HR", "TR", "KR", "BR", "SN"})
+"""Applications of messages for others on the same line: responses to manifests and amendments, ISF. Source: a second
+witness; CBP's list was not read."""
+
 _HEADERS: Final = ("ACR", "M01", "R01", "J01")
 """Records that apply to the events below them, outermost first."""
+_REMARK: Final = PLACES["R03"]["remark"]
+_CONTAINER: Final = PLACES["R05"]["container"]
+_DETAILS: Final = frozenset({"B04", "R03", "R05"})
+_WAY_OUT: Final = "have the sender send it again, or see `snp-router dead-letters accept`"
+_END: Final = "end of the transmission"
+
+_Part = tuple[str, str | Gap]
+"""Kind, as judged, and text."""
 
 
 def read_camir(
@@ -43,11 +71,15 @@ def read_camir(
     fragment: bool = False,
     accepted: bool = False,
 ) -> Iterator[ReadResult]:
-    """The events in the order of the file, in constant memory, as `read_x12`. A `fragment` has no ZCR."""
-    return _CamirReader(source, received_at, rules, fragment, accepted).results(read_records(chunks))
+    """The events in the order of the file, each transmission's when it is complete, as `read_x12`.
+
+    A `fragment` has no ZCR.
+    """
+    reader = _CamirReader(source, received_at, rules, fragment, accepted)
+    return reader.results(reader.parts(read_transmissions(chunks)))
 
 
-class _CamirReader(MessageReader[str | UnreadableInput]):
+class _CamirReader(MessageReader[_Part]):
     format_name = CAMIR
     scac_place, number_place = "J01 4-7", "R02 4-15"
 
@@ -55,108 +87,208 @@ class _CamirReader(MessageReader[str | UnreadableInput]):
         super().__init__(source, received_at, rules, fragment, accepted)
         self._place_prefix = f"{source}:record "
         self._open_headers: dict[str, str] = {}
-        self._transmission_position = 0
-        self._readers: dict[str, Callable[[str], None]] = {
-            "ACR": self._begin_transmission,
-            "ZCR": self._read_trailer,
-            **dict.fromkeys(("M01", "R01", "J01"), self._read_header),
-            **dict.fromkeys(("R02", "R06"), self._begin_loop),
-        }
+        self._judge = Judge(fragment, 0)
+        self._message: UnreadableInput | None = None
+        """The transmission so far, if it is in doubt or not read."""
+        self._is_beside = False
+        """True if the message ends with a few characters beside a record."""
+        self._message_place = self._application = ""
+        self._faults: list[str] = []
+        self._doubt: Uncertainty | None = None
+        """Of all events of the transmission."""
+        self._takes_details = self._issuer_in_doubt = self._issuer_is_used = self._loop_is_damaged = False
+        self._is_silent = True
+        """True while the transmission has no event, readable or not."""
 
-    def _read(self, part: str | UnreadableInput) -> None:
-        self._position += 1
-        if isinstance(part, UnreadableInput):
-            self._reject(part, "this is not a CAMIR record: it does not begin with a record name such as R02")
-            self._position -= 1
+    def parts(self, transmissions: Iterable[Transmission]) -> Iterator[_Part]:
+        """The parts of each transmission with their kinds, and its end."""
+        for transmission in transmissions:
+            if transmission.begins:
+                self._begin_message(transmission)
+            judgement = self._judge.judge(transmission)
+            self._faults = judgement.faults
+            self._doubt = None if self._accepted or self._fragment else judgement.uncertain
+            self._takes_details = self._doubt is None
+            if self._faults or self._application != STATUS:
+                self._keep(transmission.parts)
+            if self._application == STATUS:
+                yield from zip(judgement.kinds, transmission.parts, strict=True)
+            else:
+                self._position += sum(isinstance(part, str) for part in transmission.parts)
+            if transmission.ends:
+                yield _END, ""
+
+    def _begin_message(self, transmission: Transmission) -> None:
+        """Begin a transmission. One whose ACR is missing or damaged may be a status notification."""
+        acr = next((part for part in transmission.parts if isinstance(part, str) and part[:3] == "ACR"), "")
+        head = fields(acr, "ACR")
+        self._transmitted_at = moment_or_none(with_century(head["date"]), head["time"])
+        self._application = head["application"] if layout_fault(acr, "ACR") is None else STATUS
+        self._judge, self._message, self._is_silent = Judge(self._fragment, self._position), None, True
+        self._is_beside = False
+        self._message_place = f"{self._place_prefix}{self._position + 1}"
+
+    def _keep(self, parts: Iterable[str | Gap]) -> None:
+        """Add to the content of the transmission's dead letter, in lines and at full length: a wrong length may be the
+        fault."""
+        for part in parts:
+            is_beside = isinstance(part, Gap) and not part.records
+            if self._message is None:
+                self._message = UnreadableInput()
+            elif not (is_beside or self._is_beside):
+                self._message.add(b"\n")
+            self._is_beside = is_beside
+            self._message.join(part.content if isinstance(part, Gap) else UnreadableInput(part.encode(ENCODING)))
+
+    def _read(self, part: _Part) -> None:
+        """Most parts are details of an event."""
+        kind, text = part
+        if isinstance(text, Gap):
+            self._end_damaged_loop()
+            self._leave("M01")
             return
-        name = part[:3]
-        if self._set_aside is not None and name not in ("ACR", "ZCR"):
-            self._set_aside.add(self._encoded([part]))
-        elif name in self._readers and not (name == "R02" and self._awaits_continuation()):
-            self._readers[name](part)
-        elif self._loop:
-            self._add_to_loop(part)
+        self._position += 1
+        if kind in _DETAILS:
+            if self._takes_details and self._loop:
+                self._loop.append(text)
+                if len(self._loop) > MOST_RECORDS:
+                    self._shorten_loop()
+        elif kind == "R02":
+            self._begin_bill(text, is_damaged=False)
+        elif kind == CONTINUATION:
+            if self._loop and self._doubt != "BILL":
+                self._loop.append(text)
+        else:
+            self._read_other(kind, text)
 
-    def _awaits_continuation(self) -> bool:
-        """True if the next R02 continues this one; it has the same name as the next bill's record."""
-        is_first = len(self._loop) == 1 and self._long_loop is None and self._loop[0].startswith("R02")
-        return is_first and field(self._loop[0], "R02", "continued") == "1"
+    def _read_other(self, kind: str, record: str) -> None:
+        if kind == _END:
+            self._position -= 1
+            self._end_message()
+        elif kind in _HEADERS:
+            self._read_header(kind, record)
+        elif kind == DAMAGED_BILL:
+            self._begin_bill(record, is_damaged=True)
+        elif kind == "R06":
+            self._begin_loop(record)
+            self._uncertain, self._issuer_in_doubt = self._doubt, True
+            self._loop_is_damaged = self._is_silent = False
+        elif kind == "R04":  # a bill that is not in AMS, to which the next details belong
+            self._end_loop()
+        elif kind == DAMAGED:
+            self._end_damaged_loop()
+            self._leave(record[:3] if record[:3] in LAYOUT else "M01")
 
-    def _begin_transmission(self, record: str) -> None:
-        self._end_message()
-        self._open_headers = {"ACR": record}
-        self._transmission_position = self._position
-        acr = fields(record, "ACR")
-        self._transmitted_at = moment_or_none(with_century(acr["date"]), acr["time"])
-        if acr["application"] != "RC":
-            reason = f"the application is {acr['application']!r}, and only RC (status notification) is read"
-            self._put_aside(reason, [record])
-
-    def _read_trailer(self, record: str) -> None:
+    def _end_damaged_loop(self) -> None:
+        """End an event by damage. It may have lost what narrows it, so it frees nothing."""
+        if not self._accepted:
+            self._uncertain = self._uncertain or "MESSAGE"
         self._end_loop()
-        declared, found = field(record, "ZCR", "records"), self._position - self._transmission_position - 1
-        if "ACR" not in self._open_headers:
-            self._reject_message("ZCR without its ACR", [record])
-        elif self._set_aside is not None:
-            self._set_aside.add(self._encoded([record]))
-        elif not (declared.isdecimal() and int(declared) == found):
-            fault = f"ZCR counts {declared!r} records, but {found} came"
-            self._reject_message(fault, [self._open_headers["ACR"], record])
-        self._open_headers = {}
-        self._end_message()
+
+    def _begin_bill(self, record: str, *, is_damaged: bool) -> None:
+        if is_damaged:
+            self._end_damaged_loop()
+        self._begin_loop(record)
+        self._loop_is_damaged, self._issuer_is_used, self._is_silent = is_damaged, True, False
+        self._uncertain = "BILL" if self._issuer_in_doubt else self._doubt
+
+    def _read_header(self, kind: str, record: str) -> None:
+        """Read a header of events, which ends the headers below it: another port takes its issuer with it.
+
+        A J01 without bills is not where it should be, and may be the issuer of those that come next.
+        """
+        self._end_loop()
+        issuer = self._open_headers.get("J01")
+        self._leave(kind)
+        self._open_headers[kind] = record
+        if kind == "J01":
+            self._issuer_in_doubt = self._issuer_is_used = False
+        elif issuer is not None and not self._issuer_is_used:
+            self._open_headers["J01"], self._issuer_in_doubt = issuer, True
+        self._voyage = _voyage_of(self._open_headers.get("M01", ""), self._open_headers.get("R01", ""))
+
+    def _leave(self, kind: str) -> None:
+        """End a header and those below it; for any other record, none."""
+        if kind in _HEADERS:
+            ended = _HEADERS[_HEADERS.index(kind) :]
+            self._open_headers = {name: text for name, text in self._open_headers.items() if name not in ended}
+            self._voyage = _voyage_of(self._open_headers.get("M01", ""), self._open_headers.get("R01", ""))
 
     def _end_message(self) -> None:
-        """End the transmission, which may have lost its trailer."""
+        """End the transmission. One that is not in order, or not a status notification, has a dead letter."""
         self._end_loop()
-        self._end_aside()
-        if "ACR" in self._open_headers:
-            self._reject_message("the transmission has no ZCR and may have been cut", [self._open_headers["ACR"]])
+        content, self._message = self._message, None
         self._open_headers, self._voyage = {}, NOWHERE
+        if content is None:
+            return
+        faults = "; ".join(self._faults)
+        if self._application != STATUS:
+            self._end_other(content, faults)
+        elif self._fragment:
+            if self._is_silent:
+                self._reject(content, faults, place=self._message_place)
+        elif not self._accepted:
+            reason = f"the transmission is damaged: {faults}. Its stops count, and it frees nothing: {_WAY_OUT}"
+            letter = content.dead_letter(reason, self._message_place, CAMIR, self._received_at)
+            self._results.append(letter._replace(in_doubt=True))
 
-    def _read_header(self, record: str) -> None:
-        """Read a header of events, which ends the headers below it: another port takes its issuer with it."""
-        self._end_loop()
-        name = record[:3]
-        outer = _HEADERS[: _HEADERS.index(name)]
-        self._open_headers = {key: text for key, text in self._open_headers.items() if key in outer} | {name: record}
-        self._voyage = _voyage_of(self._open_headers.get("M01", ""), self._open_headers.get("R01", ""))
+    def _end_other(self, content: UnreadableInput, faults: str) -> None:
+        """End a transmission of another application. A cut one may have swallowed a status notification."""
+        if self._application in OTHER_APPLICATIONS and not faults:
+            self._results.append(OtherMessage(f"CAMIR {self._application}", self._message_place))
+            return
+        reason = f"the application is {self._application!r}, and only {STATUS} (status notification) is read"
+        if self._application in OTHER_APPLICATIONS:
+            reason = f"the message is for others (application {self._application}), but damaged: {faults}"
+        self._reject(
+            content, f"put aside whole: {reason}. Dismiss it if it is for another system", place=self._message_place
+        )
 
     def _event_of(self, loop: list[str], source: str) -> Disposition:
         """Needs a continuation that the R02 announces: it says if the event concerns one container only."""
-        if loop[0].startswith("R06"):
-            r06 = fields(loop[0], "R06")
+        kind = loop[0][:3]
+        if self._loop_is_damaged:
+            reason = layout_fault(loop[0], kind)
+            raise InputError(reason or "the record is shorter than the others and may have been cut")
+        if kind == "R06":
+            code, date, time = values(loop[0], kind)
             remarks, _, _, _ = _details(loop[1:])
-            posted = posted_time(with_century(r06["date"]), r06["time"])
-            return self._event(r06["code"], posted, (remarks, [], [], {}), source)
-        r02 = fields(loop[0], "R02")
-        continued = r02["continued"] == "1"
-        if continued and not (len(loop) > 1 and loop[1].startswith("R02")):
+            return self._event(code, posted_time(with_century(date), time), (remarks, [], [], {}), source)
+        number, code, quantity, entry_type, entry_number, date, time, reversal, continued, resent = values(
+            loop[0], kind
+        )
+        is_continued = len(loop) > 1 and loop[1][:3] == "R02"
+        if continued == "1" and not is_continued and self._doubt != "BILL":
             raise InputError("the R02 announces a continuation record (position 68), but none follows")
-        more = fields(loop[1] if continued else "", "continuation")
-        remarks, containers, snps, references = _details(loop[2:] if continued else loop[1:])
-        if more["reference"]:
-            references[more["qualifier"]] = more["reference"]
+        more = loop[1] if is_continued else ""
+        port, firms, destination, _, _, container, qualifier, reference = values(more, CONTINUATION)
+        remarks, containers, snps, references = _details(loop[1 + is_continued :])
+        if reference:
+            references[qualifier] = reference
         return self._event(
-            r02["code"],
-            posted_time(with_century(r02["date"]), r02["time"]),
+            code,
+            posted_time(with_century(date), time),
             (remarks, containers, snps, references),
             source,
             scac=self._issuer(),
-            number=r02["bill"],
-            quantity=r02["quantity"],
-            entry_type=r02["entry_type"],
-            entry_number=r02["entry_number"],
-            container=container_clean(more["container"]),
-            port=_number(more["port"]),
-            firms=more["firms"] or None,
-            destination=_number(more["destination"]),
-            is_reversal=r02["reversal"] == "N",
-            is_resent=r02["resent"] == "Y",
+            number=number,
+            quantity=quantity,
+            entry_type=entry_type,
+            entry_number=entry_number,
+            container=container_clean(container),
+            port=_number(port),
+            firms=firms or None,
+            destination=_number(destination),
+            is_reversal=reversal == "N",
+            is_resent=resent == "Y",
         )
 
     def _bill_of(self, text: str) -> BillAndCode:
-        r02 = fields(text, "R02")
-        return readable_bill(self._issuer(), r02["bill"], r02["code"]) if text.startswith("R02") else NO_BILL
+        """None for an issuer in doubt: the bill may be another's."""
+        if text[:3] != "R02" or self._uncertain == "BILL":
+            return NO_BILL
+        number, code = bill_and_code(text)
+        return readable_bill(self._issuer(), number, code)
 
     def _issuer(self) -> str:
         return field(self._open_headers.get("J01", ""), "J01", "issuer")
@@ -201,9 +333,9 @@ def _details(records: Sequence[str]) -> EventDetails:
             elif value:
                 references.setdefault(qualifier, value)
         elif name == "R03":
-            if remark := plain(field(record, "R03", "remark")):
+            if remark := plain(record[_REMARK]):
                 remarks.append(remark)
-        elif name == "R05" and (container := container_clean(field(record, "R05", "container"))):
+        elif name == "R05" and (container := container_clean(record[_CONTAINER].rstrip())):
             containers.append(container)
     return remarks, containers, snps, references
 

@@ -28,7 +28,7 @@ _ELEMENT: Final = r"(?:(?!(?P=separator)).)"
 _IN_ORDER: Final = _patterns(
     rf"ISA(?P<separator>\W)\w{{2}}(?P=separator)(?P<first>{_ELEMENT}{{0,10}})(?P=separator)\w{{2}}(?P=separator)"
     rf"(?P<second>{_ELEMENT}{{0,10}})(?=(?P=separator)\w{{2}}(?P=separator))",
-    r"ACR[A-Z0-9 ]{4}(?P<first>.{6})[A-Z]{2}[0-9 ]{6}",
+    r"ACR[A-Z0-9 ]{4}(?P<first>.{6}).{2}[0-9 ]{6}",
 )
 _DAMAGED: Final = _patterns(
     r"(?:(?<![A-Z])|(?=ISA[^ ]))ISA(?P<separator>[^\w\r\n])(?=.{0,14}?(?P=separator))(?P<first>.{1,42})",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from router.feeds.bounded_input import OtherMessage
 from router.feeds.camir import read_camir
 from router.feeds.formats import read_dead_letter
 from router.feeds.x12 import read_x12
@@ -90,7 +91,7 @@ def test_an_event_has_its_record_number_and_the_date_of_its_transmission():
 
 
 def test_position_68_makes_the_next_record_a_continuation_even_if_it_looks_like_a_bill():
-    frame = changed(b"R022704     ", b"R022704HBL00")
+    frame = changed(b"R022704    ", b"R022704HBL0")
     (event,) = read(frame)
     assert isinstance(event, Disposition)
     assert (event.bill_of_lading, event.firms) == ("HBL000012345", "HBL0")
@@ -121,10 +122,10 @@ def test_without_position_68_the_next_r02_is_another_bill():
 
 
 def test_a_missing_continuation_stops_the_bill():
-    frame = b"\n".join(record for record in samples.CAMIR_DO_NOT_LOAD.split(b"\n") if not record.startswith(b"R022704"))
-    letter = read(frame)[0]
-    assert isinstance(letter, DeadLetter)
-    assert (letter.scac, letter.bill_of_lading, letter.disposition_code) == ("NVXA", "HBL000012345", "6H")
+    for before, after in ((b"R022704  ", b"R05NC    "), (b"1\nR022704  ", b"1\nQ022704  ")):
+        letter = read(changed(before, after))[0]
+        assert isinstance(letter, DeadLetter)
+        assert (letter.scac, letter.bill_of_lading, letter.disposition_code) == ("NVXA", "HBL000012345", "6H")
 
 
 def test_a_container_in_the_continuation_makes_a_container_level_event():
@@ -161,9 +162,17 @@ def test_remarks_are_joined_and_a_split_names_its_original():
     assert (event.shipment.original_bill, event.remarks) == ("SLTCORIG9", "FIRST CARGO DESCRIPTION VAGUE")
 
 
-def test_an_unknown_record_is_skipped_and_counted():
-    frame = changed(b"R03CARGO", b"Q77WHATEVER\nR04PAPERLESS\nR03CARGO").replace(b"00009", b"00011")
-    assert read(frame) == read(samples.CAMIR_DO_NOT_LOAD)
+def test_a_known_record_without_use_is_passed_over():
+    frame = changed(b"R01OCNX", b"M02BATCH7\nR01OCNX").replace(b"00009", b"00010")
+    assert [fields_of(event) for event in read(frame)] == [fields_of(read(samples.CAMIR_DO_NOT_LOAD)[0])]
+
+
+def test_the_details_of_a_bill_outside_ams_join_no_other():
+    """R04: its remark is not the earlier bill's."""
+    frame = changed(b"R03CARGO", b"R04PAPERLESS\nR03CARGO").replace(b"00009", b"00010")
+    (event,) = read(frame)
+    assert isinstance(event, Disposition)
+    assert (event.remarks, event.uncertain) == (None, None)
 
 
 def test_a_bill_without_an_issuer_is_not_guessed():
@@ -192,38 +201,100 @@ def test_an_unreadable_event_names_its_bill_and_can_be_read_again_alone(position
     assert again.id == letter.id
 
 
-@pytest.mark.parametrize("application", [b"MR", b"SN", b"  "])
-def test_another_application_is_put_aside_whole(application: bytes):
-    found = read(at(14, application, b"ACR") + b"\n" + samples.CAMIR_ARRIVAL)
+def test_a_message_for_others_on_the_line_is_counted_and_not_kept():
+    found = read(at(14, b"MR", b"ACR") + b"\n" + samples.CAMIR_ARRIVAL)
+    assert found[0] == OtherMessage("CAMIR MR", "FILE:record 1")
+    assert isinstance(found[1], Disposition)
+    assert found[1].source == "FILE:record 15"
+
+
+@pytest.mark.parametrize("lost", [b"ZCR", b"R05"])
+def test_a_damaged_message_for_others_may_have_swallowed_a_stop(lost: bytes):
+    frame = b"\n".join(record for record in records(at(14, b"MR", b"ACR")) if not record.startswith(lost))
+    (letter,) = read(frame)
+    assert isinstance(letter, DeadLetter)
+    assert letter.bill_of_lading is None
+    assert "for others (application MR), but damaged" in letter.reason
+
+
+def test_an_unknown_application_is_put_aside_whole():
+    found = read(at(14, b"QQ", b"ACR") + b"\n" + samples.CAMIR_ARRIVAL)
     assert [type(event) for event in found] == [DeadLetter, Disposition]
     assert isinstance(found[0], DeadLetter)
-    assert repr(application.decode().strip()) in found[0].reason
+    assert "'QQ'" in found[0].reason
     assert b"R05CSQU" in found[0].content
+    (again,) = read_dead_letter(found[0], RECEIVED_AT)
+    assert isinstance(again, DeadLetter)
+    assert again.id == found[0].id
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "reason"),
+    ("before", "after", "reason", "uncertain"),
     [
-        (b"00009", b"00010", "'00010'"),
-        (b"00009", b"", "''"),
-        (b"ZCROCNX      RC                   00009", b"", "no ZCR"),
+        (b"00009", b"00010", "ZCR counts '00010' records, but 9 came", "BILL"),
+        (b"00009", b"00008", "ZCR counts '00008' records, but 9 came", "MESSAGE"),
+        (b"00009", b"", "ZCR counts ''", "MESSAGE"),
+        (b"00009", b"0000", "ZCR counts '0000'", "MESSAGE"),
+        (b"ZCROCNX      RC                   00009", b"", "no ZCR", "MESSAGE"),
+        (b"ACROCNX      RC26071414120500031\n", b"", "no ACR", "MESSAGE"),
+        (b"      RC2607", b"      R*2607", "ACR 14-15 'R*'", "MESSAGE"),
+        (b"M01OCNX", b"M01OC\x00X", "record 2: M01 4-7", "MESSAGE"),
+        (b"R01OCNX2704", b"R01OCNX27O4", "record 3: R01 8-11 '27O4' is no port", "MESSAGE"),
+        (b"B04SNPSLTC", b"Q04SNPSLTC", "record 8 begins with 'Q04'", "MESSAGE"),
+        (b"B04SNPSLTC", b"B04SNPSL_C", "record 8: B04 7-36 'SL_C' is no value", "MESSAGE"),
+        (b"B04SNPSLTC", b"?04SNPSLTC", "bytes after record 7 is no record", "MESSAGE"),
+        (b"B04SNPSLTC", b"R01OCNX2704", "record 9: R03 does not come here", "MESSAGE"),
     ],
 )
-def test_a_broken_transmission_is_delivered_and_has_a_dead_letter(before: bytes, after: bytes, reason: str):
-    found = read(changed(before, after))
-    assert found[0] == read(samples.CAMIR_DO_NOT_LOAD)[0]
-    assert isinstance(found[1], DeadLetter)
-    assert reason in found[1].reason
-    assert list(read_dead_letter(found[1], RECEIVED_AT)) == []
+def test_a_damaged_transmission_stops_and_frees_nothing(before: bytes, after: bytes, reason: str, uncertain: str):
+    """No detail is taken: it may be another bill's."""
+    frame = changed(before, after)
+    event, letter = read(frame)
+    whole = read(samples.CAMIR_DO_NOT_LOAD)[0]
+    assert isinstance(event, Disposition)
+    assert isinstance(whole, Disposition)
+    assert (event.scac, event.bill_of_lading, event.disposition_code) == ("NVXA", "HBL000012345", "6H")
+    assert (event.uncertain, event.snps, event.remarks) == (uncertain, (), None)
+    assert event.transaction_port == (None if uncertain == "BILL" else "2704")
+    assert isinstance(letter, DeadLetter)
+    assert (letter.in_doubt, letter.bill_of_lading) == (True, None)
+    assert reason in letter.reason
+    again = list(read_dead_letter(letter, RECEIVED_AT))
+    assert [one.uncertain for one in again if isinstance(one, Disposition)] == [uncertain]
+    assert [one.id for one in again if isinstance(one, DeadLetter)] == [letter.id]
+    (accepted,) = read_dead_letter(letter, RECEIVED_AT, accepted=True)
+    assert isinstance(accepted, Disposition)
+    assert accepted.uncertain is None
+    if uncertain == "BILL" or "ZCR" in reason:
+        assert fields_of(accepted) | {"retry_of": None} == fields_of(whole)
 
 
-def test_garbage_is_put_aside_up_to_the_next_line_or_transmission():
-    in_lines = read(changed(b"R03CARGO", b"\x80\x81 garbage\nR03CARGO"))
-    assert [type(event) for event in in_lines] == [DeadLetter, Disposition]
-    shifted = b"".join(records(samples.CAMIR_DO_NOT_LOAD)[:4]) + b"?" + b"".join(records(samples.CAMIR_ARRIVAL))
-    found = read(shifted)
-    assert isinstance(found[-1], Disposition)
-    assert found[-1].disposition_code == "AAD"
+def test_unreadable_text_ends_the_event_the_port_and_the_issuer():
+    frame = changed(b"R03CARGO", b"\x80\x81 garbage\nR02HBL0000999991H0000000001                 2607140812\nR03CARGO")
+    first, second, letter = read(frame.replace(b"00009", b"00011"))
+    assert isinstance(first, Disposition)
+    assert (first.uncertain, first.remarks) == ("MESSAGE", None)
+    assert isinstance(second, DeadLetter)
+    assert (second.bill_of_lading, second.disposition_code) == (None, "1H")
+    assert isinstance(letter, DeadLetter)
+    assert letter.in_doubt
+
+
+@pytest.mark.parametrize("separate", ["nothing", "line breaks", "*"])
+@pytest.mark.parametrize("place", [20, 100, 200, 290, 412, 500, 600, 680])
+@pytest.mark.parametrize("put", [b"A", b" ", b""])
+def test_a_character_too_many_or_too_few_frees_nothing_and_loses_no_other_record(separate: str, place: int, put: bytes):
+    whole = SEPARATIONS[separate](samples.CAMIR_REMOVED_AND_RELEASED)
+    found = read(whole[:place] + put + whole[place + (not put) :])
+    codes = [event.disposition_code for event in found if event.disposition_code is not None]
+    assert codes == ["1I", "1C"] or put == b" "
+    assert all(event.uncertain for event in found if isinstance(event, Disposition))
+    letters = [event for event in found if isinstance(event, DeadLetter)]
+    assert letters
+    for letter in letters:
+        assert [one.id for one in read_dead_letter(letter, RECEIVED_AT) if isinstance(one, DeadLetter)][-1:] == [
+            letter.id
+        ]
 
 
 def test_access_codes_are_masked():
@@ -236,7 +307,7 @@ def test_access_codes_are_masked():
 
 @pytest.mark.parametrize("remarks", [2_000, 3_000, 20_000])
 def test_an_endless_event_stops_its_bill(remarks: int) -> None:
-    frame = records(samples.CAMIR_DO_NOT_LOAD)
+    frame = records(samples.CAMIR_DO_NOT_LOAD.replace(b"00009", b"%05d" % (9 + remarks)))
     place = next(number for number, record in enumerate(frame) if record.startswith(b"R02")) + 2
     content = b"\n".join([*frame[:place], *remarks * [b"R03" + b"\xe9" * 77], *frame[place:]])
     (found,) = (event for event in read(content) if event.bill_of_lading is not None)
@@ -250,4 +321,5 @@ def test_an_endless_event_stops_its_bill(remarks: int) -> None:
 def test_a_letter_with_two_capitals_shifts_no_field_and_makes_no_other_bill() -> None:
     (letter,) = read(at(5, b"\xdf", b"R02"))[:1]
     assert isinstance(letter, DeadLetter)
-    assert "is not a bill number" in letter.reason
+    assert letter.bill_of_lading is None
+    assert "is no bill" in letter.reason
