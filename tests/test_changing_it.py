@@ -71,7 +71,14 @@ def test_a_code_is_a_row(tmp_path: Path) -> None:
 
 
 def read_ours(
-    chunks: Iterable[bytes], source: str, received_at: int, *, note: Note | None = None, fragment: bool = False
+    chunks: Iterable[bytes],
+    source: str,
+    received_at: int,
+    *,
+    rules: Rules | None = None,
+    note: Note | None = None,
+    fragment: bool = False,
+    accepted: bool = False,
 ) -> Iterator[Disposition | DeadLetter]:
     """Fixed places: `OURS`, SCAC, code, number."""
     content = b"".join(chunks)
