@@ -16,6 +16,7 @@ import pytest
 
 from router.decide.bill import _APPLY
 from router.decide.identity import BillRecord
+from router.decide.rules import Rules
 from router.feeds.bounded_input import Note
 from router.feeds.formats import FORMATS, InputFormat, read_dead_letter, read_events
 from router.model.inputs import DeadLetter, Disposition

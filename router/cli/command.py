@@ -6,8 +6,8 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -217,20 +217,6 @@ async def _stoppable(work: Awaitable[T]) -> T:
         return await work
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let Ctrl-C interrupt a blocking read of standard input at once, not after the next line."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def configure_log_lines(options: GlobalOptions, usual_level: int = logging.WARNING) -> None:

@@ -13,8 +13,8 @@ from router.cli.printing import ID_SHOWN, JSON, TABLE, RecordFields, console, em
 from router.decide.rules import Rules
 from router.desk.operator_deeds import Accepted, Retried, accept, dismiss, read_dead_letter, read_dead_letters, retry
 from router.engine.administration import machine_user
-from router.engine.intake import chunks_of
 from router.errors import UsageError
+from router.feeds.input_files import InputFile
 from router.log.interface import AdministeredLog
 from router.model.inputs import DeadLetter
 from router.presentation import plain, readable
@@ -81,7 +81,7 @@ def retry_dead_letters(
         raise UsageError("name the dead letters to read again, or give --all")
     if replacement is not None and len(ids) != 1:
         raise UsageError("--with FILE corrects one dead letter: name exactly one")
-    corrected = b"".join(chunks_of(replacement)) if replacement else None
+    corrected = b"".join(InputFile(replacement).chunks()) if replacement else None
 
     async def work(log: AdministeredLog, rules: Rules) -> list[Retried]:
         waiting = [one for one in await read_dead_letters(log) if one.resolution is None and not one.in_doubt]
@@ -118,7 +118,7 @@ def accept_dead_letter(
 
     Its events count as certain from now on. Parts of it that can't be read stay dead letters. Better: ask for the
     message again, and ingest that."""
-    whole = b"".join(chunks_of(file)) if file else None
+    whole = b"".join(InputFile(file).chunks()) if file else None
 
     async def work(log: AdministeredLog, rules: Rules) -> Accepted:
         return await accept(log, rules, await read_dead_letter(log, letter_id), whole, by=by, reason=reason)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from router.cli import command, printing
+from router.cli import printing
 from router.cli.command import (
     FormatOption,
     argument,
@@ -24,23 +23,14 @@ from router.decide.rules import Rules
 from router.engine import administration
 from router.engine.administration import Changes
 from router.engine.feed_activity import DEFAULT_FEED, FeedMonitor
-from router.engine.intake import (
-    STANDARD_INPUT,
-    ImportCount,
-    Intake,
-    Progress,
-    append_filings,
-    chunks_of,
-    files_in,
-    ingest_file,
-    ingest_folder,
-    name_of,
-)
+from router.engine.folder_intake import ingest_folder
+from router.engine.intake import ImportCount, Intake, append_filings, ingest_chunks
 from router.errors import InputError, UsageError
 from router.feeds.forms import feed_name
+from router.feeds.input_files import InputFile, Progress, files_in
 from router.feeds.tables import TableResult, read_bills, read_filings, read_parties, read_procedures, read_sailings
-from router.feeds.watched_folder import REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
-from router.log.interface import AdministeredLog
+from router.feeds.watched_folder import FAILED, REPORT_SUFFIX, SETTLE_SECONDS, WatchedFolder
+from router.log.interface import AdministeredLog, Log
 from router.model.inputs import Filing, Snapshot
 from router.model.registry_values import Party, PortProcedure, Sailing
 
@@ -50,6 +40,7 @@ PARTY_FIELDS: Final = (
 )  # fmt: skip
 NAMES_SHOWN: Final = 8
 PROBLEMS_SHOWN: Final = 10
+DOUBTED: Final = "whose releases free nothing until it comes whole or `dead-letters accept` takes it as right"
 TableFiles = Annotated[list[Path], argument("FILE…", "CSV or JSON Lines; - is standard input.")]
 import_app = typer.Typer(no_args_is_help=True, help="Import tables of parties, sailings, procedures, filings or bills.")
 
@@ -144,8 +135,8 @@ def read_table(
 ) -> TableResult[RegistryRow]:
     """All files as one table."""
     whole: TableResult[RegistryRow] = TableResult([], [], [], {})
-    for path in files_in(files or ()):
-        result = read(chunks_of(path), name_of(path))
+    for file in files_in(files or ()):
+        result = read(file.chunks(), file.name)
         whole.values.extend(result.values)
         whole.problems.extend(result.problems)
         whole.notes.extend(result.notes)
@@ -165,14 +156,14 @@ def _import_bill_table(
     context: typer.Context, files: list[Path], form: OutputFormat, kind: str, read: Callable[..., Any]
 ) -> None:
     notes: list[str] = []
-    paths = files_in(files)
+    to_read = files_in(files)
 
     def values(progress: Progress | None) -> Iterator[Filing | Snapshot | InputError]:
-        for path in paths:
-            yield from read(chunks_of(path, progress), name_of(path), now_milliseconds(), note=notes.append)
+        for file in to_read:
+            yield from read(file.chunks(progress), file.name, now_milliseconds(), note=notes.append)
 
     async def work(log: AdministeredLog) -> ImportCount:
-        with printing.progress_bar(paths) as progress:
+        with printing.progress_bar(to_read) as progress:
             return await append_filings(log, values(progress))
 
     imported = write_log(context, work)
@@ -231,24 +222,39 @@ def ingest(
     if watch is not None:
         _watch(context, watch, settle_seconds, feed_name(feed), form)
         return
-    paths = files_in(files or [])
-    with command.interruptible() if STANDARD_INPUT in paths else nullcontext():
-        _ingest(context, paths, feed_name(feed), form)
+    _ingest(context, files_in(files or []), feed_name(feed), form)
 
 
-def _ingest(context: typer.Context, paths: list[Path], feed: str, form: OutputFormat) -> None:
+def _ingest(context: typer.Context, files: list[InputFile], feed: str, form: OutputFormat) -> None:
     intake = Intake()
 
     async def work(log: AdministeredLog, rules: Rules) -> None:
         monitor = FeedMonitor(log, feed, rules)
-        with printing.progress_bar(paths) as progress:
-            for path in paths:
-                intake.add(await ingest_file(log, path, rules, progress, monitor=monitor))
+        with printing.progress_bar(files) as progress:
+            for file in files:
+                intake.add(await _ingest_one(log, file, monitor, progress))
 
     write_log(context, with_rules(context, work))
     if form is JSON:
         emit({"files": intake.files} | _intake_fields(intake))
-        return
+    else:
+        _show_intake(intake)
+    exit_if(intake.refused)
+
+
+async def _ingest_one(log: Log, file: InputFile, monitor: FeedMonitor, progress: Progress | None) -> Intake:
+    """Raises UsageError if a file can't be read that was named. One found in a folder is left out, and it is said."""
+    try:
+        return await ingest_chunks(log, file.chunks(progress), file.name, monitor.rules, monitor=monitor)
+    except UsageError as error:
+        if file.folder is None:
+            raise
+        return Intake(refused=[str(error)])
+
+
+def _show_intake(intake: Intake) -> None:
+    for refused in intake.refused:
+        say(f"not read: {refused}")
     for note in intake.notes[:PROBLEMS_SHOWN]:
         say(f"note: {note}")
     for problem in intake.problems[:PROBLEMS_SHOWN]:
@@ -262,24 +268,37 @@ def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str,
     folder = WatchedFolder(path, settle_seconds=settle_seconds)
     out = console()
 
-    def report(moved: Path, intake: Intake) -> None:
+    def report(place: Path, intake: Intake) -> None:
         if form is JSON:
-            emit({"file": str(moved)} | _intake_fields(intake))
-        else:
-            reasons = f"; report: {moved}{REPORT_SUFFIX}" if intake.problems else ""
-            out.print(f"{moved}: {_intake_text(intake)}{reasons}", soft_wrap=True)
+            emit({"file": str(place)} | _intake_fields(intake))
+            return
+        told = [*intake.refused, *intake.notes[:PROBLEMS_SHOWN]]
+        if place.parent.name == FAILED:
+            told.append(f"report: {place}{REPORT_SUFFIX}")
+        out.print("; ".join([f"{place}: {_intake_text(intake)}", *told]), soft_wrap=True)
 
     async def work(log: AdministeredLog, rules: Rules) -> None:
         with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
-            await ingest_folder(log, folder, rules, report, FeedMonitor(log, feed, rules))
+            await ingest_folder(log, folder, report, FeedMonitor(log, feed, rules))
 
     write_log(context, with_rules(context, work))
 
 
 def _intake_fields(intake: Intake) -> RecordFields:
-    return {name: getattr(intake, name) for name in ("events", "urgent", "dead_letters", "problems", "notes")}
+    names = ("events", "urgent", "filings", "dead_letters", "in_doubt", "others", "refused", "problems", "notes")
+    return {name: getattr(intake, name) for name in names}
 
 
 def _intake_text(intake: Intake) -> str:
-    letters = number_of(intake.dead_letters, "dead letter")
-    return f"{number_of(intake.events, 'event')}, {intake.urgent} urgent, {letters}"
+    """`3 events, 1 urgent, 1 dead letter; 3 messages for others: 2 × 997, 1 × CAMIR MR`."""
+    counts = [number_of(intake.events, "event"), f"{intake.urgent:,} urgent"]
+    if intake.filings:
+        counts.append(number_of(intake.filings, "filing"))
+    counts.append(number_of(intake.dead_letters, "dead letter"))
+    parts = [", ".join(counts)]
+    if intake.in_doubt:
+        parts.append(f"{number_of(intake.in_doubt, 'message')} in doubt, {DOUBTED}")
+    if intake.others:
+        kinds = ", ".join(f"{count:,} × {name}" for name, count in intake.others.most_common())
+        parts.append(f"{number_of(intake.others.total(), 'message')} for others: {kinds}")
+    return "; ".join(parts)

@@ -36,10 +36,11 @@ from router.desk.paper_bills import (
     read_paper_bills,
 )
 from router.engine.administration import AuditEntry, audit_output
-from router.engine.intake import ImportCount, append_filings, chunks_of, files_in, name_of
+from router.engine.intake import ImportCount, append_filings
 from router.errors import InputError, UsageError
 from router.feeds import form_fields
 from router.feeds.forms import PaperForm, check_moment, checked, paper_bill
+from router.feeds.input_files import files_in
 from router.feeds.tables import read_paper, read_rows
 from router.log.interface import AdministeredLog
 from router.model.eastern import iso
@@ -115,8 +116,8 @@ def add_paper_bills(
 
 
 def _paper_rows(files: list[Path], by: str, now: int) -> Iterator[PaperBill | InputError]:
-    for path in files_in(files):
-        yield from read_paper(chunks_of(path), name_of(path), by, now, note=lambda note: say(f"note: {note}"))
+    for file in files_in(files):
+        yield from read_paper(file.chunks(), file.name, by, now, note=lambda note: say(f"note: {note}"))
 
 
 @paper_app.command("list")
@@ -240,8 +241,8 @@ def match_paper_bills(
 
 
 def _pairs(files: list[Path]) -> Iterator[tuple[str, str] | InputError]:
-    for path in files_in(files):
-        for read in read_rows(chunks_of(path), name_of(path), MatchForm):
+    for file in files_in(files):
+        for read in read_rows(file.chunks(), file.name, MatchForm):
             if isinstance(read, InputError):
                 yield read
             elif isinstance(read[1], InputError):

@@ -23,8 +23,8 @@ from rich.table import Table
 from rich.text import Text
 
 from router.clock import now_milliseconds
-from router.engine.intake import STANDARD_INPUT
 from router.errors import InputError, UsageError
+from router.feeds.input_files import STANDARD_INPUT, InputFile
 from router.model.eastern import MILLISECONDS, iso
 from router.presentation import harmless, json_line
 
@@ -102,10 +102,10 @@ def until_stopped(text: str, out: Console | None = None) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(paths: Sequence[Path]) -> Iterator[Callable[[int], None] | None]:
+def progress_bar(files: Sequence[InputFile]) -> Iterator[Callable[[int], None] | None]:
     """A bar on standard error, called with the number of bytes read since the last call. None for short input, and if
     standard error is no terminal."""
-    total = sum(path.stat().st_size for path in paths if path != STANDARD_INPUT)
+    total = sum(file.path.lstat().st_size for file in files if file.path != STANDARD_INPUT)
     err = console(stderr=True)
     if not err.is_terminal or total < LONG_BYTES:
         yield None

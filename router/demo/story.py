@@ -11,9 +11,10 @@ from router import topics
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
 from router.engine.administration import append_tick, import_parties, import_sailings, prepare
-from router.engine.intake import append_filings, chunks_of, ingest_file
+from router.engine.intake import append_filings, ingest_file
 from router.engine.worker import Worker, WorkSettings
 from router.errors import FatalLogError, UsageError
+from router.feeds.input_files import InputFile
 from router.feeds.tables import read_filings, read_parties, read_sailings
 from router.files import remove_database
 from router.log.interface import AdministeredLog
@@ -98,15 +99,15 @@ async def set_up_registry(log: AdministeredLog, now: int) -> None:
     await prepare(log, PARTITIONS)
     await log.append([registry_output(RegistryNote(MARK, MARK, now))], atomic=True)
     await append_tick(log, now)
-    await import_parties(log, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
-    await import_sailings(log, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
+    await import_parties(log, read_parties(InputFile(FILES / "parties.csv").chunks(), "parties.csv").values)
+    await import_sailings(log, read_sailings(InputFile(FILES / "sailings.csv").chunks(), "sailings.csv").values)
 
 
 async def set_up(log: AdministeredLog) -> None:
     """Create the topics, and import the parties, the sailing and the filings."""
     await set_up_registry(log, now_milliseconds())
     filed_at = to_milliseconds(datetime(2026, 7, 9, 18, 0))
-    await append_filings(log, read_filings(chunks_of(FILES / "filings.csv"), "filings.csv", filed_at))
+    await append_filings(log, read_filings(InputFile(FILES / "filings.csv").chunks(), "filings.csv", filed_at))
 
 
 async def play(log: AdministeredLog) -> AsyncIterator[tuple[StoryStep, list[dict[str, Any]]]]:

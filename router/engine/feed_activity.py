@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
 
 from router import topics
 from router.decide.codes import Effect
+from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.errors import InputError
 from router.log.interface import Log, Record
 from router.model.eastern import DAY, MINUTE
 from router.model.inputs import DeadLetter, Disposition
-from router.model.registry_values import FeedActivity, LateTally, Outage, RegistryValue
+from router.model.registry_values import FeedActivity, LateTally, Outage, RegistryValue, RulesRecord
 from router.task.input_records import registry_value
 from router.task.outputs import registry_output
 
@@ -26,10 +28,15 @@ LATE_UNTIL: Final = 14 * DAY
 
 
 class FeedMonitor:
-    """One feed's activity, and all outages. Reads the registry again before each file: outages change while a folder is
-    watched."""
+    """One feed's activity, all outages, and the rules in force. Reads the registry again before each file: outages and
+    rules change while a folder is watched. Several files may be fed in at a time.
+
+    Dispositions and dead letters are activity. Filings are not, nor are other messages, such as a 997: they show that
+    the line works, not that CBP's status messages come.
+    """
 
     def __init__(self, log: Log, feed: str, rules: Rules) -> None:
+        """`rules` are in force until the first router has written some."""
         self.feed = feed
         self.rules = rules
         self.last_active: dict[str | None, int] = {}
@@ -38,13 +45,18 @@ class FeedMonitor:
         """By id, also those that ended: their events are fed in afterwards."""
         self._log = log
         self._next_offset = 0
+        self._registry = Registry()
+        """Of the rules alone."""
+        self._reading = asyncio.Lock()
 
     async def begin_file(self, now: int) -> FileActivity:
-        begin = {(topics.REGISTRY, 0): self._next_offset}
-        async for batch in self._log.read([topics.REGISTRY], until_end=True, begin=begin):
-            for record in batch:
-                self._next_offset = record.offset + 1
-                self._apply(record)
+        """Raises FatalLogError for rules that this version of the router can't follow."""
+        async with self._reading:
+            begin = {(topics.REGISTRY, 0): self._next_offset}
+            async for batch in self._log.read([topics.REGISTRY], until_end=True, begin=begin):
+                for record in batch:
+                    self._next_offset = record.offset + 1
+                    self._apply(record)
         return FileActivity(self, now)
 
     async def append(self, values: list[RegistryValue]) -> None:
@@ -60,6 +72,9 @@ class FeedMonitor:
             self.outages[value.id] = value
         elif isinstance(value, FeedActivity) and value.feed == self.feed:
             self.last_active[value.port] = value.at
+        elif isinstance(value, RulesRecord):
+            self._registry.apply(value)
+            self.rules = self._registry.rules or self.rules
 
 
 class FileActivity:
@@ -74,10 +89,13 @@ class FileActivity:
         self._ports: set[str | None] = set()
         self._outages = [outage for outage in monitor.outages.values() if self._may_make_late(outage, now)]
 
-    def hash_chunks(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self._hash.update(chunk)
-            yield chunk
+    @property
+    def is_any(self) -> bool:
+        return bool(self._ports)
+
+    def hash(self, content: bytes | bytearray) -> None:
+        """Add the next part of the content."""
+        self._hash.update(content)
 
     def add(self, event: Disposition | DeadLetter, received_at: int) -> None:
         """Count an event. A dead letter is activity too, though its port is unknown."""

@@ -1,4 +1,4 @@
-"""Feeds events in: from files, folders, standard input and a watched folder onto the log, in constant memory.
+"""Feeds events in: from files, pipes and standard input onto the log, in constant memory.
 
 Feeding the same input in again gives the same records; the tasks recognise them by their identity.
 """
@@ -6,14 +6,14 @@ Feeding the same input in again gives the same records; the tasks recognise them
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -24,11 +24,11 @@ from router.decide.audience import is_nvoccs_empty
 from router.decide.identity import event_key
 from router.decide.rules import Rules
 from router.engine.administration import read_registry
-from router.engine.feed_activity import FeedMonitor
-from router.errors import InputError, TaskRetry, UsageError
+from router.engine.feed_activity import FeedMonitor, FileActivity
+from router.errors import InputError, TaskRetry
 from router.feeds.bounded_input import OtherMessage, ReadResult
 from router.feeds.formats import read_events
-from router.feeds.watched_folder import WatchedFolder
+from router.feeds.input_files import NOTHING_YET, InputFile, Progress
 from router.log.interface import Headers, Log, Output
 from router.model.identifiers import bill_key
 from router.model.inputs import PLACE, DeadLetter, Disposition, Filing, ManualEvent, PaperBill, Snapshot
@@ -36,7 +36,6 @@ from router.model.inputs import PLACE, DeadLetter, Disposition, Filing, ManualEv
 BATCH_RECORDS: Final = 2000
 BATCH_BYTES: Final = 4_000_000
 """Bounds a batch too: a dead letter may be a megabyte."""
-CHUNK_BYTES: Final = 1 << 16
 KEPT_PROBLEMS: Final = 1000
 """Problems that a summary names; the dead letters hold all of them."""
 RETRY_PAUSES: Final = 0.5, 30.0
@@ -47,15 +46,10 @@ NVOCCS_EMPTY: Final = (
     "or, if the filer is a carrier, its roles (`snp-router import parties`)"
 )
 
-STANDARD_INPUT: Final = Path("-")
-
 URGENT_HEADERS: Final[Headers] = (("urgent", b"1"),)
 """Marks both copies of an urgent event, so that the second is not counted as a duplicate of CBP's."""
 
 T = TypeVar("T")
-
-Progress = Callable[[int], None]
-"""Called with the number of bytes read since the last call."""
 
 _log = structlog.get_logger(__name__)
 
@@ -88,12 +82,14 @@ def event_outputs(
 
 @dataclass(slots=True)
 class Intake:
-    """The summary of one or more files. The feed can't tell new events from duplicates; the summary of `run` does."""
+    """The summary of one or more inputs. The feed can't tell new events from duplicates; the summary of `run` does."""
 
     files: int = 0
     events: int = 0
     urgent: int = 0
     dead_letters: int = 0
+    in_doubt: int = 0
+    """Dead letters of whole messages whose events were taken as uncertain."""
     filings: int = 0
     others: Counter[str] = field(default_factory=Counter)
     """Messages of known kinds that are not for the router, by name."""
@@ -101,6 +97,8 @@ class Intake:
     """The first dead letters, each with its place and reason."""
     notes: list[str] = field(default_factory=list)
     """Oddities that stopped nothing."""
+    refused: list[str] = field(default_factory=list)
+    """Files that were not read, each with the reason."""
 
     def count(self, event: ReadResult, *, urgent: bool = False) -> None:
         if isinstance(event, OtherMessage):
@@ -109,6 +107,7 @@ class Intake:
             self.filings += 1
         elif isinstance(event, DeadLetter):
             self.dead_letters += 1
+            self.in_doubt += event.in_doubt
             if len(self.problems) < KEPT_PROBLEMS:
                 self.problems.append(f"{event.source}: {event.reason}")
         else:
@@ -120,10 +119,12 @@ class Intake:
         self.events += other.events
         self.urgent += other.urgent
         self.dead_letters += other.dead_letters
+        self.in_doubt += other.in_doubt
         self.filings += other.filings
         self.others += other.others
         self.problems = (self.problems + other.problems)[:KEPT_PROBLEMS]
         self.notes = (self.notes + other.notes)[:KEPT_PROBLEMS]
+        self.refused += other.refused
 
 
 class Batches:
@@ -147,39 +148,6 @@ class Batches:
         self._outputs, self._bytes = [], 0
 
 
-def files_in(paths: Iterable[Path]) -> list[Path]:
-    """The files among `paths` and those in the folders among them, by name. `-` is standard input.
-
-    Raises UsageError if a path does not exist.
-    """
-    files: list[Path] = []
-    for path in paths:
-        if path == STANDARD_INPUT or path.is_file():
-            files.append(path)
-        elif path.is_dir():
-            files.extend(sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")))
-        else:
-            raise UsageError(f"there is no file or folder {path}")
-    return files
-
-
-def chunks_of(path: Path, progress: Progress | None = None) -> Iterator[bytes]:
-    """The bytes of a file or of standard input. Raises UsageError if it can't be read."""
-    try:
-        # named twice, standard input has nothing more the second time
-        with nullcontext(sys.stdin.buffer) if path == STANDARD_INPUT else path.open("rb") as stream:
-            while chunk := stream.read(CHUNK_BYTES):
-                if progress is not None:
-                    progress(len(chunk))
-                yield chunk
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from error
-
-
-def name_of(path: Path) -> str:
-    return "standard input" if path == STANDARD_INPUT else str(path)
-
-
 async def ingest_file(
     log: Log,
     path: Path,
@@ -189,39 +157,137 @@ async def ingest_file(
     source: str | None = None,
     received_at: int | None = None,
     monitor: FeedMonitor | None = None,
+) -> Intake:
+    """Feed in one file that an operator named. See `ingest_chunks`."""
+    file = InputFile(path)
+    return await ingest_chunks(
+        log, file.chunks(progress), source or file.name, rules, received_at=received_at, monitor=monitor
+    )
+
+
+async def ingest_chunks(
+    log: Log,
+    chunks: Iterator[bytes],
+    source: str,
+    rules: Rules,
+    *,
+    received_at: int | None = None,
+    monitor: FeedMonitor | None = None,
     keep_trying: bool = False,
 ) -> Intake:
-    """Feed in one file under the name `source`, as received at `received_at` (default: now).
+    """Feed in one input under the name `source`, as received at `received_at` (default: now).
 
-    `monitor` records the activity of its feed. With `keep_trying` a step that fails for now is repeated until it works.
-    Raises UsageError, LogError; after a failure call it again, it duplicates nothing.
+    Records are appended in batches, and as soon as an empty chunk tells that no more input has come yet. `monitor`
+    records the activity of the feed; the rules are then those in force. With `keep_trying` a step that fails for now is
+    repeated until it works. Raises UsageError, LogError; after a failure call it again, it duplicates nothing.
     """
-    intake = Intake(files=1)
-    batches = Batches(log)
-    attempt = partial(_attempt, keep_trying=keep_trying)
-
-    received_at = now_milliseconds() if received_at is None else received_at
-    activity = await attempt(partial(monitor.begin_file, received_at)) if monitor is not None else None
-    chunks = chunks_of(path, progress)
-    if activity is not None:
-        chunks = activity.hash_chunks(chunks)
-    for event in read_events(chunks, source or name_of(path), received_at, rules=rules, note=intake.notes.append):
-        if isinstance(event, OtherMessage):
-            intake.count(event)
-            continue
-        outputs = event_outputs(event, rules.codes.is_urgent)
-        intake.count(event, urgent=outputs[0].topic == topics.URGENT)
-        if activity is not None and not isinstance(event, Filing):
-            activity.add(event, received_at)
-        if batches.add(outputs):
-            await attempt(batches.flush)
-    await attempt(batches.flush)
-    if activity is not None:
-        await attempt(partial(activity.end, received_at))
-    return intake
+    feeding = _Feeding(log, chunks, source, rules, received_at, monitor, keep_trying)
+    thread = ThreadPoolExecutor(1, thread_name_prefix="feeding")
+    reading = asyncio.get_running_loop().run_in_executor(thread, feeding.read)
+    try:
+        return await asyncio.shield(reading)
+    finally:
+        feeding.stop()
+        while not reading.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([reading])
+        reading.exception()
+        thread.shutdown(wait=False)
 
 
-async def _attempt(step: Callable[[], Awaitable[T]], *, keep_trying: bool = True) -> T:
+class _Stopped(Exception):
+    """The caller no longer waits. Never leaves this module."""
+
+
+class _Feeding:
+    """One input on its way to the log. `read` runs in a thread of its own, so that no input waits for another: the
+    interpreter gives each thread its turn."""
+
+    def __init__(
+        self,
+        log: Log,
+        chunks: Iterator[bytes],
+        source: str,
+        rules: Rules,
+        received_at: int | None,
+        monitor: FeedMonitor | None,
+        keep_trying: bool,
+    ) -> None:
+        self._chunks, self._source, self._rules, self._monitor = chunks, source, rules, monitor
+        self._is_live = received_at is None
+        self._received_at = now_milliseconds() if received_at is None else received_at
+        self._activity: FileActivity | None = None
+        self._batches = Batches(log)
+        self._intake = Intake(files=1)
+        self._keep_trying = keep_trying
+        self._loop = asyncio.get_running_loop()
+        self._step: asyncio.Task[Any] | None = None
+        """The step that the thread waits for."""
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """End the thread at its next chunk or step. Call it in the event loop."""
+        self._is_stopped = True
+        if self._step is not None:
+            self._step.cancel()
+
+    def read(self) -> Intake:
+        self._begin_activity()
+        rules = self._rules if self._monitor is None else self._monitor.rules
+        intake, begun = self._intake, self._received_at
+        for event in read_events(self._arriving(), self._source, begun, rules=rules, note=intake.notes.append):
+            if isinstance(event, OtherMessage):
+                intake.count(event)
+                continue
+            if self._received_at != begun:
+                event = event._replace(received_at=self._received_at)
+            outputs = event_outputs(event, rules.codes.is_urgent)
+            intake.count(event, urgent=outputs[0].topic == topics.URGENT)
+            if self._activity is not None and not isinstance(event, Filing):
+                self._activity.add(event, self._received_at)
+            if self._batches.add(outputs):
+                self._wait_for(self._batches.flush)
+        self._catch_up()
+        return intake
+
+    def _arriving(self) -> Iterator[bytes]:
+        """The chunks. All that was read is on the log before more input is waited for."""
+        for chunk in self._chunks:
+            if self._is_stopped:
+                raise _Stopped
+            if self._activity is not None:
+                self._activity.hash(chunk)
+            yield chunk
+            if chunk == NOTHING_YET:
+                self._catch_up()
+                self._begin_activity()
+                if self._is_live:
+                    self._received_at = now_milliseconds()
+
+    def _begin_activity(self) -> None:
+        if self._monitor is not None and self._activity is None:
+            self._activity = self._wait_for(partial(self._monitor.begin_file, self._received_at))
+
+    def _catch_up(self) -> None:
+        """Append what was read, and record the activity, if there was any."""
+        self._wait_for(self._batches.flush)
+        if self._activity is not None and self._activity.is_any:
+            self._wait_for(partial(self._activity.end, self._received_at))
+            self._activity = None
+
+    def _wait_for(self, step: Callable[[], Awaitable[T]]) -> T:
+        """The result of a step in the event loop. Called in the thread."""
+        return asyncio.run_coroutine_threadsafe(self._take(step), self._loop).result()
+
+    async def _take(self, step: Callable[[], Awaitable[T]]) -> T:
+        if self._is_stopped:
+            raise _Stopped
+        self._step = asyncio.current_task()
+        return await attempt(step, keep_trying=self._keep_trying)
+
+
+async def attempt(step: Callable[[], Awaitable[T]], *, keep_trying: bool = True) -> T:
+    """The result of a step, which is repeated while it fails for now."""
     pauses = growing_pauses(*RETRY_PAUSES)
     while True:
         try:
@@ -232,35 +298,6 @@ async def _attempt(step: Callable[[], Awaitable[T]], *, keep_trying: bool = True
             pause = next(pauses)
             _log.warning("feeding_in_waits", reason=str(error), again_in_seconds=pause)
             await asyncio.sleep(pause)
-
-
-async def ingest_folder(
-    log: Log, folder: WatchedFolder, rules: Rules, report: Callable[[Path, Intake], None], monitor: FeedMonitor
-) -> None:
-    """Feed in each completed file of the folder until cancelled. `report` is called with each file's new place.
-
-    A file with an unreadable part goes to `failed/`, though its readable parts are on the log. While the log fails or
-    the disk is full, it waits and goes on by itself.
-    """
-    async for path in folder.files():
-        try:
-            intake = await ingest_file(log, path, rules, monitor=monitor, keep_trying=True)
-        except UsageError as error:
-            intake = Intake(files=1, problems=[str(error)])
-        if path.exists():
-            report(await _attempt(partial(_move, folder, path, intake)), intake)
-
-
-async def _move(folder: WatchedFolder, path: Path, intake: Intake) -> Path:
-    return folder.move_failed(path, failure_report(intake)) if intake.problems else folder.move_done(path)
-
-
-def failure_report(intake: Intake) -> str:
-    """The text of the report beside a failed file."""
-    head = f"events {intake.events}, urgent {intake.urgent}, dead letters {intake.dead_letters}\n"
-    more = intake.dead_letters - len(intake.problems)
-    tail = [f"and {more} more: see `snp-router dead-letters list`"] if more > 0 else []
-    return head + "".join(f"{line}\n" for line in (*intake.problems, *tail))
 
 
 @dataclass(slots=True)

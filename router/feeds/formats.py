@@ -82,7 +82,7 @@ def read_events(
     return _reader(recognise(head))(chain((head,), steps), source, received_at, rules=rules, note=note)
 
 
-def recognise(head: bytes) -> str:
+def recognise(head: bytes | bytearray) -> str:
     """The name of the format that the first bytes of a file are in, or `unknown`."""
     head = head[:HEAD]
     for name, known in FORMATS.items():
@@ -175,11 +175,16 @@ def _likely(content: bytes) -> str:
 
 
 def _steps(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes without leading blanks, in larger chunks: readers have a cost per chunk."""
+    """The same bytes without leading blanks, in larger chunks: readers have a cost per chunk.
+
+    An empty chunk means that nothing more has come yet, so what has come is passed on; the first of it only once its
+    format can be told.
+    """
     step, begun = bytearray(), False
     for chunk in chunks:
         step += chunk if begun or step else chunk.lstrip(_BLANK_BYTES)
-        if len(step) >= _STEP:
+        is_waiting = not chunk and step and (begun or recognise(step) != UNKNOWN)
+        if len(step) >= _STEP or is_waiting:
             yield bytes(step)
             step, begun = bytearray(), True
     if step:

@@ -117,7 +117,8 @@ class _BodyReading:
         self._activity = activity
         self._received_at = received_at
         scope = _ScopeFilter(holder, self.outcome, received_at)
-        chunks = activity.hash_chunks(bytes(body[at : at + CHUNK_BYTES]) for at in range(0, len(body), CHUNK_BYTES))
+        activity.hash(body)
+        chunks = (bytes(body[at : at + CHUNK_BYTES]) for at in range(0, len(body), CHUNK_BYTES))
         note = self.outcome.intake.notes.append
         self._events = scope.admitted(read_events(chunks, source, received_at, rules=rules, note=note))
 

@@ -70,6 +70,41 @@ def test_standard_input_and_folders_are_ingested(command: Command) -> None:
     assert "1 event, 0 urgent" in command("ingest", "-", stdin=json.dumps(line)).stdout
 
 
+def test_an_interchange_on_standard_input_is_routed_while_the_pipe_stays_open(command: Command) -> None:
+    command.set_up()
+    ingest = command.start("ingest", "-")
+    assert ingest.stdin is not None
+    ingest.stdin.write((FILES / "1-on-file.x12").read_text())
+    ingest.stdin.flush()
+
+    routed = 0
+
+    def is_routed() -> bool:
+        nonlocal routed
+        (one_run,) = command.json("run", "--until-idle")
+        routed += one_run["events"]
+        return routed == 3
+
+    wait_for(is_routed)
+    assert ingest.poll() is None
+    out, _ = ingest.communicate(timeout=WAIT_SECONDS)
+    assert "1 file: 3 events" in out
+
+
+def test_a_link_found_in_a_folder_is_said_and_the_rest_is_ingested(command: Command) -> None:
+    command.set_up()
+    secret = command.write("secret", "secret\n")
+    (command.folder / "inbox").mkdir()
+    (command.folder / "inbox" / "a.x12").symlink_to(secret)
+    (command.folder / "inbox" / "b.x12").write_text((FILES / "1-on-file.x12").read_text())
+    done = command("ingest", "inbox", code=1)
+    assert "1 file: 3 events" in done.stdout
+    assert "not read: inbox/a.x12 is a symbolic link" in done.stderr
+    assert "1 file: 3 events" in command("ingest", "inbox/b.x12").stdout
+    command("run", "--until-idle")
+    assert command.json("dead-letters", "list") == []
+
+
 def test_a_snapshot_starts_with_bills_under_way(command: Command, tmp_path: Path) -> None:
     command.set_up()
     header = (

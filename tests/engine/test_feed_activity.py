@@ -38,8 +38,7 @@ def event(code: str, posted: int, port: str = "2704") -> Disposition:
 async def fed(log: Log, at: int, *events: Disposition | DeadLetter) -> list[RegistryValue]:
     """Records of activity and late tallies after feeding in one file, whose content is the events."""
     activity = await FeedMonitor(log, "cbp", Rules()).begin_file(at)
-    for _ in activity.hash_chunks(iter([repr(events).encode()])):
-        pass
+    activity.hash(repr(events).encode())
     for one in events:
         activity.add(one, at)
     await activity.end(at)

@@ -17,8 +17,10 @@ from router.demo.story import FILES
 from router.engine import intake
 from router.engine.administration import append_tick, import_parties, import_sailings, prepare, write_first_rules
 from router.engine.feed_activity import FeedMonitor
-from router.engine.intake import Intake, chunks_of, files_in, ingest_file, ingest_folder
+from router.engine.folder_intake import ingest_folder
+from router.engine.intake import Intake, ingest_file
 from router.engine.worker import Worker
+from router.feeds.input_files import InputFile, files_in
 from router.feeds.tables import read_parties, read_sailings
 from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Record
@@ -41,8 +43,8 @@ async def log(tmp_path: Path) -> AsyncIterator[SqliteLog]:
         await prepare(opened, 2)
         await append_tick(opened)
         await write_first_rules(opened, RULES, 0)
-        await import_parties(opened, read_parties(chunks_of(FILES / "parties.csv"), "parties.csv").values)
-        await import_sailings(opened, read_sailings(chunks_of(FILES / "sailings.csv"), "sailings.csv").values)
+        await import_parties(opened, read_parties(InputFile(FILES / "parties.csv").chunks(), "parties.csv").values)
+        await import_sailings(opened, read_sailings(InputFile(FILES / "sailings.csv").chunks(), "sailings.csv").values)
         yield opened
 
 
@@ -63,9 +65,9 @@ async def records(log: SqliteLog, *names: str) -> list[Record]:
 
 
 async def test_a_router_goes_on_when_there_is_room_again(log: SqliteLog, capsys: pytest.CaptureFixture[str]) -> None:
-    for path in files_in([FILES]):
-        if path.name[0].isdigit():
-            await ingest_file(log, path, RULES)
+    for file in files_in([FILES]):
+        if file.path.name[0].isdigit():
+            await ingest_file(log, file.path, RULES)
     worker = Worker(log, RULES, until_idle=True)
     async with full(log):
         # The notices need more than the free space on the last pages.
@@ -99,7 +101,7 @@ async def test_a_watched_folder_is_fed_in_once_there_is_room_again(
 
     folder = WatchedFolder(tmp_path / "inbox", settle_seconds=0.01)
     async with full(log):
-        watching = asyncio.create_task(ingest_folder(log, folder, RULES, report, FeedMonitor(log, "cbp", RULES)))
+        watching = asyncio.create_task(ingest_folder(log, folder, report, FeedMonitor(log, "cbp", RULES)))
         await logged(capsys, "feeding_in_waits")
     async with asyncio.timeout(30):
         while not moved:

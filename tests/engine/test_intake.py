@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import asyncio
 import json
-import sys
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,18 +17,8 @@ from router.demo.story import FILES
 from router.engine import intake
 from router.engine.administration import import_parties, prepare
 from router.engine.feed_activity import FeedMonitor
-from router.engine.intake import (
-    STANDARD_INPUT,
-    Intake,
-    append_filings,
-    chunks_of,
-    event_outputs,
-    files_in,
-    ingest_file,
-    ingest_folder,
-)
-from router.errors import InputError, UsageError
-from router.feeds.watched_folder import WatchedFolder
+from router.engine.intake import append_filings, event_outputs, ingest_file
+from router.errors import InputError
 from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent, Shipment
@@ -95,19 +85,52 @@ async def test_batches_are_bounded_in_records_and_in_bytes(log: Log) -> None:
     assert sum(ends.values()) == intake.BATCH_RECORDS
 
 
-def test_a_folder_stands_for_its_files_by_name_without_hidden_ones(tmp_path: Path) -> None:
-    for name in ("b.x12", "a.x12", ".hidden"):
-        (tmp_path / name).touch()
-    assert [file.name for file in files_in([tmp_path])] == ["a.x12", "b.x12"]
-    with pytest.raises(UsageError, match="no file or folder"):
-        files_in([tmp_path / "none"])
-
-
 async def test_progress_counts_every_byte(log: Log, tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", *[{}] * 1000)
     read: list[int] = []
     await ingest_file(log, path, RULES, read.append)
     assert sum(read) == path.stat().st_size
+
+
+MESSAGES = {
+    "X12": ((FILES / "1-on-file.x12").read_text(), 3),
+    "JSON Lines": (json.dumps(LINE) + "\n", 1),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+async def test_a_message_in_a_pipe_is_on_the_log_once_it_is_complete(log: Log, tmp_path: Path, name: str) -> None:
+    message, count = MESSAGES[name]
+    os.mkfifo(tmp_path / "pipe")
+    monitor = FeedMonitor(log, "cbp", RULES)
+    feeding = asyncio.create_task(ingest_file(log, tmp_path / "pipe", RULES, monitor=monitor))
+    with await asyncio.to_thread((tmp_path / "pipe").open, "w") as pipe:
+        for written in (1, 2):
+            pipe.write(message[:50])
+            pipe.flush()
+            await asyncio.sleep(0.3)
+            pipe.write(message[50:])
+            pipe.flush()
+            async with asyncio.timeout(20):
+                while len(await values(log, topics.DISPOSITIONS)) < written * count:
+                    await asyncio.sleep(0.02)
+            assert not feeding.done()
+    assert (await feeding).events == 2 * count
+    first, last = (await values(log, topics.DISPOSITIONS))[:: 2 * count - 1]
+    assert isinstance(first, Disposition)
+    assert isinstance(last, Disposition)
+    assert (first.received_at or 0) < (last.received_at or 0)
+    assert None in monitor.last_active or "2704" in monitor.last_active
+
+
+async def test_a_wait_for_a_pipe_ends_when_it_is_cancelled(log: Log, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    feeding = asyncio.create_task(ingest_file(log, tmp_path / "pipe", RULES))
+    await asyncio.sleep(0.1)
+    feeding.cancel()
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await feeding
 
 
 async def test_unreadable_rows_of_filings_are_returned(log: Log) -> None:
@@ -135,44 +158,6 @@ async def test_an_empty_filed_by_an_nvocc_is_refused_with_what_to_do(log: Log, b
     assert all("bill_type" in problem.reason for problem in imported.problems)
     filed_bills = {filing.bill_of_lading for filing in await values(log, topics.FILINGS) if isinstance(filing, Filing)}
     assert filed_bills == {"B4", "B5", "B6"}
-
-
-async def test_a_watched_file_is_moved_once_its_events_are_on_the_log(log: Log, tmp_path: Path) -> None:
-    inbox = tmp_path / "inbox"
-    inbox.mkdir()
-    lines(inbox / "1.jsonl", {})
-    lines(inbox / "2.jsonl", {"quantity": "many"}, {})
-
-    class Enough(Exception):
-        pass
-
-    moved: dict[str, int] = {}
-
-    def report(path: Path, intake: Intake) -> None:
-        moved[f"{path.parent.name}/{path.name}"] = intake.events
-        if len(moved) == 2:
-            raise Enough
-
-    monitor = FeedMonitor(log, "cbp", Rules())
-    with pytest.raises(Enough):
-        await ingest_folder(log, WatchedFolder(inbox, settle_seconds=0.05), RULES, report, monitor)
-    assert moved == {"done/1.jsonl": 1, "failed/2.jsonl": 1}
-    assert "record 1" in (inbox / "failed" / "2.jsonl.report.txt").read_text()
-    assert len(await values(log, topics.DISPOSITIONS)) == 3
-
-
-def test_a_failure_report_names_the_first_problems_and_counts_the_others() -> None:
-    report = intake.failure_report(Intake(1, 5, 0, 3, problems=["here: wrong"]))
-    assert report.splitlines() == [
-        "events 5, urgent 0, dead letters 3",
-        "here: wrong",
-        "and 2 more: see `snp-router dead-letters list`",
-    ]
-
-
-def test_standard_input_named_twice_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"scac\nNVXA\n")))
-    assert [b"".join(chunks_of(STANDARD_INPUT)) for _ in range(2)] == [b"scac\nNVXA\n", b""]
 
 
 HOLD = Disposition("OCN", "MB1", "1H", 0)
