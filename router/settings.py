@@ -37,7 +37,7 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 from router.console import ConsoleSettings
 from router.decide.codes import load_codes, with_extra
 from router.decide.port_areas import load_port_areas
-from router.decide.rules import ACCEPTED_VERSIONS, FRESH, ReleaseAfterHold, Rules
+from router.decide.rules import ACCEPTED_VERSIONS, FRESH, IndicatorMeaning, ReleaseAfterHold, Rules
 from router.engine.feed_silence import SilenceLimit
 from router.engine.supervisor import SLOT
 from router.engine.worker import WorkSettings
@@ -56,6 +56,7 @@ CONFIG_FILE: Final = Path("snp-router.toml")
 PREFIX: Final = "SNP_"
 
 VersionCode = Annotated[str, Field(pattern=r"^[0-9]{6}$")]
+IndicatorValue = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,2}$")]
 SegmentName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{1,2}$")]
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -81,6 +82,8 @@ class RuleSettings(BaseModel):
     """X12 versions that are read as whole (GS08)."""
     extra_segments: frozenset[SegmentName] = frozenset()
     """X12 segments that CBP has added to an event's loop."""
+    x420_meanings: dict[IndicatorValue, IndicatorMeaning] = {}
+    """Meaning of each value of X420, once CBP has said it: `none`, `resent` or `reversal`."""
     history_from_nomination_of_several: bool = False
     """A nomination (69) 24 hours before lading also begins that of a house bill with several second notify parties."""
     late_after_minutes: int = Field(default=60, ge=1)

@@ -198,8 +198,8 @@ def check(
 
     Example:  [bold]snp-router check --parties parties.csv --sailings sailings.csv[/bold]
 
-    It counts the bills that the rule release_after_hold holds, now and last month, and lists those of which CBP has
-    another quantity than their filing: 2 s for 100,000 bills.
+    It counts the bills that the rule release_after_hold holds, now and last month, and how often CBP filled X420,
+    and lists the bills of which CBP has another quantity than their filing: 2 s for 100,000 bills.
 
     It changes nothing. Ends with 1 if there is any problem, with 2 if the settings cannot be used."""
     settings = settings_of(context)
@@ -236,6 +236,7 @@ def check(
         waiting = {
             "unconfirmed_releases": bills.unconfirmed._asdict() if bills is not None else None,
             "differing_quantities": [one._asdict() for one in bills.differing] if bills is not None else None,
+            "x420": [one._asdict() for one in bills.indicators] if bills is not None else None,
         }
         in_force = {"number": rules.number} | rule_texts(rules)
         found = {"problems": problems, "notes": list(roster_notes(registry))}
@@ -243,7 +244,8 @@ def check(
     else:
         for problem in problems:
             console().print(f"problem: {problem}", soft_wrap=True)
-        for note in (*roster_notes(registry), *(bills.quantity_notes() if bills is not None else ())):
+        of_bills = (*bills.quantity_notes(), *bills.indicator_notes(rules)) if bills is not None else ()
+        for note in (*roster_notes(registry), *of_bills):
             console().print(f"note: {note}", soft_wrap=True)
         registered = (
             f"{number_of(len(registry.parties), 'party')}, {number_of(len(registry.roster.sailings()), 'sailing')}"

@@ -117,6 +117,7 @@ def _check_scopes(decision: Decision) -> None:
 
 def _apply_disposition(state: BillState, record: Disposition, context: Context) -> AppliedRecord | None:
     rules, secret = context.rules, context.registry.secret
+    record = _with_indicator_read(record, rules)
     text = identity(record, state.key)
     is_known_code = rules.codes.get(record.disposition_code) is not None
     event_id = keyed_id(secret, text if is_known_code else content_hash(text))
@@ -127,13 +128,15 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     posted = posted_minute(record.action_at)
     second_pass = second_pass_identity(record, state.key)
     event = ledger_event(record, event_id, posted, rules.number, second_pass and keyed_id(secret, second_pass))
+    if record.indicator is not None and record.indicator not in rules.x420_meanings:
+        event = event._replace(uncertain=event.uncertain or "MESSAGE")
     known = next((one for one in state.events if one.id == event_id), None)
     unparsed = state.unparsed.get(event_id)
     is_duplicate = known is not None or unparsed is not None
     if not is_duplicate and _is_in_future(record):
         return _apply_undated_event(state, record, future_event_letter(record, text), context)
     given = state
-    if not (event.uncertain is not None and _is_known_whole(known, unparsed)):
+    if not (record.uncertain is not None and _is_known_whole(known, unparsed)):
         state = replace(state, facts=state.facts.with_disposition(record, posted))
     if known is not None:
         state = with_repeat(state, known, event, rules)
@@ -168,6 +171,14 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
         state = with_unparsed(state, unknown, rules)
     flags = _flags(state, record, posted, rules)
     return AppliedRecord(state, DISPOSITION, _shown(record), event_id, flags, letters=letters)
+
+
+def _with_indicator_read(record: Disposition, rules: Rules) -> Disposition:
+    """The event as X420 has it, if a rule gives the meaning of its value."""
+    meaning = rules.x420_meanings.get(record.indicator or "")
+    if meaning == "reversal":
+        return record._replace(reversal=True)
+    return record._replace(resent=True) if meaning == "resent" else record
 
 
 def _is_known_whole(known: LedgerEvent | None, unparsed: UnparsedEvent | None) -> bool:

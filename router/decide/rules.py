@@ -25,6 +25,8 @@ ReleaseAfterHold = Literal["fresh", "previous"]
 - `previous`: they count again (CAMIR V19, appendix D, code 1I, read second hand: the bill returns to its previous
   status).
 """
+IndicatorMeaning = Literal["none", "resent", "reversal"]
+"""Meaning of a value of X420: nothing, a hold that is sent again, or that CBP takes the quantity back."""
 FRESH: Final = "fresh"
 PREVIOUS: Final = "previous"
 ACCEPTED_VERSIONS: Final = frozenset({"004010", "004060", "005010", "006030", "006050"})
@@ -56,6 +58,8 @@ class Rules:
     """X12 versions (GS08, its first six places). A message of any other is damaged."""
     extra_segments: frozenset[str] = frozenset()
     """X12 segments beyond those of the set, which CBP has added to an event's loop. They are passed over."""
+    x420_meanings: Mapping[str, IndicatorMeaning] = field(default_factory=dict)
+    """By value of X420. An event with any other value frees nothing."""
     history_from_nomination_of_several: bool = False
     """A 69 that comes first begins the history also of a house bill with several second notify parties, each of which
     may have been named later."""

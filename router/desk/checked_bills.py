@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from router import topics
@@ -9,6 +11,7 @@ from router.codec.packed import BILL_STATE
 from router.decide.bill_state import BillState
 from router.decide.ledger import QUANTITY_CODES
 from router.decide.registry import Registry
+from router.decide.rules import Rules
 from router.desk.unconfirmed_releases import UnconfirmedReleases, month_before
 from router.log.interface import Log
 
@@ -25,10 +28,32 @@ class DifferingQuantity(NamedTuple):
     """Of the latest 55, 56 or 69. It counts."""
 
 
+class IndicatorUse(NamedTuple):
+    """Use of X420 by CBP."""
+
+    value: str
+    disposition_code: str
+    events: int
+    """Those that the bills keep."""
+
+
 class CheckedBills(NamedTuple):
     unconfirmed: UnconfirmedReleases
     differing: tuple[DifferingQuantity, ...]
     """By bill."""
+    indicators: tuple[IndicatorUse, ...] = ()
+
+    def indicator_notes(self, rules: Rules) -> Iterator[str]:
+        for value, code, events in self.indicators:
+            seen = f"X420 = {value} on {events:,} events of code {code}"
+            meaning = rules.x420_meanings.get(value)
+            if meaning is not None:
+                yield f"{seen}: x420_meanings takes it as {meaning}"
+            else:
+                yield (
+                    f"{seen}: its meaning is not known, so they free nothing. Ask CBP, then set rules.x420_meanings = "
+                    f'{{"{value}" = "none"}} (or "resent", "reversal") and give `snp-router rules apply`'
+                )
 
     def quantity_notes(self) -> list[str]:
         named = [
@@ -41,13 +66,15 @@ class CheckedBills(NamedTuple):
 
 
 async def read_bills(log: Log, registry: Registry) -> CheckedBills:
-    """Count the bills that the rule `release_after_hold` holds, and list those whose quantities differ.
+    """Count the bills that the rule `release_after_hold` holds and the uses of X420, and list the bills whose
+    quantities differ.
 
     Reads all of `snp.bills`, some 12 µs of CPU a bill.
     """
     since = month_before(registry)
     now, month, touched = set[bytes](), set[bytes](), set[bytes]()
     differing: dict[bytes, DifferingQuantity] = {}
+    indicators: dict[bytes, list[tuple[str, str]]] = {}
     async for batch in log.read([topics.BILLS], until_end=True):
         for record in batch:
             if record.key.startswith(topics.POSITION_KEY):
@@ -62,8 +89,13 @@ async def read_bills(log: Log, registry: Registry) -> CheckedBills:
             differing.pop(record.key, None)
             if (found := differing_quantity(state)) is not None:
                 differing[record.key] = found
+            indicators.pop(record.key, None)
+            if filled := [(one.indicator, one.code) for one in state.events if one.indicator is not None]:
+                indicators[record.key] = filled
     unconfirmed = UnconfirmedReleases(len(now), len(month), len(touched))
-    return CheckedBills(unconfirmed, tuple(sorted(differing.values())))
+    uses = Counter(use for of_bill in indicators.values() for use in of_bill)
+    indicated = tuple(IndicatorUse(*use, events) for use, events in sorted(uses.items()))
+    return CheckedBills(unconfirmed, tuple(sorted(differing.values())), indicated)
 
 
 def differing_quantity(state: BillState) -> DifferingQuantity | None:

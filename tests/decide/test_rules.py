@@ -180,6 +180,7 @@ def test_each_setting_comes_back_from_the_record_as_it_was(one: Field[Any]) -> N
         "history_complete_from": frozenset({"55", "69"}),
         "port_areas": PortAreas([("1401", "1402"), ("2704", "2709")]),
         "usage": "test",
+        "x420_meanings": {"Y": "resent"},
         "accepted_versions": frozenset({"008010"}),
         "extra_segments": frozenset({"ZZ"}),
     }

@@ -5,10 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 from router.decide.rules import Rules
-from router.desk.checked_bills import MOST_NAMED, CheckedBills, DifferingQuantity, differing_quantity
+from router.desk.checked_bills import (
+    MOST_NAMED,
+    CheckedBills,
+    DifferingQuantity,
+    IndicatorUse,
+    differing_quantity,
+    read_bills,
+)
 from router.desk.unconfirmed_releases import NO_UNCONFIRMED
+from router.engine.administration import read_registry
+from router.engine.intake import event_outputs
+from router.engine.worker import Worker
+from router.log.interface import Log
 from tests.checking.samples import HOUSE, event, filing
 from tests.decide.one_bill import OneBill
+from tests.desk.installation import QUICK, RULES
 
 
 def of(bill: OneBill) -> DifferingQuantity | None:
@@ -45,3 +57,16 @@ def test_the_notes_name_some_and_count_the_others() -> None:
     notes = CheckedBills(NO_UNCONFIRMED, many).quantity_notes()
     assert notes[0].startswith("bill NVXAH000: its filing declares 100 pieces, CBP's latest 55, 56 or 69 says 90")
     assert notes[-1] == "and 3 more bills of which CBP has another quantity"
+
+
+async def test_the_uses_of_x420_are_counted_with_the_rule_to_set(log: Log) -> None:
+    filled = [event("1C", 1, indicator="Y"), event("1C", 2, indicator="Y"), event("1H", 3, indicator="N")]
+    for one in (*filled, event("1C", 4)):
+        await log.append(event_outputs(one, RULES.codes.is_urgent))
+    await Worker(log, RULES, QUICK, until_idle=True).run()
+    bills = await read_bills(log, await read_registry(log))
+    assert bills.indicators == (IndicatorUse("N", "1H", 1), IndicatorUse("Y", "1C", 2))
+    unknown, known = bills.indicator_notes(replace(RULES, x420_meanings={"Y": "resent"}))
+    assert "X420 = N on 1 events of code 1H" in unknown
+    assert 'rules.x420_meanings = {"N" = "none"}' in unknown
+    assert known.endswith("takes it as resent")
