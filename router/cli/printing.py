@@ -154,6 +154,10 @@ def bill_text(fields: RecordFields) -> str:
     return f"{fields['scac']:<4}{fields['bill_of_lading']}"
 
 
+def times_text(letter: RecordFields) -> str:
+    return f" ({letter['times']:,} times)" if letter["times"] > 1 else ""
+
+
 def hold_text(hold: RecordFields) -> str:
     """`1H`, `6H on CSQU3054383`, `BOX on CSQU305438 because of NVXBHBL000067890`, `UNREADABLE`."""
     what = hold["code"] if hold["kind"] == "CBP" else " ".join(filter(None, (hold["kind"], hold["code"])))
@@ -211,7 +215,7 @@ DEAD_LETTER: Final = (
     Column("id", ID_SHOWN, lambda one: one["id"][:ID_SHOWN]),
     Column("bill", 17, lambda one: bill_text(one) if one["bill_of_lading"] else ""),
     Column("resolved", 9, lambda one: one["resolution"] or ""),
-    Column("source and reason", None, lambda one: f"{one['source']}: {one['reason']}"),
+    Column("source and reason", None, lambda one: f"{one['source']}: {one['reason']}{times_text(one)}"),
 )
 WAITING: Final = (
     Column("since", 12, lambda one: moment(one["since"])),

@@ -263,8 +263,14 @@ def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> 
 def _apply_dead_letter(
     state: BillState, record: DeadLetter, context: Context, *, names_bill: bool = False
 ) -> AppliedRecord | None:
-    """An unreadable event stops its bill until it is resolved: it may have been a hold."""
+    """An unreadable event stops its bill until it is resolved: it may have been a hold.
+
+    With a count of equal ones it comes again, and is only written anew while it stands.
+    """
     event_id = keyed_id(context.registry.secret, record.id)
+    if record.times > 1:
+        stands = event_id in state.unparsed and event_id not in state.resolved
+        return AppliedRecord(state, FILING, duplicate=True, letters=(record,)) if stands else None
     if event_id in state.unparsed:
         return None
     placed, number = posted_minute(record.received_at), context.rules.number

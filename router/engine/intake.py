@@ -105,6 +105,9 @@ class Intake:
             self.others[event.name] += 1
         elif isinstance(event, Filing):
             self.filings += 1
+        elif isinstance(event, DeadLetter) and event.times > 1:
+            if len(self.notes) < KEPT_PROBLEMS:
+                self.notes.append(f"{event.source}: the same part, or others like it, came {event.times:,} times")
         elif isinstance(event, DeadLetter):
             self.dead_letters += 1
             self.in_doubt += event.in_doubt

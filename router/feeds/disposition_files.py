@@ -40,10 +40,14 @@ from router.feeds.bounded_input import (
 from router.feeds.cbp_messages import readable_bill
 from router.feeds.form_fields import reasons_of
 from router.feeds.forms import DispositionForm, filled_in
+from router.model.inputs import DeadLetter, Disposition
 
 JSONL: Final = "jsonl"
 AVRO: Final = "avro"
 
+KNOWN_LINE: Final = 1_000
+MOST_KNOWN_LINES: Final = 8_192
+"""Bytes and number of the unreadable lines that are known again. Deflate repeats within 32 kB."""
 _BILL_FIELDS: Final = ("scac", "bill_of_lading", "disposition_code")
 _BILL_TEXTS: Final = re.compile(rf'"({"|".join(_BILL_FIELDS)})"\s*:\s*(?:"([^"\\]*)"|([0-9]+)(?=\s*[,}}]))'.encode())
 """Text or digits that are not cut."""
@@ -60,33 +64,49 @@ def read_jsonl(
     accepted: bool = False,
 ) -> Iterator[ReadResult]:
     """One event a line, or the dead letter of an unreadable line. Skips blank lines."""
-    notes = InputNotes(note, source)
+    reader = _LineReader(received_at, InputNotes(note, source))
     for number, line in enumerate(lines(chunks), 1):
         place = f"{source}:record {number}"
         if isinstance(line, UnreadableInput):
             yield line.dead_letter(f"the line has more than {PIECE_LIMIT:,} bytes", place, JSONL, received_at)
         elif line.strip():
-            yield _read_line(line, place, received_at, notes)
+            yield reader.read(line, place)
 
 
-def _read_line(line: bytes, place: str, received_at: int, notes: InputNotes) -> ReadResult:
-    try:
-        values = json_object(line)
-        form = DispositionForm.model_validate(filled_in(values))
-    except ValidationError as error:
-        bill = readable_bill(*(str(values.get(name) or "").strip().upper() for name in _BILL_FIELDS))
-        return UnreadableInput(line).dead_letter(reasons_of(error), place, JSONL, received_at, bill)
-    except ValueError as error:
-        reason = f"{NOT_JSON}: {error}"
-        return UnreadableInput(line).dead_letter(reason, place, JSONL, received_at, _bill_in(line))
-    event = form.disposition(received_at, place)
-    if form.model_extra:
-        notes.unknown("fields", form.model_extra)
-        for name in form.model_extra:
-            if known := _misspelt(name[:SHOWN]):
-                notes.add(f"{name[:SHOWN]!r} may be {known!r} misspelt, so its event frees nothing")
-                event = event._replace(uncertain=event.uncertain or "MESSAGE")
-    return event
+class _LineReader:
+    """Reads the lines of one file. Knows short unreadable ones again, of which a hostile file may have millions."""
+
+    def __init__(self, received_at: int, notes: InputNotes) -> None:
+        self._received_at, self._notes = received_at, notes
+        self._unreadable: dict[bytes, DeadLetter] = {}
+
+    def read(self, line: bytes, place: str) -> Disposition | DeadLetter:
+        """The event of a line, or its dead letter, which has the place of the first equal line."""
+        if (known := self._unreadable.get(line)) is not None:
+            return known
+        result = self._read(line, place)
+        if isinstance(result, DeadLetter) and len(line) <= KNOWN_LINE and len(self._unreadable) < MOST_KNOWN_LINES:
+            self._unreadable[line] = result
+        return result
+
+    def _read(self, line: bytes, place: str) -> Disposition | DeadLetter:
+        try:
+            values = json_object(line)
+            form = DispositionForm.model_validate(filled_in(values))
+        except ValidationError as error:
+            bill = readable_bill(*(str(values.get(name) or "").strip().upper() for name in _BILL_FIELDS))
+            return UnreadableInput(line).dead_letter(reasons_of(error), place, JSONL, self._received_at, bill)
+        except ValueError as error:
+            reason = f"{NOT_JSON}: {error}"
+            return UnreadableInput(line).dead_letter(reason, place, JSONL, self._received_at, _bill_in(line))
+        event = form.disposition(self._received_at, place)
+        if form.model_extra:
+            self._notes.unknown("fields", form.model_extra)
+            for name in form.model_extra:
+                if known := _misspelt(name[:SHOWN]):
+                    self._notes.add(f"{name[:SHOWN]!r} may be {known!r} misspelt, so its event frees nothing")
+                    event = event._replace(uncertain=event.uncertain or "MESSAGE")
+        return event
 
 
 def _bill_in(line: bytes) -> BillAndCode:
@@ -109,6 +129,10 @@ JSON_LIMIT: Final = 1 << 26
 """Bytes of a block's records as JSON, which repeats the names of fields."""
 DEPTH_LIMIT: Final = 16
 """Types within types."""
+PACKING_LIMIT: Final = 100
+"""Unpacked bytes of a block for each packed one. Blocks of like events have about 20."""
+LEAST_EVENT: Final = 8
+"""Average bytes of a block's records. An event with a code, a time and a bill or vessel has more."""
 STEPS_LIMIT: Final = 10_000
 """Values of one record that need no byte. Records of dispositions have far fewer."""
 
@@ -120,7 +144,7 @@ _LEAST: Final = {
 }  # fmt: skip
 """Smallest number of bytes of a value."""
 _LOGICAL_TYPES: Final = (
-    "timestamp-millis", "timestamp-micros", "local-timestamp-millis", "local-timestamp-micros", "date",
+    "timestamp-micros", "local-timestamp-millis", "local-timestamp-micros", "date",
 )  # fmt: skip
 """Logical types that are read. The plain value of any other counts."""
 
@@ -146,7 +170,7 @@ def read_avro(
     The dead letter of an unreadable record holds it as JSON, which can be corrected and read again. A damaged file is
     one dead letter whole, beside the events before the damage.
     """
-    notes, file = InputNotes(note, source), _ChunkedFile(chunks)
+    reader, file = _LineReader(received_at, InputNotes(note, source)), _ChunkedFile(chunks)
     number = 0
     try:
         for number, line in enumerate(_records_as_json(file), 1):
@@ -155,7 +179,7 @@ def read_avro(
                 reason = f"the record has more than {PIECE_LIMIT:,} bytes as JSON"
                 yield UnreadableInput(line).dead_letter(reason, place, JSONL, received_at)
             else:
-                yield _read_line(line, place, received_at, notes)
+                yield reader.read(line, place)
     except InputError as error:
         while file.read(BLOCK_LIMIT):
             pass
@@ -190,8 +214,8 @@ def _records_as_json(file: _ChunkedFile) -> Iterator[bytes]:
 
 def _records_of_block(block: bytes, count: int, schema: Any) -> list[bytes]:
     """All records of a block that is whole: a lost byte may leave records that look right."""
-    if not 0 <= count <= len(block):
-        raise InputError(f"a block of {len(block)} bytes declares {count} records")
+    if not 0 <= count * LEAST_EVENT <= len(block):
+        raise InputError(f"a block of {len(block):,} bytes declares {count:,} records, which can't all be events")
     reading, records, size = BytesIO(block), [], 0
     for _ in range(count):
         record = fastavro.schemaless_reader(reading, schema, None)
@@ -216,10 +240,10 @@ def _unpacked(block: bytes, codec: bytes) -> bytes:
         return block
     if codec != b"deflate":
         raise InputError(f"its codec is {codec[:20]!r}: write it with deflate or null")
-    unpacking = zlib.decompressobj(_RAW_DEFLATE)
-    unpacked = unpacking.decompress(block, BLOCK_LIMIT)
+    unpacking, limit = zlib.decompressobj(_RAW_DEFLATE), min(BLOCK_LIMIT, PACKING_LIMIT * len(block))
+    unpacked = unpacking.decompress(block, limit)
     if not unpacking.eof:
-        raise InputError(f"a block is cut, or unpacks to more than {BLOCK_LIMIT:,} bytes")
+        raise InputError(f"a block is cut, or unpacks to more than {limit:,} bytes")
     return unpacked
 
 

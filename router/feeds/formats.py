@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from router.decide.rules import Rules
 from router.feeds.bounded_input import BLANKS, ENCODING, Note, ReadResult
+from router.feeds.bounded_letters import bounded_letters
 from router.feeds.camir import CAMIR, read_camir
 from router.feeds.disposition_files import AVRO, JSONL, read_avro, read_jsonl
 from router.feeds.x12 import X12, read_x12
@@ -73,13 +74,14 @@ def read_events(
 ) -> Iterator[ReadResult]:
     """The events of a file in any format, as a stream. Never raises because of the bytes.
 
-    A file in no known format is one dead letter. Empty input has no events.
+    A file in no known format is one dead letter. Empty input has no events. Equal dead letters are one, with a count.
     """
     steps = _steps(chunks)
     head = next(steps, b"")
     if not head:
         return iter(())
-    return _reader(recognise(head))(chain((head,), steps), source, received_at, rules=rules, note=note)
+    results = _reader(recognise(head))(chain((head,), steps), source, received_at, rules=rules, note=note)
+    return bounded_letters(results, source)
 
 
 def recognise(head: bytes | bytearray) -> str:

@@ -62,7 +62,7 @@ class PostOutcome:
 
     def add(self, event: ReadResult, *, urgent: bool = False) -> None:
         self.intake.count(event, urgent=urgent)
-        if isinstance(event, DeadLetter) and len(self.put_aside) < MOST_NAMED:
+        if isinstance(event, DeadLetter) and event.times == 1 and len(self.put_aside) < MOST_NAMED:
             self.put_aside.append(PutAside(event.id, event.source, event.reason))
 
     def fields(self) -> dict[str, Any]:

@@ -61,6 +61,16 @@ def test_the_same_bytes_again_change_nothing_even_once_settled(router: Harness) 
     assert kinds_of_holds(router) == []
 
 
+def test_a_count_of_equal_ones_is_written_and_stops_nothing_anew(router: Harness) -> None:
+    many = dead_letter()._replace(times=5)
+    router.decide(filing(), many, dead_letter(), many)
+    assert router.kinds("NVXA") == ["hold"]
+    (letter,) = router.latest(topics.DEAD_LETTERS).values()
+    assert letter["times"] == 5
+    router.decide(event("19", 1, retry_of=many.id), many)
+    assert kinds_of_holds(router) == []
+
+
 def test_a_retry_ends_the_hold_in_the_decision_that_applies_the_event(router: Harness) -> None:
     router.decide(filing(), event("1C", 1), dead_letter(), event("1H", 2, retry_of=dead_letter().id))
     assert kinds_of_holds(router) == ["CBP"]
