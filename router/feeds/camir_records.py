@@ -135,6 +135,10 @@ _REACH: Final = 12
 """Places that a record may have lost."""
 _LOOK_AHEAD: Final = 8
 """Characters that decide if a separator precedes a record: itself, line breaks and a record id."""
+_ZCR: Final = rf"[Zz][Cc][Rr](?:[^\r\n]{{{RECORD_LENGTH - 3}}}[*~#]?|[^\r\n]{{0,{RECORD_LENGTH - 3}}}[\r\n]+)"
+_ENDED: Final = re.compile(rf"{_ZCR}\Z")
+"""The end of a transmission, after which nothing more may come for a while."""
+_FIRST_END: Final = re.compile(_ZCR)
 
 
 def field(record: str, kind: str, name: str) -> str:
@@ -226,10 +230,12 @@ class _TransmissionReader:
         self._raw += text
         if not self._begun:
             self._raw = self._raw.lstrip(BLANKS)
-            if len(self._raw) < _HEAD and not final:
+            first = _FIRST_END.search(self._raw, 0, _HEAD)
+            if len(self._raw) < _HEAD and first is None and not final:
                 return []
-            self._begun, self._separator = True, _separator_of(self._raw[:_HEAD])
-        end = len(self._raw) if final else max(0, len(self._raw) - _LOOK_AHEAD)
+            self._begun, self._separator = True, _separator_of(self._raw[: first.end() if first else _HEAD])
+        has_ended = final or _ENDED.search(self._raw, max(0, len(self._raw) - _NEXT_LENGTH))
+        end = len(self._raw) if has_ended else max(0, len(self._raw) - _LOOK_AHEAD)
         text = self._separator.sub("\n", self._raw) if self._separator is not None else self._raw
         self._raw = self._raw[end:]
         *lines, rest = (self._line + text[:end].replace("\r", "\n")).split("\n")

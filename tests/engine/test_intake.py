@@ -94,6 +94,7 @@ async def test_progress_counts_every_byte(log: Log, tmp_path: Path) -> None:
 
 MESSAGES = {
     "X12": ((FILES / "1-on-file.x12").read_text(), 3),
+    "CAMIR": ((FILES / "2-do-not-load.camir").read_text(), 1),
     "JSON Lines": (json.dumps(LINE) + "\n", 1),
 }
 
