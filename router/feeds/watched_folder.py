@@ -17,10 +17,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import structlog
 from watchfiles import awatch
 
 from router.errors import UsageError
 from router.feeds.input_files import chunks_as_they_come, is_folder, open_found
+from router.file_systems import mount_of
 
 DONE: Final = "done"
 FAILED: Final = "failed"
@@ -33,6 +35,9 @@ MOVED_FILES: Final = 2_000
 _UNFINISHED: Final = (".part", ".tmp", ".partial", ".filepart", ".crdownload")
 _POLL_SECONDS: Final = 0.5
 """Longest time between two looks at the folder. Network drives report no changes."""
+_SHARED: Final = "files there may look complete before they are: fetch them to a local disk, and rename them in there"
+
+_log = structlog.get_logger(__name__)
 
 
 class FileState(NamedTuple):
@@ -62,6 +67,8 @@ class WatchedFolder:
     def __init__(self, path: Path, *, settle_seconds: float = SETTLE_SECONDS) -> None:
         if not path.is_dir():
             raise UsageError(f"{path} is not a folder: create it, or name another with --watch")
+        if (mount := mount_of(path)) is not None and mount.may_be_shared:
+            _log.warning("folder_on_shared_drive", folder=str(path), kind=mount.kind, reason=_SHARED)
         self.path = path
         self._settle_seconds = settle_seconds
         self._first_seen: dict[tuple[Path, FileState], float] = {}

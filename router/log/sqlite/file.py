@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from router.errors import FatalLogError, UsageError
+from router.file_systems import mount_of, mounts
 from router.files import make_for_owner
 from router.log.interface import Record
 from router.log.sqlite.connection import Connection, SqliteSettings, connect, execute_when_free, transaction, translated
@@ -48,9 +49,6 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 """
 
-MOUNT_POINT: Final = 4
-"""Field of a line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
-
 BATCH_RECORDS: Final = 2_000
 
 
@@ -58,6 +56,7 @@ def prepare(path: str, settings: SqliteSettings) -> None:
     """Create the file if it is missing, readable by its owner only: it holds what competitors ship. SQLite's side files
     get the same mode. Refuses a file that is not ours, has another format or can't be shared safely. Raises
     FatalLogError, TaskRetry."""
+    _refuse_network_drive(path)
     try:
         make_for_owner(path)
     except OSError as error:
@@ -76,6 +75,19 @@ def prepare(path: str, settings: SqliteSettings) -> None:
             connection.close()
 
 
+def _refuse_network_drive(path: str) -> None:
+    """Two machines that open a file there destroy it. Warn of a drive that may be one."""
+    mount = mount_of(Path(path))
+    if mount is None or not mount.may_be_shared:
+        return
+    if mount.is_network_drive:
+        raise FatalLogError(
+            f"{path} is on a network drive ({mount.kind}), where two machines that open it destroy it. Put it on a "
+            "local disk, or use Kafka"
+        )
+    log.warning("file_on_shared_drive", file=path, kind=mount.kind, reason="put it on a local disk")
+
+
 def _refuse_unsafe(path: str) -> None:
     """Refuse a file with a second name: SQLite names the side files after the file, and two sets destroy it."""
     if not os.path.isfile(path):
@@ -87,22 +99,10 @@ def _refuse_unsafe(path: str) -> None:
         )
     if os.stat(path).st_nlink > 1:
         raise FatalLogError(f"{path} has a second name (a hard link). Two names of one file destroy it: remove one")
-    if _is_mounted_alone(path):
+    if os.path.realpath(path) in (mount.point for mount in mounts()):  # such as `docker run -v snp.db:/snp.db`
         raise FatalLogError(
             f"{path} is mounted by itself, without the files that SQLite keeps beside it. Mount its folder instead"
         )
-
-
-def _is_mounted_alone(path: str) -> bool:
-    """Detect a mount such as `docker run -v snp.db:/snp.db`. Only Linux shows it."""
-    escaped = os.path.realpath(path)
-    for sign in "\\ \t\n":
-        escaped = escaped.replace(sign, f"\\{ord(sign):03o}")
-    try:
-        mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    except OSError:
-        return False
-    return os.fsencode(escaped) in (mount.split()[MOUNT_POINT] for mount in mounts)
 
 
 def _recognise_or_create(connection: sqlite3.Connection, path: str) -> None:
