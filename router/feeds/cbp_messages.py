@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
@@ -43,6 +43,8 @@ from router.model.vocabulary import Uncertainty
 
 LONG_LOOP: Final = 100
 """Texts of a loop whose characters are counted. Each has at most 2,000, or makes its event unreadable."""
+MESSAGE_FAULTS: Final = 20
+"""Faults of one message that its dead letter names."""
 MOST_RECORDS: Final = EVENT_LIMIT // 80
 """CAMIR records of one event."""
 VALUE_CACHE: Final = 8_192
@@ -397,6 +399,15 @@ class MessageReader(ABC, Generic[Part]):
         if not self._fragment:
             reason = f"{faults}. Its readable events were delivered; ask the sender if others are missing"
             self._reject(UnreadableInput(self._encoded(texts)), reason, place=place)
+
+    def _reject_in_doubt(self, faults: Sequence[str], content: UnreadableInput, place: str) -> None:
+        """Add the dead letter of a whole message at fault, whose events were taken as uncertain."""
+        reason = (
+            f"{'; '.join(faults[:MESSAGE_FAULTS])}. Its stops count, and what frees counts only once the same comes"
+            " whole: ask the sender, or `snp-router dead-letters accept` this message"
+        )
+        letter = content.dead_letter(reason, place, self.format_name, self._received_at)
+        self._results.append(letter._replace(in_doubt=True))
 
     def _reject(self, content: UnreadableInput, reason: str, bill: BillAndCode = NO_BILL, *, place: str = "") -> None:
         letter = content.dead_letter(reason, place or self._place, self.format_name, self._received_at, bill)

@@ -1,21 +1,33 @@
-"""X12 350 ocean, "Customs Status Information": a stream of the events of every interchange.
+"""X12 350 ocean, "Customs Status Information": the events of every interchange.
 
-Readable events are delivered even if input around them is wrong. A dead letter holds each unreadable event, each
-transaction set of another kind, and each interchange with wrong counts or missing trailers. An event is a loop: an X4
-(a bill's) or V9 (a vessel's) segment, followed by K1, N9, N7 and VID segments in any order.
+An interchange is judged whole before its events leave the reader. Damage stops, but frees nothing: an event of a
+message or a loop at fault is uncertain, and a dead letter holds the message. An event is a loop: an X4 (a bill's) or V9
+(a vessel's) segment, followed by K1, N9, N7 and VID segments in any order.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from typing import Final
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import cache, lru_cache
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 from router.decide.rules import Rules
 from router.errors import InputError
-from router.feeds.bounded_input import BLANKS, ENCODING, EVENT_LIMIT, NO_BILL, BillAndCode, Note, ReadResult
+from router.feeds.bounded_input import (
+    BLANKS,
+    ENCODING,
+    EVENT_LIMIT,
+    NO_BILL,
+    BillAndCode,
+    Note,
+    OtherMessage,
+    ReadResult,
+    UnreadableInput,
+)
 from router.feeds.cbp_messages import (
+    MESSAGE_FAULTS,
     VALUE_CACHE,
     EventDetails,
     MessageReader,
@@ -27,21 +39,32 @@ from router.feeds.cbp_messages import (
     upper,
     with_century,
 )
-from router.feeds.x12_segments import LEVEL_OF_TRAILER, Delimiters, Envelopes, InterchangeStart, X12Token, read_segments
-from router.model.identifiers import bill_key, container_clean, is_readable_scac
+from router.feeds.x12_envelopes import (
+    OTHER_SETS,
+    STATUS_SET,
+    VERSION_WIDTH,
+    Envelopes,
+    Group,
+    TransactionSet,
+    envelopes_of,
+    has_segment,
+)
+from router.feeds.x12_interchanges import Delimiters, Interchange, UnreadableStretch, read_interchanges
+from router.feeds.x12_segments import REFERENCES_LEAD, SEGMENTS, CheckedSet, checked_set, is_whole_set, segments_in
+from router.model.identifiers import bill_key, container_clean, is_readable_scac, is_valid_container, is_valid_scac
 from router.model.inputs import Disposition, Shipment
+from router.model.vocabulary import Usage
 
 X12: Final = "x12"
-HEADER_LIMIT: Final = 500
-"""Characters of a header segment, which each dead letter below it repeats. X12's longest has about 200."""
-SEGMENT_LIMIT: Final = 2_000
-"""Characters of a segment of an event. An X4 with all elements at full length has fewer."""
+USAGE_OF_ISA15: Final[dict[str, Usage]] = {"P": "production", "T": "test"}
+TURN: Final = 2_000
+"""Segments read before their events are handed on."""
 
-_NO_ELEMENTS: Final = 19 * ("",)
+_NO_ELEMENTS: Final = 21 * ("",)
 """The elements of an X4, the longest segment that is read."""
-_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{1,2}")
-_LIMITED: Final = ("GS", "ST", "M10", "P4", "BA1", *LEVEL_OF_TRAILER)
-_DETAILS: Final = ("K1", "N9", "N7", "VID")
+_ISSUER: Final = 9
+"""The bill's issuer, the last element of an X4 that is required."""
+_EVENT_BEGINS: Final = ("X4", "V9")
 
 
 def read_x12(
@@ -54,150 +77,281 @@ def read_x12(
     fragment: bool = False,
     accepted: bool = False,
 ) -> Iterator[ReadResult]:
-    """The events in the order of the file, in constant memory. Never raises because of the bytes.
+    """The events in the order of the file, an interchange at a time. Never raises because of the bytes.
 
     A `fragment` is the content of a dead letter: events below their headers, without trailers.
     """
-    return _X12Reader(source, received_at, rules, fragment, accepted).results(read_segments(chunks))
+    return _X12Reader(source, received_at, rules, fragment, accepted).results(read_interchanges(chunks))
 
 
-class _X12Reader(MessageReader[X12Token]):
+class _Swallowed(NamedTuple):
+    """A bill's event found within a damaged segment."""
+
+    text: str
+    """The part of the segment to keep for it, which is as damaged by itself."""
+    bill: BillAndCode
+
+
+class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
     format_name = X12
     scac_place, number_place = "X409", "X401"
 
     def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
         super().__init__(source, received_at, rules, fragment, accepted)
-        self._envelopes = Envelopes()
-        self._m10 = self._p4 = ""
-        self._begin_interchange(InterchangeStart(Delimiters(), ""))
+        self._delimiters = Delimiters()
+        self._text = self._isa = self._gs = self._st = self._m10 = self._p4 = ""
+        self._interchange_place = source
+        self._takes_details = self._takes_headers = self._references_lead = True
+        self._detail_tags: frozenset[str] = frozenset()
+        """Beginnings of the segments that join an X4's loop."""
+        self._fault: str | None = None
+        """Of the segment that begins the loop."""
+        self._leading: list[str] = []
+        """References before the only X4 of a port."""
+        self._bills_of_port = 0
 
-    def _read(self, part: X12Token) -> None:
-        if isinstance(part, list):
-            self._read_segments(part)
-        elif isinstance(part, InterchangeStart):
-            self._end_message()
-            self._begin_interchange(part)
-        elif isinstance(part, str) and part.partition(self._delimiters.element)[0] in LEVEL_OF_TRAILER:
-            self._position += 1
-            self._read_segment(part)
-        elif isinstance(part, str):  # of any other segment, a SCAC or quantity may be cut in half
-            self._position += 1
-            self._end_loop()
-            reason = "the file ends within this segment and may have been cut; feed in the whole file"
-            self._reject(self._with_headers(part), reason, self._bill_of(part, whole=False))
-        elif part.inside:
-            self._position += 1
-            self._end_loop()
-            self._reject(part.content, part.reason, self._bill_of(part.content.head.decode(ENCODING), whole=False))
-        else:
-            self._end_message()
+    def results(self, parts: Iterable[Interchange | UnreadableStretch]) -> Iterator[ReadResult]:
+        for part in parts:
+            for _ in self._turns(part):
+                yield from self._results
+                self._results.clear()
+
+    def _read(self, part: Interchange | UnreadableStretch) -> None:
+        for _ in self._turns(part):
+            pass
+
+    def _end_message(self) -> None:
+        """Nothing is open between interchanges."""
+
+    def _turns(self, part: Interchange | UnreadableStretch) -> Iterator[None]:
+        if isinstance(part, UnreadableStretch):
             self._reject(part.content, part.reason, place=self._source)
+        else:
+            yield from self._read_interchange(part)
+        yield
+
+    def _read_interchange(self, interchange: Interchange) -> Iterator[None]:
+        self._delimiters, self._isa, self._text = interchange.delimiters, interchange.isa, interchange.text
+        self._gs = self._st = ""
+        isa = [upper(part).strip() for part in self._isa.split(self._delimiters.element)] if self._isa else []
+        isa.extend([""] * (17 - len(isa)))
+        self._transmitted_at, self._is_test = moment_or_none(with_century(isa[9]), isa[10]), isa[15] == "T"
+        control = isa[13] if isa[13].isdigit() else ""
+        self._interchange_place = f"{self._source}:interchange {control}" if self._isa else self._source
+        envelopes = envelopes_of(interchange, self._rules)
+        statuses = [group for group in envelopes.groups if any(map(self._is_read, group.sets))]
+        if statuses and self._isa and (usage := self._other_usage(isa[15])):
+            self._reject(self._content(0, len(self._text)), usage, place=self._interchange_place)
+            return
+        if statuses and self._isa and isa[15] not in USAGE_OF_ISA15:
+            envelopes.faults.append(f"ISA15 is {isa[15][:20]!r}, neither P (production) nor T (test)")
+        self._results.extend(OtherMessage("TA1", self._interchange_place) for _ in range(envelopes.acknowledgements))
+        faults = self._counted(envelopes.faults)
+        reasons = list(faults)
+        for group in envelopes.groups:
+            yield from self._read_group(group, envelopes, faults, reasons)
+        if faults:
+            self._reject_in_doubt(reasons, self._content(0, len(self._text)), self._interchange_place)
+
+    def _counted(self, faults: list[str]) -> list[str]:
+        """The faults of an envelope that count: none in a fragment, which has no trailers, or if it was accepted."""
+        return [] if self._fragment or self._accepted else faults
+
+    def _is_read(self, one: TransactionSet) -> bool:
+        return one.kind not in OTHER_SETS or self._has_event(one)
+
+    def _has_event(self, one: TransactionSet) -> bool:
+        return self._has(one, "X4")
+
+    def _has(self, one: TransactionSet, name: str) -> bool:
+        return has_segment(self._text, one, name, self._delimiters)
+
+    def _other_usage(self, isa15: str) -> str | None:
+        """The reason for putting aside an interchange that is not for this installation."""
+        usage = USAGE_OF_ISA15.get(isa15)
+        if usage is None or usage == self._rules.usage:
+            return None
+        return (
+            f"put aside whole: ISA15 {isa15} makes it a {usage} interchange, and this installation is for"
+            f" {self._rules.usage} (rules.usage). It concerns no bill here; feed it into a {usage} installation, or"
+            " dismiss it"
+        )
+
+    def _read_group(
+        self, group: Group, envelopes: Envelopes, outer: list[str], outer_reasons: list[str]
+    ) -> Iterator[None]:
+        self._gs, self._references_lead = group.header, group.version[:VERSION_WIDTH] in REFERENCES_LEAD
+        faults = self._counted(group.faults)
+        reasons = list(faults)
+        outer_reasons.extend(faults if outer else ())
+        for one in group.sets:
+            found = yield from self._read_set(one, envelopes, bool(outer or faults))
+            (outer_reasons if outer else reasons).extend(f"{one.place or 'a set'}: {fault}" for fault in found)
+            if found and not outer and not faults:
+                self._reject_in_doubt(found, self._content(one.start, one.end, self._gs), self._set_place(one))
+        self._st = ""
+        if faults and not outer:
+            self._reject_in_doubt(reasons, self._content(group.start, group.end), self._interchange_place)
+
+    def _set_place(self, one: TransactionSet) -> str:
+        return ":".join(filter(None, (self._interchange_place, one.place)))
+
+    def _read_set(
+        self, one: TransactionSet, envelopes: Envelopes, is_uncertain: bool
+    ) -> Generator[None, None, list[str]]:
+        """Read a set's events. Returns the set's faults."""
+        self._st, self._position = one.header, 1
+        self._place_prefix = f"{self._set_place(one)}:segment "
+        if one.kind != STATUS_SET and one.header and not self._has_event(one):
+            self._pass_over(one)
+            return []
+        place = (self._text, one.body_start, one.body_end)
+        if is_whole_set(*place, self._delimiters, self._references_lead):
+            faults = self._begin_set(one, envelopes, is_uncertain, CheckedSet([], {}, []), {})
+            for texts in segments_in(*place, self._delimiters.terminator):
+                self._read_segments(texts)
+                yield
+        else:
+            faults = yield from self._read_checked(one, envelopes, is_uncertain)
+        self._end_port()
+        if one.cut:
+            self._position += 1
+            reason = "the file ends within this segment and may have been cut; feed in the whole file"
+            self._reject(self._with_headers(one.cut), reason, self._bill_of(one.cut, whole=False))
+        return faults
+
+    def _begin_set(
+        self,
+        one: TransactionSet,
+        envelopes: Envelopes,
+        is_uncertain: bool,
+        checked: CheckedSet,
+        swallowed: dict[int, list[_Swallowed]],
+    ) -> list[str]:
+        """Decide what is taken of a set. Returns its faults."""
+        faults = self._counted([*one.faults, *_set_faults(one, checked, swallowed)])
+        self._uncertain = "MESSAGE" if is_uncertain or faults else None
+        is_whole = one.is_counted and not checked.disorder and all(swallowed.values())
+        has_numbers = envelopes.wrong_numbers < 2
+        forgiven = self._fragment or self._accepted
+        self._takes_details, self._takes_headers = forgiven or (is_whole and has_numbers), forgiven or has_numbers
+        names = ("K1", "N7") if self._references_lead else ("K1", "N9", "N7")
+        self._detail_tags = frozenset(name + self._delimiters.element for name in names if self._takes_details)
+        self._m10 = self._p4 = ""
+        self._begin_port()
+        return faults
+
+    def _read_checked(
+        self, one: TransactionSet, envelopes: Envelopes, is_uncertain: bool
+    ) -> Generator[None, None, list[str]]:
+        """Read a set of which segments may be damaged. Returns its faults."""
+        if self._has(one, "BA1") and not self._has(one, "P4"):
+            self._put_aside_set(one, "BA1 makes it an export set, and only imports are routed")
+            return []
+        body = self._text[one.body_start : one.body_end]
+        checked = checked_set(body, self._delimiters, self._references_lead, self._rules.extra_segments)
+        swallowed = {index: self._bills_within(checked.texts[index]) for index in checked.damage}
+        faults = self._begin_set(one, envelopes, is_uncertain, checked, swallowed)
+        index = 0
+        for damaged in (*checked.damage, len(checked.texts)):
+            for start in range(index, damaged, TURN):
+                self._read_segments(checked.texts[start : min(start + TURN, damaged)])
+                yield
+            if damaged < len(checked.texts):
+                self._read_damaged(checked.texts[damaged], checked.damage[damaged], swallowed[damaged])
+            index = damaged + 1
+        return faults
+
+    def _pass_over(self, one: TransactionSet) -> None:
+        """Count a set that is not for the router; put aside one that nobody knows."""
+        if one.kind in OTHER_SETS:
+            self._results.append(OtherMessage(one.kind, self._set_place(one)))
+        else:
+            self._put_aside_set(one, f"ST01 is {one.kind[:20]!r}, and only 350 (customs status information) is read")
+
+    def _put_aside_set(self, one: TransactionSet, reason: str) -> None:
+        reason = f"put aside whole: {reason}. Dismiss it if it is for another system"
+        self._reject(self._content(one.start, one.end, self._gs), reason)
+
+    def _begin_port(self) -> None:
+        self._leading, self._bills_of_port = [], 0
+        self._voyage, self._firms = _voyage_of(self._m10, self._p4, self._delimiters.element)
+
+    def _end_port(self) -> None:
+        """End the loop. References before the port's only X4 belong to it."""
+        if self._loop:
+            self._loop[1:1] = self._leading
+        self._leading = []
+        self._end_loop()
 
     def _read_segments(self, texts: list[str]) -> None:
-        """The hot path: nearly every segment is a bill event or a detail of one."""
+        """The hot path: whole segments, nearly all of them a bill event or a detail of one."""
         element = self._delimiters.element
-        head, details = "X4" + element, frozenset(name + element for name in ("K1", "N9", "N7"))
+        head, details = None if self._references_lead else "X4" + element, self._detail_tags
         loop, position = self._loop, self._position
         for text in texts:
             position += 1
             tag = text[:3]
             if tag in details and loop:
                 loop.append(text)
-            elif tag == head and self._set_aside is None:
+            elif tag == head:
                 self._end_loop()
                 loop = self._loop = [text]
                 self._loop_position = self._position = position
             else:
                 self._position = position
-                self._read_segment(text.strip(BLANKS))
-                loop, position = self._loop, self._position
+                self._read_segment(text)
+                loop = self._loop
         self._position = position
         if sum(map(len, loop)) > EVENT_LIMIT:
             self._shorten_loop()
 
     def _read_segment(self, text: str) -> None:
-        """Read any segment. A well-formed one with an unknown name is skipped."""
-        name = text.partition(self._delimiters.element)[0].strip()
-        if len(text) > HEADER_LIMIT and name in _LIMITED:
-            reason = f"the {name} segment has more than {HEADER_LIMIT} characters; a segment terminator may be missing"
-            self._reject(self._with_headers(text), reason)
-            text = text[:HEADER_LIMIT]
-        parts = [part.strip() for part in text.split(self._delimiters.element)]
-        if name in ("GS", "ST"):
-            self._read_header(name, text, parts)
-        elif name in LEVEL_OF_TRAILER:
-            self._read_trailer(name, text, parts)
-        elif self._set_aside is not None:
-            self._set_aside.add(self._encoded([text]))
-        elif name in ("X4", "V9"):
+        """Read any whole segment."""
+        name = text.partition(self._delimiters.element)[0]
+        if name in _EVENT_BEGINS:
+            if self._bills_of_port:
+                self._leading = []  # of several bills nobody can tell which one is meant
+            self._bills_of_port += name == "X4"
             self._begin_loop(text)
-        elif name in _DETAILS:
-            if self._loop:
-                self._loop.append(text)
         elif name in ("M10", "P4"):
-            self._end_loop()
-            self._m10, self._p4 = (text, "") if name == "M10" else (self._m10, text)
-            self._voyage, self._firms = _voyage_of(self._m10, self._p4, self._delimiters.element)
-        elif name == "BA1":
-            reason = "BA1 makes it an export set, and only imports are routed"
-            self._put_aside(reason, [*self._envelopes.headers, self._m10, text])
-        elif not text:
-            self._position -= 1
-        elif not _NAME.fullmatch(name):
-            reason = "this is not an X12 segment: it does not begin with a segment name"
-            self._reject(self._with_headers(text), reason)
+            self._end_port()
+            if self._takes_headers:
+                self._m10, self._p4 = (text, "") if name == "M10" else (self._m10, text)
+            self._begin_port()
+        elif name in ("N9", "K1") and self._references_lead and not self._bills_of_port:
+            if self._takes_details and (name == "N9" or self._leading):
+                self._leading.append(text)
+        elif name == "VID" and self._loop and self._takes_details:
+            self._loop.append(text)
 
-    def _begin_interchange(self, start: InterchangeStart) -> None:
-        self._delimiters, self._isa = start
-        isa = [part.strip() for part in self._isa.split(self._delimiters.element)] if self._isa else [""] * 17
-        self._transmitted_at, self._is_test = moment_or_none(with_century(isa[9]), isa[10]), isa[15].upper() == "T"
-        self._position, self._interchange_place = 0, self._source
-        if self._isa:
-            self._position, self._interchange_place = 1, f"{self._source}:interchange {isa[13]}"
-            self._envelopes.open(self._isa, isa)
-        self._leave_set()
-
-    def _read_header(self, name: str, text: str, parts: list[str]) -> None:
-        self._leave_set()
-        self._envelopes.open(text, parts)
-        kind = parts[1] if len(parts) > 1 else ""
-        if name == "ST":
-            self._position = 1
-            self._find_place()
-            if kind != "350":
-                reason = f"ST01 is {kind!r}, and only 350 (customs status information) is read"
-                self._put_aside(reason, self._envelopes.headers)
-        elif kind.upper() not in ("SO", "AU"):
-            self._envelopes.fault(f"GS01 is {kind!r}, neither SO nor AU", text)
-
-    def _read_trailer(self, name: str, text: str, parts: list[str]) -> None:
-        if self._set_aside is not None and name == "SE":
-            self._set_aside.add(self._encoded([text]))
-        self._leave_set()
-        self._envelopes.close(text, parts, self._position)
-        self._find_place()
-        if name == "IEA":
-            self._end_message()
-
-    def _end_message(self) -> None:
-        """End the interchange. Adds a dead letter if it has faults."""
-        self._leave_set()
-        if faults := self._envelopes.end_interchange():
-            segments = dict.fromkeys([self._isa, *(text for _, text in faults)])
-            self._reject_message("; ".join(fault for fault, _ in faults), segments, self._interchange_place)
-
-    def _leave_set(self) -> None:
-        """End the loop and the set. No port or manifest applies to the next segment."""
-        self._end_loop()
-        self._end_aside()
-        self._m10 = self._p4 = ""
-        self._voyage, self._firms = _voyage_of("", "", "*")
-        self._find_place()
-
-    def _find_place(self) -> None:
-        self._place_prefix = ":".join(filter(None, (self._source, self._envelopes.place, "segment ")))
+    def _read_damaged(self, text: str, fault: str, swallowed: list[_Swallowed]) -> None:
+        """End the loop before a damaged segment, whose own bills get its dead letters."""
+        self._position += 1
+        name = text.partition(self._delimiters.element)[0]
+        before = self._uncertain
+        if name not in _EVENT_BEGINS and (swallowed or not self._accepted):
+            may_be_cut = len(self._loop) == 1 and self._loop[0].count(self._delimiters.element) <= _ISSUER
+            self._uncertain = "BILL" if may_be_cut else "MESSAGE"
+        self._end_port()
+        self._uncertain = before
+        if name == "P4" or name not in SEGMENTS:  # it may have been a port's
+            self._p4 = ""
+            self._begin_port()
+        elif name == "M10":
+            self._m10 = self._p4 = ""
+            self._begin_port()
+        for one in swallowed[:-1]:
+            self._reject(self._with_headers(one.text), fault, one.bill)
+        if swallowed or self._fragment:
+            last = swallowed[-1].text if swallowed else text
+            self._begin_loop(last)
+            self._fault = fault
 
     def _event_of(self, loop: list[str], source: str) -> Disposition:
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            raise InputError(fault)
         element = self._delimiters.element
         remarks, containers, snps, references = _details(loop, element)
         if loop[0][:2] != "X4":
@@ -212,7 +366,8 @@ class _X12Reader(MessageReader[X12Token]):
             references[x4[15]] = x4[16]
         if x4[8] and not references.get("OB") and is_readable_scac(x4[10]):  # older releases name the master here
             references["OB"] = bill_key(x4[10], x4[8])
-        return self._event(
+        container = container_clean(x4[11] + x4[12]) if x4[12] else None
+        event = self._event(
             x4[7],
             posted_time(x4[5], x4[6], x4[17]),
             (remarks, containers, snps, references),
@@ -222,24 +377,72 @@ class _X12Reader(MessageReader[X12Token]):
             quantity=x4[2],
             entry_type=x4[3],
             entry_number=x4[4],
-            container=container_clean(x4[11] + x4[12]) if x4[12] else None,
+            container=container,
             port=x4[13] or None,
             firms=x4[14] or self._firms,
             destination=x4[18] or None,
+            indicator=x4[20] or None,
         )
+        if (container is not None and not is_valid_container(container)) or (not x4[3]) != (not x4[4]):
+            return event._replace(uncertain=event.uncertain or "MESSAGE")
+        return event
+
+    def _bills_within(self, text: str) -> list[_Swallowed]:
+        """The bills of a damaged segment: at its own places if it is an X4, or nobody knows, and of each X4 in it."""
+        name = text.partition(self._delimiters.element)[0]
+        found = []
+        starts = [match.start() for match in _swallowed_pattern(self._delimiters).finditer(text, 1)]
+        if name == "X4" or name not in SEGMENTS:
+            own = self._bill_at_x4_places(text[: starts[0]] if starts else text)
+            if own[0] is not None:
+                found.append(_Swallowed(text, own))
+        for start, end in pairwise([*starts, len(text)]):
+            bill = self._bill_at_x4_places(text[start:end])
+            if bill[0] is not None:
+                before = len(text[:start].rstrip()) - 1  # without it the X4 would be whole
+                found.append(_Swallowed(text[before if found else 0 : end], bill))
+        return found
+
+    def _bill_at_x4_places(self, text: str) -> BillAndCode:
+        x4 = [part.strip() for part in upper(text).split(self._delimiters.element)]
+        x4.extend(_NO_ELEMENTS[len(x4) :])
+        return readable_bill(x4[9], x4[1], x4[7]) if is_valid_scac(x4[9]) else NO_BILL
 
     def _bill_of(self, text: str, *, whole: bool = True) -> BillAndCode:
         """The last element of a text that is not `whole` may be cut."""
-        x4 = upper(text[:SEGMENT_LIMIT]).split(self._delimiters.element)
-        x4 = [part.strip() for part in (x4 if whole and len(text) <= SEGMENT_LIMIT else x4[:-1])]
-        x4.extend(_NO_ELEMENTS[len(x4) :])
-        return readable_bill(x4[9], x4[1], x4[7]) if text[:2] == "X4" else NO_BILL
+        if not whole:
+            text = text.rpartition(self._delimiters.element)[0]
+        bills = self._bills_within(text)
+        return bills[0].bill if bills else NO_BILL
 
     def _headers(self) -> list[str]:
-        return [*self._envelopes.headers, self._m10, self._p4]
+        return [self._isa, self._gs, self._st, self._m10, self._p4]
 
     def _encoded(self, texts: Iterable[str]) -> bytes:
         return "".join(text + self._delimiters.terminator for text in texts if text).encode(ENCODING)
+
+    def _content(self, start: int, end: int, *headers: str) -> UnreadableInput:
+        """A whole message of the interchange, between two terminators, below its headers."""
+        terminator = self._delimiters.terminator
+        above = terminator.join(filter(None, (self._isa, *headers)))
+        text = self._text[start : end + len(terminator)].rstrip(BLANKS)
+        return UnreadableInput((above + text if above else text.removeprefix(terminator)).encode(ENCODING))
+
+
+def _set_faults(one: TransactionSet, checked: CheckedSet, swallowed: dict[int, list[_Swallowed]]) -> list[str]:
+    nameless = (index for index, bills in swallowed.items() if not bills)
+    is_named = not one.header or one.kind == STATUS_SET
+    return [
+        *([] if is_named else [f"ST01 is {one.kind[:20]!r}, but the set has the X4 of a 350"]),
+        *checked.disorder,
+        *(f"segment {index + 2} is damaged and names no bill: {checked.damage[index]}" for index in nameless),
+        *(["the file ends within its last segment"] if one.cut else []),
+    ][:MESSAGE_FAULTS]
+
+
+@cache
+def _swallowed_pattern(delimiters: Delimiters) -> re.Pattern[str]:
+    return re.compile(rf"X4{re.escape(delimiters.element)}", re.IGNORECASE)
 
 
 def _voyage_of(m10: str, p4: str, element: str) -> tuple[Shipment, str | None]:
@@ -275,9 +478,6 @@ def _details(loop: Sequence[str], element: str) -> EventDetails:
     references: dict[str, str] = {}
     for text in loop:
         name = text[:2]
-        if len(text) > SEGMENT_LIMIT:
-            fault = f"the {text.partition(element)[0][:3]} segment has more than {SEGMENT_LIMIT:,} characters"
-            raise InputError(f"{fault}; a segment terminator may be missing")
         if name == "N9":
             qualifier, value = _reference(text, element)
             if qualifier == "SNP" and value:
