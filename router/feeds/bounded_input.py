@@ -127,7 +127,9 @@ def json_object(line: bytes) -> dict[str, Any]:
     values = from_json(line.removeprefix(BOM_UTF8))
     if not isinstance(values, dict):
         raise ValueError("it is another JSON value")
-    if len(_NAME_ENDS.findall(line)) > len(values):
+    may_have_blanks = b" :" in line or b"\t" in line or b"\r" in line or b"\n" in line
+    names = len(_NAME_ENDS.findall(line)) if may_have_blanks else line.count(b'":')
+    if names > len(values):
         json.loads(line.removeprefix(BOM_UTF8), object_pairs_hook=_without_contradiction)
     return values
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import (
@@ -21,7 +22,7 @@ from pydantic import (
 )
 
 from router.feeds.bounded_input import SHOWN
-from router.feeds.cbp_messages import bill_reference
+from router.feeds.cbp_messages import VALUE_CACHE, bill_reference
 from router.model import identifiers
 from router.model.eastern import (
     FIRST_YEAR,
@@ -37,6 +38,8 @@ from router.model.party_ids import PARTY_ID, named_party, usual_type
 from router.model.registry_values import MOST_ALIASES
 
 LIST_SEPARATOR: Final = ";"
+LONGEST_TIME: Final = 40
+"""Characters of the times that are cached: thousands of events share a minute."""
 LONGEST_REASON: Final = 300
 """Characters of the reason for one fault. It may quote the value."""
 MOST_FAULTS: Final = 8
@@ -104,13 +107,21 @@ def _moment(value: Any) -> Any:
     """UTC milliseconds of ISO 8601 text with date and time."""
     if not isinstance(value, str):
         return _no_switch(value)
+    text = value.strip()
+    return _moment_of(text) if len(text) <= LONGEST_TIME else _parsed_moment(text)
+
+
+def _parsed_moment(text: str) -> int:
     try:
-        moment = to_milliseconds(datetime.fromisoformat(value.strip()))
+        moment = to_milliseconds(datetime.fromisoformat(text))
     except (OverflowError, ValueError) as error:
-        raise ValueError(f"{value!r} is not a time in ISO 8601, such as 2026-07-14T08:12") from error
-    if not _DATE_AND_TIME.fullmatch(value.strip()):
-        raise ValueError(f"{value!r} needs a date and a time of day, such as 2026-07-14T08:12")
+        raise ValueError(f"{text!r} is not a time in ISO 8601, such as 2026-07-14T08:12") from error
+    if not _DATE_AND_TIME.fullmatch(text):
+        raise ValueError(f"{text!r} needs a date and a time of day, such as 2026-07-14T08:12")
     return moment
+
+
+_moment_of: Final = lru_cache(VALUE_CACHE)(_parsed_moment)
 
 
 def _within_years(moment: int) -> int:
@@ -218,7 +229,7 @@ def _containers(value: Any) -> Any:
     if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
         return value
     for part in value:
-        if not part.strip().isprintable() or not any(map(str.isalnum, part)):
+        if not part.isalnum() and not (part.strip().isprintable() and any(map(str.isalnum, part))):
             raise ValueError(f"{part[:SHOWN]!r} is not a container number")
     return tuple(dict.fromkeys(filter(None, map(identifiers.container_clean, value))))
 

@@ -205,6 +205,8 @@ def test_a_name_with_two_values_stops_the_bill():
     letter = only_letter(line().replace(b'"1c"', b'"1H", "disposition_code": "1C"'))
     assert (letter.scac, letter.bill_of_lading, letter.disposition_code) == ("NVXA", "HBL000012345", None)
     assert letter.reason.endswith("'disposition_code' has two values")
+    for blank in (b" ", b"\t", b"\r"):
+        assert only_letter(line().replace(b'"1c"', b'"1H", "disposition_code"' + blank + b': "1C"')).scac == "NVXA"
     assert only(line().replace(b'"1c"', b'"1C", "disposition_code": "1C"')).disposition_code == "1C"
 
 
