@@ -6,12 +6,14 @@ Feeding the same input in again gives the same records; the tasks recognise them
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -38,6 +40,8 @@ BATCH_BYTES: Final = 4_000_000
 """Bounds a batch too: a dead letter may be a megabyte."""
 KEPT_PROBLEMS: Final = 1000
 """Problems that a summary names; the dead letters hold all of them."""
+QUIET_SECONDS: Final = 60.0
+"""Time without data after which a message in a pipe counts as cut. Rules and bounds of one input begin anew."""
 RETRY_PAUSES: Final = 0.5, 30.0
 """The first and the longest pause between two attempts, in seconds."""
 
@@ -181,8 +185,9 @@ async def ingest_chunks(
     """Feed in one input under the name `source`, as received at `received_at` (default: now).
 
     Records are appended in batches, and as soon as an empty chunk tells that no more input has come yet. `monitor`
-    records the activity of the feed; the rules are then those in force. With `keep_trying` a step that fails for now is
-    repeated until it works. Raises UsageError, LogError; after a failure call it again, it duplicates nothing.
+    records the activity of the feed; the rules are then those in force when the input begins. With `keep_trying` a step
+    that fails for now is repeated until it works. Raises UsageError, LogError; after a failure call it again, it
+    duplicates nothing.
     """
     feeding = _Feeding(log, chunks, source, rules, received_at, monitor, keep_trying)
     thread = ThreadPoolExecutor(1, thread_name_prefix="feeding")
@@ -217,7 +222,7 @@ class _Feeding:
         keep_trying: bool,
     ) -> None:
         self._chunks, self._source, self._rules, self._monitor = chunks, source, rules, monitor
-        self._is_live = received_at is None
+        self._follows_clock = received_at is None
         self._received_at = now_milliseconds() if received_at is None else received_at
         self._activity: FileActivity | None = None
         self._batches = Batches(log)
@@ -235,10 +240,20 @@ class _Feeding:
             self._step.cancel()
 
     def read(self) -> Intake:
+        for chunk in self._chunks:
+            if self._is_stopped:
+                raise _Stopped
+            if chunk != NOTHING_YET:
+                self._read_until_quiet(chunk)
+        return self._intake
+
+    def _read_until_quiet(self, first: bytes) -> None:
+        if self._follows_clock:
+            self._received_at = now_milliseconds()
         self._begin_activity()
         rules = self._rules if self._monitor is None else self._monitor.rules
         intake, begun = self._intake, self._received_at
-        for event in read_events(self._arriving(), self._source, begun, rules=rules, note=intake.notes.append):
+        for event in read_events(self._arriving(first), self._source, begun, rules=rules, note=intake.notes.append):
             if isinstance(event, OtherMessage):
                 intake.count(event)
                 continue
@@ -251,21 +266,26 @@ class _Feeding:
             if self._batches.add(outputs):
                 self._wait_for(self._batches.flush)
         self._catch_up()
-        return intake
 
-    def _arriving(self) -> Iterator[bytes]:
-        """The chunks. All that was read is on the log before more input is waited for."""
-        for chunk in self._chunks:
+    def _arriving(self, first: bytes) -> Iterator[bytes]:
+        """The chunks until a pipe is quiet for long. All that was read is on the log before more input is awaited."""
+        quiet_since, is_pipe = time.monotonic(), False
+        for chunk in chain((first,), self._chunks):
             if self._is_stopped:
                 raise _Stopped
+            if is_pipe and self._follows_clock:
+                self._received_at = now_milliseconds()
             if self._activity is not None:
                 self._activity.hash(chunk)
             yield chunk
-            if chunk == NOTHING_YET:
-                self._catch_up()
-                self._begin_activity()
-                if self._is_live:
-                    self._received_at = now_milliseconds()
+            if chunk != NOTHING_YET:
+                quiet_since = time.monotonic()
+                continue
+            is_pipe = True
+            self._catch_up()
+            self._begin_activity()
+            if time.monotonic() - quiet_since >= QUIET_SECONDS:
+                return
 
     def _begin_activity(self) -> None:
         if self._monitor is not None and self._activity is None:

@@ -124,6 +124,23 @@ async def test_a_message_in_a_pipe_is_on_the_log_once_it_is_complete(log: Log, t
     assert None in monitor.last_active or "2704" in monitor.last_active
 
 
+async def test_a_message_that_stops_in_the_middle_of_a_pipe_counts_as_cut(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "QUIET_SECONDS", 0.3)
+    os.mkfifo(tmp_path / "pipe")
+    feeding = asyncio.create_task(ingest_file(log, tmp_path / "pipe", RULES))
+    message = (FILES / "2-do-not-load.camir").read_text()
+    with await asyncio.to_thread((tmp_path / "pipe").open, "w") as pipe:
+        pipe.write(message[: message.index("ZCR")])
+        pipe.flush()
+        async with asyncio.timeout(20):
+            while not await values(log, topics.URGENT):
+                await asyncio.sleep(0.02)
+        pipe.write(json.dumps(LINE) + "\n")
+    assert (await feeding).events == 2
+
+
 async def test_a_wait_for_a_pipe_ends_when_it_is_cancelled(log: Log, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     feeding = asyncio.create_task(ingest_file(log, tmp_path / "pipe", RULES))
