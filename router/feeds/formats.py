@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Final, NamedTuple
 
 from router.decide.rules import Rules
-from router.feeds.bounded_input import BLANKS, ENCODING, Note, ReadResult
+from router.feeds.bounded_input import BLANKS, ENCODING, REASON_LIMIT, Note, ReadResult
 from router.feeds.bounded_letters import bounded_letters
 from router.feeds.camir import CAMIR, read_camir
+from router.feeds.credentials import EBCDIC
 from router.feeds.disposition_files import AVRO, JSONL, read_avro, read_jsonl
 from router.feeds.x12 import X12, read_x12
 from router.model.inputs import DeadLetter, Disposition
@@ -21,9 +23,13 @@ HEAD: Final = 4096
 
 _BLANK_BYTES: Final = BLANKS.encode(ENCODING)
 _STEP: Final = 1 << 16
+_UTF_16_MARKS: Final = ((BOM_UTF16_LE, "utf-16-le"), (BOM_UTF16_BE, "utf-16-be"))
 _BLANK: Final = rb"(?:\xef\xbb\xbf)?[\s\x00]*"
-_FURTHER_ON: Final = re.compile(rb"(?:ISA([^A-Za-z0-9 \t\r\n\x00])[0-9A-Z]{2}\1|(?<![^\r\n])ACR[A-Z0-9 ]{10}RC)")
-"""An interchange or a transmission after a damaged beginning."""
+_FURTHER_ON: Final = re.compile(
+    rb"ISA([^A-Za-z0-9 \t\r\n\x00])[0-9A-Z]{2}\1"
+    rb"|(?i:(?<![^\r\n])ACR[A-Z0-9 ]{10}RC|R02[A-Z0-9 -]{12}[A-Z0-9]{2}[0-9 ]{10})"
+)
+"""An interchange, a transmission or a CAMIR bill after a damaged beginning."""
 
 
 FormatReader = Callable[..., Iterator[ReadResult]]
@@ -39,7 +45,7 @@ class InputFormat(NamedTuple):
 FORMATS: Final[Mapping[str, InputFormat]] = {
     AVRO: InputFormat("Avro", re.compile(rb"Obj\x01"), read_avro),
     X12: InputFormat("X12", re.compile(_BLANK + rb"(?:ISA[^A-Za-z0-9 \t\r\n\x00]|(?:GS|ST)\*)"), read_x12),
-    CAMIR: InputFormat("CAMIR", re.compile(_BLANK + rb"(?:ACR|M0[12][A-Z]|R0[1-6][A-Z0-9 ]|J01[A-Z])"), read_camir),
+    CAMIR: InputFormat("CAMIR", re.compile(_BLANK + rb"(?i:ACR|M0[12][A-Z]|R0[1-6][A-Z0-9 ]|J01[A-Z])"), read_camir),
     JSONL: InputFormat("JSON Lines", re.compile(_BLANK + rb"\{"), read_jsonl),
 }
 """By the name in dead letters. The first format that the bytes begin like applies."""
@@ -50,6 +56,9 @@ _FOREIGN_FORMATS: Final = (
     (re.compile(rb"%PDF"), "a PDF"),
     (re.compile(rb"\s*\["), "a JSON array: write one object a line without brackets (`jq -c '.[]'` does that)"),
     (re.compile(rb"\s*<"), "XML or a web page"),
+    (re.compile(rb"(?i:From |(?:From|To|Date|Subject|Return-Path|Received|[A-Z]+(?:-[A-Z]+)+):)"), "an e-mail"),
+    (re.compile(re.escape(BOM_UTF16_LE) + b"|" + re.escape(BOM_UTF16_BE)), "text in UTF-16: save it as UTF-8"),
+    (re.compile(rb"[\x40\xc1-\xc9\xd1-\xd9\xe2-\xe9\xf0-\xf9]{8}"), "text in EBCDIC: transfer it as ASCII"),
 )
 _DISTINCTIVE_COLUMNS: Final = {
     "disposition_code": "events, for `snp-router ingest` as JSON Lines, not as a table",
@@ -80,8 +89,11 @@ def read_events(
     head = next(steps, b"")
     if not head:
         return iter(())
-    results = _reader(recognise(head))(chain((head,), steps), source, received_at, rules=rules, note=note)
-    return bounded_letters(results, source)
+    steps, encoding = chain((head,), steps), _encoding_of(head)
+    if encoding is not None:
+        steps, head = _decoded(steps, encoding), next(_decoded((head[:HEAD],), encoding))
+    results = _reader(recognise(head))(steps, source, received_at, rules=rules, note=note)
+    return bounded_letters(_named_within(results, head), source)
 
 
 def recognise(head: bytes | bytearray) -> str:
@@ -118,6 +130,44 @@ def read_dead_letter(
     )
     for event in reading:
         yield event._replace(retry_of=letter.id) if isinstance(event, Disposition) else event
+
+
+def _encoding_of(head: bytes) -> str | None:
+    """The encoding of CBP's messages that are not in ASCII, such as UTF-16 or EBCDIC; None for all other content.
+
+    The code pages of EBCDIC write letters, digits and most separators the same.
+    """
+    head = head[:HEAD]
+    encodings = [name for mark, name in _UTF_16_MARKS if head.startswith(mark)] or (
+        ["utf-16-le"] if head[1:8:2] == bytes(4) else [EBCDIC] if recognise(head) == UNKNOWN else []
+    )
+    return next((name for name in encodings if recognise(next(_decoded((head,), name))) in (X12, CAMIR)), None)
+
+
+def _decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """The chunks in the encoding of CBP's messages, with a question mark for a character that it does not have."""
+    decoder = getincrementaldecoder(encoding)("replace")
+    for chunk in chunks:
+        yield _encoded(decoder.decode(chunk))
+    if decoder.getstate()[0]:  # the last character of UTF-16 whose first byte went with the blanks before it
+        yield _encoded(decoder.decode(b"\x00"))
+
+
+def _encoded(text: str) -> bytes:
+    return text.replace("\x85", "\n").removeprefix("\ufeff").encode(ENCODING, "replace")
+
+
+def _named_within(results: Iterable[ReadResult], head: bytes) -> Iterator[ReadResult]:
+    """The results. The reason of a dead letter says in what format a message of CBP's is wrapped."""
+    around = foreign_format(head)
+    for result in results:
+        if isinstance(result, DeadLetter):
+            wrapping = "JSON" if result.format == JSONL else around
+            if wrapping and _FURTHER_ON.search(result.content if result.format == JSONL else head[:HEAD]):
+                reason = f"{result.reason}; it holds a message of CBP's within {wrapping}: send that alone"
+                result = result._replace(reason=reason[:REASON_LIMIT])
+            around = None
+        yield result
 
 
 def foreign_format(head: bytes) -> str | None:

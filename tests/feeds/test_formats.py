@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -63,6 +64,42 @@ def test_every_format_is_read_after_a_byte_order_mark(content: bytes):
     assert isinstance(event, Disposition)
 
 
+ENCODINGS = {
+    "UTF-16 with its mark": lambda text: text.encode("utf-16"),
+    "UTF-16, little end first": lambda text: text.encode("utf-16-le"),
+    "UTF-16, big end first": lambda text: text.encode("utf-16-be"),
+    "UTF-16, big end first, with its mark": lambda text: ("\ufeff" + text).encode("utf-16-be"),
+    "EBCDIC": lambda text: text.encode("cp037"),
+    "EBCDIC of Switzerland": lambda text: text.encode("cp500"),
+    "EBCDIC with its own line breaks": lambda text: text.replace("\n", "\x85").encode("cp037"),
+}
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize("encode", ENCODINGS.values(), ids=ENCODINGS)
+@pytest.mark.parametrize("sample", [samples.X12_DO_NOT_LOAD, samples.CAMIR_DO_NOT_LOAD], ids=["X12", "CAMIR"])
+def test_messages_in_other_encodings_are_read(sample: bytes, encode: Callable[[str], bytes], size: int):
+    content = encode(sample.decode())
+    chunks = [content[place : place + size] for place in range(0, len(content), size)]
+    assert list(read_events(chunks, "FILE", RECEIVED_AT)) == read(sample)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        (b'{"payload": "', b'"}', "JSON"),
+        (b"<message>", b"</message>", "XML or a web page"),
+        (b"From: a@example\r\nContent-Type: text/plain\r\n\r\n", b"", "an e-mail"),
+        (b"Return-Path: <a@example>\r\nSubject: status\r\n\r\n", b"", "an e-mail"),
+    ],
+)
+@pytest.mark.parametrize("sample", [samples.X12_DO_NOT_LOAD, samples.CAMIR_DO_NOT_LOAD], ids=["X12", "CAMIR"])
+def test_the_dead_letter_names_the_format_around_a_message(sample: bytes, before: bytes, after: bytes, kind: str):
+    content = sample if kind != "JSON" else sample.replace(b"\n", b"\\n")
+    letters = [event for event in read(before + content + after) if isinstance(event, DeadLetter)]
+    assert f"it holds a message of CBP's within {kind}" in letters[0].reason
+
+
 @pytest.mark.parametrize("content", [b"", b"\n\n", BOM, b"\x00 \x1a"])
 def test_empty_input_has_no_events(content: bytes):
     assert read(content) == []
@@ -81,6 +118,8 @@ def test_content_in_no_known_format_is_one_dead_letter_with_its_head_and_size():
     [
         (b'[\n {"scac": "NVXA"}]', "a JSON array: write one object a line"),
         (b"PK\x03\x04\x14\x00", "an Excel workbook or a zip archive"),
+        ("ISO MESSAGE 12".encode("cp037"), "text in EBCDIC"),
+        ("bill;remark".encode("utf-16"), "text in UTF-16"),
         (b"id,name,contact_phone\nNVXA,,\n", "a table of parties, for `snp-router import parties`"),
         (BOM + b"SCAC;Bill of Lading\nNVXA;HBL1\n", "a table of filings, for `snp-router import filings`"),
     ],
