@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from router.decide.bill_state import AssessedBill, BillState
 from router.decide.cargo_facts import CargoFacts, content_of, supersedes
+from router.decide.codes import Effect
 from router.decide.consequences import Decision, conclude
 from router.decide.dead_letters import (
     future_event_id,
@@ -61,7 +62,7 @@ from router.decide.rules import Rules
 from router.decide.standing_holds import UnparsedEvent
 from router.errors import InputError
 from router.model.eastern import DAY, MILLISECONDS, MINUTE, in_repeated_hour, posted_minute
-from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_vessel_key
+from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_container_key, is_vessel_key
 from router.model.inputs import (
     NOWHERE,
     Clearance,
@@ -128,8 +129,8 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     posted = posted_minute(record.action_at)
     second_pass = second_pass_identity(record, state.key)
     event = ledger_event(record, event_id, posted, rules.number, second_pass and keyed_id(secret, second_pass))
-    if record.indicator is not None and record.indicator not in rules.x420_meanings:
-        event = event._replace(uncertain=event.uncertain or "MESSAGE")
+    if event.uncertain is None and _may_not_free(event, rules):
+        event = event._replace(uncertain="MESSAGE")
     known = next((one for one in state.events if one.id == event_id), None)
     unparsed = state.unparsed.get(event_id)
     is_duplicate = known is not None or unparsed is not None
@@ -179,6 +180,16 @@ def _with_indicator_read(record: Disposition, rules: Rules) -> Disposition:
     if meaning == "reversal":
         return record._replace(reversal=True)
     return record._replace(resent=True) if meaning == "resent" else record
+
+
+def _may_not_free(event: LedgerEvent, rules: Rules) -> bool:
+    """True if X420 has an unknown meaning, or a release or authority names a container that can't be recognised."""
+    if event.indicator is not None and event.indicator not in rules.x420_meanings:
+        return True
+    if all(map(is_container_key, event.containers)):
+        return False
+    code = rules.codes.get(event.code)
+    return code is not None and code.effect in (Effect.RELEASE, Effect.MOVE)
 
 
 def _is_known_whole(known: LedgerEvent | None, unparsed: UnparsedEvent | None) -> bool:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from router.decide.cargo_facts import Cargo
 from router.decide.standing_holds import MANUAL_HOLD, MOST_BOXES, StandingHold
 from router.model.eastern import day_of
+from router.model.identifiers import key_without_prefix
 from router.model.links import (
     CONTAINER,
     MASTER,
@@ -87,6 +88,19 @@ def paper_facts(bill: str, holds: Iterable[StandingHold], seen_by: tuple[str, ..
     bill's own. Manual holds are not in it, since they move to that bill."""
     key, own = f"{MASTER}:{bill}", [hold for hold in holds if hold.kind not in DERIVED and hold.kind != MANUAL_HOLD]
     return {key: IndexFact(key, bill, True, bounded_stops(_stop(bill, hold, seen_by) for hold in own))} if own else {}
+
+
+def prefix_facts(
+    bill: str, cargo: Cargo, holds: Iterable[StandingHold], seen_by: tuple[str, ...]
+) -> dict[str, IndexFact]:
+    """The fact by which a bill whose number begins with its own SCAC stops the one without: CBP may mean that one."""
+    other = key_without_prefix(bill)
+    own = [hold for hold in holds if hold.kind not in DERIVED]
+    if other is None or not own:
+        return {}
+    key, named = f"{MASTER}:{other}", cargo.container_keys
+    stops = bounded_stops(_stop(bill, hold, seen_by, _not_to_load(hold, named)) for hold in own)
+    return {key: IndexFact(key, bill, True, stops)}
 
 
 def alias_facts(bill: str, aliases: Iterable[str], held_as_a_whole: tuple[Stop, ...]) -> dict[str, IndexFact]:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from router.decide.audience import Audience, Recipient, audience_of
 from router.decide.bill_state import AssessedBill, BillState, KeptSailing, assess_bill, cargo_of
-from router.decide.boxes import alias_facts, changed_facts, facts_of, paper_facts
+from router.decide.boxes import alias_facts, changed_facts, facts_of, paper_facts, prefix_facts
 from router.decide.cargo_facts import Cargo
 from router.decide.identity import decision_id
 from router.decide.manual_events import CONTRADICTION
@@ -27,20 +27,12 @@ from router.decide.roster import same_name, voyage_of
 from router.decide.rules import Rules
 from router.decide.standing_holds import StandingHold
 from router.decide.status import Assessment, ContainerStatus
+from router.decide.waiting import SAILING_ASSUMED, WaitingReasons, lacks_snp, waiting_reasons, waiting_record
 from router.model.eastern import MINUTE, posted_minute
-from router.model.identifiers import is_vessel_key, split_bill_key
+from router.model.identifiers import key_without_prefix
 from router.model.inputs import DeadLetter
 from router.model.links import MOST_SEEN_BY, ORIGINAL, IndexFact, RefilingRecord
-from router.model.vocabulary import Authority, Cause, Flag, Kind, Role, Status
-
-SAILING_ASSUMED: Final = "SAILING_ASSUMED"
-"""Flag and waiting reason: no sailing is positively found, so the operator of a likely one gets stops."""
-
-VESSEL_AMBIGUOUS: Final = "VESSEL_AMBIGUOUS"
-"""Waiting reason: two IMO numbers have the vessel's name, and the message has none."""
-
-BILL_UNCERTAIN: Final = "BILL_UNCERTAIN"
-"""Waiting reason: only damaged input names the bill, so nobody is told of it."""
+from router.model.vocabulary import Authority, Cause, Flag, Kind, Role
 
 FEED_BEHIND: Final = "FEED_BEHIND"
 """Flag: an outage covers the bill, so no news is not clearance."""
@@ -85,16 +77,6 @@ class HistoryEntry(Struct, frozen=True, array_like=True):
     """Id of another bill's event, or of a snapshot, that caused it."""
     do_not_load: bool = False
     """True if a do-not-load stands, whatever the status."""
-
-
-class WaitingReasons(Struct, frozen=True, array_like=True):
-    """The record of an incomplete bill in `snp.waiting`."""
-
-    reasons: tuple[str, ...]
-    parties: tuple[str, ...]
-    status: Status
-    do_not_load: bool
-    since: int
 
 
 class Decision(Struct, frozen=True, array_like=True):
@@ -159,8 +141,8 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     if before is None or before.facts_basis != basis:
         facts = _index_facts(after, audience, seen_by, has_splits)
         changed = changed_facts(state.index_facts, facts, applied.event_id or applied.caused_by)
-    reasons = _waiting_reasons(after, audience, waiting)
-    record, waiting_changed = _waiting_record(old, was, after.status, reasons, waiting, registry.now)
+    reasons = waiting_reasons(after, audience, waiting)
+    record, waiting_changed = waiting_record(old, was, after.status, reasons, waiting, registry.now)
     state = replace(
         state,
         sequence=sequence,
@@ -281,6 +263,7 @@ def _index_facts(
         facts = {}  # the same cargo is in its boxes under its new number
     if state.may_be_refiled:
         facts |= paper_facts(state.key, stops, seen_by)
+    facts |= prefix_facts(state.key, after.cargo, stops, seen_by)
     return facts | alias_facts(state.key, state.aliases, as_original.stops if as_original else ())
 
 
@@ -307,6 +290,8 @@ def _flags(
     state, cargo, shipment = after.state, after.cargo, after.cargo.shipment
     vessel_name = registry.roster.vessel_name(shipment.imo_number) if shipment.imo_number else None
     flags = [*applied.flags]
+    if key_without_prefix(state.key) is not None:
+        flags.append("IDENTIFIER_DOUBTFUL")
     if applied.event_id in after.account.holds_unseen:
         flags.append("HOLD_UNSEEN")
     if applied.event_id in after.account.removals_unmatched:
@@ -325,8 +310,7 @@ def _flags(
         flags.append(FEED_BEHIND)
     if state.downtime is not None:
         flags.extend(_downtime_flags(after))
-        return tuple(dict.fromkeys(flags))
-    return tuple(flags)
+    return tuple(dict.fromkeys(flags))
 
 
 def _downtime_flags(after: AssessedBill) -> Iterator[Flag]:
@@ -337,59 +321,3 @@ def _downtime_flags(after: AssessedBill) -> Iterator[Flag]:
         yield CONTRADICTION
     if after.state.is_superseded:
         yield REISSUED
-
-
-def lacks_snp(key: str, cargo: Cargo) -> bool:
-    return not is_vessel_key(key) and not cargo.snps and cargo.needs_snp(split_bill_key(key)[0])
-
-
-def _waiting_reasons(after: AssessedBill, audience: Audience, waiting: tuple[Recipient, ...]) -> tuple[str, ...]:
-    """Reasons why the bill is incomplete. A bill without anything to notify waits for nobody."""
-    state = after.state
-    reasons: list[str] = []
-    if state.is_notifiable and not state.is_named:
-        reasons += [BILL_UNCERTAIN] if _is_open(after) else []
-    elif not state.is_superseded:
-        if state.is_notifiable:
-            reasons.extend(_sailing_reason(audience))
-        if state.is_notifiable and lacks_snp(state.key, after.cargo):
-            reasons.append("NO_SNP")
-        if after.relayed.contradictions:
-            reasons.append(CONTRADICTION)
-    reasons.extend(f"{recipient.unreachable}:{recipient.id}" for recipient in waiting)
-    if reasons and after.status.do_not_load:
-        reasons.append("DO_NOT_LOAD")
-    return tuple(reasons)
-
-
-def _is_open(after: AssessedBill) -> bool:
-    """True unless an operator has cleared or resolved everything that was fed in of a bill."""
-    state = after.state
-    cleared = {event for event, *_ in state.deeds.cleared}
-    return any(event.id not in cleared for event in state.events) or bool(state.unparsed.keys() - state.resolved)
-
-
-def _sailing_reason(audience: Audience) -> Iterator[str]:
-    if audience.assumed is not None:
-        yield SAILING_ASSUMED
-    elif audience.sailing is None:
-        yield VESSEL_AMBIGUOUS if audience.vessel_is_ambiguous else "NO_SAILING"
-
-
-def _waiting_record(
-    old: BillState,
-    was: Assessment | None,
-    after: Assessment,
-    reasons: tuple[str, ...],
-    waiting: tuple[Recipient, ...],
-    now: int,
-) -> tuple[WaitingReasons | None, bool]:
-    """The bill's record in `snp.waiting`, and True if it is to be written; None deletes it."""
-    status_changed = bool(reasons and was and was.status != after.status)
-    if reasons == old.waiting and not status_changed:
-        return None, False
-    if not reasons:
-        return None, True
-    kinds = tuple(dict.fromkeys(reason.partition(":")[0] for reason in reasons if reason != "DO_NOT_LOAD"))
-    parties = tuple(recipient.id for recipient in waiting)
-    return WaitingReasons(kinds, parties, after.status, after.do_not_load, old.waiting_since or now), True

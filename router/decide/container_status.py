@@ -80,7 +80,7 @@ class _Assessing:
 
     def status_of(self, key: str) -> ContainerStatus:
         account = self._account
-        holds = [hold for hold in self._stopping if hold.container_number in (None, key)]
+        holds = [hold for hold in self._stopping if hold.concerns(key)]
         do_not_load = any(hold.do_not_load for hold in holds)
         if self._allows_nothing or key in account.exported:
             return ContainerStatus(key, bool(holds), do_not_load, (), False)

@@ -10,6 +10,7 @@ from router.decide.cargo_facts import Cargo
 from router.decide.deeds import Deeds
 from router.decide.rules import Rules
 from router.model.eastern import last_pass
+from router.model.identifiers import is_container_key, key_without_prefix
 from router.model.links import MORE_EVENTS, LinkFact, Stop, bounded_stops, events_of
 from router.model.vocabulary import HoldKind, UnparsedKind
 
@@ -48,6 +49,14 @@ class StandingHold(NamedTuple):
     def key(self) -> tuple[str, str | None, str | None, str | None]:
         """The same for one hold before and after an event."""
         return self.kind, self.code, self.container_number, self.id
+
+    @property
+    def names_unknown_container(self) -> bool:
+        """True if it names a container that can't be recognised, so that it may be any of the bill's."""
+        return self.container_number is not None and not is_container_key(self.container_number)
+
+    def concerns(self, container: str) -> bool:
+        return self.container_number in (None, container) or self.names_unknown_container
 
     def seen_bill(self, party: str | None) -> str | None:
         """The oldest bill behind a derived hold that the party may see; None for the party: an operator of the
@@ -108,12 +117,13 @@ def derived_holds(links: Iterable[LinkFact], cargo: Cargo, deeds: Deeds) -> Iter
     """Holds by the stops of other bills, without those that an operator cleared here."""
     boxes: dict[str, tuple[Stop, ...]] = {}
     houses: tuple[Stop, ...] = ()
+    master = ""
     for link in links:
         stops = tuple(stop for stop in link.stops if MORE_EVENTS in stop.events or not deeds.clear_all(stop.events))
         if stops and link.kind == "BOX":
             boxes[link.key.partition(":")[2]] = stops
         elif stops and link.kind == "HOUSE":
-            houses = stops
+            houses, master = stops, link.bill
     if len(boxes) > MOST_BOXES:
         meaning = f"more than {MOST_BOXES} of its containers are stopped"
         yield _derived_hold("BOX", None, bounded_stops({stop for stops in boxes.values() for stop in stops}), meaning)
@@ -123,12 +133,14 @@ def derived_holds(links: Iterable[LinkFact], cargo: Cargo, deeds: Deeds) -> Iter
         meaning = "the container must not be loaded" if do_not_load else "the container is stopped"
         yield _derived_hold("BOX", container, stops, meaning)
     if houses:
-        yield from _house_holds(houses, cargo.container_keys)
+        is_house = any(key_without_prefix(stop.bill) != master for stop in houses)
+        subject = "a house bill under this master" if is_house else "the same number with its SCAC in front"
+        yield from _house_holds(houses, cargo.container_keys, subject)
 
 
-def _house_holds(stops: tuple[Stop, ...], named: frozenset[str]) -> Iterator[StandingHold]:
+def _house_holds(stops: tuple[Stop, ...], named: frozenset[str], subject: str) -> Iterator[StandingHold]:
     """The hold of a master of which a house is held, and one on each container that must not be loaded because of a
-    house. `named` are the master's containers.
+    house. `named` are the master's containers, `subject` begins the meaning.
 
     If a house names none of them, its do-not-load concerns each.
     """
@@ -138,8 +150,8 @@ def _house_holds(stops: tuple[Stop, ...], named: frozenset[str]) -> Iterator[Sta
             for container in named.intersection(stop.containers) or (None,):
                 not_to_load.setdefault(container, []).append(stop)
     everywhere = None in not_to_load or len(not_to_load) > MOST_BOXES
-    meaning = "a house bill under this master must not be loaded"
-    whole = _derived_hold("HOUSE", None, stops, meaning if everywhere else "a house bill under this master is held")
+    meaning = f"{subject} must not be loaded"
+    whole = _derived_hold("HOUSE", None, stops, meaning if everywhere else f"{subject} is held")
     yield whole._replace(do_not_load=everywhere)
     if not everywhere:
         for container, its in sorted(not_to_load.items(), key=lambda one: one[0] or ""):

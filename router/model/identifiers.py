@@ -41,6 +41,7 @@ _BILL_NUMBER: Final = re.compile(BILL_NUMBER)
 _BLANKS_AND_DASHES: Final = re.compile(r"[\s\u2010-\u2015-]")
 _SCAC: Final = re.compile(SCAC)
 _CONTAINER: Final = re.compile(CONTAINER)
+_ODD_CONTAINER: Final = re.compile(r"([A-Z]{4})([0-9]{3,7})?(?:\1([0-9]{3,7}))?")
 _IMO_NUMBER: Final = re.compile(IMO_NUMBER)
 _PORT: Final = re.compile(PORT)
 _FOREIGN_PORT: Final = re.compile(FOREIGN_PORT)
@@ -74,6 +75,17 @@ def is_bill_key(text: str) -> bool:
 def split_bill_key(key: str) -> tuple[str, str]:
     """The issuer's SCAC without padding, and the number."""
     return key[:SCAC_WIDTH].rstrip(), key[SCAC_WIDTH:]
+
+
+@lru_cache(_CACHE)
+def key_without_prefix(key: str) -> str | None:
+    """The bill key that a key may stand for whose number begins with its own SCAC; None for any other key.
+
+    `NVXANVXAHBL1` may stand for `NVXAHBL1`.
+    """
+    scac, number = split_bill_key(key)
+    rest = number.removeprefix(scac)
+    return bill_key(scac, rest) if scac and rest and rest != number else None
 
 
 def vessel_key(shipment: Shipment) -> str:
@@ -137,12 +149,33 @@ def entry_clean(text: str) -> str | None:
 
 
 def container_clean(text: str) -> str | None:
-    """A container number in upper case without blanks, dashes and dots; None for nothing and for `NC` (no
-    container)."""
+    """A container number in upper case without blanks, dashes and dots; None for nothing and for `NC` (no container).
+
+    One that is given twice, or without leading zeros, is the one that its check digit proves.
+    """
     cleaned = text.upper()
     if not (cleaned.isalnum() and cleaned.isascii()):
         cleaned = _NOT_IN_CONTAINERS.sub("", cleaned)
+    if len(cleaned) - SERIAL_WIDTH not in (0, 1):
+        cleaned = _proven_container(cleaned) or cleaned
     return cleaned if cleaned not in ("", "NC") else None
+
+
+def _proven_container(text: str) -> str | None:
+    """The number of eleven places that the text gives twice or without zeros. Six digits may be a whole serial, so they
+    prove nothing."""
+    match = _ODD_CONTAINER.fullmatch(text)
+    if match is None:
+        return None
+    owner, *given = match.groups()
+    digits = [part for part in given if part]
+    whole = {part.zfill(SERIAL_WIDTH + 1 - len(owner)) for part in digits if len(part) != SERIAL_WIDTH - len(owner)}
+    numbers = [owner + one for one in whole if is_valid_container(owner + one)]
+    if len(whole) != 1 or not numbers:
+        return None
+    (number,) = numbers
+    alike = all(len(part) != SERIAL_WIDTH - len(owner) or owner + part == number[:SERIAL_WIDTH] for part in digits)
+    return number if alike else None
 
 
 @lru_cache(_CACHE)
@@ -151,6 +184,12 @@ def container_key(text: str) -> str:
     shape of a container."""
     cleaned = container_clean(text) or ""
     return cleaned[:SERIAL_WIDTH] if _CONTAINER.fullmatch(cleaned) else cleaned
+
+
+@lru_cache(_CACHE)
+def is_container_key(key: str) -> bool:
+    """True if a key of `container_key` has the shape of a container: four letters and six digits."""
+    return _CONTAINER.fullmatch(key) is not None
 
 
 # Valid identifiers

@@ -11,8 +11,9 @@ from router import codec, topics
 from router.codec.packed import INDEX_ENTRY, Packed, fields_of
 from router.codec.published import NOTICE_KINDS, NoticeParts, encode_recipient
 from router.decide.boxes import Answer, IndexEntry
-from router.decide.consequences import Decision, HistoryEntry, WaitingReasons
+from router.decide.consequences import Decision, HistoryEntry
 from router.decide.notices import Notice
+from router.decide.waiting import WaitingReasons
 from router.log.interface import KEY_SEPARATOR, Output
 from router.model.identifiers import split_bill_key
 from router.model.inputs import DeadLetter

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from router import topics
 from router.decide.audience import ALWAYS, audience_of
-from router.decide.consequences import BILL_UNCERTAIN
 from router.decide.status import ON_FILE, RELEASED
+from router.decide.waiting import BILL_UNCERTAIN
 from router.log.interface import Output
 from router.model.inputs import DeadLetter, Disposition, Filing, PaperBill
 from tests.checking.harness import Harness, decoded

@@ -11,9 +11,9 @@ import pytest
 from router import topics
 from router.decide.audience import Disclosure
 from router.decide.codes import Effect, load_codes
-from router.decide.consequences import BILL_UNCERTAIN
 from router.decide.identity import BillRecord
 from router.decide.rules import Rules
+from router.decide.waiting import BILL_UNCERTAIN
 from router.desk.confirmations import BillFilter
 from router.model.inputs import LIFT, PLACE, Disposition
 from router.model.vocabulary import Uncertainty

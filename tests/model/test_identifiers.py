@@ -21,6 +21,7 @@ from router.model.identifiers import (
     is_valid_port,
     is_valid_scac,
     is_vessel_key,
+    key_without_prefix,
     split_bill_key,
     vessel_key,
 )
@@ -103,6 +104,35 @@ def test_a_scac_has_two_to_four_letters(scac: str, ok: bool):
 )
 def test_a_container_has_its_check_digit_or_none(container: str, ok: bool):
     assert is_valid_container(container) is ok
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("CSQU3054383 CSQU3054383", "CSQU3054383"),
+        ("CSQU305438 CSQU3054383", "CSQU3054383"),
+        ("CSQU CSQU3054383", "CSQU3054383"),
+        ("MSKU 5008", "MSKU0005008"),
+        ("MSKU5008 MSKU0005008", "MSKU0005008"),
+        ("CSQU3054383 CSQU3054384", "CSQU3054383CSQU3054384"),
+        ("CSQU3054384 CSQU3054384", "CSQU3054384CSQU3054384"),
+        ("CSQU305438 CSQU305438", "CSQU305438CSQU305438"),
+        ("CSQU3054383 CSQU305439", "CSQU3054383CSQU305439"),
+        ("CSQU3054383 MSKU9070323", "CSQU3054383MSKU9070323"),
+        ("CSQU 54383", "CSQU54383"),
+        ("3054383", "3054383"),
+        ("CSQU305438", "CSQU305438"),
+    ],
+)
+def test_a_container_given_twice_or_without_zeros_is_the_one_that_its_check_digit_proves(given: str, read: str):
+    assert container_clean(given) == read
+
+
+def test_a_number_that_begins_with_its_own_scac_may_stand_for_another():
+    assert key_without_prefix("NVXANVXAHBL1") == "NVXAHBL1"
+    assert key_without_prefix("NV  NVHBL1") == "NV  HBL1"
+    for key in ("NVXAHBL1", "NVXANVXA", "NVXANVXBHBL1", "vessel:9074729:OCNX:026E"):
+        assert key_without_prefix(key) is None
 
 
 def test_a_container_is_the_same_with_and_without_its_check_digit():
