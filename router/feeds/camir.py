@@ -12,6 +12,7 @@ from typing import Final
 
 from router.decide.rules import Rules
 from router.errors import InputError
+from router.feeds import manifest_mi
 from router.feeds.bounded_input import ENCODING, NO_BILL, BillAndCode, Note, OtherMessage, ReadResult, UnreadableInput
 from router.feeds.camir_records import (
     CONTINUATION,
@@ -38,6 +39,7 @@ from router.feeds.cbp_messages import (
     readable_bill,
     with_century,
 )
+from router.feeds.manifests import DamagedBill, InDoubtError
 from router.model.identifiers import container_clean
 from router.model.inputs import NOWHERE, Disposition, Shipment
 from router.model.vocabulary import Uncertainty
@@ -105,6 +107,10 @@ class _CamirReader(MessageReader[_Part]):
         for transmission in transmissions:
             if transmission.begins:
                 self._begin_message(transmission)
+            if self._application in manifest_mi.DECLARED_IN:
+                self._read_manifest(transmission)
+                yield _END, ""
+                continue
             judgement = self._judge.judge(transmission)
             self._faults = judgement.faults
             self._doubt = None if self._accepted or self._fragment else judgement.uncertain
@@ -127,6 +133,37 @@ class _CamirReader(MessageReader[_Part]):
         self._judge, self._message, self._is_silent = Judge(self._fragment, self._position), None, True
         self._is_beside = False
         self._message_place = f"{self._place_prefix}{self._position + 1}"
+
+    def _read_manifest(self, transmission: Transmission) -> None:
+        """Read a manifest's filings, or keep it for one dead letter: a damaged one declares nothing."""
+        self._keep(transmission.parts)
+        first = self._position + 1
+        self._position += sum(isinstance(part, str) for part in transmission.parts)
+        if not transmission.ends:
+            return
+        content, self._message = self._message, None
+        try:
+            if not transmission.begins:
+                raise InputError("it is longer than any of CBP's")
+            for one in manifest_mi.read_transmission(
+                transmission,
+                self._place_prefix,
+                first,
+                self._received_at,
+                is_part=self._fragment,
+                accepted=self._accepted,
+            ):
+                if isinstance(one, DamagedBill):
+                    place = f"{self._place_prefix}{one.position}"
+                    self._reject(UnreadableInput(self._encoded(one.texts)), one.reason, place=place)
+                else:
+                    self._results.append(one)
+        except InputError as error:
+            assert content is not None
+            in_doubt = isinstance(error, InDoubtError)
+            reason = f"nothing was taken from this manifest: {error.reason}{f'; {_WAY_OUT}' if in_doubt else ''}"
+            letter = content.dead_letter(reason, self._message_place, CAMIR, self._received_at)
+            self._results.append(letter._replace(in_doubt=in_doubt))
 
     def _keep(self, parts: Iterable[str | Gap]) -> None:
         """Add to the content of the transmission's dead letter, in lines and at full length: a wrong length may be the

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from router.feeds.manifest_masks import cargo_details
+
 MASK: Final = "X"
 """Replaces each character of a credential."""
 EBCDIC: Final = "cp037"
@@ -49,7 +51,8 @@ _EBCDIC_HEADER: Final = re.compile(b"|".join(name.encode(EBCDIC) for name in ("I
 
 
 def masked(content: bytes) -> tuple[bytes, frozenset[str]]:
-    """The content, at the same length, without the credentials of any header in it; and what was masked."""
+    """The content, at the same length, without the credentials of any header in it and the cargo of any manifest; and
+    the credentials."""
     found: set[str] = set()
     content = _masked(content, found, "latin-1")
     if _EBCDIC_HEADER.search(content):
@@ -79,8 +82,9 @@ def _masked(content: bytes, found: set[str], encoding: str) -> bytes:
         text = text.replace("\x00", "")
     kept = bytearray(content)
     (mask,) = MASK.encode(encoding)
-    for start, end in _credentials(text):
-        found.add(text[start:end])
+    credentials = list(_credentials(text))
+    found.update(text[start:end] for start, end in credentials)
+    for start, end in (*credentials, *cargo_details(text)):
         for place in range(start, end):
             if not text[place].isspace():
                 kept[places[place] if places else place] = mask

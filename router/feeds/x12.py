@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from router.decide.rules import Rules
 from router.errors import InputError
+from router.feeds import manifest_309
 from router.feeds.bounded_input import (
     BLANKS,
     ENCODING,
@@ -39,6 +40,7 @@ from router.feeds.cbp_messages import (
     upper,
     with_century,
 )
+from router.feeds.manifests import DamagedBill
 from router.feeds.x12_envelopes import (
     OTHER_SETS,
     STATUS_SET,
@@ -203,6 +205,8 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
         self._st, self._position = one.header, 1
         self._place_prefix = f"{self._set_place(one)}:segment "
         if one.kind != STATUS_SET and one.header and not self._has_event(one):
+            if one.kind == manifest_309.SET:
+                return self._read_manifest(one, is_uncertain)
             self._pass_over(one)
             return []
         place = (self._text, one.body_start, one.body_end)
@@ -268,6 +272,32 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
             self._results.append(OtherMessage(one.kind, self._set_place(one)))
         else:
             self._put_aside_set(one, f"ST01 is {one.kind[:20]!r}, and only 350 (customs status information) is read")
+
+    def _read_manifest(self, one: TransactionSet, is_uncertain: bool) -> list[str]:
+        """Read a manifest's filings. Returns the set's faults: one at fault declares nothing."""
+        faults = self._counted([*one.faults, *manifest_309.version_faults(self._gs, self._delimiters.element)])
+        if is_uncertain or faults:
+            return ["nothing was taken from this manifest", *faults]
+        text = self._text[one.start : one.end]
+        try:
+            if one.cut:
+                raise InputError("the file ends within its last segment")
+            for found in manifest_309.read_set(
+                list(filter(None, (segment.strip(BLANKS) for segment in text.split(self._delimiters.terminator)))),
+                self._delimiters.element,
+                self._place_prefix,
+                self._received_at,
+                self._rules.extra_segments,
+            ):
+                if isinstance(found, DamagedBill):
+                    content = UnreadableInput(self._encoded([self._isa, self._gs, self._st, *found.texts]))
+                    self._reject(content, found.reason, place=f"{self._place_prefix}{found.position}")
+                else:
+                    self._results.append(found)
+        except InputError as error:
+            reason = f"nothing was taken from this manifest: {error.reason}"
+            self._reject(self._content(one.start, one.end, self._gs), reason, place=self._set_place(one))
+        return []
 
     def _put_aside_set(self, one: TransactionSet, reason: str) -> None:
         reason = f"put aside whole: {reason}. Dismiss it if it is for another system"
