@@ -142,8 +142,9 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
         self._interchange_place = f"{self._source}:interchange {control}" if self._isa else self._source
         envelopes = envelopes_of(interchange, self._rules)
         statuses = [group for group in envelopes.groups if any(map(self._is_read, group.sets))]
-        if statuses and self._isa and (usage := self._other_usage(isa[15])):
-            self._reject(self._content(0, len(self._text)), usage, place=self._interchange_place)
+        usage = USAGE_OF_ISA15.get(isa[15], self._rules.usage)
+        if statuses and self._isa and usage != self._rules.usage:
+            self._put_aside_interchange(isa[15], usage)
             return
         if statuses and self._isa and isa[15] not in USAGE_OF_ISA15:
             envelopes.faults.append(f"ISA15 is {isa[15][:20]!r}, neither P (production) nor T (test)")
@@ -168,16 +169,15 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
     def _has(self, one: TransactionSet, name: str) -> bool:
         return has_segment(self._text, one, name, self._delimiters)
 
-    def _other_usage(self, isa15: str) -> str | None:
-        """The reason for putting aside an interchange that is not for this installation."""
-        usage = USAGE_OF_ISA15.get(isa15)
-        if usage is None or usage == self._rules.usage:
-            return None
-        return (
+    def _put_aside_interchange(self, isa15: str, usage: Usage) -> None:
+        """Put aside and count an interchange that is not for this installation."""
+        reason = (
             f"put aside whole: ISA15 {isa15} makes it a {usage} interchange, and this installation is for"
             f" {self._rules.usage} (rules.usage). It concerns no bill here; feed it into a {usage} installation, or"
             " dismiss it"
         )
+        self._reject(self._content(0, len(self._text)), reason, place=self._interchange_place)
+        self._results.append(OtherMessage(f"{usage} interchange (put aside)", self._interchange_place))
 
     def _read_group(
         self, group: Group, envelopes: Envelopes, outer: list[str], outer_reasons: list[str]

@@ -91,6 +91,35 @@ def test_an_interchange_on_standard_input_is_routed_while_the_pipe_stays_open(co
     assert "1 file: 3 events" in out
 
 
+ACKNOWLEDGEMENT = "ST*997*0001~AK1*SO*1~AK9*A*1*1*1~SE*4*0001~"
+
+
+def test_the_summary_counts_what_is_for_others_or_put_aside_or_in_doubt(command: Command) -> None:
+    command.set_up()
+    sample = (FILES / "1-on-file.x12").read_text()
+    isa, gs, *_ = sample.splitlines()
+    command.write("doubt.x12", sample.replace("GE*2*501", "GE*3*501"))
+    command.write("test.x12", sample.replace("*P*>~", "*T*>~"))
+    command.write("acknowledgement.x12", f"{isa}{gs}{ACKNOWLEDGEMENT}GE*1*501~IEA*1*000000501~")
+    command.write("manifest.camir", "ACROCNX      MR26071408120500501\nZCROCNX      MR                   00000\n")
+    names = ("doubt.x12", "test.x12", "acknowledgement.x12", "manifest.camir")
+    done = command("ingest", *names).stdout
+    assert "4 files: 3 events, 0 urgent, 2 dead letters; 1 message in doubt" in done
+    assert "3 messages for others: 1 × test interchange (put aside), 1 × 997, 1 × CAMIR MR" in done
+    (fields,) = command.json("ingest", *names)
+    assert (fields["in_doubt"], fields["filings"], fields["refused"]) == (1, 0, [])
+    assert fields["others"] == {"test interchange (put aside)": 1, "997": 1, "CAMIR MR": 1}
+
+
+def test_a_watched_file_with_messages_for_others_alone_is_done(command: Command) -> None:
+    command.set_up()
+    isa, gs, *_ = (FILES / "1-on-file.x12").read_text().splitlines()
+    (command.folder / "inbox").mkdir()
+    command.write("inbox/a.x12", f"{isa}{gs}{ACKNOWLEDGEMENT}GE*1*501~IEA*1*000000501~")
+    command.start("ingest", "--watch", "inbox", "--settle-seconds", "0.1")
+    wait_for(lambda: (command.folder / "inbox" / "done" / "a.x12").exists())
+
+
 def test_a_link_found_in_a_folder_is_said_and_the_rest_is_ingested(command: Command) -> None:
     command.set_up()
     secret = command.write("secret", "secret\n")
