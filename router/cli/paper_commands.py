@@ -189,8 +189,8 @@ PROPOSAL: Final = (
 class MatchForm(BaseModel):
     """A row of a table of matches. Other columns are for people and ignored."""
 
-    paper: form_fields.UpperText
-    electronic: form_fields.UpperText
+    paper: form_fields.BillReference
+    electronic: form_fields.BillReference
 
 
 @paper_app.command("match")

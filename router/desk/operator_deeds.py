@@ -254,8 +254,10 @@ def _message_of(letter: DeadLetter, whole: bytes | None, rules: Rules, now: int)
     """The whole message, from the letter or the file that it came in."""
     if whole is not None:
         in_file = [one.id for one in read_events((whole,), letter.source, now, rules=rules) if _is_in_doubt(one)]
-        if in_file != [letter.id]:
-            raise UsageError(f"the file must have this message in doubt and no other; it has {len(in_file)} in doubt")
+        if letter.id not in in_file:
+            raise UsageError("the file has another content: name the file that the message came in, unchanged")
+        if len(in_file) > 1:
+            raise UsageError(f"the file has {len(in_file)} messages in doubt: name a file with this one alone")
         return whole
     if len(letter.content) < letter.content_size:
         raise UsageError(

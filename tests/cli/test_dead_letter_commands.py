@@ -62,3 +62,30 @@ def test_dead_letters_of_an_unknown_code_are_retried_after_it_was_added(command:
     assert result["retried"]
     command("run", "--until-idle")
     assert command.json("bill", "show", BILL)[0]["holds"] == []
+
+
+def test_a_message_in_doubt_is_accepted_and_never_just_retried(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12", FILES / "2-do-not-load.camir")
+    command("ingest", "-", stdin=(FILES / "3-lading-allowed.camir").read_text().replace("00007", "00009"))
+    command("run", "--until-idle")
+    assert command.json("bill", "show", BILL)[0]["status"] == "DO_NOT_LOAD"
+    (letter,) = command.json("dead-letters", "list")
+    assert (letter["in_doubt"], letter["bill_of_lading"]) == (True, None)
+    assert command.json("dead-letters", "retry", "--all") == []
+    deed = ("--by", "me", "--reason", "CBP meant it so")
+    (accepted,) = command.json("dead-letters", "accept", letter["id"][:8], *deed)
+    assert accepted == {"id": letter["id"], "events": 1, "frees": [BILL], "unreadable": []}
+    command("run", "--until-idle")
+    assert command.json("bill", "show", BILL)[0]["status"] == "ON_FILE"
+    assert command.json("dead-letters", "list") == []
+
+
+def test_many_equal_parts_are_one_line_with_a_count(command: Command) -> None:
+    command.set_up()
+    taken = command("ingest", "-", stdin="{}\n" * 500)
+    assert "1 dead letter" in taken.stdout
+    command("run", "--until-idle")
+    (letter,) = command.json("dead-letters", "list")
+    assert letter["times"] == 500
+    assert "(500 times)" in command("dead-letters", "list").stdout

@@ -8,8 +8,9 @@ import pytest
 
 from router import codec, topics
 from router.clock import now_milliseconds
+from router.decide.bill_state import assess_bill
 from router.demo.story import FILES
-from router.desk.bill_views import NotFoundError
+from router.desk.bill_views import NotFoundError, read_state
 from router.desk.operator_deeds import (
     ForeseenNotice,
     accept,
@@ -20,12 +21,13 @@ from router.desk.operator_deeds import (
     retry,
 )
 from router.engine.intake import ingest_file
+from router.engine.worker import Worker
 from router.errors import UsageError
+from router.feeds import bounded_input
 from router.feeds.forms import ManualForm
 from router.log.interface import Log
 from router.model.inputs import DeadLetter
-from router.task.outputs import letter_output
-from tests.desk.installation import BILL, RULES, route
+from tests.desk.installation import BILL, QUICK, RULES, route
 
 
 async def deeds(log: Log) -> list[tuple[str, str, str, str]]:
@@ -121,38 +123,73 @@ async def test_a_dead_letter_is_resolved_once(log: Log, tmp_path: Path) -> None:
     assert [action for _, action, _, _ in await deeds(log)] == ["dead-letters dismiss"]
 
 
-async def in_doubt(log: Log, content: bytes, kept: int | None = None) -> DeadLetter:
-    letter = DeadLetter("abcdef" * 4, "SE counts 9 segments", "f.x12", "x12", content[:kept], len(content))
-    await log.append([letter_output(letter._replace(in_doubt=True))])
+WRONG_COUNT = (FILES / "3-lading-allowed.camir").read_bytes().replace(b"00007", b"00009")
+
+
+def wrong_count(folder: Path) -> Path:
+    path = folder / "a.camir"
+    path.write_bytes(WRONG_COUNT)
+    return path
+
+
+async def in_doubt(log: Log, path: Path) -> DeadLetter:
+    await route(log, path)
+    (letter,) = [one for one in await read_dead_letters(log) if one.resolution is None]
     return await read_dead_letter(log, letter.id)
 
 
-async def test_a_message_in_doubt_counts_once_an_operator_accepts_it(log: Log) -> None:
+async def status(log: Log) -> str:
+    return assess_bill(await read_state(log, BILL), RULES).status.status
+
+
+async def test_a_message_in_doubt_counts_once_an_operator_accepts_it(log: Log, tmp_path: Path) -> None:
+    await route(log, FILES / "1-on-file.x12")
     await route(log, FILES / "2-do-not-load.camir")
-    letter = await in_doubt(log, (FILES / "4-arrival-and-release.x12").read_bytes())
+    letter = await in_doubt(log, wrong_count(tmp_path))
     refused = await retry(log, RULES, letter, by="J. Doe")
     assert refused.problem is not None
-    assert "accept it (`snp-router dead-letters accept abcdefabcdef`)" in refused.problem
+    assert f"accept it (`snp-router dead-letters accept {letter.id[:12]}`)" in refused.problem
     for by, reason in (("J. Doe", " "), (" ", "CBP meant it so")):
         with pytest.raises(UsageError, match="needs a name and a reason"):
             await accept(log, RULES, letter, by=by, reason=reason)
+    await Worker(log, RULES, QUICK, until_idle=True).run()
+    assert await status(log) == "DO_NOT_LOAD"
+
     accepted = await accept(log, RULES, letter, by="J. Doe", reason="CBP meant it so")
-    assert (accepted.frees, accepted.unreadable) == ((BILL,), ())
+    assert accepted == (letter, 1, (BILL,), ())
+    await Worker(log, RULES, QUICK, until_idle=True).run()
+    assert await status(log) == "ON_FILE"
     letter = await read_dead_letter(log, letter.id)
     assert letter.resolution == "ACCEPTED"
     with pytest.raises(UsageError, match="is resolved already"):
         await accept(log, RULES, letter, by="J. Doe", reason="once more")
-    (deed,) = await deeds(log)
-    assert deed == ("J. Doe", "dead-letters accept", letter.id, f"{accepted.events} events; CBP meant it so")
+    assert await deeds(log) == [("J. Doe", "dead-letters accept", letter.id, "1 events; CBP meant it so")]
 
 
-async def test_of_a_longer_message_its_own_file_is_accepted(log: Log) -> None:
-    content = (FILES / "4-arrival-and-release.x12").read_bytes()
-    letter = await in_doubt(log, content, kept=100)
-    with pytest.raises(UsageError, match=r"only the head .* name the file that it came in, f.x12, with --with FILE"):
+async def test_of_a_longer_message_its_own_file_is_accepted(
+    log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await route(log, FILES / "2-do-not-load.camir")
+    monkeypatch.setattr(bounded_input, "CONTENT_LIMIT", 100)
+    monkeypatch.setattr(bounded_input, "HEAD_SIZE", 50)
+    letter = await in_doubt(log, wrong_count(tmp_path))
+    with pytest.raises(UsageError, match=r"only the head .* name the file that it came in, .*a.camir.* --with FILE"):
         await accept(log, RULES, letter, by="J. Doe", reason="CBP meant it so")
-    with pytest.raises(UsageError, match="the file must have this message in doubt and no other; it has 0 in doubt"):
-        await accept(log, RULES, letter, content, by="J. Doe", reason="CBP meant it so")
+    with pytest.raises(UsageError, match="the file has another content"):
+        await accept(log, RULES, letter, WRONG_COUNT.replace(b"S26E", b"S27E"), by="J. Doe", reason="CBP meant it so")
+    two = WRONG_COUNT + WRONG_COUNT.replace(b"S26E", b"S27E")
+    with pytest.raises(UsageError, match="the file has 2 messages in doubt: name a file with this one alone"):
+        await accept(log, RULES, letter, two, by="J. Doe", reason="CBP meant it so")
+    assert (await accept(log, RULES, letter, WRONG_COUNT, by="J. Doe", reason="CBP meant it so")).frees == (BILL,)
+
+
+async def test_a_message_in_doubt_that_came_whole_is_dismissed(log: Log, tmp_path: Path) -> None:
+    await route(log, FILES / "2-do-not-load.camir")
+    letter = await in_doubt(log, wrong_count(tmp_path))
+    await route(log, FILES / "3-lading-allowed.camir")
+    assert await status(log) == "ON_FILE"
+    await dismiss(log, letter, by="J. Doe", reason="it came whole")
+    assert (await read_dead_letter(log, letter.id)).resolution == "DISMISSED"
 
 
 async def test_only_a_message_in_doubt_is_accepted(log: Log, tmp_path: Path) -> None:
