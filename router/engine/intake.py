@@ -55,6 +55,8 @@ URGENT_HEADERS: Final[Headers] = (("urgent", b"1"),)
 
 T = TypeVar("T")
 
+Admission = Callable[[Iterator[ReadResult]], Iterator[ReadResult]]
+
 _log = structlog.get_logger(__name__)
 
 
@@ -180,16 +182,19 @@ async def ingest_chunks(
     *,
     received_at: int | None = None,
     monitor: FeedMonitor | None = None,
+    admit: Admission | None = None,
     keep_trying: bool = False,
 ) -> Intake:
     """Feed in one input under the name `source`, as received at `received_at` (default: now).
+
+    `admit` may replace results of the reader by others; it is used in another thread.
 
     Records are appended in batches, and as soon as an empty chunk tells that no more input has come yet. `monitor`
     records the activity of the feed; the rules are then those in force when the input begins. With `keep_trying` a step
     that fails for now is repeated until it works. Raises UsageError, LogError; after a failure call it again, it
     duplicates nothing.
     """
-    feeding = _Feeding(log, chunks, source, rules, received_at, monitor, keep_trying)
+    feeding = _Feeding(log, chunks, source, rules, received_at, monitor, admit, keep_trying)
     thread = ThreadPoolExecutor(1, thread_name_prefix="feeding")
     reading = asyncio.get_running_loop().run_in_executor(thread, feeding.read)
     try:
@@ -219,8 +224,10 @@ class _Feeding:
         rules: Rules,
         received_at: int | None,
         monitor: FeedMonitor | None,
+        admit: Admission | None,
         keep_trying: bool,
     ) -> None:
+        self._admit = admit or iter
         self._chunks, self._source, self._rules, self._monitor = chunks, source, rules, monitor
         self._follows_clock = received_at is None
         self._received_at = now_milliseconds() if received_at is None else received_at
@@ -253,7 +260,8 @@ class _Feeding:
         self._begin_activity()
         rules = self._rules if self._monitor is None else self._monitor.rules
         intake, begun = self._intake, self._received_at
-        for event in read_events(self._arriving(first), self._source, begun, rules=rules, note=intake.notes.append):
+        events = read_events(self._arriving(first), self._source, begun, rules=rules, note=intake.notes.append)
+        for event in self._admit(events):
             if isinstance(event, OtherMessage):
                 intake.count(event)
                 continue

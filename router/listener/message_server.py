@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -128,7 +127,6 @@ class Listener:
         """Set once it is served."""
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Ends with the FatalLogError for which the process must stop."""
-        self.pool = ThreadPoolExecutor(settings.concurrent_bodies, "reading")
         self._log, self._rules, self._settings = log, rules, settings
         self._tokens = Tokens(settings.tokens_file)
         self._places = Places(settings.concurrent_bodies)
@@ -203,7 +201,7 @@ class Listener:
     async def _store(self, holder: TokenHolder, body: bytearray, source: str) -> PostOutcome:
         feed = holder.scope.feed
         monitor = self._monitors.setdefault(feed, FeedMonitor(self._log, feed, self._rules))
-        return await store_body(self._log, monitor, holder, body, source, now_milliseconds(), self.pool)
+        return await store_body(self._log, monitor, holder, body, source, now_milliseconds())
 
     def _check_head(self, request: Request) -> None:
         length = request.headers.get("content-length", "")
@@ -251,7 +249,7 @@ def _answer(outcome: PostOutcome) -> Response:
         return JSONResponse(fields)
     if outcome.is_empty:
         status, text = HTTPStatus.BAD_REQUEST, "the body is empty"
-    elif outcome.out_of_scope:
+    elif outcome.is_out_of_scope:
         status, text = HTTPStatus.FORBIDDEN, "the token covers nothing in the body; it was put aside"
     else:
         status, text = HTTPStatus.UNPROCESSABLE_ENTITY, "nothing in the body could be read; it was put aside"
@@ -298,4 +296,3 @@ async def serve_listener(
     finally:
         probing.cancel()
         await asyncio.wait([probing])
-        listener.pool.shutdown(wait=False, cancel_futures=True)

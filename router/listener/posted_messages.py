@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from router import topics
-from router.decide.rules import Rules
-from router.engine.feed_activity import FeedMonitor, FileActivity
-from router.engine.intake import Batches, Intake, event_outputs
-from router.feeds.bounded_input import OtherMessage, ReadResult, UnreadableInput
+from router.engine.feed_activity import FeedMonitor
+from router.engine.intake import Intake, ingest_chunks
+from router.feeds.bounded_input import ReadResult, UnreadableInput
 from router.feeds.disposition_files import JSONL
-from router.feeds.formats import read_events
+from router.feeds.input_files import CHUNK_BYTES
 from router.listener.tokens import DISPOSITIONS, FILINGS, TokenHolder
-from router.log.interface import Log, Output
+from router.log.interface import Log
 from router.model.inputs import DeadLetter, Disposition, Filing, disposition_fields, filing_fields
 from router.presentation import json_line
 
-CHUNK_BYTES: Final = 1 << 16
-SLICE: Final = 500
-"""Results read at a time, so that a large body gives way to others."""
 MOST_NAMED: Final = 100
 """Dead letters that an answer names; `snp-router dead-letters list` has all."""
 ISSUERS_NAMED: Final = 10
@@ -45,11 +38,11 @@ class PostOutcome:
     """Account of one body whose records are on the log."""
 
     source: str
-    intake: Intake = field(default_factory=lambda: Intake(files=1))
-    put_aside: list[PutAside] = field(default_factory=list)
+    intake: Intake
+    put_aside: list[PutAside]
     """The first dead letters."""
-    out_of_scope: int = 0
-    """Records that the token does not cover."""
+    is_out_of_scope: bool
+    """True if the token did not cover all of it."""
 
     @property
     def has_taken(self) -> bool:
@@ -59,11 +52,6 @@ class PostOutcome:
     @property
     def is_empty(self) -> bool:
         return not self.has_taken and not self.intake.dead_letters
-
-    def add(self, event: ReadResult, *, urgent: bool = False) -> None:
-        self.intake.count(event, urgent=urgent)
-        if isinstance(event, DeadLetter) and event.times == 1 and len(self.put_aside) < MOST_NAMED:
-            self.put_aside.append(PutAside(event.id, event.source, event.reason))
 
     def fields(self) -> dict[str, Any]:
         """The outcome as JSON fields."""
@@ -75,99 +63,66 @@ class PostOutcome:
             "filings": intake.filings,
             "others": dict(intake.others),
             "dead_letters": intake.dead_letters,
+            "in_doubt": intake.in_doubt,
             "put_aside": [one._asdict() for one in self.put_aside],
             "notes": intake.notes[:MOST_NAMED],
         }
 
 
 async def store_body(
-    log: Log, monitor: FeedMonitor, holder: TokenHolder, body: bytearray, source: str, received_at: int, pool: Executor
+    log: Log, monitor: FeedMonitor, holder: TokenHolder, body: bytearray, source: str, received_at: int
 ) -> PostOutcome:
     """Append the records of a body, and its feed's activity; durable on return. Raises LogError, OSError.
 
-    After an error a part may be stored; the same body again completes it and stores nothing twice. The body is read in
-    `pool`, in slices, so that one large body blocks neither the event loop nor other bodies.
+    After an error a part may be stored; the same body again completes it and stores nothing twice.
     """
-    activity = await monitor.begin_file(received_at)
-    reading = _BodyReading(body, source, received_at, holder, monitor.rules, activity)
-    batches = Batches(log)
-    loop = asyncio.get_running_loop()
-    while (outputs := await loop.run_in_executor(pool, reading.next_outputs)) is not None:
-        if batches.add(outputs):
-            await batches.flush()
-    await batches.flush()
-    await activity.end(received_at)
-    return reading.outcome
-
-
-class _BodyReading:
-    """The reading of one body. One thread at a time uses it."""
-
-    def __init__(
-        self,
-        body: bytearray,
-        source: str,
-        received_at: int,
-        holder: TokenHolder,
-        rules: Rules,
-        activity: FileActivity,
-    ) -> None:
-        self.outcome = PostOutcome(source)
-        self._rules = rules
-        self._activity = activity
-        self._received_at = received_at
-        scope = _ScopeFilter(holder, self.outcome, received_at)
-        activity.hash(body)
-        chunks = (bytes(body[at : at + CHUNK_BYTES]) for at in range(0, len(body), CHUNK_BYTES))
-        note = self.outcome.intake.notes.append
-        self._events = scope.admitted(read_events(chunks, source, received_at, rules=rules, note=note))
-
-    def next_outputs(self) -> list[Output] | None:
-        """The log records of the next slice, None at the end. A slice of messages for others has none."""
-        events = list(islice(self._events, SLICE))
-        return [output for event in events for output in self._outputs(event)] if events else None
-
-    def _outputs(self, event: ReadResult) -> list[Output]:
-        if isinstance(event, OtherMessage):
-            self.outcome.add(event)
-            return []
-        outputs = event_outputs(event, self._rules.codes.is_urgent)
-        self.outcome.add(event, urgent=outputs[0].topic == topics.URGENT)
-        if not isinstance(event, Filing):
-            self._activity.add(event, self._received_at)
-        return outputs
+    scope = _ScopeFilter(holder, source, received_at)
+    chunks = (bytes(body[at : at + CHUNK_BYTES]) for at in range(0, len(body), CHUNK_BYTES))
+    intake = await ingest_chunks(
+        *(log, chunks, source, monitor.rules), received_at=received_at, monitor=monitor, admit=scope.admitted
+    )
+    return PostOutcome(source, intake, scope.put_aside, scope.is_exceeded)
 
 
 class _ScopeFilter:
     """The token's scope. Records beyond it become one dead letter of each kind, which names no bill: a sender without
     the right to send CBP's dispositions must not be able to stop one."""
 
-    def __init__(self, holder: TokenHolder, outcome: PostOutcome, received_at: int) -> None:
-        self._holder, self._outcome, self._received_at = holder, outcome, received_at
+    def __init__(self, holder: TokenHolder, source: str, received_at: int) -> None:
+        self.put_aside: list[PutAside] = []
+        self._name, self._scope = holder
+        self._source, self._received_at = source, received_at
         self._dispositions, self._filings = UnreadableInput(), UnreadableInput()
         self._issuers: Counter[str] = Counter()
         """Issuers of the filings refused, with the number of each."""
 
-    def admitted(self, events: Iterator[ReadResult]) -> Iterator[ReadResult]:
-        may_stop = self._holder.scope.may_post(DISPOSITIONS)
-        for event in events:
-            if isinstance(event, Filing) and not self._holder.scope.may_file_for(event.scac):
-                self._issuers[event.scac] += 1
-                self._refuse(self._filings, _line(filing_fields(event)))
-            elif isinstance(event, Disposition) and not may_stop:
-                self._refuse(self._dispositions, _line(disposition_fields(event)))
-            elif isinstance(event, DeadLetter) and not may_stop:
-                yield event._replace(scac=None, bill_of_lading=None)
-            else:
-                yield event
-        yield from self._letters()
+    @property
+    def is_exceeded(self) -> bool:
+        return bool(self._dispositions.size or self._filings.size)
 
-    def _refuse(self, kept: UnreadableInput, line: bytes) -> None:
-        self._outcome.out_of_scope += 1
-        kept.add(line)
+    def admitted(self, events: Iterator[ReadResult]) -> Iterator[ReadResult]:
+        for event in chain(map(self._restricted, events), self._letters()):
+            if isinstance(event, DeadLetter) and event.times == 1 and len(self.put_aside) < MOST_NAMED:
+                self.put_aside.append(PutAside(event.id, event.source, event.reason))
+            if event is not None:
+                yield event
+
+    def _restricted(self, event: ReadResult) -> ReadResult | None:
+        """The event as far as the token covers it."""
+        may_stop = self._scope.may_post(DISPOSITIONS)
+        if isinstance(event, Filing) and not self._scope.may_file_for(event.scac):
+            self._issuers[event.scac] += 1
+            self._filings.add(_line(filing_fields(event)))
+            return None
+        if isinstance(event, Disposition) and not may_stop:
+            self._dispositions.add(_line(disposition_fields(event)))
+            return None
+        if isinstance(event, DeadLetter) and not may_stop:
+            return event._replace(scac=None, bill_of_lading=None)
+        return event
 
     def _letters(self) -> Iterator[DeadLetter]:
-        name, source = self._holder.name, self._outcome.source
+        name, source = self._name, self._source
         if self._dispositions.size:
             reason = f"the token {name} may not post {DISPOSITIONS}: have them posted with a token for this kind"
             yield self._dispositions.dead_letter(reason, source, JSONL, self._received_at)

@@ -16,9 +16,11 @@ import trustme
 
 from router import topics
 from router.decide.rules import Rules
+from router.engine import intake
 from router.errors import FatalLogError, LogError, TaskRetry, UsageError
 from router.feeds.bounded_input import OtherMessage
-from router.listener import ListenSettings, message_server, posted_messages
+from router.feeds.formats import read_events
+from router.listener import ListenSettings, message_server
 from router.listener.message_server import serve_listener
 from router.log.interface import Output
 from router.model.inputs import DeadLetter, Disposition, Filing
@@ -112,7 +114,7 @@ def read_as(monkeypatch: pytest.MonkeyPatch, results: Sequence[Any]) -> None:
             pass
         yield from results
 
-    monkeypatch.setattr(posted_messages, "read_events", read)
+    monkeypatch.setattr(intake, "read_events", read)
 
 
 def filing(issuer: str) -> Filing:
@@ -164,8 +166,8 @@ async def test_a_disposition_put_aside_can_be_read_again(scene: Scene, monkeypat
     assert (await scene.post(body, token))[0] == 403
     (letter,) = await scene.values(topics.DEAD_LETTERS)
     assert letter.format == "jsonl"
-    (read,) = posted_messages.read_events([letter.content], "again", 0)
-    (once,) = posted_messages.read_events([body], "once", 0)
+    (read,) = read_events([letter.content], "again", 0)
+    (once,) = read_events([body], "once", 0)
     assert isinstance(once, Disposition)
     assert read == once._replace(source="again:record 1")
 
