@@ -92,8 +92,8 @@ class _CamirReader(MessageReader[_Part]):
         self._judge = Judge(fragment, 0)
         self._message: UnreadableInput | None = None
         """The transmission so far, if it is in doubt or not read."""
-        self._is_beside = False
-        """True if the message ends with a few characters beside a record."""
+        self._is_line_over = True
+        """False if the message ends with text within a line."""
         self._message_place = self._application = ""
         self._faults: list[str] = []
         self._doubt: Uncertainty | None = None
@@ -131,7 +131,6 @@ class _CamirReader(MessageReader[_Part]):
         self._transmitted_at = moment_or_none(with_century(head["date"]), head["time"])
         self._application = head["application"] if layout_fault(acr, "ACR") is None else STATUS
         self._judge, self._message, self._is_silent = Judge(self._fragment, self._position), None, True
-        self._is_beside = False
         self._message_place = f"{self._place_prefix}{self._position + 1}"
 
     def _read_manifest(self, transmission: Transmission) -> None:
@@ -169,20 +168,20 @@ class _CamirReader(MessageReader[_Part]):
         """Add to the content of the transmission's dead letter, in lines and at full length: a wrong length may be the
         fault."""
         for part in parts:
-            is_beside = isinstance(part, Gap) and not part.records
             if self._message is None:
                 self._message = UnreadableInput()
-            elif not (is_beside or self._is_beside):
+            elif self._is_line_over and not (isinstance(part, Gap) and not part.begins_line):
                 self._message.add(b"\n")
-            self._is_beside = is_beside
+            self._is_line_over = not isinstance(part, Gap) or part.ends_line
             self._message.join(part.content if isinstance(part, Gap) else UnreadableInput(part.encode(ENCODING)))
 
     def _read(self, part: _Part) -> None:
         """Most parts are details of an event."""
         kind, text = part
         if isinstance(text, Gap):
-            self._end_damaged_loop()
-            self._leave("M01")
+            if text.records:
+                self._end_damaged_loop()
+                self._leave("M01")
             return
         self._position += 1
         if kind in _DETAILS:
@@ -286,7 +285,7 @@ class _CamirReader(MessageReader[_Part]):
         kind = loop[0][:3]
         if self._loop_is_damaged:
             reason = layout_fault(loop[0], kind)
-            raise InputError(reason or "the record is shorter than the others and may have been cut")
+            raise InputError(reason or f"the {kind} has not the places of the other records")
         if kind == "R06":
             code, date, time = values(loop[0], kind)
             remarks, _, _, _ = _details(loop[1:])

@@ -131,7 +131,7 @@ _NEXT_OR_LAST: Final = re.compile(
 )
 """The same in a whole line, which may end with the record."""
 _NEXT_LENGTH: Final = RECORD_LENGTH + 4
-_REACH: Final = 12
+_REACH: Final = RECORD_LENGTH - 1
 """Places that a record may have lost."""
 _LOOK_AHEAD: Final = 8
 """Characters that decide if a separator precedes a record: itself, line breaks and a record id."""
@@ -182,6 +182,8 @@ class Gap(NamedTuple):
     content: UnreadableInput
     records: int
     """Records that it may have been, by its length: 0 for a few characters after a record."""
+    begins_line: bool
+    ends_line: bool
 
 
 class Transmission(NamedTuple):
@@ -324,7 +326,7 @@ class _TransmissionReader:
             if gap is None or self._gap_begins_line or not self._parts or (ends_line and margin == self._margin):
                 return
         records = max(int(self._gap_begins_line), round(gap.size / RECORD_LENGTH))
-        self._parts.append(Gap(gap, records))
+        self._parts.append(Gap(gap, records, self._gap_begins_line, ends_line))
         self._text += gap.size
 
 

@@ -110,8 +110,8 @@ class Judge:
         state, following = self._state, _GRAMMAR[self._state]
         for part in parts:
             if isinstance(part, Gap):
-                kind = self._read_gap(part)
-                state = "lost"
+                kind, state = DAMAGED, "lost"
+                self._read_gap(part, kinds)
             else:
                 self._position += 1
                 kind = part[:3]
@@ -143,20 +143,28 @@ class Judge:
             self._width = RECORD_LENGTH if len(record) == RECORD_LENGTH and record.endswith(" ") else 0
             self._records -= 1
 
-    def _read_gap(self, gap: Gap) -> str:
-        self._fault(f"text of {gap.content.size:,} bytes after record {self._position} is no record")
-        self._has_issuer = self._awaits_continuation = False
-        return DAMAGED
+    def _read_gap(self, gap: Gap, kinds: list[str]) -> None:
+        """A record beside it is too long, so it is damaged. If the gap may be a record, it may have been a J01."""
+        size = f"{gap.content.size:,} bytes" if gap.content.size > 1 else "1 byte"
+        self._fault(f"text of {size} after record {self._position} is no record")
+        waits = False
+        if kinds and not gap.begins_line and kinds[-1] not in _FRAME:
+            self._has_issuer = self._has_issuer and kinds[-1] != "J01"
+            waits = kinds[-1] in ("R02", DAMAGED_BILL)
+            kinds[-1] = DAMAGED_BILL if waits else DAMAGED
+        if gap.records:
+            self._has_issuer = waits = False
+        self._awaits_continuation = waits
 
     def _examined(self, record: str, kind: str, state: str, *, is_last: bool) -> tuple[str, str]:
-        """Kind and next state of a record that may not be in order."""
+        """Kind and next state of a record that may not be in order. An R02 may be a continuation."""
         if kind not in LAYOUT:
             self._fault(f"record {self._position} begins with {record[:3]!r}, which is no record of CBP's")
             return DAMAGED, "lost"
         fault = layout_fault(record, kind)
         if fault is None and len(record) < self._width and kind != "ZCR" and not is_last:
             fault = f"the {kind} has {len(record)} places, and the others have {self._width}"
-        if fault is not None and kind == "R02":
+        if fault is not None and kind == "R02" and not (self._awaits_continuation or fits(record, CONTINUATION)):
             if not (self._has_issuer and bill_and_code(record)[0]):
                 self._fault(f"record {self._position} names no bill: {fault}")
             return DAMAGED_BILL, "bill"
