@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from router.decide.bill_state import AssessedBill, BillState
 from router.decide.cargo_facts import CargoFacts, content_of, supersedes
-from router.decide.codes import Effect
+from router.decide.certainty import may_not_free, shown, with_certainty
 from router.decide.consequences import Decision, conclude
 from router.decide.dead_letters import (
     future_event_id,
@@ -62,9 +62,8 @@ from router.decide.rules import Rules
 from router.decide.standing_holds import UnparsedEvent
 from router.errors import InputError
 from router.model.eastern import DAY, MILLISECONDS, MINUTE, in_repeated_hour, posted_minute
-from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_container_key, is_vessel_key
+from router.model.identifiers import container_key, entry_clean, has_invalid_identifier, is_vessel_key
 from router.model.inputs import (
-    NOWHERE,
     Clearance,
     Confirmation,
     DeadLetter,
@@ -118,7 +117,7 @@ def _check_scopes(decision: Decision) -> None:
 
 def _apply_disposition(state: BillState, record: Disposition, context: Context) -> AppliedRecord | None:
     rules, secret = context.rules, context.registry.secret
-    record = _with_indicator_read(record, rules)
+    record = with_certainty(record, rules)
     text = identity(record, state.key)
     is_known_code = rules.codes.get(record.disposition_code) is not None
     event_id = keyed_id(secret, text if is_known_code else content_hash(text))
@@ -129,7 +128,7 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
     posted = posted_minute(record.action_at)
     second_pass = second_pass_identity(record, state.key)
     event = ledger_event(record, event_id, posted, rules.number, second_pass and keyed_id(secret, second_pass))
-    if event.uncertain is None and _may_not_free(event, rules):
+    if event.uncertain is None and may_not_free(event, rules):
         event = event._replace(uncertain="MESSAGE")
     known = next((one for one in state.events if one.id == event_id), None)
     unparsed = state.unparsed.get(event_id)
@@ -171,38 +170,11 @@ def _apply_disposition(state: BillState, record: Disposition, context: Context) 
         )
         state = with_unparsed(state, unknown, rules)
     flags = _flags(state, record, posted, rules)
-    return AppliedRecord(state, DISPOSITION, _shown(record), event_id, flags, letters=letters)
-
-
-def _with_indicator_read(record: Disposition, rules: Rules) -> Disposition:
-    """The event as X420 has it, if a rule gives the meaning of its value."""
-    meaning = rules.x420_meanings.get(record.indicator or "")
-    if meaning == "reversal":
-        return record._replace(reversal=True)
-    return record._replace(resent=True) if meaning == "resent" else record
-
-
-def _may_not_free(event: LedgerEvent, rules: Rules) -> bool:
-    """True if X420 has an unknown meaning, or a release or authority names a container that can't be recognised."""
-    if event.indicator is not None and event.indicator not in rules.x420_meanings:
-        return True
-    if all(map(is_container_key, event.containers)):
-        return False
-    code = rules.codes.get(event.code)
-    return code is not None and code.effect in (Effect.RELEASE, Effect.MOVE)
+    return AppliedRecord(state, DISPOSITION, shown(record), event_id, flags, letters=letters)
 
 
 def _is_known_whole(known: LedgerEvent | None, unparsed: UnparsedEvent | None) -> bool:
     return (known is not None and known.uncertain is None) or (unparsed is not None and unparsed.names_bill)
-
-
-def _shown(record: Disposition) -> Disposition:
-    """The event as notices show it: of one that may be another bill's, nothing that this bill's parties may not see."""
-    if record.uncertain != "BILL":
-        return record
-    return record._replace(
-        entry_type=None, entry_number=None, container_numbers=(), remarks=None, snps=(), shipment=NOWHERE
-    )
 
 
 def _apply_undated_event(

@@ -283,6 +283,14 @@ def test_once_something_certain_names_it_everyone_gets_the_status_now(router: Ha
     assert BILL_UNCERTAIN not in router.latest(topics.WAITING).get(HOUSE, {"reasons": ()})["reasons"]
 
 
+@pytest.mark.parametrize("scac", [";VXA", "N1XA", "N"])
+def test_of_an_event_whose_issuer_is_no_scac_not_even_the_bill_is_certain(router: Harness, scac: str) -> None:
+    router.decide(event("1H", 1, snps=("SLTC",))._replace(scac=scac))
+    assert router.party_records() == []
+    (waiting,) = router.latest(topics.WAITING).values()
+    assert waiting["reasons"] == (BILL_UNCERTAIN,)
+
+
 def test_an_operator_may_confirm_that_the_bill_is_meant(router: Harness) -> None:
     one = OneBill(damaged("6H", 1, "BILL"))
     assert one.notified == {}
