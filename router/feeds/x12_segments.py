@@ -233,7 +233,7 @@ def _segment_pattern(name: str, delimiters: Delimiters) -> str:
     pattern, is_needed = "", False
     for piece, is_required in reversed(pieces):
         is_needed = is_needed or is_required
-        pattern = piece + pattern if is_needed else f"(?:{piece}{pattern})?"
+        pattern = piece + pattern if is_needed else f"(?:{piece}{pattern}|)"
     return terminator + name + pattern
 
 
@@ -244,7 +244,7 @@ def _element_pattern(element: Element, delimiters: Delimiters, is_required: bool
     if element.least == 1 and not is_required:
         return f"[{inside}]{{0,{element.most}}}"
     some = f"[{inside}]{{{element.least},{element.most}}}"
-    return some if is_required else f"(?:{some})?"
+    return some if is_required else f"(?:{some}|)"
 
 
 @cache
