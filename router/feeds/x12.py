@@ -101,7 +101,7 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
     def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
         super().__init__(source, received_at, rules, fragment, accepted)
         self._delimiters = Delimiters()
-        self._text = self._isa = self._gs = self._st = self._m10 = self._p4 = ""
+        self._text = self._isa = self._joint = self._gs = self._st = self._m10 = self._p4 = ""
         self._interchange_place = source
         self._takes_details = self._takes_headers = self._references_lead = True
         self._detail_tags: frozenset[str] = frozenset()
@@ -133,7 +133,8 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
         yield
 
     def _read_interchange(self, interchange: Interchange) -> Iterator[None]:
-        self._delimiters, self._isa, self._text = interchange.delimiters, interchange.isa, interchange.text
+        self._delimiters, self._isa, self._joint = interchange.delimiters, interchange.isa, interchange.joint
+        self._text = interchange.text
         self._gs = self._st = ""
         isa = [upper(part).strip() for part in self._isa.split(self._delimiters.element)] if self._isa else []
         isa.extend([""] * (17 - len(isa)))
@@ -190,7 +191,9 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
             found = yield from self._read_set(one, envelopes, bool(outer or faults))
             (outer_reasons if outer else reasons).extend(f"{one.place or 'a set'}: {fault}" for fault in found)
             if found and not outer and not faults:
-                self._reject_in_doubt(found, self._content(one.start, one.end, self._gs), self._set_place(one))
+                self._reject_in_doubt(
+                    found, self._content(one.start, one.end, *filter(None, [self._gs])), self._set_place(one)
+                )
         self._st = ""
         if faults and not outer:
             self._reject_in_doubt(reasons, self._content(group.start, group.end), self._interchange_place)
@@ -221,7 +224,8 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
         if one.cut:
             self._position += 1
             reason = "the file ends within this segment and may have been cut; feed in the whole file"
-            self._reject(self._with_headers(one.cut), reason, self._bill_of(one.cut, whole=False))
+            content = UnreadableInput(self._encoded(self._headers())).add(one.cut.encode(ENCODING))
+            self._reject(content, reason, self._bill_of(one.cut, whole=False))
         return faults
 
     def _begin_set(
@@ -301,7 +305,7 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
 
     def _put_aside_set(self, one: TransactionSet, reason: str) -> None:
         reason = f"put aside whole: {reason}. Dismiss it if it is for another system"
-        self._reject(self._content(one.start, one.end, self._gs), reason)
+        self._reject(self._content(one.start, one.end, *filter(None, [self._gs])), reason)
 
     def _begin_port(self) -> None:
         self._leading, self._bills_of_port = [], 0
@@ -365,7 +369,7 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
             self._uncertain = "BILL" if may_be_cut else "MESSAGE"
         self._end_port()
         self._uncertain = before
-        if name == "P4" or name not in SEGMENTS:  # it may have been a port's
+        if name == "P4" or (name not in SEGMENTS and not swallowed):  # it may have been a port's
             self._p4 = ""
             self._begin_port()
         elif name == "M10":
@@ -454,9 +458,8 @@ class _X12Reader(MessageReader[Interchange | UnreadableStretch]):
     def _content(self, start: int, end: int, *headers: str) -> UnreadableInput:
         """A whole message of the interchange, between two terminators, below its headers."""
         terminator = self._delimiters.terminator
-        above = terminator.join(filter(None, (self._isa, *headers)))
-        text = self._text[start : end + len(terminator)].rstrip(BLANKS)
-        return UnreadableInput((above + text if above else text.removeprefix(terminator)).encode(ENCODING))
+        text = self._text[start : end + len(terminator)].rstrip(BLANKS).removeprefix(terminator)
+        return UnreadableInput((self._isa + self._joint + terminator.join((*headers, text))).encode(ENCODING))
 
 
 def _set_faults(one: TransactionSet, checked: CheckedSet, swallowed: dict[int, list[_Swallowed]]) -> list[str]:

@@ -80,6 +80,8 @@ class Interchange(NamedTuple):
     marks: tuple[Mark, ...]
     faults: tuple[str, ...]
     """Of the header and the length."""
+    joint: str
+    """The terminator after the header; empty if it has none."""
 
 
 class UnreadableStretch(NamedTuple):
@@ -92,6 +94,7 @@ class UnreadableStretch(NamedTuple):
 class Header(NamedTuple):
     delimiters: Delimiters
     isa: str
+    joint: str
     length: int
     """Characters of the input."""
     faults: tuple[str, ...] = ()
@@ -139,7 +142,7 @@ class _InterchangeReader:
         if self._unreadable is None and (bare := _BARE.match(self.text)):
             if (head := _head(self.text, 0, final)) is not None:
                 _, found = _first_set(head)
-                self._begin(Header(found or Delimiters(bare["element"]), "", 0))
+                self._begin(Header(found or Delimiters(bare["element"]), "", "", 0))
             return
         isa, (start, found) = _ISA.search(self.text), _first_set(self.text)
         first = min([start] if isa is None else [start, isa.start()])
@@ -157,8 +160,8 @@ class _InterchangeReader:
             self._put_aside(first - HEADER_REACH // 2)
             yield from self._end_stretch()
             length = _header_end(self.text, _first_set(self.text)[0], found)
-            before = _without_breaks(self.text[:length]).strip(BLANKS).removesuffix(found.terminator)
-            self._begin(Header(found, before, length, (NOT_BEGUN,)))
+            before = _without_breaks(self.text[:length]).strip(BLANKS)
+            self._begin(Header(found, *_apart(before, found), length, (NOT_BEGUN,)))
         else:
             self._put_aside(len(self.text))
 
@@ -209,7 +212,8 @@ class _InterchangeReader:
     def _end(self, header: Header, *faults: str) -> Interchange:
         text, marks = "".join(self._pieces), tuple(self._marks)
         self._header, self._pieces, self._marks, self._size = None, [], [], 0
-        return Interchange(header.delimiters, header.isa, text, marks, tuple(dict.fromkeys((*header.faults, *faults))))
+        all_faults = tuple(dict.fromkeys((*header.faults, *faults)))
+        return Interchange(header.delimiters, header.isa, text, marks, all_faults, header.joint)
 
     def _put_aside(self, length: int) -> None:
         if length > 0:
@@ -272,14 +276,15 @@ def _header(head: str, text: str, length: int) -> Header | str:
     declared = re.compile(_TERMINATOR, re.ASCII).match(text, length)
     terminator = text[length] if declared is None else declared[0]
     _, found = _first_set(text[length:])
-    if found is not None and found.terminator != terminator and terminator not in text[length + 1 :]:
+    is_used = terminator not in _BREAKS and terminator in text[length + 1 :]
+    if found is not None and found.terminator != terminator and not is_used:
         return _header_by_sets(head, text)
     delimiters = Delimiters(isa[3], terminator)
     if fault := _delimiters_fault(delimiters, isa[-1]):
         by_sets = _header_by_sets(head, text)
         return by_sets if isinstance(by_sets, Header) else fault
     faults = _isa_faults(isa, isa[3])
-    return Header(delimiters, isa, _length_in(head, text, length + len(terminator)), tuple(faults))
+    return Header(delimiters, isa, terminator, _length_in(head, text, length + len(terminator)), tuple(faults))
 
 
 def _header_by_sets(head: str, text: str) -> Header | str:
@@ -288,12 +293,18 @@ def _header_by_sets(head: str, text: str) -> Header | str:
     if found is None:
         return NO_ISA
     start = _header_end(text, start, found)
-    isa = text[:start].rstrip(BLANKS).removesuffix(found.terminator)
+    isa, joint = _apart(text[:start].rstrip(BLANKS), found)
     faults = _isa_faults(isa, found.element) or ["the ISA is damaged"]
     if _is_regular(isa):
         declared, used = isa[ISA_LENGTH:], found.terminator
         faults = [f"the ISA declares the terminator {declared!r}, but {used!r} ends its segments"]
-    return Header(found, isa, _length_in(head, text, start), tuple(faults))
+    return Header(found, isa, joint, _length_in(head, text, start), tuple(faults))
+
+
+def _apart(before: str, delimiters: Delimiters) -> tuple[str, str]:
+    """The text before the first segment, and its terminator if it has one."""
+    isa = before.removesuffix(delimiters.terminator)
+    return isa, before[len(isa) :]
 
 
 def _header_end(text: str, start: int, delimiters: Delimiters) -> int:

@@ -93,7 +93,7 @@ def fault_of(parts: list[str]) -> str | None:
     if elements is None:
         return f"{name[:SHOWN]!r} is no segment of a 350"
     if len(parts) - 1 > len(elements):
-        most = f"it has {len(parts) - 1} elements, and a {name} has at most {len(elements)}"
+        most = f"it has {len(parts) - 1} elements, and {name} has at most {len(elements)}"
         return f"{most}; a segment terminator may be missing"
     for number, element in enumerate(elements, 1):
         value = parts[number] if number < len(parts) else ""

@@ -528,6 +528,258 @@ def test_credentials_are_masked():
         assert letters(content)
 
 
+# Loops that damage ended
+
+
+def test_a_lost_terminator_frees_nothing_and_holds_both_bills_of_the_segment():
+    """Both X4 are in one segment: each bill gets a dead letter, which is as damaged by itself."""
+    release, hold = x4(e01="A1", e07="1C"), x4(e01="B1", e07="1H")
+    one, other = letters(with_loop(X4[:-1], release + hold, b"K1*EXAM"))
+    assert [(one.bill_of_lading, one.disposition_code), (other.bill_of_lading, other.disposition_code)] == [
+        ("A1", "1C"),
+        ("B1", "1H"),
+    ]
+    assert "it has 34 elements, and X4 has at most 20" in one.reason
+    for letter in (one, other):
+        again = list(read_dead_letter(letter, RECEIVED_AT))
+        assert all(isinstance(event, DeadLetter) for event in again)
+        assert (letter.bill_of_lading, letter.disposition_code) in {
+            (event.bill_of_lading, event.disposition_code) for event in again if isinstance(event, DeadLetter)
+        }
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"QQ*HBL1*1***20260714*0812*1H**NVXB", b"N7*CSQU*305438" + x4(e01="HBL1", e09="NVXB")]
+)
+def test_a_damaged_segment_ends_the_loop_before_it(damaged: bytes):
+    content = with_loop(x4(e07="1C"), b"N9*SNP*SLTC", damaged, b"N9*SNP*FFTH", b"K1*OF ANOTHER", X4[:-1])
+    event, letter, after = read(content)
+    assert isinstance(event, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert (event.snps, event.remarks, event.uncertain) == (("SLTC",), None, "MESSAGE")
+    assert (letter.scac, letter.bill_of_lading) == ("NVXB", "HBL1")
+    assert b"N9*SNP*FFTH" in letter.content
+    assert after == only_event(with_loop(X4[:-1]))._replace(source=after.source)
+
+
+def test_a_damaged_segment_without_a_bill_puts_its_set_in_doubt():
+    before, after, letter = read(with_loop(X4[:-1], b"N9*SNP*FFTH", b"QQ*1", b"N9*SNP*SLTC", X4[:-1], b"N9*SNP*FFTH"))
+    assert isinstance(before, Disposition)
+    assert isinstance(after, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert [(event.snps, event.uncertain) for event in (before, after)] == [((), "MESSAGE"), ((), "MESSAGE")]
+    assert after.shipment.port_of_unlading is None  # the segment may have been a P4
+    assert letter.in_doubt
+    assert "segment 6 is damaged and names no bill: 'QQ' is no segment of a 350" in letter.reason
+    accepted = list(read_dead_letter(letter, RECEIVED_AT, accepted=True))
+    assert [one.uncertain for one in accepted if isinstance(one, Disposition)] == [None, None]
+
+
+def test_an_x4_that_may_be_cut_within_its_issuer_does_not_name_its_bill_surely():
+    event, letter = read(with_loop(b"X4*M0000077*120***20260714*0101*5I**HA", b"RX****2704*Z999***ET"))
+    assert isinstance(event, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert event.uncertain == "BILL"
+
+
+@pytest.mark.parametrize(
+    ("changed", "uncertain"),
+    [
+        ({"e11": "CSQU", "e12": "3054383"}, None),
+        ({"e11": "CSQU", "e12": "305438"}, None),
+        ({"e11": "CSQU", "e12": "3054384"}, "MESSAGE"),
+        ({"e12": "3054383"}, "MESSAGE"),
+        ({"e03": "01"}, "MESSAGE"),
+        ({"e04": "AB100045215"}, "MESSAGE"),
+    ],
+)
+def test_values_that_narrow_an_event_are_certain_or_it_frees_nothing(changed: dict[str, str], uncertain: str | None):
+    assert only_event(with_loop(x4(**changed))).uncertain == uncertain
+
+
+@pytest.mark.parametrize(
+    ("segment", "reason"),
+    [
+        (x4(e11="CSQU"), "X411 comes without X412"),
+        (x4(e16=""), "X415 and X416 must come together"),
+        (x4(e08="MB7"), "X408 and X410 must come together"),
+        (x4() + b"***YN", "X420 'YN' has 2 characters"),
+        (x4(e13="2704!"), "X413 '2704!' is not letters, digits, blanks and dashes"),
+        (x4(e02="1" * 16), "X402 '1111111111111111' has 16 characters"),
+    ],
+)
+def test_a_damaged_value_is_named_and_its_bill_stopped(segment: bytes, reason: str):
+    letter = only_letter(with_loop(segment))
+    assert (letter.bill_of_lading, letter.disposition_code) == ("HBL000012345", "6H")
+    assert reason in letter.reason
+
+
+def test_x420_is_passed_on():
+    assert only_event(with_loop(x4() + b"***Y")).indicator == "Y"
+
+
+# Order of segments
+
+
+@pytest.mark.parametrize("early", [b"N9*SNP*SLTC", b"N7*CSQU*3054383"])
+def test_details_before_an_x4_put_the_set_in_doubt(early: bytes):
+    event, letter = read(with_loop(early, X4[:-1], b"N9*SNP*OCNX"))
+    assert isinstance(event, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert (event.snps, event.uncertain) == ((), "MESSAGE")
+    assert f"segment 4: {early[:2].decode()} without an X4 before it" in letter.reason
+
+
+def test_remarks_before_an_x4_are_the_ports():
+    event = only_event(with_loop(b"K1*PORT CLOSED", X4[:-1]))
+    assert (event.remarks, event.uncertain) == (None, None)
+
+
+def older(*segments: bytes) -> bytes:
+    return with_loop(*segments).replace(b"*006050", b"*004010")
+
+
+def test_in_004010_references_come_before_their_x4():
+    event = only_event(
+        older(b"K1*PORT CLOSED", b"N9*SNP*SLTC", b"K1*ITS TEXT", X4[:-1], b"K1*EXAM", b"N7*CSQU*3054383")
+    )
+    assert (event.snps, event.remarks, event.uncertain) == (("SLTC",), "ITS TEXT EXAM", None)
+
+
+def test_in_004010_references_of_several_bills_are_nobodys():
+    several = events(older(b"N9*SNP*SLTC", X4[:-1], b"N7*CSQU*3054383", x4(e01="HBL2")))
+    assert [(event.snps, event.uncertain) for event in several] == [((), None), ((), None)]
+    port = b"P4*2704*20260728"
+    apart = events(older(b"N9*SNP*SLTC", X4[:-1], port, b"N9*SNP*FFTH", x4(e01="HBL2")))
+    assert [event.snps for event in apart] == [("SLTC",), ("FFTH",)]
+
+
+def test_in_004010_references_after_an_x4_may_be_the_next_bills():
+    one, other, letter = read(older(X4[:-1], b"N9*SNP*SLTC", X4[:-1]))
+    assert isinstance(one, Disposition)
+    assert isinstance(other, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert [(event.snps, event.uncertain) for event in (one, other)] == [((), "MESSAGE"), ((), "MESSAGE")]
+    assert "N9 after an X4, where it may be the next bill's" in letter.reason
+
+
+def test_an_unknown_version_is_in_doubt_until_a_rule_accepts_it():
+    newer = with_loop(X4[:-1], b"N9*SNP*SLTC").replace(b"*006050", b"*008010CBP")
+    event, letter = read(newer)
+    assert isinstance(event, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert (event.snps, event.uncertain) == (("SLTC",), "MESSAGE")
+    assert "GS08 is '008010CBP', an unknown version" in letter.reason
+    (accepted,) = read(newer, rules=Rules(accepted_versions=frozenset({"008010"})))
+    assert accepted == event._replace(uncertain=None)
+
+
+STRUCTURES = {
+    "a second M10": (b"P4*", b"M10*OCNX*O~P4*"),
+    "no M10": (b"M10*OCNX*O*PA*9074729*OCEAN EXEMPLAR*026E*000001***L~", b""),
+    "no P4": (b"P4*2704*20260728~", b""),
+    "no ST": (b"ST*350*0001~", b""),
+    "no GS": (b"GS*SO*CBPTEST*OCNX*20260714*141205*101*X*006050~", b""),
+    "another name of the set": (b"ST*350*", b"ST*35Q*"),
+    "the name of a set without bills": (b"ST*350*", b"ST*353*"),
+    "a damaged name": (b"M10*", b"Q10*"),
+}
+
+
+@pytest.mark.parametrize("change", STRUCTURES.values(), ids=STRUCTURES.keys())
+def test_a_message_out_of_order_stops_and_frees_nothing(change: tuple[bytes, bytes]):
+    event, letter = read(one_line(samples.X12_DO_NOT_LOAD).replace(*change))
+    assert isinstance(event, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert (event.scac, event.bill_of_lading, event.disposition_code) == ("NVXA", "HBL000012345", "6H")
+    assert (event.uncertain, letter.in_doubt) == ("MESSAGE", True)
+    assert [one.id for one in read_dead_letter(letter, RECEIVED_AT) if isinstance(one, DeadLetter)] == [letter.id]
+
+
+def test_one_set_at_fault_leaves_the_others_certain():
+    content = one_line(samples.X12_HOLD_AND_RELEASE).replace(b"SE*10*0002", b"SE*9*0002")
+    found = read(content)
+    assert [one.uncertain for one in found if isinstance(one, Disposition)] == [None, None, "MESSAGE", "MESSAGE"]
+    assert [one.source for one in found if isinstance(one, DeadLetter)] == [
+        "FILE:interchange 000000102:transaction 0002"
+    ]
+
+
+def test_an_interchange_at_fault_has_one_dead_letter_for_all_its_sets():
+    content = one_line(samples.X12_HOLD_AND_RELEASE).replace(b"IEA*1", b"IEA*2")
+    assert len(letters(content)) == 1
+    assert {event.uncertain for event in events(content)} == {"MESSAGE"}
+
+
+def test_two_wrong_numbers_may_join_two_messages():
+    """Neither vessel nor details are taken: they may be those of the other message."""
+    one, other = (one_line(sample) for sample in (samples.X12_DO_NOT_LOAD, samples.X12_HOLD_AND_RELEASE))
+    joined = one.partition(b"K1*")[0] + other[other.index(b"N7*") :]
+    first = events(joined)[0]
+    assert (first.snps, first.shipment.vessel_name, first.uncertain) == ((), None, "MESSAGE")
+
+
+@pytest.mark.parametrize("place", [b"K1*CARGO", b"*2704**OB*", b"N9*SNP*SL"])
+def test_an_interchange_within_a_cut_segment_is_read(place: bytes):
+    cut = one_line(samples.X12_DO_NOT_LOAD).partition(place)[0] + place
+    found = read(cut + one_line(samples.X12_HOLD_AND_RELEASE))
+    whole = read(samples.X12_HOLD_AND_RELEASE)
+    assert found[-len(whole) :] == whole
+
+
+# Usage
+
+
+TEST_MESSAGE = samples.X12_DO_NOT_LOAD.replace(b"*0*P*>", b"*0*T*>")
+
+
+def test_a_test_interchange_is_put_aside_whole():
+    (letter,) = read(TEST_MESSAGE)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.scac, letter.in_doubt, letter.source) == (None, False, "FILE:interchange 000000101")
+    assert "ISA15 T makes it a test interchange, and this installation is for production" in letter.reason
+    for accepted in (False, True):
+        assert [one.id for one in read_dead_letter(letter, RECEIVED_AT, accepted=accepted)] == [letter.id]  # type: ignore[union-attr]
+
+
+def test_a_test_installation_reads_tests_only():
+    rules = Rules(usage="test")
+    (event,) = read(TEST_MESSAGE, rules=rules)
+    assert isinstance(event, Disposition)
+    assert event.test
+    (letter,) = read(samples.X12_DO_NOT_LOAD, rules=rules)
+    assert isinstance(letter, DeadLetter)
+
+
+def test_a_set_alone_counts_as_the_installations_own():
+    bare = b"ST*" + one_line(samples.X12_DO_NOT_LOAD).partition(b"~ST*")[2].partition(b"GE*")[0]
+    assert read(bare) == read(bare, rules=Rules(usage="test"))
+
+
+# Sets for others
+
+
+def acknowledgement(count: int = 4, groups: int = 1) -> bytes:
+    group = b"GS*FA*CBPTEST*OCNX*20260714*1412*101*X*004010~ST*997*0001~AK1*SO*1~AK9*A*1*1*1~SE*%d*0001~GE*%d*101~"
+    return ISA + b"~" + group % (count, groups) + b"IEA*1*000000101~"
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_acknowledgements_are_counted_and_not_kept(count: int):
+    assert read(acknowledgement(count)) == [OtherMessage("997", "FILE:interchange 000000101:transaction 0001")]
+
+
+def test_only_technical_acknowledgements_are_counted():
+    assert read(ISA + b"~TA1*000000101*260714*1412*A*000~IEA*0*000000101~") == [
+        OtherMessage("TA1", "FILE:interchange 000000101")
+    ]
+
+
+def test_an_acknowledgement_that_lost_its_neighbours_is_noticed():
+    found = read(acknowledgement(groups=2))
+    assert [type(one) for one in found] == [OtherMessage, DeadLetter]
+
+
 # Size
 
 
@@ -633,7 +885,7 @@ def test_a_detail_that_lost_its_terminator_frees_nothing_and_takes_no_party() ->
     assert isinstance(event, Disposition)
     assert isinstance(letter, DeadLetter)
     assert (event.snps, event.uncertain) == ((), "MESSAGE")
-    assert "names no bill: it has 602 elements, and a N9 has at most 7" in letter.reason
+    assert "names no bill: it has 602 elements, and N9 has at most 7" in letter.reason
 
 
 @pytest.mark.parametrize("qualifier", [b"OB", b"OL"])
