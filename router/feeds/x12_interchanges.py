@@ -40,7 +40,7 @@ _BLANK: Final = f"[{re.escape(BLANKS)}]"
 _TERMINATOR: Final = r"(?P<terminator>[\xc2-\xdf][\x80-\xbf]|[^\w ])"
 """One character, or a character of two bytes in UTF-8."""
 _TERMINATOR_BEFORE: Final = re.compile(rf"{_TERMINATOR}{_BLANK}*\Z", re.ASCII)
-_BARE: Final = re.compile(r"(?:GS|ST)(?P<element>[^\w\s])", re.ASCII | re.IGNORECASE)
+_BARE: Final = re.compile(r"(?:GS|ST|X4)(?P<element>[^\w\s])", re.ASCII | re.IGNORECASE)
 _ISA: Final = re.compile(r"I[\r\n]*S[\r\n]*A[\r\n]*(?=[^A-Za-z0-9 \r\n\x00])", re.IGNORECASE)
 _IEA: Final = re.compile(r"(?<![A-Z0-9])I[\r\n]*E[\r\n]*A(?=[^A-Z0-9 ])", re.IGNORECASE)
 _ISA_WITHIN: Final = re.compile(r"ISA(?P<e>\W)\w\w(?P=e).{10}(?P=e)\w\w(?P=e).{10}(?P=e)\w\w(?P=e)", re.DOTALL)
