@@ -164,7 +164,8 @@ class Judge:
         fault = layout_fault(record, kind)
         if fault is None and len(record) < self._width and kind != "ZCR" and not is_last:
             fault = f"the {kind} has {len(record)} places, and the others have {self._width}"
-        if fault is not None and kind == "R02" and not (self._awaits_continuation or fits(record, CONTINUATION)):
+        is_continuation = len(record) >= self._width and fits(record, CONTINUATION)
+        if fault is not None and kind == "R02" and not (self._awaits_continuation or is_continuation):
             if not (self._has_issuer and bill_and_code(record)[0]):
                 self._fault(f"record {self._position} names no bill: {fault}")
             return DAMAGED_BILL, "bill"

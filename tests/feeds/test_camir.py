@@ -280,6 +280,50 @@ def test_unreadable_text_ends_the_event_the_port_and_the_issuer():
     assert letter.in_doubt
 
 
+@pytest.mark.parametrize("separate", ["nothing", "line breaks", "~, blanks trimmed"])
+@pytest.mark.parametrize(("code", "more"), [(b"6H", b" "), (b"6H", b"1"), (b"1C", b" ")])
+def test_the_last_record_of_a_cut_file_stops_as_far_as_it_is_whole(separate: str, code: bytes, more: bytes):
+    frame = SEPARATIONS[separate](at(68, more, b"R02HBL").replace(b"6H00", code + b"00"))
+    begin = frame.index(b"R02HBL")
+    for length in range(3, 80):
+        found = read(frame[: begin + length])
+        letter = found[-1]
+        assert isinstance(letter, DeadLetter)
+        assert letter.in_doubt
+        named = [(event.bill_of_lading, event.disposition_code) for event in found if event.bill_of_lading is not None]
+        assert named == ([("HBL000012345", code.decode() if length >= 17 else None)] if length >= 15 else [])
+        events = [event for event in found if isinstance(event, Disposition)]
+        assert all((event.uncertain, event.snps) == ("MESSAGE", ()) for event in events)
+
+
+def test_a_cut_continuation_names_no_container_and_no_master():
+    frame = SEPARATIONS["nothing"](at(24, b"MSCU1234566", b"R022704"))
+    begin = frame.index(b"R022704")
+    for length in range(3, 81):
+        found = read(frame[: begin + length])
+        assert [event.disposition_code for event in found] == ["6H", None]
+        assert not any(isinstance(event, Disposition) for event in found)
+
+
+def test_a_transmission_with_more_records_than_a_trailer_counts_frees_nothing():
+    records_of_one = samples.CAMIR_DO_NOT_LOAD.splitlines()
+    bills = records_of_one[4].replace(b"6H", b"1C").replace(b"1", b" ", 0).ljust(80)[:67] + b" "
+    frame = b"\n".join([*records_of_one[:4], *100_000 * [bills], records_of_one[-1]])
+    events, letters = 0, []
+    for event in read_camir([frame], "FILE", RECEIVED_AT):
+        if isinstance(event, DeadLetter):
+            letters.append(event)
+        else:
+            assert isinstance(event, Disposition)
+            assert event.uncertain == "MESSAGE"
+            events += 1
+    assert events == 100_000
+    (letter,) = letters
+    assert letter.in_doubt
+    assert "longer than any of CBP's" in letter.reason
+    assert letter.content_size > 6_000_000 > len(letter.content)
+
+
 @pytest.mark.parametrize("separate", ["nothing", "line breaks", "*"])
 @pytest.mark.parametrize("place", [20, 100, 200, 290, 412, 500, 600, 680])
 @pytest.mark.parametrize("put", [b"A", b" ", b""])
