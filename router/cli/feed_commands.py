@@ -211,7 +211,8 @@ def ingest(
     ] = SETTLE_SECONDS,
     form: FormatOption = TABLE,
 ) -> None:
-    """Ingest CBP's messages: X12 350, CAMIR, JSON Lines or Avro, recognised by their content.
+    """Ingest CBP's messages: X12 350, CAMIR, JSON Lines or Avro, recognised by their content. Of manifests (X12 309,
+    CAMIR MI) it takes filings.
 
     Example:  [bold]snp-router ingest inbox/ cbp350.x12[/bold]
 

@@ -6,7 +6,7 @@ Each deed is written in one append with its entry on `snp.audit`; `snp-router ru
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Final, NamedTuple, TypeGuard
 
 from router import codec, topics
@@ -19,7 +19,7 @@ from router.decide.registry import Context
 from router.decide.rules import Rules
 from router.desk.bill_views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
-from router.engine.intake import event_outputs
+from router.engine.intake import checked, event_outputs
 from router.errors import UsageError
 from router.feeds.bounded_input import ReadResult
 from router.feeds.formats import read_dead_letter as read_again
@@ -178,7 +178,8 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
             for event in read_events((corrected,), f"{letter.source} (corrected)", now, rules=rules)
         ]
         detail = f"corrected, {len(corrected)} bytes"
-    events = [event for event in read if isinstance(event, Disposition)]
+    read = await _checked(log, read)
+    events = [event for event in read if isinstance(event, Disposition | Filing)]
     problem = _problem(letter, read, events, rules)
     if problem is None:
         outputs = [output for event in events for output in event_outputs(event, rules.codes.is_urgent)]
@@ -189,18 +190,27 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     return Retried(letter, len(events), problem)
 
 
-def _problem(letter: DeadLetter, read: Sequence[ReadResult], events: Sequence[Disposition], rules: Rules) -> str | None:
+async def _checked(log: Log, read: Iterable[ReadResult]) -> list[ReadResult]:
+    registry = await read_registry(log)
+    return [checked(one, registry) for one in read]
+
+
+def _problem(
+    letter: DeadLetter, read: Sequence[ReadResult], events: Sequence[Disposition | Filing], rules: Rules
+) -> str | None:
     for event in read:
         if isinstance(event, DeadLetter):
             return event.reason
     if not events:
         return "it contains no event"
-    for disposition in events:
-        code = disposition.disposition_code
+    dispositions = [event for event in events if isinstance(event, Disposition)]
+    for code in (event.disposition_code for event in dispositions):
         if rules.codes.get(code) is None:
             return f"code {code} is unknown: {ADD_THE_CODE}"
     bill = (letter.scac, letter.bill_of_lading)
-    if letter.bill_of_lading is not None and not any((event.scac, event.bill_of_lading) == bill for event in events):
+    if letter.bill_of_lading is not None and not any(
+        (event.scac, event.bill_of_lading) == bill for event in dispositions
+    ):
         return f"none of its events is on the bill that it stops, {letter.bill_of_lading} of {letter.scac}"
     return None
 
@@ -228,6 +238,7 @@ async def accept(
     now = now_milliseconds()
     content = _message_of(letter, whole, rules, now)
     read = list(read_again(letter._replace(content=content, content_size=len(content)), now, rules, accepted=True))
+    read = await _checked(log, read)
     if doubts := [one.reason for one in read if _is_in_doubt(one)]:
         raise UsageError(f"the message is still in doubt: {doubts[0]}")
     events = [one for one in read if isinstance(one, Disposition | Filing)]

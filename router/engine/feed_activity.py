@@ -28,8 +28,8 @@ LATE_UNTIL: Final = 14 * DAY
 
 
 class FeedMonitor:
-    """One feed's activity, all outages, and the rules in force. Reads the registry again before each file: outages and
-    rules change while a folder is watched. Several files may be fed in at a time.
+    """One feed's activity, all outages, and the registry with the rules in force. Reads the registry again before each
+    file: outages and rules change while a folder is watched. Several files may be fed in at a time.
 
     Dispositions and dead letters are activity. Filings are not, nor are other messages, such as a 997: they show that
     the line works, not that CBP's status messages come.
@@ -45,8 +45,7 @@ class FeedMonitor:
         """By id, also those that ended: their events are fed in afterwards."""
         self._log = log
         self._next_offset = 0
-        self._registry = Registry()
-        """Of the rules alone."""
+        self.registry = Registry()
         self._reading = asyncio.Lock()
 
     async def begin_file(self, now: int) -> FileActivity:
@@ -72,9 +71,10 @@ class FeedMonitor:
             self.outages[value.id] = value
         elif isinstance(value, FeedActivity) and value.feed == self.feed:
             self.last_active[value.port] = value.at
-        elif isinstance(value, RulesRecord):
-            self._registry.apply(value)
-            self.rules = self._registry.rules or self.rules
+        if value is not None:
+            self.registry.apply(value)
+        if isinstance(value, RulesRecord):
+            self.rules = self.registry.rules or self.rules
 
 
 class FileActivity:

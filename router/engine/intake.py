@@ -24,16 +24,28 @@ from router.clock import growing_pauses, now_milliseconds
 from router.codec import encode_value
 from router.decide.audience import is_nvoccs_empty
 from router.decide.identity import event_key
+from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.engine.administration import read_registry
 from router.engine.feed_activity import FeedMonitor, FileActivity
 from router.errors import InputError, TaskRetry
-from router.feeds.bounded_input import OtherMessage, ReadResult
+from router.feeds.bounded_input import OtherMessage, ReadResult, UnreadableInput
+from router.feeds.disposition_files import JSONL
 from router.feeds.formats import read_events
 from router.feeds.input_files import NOTHING_YET, InputFile, Progress
 from router.log.interface import Headers, Log, Output
 from router.model.identifiers import bill_key
-from router.model.inputs import PLACE, DeadLetter, Disposition, Filing, ManualEvent, PaperBill, Snapshot
+from router.model.inputs import (
+    PLACE,
+    DeadLetter,
+    Disposition,
+    Filing,
+    ManualEvent,
+    PaperBill,
+    Snapshot,
+    filing_fields,
+)
+from router.presentation import json_line
 
 BATCH_RECORDS: Final = 2000
 BATCH_BYTES: Final = 4_000_000
@@ -49,6 +61,9 @@ NVOCCS_EMPTY: Final = (
     "bill {} has the type empty, but an NVOCC files it: only carriers declare empty containers. Correct its bill_type; "
     "or, if the filer is a carrier, its roles (`snp-router import parties`)"
 )
+
+_OF_THE_FEED: Final = frozenset({"received_at", "source"})
+"""Fields that differ each time a record is fed in."""
 
 URGENT_HEADERS: Final[Headers] = (("urgent", b"1"),)
 """Marks both copies of an urgent event, so that the second is not counted as a duplicate of CBP's."""
@@ -84,6 +99,23 @@ def event_outputs(
     else:
         key = bill_key(event.scac, event.bill_of_lading).encode()
     return [Output(topic, key, value, URGENT_HEADERS) for topic in (topics.URGENT, topics.DISPOSITIONS)]
+
+
+def checked(event: T, registry: Registry) -> T | DeadLetter:
+    """The event; for the filing of an empty by an NVOCC a dead letter that holds it."""
+    if not (isinstance(event, Filing) and is_nvoccs_empty(event, registry)):
+        return event
+    refused = NVOCCS_EMPTY.format(bill_key(event.scac, event.bill_of_lading))
+    reason = f"{refused}. Then import the content with `snp-router import filings -`"
+    content = UnreadableInput(record_line(filing_fields(event)))
+    return content.dead_letter(reason, event.source or "", JSONL, event.received_at)
+
+
+def record_line(fields: dict[str, Any]) -> bytes:
+    """A record as JSON that can be fed in again, the same whenever it comes. Times stay UTC milliseconds: a text would
+    have seconds."""
+    known = {name: value for name, value in fields.items() if value is not None and name not in _OF_THE_FEED}
+    return json_line(known).encode() + b"\n"
 
 
 @dataclass(slots=True)
@@ -261,7 +293,7 @@ class _Feeding:
         rules = self._rules if self._monitor is None else self._monitor.rules
         intake, begun = self._intake, self._received_at
         events = read_events(self._arriving(first), self._source, begun, rules=rules, note=intake.notes.append)
-        for event in self._admit(events):
+        for event in self._admit(map(self._checked, events)):
             if isinstance(event, OtherMessage):
                 intake.count(event)
                 continue
@@ -274,6 +306,9 @@ class _Feeding:
             if self._batches.add(outputs):
                 self._wait_for(self._batches.flush)
         self._catch_up()
+
+    def _checked(self, event: ReadResult) -> ReadResult:
+        return event if self._monitor is None else checked(event, self._monitor.registry)
 
     def _arriving(self, first: bytes) -> Iterator[bytes]:
         """The chunks until a pipe is quiet for long. All that was read is on the log before more input is awaited."""

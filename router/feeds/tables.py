@@ -43,6 +43,8 @@ _NumberedLines = Iterator[tuple[int, bytes | UnreadableInput]]
 _FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9().\s/-]*$)")
 """Text that a spreadsheet would compute, but not telephone numbers and signed numbers."""
 
+MESSAGES: Final = "these are messages, for `snp-router ingest`; of manifests (309, MI) it takes filings"
+
 TableValue = TypeVar("TableValue")
 
 
@@ -260,7 +262,7 @@ def _rows(
         if first.strip():
             numbered = chain([(number, first)], enumerate(physical, number + 1))
             if formats.recognise(first) not in (JSONL, formats.UNKNOWN):
-                yield InputError("these are CBP's messages, for `snp-router ingest`", place=source)
+                yield InputError(MESSAGES, place=source)
             elif text := formats.foreign_format(first):
                 yield InputError(f"this is {text}", place=source)
             elif first.lstrip().startswith(b"{"):

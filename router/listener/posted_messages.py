@@ -9,20 +9,17 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from router.engine.feed_activity import FeedMonitor
-from router.engine.intake import Intake, ingest_chunks
+from router.engine.intake import Intake, ingest_chunks, record_line
 from router.feeds.bounded_input import ReadResult, UnreadableInput
 from router.feeds.disposition_files import JSONL
 from router.feeds.input_files import CHUNK_BYTES
 from router.listener.tokens import DISPOSITIONS, FILINGS, TokenHolder
 from router.log.interface import Log
 from router.model.inputs import DeadLetter, Disposition, Filing, disposition_fields, filing_fields
-from router.presentation import json_line
 
 MOST_NAMED: Final = 100
 """Dead letters that an answer names; `snp-router dead-letters list` has all."""
 ISSUERS_NAMED: Final = 10
-OF_THE_POST: Final = frozenset({"received_at", "source"})
-"""Fields that differ each time a body is posted."""
 
 
 class PutAside(NamedTuple):
@@ -112,10 +109,10 @@ class _ScopeFilter:
         may_stop = self._scope.may_post(DISPOSITIONS)
         if isinstance(event, Filing) and not self._scope.may_file_for(event.scac):
             self._issuers[event.scac] += 1
-            self._filings.add(_line(filing_fields(event)))
+            self._filings.add(record_line(filing_fields(event)))
             return None
         if isinstance(event, Disposition) and not may_stop:
-            self._dispositions.add(_line(disposition_fields(event)))
+            self._dispositions.add(record_line(disposition_fields(event)))
             return None
         if isinstance(event, DeadLetter) and not may_stop:
             return event._replace(scac=None, bill_of_lading=None)
@@ -135,10 +132,3 @@ class _ScopeFilter:
                 "issuer, or import the content with `snp-router import filings -`"
             )
             yield self._filings.dead_letter(reason, source, JSONL, self._received_at)
-
-
-def _line(fields: dict[str, Any]) -> bytes:
-    """A record as JSON that can be fed in again, the same whenever the body comes. Times stay UTC milliseconds: a text
-    would have seconds."""
-    known = {name: value for name, value in fields.items() if value is not None and name not in OF_THE_POST}
-    return json_line(known).encode() + b"\n"

@@ -28,6 +28,7 @@ from router.feeds.forms import ManualForm
 from router.log.interface import Log
 from router.model.inputs import DeadLetter
 from tests.desk.installation import BILL, QUICK, RULES, route
+from tests.feeds.samples import X12_MANIFEST
 
 
 async def deeds(log: Log) -> list[tuple[str, str, str, str]]:
@@ -198,3 +199,37 @@ async def test_only_a_message_in_doubt_is_accepted(log: Log, tmp_path: Path) -> 
     (letter,) = await read_dead_letters(log)
     with pytest.raises(UsageError, match="is no message in doubt: correct it, then retry it"):
         await accept(log, RULES, letter, by="J. Doe", reason="CBP meant it so")
+
+
+async def filed_bills(log: Log) -> set[str]:
+    return {record.key.decode() async for batch in log.read([topics.FILINGS], until_end=True) for record in batch}
+
+
+async def test_a_manifest_in_doubt_counts_once_an_operator_accepts_it(log: Log, tmp_path: Path) -> None:
+    (tmp_path / "f.309").write_bytes(X12_MANIFEST.replace(b"SE*33", b"SE*34"))
+    letter = await in_doubt(log, tmp_path / "f.309")
+    assert "OCNXEMPTY1" not in await filed_bills(log)
+    accepted = await accept(log, RULES, letter, by="J. Doe", reason="the filer confirmed it")
+    assert (accepted.events, accepted.frees) == (3, ())
+    assert await filed_bills(log) >= {"NVXAHBL000012345", "OCNXMB7781234", "OCNXEMPTY1"}
+
+
+async def test_a_damaged_bill_of_a_manifest_is_filed_once_it_is_corrected(log: Log, tmp_path: Path) -> None:
+    (tmp_path / "f.309").write_bytes(X12_MANIFEST.replace(b"*120*PKG", b"*12O*PKG"))
+    await ingest_file(log, tmp_path / "f.309", RULES)
+    (letter,) = [await read_dead_letter(log, one.id) for one in await read_dead_letters(log)]
+    assert (await retry(log, RULES, letter, by="J. Doe")).problem == letter.reason
+    retried = await retry(log, RULES, letter, letter.content.replace(b"*12O*", b"*120*"), by="J. Doe")
+    assert retried.problem is not None, "of a whole message the counts are checked"
+    retried = await retry(log, RULES, letter, X12_MANIFEST, by="J. Doe")
+    assert (retried.events, retried.problem) == (3, None)
+    assert "OCNXEMPTY1" in await filed_bills(log)
+    assert (await read_dead_letter(log, letter.id)).resolution == "RETRIED"
+
+
+async def test_a_filing_ends_no_stop_of_a_dead_letter(log: Log, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"scac":"NVXA","bill_of_lading":"HBL000012345","disposition_code":"1C"}\n')
+    await route(log, tmp_path / "a.jsonl")
+    (letter,) = [await read_dead_letter(log, one.id) for one in await read_dead_letters(log)]
+    problem = (await retry(log, RULES, letter, X12_MANIFEST, by="J. Doe")).problem
+    assert problem == "none of its events is on the bill that it stops, HBL000012345 of NVXA"

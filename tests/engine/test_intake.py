@@ -19,10 +19,12 @@ from router.engine.administration import import_parties, prepare
 from router.engine.feed_activity import FeedMonitor
 from router.engine.intake import append_filings, event_outputs, ingest_file
 from router.errors import InputError
+from router.feeds.tables import read_filings
 from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent, Shipment
 from router.model.registry_values import Party
+from tests.feeds.samples import X12_MANIFEST
 
 RULES = Rules()
 LINE = {"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}
@@ -176,6 +178,21 @@ async def test_an_empty_filed_by_an_nvocc_is_refused_with_what_to_do(log: Log, b
     assert all("bill_type" in problem.reason for problem in imported.problems)
     filed_bills = {filing.bill_of_lading for filing in await values(log, topics.FILINGS) if isinstance(filing, Filing)}
     assert filed_bills == {"B4", "B5", "B6"}
+
+
+async def test_an_nvoccs_empty_in_a_manifest_is_put_aside_and_stops_nothing(log: Log, tmp_path: Path) -> None:
+    await import_parties(log, [Party("NVXA", roles=("NVOCC",))])
+    (tmp_path / "f.309").write_bytes(X12_MANIFEST.replace(b"12*SHANGHAI**OCNX", b"12*SHANGHAI**NVXA"))
+    for _ in range(2):
+        intake = await ingest_file(log, tmp_path / "f.309", RULES, monitor=FeedMonitor(log, "cbp", RULES))
+        assert (intake.filings, intake.events, intake.dead_letters) == (2, 0, 1)
+    (letter,) = await values(log, topics.DEAD_LETTERS)
+    assert isinstance(letter, DeadLetter)
+    assert "an NVOCC files it" in letter.reason
+    assert letter.scac is None
+    (again,) = read_filings([letter.content], "f", 5)
+    assert isinstance(again, Filing)
+    assert (again.bill_of_lading, again.bill_type) == ("EMPTY1", "12")
 
 
 HOLD = Disposition("OCN", "MB1", "1H", 0)

@@ -40,7 +40,7 @@ from router.model.registry_values import (
     PortProcedure,
     Sailing,
 )
-from tests.feeds.samples import RECEIVED_AT
+from tests.feeds.samples import CAMIR_MANIFEST, RECEIVED_AT
 
 PARTIES = b"""id,name,roles,status,contact_name,contact_phone,contact_email,aliases,production_group
 OCNX,"Ocean Exemplar, Inc.",carrier,live,Ana,+1 (212) 555-0100,ana@example.com,OCNY;OCNZ,
@@ -435,7 +435,11 @@ JSON_EVENT = b'{"scac":"NVXA","bill_of_lading":"HBL1","disposition_code":"1H","a
         (b"scac,bill_of_lading,snps\nNVXA,HBL1,SLTC\n", "these are filings, for `snp-router import filings`"),
         (b"scac,bill_of_lading,status_at\n", "these are the state of bills, for `snp-router import bills`"),
         (b"sailing_id,scac,role\nS1,OCNX,operator\n", "these are sailings, for `snp-router import sailings`"),
-        (b"ISA*00*          *00*", "these are CBP's messages, for `snp-router ingest`"),
+        (
+            b"ISA*00*          *00*",
+            "these are messages, for `snp-router ingest`; of manifests (309, MI)",
+        ),
+        (CAMIR_MANIFEST, "these are messages, for `snp-router ingest`; of manifests (309, MI)"),
         (b'[{"scac": "NVXA"}]', "this is a JSON array: write one object a line"),
         (b"PK\x03\x04\x14\x00", "this is an Excel workbook or a zip archive: save the sheet as CSV"),
     ],

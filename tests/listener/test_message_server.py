@@ -23,7 +23,7 @@ from router.feeds.formats import read_events
 from router.listener import ListenSettings, message_server
 from router.listener.message_server import serve_listener
 from router.log.interface import Output
-from router.model.inputs import DeadLetter, Disposition, Filing
+from router.model.inputs import DeadLetter, Disposition, Filing, Shipment
 from router.model.registry_values import FeedActivity
 from tests.feeds.samples import CAMIR_DO_NOT_LOAD
 from tests.listener.scene import Scene, event, listening
@@ -137,6 +137,15 @@ async def test_a_sender_files_for_its_issuers_only_and_the_rest_is_put_aside(
     assert (first["scac"], first["bill_of_lading"], first["snps"]) == ("OCNX", "B1", ["SLTC"])
     again = (await scene.post(b"ISA", token))[1]
     assert again["put_aside"][0]["id"] == letter.id
+
+
+async def test_an_nvoccs_empty_is_put_aside(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = scene.add_token("edi", "filings", "NVXA")
+    empty = filing("NVXA")._replace(bill_type="12", shipment=Shipment(master_bill="OCNXMB1"))
+    read_as(monkeypatch, [filing("NVXA"), empty])
+    _, answer = await scene.post(b"ISA", token)
+    assert (answer["filings"], answer["dead_letters"]) == (1, 1)
+    assert "an NVOCC files it" in answer["put_aside"][0]["reason"]
 
 
 async def test_a_body_of_which_the_token_covers_nothing_is_forbidden(
