@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final
@@ -35,8 +37,9 @@ class FeedMonitor:
     the line works, not that CBP's status messages come.
     """
 
-    def __init__(self, log: Log, feed: str, rules: Rules) -> None:
-        """`rules` are in force until the first router has written some."""
+    def __init__(self, log: Log, feed: str, rules: Rules, *, reread_seconds: float = 0.0) -> None:
+        """`rules` are in force until the first router has written some. The registry is read again at most once in
+        `reread_seconds`: on Kafka that takes longer than a small file."""
         self.feed = feed
         self.rules = rules
         self.last_active: dict[str | None, int] = {}
@@ -47,20 +50,32 @@ class FeedMonitor:
         self._next_offset = 0
         self.registry = Registry()
         self._reading = asyncio.Lock()
+        self._reread_seconds = reread_seconds
+        self._read_at = -math.inf
+        """By the machine's steady clock."""
 
     async def begin_file(self, now: int) -> FileActivity:
         """Raises FatalLogError for rules that this version of the router can't follow."""
         async with self._reading:
-            begin = {(topics.REGISTRY, 0): self._next_offset}
-            async for batch in self._log.read([topics.REGISTRY], until_end=True, begin=begin):
-                for record in batch:
-                    self._next_offset = record.offset + 1
-                    self._apply(record)
+            if time.monotonic() - self._read_at >= self._reread_seconds:
+                await self._read_registry()
         return FileActivity(self, now)
+
+    async def _read_registry(self) -> None:
+        began = time.monotonic()
+        begin = {(topics.REGISTRY, 0): self._next_offset}
+        async for batch in self._log.read([topics.REGISTRY], until_end=True, begin=begin):
+            for record in batch:
+                self._next_offset = record.offset + 1
+                self._apply(record)
+        self._read_at = began
 
     async def append(self, values: list[RegistryValue]) -> None:
         if values:
             await self._log.append([registry_output(value) for value in values], atomic=True)
+        for value in values:
+            if isinstance(value, FeedActivity):
+                self.last_active[value.port] = value.at
 
     def _apply(self, record: Record) -> None:
         try:

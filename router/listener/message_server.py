@@ -42,6 +42,8 @@ BUSY_RETRY_SECONDS: Final = 5
 LOG_RETRY_SECONDS: Final = 30
 PROBE_SECONDS: Final = 5.0
 """Between two attempts to reach a log that failed."""
+REREAD_SECONDS: Final = 1.0
+"""Between two looks for outages and rules in the registry."""
 LONGEST_SOURCE: Final = 200
 
 UNAUTHORISED: Final = "give a valid token: `Authorization: Bearer TOKEN` (`snp-router listen token add` makes one)"
@@ -200,7 +202,9 @@ class Listener:
 
     async def _store(self, holder: TokenHolder, body: bytearray, source: str) -> PostOutcome:
         feed = holder.scope.feed
-        monitor = self._monitors.setdefault(feed, FeedMonitor(self._log, feed, self._rules))
+        if (monitor := self._monitors.get(feed)) is None:
+            monitor = FeedMonitor(self._log, feed, self._rules, reread_seconds=REREAD_SECONDS)
+            self._monitors[feed] = monitor
         return await store_body(self._log, monitor, holder, body, source, now_milliseconds())
 
     def _check_head(self, request: Request) -> None:

@@ -55,6 +55,18 @@ async def test_activity_is_recorded_once_a_minute_and_port(log: Log) -> None:
     assert (await fed(log, NOW + MINUTE, event("1C", NOW)))[-1] == FeedActivity("cbp", "2704", NOW + MINUTE)
 
 
+async def test_a_monitor_that_reads_seldom_still_records_each_minute_once(log: Log) -> None:
+    monitor = FeedMonitor(log, "cbp", Rules(), reread_seconds=3600)
+    for at in (NOW, NOW + 1, NOW + MINUTE):
+        await log.append([registry_output(DOWN)])
+        activity = await monitor.begin_file(at)
+        activity.add(event("1C", NOW), at)
+        await activity.end(at)
+    batches = log.read([topics.REGISTRY], until_end=True)
+    values = [registry_value(record) async for batch in batches for record in batch]
+    assert [value.at for value in values if isinstance(value, FeedActivity)] == [NOW, NOW + MINUTE]
+
+
 async def test_late_events_of_an_outage_are_counted_by_what_they_stop(log: Log) -> None:
     await log.append([registry_output(DOWN)])
     posted = NOW - 2 * HOUR
