@@ -57,14 +57,11 @@ async def test_activity_is_recorded_once_a_minute_and_port(log: Log) -> None:
 
 async def test_a_monitor_that_reads_seldom_still_records_each_minute_once(log: Log) -> None:
     monitor = FeedMonitor(log, "cbp", Rules(), reread_seconds=3600)
-    for at in (NOW, NOW + 1, NOW + MINUTE):
-        await log.append([registry_output(DOWN)])
+    for at, recorded in ((NOW, NOW), (NOW + 1, NOW), (NOW + MINUTE, NOW + MINUTE)):
         activity = await monitor.begin_file(at)
         activity.add(event("1C", NOW), at)
         await activity.end(at)
-    batches = log.read([topics.REGISTRY], until_end=True)
-    values = [registry_value(record) async for batch in batches for record in batch]
-    assert [value.at for value in values if isinstance(value, FeedActivity)] == [NOW, NOW + MINUTE]
+        assert await fed(log, at) == [FeedActivity("cbp", "2704", recorded)]
 
 
 async def test_late_events_of_an_outage_are_counted_by_what_they_stop(log: Log) -> None:
