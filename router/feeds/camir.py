@@ -81,7 +81,7 @@ def read_camir(
     return reader.results(reader.parts(read_transmissions(chunks)))
 
 
-class _CamirReader(MessageReader[_Part]):
+class _CamirReader(MessageReader):
     format_name = CAMIR
     scac_place, number_place = "J01 4-7", "R02 4-15"
 
@@ -101,6 +101,15 @@ class _CamirReader(MessageReader[_Part]):
         self._takes_details = self._issuer_in_doubt = self._issuer_is_used = self._loop_is_damaged = False
         self._is_silent = True
         """True while the transmission has no event, readable or not."""
+
+    def results(self, parts: Iterable[_Part]) -> Iterator[ReadResult]:
+        for part in parts:
+            self._read(part)
+            if self._results:
+                yield from self._results
+                self._results.clear()
+        self._end_message()
+        yield from self._results
 
     def parts(self, transmissions: Iterable[Transmission]) -> Iterator[_Part]:
         """The parts of each transmission with their kinds, and its end."""
@@ -264,9 +273,7 @@ class _CamirReader(MessageReader[_Part]):
             if self._is_silent:
                 self._reject(content, faults, place=self._message_place)
         elif not self._accepted:
-            reason = f"the transmission is damaged: {faults}. Its stops count, and it frees nothing: {_WAY_OUT}"
-            letter = content.dead_letter(reason, self._message_place, CAMIR, self._received_at)
-            self._results.append(letter._replace(in_doubt=True))
+            self._reject_in_doubt([f"the transmission is damaged: {faults}"], content, self._message_place)
 
     def _end_other(self, content: UnreadableInput, faults: str) -> None:
         """End a transmission of another application. A cut one may have swallowed a status notification."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from string import ascii_lowercase, ascii_uppercase
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from router.decide.rules import Rules
@@ -212,10 +212,9 @@ EventDetails = tuple[list[str], list[str], list[str], dict[str, str]]
 
 They come from the texts below an event's own. A plain tuple costs less, and each event makes one.
 """
-Part = TypeVar("Part")
 
 
-class MessageReader(ABC, Generic[Part]):
+class MessageReader(ABC):
     """Reader of one file. An event is a loop of texts (X12 segments or CAMIR records), its own and its details."""
 
     format_name: str
@@ -240,24 +239,6 @@ class MessageReader(ABC, Generic[Part]):
         self._position = self._loop_position = 0
         self._long_loop: UnreadableInput | None = None
         """Texts of a loop beyond `EVENT_LIMIT`, which leave `_loop`."""
-        self._set_aside: UnreadableInput | None = None
-        """Rest of a message that is not read."""
-        self._aside_reason = self._aside_place = ""
-
-    def results(self, parts: Iterable[Part]) -> Iterator[ReadResult]:
-        for part in parts:
-            self._read(part)
-            if self._results:
-                yield from self._results
-                self._results.clear()
-        self._end_message()
-        yield from self._results
-
-    @abstractmethod
-    def _read(self, part: Part) -> None: ...
-
-    @abstractmethod
-    def _end_message(self) -> None: ...
 
     @abstractmethod
     def _event_of(self, loop: list[str], source: str) -> Disposition:
@@ -355,11 +336,6 @@ class MessageReader(ABC, Generic[Part]):
         self._end_loop()
         self._loop, self._loop_position = [text], self._position
 
-    def _add_to_loop(self, record: str) -> None:
-        self._loop.append(record)
-        if len(self._loop) > MOST_RECORDS:
-            self._shorten_loop()
-
     def _shorten_loop(self) -> None:
         """Keep only the event's own text of a loop that is too long."""
         self._long_loop = (self._long_loop or self._with_headers(self._loop[0])).add(self._encoded(self._loop[1:]))
@@ -381,24 +357,6 @@ class MessageReader(ABC, Generic[Part]):
 
     def _with_headers(self, text: str) -> UnreadableInput:
         return UnreadableInput(self._encoded([*self._headers(), text]))
-
-    def _put_aside(self, reason: str, texts: Iterable[str]) -> None:
-        """Keep the rest of the message for one dead letter."""
-        self._end_loop()
-        self._set_aside = UnreadableInput(self._encoded(texts))
-        self._aside_reason = f"put aside whole: {reason}. Dismiss it if it is for another system"
-        self._aside_place = self._place
-
-    def _end_aside(self) -> None:
-        if self._set_aside is not None:
-            self._reject(self._set_aside, self._aside_reason, place=self._aside_place)
-            self._set_aside = None
-
-    def _reject_message(self, faults: str, texts: Iterable[str], place: str = "") -> None:
-        """Add the dead letter of a message with wrong counts or without trailer; a fragment has neither."""
-        if not self._fragment:
-            reason = f"{faults}. Its readable events were delivered; ask the sender if others are missing"
-            self._reject(UnreadableInput(self._encoded(texts)), reason, place=place)
 
     def _reject_in_doubt(self, faults: Sequence[str], content: UnreadableInput, place: str) -> None:
         """Add the dead letter of a whole message at fault, whose events were taken as uncertain."""
