@@ -18,6 +18,7 @@ from router.feeds.camir_records import (
     CONTINUATION,
     LAYOUT,
     PLACES,
+    RECORD_LENGTH,
     Gap,
     Transmission,
     field,
@@ -55,6 +56,8 @@ _HEADERS: Final = ("ACR", "M01", "R01", "J01")
 """Records that apply to the events below them, outermost first."""
 _REMARK: Final = PLACES["R03"]["remark"]
 _CONTAINER: Final = PLACES["R05"]["container"]
+_LONGEST_J01: Final = 8
+"""Characters of a J01 without its blanks, one too many included."""
 _DETAILS: Final = frozenset({"B04", "R03", "R05"})
 _WAY_OUT: Final = "have the sender send it again, or see `snp-router dead-letters accept`"
 _END: Final = "end of the transmission"
@@ -190,7 +193,7 @@ class _CamirReader(MessageReader):
         if isinstance(text, Gap):
             if text.records:
                 self._end_damaged_loop()
-                self._leave("M01")
+                self._leave_all(text.content.head.decode(ENCODING))
             return
         self._position += 1
         if kind in _DETAILS:
@@ -222,7 +225,10 @@ class _CamirReader(MessageReader):
             self._end_loop()
         elif kind == DAMAGED:
             self._end_damaged_loop()
-            self._leave(record[:3] if record[:3] in LAYOUT else "M01")
+            if record[:3] in LAYOUT:
+                self._leave(record[:3])
+            else:
+                self._leave_all(record)
 
     def _end_damaged_loop(self) -> None:
         """End an event by damage. It may have lost what narrows it, so it frees nothing."""
@@ -258,6 +264,14 @@ class _CamirReader(MessageReader):
             ended = _HEADERS[_HEADERS.index(kind) :]
             self._open_headers = {name: text for name, text in self._open_headers.items() if name not in ended}
             self._voyage = _voyage_of(self._open_headers.get("M01", ""), self._open_headers.get("R01", ""))
+
+    def _leave_all(self, text: str) -> None:
+        """End every header, by text that may have been one. No other record is as short as a J01; behind a longer one
+        the issuer is in doubt."""
+        issuer = self._open_headers.get("J01")
+        self._leave("M01")
+        if issuer is not None and _LONGEST_J01 < len(text.strip()) <= RECORD_LENGTH:
+            self._open_headers["J01"], self._issuer_in_doubt = issuer, True
 
     def _end_message(self) -> None:
         """End the transmission. One that is not in order, or not a status notification, has a dead letter."""
@@ -327,8 +341,7 @@ class _CamirReader(MessageReader):
         )
 
     def _bill_of(self, text: str) -> BillAndCode:
-        """None for an issuer in doubt: the bill may be another's."""
-        if text[:3] != "R02" or self._uncertain == "BILL":
+        if text[:3] != "R02":
             return NO_BILL
         number, code = bill_and_code(text)
         return readable_bill(self._issuer(), number, code)

@@ -269,8 +269,12 @@ def test_a_damaged_transmission_stops_and_frees_nothing(before: bytes, after: by
         assert fields_of(accepted) | {"retry_of": None} == fields_of(whole)
 
 
-def test_unreadable_text_ends_the_event_the_port_and_the_issuer():
-    frame = changed(b"R03CARGO", b"\x80\x81 garbage\nR02HBL0000999991H0000000001                 2607140812\nR03CARGO")
+@pytest.mark.parametrize(
+    "damaged", [b"\x80\x81 BIN", b"Q01NVXB", b"J01NV?B", b"?01NVXB", b"J0?NVXB", b"JO1NVXXB", b"J01"]
+)
+def test_what_may_be_a_damaged_j01_ends_the_issuer(damaged: bytes):
+    bill = b"R02HBL0000999991H0000000001                 2607140812"
+    frame = changed(b"R03CARGO", damaged + b"\n" + bill + b"\nR03CARGO")
     first, second, letter = read(frame.replace(b"00009", b"00011"))
     assert isinstance(first, Disposition)
     assert (first.uncertain, first.remarks) == ("MESSAGE", None)
@@ -278,6 +282,16 @@ def test_unreadable_text_ends_the_event_the_port_and_the_issuer():
     assert (second.bill_of_lading, second.disposition_code) == (None, "1H")
     assert isinstance(letter, DeadLetter)
     assert letter.in_doubt
+
+
+@pytest.mark.parametrize("damaged", [b"Q04SNPSLTC", b"?04SNPSLTC", b"R0XCARGO DESCRIPTION"])
+def test_behind_other_damage_the_issuer_is_in_doubt(damaged: bytes):
+    """Its stops count on a bill that is known, and tell nobody else; vessel and port are unknown."""
+    bill = b"R02HBL0000999991H0000000001                 2607140812"
+    frame = changed(b"R03CARGO", damaged + b"\n" + bill + b"\nR03CARGO")
+    _, second, _ = read(frame.replace(b"00009", b"00011"))
+    assert isinstance(second, Disposition)
+    assert (second.scac, second.uncertain, second.shipment.vessel_name) == ("NVXA", "BILL", None)
 
 
 @pytest.mark.parametrize("separate", ["nothing", "line breaks", "~, blanks trimmed"])

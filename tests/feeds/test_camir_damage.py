@@ -106,8 +106,6 @@ def edited(random: Random, records: list[str], separator: str) -> Edit:
     if kind == "rename":
         at = random.randrange(3)
         changed = text[:at] + "Q" + text[at + 1 :]
-        # A separator before no record may be text of the record before.
-        return Edit(kind, place - 1, place, joined([*before, changed, *after], separator))
     if kind == "noise":
         changed = text[:at] + random.choice(NOISE) + text[at + 1 :]
     else:
@@ -130,7 +128,7 @@ class Outcome(NamedTuple):
     """Bills with the parties, masters and containers that their events name."""
     stopped: frozenset[tuple[str, str | None]]
     bills: frozenset[str]
-    """Bills that are named beyond doubt."""
+    """Bills that are meant beyond doubt."""
 
 
 def outcome(results: list[ReadResult]) -> Outcome:
@@ -138,12 +136,13 @@ def outcome(results: list[ReadResult]) -> Outcome:
     parties: set[tuple[str, str]] = set()
     stopped: set[tuple[str, str | None]] = set()
     bills: set[str] = set()
+    is_short = any(isinstance(event, Disposition) and event.uncertain == "BILL" for event in results)
     for event in results:
         if not isinstance(event, Disposition | DeadLetter) or event.bill_of_lading is None:
             continue
         key = f"{event.scac}{event.bill_of_lading}"
         stopped.add((key, event.disposition_code))
-        if isinstance(event, DeadLetter) or event.uncertain != "BILL":
+        if not is_short:
             bills.add(key)
         if isinstance(event, DeadLetter):
             continue
@@ -162,7 +161,7 @@ def outcome(results: list[ReadResult]) -> Outcome:
 
 
 def readable_stops(records: list[str], edit: Edit) -> Iterator[tuple[str, str]]:
-    """Stops above or below the edit, if their issuer is on the same side of it."""
+    """Stops above or below the edit, if their issuer is on the same side of it, or only a detail is damaged."""
     issuer, place_of_issuer = "", 0
     for place, record in enumerate(records):
         if record.startswith("J01"):
