@@ -119,9 +119,12 @@ class _InterchangeReader:
         self._marks: list[Mark] = []
         self._unreadable: UnreadableInput | None = None
         self._reason = NO_ISA
+        self._set_from_end: tuple[int, Delimiters | None] | None = None
+        """The first set, its place counted from the end of the text at hand."""
 
     def drain(self, final: bool) -> Iterator[Interchange | UnreadableStretch]:
         """Every result that the text at hand decides; with `final`, all."""
+        self._set_from_end = None
         while self.text:
             before = len(self.text), self._header
             if self._header is None:
@@ -144,7 +147,7 @@ class _InterchangeReader:
                 _, found = _first_set(head)
                 self._begin(Header(found or Delimiters(bare["element"]), "", "", 0))
             return
-        isa, (start, found) = _ISA.search(self.text), _first_set(self.text)
+        isa, (start, found) = _ISA.search(self.text), self._first_set_at_hand()
         first = min([start] if isa is None else [start, isa.start()])
         head = _head(self.text, first, final)
         if head is None:
@@ -165,8 +168,19 @@ class _InterchangeReader:
         else:
             self._put_aside(len(self.text))
 
+    def _first_set_at_hand(self) -> tuple[int, Delimiters | None]:
+        """See `_first_set`. One that is far is looked for once, however many damaged ISA segments precede it."""
+        if self._set_from_end is not None:
+            from_end, found = self._set_from_end
+            start = len(self.text) - from_end
+            if found is None or start > HEADER_REACH:
+                return start, found
+        start, found = _first_set(self.text)
+        self._set_from_end = len(self.text) - start, found
+        return start, found
+
     def _begin(self, header: Header) -> None:
-        self._header, self._reason = header, NO_ISA
+        self._header, self._reason, self._set_from_end = header, NO_ISA, None
         self.text = header.delimiters.terminator + self.text[header.length :]
 
     def _inside(self, header: Header, final: bool) -> Iterator[Interchange]:
