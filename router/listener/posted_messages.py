@@ -13,7 +13,7 @@ from router.engine.intake import Intake, ingest_chunks, record_line
 from router.feeds.bounded_input import ReadResult, UnreadableInput
 from router.feeds.disposition_files import JSONL
 from router.feeds.input_files import CHUNK_BYTES
-from router.listener.tokens import DISPOSITIONS, FILINGS, TokenHolder
+from router.listener.tokens import DISPOSITIONS, TokenHolder
 from router.log.interface import Log
 from router.model.inputs import DeadLetter, Disposition, Filing, disposition_fields, filing_fields
 
@@ -127,8 +127,5 @@ class _ScopeFilter:
             counts = self._issuers.most_common()
             named = ", ".join(f"{issuer} ({count})" for issuer, count in counts[:ISSUERS_NAMED])
             more = f" and {len(counts) - ISSUERS_NAMED} more" if len(counts) > ISSUERS_NAMED else ""
-            reason = (
-                f"the token {name} may not file for {named}{more}: have these {FILINGS} posted with a token for the "
-                "issuer, or import the content with `snp-router import filings -`"
-            )
+            reason = f"the token {name} may not file for {named}{more}: have them posted with a token for their issuer"
             yield self._filings.dead_letter(reason, source, JSONL, self._received_at)

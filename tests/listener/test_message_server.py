@@ -25,7 +25,7 @@ from router.listener.message_server import serve_listener
 from router.log.interface import Output
 from router.model.inputs import DeadLetter, Disposition, Filing, Shipment
 from router.model.registry_values import FeedActivity
-from tests.feeds.samples import CAMIR_DO_NOT_LOAD
+from tests.feeds.samples import CAMIR_DO_NOT_LOAD, CAMIR_MANIFEST, X12_MANIFEST
 from tests.listener.scene import Scene, event, listening
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -146,6 +146,20 @@ async def test_an_nvoccs_empty_is_put_aside(scene: Scene, monkeypatch: pytest.Mo
     _, answer = await scene.post(b"ISA", token)
     assert (answer["filings"], answer["dead_letters"]) == (1, 1)
     assert "an NVOCC files it" in answer["put_aside"][0]["reason"]
+
+
+@pytest.mark.parametrize("manifest", [X12_MANIFEST, CAMIR_MANIFEST], ids=["309", "MI"])
+async def test_a_manifest_is_taken_for_the_issuers_of_the_token(scene: Scene, manifest: bytes) -> None:
+    declared = {one.scac for one in read_events([manifest], "f", 0) if isinstance(one, Filing)}
+    assert len(declared) > 1
+    for issuer in sorted(declared):
+        status, answer = await scene.post(manifest, scene.add_token(f"edi-{issuer}", "filings", issuer))
+        assert (status, answer["dead_letters"]) == (200, 1)
+        taken = {one.scac for one in await scene.values(topics.FILINGS)}
+        assert issuer in taken
+    assert taken == declared
+    status, answer = await scene.post(manifest)
+    assert (status, answer["filings"]) == (403, 0)
 
 
 async def test_a_body_of_which_the_token_covers_nothing_is_forbidden(
