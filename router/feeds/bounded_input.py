@@ -16,8 +16,8 @@ from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Dispositio
 
 ENCODING: Final = "latin-1"
 """Encoding of CBP's messages. CBP's text is ASCII; in latin-1 any other byte is a character too and stops no reader."""
-BLANKS: Final = " \t\r\n\v\f\x00\x1a\xef\xbb\xbf"
-"""Skipped between messages: blanks, line breaks, fillers, an end-of-file mark, a byte order mark."""
+BLANKS: Final = " \t\r\n\v\f\x00\x1a\xef\xbb\xbf\xc2\xa0"
+"""Skipped between messages: blanks, line breaks, fillers, an end-of-file mark, a byte order mark, no-break spaces."""
 
 PIECE_LIMIT: Final = 1 << 20
 """Bytes of the longest X12 segment, JSON line or table row that is read. CBP's longest segment is below 1 kB."""

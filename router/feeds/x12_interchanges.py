@@ -11,6 +11,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from router.feeds.bounded_input import BLANKS, ENCODING, UnreadableInput, blocks
+from router.feeds.cbp_messages import upper
 
 INTERCHANGE_LIMIT: Final = 32 << 20
 """Characters of an interchange. CBP's own limit is 12 MiB (CBP350 Ocean, Customs Status Information, 2020)."""
@@ -46,7 +47,8 @@ _IEA: Final = re.compile(r"(?<![A-Z0-9])I[\r\n]*E[\r\n]*A(?=[^A-Z0-9 ])", re.IGN
 _ISA_WITHIN: Final = re.compile(r"ISA(?P<e>\W)\w\w(?P=e).{10}(?P=e)\w\w(?P=e).{10}(?P=e)\w\w(?P=e)", re.DOTALL)
 """A header that no terminator precedes: the segment before it was cut."""
 _SET_BEGINS: Final = re.compile(
-    r"(?:ST(?P<element>[^\w\s])[0-9]{3}(?P=element)|X4(?P<other>[^\w\s])[A-Z0-9]{1,12}(?P=other)[0-9]*(?P=other))",
+    r"(?:[Ss][Tt](?P<element>[^\w\s])[0-9]{3}(?P=element)"
+    r"|[Xx]4(?P<other>[^\w\s])[A-Za-z0-9]{1,12}(?P=other)[0-9]*(?P=other))",
     re.ASCII,
 )
 """A set, or a bill's event in what is left of one."""
@@ -268,8 +270,9 @@ def read_header(head: str) -> Header | str:
     It may be broken into lines. Its delimiters are those that it declares, unless the segments after it end otherwise.
     """
     joined = _without_breaks(head)
-    for text in (head, joined):
-        if _is_regular(text):
+    for text in (joined, head):
+        is_beyond = text is not head and text[ISA_LENGTH : ISA_LENGTH + 1].isalnum()  # a line break is the terminator
+        if _is_regular(text) and not is_beyond:
             return _header(head, text, ISA_LENGTH)
     separator = joined[3]
     parts = joined.split(separator, 16)
@@ -346,7 +349,7 @@ def _delimiters_fault(delimiters: Delimiters, component: str) -> str | None:
 
 def _isa_faults(isa: str, separator: str) -> list[str]:
     """Wrong elements of an ISA. No credential is quoted."""
-    parts = isa.split(separator)
+    parts = upper(isa).split(separator)
     if len(parts) != len(ISA_WIDTHS):
         missing = ": ISA16, the component separator, is missing" if len(parts) == len(ISA_WIDTHS) - 1 else ""
         return [f"the ISA has {len(parts) - 1} elements instead of 16{missing}"]

@@ -139,11 +139,29 @@ def test_line_breaks_between_segments_change_nothing(line_break: bytes):
     assert read(samples.X12_DO_NOT_LOAD.replace(b"\n", line_break)) == read(samples.X12_DO_NOT_LOAD)
 
 
-def test_lines_broken_after_80_characters_are_joined():
-    flat = one_line(samples.X12_HOLD_AND_RELEASE)
-    isa, rest = flat[:106], flat[106:]
-    wrapped = isa + b"\n".join(rest[place : place + 80] for place in range(0, len(rest), 80))
-    assert read(wrapped) == read(flat)
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("width", [1, 7, 72, 80, 103, 104, 105, 106, 107])
+def test_lines_broken_after_so_many_characters_are_joined(width: int, line_break: bytes):
+    """Within the ISA too, with the last line filled up or not, and across interchanges."""
+    flat = one_line(samples.X12_HOLD_AND_RELEASE) + one_line(samples.X12_DO_NOT_LOAD)
+    lines = [flat[place : place + width] for place in range(0, len(flat), width)]
+    assert read(line_break.join(lines)) == read(flat)
+    assert read(line_break.join(line.ljust(width) for line in lines)) == read(flat)
+
+
+def test_segments_filled_up_with_blanks_are_read():
+    lines = [line.ljust(160) for line in samples.X12_DO_NOT_LOAD.splitlines()]
+    assert read(b"".join(lines)) == read(samples.X12_DO_NOT_LOAD)
+
+
+@pytest.mark.parametrize("blank", [b"\xa0", "\xa0".encode(), b" \t"])
+def test_blanks_of_any_kind_may_precede_a_segment(blank: bytes):
+    spaced = blank + one_line(samples.X12_HOLD_AND_RELEASE).replace(b"~", b"~" + blank)
+    assert read(spaced) == read(samples.X12_HOLD_AND_RELEASE)
+
+
+def test_a_message_in_lower_case_is_read():
+    assert read(samples.X12_HOLD_AND_RELEASE.lower()) == read(samples.X12_HOLD_AND_RELEASE)
 
 
 @pytest.mark.parametrize("delimiters", [b"|'^", b"*\n>", b"|\r:", b"\x1d\x1c\x1f", b"^~>"])
