@@ -6,6 +6,7 @@ forms for days on which systems are down.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
@@ -14,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from router.errors import UsageError
 from router.feeds import form_fields as fields
+from router.feeds.bounded_input import SHOWN
 from router.feeds.cbp_messages import entry_of
 from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE, is_first_pass, posted_minute
 from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
@@ -35,6 +37,7 @@ LONGEST_AGO: Final = 60 * DAY
 """Milliseconds. An earlier time typed by hand is a slip."""
 
 BILL_TYPE_WORDS: Final = frozenset({"regular", "master", "house", "empty"})
+_BILL_TYPE_CODE: Final = re.compile(r"[A-Za-z0-9]{1,2}")
 HOLD_PARTS: Final = ("code", "container", "quantity", "placed_at")
 
 
@@ -174,10 +177,16 @@ class DispositionForm(ShipmentForm):
 
 
 def _bill_type(value: Any) -> Any:
-    text = str(value).strip() if isinstance(value, str | int) else value
+    """A word, or CBP's code, which a table may hold as a number."""
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else value
     if not isinstance(text, str):
         return text
-    return text.lower() if text.lower() in BILL_TYPE_WORDS else text.upper()
+    if text.lower() in BILL_TYPE_WORDS:
+        return text.lower()
+    if not _BILL_TYPE_CODE.fullmatch(text):
+        words = ", ".join(sorted(BILL_TYPE_WORDS))
+        raise ValueError(f"{text[:SHOWN]!r} is none of {words}, nor a code of CBP's such as 30")
+    return text.upper()
 
 
 class PartyForm(BaseModel):

@@ -21,11 +21,9 @@ _STATUS_SET: Final = "350"
 _ENVELOPES: Final[Mapping[str, int]] = {"ISA": 16, "GS": 8, "GE": 2, "IEA": 2}
 """Elements of the segments around sets, which stay whole."""
 
-_CAMIR: Final = re.compile(
-    r"ACR.{10}(?:MI|AI)|B01[A-Z0-9 ]{17}[0-9 ]{10}|(?:^|[\r\n*~#])[BSUND]0[0-3](?=.*(?:ACR|M01|P01|J01))"
-    r"|(?:ACR|M01|P01|J01).*[\r\n*~#][BSUND]0[0-3]",
-    re.IGNORECASE | re.DOTALL,
-)
+_CAMIR: Final = re.compile(r"ACR.{10}(?:MI|AI)|B01[A-Z0-9 ]{17}[0-9 ]{10}", re.IGNORECASE | re.DOTALL)
+_CARGO_RECORD: Final = re.compile(r"(?:^|[\r\n*~#])[BSUND]0[0-3]", re.IGNORECASE)
+_CAMIR_HEADER: Final = re.compile(r"ACR|M01|P01|J01", re.IGNORECASE)
 _STATUS_TRANSMISSION: Final = re.compile(r"ACR.{10}RC", re.IGNORECASE)
 _FRAME: Final = ("ACR", "ZCR")
 _RECORD_LENGTH: Final = 80
@@ -37,7 +35,7 @@ def cargo_details(text: str) -> Iterator[tuple[int, int]]:
     found = _X12.search(text)
     if found is not None:
         yield from _in_x12(text, found["set"] or found["element"])
-    elif _CAMIR.search(text):
+    elif _CAMIR.search(text) or (_CARGO_RECORD.search(text) and _CAMIR_HEADER.search(text)):
         yield from _in_camir(text)
 
 

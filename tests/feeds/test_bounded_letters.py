@@ -86,3 +86,13 @@ def test_many_equal_lines_are_read_fast() -> None:
     assert total.times == 200_000
     assert first.id == total.id
     assert time.process_time() - before < 5
+
+
+@pytest.mark.parametrize(
+    "part", ["ISA*~", "ST*350*1~", "X4*~", "J01\n", "R02\n", "ACROCNX      RC26071414120500031\n", "<", "{"]
+)
+def test_the_time_grows_with_the_input_and_no_faster(part: str) -> None:
+    """200 kB of `J01` took 40 s."""
+    before = time.process_time()
+    assert len(list(read_events([(part * 200_000)[:200_000].encode()], "FILE", RECEIVED_AT))) <= 5
+    assert time.process_time() - before < 8

@@ -381,6 +381,7 @@ def test_a_wrong_cell_is_described_in_words(row: bytes, told: str) -> None:
             "port_of_unlading,401",
             "a port of unlading has four digits (Schedule D, 0401), or five abroad (Schedule K) (it is '401')",
         ),
+        ("bill_type,hause", "'hause' is none of empty, house, master, regular, nor a code of CBP's such as 30"),
         ("in_bond_destination,390", "a port is a Schedule D code of four digits (it is '390')"),
         ('manifested_quantity,"1,200"', "write a whole number in digits only, such as 1200 (it is '1,200')"),
         (
@@ -409,6 +410,40 @@ def test_a_group_of_another_partys_prefix_is_refused() -> None:
         "p.csv: row 2, column 'production_group': 'snp.NVXB.gate' does not begin with snp.NVXA., as this party's "
         "consumer groups must"
     )
+
+
+BILL: dict[str, Any] = {
+    "scac": "NVXA", "bill_of_lading": "HBL1", "bill_type": "house", "snps": ["SLTC"], "master_bill": "OCNXMB1",
+    "original_bill": "SLTCO1", "carrier_scac": "OCNX", "imo_number": "9074729", "vessel_name": "OCEAN",
+    "voyage_number": "026E", "manifest_sequence_number": "1", "port_of_unlading": "2704", "arrival_date": "2026-07-28",
+    "in_bond_destination": "3901", "manifested_quantity": 10, "container_numbers": ["CSQU3054383"],
+    "status_at": "2026-07-13T08:12", "released_quantity": 5, "release_posted_at": "2026-07-13T08:10",
+    "holds": ["1H/CSQU3054383/5/2026-07-13T08:00"],
+}  # fmt: skip
+DAMAGED = [
+    "\x07",
+    "A\x00B",
+    [[]],
+    {},
+    {"a": 1},
+    float("nan"),
+    float("inf"),
+    -1,
+    10**30,
+    1.5,
+    True,
+    ["\x01"],
+    [None],
+    [{}],
+]
+
+
+@pytest.mark.parametrize("name", sorted(BILL))
+def test_no_damaged_value_of_a_bill_counts_as_an_unknown_one(name: str) -> None:
+    assert set(BILL) == set(SnapshotForm.model_fields)
+    for value in DAMAGED:
+        (problem,) = read_bills([json.dumps(BILL | {name: value}).encode()], "F", RECEIVED_AT)
+        assert isinstance(problem, InputError), value
 
 
 def test_a_wrong_choice_names_the_choices() -> None:
