@@ -144,21 +144,26 @@ class BillState(Struct, frozen=True, array_like=True):
 
     @property
     def is_notifiable(self) -> bool:
-        """False for a bill known only by a filing, or only by a link."""
+        """False for a bill known only by a filing, only by a link, or only by damaged input."""
+        if self.is_unnamed:
+            return False
         if self.events or self.folded or self.snapshot or self.unparsed or self.last_notices or self.relayed:
             return True
         return self.facts.is_filed and bool(self.links)
 
     @property
-    def is_named(self) -> bool:
-        """True once something certain names the bill. Until then nobody is told of it: the number may be damaged."""
-        return (
+    def is_unnamed(self) -> bool:
+        """True while only damaged input names the bill. Then nobody is told of it: it may be another's number."""
+        if not (self.events or self.unparsed or self.folded is not None):
+            return False
+        return not (
             any(event.uncertain != "BILL" for event in self.events)
             or (self.folded is not None and self.folded.names_bill)
             or self.facts.is_filed
             or self.snapshot is not None
             or self.downtime is not None
             or any(one.names_bill for one in self.unparsed.values())
+            or bool(self.last_notices)
         )
 
     @property
@@ -201,7 +206,9 @@ class BillState(Struct, frozen=True, array_like=True):
         return any(link.kind == "ORIGINAL" for link in self.links.values())
 
     def latest_event(self) -> LedgerEvent | None:
-        return max(self.events, key=lambda event: event.posted_at, default=None)
+        """The latest by posted time that is certainly the bill's own."""
+        own = (event for event in self.events if event.uncertain != "BILL")
+        return max(own, key=lambda event: event.posted_at, default=None)
 
     def is_behind(self, posted: int) -> bool:
         """True if the minute is before the sums or the snapshot."""
@@ -237,8 +244,8 @@ class AssessedBill(Struct, frozen=True, array_like=True):
         """Everything that a confirmation of the bill as it is would end."""
         unparsed = {one.kind for one in self.state.unparsed.values() if one.id not in self.state.resolved}
         disputed: tuple[Confirmable, ...] = (CONTRADICTION,) if self.relayed.contradictions else ()
-        unnamed = self.state.events and not self.state.is_named and INPUT_UNCERTAIN not in self.status.doubts
-        uncertain: tuple[Confirmable, ...] = (INPUT_UNCERTAIN,) if unnamed else ()
+        is_unsure = self.state.events and self.state.is_unnamed and INPUT_UNCERTAIN not in self.status.doubts
+        uncertain: tuple[Confirmable, ...] = (INPUT_UNCERTAIN,) if is_unsure else ()
         return (
             *(*self.status.doubts, *uncertain, *disputed),
             *(kind for kind in UNPARSED_KINDS if kind in unparsed),

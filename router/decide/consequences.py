@@ -98,7 +98,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     """The decision on an applied record. `before` is the bill without it; None if it was unknown."""
     state = applied.state
     old = before.state if before is not None else BillState(state.key)
-    was = before.status if before is not None and old.is_notifiable and old.is_named else None
+    was = before.status if before is not None and old.is_notifiable else None
     cargo = cargo_of(state, before)
     audience, state = _find_sailing(state, cargo, applied, registry)
     after = assess_bill(state, rules, before, cargo)
@@ -110,7 +110,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     waiting: tuple[Recipient, ...] = ()
     decision = ""
     last_notices = state.last_notices
-    if state.is_notifiable and state.is_named:
+    if state.is_notifiable:
         decision = decision_id(registry.secret, state.key, sequence)
         containers = _containers(was, after.status)
         notifying = Notifying(old, was, applied, after, audience, authorises, containers, flags, decision, rules)
@@ -124,7 +124,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
             notices = (*notifying.notices(), *notifying.last_notices(leaving, registry))
         last_notices = last_notices_after(old, sequence, notices, after.status, notifying.passed_over)
 
-    seen_by = _entitled_parties(audience, after.status) if after.status.stopped and state.is_named else ()
+    seen_by = _entitled_parties(audience, after.status) if after.status.stopped and not state.is_unnamed else ()
     has_splits = any(link.kind == "SPLIT" for link in state.links.values())
     basis = (
         after.cargo,

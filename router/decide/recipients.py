@@ -85,8 +85,7 @@ class Notifying:
         those to be notified again, get the status now, which covers all events so far."""
         before, was, applied, after = self._before, self._was, self._applied, self._after.status
         everyone = applied.event_id is not None or applied.renotify_all or self._shows_a_change()
-        is_vessel = is_vessel_key(before.key)
-        was_unnamed = before.is_notifiable and not before.is_named
+        is_vessel, was_unnamed = is_vessel_key(before.key), before.is_unnamed
         had_waited = {entry.partition(":")[2] for entry in before.waiting}
         added = hold_added(was, after)
         stop_changed = was is None or (was.holds != after.holds and was.shown_holds != after.shown_holds)

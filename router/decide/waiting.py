@@ -47,7 +47,7 @@ def waiting_reasons(after: AssessedBill, audience: Audience, waiting: tuple[Reci
     """Reasons why the bill is incomplete. A bill without anything to notify waits for nobody."""
     state = after.state
     reasons: list[str] = []
-    if state.is_notifiable and not state.is_named:
+    if state.is_unnamed:
         reasons += [BILL_UNCERTAIN] if _is_open(after) else []
     elif not state.is_superseded:
         if state.is_notifiable:

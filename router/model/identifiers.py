@@ -180,16 +180,16 @@ def _proven_container(text: str) -> str | None:
 
 @lru_cache(_CACHE)
 def container_key(text: str) -> str:
-    """Ten places, equal for a container written with and without its check digit; the cleaned text if it has not the
-    shape of a container."""
+    """Ten places, equal for a container written with and without its check digit; the cleaned text of any that can't be
+    recognised: without the shape of a container, or with another check digit than its own."""
     cleaned = container_clean(text) or ""
-    return cleaned[:SERIAL_WIDTH] if _CONTAINER.fullmatch(cleaned) else cleaned
+    return cleaned[:SERIAL_WIDTH] if is_valid_container(cleaned) else cleaned
 
 
 @lru_cache(_CACHE)
 def is_container_key(key: str) -> bool:
-    """True if a key of `container_key` has the shape of a container: four letters and six digits."""
-    return _CONTAINER.fullmatch(key) is not None
+    """True if a key of `container_key` is of a container that can be recognised."""
+    return len(key) == SERIAL_WIDTH and is_valid_container(key)
 
 
 # Valid identifiers

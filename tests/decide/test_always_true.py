@@ -76,7 +76,7 @@ def every_event_reached_every_party_resolved_for_it_or_the_bill_waits_visibly(ha
         state = assessed.state
         if is_superseded(harness, bill):
             continue
-        if state.is_notifiable and not state.is_named:
+        if state.is_unnamed:
             assert waiting[bill]["reasons"] == (BILL_UNCERTAIN,)
             assert not [one for one in harness.party_records() if one.key == bill.encode()]
             continue

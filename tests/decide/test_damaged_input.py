@@ -254,6 +254,13 @@ def test_an_event_that_may_be_another_bills_is_told_to_nobody_new_and_shows_noth
         assert "IDENTIFIER_DOUBTFUL" in notice.fields["flags"]
 
 
+def test_a_status_now_is_never_about_such_an_event() -> None:
+    stray = damaged("1H", 5, "BILL", entry_number="ABC12345676", container_numbers=(BOX,), container_level=True)
+    one = OneBill(FILED, event("1C", 1), stray, filing(snps=("THRD",), minute=9))
+    (notice,) = (notice for notice in one.last.notices if notice.recipient.id == "THRD")
+    assert (notice.fields["disposition_code"], notice.fields["entry_number"]) == ("1C", None)
+
+
 @pytest.fixture
 def router() -> Harness:
     harness = Harness(now=START)

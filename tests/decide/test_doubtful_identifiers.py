@@ -13,6 +13,8 @@ from tests.checking.samples import BOX, HOUSE, OTHER_BOX, PARTIES, START, event,
 from tests.decide.one_bill import OneBill
 
 UNKNOWN = "CSQU 54383"
+OTHER_DIGIT = "CSQU3054384"
+"""With a check digit that is not its own: it may be another container's number."""
 FILED = filing(bill_type="30", container_numbers=(BOX, OTHER_BOX))
 PREFIXED = "NVXANVXAHBL1"
 PLAIN = "NVXAHBL1"
@@ -33,14 +35,17 @@ def test_a_stop_on_a_container_given_twice_stops_that_container() -> None:
     assert {box.number: box.stopped for box in one.now.containers} == {BOX: True, OTHER_BOX: False}
 
 
-def test_a_stop_on_an_unknown_container_stops_each_of_the_bill_and_waits_until_it_ends(router: Harness) -> None:
-    router.decide(FILED, event("1C", 1), on_container("6H", 2, UNKNOWN))
+@pytest.mark.parametrize("container", [UNKNOWN, OTHER_DIGIT])
+def test_a_stop_on_an_unknown_container_stops_each_of_the_bill_and_waits_until_it_ends(
+    router: Harness, container: str
+) -> None:
+    router.decide(FILED, event("1C", 1), on_container("6H", 2, container))
     bill = router.bill(HOUSE)
     assert bill is not None
     assert all(box.stopped and box.do_not_load for box in bill.status.containers)
     waiting = router.latest(topics.WAITING)[HOUSE]
     assert (waiting["reasons"], waiting["do_not_load"]) == ((CONTAINER_UNKNOWN,), True)
-    router.decide(on_container("6I", 3, UNKNOWN))
+    router.decide(on_container("6I", 3, container))
     assert HOUSE not in router.latest(topics.WAITING)
 
 
@@ -52,9 +57,10 @@ def test_it_waits_until_an_operator_has_cleared_it() -> None:
     assert CONTAINER_UNKNOWN not in one.state.waiting
 
 
+@pytest.mark.parametrize("container", [UNKNOWN, OTHER_DIGIT])
 @pytest.mark.parametrize("code", ["1C", "4C", "1B", "1W", "1J", "1X"])
-def test_a_release_or_authority_for_an_unknown_container_allows_nothing(code: str) -> None:
-    one = OneBill(filing(bill_type="28"), on_container(code, 1, UNKNOWN, quantity=100))
+def test_a_release_or_authority_for_an_unknown_container_allows_nothing(code: str, container: str) -> None:
+    one = OneBill(filing(bill_type="28"), on_container(code, 1, container, quantity=100))
     assert (one.now.deliverable, one.now.authorises) == (False, ())
     assert not any(box.released or box.authorises for box in one.now.containers)
     assert "INPUT_UNCERTAIN" in one.doubts
