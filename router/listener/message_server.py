@@ -256,7 +256,7 @@ def _answer(outcome: PostOutcome) -> Response:
     elif outcome.is_out_of_scope:
         status, text = HTTPStatus.FORBIDDEN, "the token covers nothing in the body; it was put aside"
     else:
-        status, text = HTTPStatus.UNPROCESSABLE_ENTITY, "nothing in the body could be read; it was put aside"
+        status, text = HTTPStatus.UNPROCESSABLE_ENTITY, "nothing in the body could be taken; it was put aside"
     return JSONResponse({"error": text} | fields, status)
 
 
