@@ -45,6 +45,7 @@ from router.model.inputs import DeadLetter, Disposition
 JSONL: Final = "jsonl"
 AVRO: Final = "avro"
 
+_GLUED: Final = re.compile(rb"(?<=\})\s*(?=\{)")
 KNOWN_LINE: Final = 1_000
 MOST_KNOWN_LINES: Final = 8_192
 """Bytes and number of the unreadable lines that are known again. Deflate repeats within 32 kB."""
@@ -70,7 +71,19 @@ def read_jsonl(
         if isinstance(line, UnreadableInput):
             yield line.dead_letter(f"the line has more than {PIECE_LIMIT:,} bytes", place, JSONL, received_at)
         elif line.strip():
-            yield reader.read(line, place)
+            yield from _results_of(line, place, reader)
+
+
+def _results_of(line: bytes, place: str, reader: _LineReader) -> Iterator[Disposition | DeadLetter]:
+    """The result of a line, or of each object in one that lost its line breaks. Such objects free nothing."""
+    result = reader.read(line, place)
+    parts = _GLUED.split(line) if isinstance(result, DeadLetter) and result.bill_of_lading is None else ()
+    if len(parts) < 2:
+        yield result
+        return
+    for part in parts:
+        result = reader.read(part, place)
+        yield result if isinstance(result, DeadLetter) else result._replace(uncertain=result.uncertain or "MESSAGE")
 
 
 class _LineReader:

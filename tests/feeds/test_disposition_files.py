@@ -218,8 +218,22 @@ def test_a_damaged_line_stops_the_bill_that_it_names_whole():
         named = (letter.scac, letter.bill_of_lading, letter.disposition_code)
         assert all(one in (None, other) for one, other in zip(named, whole, strict=True)), named
     assert named == whole
-    two = only_letter(content + content.replace(b"hbl000012345", b"hbl000067890"))
-    assert (two.scac, two.bill_of_lading) == (None, None)
+
+
+def test_events_that_lost_their_line_break_stop_and_free_nothing():
+    content = line(disposition_code="6H").rstrip()
+    other = line(bill_of_lading="HBL000067890").rstrip()
+    for between in (b"", b"  "):
+        one, two = read(content + between + other)
+        assert isinstance(one, Disposition)
+        assert isinstance(two, Disposition)
+        assert [(one.bill_of_lading, one.uncertain), (two.bill_of_lading, two.uncertain)] == [
+            ("HBL000012345", "MESSAGE"),
+            ("HBL000067890", "MESSAGE"),
+        ]
+    whole, cut = read(content + other[:-1])
+    assert (whole.bill_of_lading, cut.bill_of_lading) == ("HBL000012345", "HBL000067890")
+    assert isinstance(cut, DeadLetter)
 
 
 def test_unknown_fields_are_noted_once_and_ignored():
