@@ -247,8 +247,12 @@ def read_rows(
                 notes.add(f"row {row.number}, column {name!r}: kept as text, though it looks like a formula")
         notes.unknown("columns", (name for name in row.values if name not in columns))
         try:
-            values = forms.filled_in({name: row.values.get(name) for name in columns})
-            yield row, form.model_validate(values)
+            filled = form.model_validate(forms.filled_in({name: row.values.get(name) for name in columns}))
+            if isinstance(filled, forms.FilingForm) and filled.bill_of_lading.startswith(filled.scac):
+                notes.add(
+                    f"row {row.number}: the number {filled.bill_of_lading} begins with its SCAC: is it part of it?"
+                )
+            yield row, filled
         except ValidationError as error:
             column, _, reasons = reasons_of(error).partition(": ")
             yield row, _problem(reasons, source, row.number, column.partition(".")[0])

@@ -404,6 +404,14 @@ def test_a_wrong_cell_of_a_filing_is_described_in_words(cell: str, told: str) ->
     assert str(problem) == f"f.csv: row 2, column {column!r}: {told}"
 
 
+def test_a_number_that_begins_with_its_scac_is_kept_and_noted() -> None:
+    notes: list[str] = []
+    (filing,) = read_filings([b"scac,bill_of_lading\nNVXA,NVXAHBL1\n"], "f.csv", RECEIVED_AT, note=notes.append)
+    assert isinstance(filing, Filing)
+    assert filing.bill_of_lading == "NVXAHBL1"
+    assert notes == ["f.csv: row 2: the number NVXAHBL1 begins with its SCAC: is it part of it?"]
+
+
 def test_a_group_of_another_partys_prefix_is_refused() -> None:
     (problem,) = read_parties([b"id,production_group\nNVXA,snp.NVXB.gate\n"], "p.csv").problems
     assert str(problem) == (
