@@ -6,7 +6,7 @@ its containers (VID), each with its cargo. Of the parties and the cargo nothing 
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 from router.errors import InputError
@@ -102,11 +102,14 @@ def read_set(
 class _Loop(NamedTuple):
     port: _Segment
     segments: list[_Segment]
+    names: set[str]
+    """Of its segments."""
     fault: str | None = None
     """The first one. An unknown segment may be an LX that lost its name, so that what follows is another bill's."""
 
     def with_segment(self, one: _Segment, fault: str | None) -> _Loop:
         self.segments.append(one)
+        self.names.add(one.name)
         return self if fault is None else self.with_fault(one, fault)
 
     def with_fault(self, one: _Segment, fault: str) -> _Loop:
@@ -129,14 +132,14 @@ class _SetReader:
             values.extend((_LONGEST - len(values)) * [""])
             one, fault = _Segment(position, text, name, values), fault_of(text, self._element)
             if is_open and ((name in STEPS_309 and name != "LX") or name not in SEGMENTS):
-                fault = fault or _misplaced(loops[-1].segments, one)
+                fault = fault or _misplaced(loops[-1].names, one)
                 loops[-1] = loops[-1].with_segment(one, fault)
-                if fault is not None and len(loops) > 1 and not _is_begun(loops[-1].segments):
+                if fault is not None and len(loops) > 1 and "M11" not in loops[-1].names:
                     loops[-2] = loops[-2].with_fault(one, fault)  # it may be a container of the bill before
             elif fault is not None:
                 raise InputError(f"segment {position}: {fault}")
             elif name == "LX" and port is not None:
-                loops.append(_Loop(port, [one]))
+                loops.append(_Loop(port, [one], {name}))
                 is_open = True
             elif name == "P4" and self._m10 is not None:
                 self._check_port(one)
@@ -229,22 +232,18 @@ class _SetReader:
         )
 
 
-def _is_begun(segments: Sequence[_Segment]) -> bool:
-    return any(one.name == "M11" for one in segments)
-
-
-def _misplaced(before: Sequence[_Segment], one: _Segment) -> str | None:
-    """The fault of a segment's place after those before it in its loop."""
-    if one.name in _ONCE and any(other.name == one.name for other in before):
+def _misplaced(before: Set[str], one: _Segment) -> str | None:
+    """The fault of a segment's place after those of these names in its loop."""
+    if one.name in _ONCE and one.name in before:
         return f"there is a second {one.name}"
-    step = max(STEPS_309.get(other.name, 0) for other in before)
+    step = max(STEPS_309.get(name, 0) for name in before)
     if step == CARGO_STEP and one.name in _ALSO_BELOW_CARGO:
         return None
     own = STEPS_309[one.name]
     needs = _FIRST_OF_STEP.get(own)
     if own < step or (own > step and needs is not None and one.name != needs):
         return f"{one.name} does not belong here"
-    return "there is no M11 before it" if own > 2 and not _is_begun(before) else None
+    return "there is no M11 before it" if own > 2 and "M11" not in before else None
 
 
 def _bill_in(loop: _Loop) -> str:

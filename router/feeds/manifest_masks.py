@@ -15,7 +15,7 @@ from router.feeds.manifest_layouts import READ_ELEMENTS, RECORDS, REFERENCES, SE
 
 _NAME_LENGTH: Final = 3
 _X12: Final = re.compile(r"(?:\bST(?P<set>[^\w\s])309(?P=set)|\b(?:M11|N10)(?P<element>[^\w\s]))", re.IGNORECASE)
-_ENDS: Final = re.compile(r"([^\w\s]|[\r\n])[\s]*(?:M10|M11|P4|LX|N1|N9|N10|VID|SE)[^\w\s]", re.IGNORECASE)
+_ENDS: Final = re.compile(r"([^\w\s]|[\r\n])\s{0,4}(?:M10|M11|P4|LX|N1|N9|N10|VID|SE)[^\w\s]", re.IGNORECASE)
 """The character before a segment."""
 _STATUS_SET: Final = "350"
 _ENVELOPES: Final[Mapping[str, int]] = {"ISA": 16, "GS": 8, "GE": 2, "IEA": 2}

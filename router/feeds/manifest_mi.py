@@ -7,7 +7,7 @@ its cargo, follow. Of the parties only second notify parties are read, of the ca
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Final, NamedTuple
 
 from router.errors import InputError
@@ -60,6 +60,8 @@ class _Bill(NamedTuple):
     headers: Mapping[str, _Record]
     added_by: _Record | None
     records: list[_Record]
+    kinds: set[str]
+    """Of its records."""
     faults: list[str]
 
 
@@ -127,13 +129,14 @@ def _bills(records: Sequence[_Record]) -> list[_Bill]:
         elif one.kind == "A01" and "J01" in headers:
             amended, is_open = one, False
         elif one.kind == "B01" and "J01" in headers:
-            bills.append(_Bill(headers, amended, [one], [text for text in (issuer_fault, fault) if text]))
+            bills.append(_Bill(headers, amended, [one], {one.kind}, [text for text in (issuer_fault, fault) if text]))
             amended, is_open = None, True
             if fault is not None:
                 issuer_fault = issuer_fault or fault  # it may be a J01
         elif is_open:
-            fault = fault or _misplaced(bills[-1].records, one)
+            fault = fault or _misplaced(bills[-1].kinds, one)
             bills[-1].records.append(one)
+            bills[-1].kinds.add(one.kind)
             if fault is not None:
                 bills[-1].faults.append(fault)
                 if len(bills[-1].records) == 2 and len(bills) > 1:
@@ -145,11 +148,11 @@ def _bills(records: Sequence[_Record]) -> list[_Bill]:
     return bills
 
 
-def _misplaced(before: Sequence[_Record], one: _Record) -> str | None:
-    """The fault of a record's place after those before it in its bill."""
-    own, step = STEPS_MI.get(one.kind), max(STEPS_MI.get(other.kind, 0) for other in before)
+def _misplaced(before: Set[str], one: _Record) -> str | None:
+    """The fault of a record's place after those of these kinds in its bill."""
+    own, step = STEPS_MI.get(one.kind), max(STEPS_MI.get(kind, 0) for kind in before)
     is_first_cargo = own == CARGO_STEP > step and one.kind != "C01"
-    is_second = one.kind in _ONCE and any(other.kind == one.kind for other in before)
+    is_second = one.kind in _ONCE and one.kind in before
     if own is None or own < step or is_first_cargo or is_second:
         return f"record {one.position}: {one.kind} does not belong here"
     return None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from random import Random
+from time import monotonic
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.feeds.bounded_input import OtherMessage, ReadResult
+from router.feeds.credentials import masked
 from router.feeds.formats import read_dead_letter, read_events
 from router.feeds.tables import read_filings
 from router.model.inputs import DeadLetter, Filing, Shipment
@@ -19,6 +21,7 @@ from tests.checking.samples import BOX, IMO, MASTER, OTHER_BOX
 from tests.feeds.samples import CAMIR_MANIFEST, X12_MANIFEST
 
 HOUSE, MASTER_BILL, EMPTY = "HBL000012345", "MB7781234", "EMPTY1"
+_D01 = b"D010000000120WOODEN TOYS\n"
 NEVER_KEPT = re.compile(
     rb"TOYS|HARBOUR|SHANGHAI|IMPORTS|NEW WORLD|JACKSONVILLE|WOODEN|PAINTED|FORWARDING|LOGISTICS|CONSOLIDATED|SLOT LINE"
     rb"|OCEAN EXAMPLE|SECRET",
@@ -313,3 +316,24 @@ def test_nor_is_anything_kept_in_another_encoding_or_without_its_beginning(manif
         for one in read(damaged.encode(encoding)):
             if isinstance(one, DeadLetter):
                 assert not NEVER_KEPT.search(one.content.replace(b"\x00", b"")), one.content
+
+
+# Effort
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"J01" * 60_000, b"*S01" * 50_000, b"N10*" + b"\n" * 100_000, b"N10*" + b"* " * 100_000, b"ST*309*1~" * 20_000],
+    ids=["headers", "records", "line breaks", "elements", "sets"],
+)
+def test_the_effort_of_masks_grows_with_the_length_alone(content: bytes) -> None:
+    began = monotonic()
+    masked(content)
+    assert monotonic() - began < 20, "a square of the length took minutes"
+
+
+@MANIFESTS
+def test_the_effort_of_a_bill_grows_with_its_length_alone(manifest: bytes) -> None:
+    began = monotonic()
+    filings(recounted(manifest.replace(b"N10**PAINTED~\n", 10_000 * b"N10**PAINTED~\n").replace(_D01, 10_000 * _D01)))
+    assert monotonic() - began < 20
