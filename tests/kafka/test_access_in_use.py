@@ -45,21 +45,6 @@ def scene(made: Provisioned) -> Provisioned:
     return made
 
 
-def test_the_listener_s_user_may_do_what_it_needs(scene: Provisioned) -> None:
-    listener, router, operator = (scene.command(user) for user in ("snp-listener", "snp-router", "snp-operator"))
-    token = listener("listen", "token", "add", "relay").stdout.strip()
-    process = listener.start("listen", "--address", "127.0.0.1:0")
-    assert process.stderr
-    url = json.loads(process.stderr.readline())["url"]
-    body = event("1H", 1).replace('"B1"', '"B2"')
-    posted = requests.post(url, body, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS)
-    assert (posted.status_code, posted.json()["events"]) == (200, 1)
-    process.terminate()
-    assert process.wait(PATIENCE_SECONDS) == 130
-    router("run", "--until-idle")
-    assert "HELD" in operator("bill", "show", "OCNXB2").stdout
-
-
 def test_each_of_our_users_does_its_work_with_what_it_may_and_without_a_complaint(scene: Provisioned) -> None:
     feed, router, operator = (scene.command(user) for user in ("snp-feed", "snp-router", "snp-operator"))
 
@@ -212,3 +197,18 @@ async def test_our_own_clients_lose_one_request_when_their_session_s_time_is_ove
         with pytest.raises(TaskRetry, match="closed"):
             await log.topics()
         assert "snp.party.SLTC" in await log.topics()
+
+
+def test_the_listener_s_user_may_do_what_it_needs(scene: Provisioned) -> None:
+    listener, router, operator = (scene.command(user) for user in ("snp-listener", "snp-router", "snp-operator"))
+    token = listener("listen", "token", "add", "relay").stdout.strip()
+    process = listener.start("listen", "--address", "127.0.0.1:0")
+    assert process.stderr
+    url = json.loads(process.stderr.readline())["url"]
+    body = event("1H", 1).replace('"B1"', '"B2"')
+    posted = requests.post(url, body, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS)
+    assert (posted.status_code, posted.json()["events"]) == (200, 1)
+    process.terminate()
+    assert process.wait(PATIENCE_SECONDS) == 130
+    router("run", "--until-idle")
+    assert "HELD" in operator("bill", "show", "OCNXB2").stdout
