@@ -142,6 +142,9 @@ class _CamirReader(MessageReader):
         head = fields(acr, "ACR")
         self._transmitted_at = moment_or_none(with_century(head["date"]), head["time"])
         self._application = head["application"] if layout_fault(acr, "ACR") is None else STATUS
+        names = {part[:3] for part in transmission.parts if isinstance(part, str)}
+        if self._application in manifest_mi.DECLARED_IN and not names.isdisjoint(("R02", "R06")):
+            self._application = STATUS  # its end, and the beginning of a status notification, are lost
         self._judge, self._message, self._is_silent = Judge(self._fragment, self._position), None, True
         self._message_place = f"{self._place_prefix}{self._position + 1}"
 

@@ -15,11 +15,12 @@ from router.feeds.bounded_input import OtherMessage, ReadResult
 from router.feeds.credentials import masked
 from router.feeds.formats import read_dead_letter, read_events
 from router.feeds.tables import read_filings
-from router.model.inputs import DeadLetter, Filing, Shipment
+from router.model.inputs import DeadLetter, Disposition, Filing, Shipment
 from router.model.party_ids import named_party
 from tests.checking.samples import BOX, IMO, MASTER, OTHER_BOX
-from tests.feeds.samples import CAMIR_MANIFEST, X12_MANIFEST
+from tests.feeds.samples import CAMIR_DO_NOT_LOAD, CAMIR_MANIFEST, X12_MANIFEST
 
+X4 = b"X4*HBL000012345*120***20260714*0812*6H**NVXA****2704**OB*OCNXMB7781234*ET~"
 HOUSE, MASTER_BILL, EMPTY = "HBL000012345", "MB7781234", "EMPTY1"
 _D01 = b"D010000000120WOODEN TOYS\n"
 NEVER_KEPT = re.compile(
@@ -211,6 +212,15 @@ def test_a_loaded_container_is_no_empty_bills() -> None:
     ):
         (letter,) = (one for one in read(changed(manifest, old, new)) if isinstance(one, DeadLetter))
         assert "the bill has the type empty, but a container is not empty" in letter.reason
+
+
+def test_stops_that_run_into_a_manifest_count_and_the_manifest_does_not() -> None:
+    status = CAMIR_DO_NOT_LOAD.partition(b"\n")[2]
+    found = read(CAMIR_MANIFEST[: CAMIR_MANIFEST.index(b"ZCR")] + status)
+    (stop,) = (one for one in found if isinstance(one, Disposition))
+    assert (stop.disposition_code, stop.bill_of_lading) == ("6H", HOUSE)
+    (stop,) = (one for one in read(X12_MANIFEST.replace(b"LX*2~", X4 + b"LX*2~")) if isinstance(one, Disposition))
+    assert (stop.disposition_code, stop.bill_of_lading) == ("6H", HOUSE)
 
 
 # One edit
