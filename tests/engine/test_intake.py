@@ -23,7 +23,7 @@ from router.feeds.tables import read_filings
 from router.log.interface import Log, Output
 from router.log.url import open_log
 from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent, Shipment
-from router.model.registry_values import Party
+from router.model.registry_values import FeedActivity, Party
 from tests.feeds.samples import X12_MANIFEST
 
 RULES = Rules()
@@ -124,6 +124,15 @@ async def test_a_message_in_a_pipe_is_on_the_log_once_it_is_complete(log: Log, t
     assert isinstance(last, Disposition)
     assert (first.received_at or 0) < (last.received_at or 0)
     assert None in monitor.last_active or "2704" in monitor.last_active
+
+
+async def test_messages_for_others_are_no_activity(log: Log, tmp_path: Path) -> None:
+    isa, gs, *_ = (FILES / "1-on-file.x12").read_text().splitlines()
+    path = tmp_path / "997.x12"
+    path.write_text(f"{isa}{gs}ST*997*0001~AK1*SO*1~AK9*A*1*1*1~SE*4*0001~GE*1*501~IEA*1*000000501~")
+    intake = await ingest_file(log, path, RULES, monitor=FeedMonitor(log, "cbp", RULES))
+    assert intake.others == {"997": 1}
+    assert not [value for value in await values(log, topics.REGISTRY) if isinstance(value, FeedActivity)]
 
 
 async def test_a_message_that_stops_in_the_middle_of_a_pipe_counts_as_cut(
