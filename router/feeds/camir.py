@@ -142,8 +142,7 @@ class _CamirReader(MessageReader):
         head = fields(acr, "ACR")
         self._transmitted_at = moment_or_none(with_century(head["date"]), head["time"])
         self._application = head["application"] if layout_fault(acr, "ACR") is None else STATUS
-        names = {part[:3] for part in transmission.parts if isinstance(part, str)}
-        if self._application in manifest_mi.DECLARED_IN and not names.isdisjoint(("R02", "R06")):
+        if self._application in manifest_mi.DECLARED_IN and _has_events(transmission):
             self._application = STATUS  # its end, and the beginning of a status notification, are lost
         self._judge, self._message, self._is_silent = Judge(self._fragment, self._position), None, True
         self._message_place = f"{self._place_prefix}{self._position + 1}"
@@ -357,6 +356,10 @@ class _CamirReader(MessageReader):
 
     def _encoded(self, texts: Iterable[str]) -> bytes:
         return "".join(text.rstrip() + "\n" for text in texts).encode(ENCODING)
+
+
+def _has_events(transmission: Transmission) -> bool:
+    return any(isinstance(part, str) and part[:3] in ("R02", "R06") for part in transmission.parts)
 
 
 def _voyage_of(m01: str, r01: str) -> Shipment:
