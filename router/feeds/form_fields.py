@@ -45,6 +45,8 @@ LONGEST_REASON: Final = 300
 MOST_FAULTS: Final = 8
 """Faults of one record or row that are named."""
 
+BILL_TYPE_WORDS: Final = frozenset({"regular", "master", "house", "empty"})
+_BILL_TYPE_CODE: Final = re.compile(r"[A-Za-z0-9]{1,2}")
 UNREADABLE_REFERENCE: Final = ""
 _SCIENTIFIC: Final = re.compile(r"[0-9]+[.,][0-9]+E[+-]?[0-9]+|[0-9]+E[+-][0-9]+")
 _SECONDS: Final = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}.[0-9]{2}:?[0-9]{2}:?([0-9]{2})")
@@ -212,6 +214,19 @@ def _reference_of_message(value: Any) -> Any:
     return bill_reference(value.upper()) or UNREADABLE_REFERENCE if isinstance(value, str) else value
 
 
+def _bill_type(value: Any) -> Any:
+    """A word, or CBP's code, which a table may hold as a number."""
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else value
+    if not isinstance(text, str):
+        return text
+    if text.lower() in BILL_TYPE_WORDS:
+        return text.lower()
+    if not _BILL_TYPE_CODE.fullmatch(text):
+        words = ", ".join(sorted(BILL_TYPE_WORDS))
+        raise ValueError(f"{text[:SHOWN]!r} is none of {words}, nor a code of CBP's such as 30")
+    return text.upper()
+
+
 def _alias(value: str) -> str:
     """An id, with its type unless that is its usual one."""
     named = named_party(value)
@@ -293,6 +308,7 @@ BillReference = Annotated[str, BeforeValidator(_reference)]
 MessageBillReference = Annotated[str, BeforeValidator(_reference_of_message)]
 """The same, or `UNREADABLE_REFERENCE`, since the event counts in any case."""
 
+BillType = Annotated[str, BeforeValidator(_bill_type)]
 Number = Annotated[int, BeforeValidator(_no_switch)]
 Timestamp = Annotated[int, BeforeValidator(_moment), AfterValidator(_within_years)]
 Second = Annotated[Number, Field(ge=0, le=59)]

@@ -6,7 +6,6 @@ forms for days on which systems are down.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
@@ -15,7 +14,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from router.errors import UsageError
 from router.feeds import form_fields as fields
-from router.feeds.bounded_input import SHOWN
 from router.feeds.cbp_messages import entry_of
 from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE, is_first_pass, posted_minute
 from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
@@ -36,8 +34,6 @@ from router.model.vocabulary import HoldKind, Uncertainty
 LONGEST_AGO: Final = 60 * DAY
 """Milliseconds. An earlier time typed by hand is a slip."""
 
-BILL_TYPE_WORDS: Final = frozenset({"regular", "master", "house", "empty"})
-_BILL_TYPE_CODE: Final = re.compile(r"[A-Za-z0-9]{1,2}")
 HOLD_PARTS: Final = ("code", "container", "quantity", "placed_at")
 
 
@@ -176,19 +172,6 @@ class DispositionForm(ShipmentForm):
         )
 
 
-def _bill_type(value: Any) -> Any:
-    """A word, or CBP's code, which a table may hold as a number."""
-    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else value
-    if not isinstance(text, str):
-        return text
-    if text.lower() in BILL_TYPE_WORDS:
-        return text.lower()
-    if not _BILL_TYPE_CODE.fullmatch(text):
-        words = ", ".join(sorted(BILL_TYPE_WORDS))
-        raise ValueError(f"{text[:SHOWN]!r} is none of {words}, nor a code of CBP's such as 30")
-    return text.upper()
-
-
 class PartyForm(BaseModel):
     id: fields.PartyId
     id_type: Annotated[IdType, BeforeValidator(fields.upper)] | None = None
@@ -262,7 +245,7 @@ class DeclaredShipmentForm(ShipmentForm):
 class FilingForm(DeclaredShipmentForm):
     scac: fields.Scac
     bill_of_lading: fields.BillNumber
-    bill_type: Annotated[str, BeforeValidator(_bill_type)] | None = None
+    bill_type: fields.BillType | None = None
     snps: fields.SnpList = ()
     manifested_quantity: fields.Pieces | None = None
 
