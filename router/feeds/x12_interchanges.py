@@ -42,7 +42,7 @@ _TERMINATOR: Final = r"(?P<terminator>[\xc2-\xdf][\x80-\xbf]|[^\w ])"
 """One character, or a character of two bytes in UTF-8."""
 _TERMINATOR_BEFORE: Final = re.compile(rf"{_TERMINATOR}{_BLANK}*\Z", re.ASCII)
 _BARE: Final = re.compile(r"(?:GS|ST|X4)(?P<element>[^\w\s])", re.ASCII | re.IGNORECASE)
-_ISA: Final = re.compile(r"I[\r\n]*S[\r\n]*A[\r\n]*(?=[^A-Za-z0-9 \r\n\x00])", re.IGNORECASE)
+_ISA: Final = re.compile(r"I[\r\n]*S[\r\n]*A[\r\n]*(?=[^A-Za-z0-9 \r\n\x00])(?!.{0,5}ISA)", re.IGNORECASE)
 _IEA: Final = re.compile(r"(?<![A-Z0-9])I[\r\n]*E[\r\n]*A(?=[^A-Z0-9 ])", re.IGNORECASE)
 _ISA_WITHIN: Final = re.compile(r"ISA(?P<e>\W)\w\w(?P=e).{10}(?P=e)\w\w(?P=e).{10}(?P=e)\w\w(?P=e)", re.DOTALL)
 """A header that no terminator precedes: the segment before it was cut."""
@@ -121,12 +121,9 @@ class _InterchangeReader:
         self._marks: list[Mark] = []
         self._unreadable: UnreadableInput | None = None
         self._reason = NO_ISA
-        self._set_from_end: tuple[int, Delimiters | None] | None = None
-        """The first set, its place counted from the end of the text at hand."""
 
     def drain(self, final: bool) -> Iterator[Interchange | UnreadableStretch]:
         """Every result that the text at hand decides; with `final`, all."""
-        self._set_from_end = None
         while self.text:
             before = len(self.text), self._header
             if self._header is None:
@@ -149,12 +146,12 @@ class _InterchangeReader:
                 _, found = _first_set(head)
                 self._begin(Header(found or Delimiters(bare["element"]), "", "", 0))
             return
-        isa, (start, found) = _ISA.search(self.text), self._first_set_at_hand()
-        first = min([start] if isa is None else [start, isa.start()])
+        isa = _ISA.search(self.text)
+        first, found = _first_set(self.text if isa is None else self.text[: isa.start()])
         head = _head(self.text, first, final)
         if head is None:
             self._put_aside(first - HEADER_REACH)
-        elif isa is not None and isa.start() == first:
+        elif isa is not None and found is None:
             header = read_header(head)
             self._reason = self._reason if isinstance(header, Header) else header
             self._put_aside(first if isinstance(header, Header) else first + len("ISA"))
@@ -170,19 +167,8 @@ class _InterchangeReader:
         else:
             self._put_aside(len(self.text))
 
-    def _first_set_at_hand(self) -> tuple[int, Delimiters | None]:
-        """See `_first_set`. One that is far is looked for once, however many damaged ISA segments precede it."""
-        if self._set_from_end is not None:
-            from_end, found = self._set_from_end
-            start = len(self.text) - from_end
-            if found is None or start > HEADER_REACH:
-                return start, found
-        start, found = _first_set(self.text)
-        self._set_from_end = len(self.text) - start, found
-        return start, found
-
     def _begin(self, header: Header) -> None:
-        self._header, self._reason, self._set_from_end = header, NO_ISA, None
+        self._header, self._reason = header, NO_ISA
         self.text = header.delimiters.terminator + self.text[header.length :]
 
     def _inside(self, header: Header, final: bool) -> Iterator[Interchange]:
