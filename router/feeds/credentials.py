@@ -34,20 +34,22 @@ _IN_ORDER: Final = _patterns(
 )
 _DAMAGED: Final = _patterns(
     r"(?:(?<![A-Z])|(?=ISA[^ ]))ISA(?P<separator>[^\w\r\n])(?=.{0,14}?(?P=separator))(?P<first>.{1,42})",
-    r"(?<![A-Z])ACR(?=.{6,40}?[0-9]{8})(?P<first>.{1,20})",
+    r"(?:(?<![A-Z])|(?=ACR.{6,40}?[0-9]{12}))ACR(?=.{6,40}?[0-9]{8})(?P<first>.{1,20})",
     r"(?:^|(?<=[0-9\r\n~#]))(?<!R0[0-9])ACR(?P<first>.{1,10})",
+    r"(?<![A-Z])ACR(?=[^\"<]{10,90}?(?:[MJR]0[0-9]|ZCR))(?P<first>.{1,10})",
     r"(?P<first>.{6})(?=[A-Z]{2}[0-9]{2}[01][0-9][0-3][0-9][0-2][0-9][0-5][0-9]{3})",
 )
 """Separators or blanks may be missing, doubled or replaced, and an ACR may have lost its name or its end."""
 _FROM_ISA05: Final = re.compile(
     rf"(?P<separator>[^\w\s]|\t)(?:[0-9]{{2}}|ZZ)(?P=separator){_ELEMENT}{{2,15}}(?P=separator)(?:[0-9]{{2}}|ZZ)(?P=separator)"
     rf"(?:{_ELEMENT}{{2,15}}(?P=separator)[0-9]{{6}}(?P=separator)|{_ELEMENT}{{0,15}}\Z)",
-    re.DOTALL,
+    re.IGNORECASE | re.DOTALL,
 )
 _UP_TO_ISA05: Final = 40
 """Places of an ISA that has lost its name, before this element."""
 
-_EBCDIC_HEADER: Final = re.compile(b"|".join(name.encode(EBCDIC) for name in ("ISA", "ACR", "isa", "acr")))
+_EBCDIC_WORD: Final = re.compile(rb"[\x81-\x89\x91-\x99\xa2-\xa9\xc1-\xc9\xd1-\xd9\xe2-\xe9\xf0-\xf9]{4}")
+"""Letters and digits in EBCDIC."""
 
 
 def masked(content: bytes) -> tuple[bytes, frozenset[str]]:
@@ -55,7 +57,7 @@ def masked(content: bytes) -> tuple[bytes, frozenset[str]]:
     the credentials."""
     found: set[str] = set()
     content = _masked(content, found, "latin-1")
-    if _EBCDIC_HEADER.search(content):
+    if _EBCDIC_WORD.search(content):
         content = _masked(content, found, EBCDIC)
     return content, frozenset(found)
 

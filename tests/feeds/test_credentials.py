@@ -27,7 +27,7 @@ FORMS: dict[str, Callable[[str], bytes]] = {
     "UTF-16": lambda text: text.encode("utf-16-le"),
     "UTF-16 with its mark": lambda text: text.encode("utf-16"),
     "UTF-16 of the other order": lambda text: text.encode("utf-16-be"),
-    "EBCDIC": lambda text: text.encode("cp037"),
+    "EBCDIC": lambda text: text.encode("cp037", "replace"),
     "tabs": lambda text: text.replace("*", "\t").replace("OCNX" + CODE, "OCNX\t" + CODE).encode(),
     "shifted": lambda text: (" " + text.replace("ACR", "ACR ")).encode(),
     "in JSON": lambda text: json.dumps({"payload": text}).encode(),
@@ -82,14 +82,15 @@ def test_other_text_is_kept(text: str):
     place=st.integers(0, 140),
     length=st.integers(0, 40),
     put=st.sampled_from(["", " ", "*", "\n", "\x00", "?", "R02", "ISA*", "ACR", "X" * 9, "\u00e9", "~", "\t"]),
+    form=st.sampled_from(["as sent", "as sent", "lower case", "UTF-16", "EBCDIC", "in JSON", "in XML"]),
 )
-def test_no_access_code_survives_damage(sample: str, code: str, place: int, length: int, put: str):
+def test_no_access_code_survives_damage(sample: str, code: str, place: int, length: int, put: str, form: str):
     words = (CODE, *PASSWORDS)
     secrets = (code, code + "7890", "45" + code + "67")
     for word, secret in zip(words, secrets, strict=True):
         sample = sample.replace(word, secret)
     damaged = sample[:place] + put + sample[place + length :]
-    texts = shown(damaged.encode("latin-1"))
+    texts = shown(FORMS[form](damaged))
     assert not [text for text in texts if any(secret in text for secret in secrets)], damaged[:200]
 
 
