@@ -295,7 +295,7 @@ async def serve_listener(
                 await stack.enter_async_context(serving(status_app(listener.figures.registry, listener), status_listen))
             bound = await stack.enter_async_context(serving(listener_app(listener), address, tls))
             listener.url = f"{'https' if tls else 'http'}://{bound}/messages"
-            _log.info("listening", url=listener.url)
+            _log.info("listener_ready", url=listener.url)
             yield listener
     finally:
         probing.cancel()
