@@ -33,7 +33,7 @@ def test_it_listens_until_stopped_and_takes_tokens_meanwhile(command: Command) -
     assert "has no tokens" in process.stderr.readline()
     token = command("listen", "token", "add", "relay").stdout.strip()
     said = json.loads(process.stderr.readline())
-    assert said["event"] == "listening"
+    assert said["event"] == "listener_ready"
     answer = requests.post(
         said["url"], event_line(), headers={"Authorization": f"Bearer {token}"}, timeout=WAIT_SECONDS
     )
