@@ -71,15 +71,20 @@ def read_jsonl(
         if isinstance(line, UnreadableInput):
             yield line.dead_letter(f"the line has more than {PIECE_LIMIT:,} bytes", place, JSONL, received_at)
         elif line.strip():
-            yield from _results_of(line, place, reader)
+            result = reader.read(line, place)
+            if isinstance(result, DeadLetter) and result.bill_of_lading is None:
+                yield from _glued_results(line, place, reader, result)
+            else:
+                yield result
 
 
-def _results_of(line: bytes, place: str, reader: _LineReader) -> Iterator[Disposition | DeadLetter]:
-    """The result of a line, or of each object in one that lost its line breaks. Such objects free nothing."""
-    result = reader.read(line, place)
-    parts = _GLUED.split(line) if isinstance(result, DeadLetter) and result.bill_of_lading is None else ()
+def _glued_results(
+    line: bytes, place: str, reader: _LineReader, letter: DeadLetter
+) -> Iterator[Disposition | DeadLetter]:
+    """The results of the objects in a line that lost its line breaks, which free nothing; otherwise its letter."""
+    parts = _GLUED.split(line)
     if len(parts) < 2:
-        yield result
+        yield letter
         return
     for part in parts:
         result = reader.read(part, place)
