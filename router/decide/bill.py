@@ -185,9 +185,9 @@ def _apply_undated_event(
     Retried while the time is still the same, it becomes a dead letter again, since the retry resolved the first.
     """
     if record.retry_of is None:
-        return _apply_dead_letter(state, letter, context, names_bill=record.uncertain != "BILL")
+        return _apply_dead_letter(state, letter, context)
     secret = context.registry.secret
-    applied = _apply_dead_letter(state, letter, context, names_bill=record.uncertain != "BILL") or AppliedRecord(
+    applied = _apply_dead_letter(state, letter, context) or AppliedRecord(
         state, FILING, duplicate=True, letters=(letter,)
     )
     return replace(applied, state=_with_resolved(applied.state, record.retry_of, keyed_id(secret, letter.id), secret))
@@ -243,9 +243,7 @@ def _flags(state: BillState, record: Disposition, posted: int, rules: Rules) -> 
     return tuple(flag for flag, applies in flags.items() if applies)
 
 
-def _apply_dead_letter(
-    state: BillState, record: DeadLetter, context: Context, *, names_bill: bool = False
-) -> AppliedRecord | None:
+def _apply_dead_letter(state: BillState, record: DeadLetter, context: Context) -> AppliedRecord | None:
     """An unreadable event stops its bill until it is resolved: it may have been a hold.
 
     With a count of equal ones it comes again, and is only written anew while it stands.
@@ -257,7 +255,10 @@ def _apply_dead_letter(
     if event_id in state.unparsed:
         return None
     placed, number = posted_minute(record.received_at), context.rules.number
-    unparsed = UnparsedEvent(event_id, "UNREADABLE", record.disposition_code, placed, None, number, names_bill)
+    unparsed = UnparsedEvent(
+        *(event_id, "UNREADABLE", record.disposition_code, placed, None, number),
+        names_bill=not record.bill_in_doubt,
+    )
     state = with_unparsed(state, unparsed, context.rules)
     event = Disposition(None, None, record.disposition_code or "", 0, received_at=record.received_at)
     return AppliedRecord(state, DISPOSITION, event, event_id, letters=(record,))

@@ -231,6 +231,12 @@ class AssessedBill(Struct, frozen=True, array_like=True):
     facts_basis: tuple[object, ...] | None = None
     """Basis of the state's index facts, kept by `conclude`; None if unknown."""
 
+    @property
+    def has_doubtful_hold(self) -> bool:
+        """True while a hold stands of an event of which not even the bill is certain."""
+        placed = {event.placement for event in self.state.events if event.uncertain == "BILL"}
+        return bool(placed) and any(not placed.isdisjoint(hold.events) for hold in self.status.holds)
+
     def confirmable_ids(self) -> set[str]:
         """Ids that a confirmation may cover: events, manual and unparsed events, and those behind standing releases."""
         state, releases = self.state, self.account.releases

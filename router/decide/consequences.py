@@ -290,7 +290,7 @@ def _flags(
     state, cargo, shipment = after.state, after.cargo, after.cargo.shipment
     vessel_name = registry.roster.vessel_name(shipment.imo_number) if shipment.imo_number else None
     flags = [*applied.flags]
-    if key_without_prefix(state.key) is not None:
+    if key_without_prefix(state.key) is not None or after.has_doubtful_hold:
         flags.append("IDENTIFIER_DOUBTFUL")
     if applied.event_id in after.account.holds_unseen:
         flags.append("HOLD_UNSEEN")

@@ -120,6 +120,7 @@ def _letter(record: Disposition, letter_id: str, reason: str) -> DeadLetter:
         record.bill_of_lading,
         record.disposition_code,
         record.received_at,
+        bill_in_doubt=record.uncertain == "BILL",
     )
 
 

@@ -45,9 +45,19 @@ class OtherMessage(NamedTuple):
 
 ReadResult = Disposition | Filing | DeadLetter | OtherMessage
 """One result of a reader. Input that could not be read is a dead letter."""
-BillAndCode = tuple[str | None, str | None, str | None]
-"""Issuer, bill number and disposition code, as far as they could be read."""
-NO_BILL: Final[BillAndCode] = (None, None, None)
+
+
+class ReadableBill(NamedTuple):
+    """Issuer, bill number and disposition code, as far as they could be read."""
+
+    scac: str | None = None
+    number: str | None = None
+    code: str | None = None
+    is_certain: bool = True
+    """False if the number had to be repaired, or found in text that could not be parsed."""
+
+
+NO_BILL: Final = ReadableBill()
 Note = Callable[[str], None]
 """Receives each oddity that stops nothing, such as an unknown column."""
 
@@ -86,7 +96,7 @@ class UnreadableInput:
         return bytes(self._kept[:HEAD_SIZE])
 
     def dead_letter(
-        self, reason: str, source: str, format_name: str, received_at: int, bill: BillAndCode = NO_BILL
+        self, reason: str, source: str, format_name: str, received_at: int, bill: ReadableBill = NO_BILL
     ) -> DeadLetter:
         """The dead letter for all bytes added. Its content is the whole input, or its head above `CONTENT_LIMIT`."""
         content, secrets = masked(bytes(self._kept))
@@ -96,7 +106,9 @@ class UnreadableInput:
             whole.update(self._beyond.digest())
             content = content[:HEAD_SIZE]
         letter_id = whole.hexdigest()[:ID_WIDTH]
-        return DeadLetter(letter_id, reason, source, format_name, content, self.size, *bill, received_at)
+        named = (bill.scac, bill.number, bill.code)
+        place = (source, format_name, content, self.size)
+        return DeadLetter(letter_id, reason, *place, *named, received_at, bill_in_doubt=not bill.is_certain)
 
 
 class InputNotes:

@@ -13,7 +13,7 @@ from typing import Final
 from router.decide.rules import Rules
 from router.errors import InputError
 from router.feeds import manifest_mi
-from router.feeds.bounded_input import ENCODING, NO_BILL, BillAndCode, Note, OtherMessage, ReadResult, UnreadableInput
+from router.feeds.bounded_input import ENCODING, NO_BILL, Note, OtherMessage, ReadableBill, ReadResult, UnreadableInput
 from router.feeds.camir_records import (
     CONTINUATION,
     LAYOUT,
@@ -342,7 +342,7 @@ class _CamirReader(MessageReader):
             is_resent=resent == "Y",
         )
 
-    def _bill_of(self, text: str) -> BillAndCode:
+    def _bill_of(self, text: str) -> ReadableBill:
         if text[:3] != "R02":
             return NO_BILL
         number, code = bill_and_code(text)

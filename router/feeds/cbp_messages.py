@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from router.decide.rules import Rules
 from router.errors import InputError
-from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, BillAndCode, ReadResult, UnreadableInput
+from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, ReadableBill, ReadResult, UnreadableInput
 from router.model.eastern import (
     EASTERN,
     FIRST_YEAR,
@@ -155,11 +155,11 @@ def code_of(text: str) -> str:
     return text
 
 
-def readable_bill(scac: str, number: str, code: str) -> BillAndCode:
+def readable_bill(scac: str, number: str, code: str) -> ReadableBill:
     """The bill and the code of an event that is unreadable otherwise. Issuer and number are useful only together."""
     known = code if is_disposition_code(code) else None
     found = found_number(number, scac) if is_readable_scac(scac) else None
-    return (None, None, known) if found is None else (scac, found, known)
+    return ReadableBill(code=known) if found is None else ReadableBill(scac, found, known, found == number)
 
 
 @lru_cache(VALUE_CACHE)
@@ -245,7 +245,7 @@ class MessageReader(ABC):
         """Raises InputError."""
 
     @abstractmethod
-    def _bill_of(self, text: str) -> BillAndCode:
+    def _bill_of(self, text: str) -> ReadableBill:
         """The bill and code of an event's own text that is unreadable otherwise."""
 
     @abstractmethod
@@ -367,7 +367,7 @@ class MessageReader(ABC):
         letter = content.dead_letter(reason, place, self.format_name, self._received_at)
         self._results.append(letter._replace(in_doubt=True))
 
-    def _reject(self, content: UnreadableInput, reason: str, bill: BillAndCode = NO_BILL, *, place: str = "") -> None:
+    def _reject(self, content: UnreadableInput, reason: str, bill: ReadableBill = NO_BILL, *, place: str = "") -> None:
         letter = content.dead_letter(reason, place or self._place, self.format_name, self._received_at, bill)
         self._results.append(letter)
 

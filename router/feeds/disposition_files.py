@@ -28,9 +28,9 @@ from router.feeds.bounded_input import (
     NOT_JSON,
     PIECE_LIMIT,
     SHOWN,
-    BillAndCode,
     InputNotes,
     Note,
+    ReadableBill,
     ReadResult,
     UnreadableInput,
     blocks,
@@ -127,12 +127,13 @@ class _LineReader:
         return event
 
 
-def _bill_in(line: bytes) -> BillAndCode:
+def _bill_in(line: bytes) -> ReadableBill:
     """The bill and code in a line that is no JSON, as far as they are whole and the only ones."""
     found: dict[str, set[str]] = {name: set() for name in _BILL_FIELDS}
     for match in _BILL_TEXTS.finditer(line):
         found[match[1].decode()].add((match[2] or match[3]).decode(ENCODING).strip().upper())
-    return readable_bill(*(next(iter(texts)) if len(texts) == 1 else "" for texts in found.values()))
+    bill = readable_bill(*(next(iter(texts)) if len(texts) == 1 else "" for texts in found.values()))
+    return bill._replace(is_certain=False)
 
 
 @lru_cache(1000)

@@ -7,6 +7,7 @@ if they have no offset, and become UTC milliseconds.
 from __future__ import annotations
 
 import re
+import string
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, NamedTuple
@@ -192,9 +193,9 @@ def _bill_number(value: Any, info: ValidationInfo) -> Any:
 
 
 def _number_of_message(value: Any, info: ValidationInfo) -> MessageNumber:
-    """The number that an event of another program means. `scac` must be an earlier field."""
-    text = upper(value)
-    found = identifiers.found_number(text, info.data.get("scac") or "") if isinstance(text, str) else None
+    """The number that an event of another program means. `scac` must be an earlier field. A no-break space is damage."""
+    text = value.strip(string.whitespace).upper() if isinstance(value, str) else None
+    found = identifiers.found_number(text, info.data.get("scac") or "") if text is not None else None
     if found is None:
         raise ValueError(f"{str(value)[:SHOWN]!r} is not a bill number of one to twelve letters and digits")
     return MessageNumber(found, found != text)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from router.decide.rules import Rules
 from router.errors import InputError
-from router.feeds.bounded_input import ENCODING, EVENT_LIMIT, NO_BILL, BillAndCode
+from router.feeds.bounded_input import ENCODING, EVENT_LIMIT, NO_BILL, ReadableBill
 from router.feeds.cbp_messages import (
     VALUE_CACHE,
     EventDetails,
@@ -41,7 +41,7 @@ class NamedBill(NamedTuple):
 
     text: str
     """The part of the segment to keep for it, which is as damaged by itself."""
-    bill: BillAndCode
+    bill: ReadableBill
 
 
 class LoopReader(MessageReader):
@@ -185,17 +185,17 @@ class LoopReader(MessageReader):
                 found.append(NamedBill(text, own))
         for start, end in pairwise([*starts, len(text)]):
             bill = self._bill_at_x4_places(text[start:end])
-            if bill[0] is not None:
+            if bill.scac is not None:
                 before = len(text[:start].rstrip()) - 1  # without it the X4 would be whole
                 found.append(NamedBill(text[before if found else 0 : end], bill))
         return found
 
-    def _bill_at_x4_places(self, text: str) -> BillAndCode:
+    def _bill_at_x4_places(self, text: str) -> ReadableBill:
         x4 = [part.strip() for part in upper(text).split(self._delimiters.element)]
         x4.extend(_NO_ELEMENTS[len(x4) :])
         return readable_bill(x4[9], x4[1], x4[7]) if is_valid_scac(x4[9]) else NO_BILL
 
-    def _bill_of(self, text: str, *, whole: bool = True) -> BillAndCode:
+    def _bill_of(self, text: str, *, whole: bool = True) -> ReadableBill:
         """The last element of a text that is not `whole` may be cut."""
         if not whole:
             text = text.rpartition(self._delimiters.element)[0]

@@ -300,6 +300,9 @@ class DeadLetter(NamedTuple):
     in_doubt: bool = False
     """True for a message with wrong counts, control numbers or version, whose events were taken as uncertain. Its
     content is the whole message; only `dead-letters accept` has it read as certain."""
+    bill_in_doubt: bool = False
+    """True if its bill number had to be repaired, or found in text that could not be parsed: only parties that the bill
+    has already are told."""
     times: int = 1
     """Number of equal parts of its input. A letter with more than one was written with one before: it stops nothing
     anew."""

@@ -268,22 +268,32 @@ def router() -> Harness:
     return harness
 
 
-STRAYS = [damaged("6H", 1, "BILL", snps=("SLTC",)), dead_letter(code="6H")]
+STRAY = damaged("6H", 1, "BILL", snps=("SLTC",))
 
 
-@pytest.mark.parametrize("stray", STRAYS)
-def test_a_bill_that_only_damaged_input_names_is_held_listed_and_told_to_nobody(router: Harness, stray: Any) -> None:
-    router.decide(stray)
+def test_a_bill_that_only_damaged_input_names_is_held_listed_and_told_to_nobody(router: Harness) -> None:
+    router.decide(STRAY)
     assert router.status(HOUSE) == "DO_NOT_LOAD"
     assert router.party_records() == []
     waiting = router.latest(topics.WAITING)[HOUSE]
     assert (waiting["reasons"], waiting["do_not_load"]) == ((BILL_UNCERTAIN,), True)
 
 
-@pytest.mark.parametrize("stray", STRAYS)
+def test_an_unreadable_event_is_told_to_the_filer_of_a_bill_that_nothing_else_names(router: Harness) -> None:
+    router.decide(dead_letter(code="6H"))
+    (notice,) = router.notices("NVXA")
+    assert (notice["kind"], notice["status"]) == ("hold", "DO_NOT_LOAD")
+
+
+def test_an_unreadable_event_of_a_repaired_number_is_told_to_nobody_new(router: Harness) -> None:
+    router.decide(dead_letter(code="6H")._replace(bill_in_doubt=True))
+    assert router.status(HOUSE) == "DO_NOT_LOAD"
+    assert router.party_records() == []
+
+
 @pytest.mark.parametrize("naming", [event("19", 2), filing(), said(PLACE, 2, code="1H"), event("6H", 1)])
-def test_once_something_certain_names_it_everyone_gets_the_status_now(router: Harness, stray: Any, naming: Any) -> None:
-    router.decide(stray, naming)
+def test_once_something_certain_names_it_everyone_gets_the_status_now(router: Harness, naming: Any) -> None:
+    router.decide(STRAY, naming)
     (notice,) = router.notices("NVXA")
     assert (notice["kind"], notice["status"]) == ("hold", "DO_NOT_LOAD")
     assert notice["covers"]
