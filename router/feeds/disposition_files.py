@@ -37,7 +37,7 @@ from router.feeds.bounded_input import (
     json_object,
     lines,
 )
-from router.feeds.cbp_messages import readable_bill
+from router.feeds.cbp_messages import readable_bill, upper
 from router.feeds.form_fields import reasons_of
 from router.feeds.forms import DispositionForm, filled_in
 from router.model.inputs import DeadLetter, Disposition
@@ -112,7 +112,7 @@ class _LineReader:
             values = json_object(line)
             form = DispositionForm.model_validate(filled_in(values))
         except ValidationError as error:
-            bill = readable_bill(*(str(values.get(name) or "").strip().upper() for name in _BILL_FIELDS))
+            bill = readable_bill(*(upper(str(values.get(name) or "").strip()) for name in _BILL_FIELDS))
             return UnreadableInput(line).dead_letter(reasons_of(error), place, JSONL, self._received_at, bill)
         except ValueError as error:
             reason = f"{NOT_JSON}: {error}"
@@ -131,7 +131,7 @@ def _bill_in(line: bytes) -> ReadableBill:
     """The bill and code in a line that is no JSON, as far as they are whole and the only ones."""
     found: dict[str, set[str]] = {name: set() for name in _BILL_FIELDS}
     for match in _BILL_TEXTS.finditer(line):
-        found[match[1].decode()].add((match[2] or match[3]).decode(ENCODING).strip().upper())
+        found[match[1].decode()].add(upper((match[2] or match[3]).decode(ENCODING).strip()))
     bill = readable_bill(*(next(iter(texts)) if len(texts) == 1 else "" for texts in found.values()))
     return bill._replace(is_certain=False)
 

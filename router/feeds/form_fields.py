@@ -24,6 +24,7 @@ from pydantic import (
 
 from router.feeds.bounded_input import SHOWN
 from router.feeds.cbp_messages import VALUE_CACHE, bill_reference
+from router.feeds.cbp_messages import upper as capitals
 from router.model import identifiers
 from router.model.eastern import (
     FIRST_YEAR,
@@ -99,7 +100,7 @@ def listed(value: Any) -> Any:
 
 
 def upper(value: Any) -> Any:
-    return value.strip().upper() if isinstance(value, str) else value
+    return capitals(value.strip()) if isinstance(value, str) else value
 
 
 def lower(value: Any) -> Any:
@@ -140,6 +141,13 @@ def _no_switch(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is not a number")
     return value
+
+
+def _number(value: Any) -> Any:
+    """Refuses `1_0` too, which pydantic takes for ten."""
+    if isinstance(value, str) and "_" in value:
+        raise ValueError(_WHOLE)
+    return _no_switch(value)
 
 
 def written_second(moment: Any) -> int | None:
@@ -193,18 +201,19 @@ def _bill_number(value: Any, info: ValidationInfo) -> Any:
 
 
 def _number_of_message(value: Any, info: ValidationInfo) -> MessageNumber:
-    """The number that an event of another program means. `scac` must be an earlier field. A no-break space is damage."""
-    text = value.strip(string.whitespace).upper() if isinstance(value, str) else None
+    """The number in an event of another program. `scac` must be an earlier field. A no-break space is damage."""
+    text = capitals(value.strip(string.whitespace)) if isinstance(value, str) else None
     found = identifiers.found_number(text, info.data.get("scac") or "") if text is not None else None
     if found is None:
-        raise ValueError(f"{str(value)[:SHOWN]!r} is not a bill number of one to twelve letters and digits")
+        quotes = "; write it in quotes" if isinstance(value, int | float) else ""
+        raise ValueError(f"{str(value)[:SHOWN]!r} is not a bill number of one to twelve letters and digits{quotes}")
     return MessageNumber(found, found != text)
 
 
 def _reference(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    if reference := bill_reference(value.upper()):
+    if reference := bill_reference(capitals(value)):
         return reference
     raise ValueError(
         f"{value[:SHOWN]!r} is not a bill: a SCAC of four places, then a number of one to twelve letters and digits"
@@ -212,7 +221,7 @@ def _reference(value: Any) -> Any:
 
 
 def _reference_of_message(value: Any) -> Any:
-    return bill_reference(value.upper()) or UNREADABLE_REFERENCE if isinstance(value, str) else value
+    return bill_reference(capitals(value)) or UNREADABLE_REFERENCE if isinstance(value, str) else value
 
 
 def _bill_type(value: Any) -> Any:
@@ -310,7 +319,7 @@ MessageBillReference = Annotated[str, BeforeValidator(_reference_of_message)]
 """The same, or `UNREADABLE_REFERENCE`, since the event counts in any case."""
 
 BillType = Annotated[str, BeforeValidator(_bill_type)]
-Number = Annotated[int, BeforeValidator(_no_switch)]
+Number = Annotated[int, BeforeValidator(_number)]
 Timestamp = Annotated[int, BeforeValidator(_moment), AfterValidator(_within_years)]
 Second = Annotated[Number, Field(ge=0, le=59)]
 Day = Annotated[str, BeforeValidator(_day)]
@@ -318,7 +327,7 @@ Pieces = Annotated[Number, Field(ge=0, le=MOST_PIECES)]
 SignedPieces = Annotated[Number, Field(ge=-MOST_PIECES, le=MOST_PIECES)]
 
 SnpList = Annotated[
-    tuple[Annotated[UpperText, Field(max_length=LONGEST_NAME)], ...],
+    tuple[Annotated[str, BeforeValidator(upper), _text(), Field(max_length=LONGEST_NAME)], ...],
     BeforeValidator(listed),
     Field(max_length=MOST_NAMED),
 ]

@@ -112,10 +112,11 @@ class _ScopeFilter:
             self._filings.add(record_line(filing_fields(event)))
             return None
         if isinstance(event, Disposition) and not may_stop:
-            self._dispositions.add(record_line(disposition_fields(event)))
+            uncertain = event._replace(uncertain=event.uncertain or "MESSAGE")  # a retry of it must free nothing
+            self._dispositions.add(record_line(disposition_fields(uncertain)))
             return None
-        if isinstance(event, DeadLetter) and not may_stop:
-            return event._replace(scac=None, bill_of_lading=None)
+        if isinstance(event, DeadLetter) and event.bill_of_lading is not None and not may_stop:
+            return event._replace(id=_own_id(event.id, self._name), scac=None, bill_of_lading=None)
         return event
 
     def _letters(self) -> Iterator[DeadLetter]:
@@ -129,3 +130,8 @@ class _ScopeFilter:
             more = f" and {len(counts) - ISSUERS_NAMED} more" if len(counts) > ISSUERS_NAMED else ""
             reason = f"the token {name} may not file for {named}{more}: have them posted with a token for their issuer"
             yield self._filings.dead_letter(reason, source, JSONL, self._received_at)
+
+
+def _own_id(letter_id: str, token: str) -> str:
+    """Another id than that of the same content from a sender who may stop a bill: its letter must not be replaced."""
+    return UnreadableInput(f"{letter_id} {token}".encode()).dead_letter("", "", JSONL, 0).id

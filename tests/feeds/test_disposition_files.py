@@ -105,6 +105,29 @@ def test_any_other_bill_number_is_a_dead_letter_without_a_bill(number: object):
     assert "is not a bill number of one to twelve letters and digits" in letter.reason
 
 
+@pytest.mark.parametrize("number", ["HBL\u00df1", "HBL\u017f1", "HBL\u01311", "\ufb01HBL1"])
+def test_a_letter_whose_capital_is_cbps_makes_no_other_bills_number(number: str):
+    letter = only_letter(line(bill_of_lading=number))
+    assert letter.bill_of_lading is None
+    event = only(line(master_bill=f"OCNX{number}", snps=["NV\u017fA", "NVXB"]))
+    assert (event.shipment.master_bill, event.uncertain, "NVSA" in event.snps) == (None, "MESSAGE", False)
+
+
+def test_a_bill_number_without_quotes_is_named_as_such():
+    letter = only_letter(line(bill_of_lading=12345))
+    assert letter.bill_of_lading == "12345"
+    assert letter.reason.endswith(
+        "'12345' is not a bill number of one to twelve letters and digits; write it in quotes"
+    )
+
+
+@pytest.mark.parametrize("name", ["quantity", "action_second"])
+def test_a_damaged_number_is_no_smaller_one(name: str):
+    letter = only_letter(line(**{name: "1_0"}))
+    assert letter.reason == f"{name}: write a whole number in digits only, such as 1200 (it is '1_0')"
+    assert letter.bill_of_lading is not None
+
+
 @pytest.mark.parametrize("name", ["master_bill", "original_bill"])
 def test_a_reference_that_is_no_bill_is_not_taken_and_frees_nothing(name: str):
     for reference in ("OCNXMB-7781234", "OCNXOCNXMB7781234", "OCNX", "1.23457E+11"):

@@ -91,6 +91,11 @@ def test_entry_numbers_read_as_in_cbp_messages():
         ),
         ({"bill_of_lading": "nvxahbl000012345"}, "bill_of_lading: 'NVXAHBL000012345' is not a bill number of one to"),
         ({"bill_of_lading": "A/B"}, "bill_of_lading: 'A/B' is not a bill number of one to twelve letters and digits"),
+        (
+            {"bill_of_lading": "\u00df1"},
+            "bill_of_lading: '\u00df1' is not a bill number of one to twelve letters and digits",
+        ),
+        ({"quantity": "1_0"}, "quantity: write a whole number in digits only, such as 1200 (it is '1_0')"),
         ({"bill_of_lading": "1.23457E+11"}, "bill_of_lading: '1.23457E+11' was changed by a spreadsheet: format the"),
         ({"master_bill": "OCNXMB-1"}, "master_bill: 'OCNXMB-1' is not a bill: a SCAC of four places, then a number"),
         ({"code": "1"}, "code: a disposition code has two or three letters or digits, such as 1H (it is '1')"),

@@ -19,7 +19,7 @@ from router.decide.rules import Rules
 from router.engine import intake
 from router.errors import FatalLogError, LogError, TaskRetry, UsageError
 from router.feeds.bounded_input import OtherMessage
-from router.feeds.formats import read_events
+from router.feeds.formats import read_dead_letter, read_events
 from router.listener import ListenSettings, message_server
 from router.listener.message_server import serve_listener
 from router.log.interface import Output
@@ -193,6 +193,25 @@ async def test_a_disposition_put_aside_can_be_read_again(scene: Scene, monkeypat
     (once,) = read_events([body], "once", 0)
     assert isinstance(once, Disposition)
     assert read == once._replace(source="again:record 1")
+
+
+async def test_a_disposition_put_aside_frees_nothing_when_it_is_read_again(scene: Scene) -> None:
+    token = scene.add_token("edi", "filings", "NVXA")
+    assert (await scene.post(event(disposition_code="1C"), token))[0] == 403
+    (letter,) = await scene.values(topics.DEAD_LETTERS)
+    (read,) = read_dead_letter(letter, 0)
+    assert isinstance(read, Disposition)
+    assert (read.disposition_code, read.uncertain) == ("1C", "MESSAGE")
+
+
+async def test_a_sender_of_filings_replaces_no_dead_letter_that_stops_a_bill(scene: Scene) -> None:
+    body = event(quantity="many")
+    assert (await scene.post(body))[0] == 422
+    assert (await scene.post(body, scene.add_token("edi", "filings", "NVXA")))[0] == 422
+    (stopping,) = await scene.values(topics.URGENT)
+    (letter,) = await scene.values(topics.DEAD_LETTERS)
+    assert (stopping.bill_of_lading, letter.bill_of_lading) == ("B1", None)
+    assert stopping.id != letter.id
 
 
 @pytest.mark.parametrize(
