@@ -107,7 +107,7 @@ _RECORDS: Final = {
     "J01": "issuer 4-7 word",
     "A01": "action 12-12 word, bill 13-24 word, quantity 25-34 digits",
     "B01": "bill 4-15 word, quantity 21-30 digits, type 48-48 word",
-    "B02": "snp_1 45-48 word, snp_2 49-52 word",
+    "B02": "",
     "B04": "qualifier 4-6 word, value 7-36 word",
     "I01": "entry_type 4-5 digits, destination 21-24 digits",
     "C01": "container 4-17 key, load_status 75-75 key",

@@ -167,9 +167,7 @@ def _filing(bill: _Bill, application: str, source: str, received_at: int) -> Fil
     destination: str | None = None
     for one in bill.records[1:]:
         values = one.values
-        if one.kind == "B02":
-            snps.extend(snp_of("B02 45-52", scac_of("B02 45-52", text)) for text in values.values() if text)
-        elif one.kind == "B04" and values["qualifier"] == "SNP":
+        if one.kind == "B04" and values["qualifier"] == "SNP":
             snps.append(snp_of("B04 7-36", values["value"]))
         elif one.kind == "N00" and values["entity"] == "SNP":
             snps.append(snp_of("N00 42-60", f"{values['id_qualifier']}:{values['id']}"))

@@ -102,10 +102,10 @@ def test_a_split_names_its_original() -> None:
         assert (filed.shipment.original_bill, filed.shipment.master_bill) == ("NVXAHBL9", None)
 
 
-def test_m11s_further_scacs_name_no_party_and_b02s_do() -> None:
+def test_scacs_whose_meaning_is_not_sure_name_no_party() -> None:
     assert filings(changed(X12_MANIFEST, "**NVXA~", "**NVXA**THRD*THRD~"))[HOUSE].snps == ("OCNX", "SLTC")
     named = "B02".ljust(15) + "SHANGHAI"
-    assert "THRD" in filings(changed(CAMIR_MANIFEST, named, named.ljust(44) + "THRD"))[HOUSE].snps
+    assert filings(changed(CAMIR_MANIFEST, named, named.ljust(44) + "THRD"))[HOUSE].snps == ("OCNX", "2:SLTC")
 
 
 def test_a_vessel_code_is_an_imo_number_under_its_qualifier_only() -> None:
