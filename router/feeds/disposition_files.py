@@ -73,22 +73,30 @@ def read_jsonl(
         elif line.strip():
             result = reader.read(line, place)
             if isinstance(result, DeadLetter) and result.bill_of_lading is None:
-                yield from _glued_results(line, place, reader, result)
+                yield from _glued_results(line, place, reader, result, accepted)
             else:
                 yield result
 
 
 def _glued_results(
-    line: bytes, place: str, reader: _LineReader, letter: DeadLetter
+    line: bytes, place: str, reader: _LineReader, letter: DeadLetter, accepted: bool
 ) -> Iterator[Disposition | DeadLetter]:
-    """The results of the objects in a line that lost its line breaks, which free nothing; otherwise its letter."""
+    """The results of the objects in a line that lost its line breaks, in doubt unless accepted; otherwise its
+    letter."""
     parts = _GLUED.split(line)
     if len(parts) < 2:
         yield letter
         return
+    has_events = False
     for part in parts:
         result = reader.read(part, place)
-        yield result if isinstance(result, DeadLetter) else result._replace(uncertain=result.uncertain or "MESSAGE")
+        if isinstance(result, Disposition) and not accepted:
+            has_events = True
+            result = result._replace(uncertain=result.uncertain or "MESSAGE")
+        yield result
+    if has_events:
+        reason = f"{len(parts)} events are on one line: a line break is missing. They stop, and free nothing"
+        yield letter._replace(reason=reason, in_doubt=True)
 
 
 class _LineReader:

@@ -202,7 +202,7 @@ def _bill_number(value: Any, info: ValidationInfo) -> Any:
 
 def _number_of_message(value: Any, info: ValidationInfo) -> MessageNumber:
     """The number in an event of another program. `scac` must be an earlier field. A no-break space is damage."""
-    text = capitals(value.strip(string.whitespace)) if isinstance(value, str) else None
+    text = capitals(value.rstrip(string.whitespace)) if isinstance(value, str) else None
     found = identifiers.found_number(text, info.data.get("scac") or "") if text is not None else None
     if found is None:
         quotes = "; write it in quotes" if isinstance(value, int | float) else ""

@@ -36,7 +36,8 @@ _SHAPES: Final = {
 }
 _NO_DELIMITERS: Final = " -+.\x00\xa0"
 _BREAKS: Final = "\r\n"
-_NO_BREAK_SPACE: Final = re.compile("\xc2\xa0|(?<![\x80-\xf4])\xa0")
+_BLANK_RUN: Final = r"[ \t\xc2\xa0]*\xa0[ \t\xc2\xa0]*"
+"""Blanks with a no-break space among them."""
 _BLANK: Final = f"[{re.escape(BLANKS)}]"
 _TERMINATOR: Final = r"(?P<terminator>[\xc2-\xdf][\x80-\xbf]|[^\w ])"
 """One character, or a character of two bytes in UTF-8."""
@@ -358,9 +359,12 @@ def _mark_pattern(delimiters: Delimiters) -> re.Pattern[str]:
 
 def _one_line(text: str, delimiters: Delimiters) -> str:
     """The text without line breaks (some systems break after each segment, some every 80 characters), and with blanks
-    for no-break spaces."""
+    for no-break spaces before a segment. Within one they are damage."""
     text = _without_breaks(text, delimiters)
-    return _NO_BREAK_SPACE.sub(lambda found: " " * len(found[0]), text) if "\xa0" in text else text
+    if "\xa0" not in text:
+        return text
+    before_segment = rf"(?:\A|(?<={re.escape(delimiters.terminator)})){_BLANK_RUN}"
+    return re.sub(before_segment, lambda found: " " * len(found[0]), text)
 
 
 def _without_breaks(text: str, delimiters: Delimiters = USUAL) -> str:

@@ -160,7 +160,7 @@ class LoopReader(MessageReader):
             (remarks, containers, snps, references),
             source,
             scac=x4[9],
-            number=x4[1],
+            number=_number(loop[0], element),
             quantity=x4[2],
             entry_type=x4[3],
             entry_number=x4[4],
@@ -170,7 +170,8 @@ class LoopReader(MessageReader):
             destination=x4[18] or None,
             indicator=x4[20] or None,
         )
-        if (container is not None and not is_valid_container(container)) or (not x4[3]) != (not x4[4]):
+        has_entry = bool(x4[4] or references.get("IB"))
+        if (container is not None and not is_valid_container(container)) or bool(x4[3]) != has_entry:
             return event._replace(uncertain=event.uncertain or "MESSAGE")
         return event
 
@@ -181,7 +182,7 @@ class LoopReader(MessageReader):
         starts = [match.start() for match in _swallowed_pattern(self._delimiters).finditer(text, 1)]
         if name == "X4" or name not in SEGMENTS:
             own = self._bill_at_x4_places(text[: starts[0]] if starts else text)
-            if own[0] is not None:
+            if own.scac is not None:
                 found.append(NamedBill(text, own))
         for start, end in pairwise([*starts, len(text)]):
             bill = self._bill_at_x4_places(text[start:end])
@@ -193,7 +194,9 @@ class LoopReader(MessageReader):
     def _bill_at_x4_places(self, text: str) -> ReadableBill:
         x4 = [part.strip() for part in upper(text).split(self._delimiters.element)]
         x4.extend(_NO_ELEMENTS[len(x4) :])
-        return readable_bill(x4[9], x4[1], x4[7]) if is_valid_scac(x4[9]) else NO_BILL
+        if not is_valid_scac(x4[9]):
+            return NO_BILL
+        return readable_bill(x4[9], _number(text, self._delimiters.element), x4[7])
 
     def _bill_of(self, text: str, *, whole: bool = True) -> ReadableBill:
         """The last element of a text that is not `whole` may be cut."""
@@ -238,6 +241,12 @@ def _elements(text: str, element: str) -> list[str]:
     if len(parts) < len(_NO_ELEMENTS):
         parts.extend(_NO_ELEMENTS[len(parts) :])
     return [part.strip() for part in parts] if " " in text or "\t" in text else parts
+
+
+def _number(x4: str, element: str) -> str:
+    """X401 in upper case. A blank before it is no padding: a character may be lost."""
+    _, _, rest = x4.partition(element)
+    return upper(rest.partition(element)[0]).rstrip()
 
 
 def _details(loop: Sequence[str], element: str) -> EventDetails:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from string import whitespace
 from typing import Final, NamedTuple
 
 from router.feeds.bounded_input import BLANKS, SHOWN
@@ -63,7 +64,7 @@ _CLASSES: Final = {
     "DT": ("[0-9]", "a date in digits"),
     "TM": ("[0-9]", "a time in digits"),
     "CO": ("[A-Z0-9a-z -]", "letters, digits, blanks and dashes"),
-    "AN": ("[^\x00-\x1f\x7f-\x9f]", "text without control characters"),
+    "AN": ("[^\x00-\x1f\x7f-\xa0]", "text without control characters"),
     "BN": ("[A-Z0-9]", ""),
     "TX": ("[^\0]", "text"),
 }
@@ -167,7 +168,7 @@ def checked_set(body: str, delimiters: Delimiters, references_lead: bool, extra:
             continue
         fault = None
         if name not in extra:
-            fault = fault_of([name, *(upper(part).strip() for part in rest.split(delimiters.element))])
+            fault = fault_of([name, *(upper(part).strip(whitespace) for part in rest.split(delimiters.element))])
             if fault is not None:
                 checked.damage[len(checked.texts)] = fault
         checked.texts.append(name + separator + rest)

@@ -247,14 +247,21 @@ def test_events_that_lost_their_line_break_stop_and_free_nothing():
     content = line(disposition_code="6H").rstrip()
     other = line(bill_of_lading="HBL000067890").rstrip()
     for between in (b"", b"  "):
-        one, two = read(content + between + other)
+        one, two, letter = read(content + between + other)
         assert isinstance(one, Disposition)
         assert isinstance(two, Disposition)
         assert [(one.bill_of_lading, one.uncertain), (two.bill_of_lading, two.uncertain)] == [
             ("HBL000012345", "MESSAGE"),
             ("HBL000067890", "MESSAGE"),
         ]
-    whole, cut = read(content + other[:-1])
+        assert isinstance(letter, DeadLetter)
+        assert letter.in_doubt
+        accepted = list(read_dead_letter(letter, RECEIVED_AT, accepted=True))
+        assert [(event.bill_of_lading, event.uncertain) for event in accepted if isinstance(event, Disposition)] == [
+            ("HBL000012345", None),
+            ("HBL000067890", None),
+        ]
+    whole, cut, letter = read(content + other[:-1])
     assert (whole.bill_of_lading, cut.bill_of_lading) == ("HBL000012345", "HBL000067890")
     assert isinstance(cut, DeadLetter)
 
