@@ -280,6 +280,8 @@ def _header(head: str, text: str, length: int) -> Header | str:
     declared = re.compile(_TERMINATOR, re.ASCII).match(text, length)
     terminator = text[length] if declared is None else declared[0]
     _, found = _first_set(text[length:])
+    if found is None and text is not head and _first_set(head)[1] is not None:
+        return _header_by_sets(head, head)  # line breaks end the segments, not the terminator of the ISA
     is_used = terminator not in _BREAKS and terminator in text[length + 1 :]
     if found is not None and found.terminator != terminator and not is_used:
         return _header_by_sets(head, text)

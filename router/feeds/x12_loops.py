@@ -25,7 +25,7 @@ from router.feeds.cbp_messages import (
     upper,
 )
 from router.feeds.x12_interchanges import USUAL, Delimiters
-from router.feeds.x12_segments import SEGMENTS
+from router.feeds.x12_segments import SEGMENTS, fault_of
 from router.model.identifiers import bill_key, container_clean, is_readable_scac, is_valid_container, is_valid_scac
 from router.model.inputs import Disposition, Shipment
 
@@ -177,10 +177,10 @@ class LoopReader(MessageReader):
 
     def _bills_within(self, text: str) -> list[NamedBill]:
         """The bills of a damaged segment: at its own places if it is an X4, or nobody knows, and of each X4 in it."""
-        name = text.partition(self._delimiters.element)[0]
+        name, *rest = (upper(part).strip() for part in text.split(self._delimiters.element))
         found = []
         starts = [match.start() for match in _swallowed_pattern(self._delimiters).finditer(text, 1)]
-        if name == "X4" or name not in SEGMENTS:
+        if name == "X4" or name not in SEGMENTS or fault_of(["X4", *rest]) is None:
             own = self._bill_at_x4_places(text[: starts[0]] if starts else text)
             if own.scac is not None:
                 found.append(NamedBill(text, own))

@@ -85,10 +85,14 @@ def _elements(specification: str) -> tuple[Element, ...]:
 SEGMENTS: Final = {name: _elements(specification) for name, specification in _TABLE.items()}
 
 
+_LEAST_OF_EVENT: Final = max(number for number, element in enumerate(SEGMENTS["X4"], 1) if element.is_required)
+"""Elements of the shortest X4."""
+
+
 def fault_of(parts: list[str]) -> str | None:
     """The first thing that is wrong with a segment in capitals, its elements stripped and its name first; or None.
 
-    Unknown names are faults too.
+    Unknown names are faults too, and so is a bill's event within another segment.
     """
     name, elements = parts[0], SEGMENTS.get(parts[0])
     if elements is None:
@@ -109,6 +113,17 @@ def fault_of(parts: list[str]) -> str | None:
     for one, others in NEEDS.get(name, ()):
         if values[one] and not any(values[other] for other in others):
             return f"{name}{one:02} comes without {' or '.join(f'{name}{other:02}' for other in others)}"
+    return None if name == "X4" else hidden_event_fault(parts)
+
+
+def hidden_event_fault(parts: list[str]) -> str | None:
+    """The fault of a segment that is a whole X4 under another name, or that has swallowed one; or None.
+
+    It matters where layouts are wide enough for an X4, or unknown.
+    """
+    for index, part in enumerate(parts[:-_LEAST_OF_EVENT]):
+        if (index == 0 or part.endswith("X4")) and fault_of(["X4", *parts[index + 1 :]]) is None:
+            return "its elements are those of an X4" if index == 0 else "it has swallowed an X4"
     return None
 
 
@@ -166,11 +181,10 @@ def checked_set(body: str, delimiters: Delimiters, references_lead: bool, extra:
         name = upper(name.strip())
         if not name and not rest:
             continue
-        fault = None
-        if name not in extra:
-            fault = fault_of([name, *(upper(part).strip(whitespace) for part in rest.split(delimiters.element))])
-            if fault is not None:
-                checked.damage[len(checked.texts)] = fault
+        parts = [name, *(upper(part).strip(whitespace) for part in rest.split(delimiters.element))]
+        fault = hidden_event_fault(parts) if name in extra else fault_of(parts)
+        if fault is not None:
+            checked.damage[len(checked.texts)] = fault
         checked.texts.append(name + separator + rest)
         if name in SEGMENTS:
             if misplaced := _misplaced(name, state, references_lead):
@@ -207,7 +221,7 @@ def _whole_set(delimiters: Delimiters, references_lead: bool) -> re.Pattern[str]
     def any_of(*some: str) -> str:
         return "|".join(names[name] for name in some)
 
-    common = ("N7", "K1", "VID", "VEH", "NM1", "M7", "M7A")
+    common = ("N7", "K1", "M7")  # the others may hide an X4
     bill = any_of(*common) if references_lead else any_of("N9", *common)
     port = any_of("V9", *common[1:], "N9") if references_lead else any_of("V9", *common[1:])
     return re.compile(rf"{names['M10']}(?:{names['P4']}(?:{port})*+(?:{names['X4']}(?:{bill})*+)*+)*+")

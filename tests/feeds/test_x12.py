@@ -28,6 +28,10 @@ ISA = samples.X12_DO_NOT_LOAD.partition(b"~")[0]
 X4 = b"X4*HBL000012345*120***20260714*0812*6H**NVXA****2704**OB*OCNXMB7781234*ET~"
 
 
+X4_ALONE = b"X4*B1*1***20260714*0812*1H**NVXB"
+"""Without the elements that may be absent."""
+
+
 def read(content: bytes, **options: Any) -> list[Disposition | DeadLetter]:
     return list(read_x12([content], "FILE", RECEIVED_AT, **options))
 
@@ -511,6 +515,17 @@ def test_a_damaged_isa_is_named(before: bytes, after: bytes, reason: str):
     assert reason in only_letter(samples.X12_DO_NOT_LOAD.replace(before, after)).reason
 
 
+@pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+def test_lines_end_segments_though_the_isa_declares_a_terminator(line_break: bytes):
+    """They are read, but free nothing."""
+    content = one_line(samples.X12_DO_NOT_LOAD).replace(b"~", line_break).replace(b">", b">~", 1)
+    event, letter = read(content)
+    assert isinstance(event, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert (event.disposition_code, event.uncertain, event.snps) == ("6H", "MESSAGE", ("OCNX", "SLTC"))
+    assert "the ISA declares the terminator '~', but" in letter.reason
+
+
 def test_a_letter_as_terminator_is_named():
     letter = only_letter(one_line(samples.X12_DO_NOT_LOAD).replace(b"~", b"Z"))
     assert "the ISA declares 'Z' as the segment terminator" in letter.reason
@@ -564,6 +579,27 @@ def test_a_lost_terminator_frees_nothing_and_holds_both_bills_of_the_segment():
         assert (letter.bill_of_lading, letter.disposition_code) in {
             (event.bill_of_lading, event.disposition_code) for event in again if isinstance(event, DeadLetter)
         }
+
+
+@pytest.mark.parametrize(
+    "hiding",
+    [
+        b"VID*CN*CSQU*3054383" + X4_ALONE,
+        b"NM1*ZZ*1*ANYBODY" + X4_ALONE,
+        b"M7A*1*2*3" + X4_ALONE.lower(),
+        b"REF*1*2" + X4_ALONE,
+        b"NM1" + X4_ALONE[2:],
+        b"REF" + X4_ALONE[2:],
+    ],
+)
+def test_no_segment_hides_a_bills_event(hiding: bytes):
+    """Nor does one whose layout is wide, unknown, or accepted by a rule."""
+    content = with_loop(x4(e01="A1", e07="1C"), hiding, b"N9*SNP*FFTH")
+    event, letter = read(content, rules=Rules(extra_segments=frozenset({"REF"})))
+    assert isinstance(event, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert (event.bill_of_lading, event.uncertain, event.snps) == ("A1", "MESSAGE", ())
+    assert (letter.scac, letter.bill_of_lading, letter.disposition_code) == ("NVXB", "B1", "1H")
 
 
 @pytest.mark.parametrize(
