@@ -307,7 +307,8 @@ class _CamirReader(MessageReader):
         """Needs a continuation that the R02 announces: it says if the event concerns one container only."""
         kind = loop[0][:3]
         if self._loop_is_damaged:
-            reason = layout_fault(loop[0], kind)
+            is_named = kind == "R02"
+            reason = layout_fault(loop[0], kind) if is_named else f"{kind!r} is no R02, but the record reads as one"
             raise InputError(reason or f"the {kind} has not the places of the other records")
         if kind == "R06":
             code, date, time = values(loop[0], kind)
@@ -343,7 +344,7 @@ class _CamirReader(MessageReader):
         )
 
     def _bill_of(self, text: str) -> ReadableBill:
-        if text[:3] != "R02":
+        if text[:3] == "R06" and not self._loop_is_damaged:
             return NO_BILL
         number, code = bill_and_code(text)
         return readable_bill(self._issuer(), number, code)

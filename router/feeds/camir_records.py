@@ -99,11 +99,20 @@ _FIELDS: Final = {
     for kind, layout in LAYOUT.items()
 }
 PLACES: Final = {kind: {one.name: one.place for one in found} for kind, found in _FIELDS.items()}
+_BILL_EVENT: Final = (
+    rf"(?=.{{44}}[0-9]{{10}}).{{3}}[A-Z0-9][A-Z0-9 -]{{11}}[A-Z0-9]{{2}}.{{27}}{_CLASSES['date']}{_CLASSES['time']}"
+)
+"""Bill, code, date and time at the places of an R02, whatever its id."""
+_BILL_EVENT_FITS: Final = re.compile(_BILL_EVENT, re.DOTALL).match
+
+
+_WIDE: Final = frozenset({"B04", "R03", "R04", "R05", "M02", "C01", "C02"})
+"""Records whose layout a bill's event fits too."""
 
 
 def _record_pattern(kind: str) -> re.Pattern[str]:
-    """All fields of a record in order, as far as they have a class."""
-    pattern, place = "", 1
+    """All fields of a record in order, as far as they have a class; but no bill's event under another id."""
+    pattern, place = f"(?!{_BILL_EVENT})" if kind in _WIDE else "", 1
     for one in _FIELDS[kind]:
         if one.kind != "any":
             pattern += f".{{{one.first - place}}}{one.pattern}"
@@ -164,6 +173,11 @@ def values(record: str, kind: str) -> Iterator[str]:
 def fits(record: str, kind: str) -> bool:
     """True if every field is of its class; blanks may be trimmed."""
     return QUICK_FITS[kind](upper(record).ljust(RECORD_LENGTH)) is not None
+
+
+def is_bill_event(record: str) -> bool:
+    """True if a record reads as an R02 at its places, whatever its id."""
+    return _BILL_EVENT_FITS(upper(record)) is not None
 
 
 def layout_fault(record: str, kind: str) -> str | None:

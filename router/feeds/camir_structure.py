@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from router.feeds.bounded_input import ENCODING
 from router.feeds.camir_records import (
     CONTINUATION,
     LAYOUT,
@@ -17,6 +18,7 @@ from router.feeds.camir_records import (
     Gap,
     Transmission,
     fits,
+    is_bill_event,
     layout_fault,
 )
 from router.feeds.cbp_messages import upper
@@ -109,6 +111,8 @@ class Judge:
         kinds: list[str] = []
         state, following = self._state, _GRAMMAR[self._state]
         for part in parts:
+            if isinstance(part, Gap) and (event := _bill_event_in(part)):
+                part = parts[len(kinds)] = event
             if isinstance(part, Gap):
                 kind, state = DAMAGED, "lost"
                 self._read_gap(part, kinds)
@@ -157,7 +161,12 @@ class Judge:
         self._awaits_continuation = waits
 
     def _examined(self, record: str, kind: str, state: str, *, is_last: bool) -> tuple[str, str]:
-        """Kind and next state of a record that may not be in order. An R02 may be a continuation."""
+        """Kind and next state of a record that may not be in order. An R02 may be a continuation, and another a bill's
+        event whose id is damaged."""
+        if kind not in ("R02", CONTINUATION) and is_bill_event(record):
+            if not self._has_issuer:
+                self._fault(f"record {self._position} names no bill: it begins with {record[:3]!r}")
+            return DAMAGED_BILL, "bill"
         if kind not in LAYOUT:
             self._fault(f"record {self._position} begins with {record[:3]!r}, which is no record of CBP's")
             return DAMAGED, "lost"
@@ -196,6 +205,13 @@ class Judge:
     def _fault(self, text: str) -> None:
         if len(self._faults) < FAULT_LIMIT and text not in self._faults:
             self._faults.append(text)
+
+
+def _bill_event_in(gap: Gap) -> str:
+    """The text of a gap that is one record long, if it reads as a bill's event; else nothing."""
+    text = gap.content.head.decode(ENCODING)
+    is_record = gap.content.size <= RECORD_LENGTH and (gap.begins_line or gap.content.size == RECORD_LENGTH)
+    return text if is_record and is_bill_event(text) else ""
 
 
 def bill_and_code(record: str) -> tuple[str, str]:

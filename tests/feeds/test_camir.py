@@ -381,3 +381,28 @@ def test_a_letter_with_two_capitals_shifts_no_field_and_makes_no_other_bill() ->
     assert isinstance(letter, DeadLetter)
     assert letter.bill_of_lading is None
     assert "is no bill" in letter.reason
+
+
+@pytest.mark.parametrize("separate", [b"", b"\n"])
+@pytest.mark.parametrize("continued", [b"1", b" "])
+@pytest.mark.parametrize(
+    "name", [b"R03", b"R04", b"R05", b"R06", b"B04", b"M02", b"C01", b"J01", b"R01", b"X02", b"R0:", b"\x00\x0002"]
+)
+def test_a_bills_event_under_another_name_stops_its_bill_and_joins_no_other(
+    name: bytes, continued: bytes, separate: bytes
+) -> None:
+    """As a remark it would be read by the parties of the bill before."""
+    first, *rest = records(samples.CAMIR_REMOVED_AND_RELEASED)
+    place = next(index for index, record in enumerate(rest) if record[15:17] == b"1C")
+    hold = (name + rest[place][3:15] + b"1H" + rest[place][17:67] + continued + rest[place][68:]).ljust(80)[-80:]
+    after = rest[place + (1 if continued == b"1" else 2) :][:4]
+    content = separate.join([first, *rest[: place - 1], hold, *after])  # without the J01 between
+    removal, *letters = read(content)
+    assert isinstance(removal, Disposition)
+    assert (removal.disposition_code, removal.remarks) == ("1I", None)
+    assert removal.uncertain
+    assert ("NVXA", "HBL000012345", "1H") in {
+        (letter.scac, letter.bill_of_lading, letter.disposition_code)
+        for letter in letters
+        if isinstance(letter, DeadLetter)
+    }
