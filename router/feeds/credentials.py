@@ -26,6 +26,21 @@ def _patterns(*sources: str) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(source, re.IGNORECASE | re.DOTALL) for source in sources)
 
 
+_NOISE: Final = "[^*,;|]"
+"""A character in a record that does not separate the elements of another format."""
+
+
+def _with_one_fault(digits: tuple[str, ...]) -> str:
+    """The digits with one place less or more, or another character in it."""
+    faults = {"".join(digits)}
+    for place in range(len(digits)):
+        for instead in ("", _NOISE, _NOISE + digits[place]):
+            faults.add("".join((*digits[:place], instead, *digits[place + 1 :])))
+    return f"(?:{'|'.join(sorted(faults))})"
+
+
+_DATE_AND_TIME: Final = ("[0-9]", "[0-9]", "[01]", "[0-9]", "[0-3]", "[0-9]", "[0-2]", "[0-9]", "[0-5]")
+"""YYMMDDHHM of an ACR; three more digits follow."""
 _ELEMENT: Final = r"(?:(?!(?P=separator)).)"
 _IN_ORDER: Final = _patterns(
     rf"ISA(?P<separator>\W)\w{{2}}(?P=separator)(?P<first>{_ELEMENT}{{0,10}})(?P=separator)\w{{2}}(?P=separator)"
@@ -37,7 +52,8 @@ _DAMAGED: Final = _patterns(
     r"(?:(?<![A-Z])|(?=ACR.{6,40}?[0-9]{12}))ACR(?=.{6,40}?[0-9]{8})(?P<first>.{1,20})",
     r"(?:^|(?<=[0-9\r\n~#]))(?<!R0[0-9])ACR(?P<first>.{1,10})",
     r"(?<![A-Z])ACR(?=[^\"<]{10,90}?(?:[MJR]0[0-9]|ZCR))(?P<first>.{1,10})",
-    r"(?P<first>.{6})(?=[A-Z]{2}[0-9]{2}[01][0-9][0-3][0-9][0-2][0-9][0-5][0-9]{3})",
+    rf"(?P<first>.{{1,6}})(?=(?<!R02)[A-Z]{{2}}{_with_one_fault(_DATE_AND_TIME)}[0-9]{{3}})",
+    r"(?:^|(?<=[\r\n~#]))(?:A.?C.?R|CAR|ARC|.?CR|A.?R|AC).?(?P<first>[^*,;|]{10})(?=.{0,4}[0-9]{3}.?[0-9]{2,}.?[0-9]{3})",
 )
 """Separators or blanks may be missing, doubled or replaced, and an ACR may have lost its name or its end."""
 _FROM_ISA05: Final = re.compile(
@@ -47,6 +63,16 @@ _FROM_ISA05: Final = re.compile(
 )
 _UP_TO_ISA05: Final = 40
 """Places of an ISA that has lost its name, before this element."""
+_FROM_ISA09: Final = re.compile(
+    r"(?P<separator>[^\w\s]|\t)[0-9]{6}(?P=separator)[0-9\r\n]{4,6}(?P=separator).{1,3}?(?P=separator)[0-9\r\n]{5,7}"
+    r"(?P=separator)[0-9\r\n]{9,11}",
+    re.DOTALL,
+)
+_UP_TO_ISA09: Final = 76
+"""Places of an ISA before this element, and some more."""
+_ISA08: Final = 16
+_SHORT_OF_ISA09: Final = 55
+"""A terminator so many places before ISA09 precedes the ISA; a nearer one may be damage within it."""
 
 _EBCDIC_WORD: Final = re.compile(rb"[\x81-\x89\x91-\x99\xa2-\xa9\xc1-\xc9\xd1-\xd9\xe2-\xe9\xf0-\xf9]{4}")
 """Letters and digits in EBCDIC."""
@@ -97,7 +123,9 @@ def _credentials(text: str) -> Iterator[tuple[int, int]]:
     """First place and end of each stretch to mask."""
     in_order = [match for pattern in _IN_ORDER for match in pattern.finditer(text)]
     starts, ends = {match.start() for match in in_order}, {match.end() for match in in_order}
-    damaged = (match for pattern in _DAMAGED for match in pattern.finditer(text) if match.start() not in starts)
+    whole_acrs = {place for match in in_order if "second" not in match.re.groupindex for place in range(*match.span())}
+    apart = starts | whole_acrs
+    damaged = (match for pattern in _DAMAGED for match in pattern.finditer(text) if match.start() not in apart)
     for match in (*in_order, *damaged):
         for name in ("first", "second"):
             if name in match.re.groupindex and match[name].strip():
@@ -105,6 +133,18 @@ def _credentials(text: str) -> Iterator[tuple[int, int]]:
     for match in _FROM_ISA05.finditer(text):
         if match.start() not in ends:
             yield from _before(text, match.start(), match["separator"])
+    for match in _FROM_ISA09.finditer(text):
+        start, end = max(0, match.start() - _UP_TO_ISA09), match.start() - _ISA08
+        if not any(start <= place < end for place in starts):
+            yield from _elements_between(text, start, end, match["separator"])
+
+
+def _elements_between(text: str, start: int, end: int, separator: str) -> Iterator[tuple[int, int]]:
+    """What stands between the separators of a damaged ISA, which begins after the last terminator."""
+    reach = end + _ISA08 - _SHORT_OF_ISA09
+    start = max(start, *(text.rfind(terminator, 0, max(0, reach)) + 1 for terminator in '~\r\n"'))
+    for found in re.finditer(rf"[^{re.escape(separator)}]+", text[start : max(start, end)]):
+        yield start + found.start(), start + found.end()
 
 
 def _before(text: str, end: int, separator: str) -> Iterator[tuple[int, int]]:

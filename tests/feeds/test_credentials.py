@@ -60,6 +60,46 @@ def test_every_form_of_a_damaged_header_is_masked(sample: str, form: Callable[[s
         assert masked(masked(content)[0])[0] == masked(content)[0]
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [("ACR", "CAR"), ("RC2607", "RC26?07")],
+        [("ACR", "A?R"), ("RC2607", "RC207")],
+        [("ACR", "CR"), ("RC26", "R 26")],
+        [("ISA*", "ISX*"), ("*ZZ*", "*Z*")],
+        [("ISA*", "IS*A"), ("*ZZ*CBP", "ZZ*CBP")],
+        [("ISA*", "I?SA*"), ("*02*", "*0*2")],
+        [("ISA*", ""), ("*ZZ*", "*?ZZ*")],
+    ],
+)
+def test_a_header_with_two_faults_is_masked(faults: list[tuple[str, str]]) -> None:
+    sample = CAMIR if "R" in faults[0][0] else X12
+    for before, after in faults:
+        assert before in sample
+        sample = sample.replace(before, after, 1)
+    assert not [text for text in shown(sample.encode()) if any(secret in text for secret in SECRETS)]
+
+
+def test_the_last_places_of_a_cut_header_are_masked() -> None:
+    start = CAMIR.index(CODE)
+    for place in range(1, len(CODE)):
+        content, _ = masked(CAMIR[start + place :].encode())
+        assert content.startswith(b"X" * (len(CODE) - place) + b"RC")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "R02MB26071408121H0000000120                 2607140812             1",
+        "X4*MB2607140812*120***20260714*0812*1H**NVXA****2704**OB*OCNXMB2607140812*ET~",
+        "ARKQ,HBL000012345,20260714,1H\nACNX,0012345678,1H,2026-07-14",
+        '{"action_at": 17530000000, "carrier_scac": "ARCX", "scac": "ACRO"}',
+    ],
+)
+def test_bills_of_events_are_kept(text: str) -> None:
+    assert masked(text.encode()) == (text.encode(), frozenset())
+
+
 def test_a_header_in_order_loses_only_its_credentials():
     content, found = masked(CAMIR.encode())
     assert content == CAMIR.replace(CODE, "XXXXXX").encode()
