@@ -47,6 +47,8 @@ MESSAGE_FAULTS: Final = 20
 """Faults of one message that its dead letter names."""
 MOST_RECORDS: Final = EVENT_LIMIT // 80
 """CAMIR records of one event."""
+PADDING: Final = " \t\r\n"
+"""Around a value. Any other character may have replaced one of the value's own."""
 VALUE_CACHE: Final = 8_192
 """Entries of each cache of values: thousands of bills share dates, parties and references."""
 _OFFSETS: Final = {
@@ -183,10 +185,10 @@ def bill_reference(text: str) -> str | None:
 
     Pads a SCAC of two or three letters that a digit follows. A number that needs repair is none: it may be another's.
     """
-    text = text.strip()
+    text = text.strip(PADDING)
     short = _SHORT_SCAC.fullmatch(text)
     scac, number = (short[1], short[2]) if short is not None else (text[:SCAC_WIDTH], text[SCAC_WIDTH:])
-    scac, number = scac.strip(), number.strip()
+    scac, number = scac.strip(PADDING), number.strip(PADDING)
     return bill_key(scac, number) if is_bill_number(number) and is_readable_scac(scac) else None
 
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from router.errors import InputError
 from router.feeds.bounded_input import BLANKS, OtherMessage
-from router.feeds.cbp_messages import iso_date, plain, upper, with_century
+from router.feeds.cbp_messages import PADDING, iso_date, plain, upper, with_century
 from router.feeds.manifest_layouts import CARGO_STEP, SEGMENTS, STEPS_309
 from router.feeds.manifests import (
     Box,
@@ -61,7 +61,7 @@ _LONGEST: Final = 1 + max(map(len, SEGMENTS.values()))
 
 def fault_of(text: str, element: str) -> str | None:
     """The first fault of a segment against its layout, in words that quote nothing; None if it has none."""
-    name, *values = (value.strip(BLANKS) for value in upper(text).split(element))
+    name, *values = _elements(text, element)
     layout = SEGMENTS.get(name)
     if layout is None:
         return "there is no such segment in a 309"
@@ -72,6 +72,10 @@ def fault_of(text: str, element: str) -> str | None:
             return f"{name}{number:02} is invalid or missing"
     missing = next((number for number, one in enumerate(layout, 1) if one.is_needed and number > len(values)), None)
     return f"{name}{missing:02} is missing" if missing is not None else None
+
+
+def _elements(text: str, element: str) -> list[str]:
+    return [value.strip(PADDING) for value in upper(text.lstrip(BLANKS)).split(element)]
 
 
 def version_faults(gs: str, element: str) -> list[str]:
@@ -128,7 +132,7 @@ class _SetReader:
         port: _Segment | None = None
         is_open = False
         for position, text in enumerate(texts, 1):
-            name, *_ = values = [value.strip(BLANKS) for value in upper(text).split(self._element)]
+            name, *_ = values = _elements(text, self._element)
             values.extend((_LONGEST - len(values)) * [""])
             one, fault = _Segment(position, text, name, values), fault_of(text, self._element)
             if is_open and ((name in STEPS_309 and name != "LX") or name not in SEGMENTS):

@@ -241,7 +241,7 @@ class _X12Reader(LoopReader):
             if one.cut:
                 raise InputError("the file ends within its last segment")
             for found in manifest_309.read_set(
-                list(filter(None, (segment.strip(BLANKS) for segment in text.split(self._delimiters.terminator)))),
+                [piece for piece in text.split(self._delimiters.terminator) if piece.strip(BLANKS)],
                 self._delimiters.element,
                 self._place_prefix,
                 self._received_at,

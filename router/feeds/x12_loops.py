@@ -15,6 +15,7 @@ from router.decide.rules import Rules
 from router.errors import InputError
 from router.feeds.bounded_input import ENCODING, EVENT_LIMIT, NO_BILL, ReadableBill
 from router.feeds.cbp_messages import (
+    PADDING,
     VALUE_CACHE,
     EventDetails,
     MessageReader,
@@ -240,13 +241,13 @@ def _elements(text: str, element: str) -> list[str]:
     parts = upper(text).split(element)
     if len(parts) < len(_NO_ELEMENTS):
         parts.extend(_NO_ELEMENTS[len(parts) :])
-    return [part.strip() for part in parts] if " " in text or "\t" in text else parts
+    return [part.strip(PADDING) for part in parts] if " " in text or "\t" in text else parts
 
 
 def _number(x4: str, element: str) -> str:
     """X401 in upper case. A blank before it is no padding: a character may be lost."""
     _, _, rest = x4.partition(element)
-    return upper(rest.partition(element)[0]).rstrip()
+    return upper(rest.partition(element)[0]).rstrip(PADDING)
 
 
 def _details(loop: Sequence[str], element: str) -> EventDetails:

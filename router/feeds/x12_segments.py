@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from string import whitespace
 from typing import Final, NamedTuple
 
 from router.feeds.bounded_input import BLANKS, SHOWN
-from router.feeds.cbp_messages import upper
+from router.feeds.cbp_messages import PADDING, upper
 from router.feeds.x12_interchanges import USUAL, Delimiters
 from router.model.identifiers import LONGEST_BILL_NUMBER, found_number
 
@@ -177,11 +176,11 @@ def checked_set(body: str, delimiters: Delimiters, references_lead: bool, extra:
     checked = CheckedSet([], {}, [])
     state = ""
     for piece in body.split(delimiters.terminator):
-        name, separator, rest = piece.strip(BLANKS).partition(delimiters.element)
+        name, separator, rest = piece.lstrip(BLANKS).rstrip(PADDING).partition(delimiters.element)
         name = upper(name.strip())
         if not name and not rest:
             continue
-        parts = [name, *(upper(part).strip(whitespace) for part in rest.split(delimiters.element))]
+        parts = [name, *(upper(part).strip(PADDING) for part in rest.split(delimiters.element))]
         fault = hidden_event_fault(parts) if name in extra else fault_of(parts)
         if fault is not None:
             checked.damage[len(checked.texts)] = fault

@@ -347,3 +347,17 @@ def test_the_effort_of_a_bill_grows_with_its_length_alone(manifest: bytes) -> No
     began = monotonic()
     filings(recounted(manifest.replace(b"N10**PAINTED~\n", 10_000 * b"N10**PAINTED~\n").replace(_D01, 10_000 * _D01)))
     assert monotonic() - began < 20
+
+
+@pytest.mark.parametrize("character", ["\x00", "\x1a", "\x0b", "\xa0", "\xef", "\xbf"])
+@pytest.mark.parametrize(
+    "text", ["M11*HBL000012345", "N9*SNP*OCNX", "N9*SNP*SLTC", "OCNXMB7781234", "*57035*120", "**NVXA"]
+)
+def test_a_filler_in_place_of_a_character_is_no_padding(text: str, character: str) -> None:
+    damaged = X12_MANIFEST.replace(text.encode(), f"{text[:-1]}{character}".encode("latin-1"), 1)
+    bills = [one.bill_of_lading for one in read(damaged) if isinstance(one, Filing)]
+    assert bills == [MASTER_BILL, EMPTY]
+
+
+def test_fillers_between_segments_are_passed_over() -> None:
+    assert filings(X12_MANIFEST.replace(b"~\n", b"~\x00\n\xa0")).keys() == {HOUSE, MASTER_BILL, EMPTY}

@@ -164,6 +164,16 @@ def test_blanks_of_any_kind_may_precede_a_segment(blank: bytes):
     assert read(spaced) == read(samples.X12_HOLD_AND_RELEASE)
 
 
+@pytest.mark.parametrize("character", [b"\x00", b"\x1a", b"\x0b", b"\xa0"])
+def test_a_filler_in_place_of_a_partys_last_character_names_no_other_party(character: bytes):
+    content = one_line(samples.X12_DO_NOT_LOAD)
+    *others, last = [snp for event in events(content) for snp in event.snps]
+    damaged = content.replace(f"SNP*{last}~".encode(), f"SNP*{last[:-1]}".encode() + character + b"~")
+    assert damaged != content
+    named = {snp for event in read(damaged) if isinstance(event, Disposition) for snp in event.snps}
+    assert named <= {*others, last}
+
+
 def test_a_message_in_lower_case_is_read():
     assert read(samples.X12_HOLD_AND_RELEASE.lower()) == read(samples.X12_HOLD_AND_RELEASE)
 
