@@ -73,17 +73,22 @@ def _check_disposition(event: Disposition) -> None:
             f"the event concerns {len(event.container_numbers):,} containers, more than {MOST_LEVEL_CONTAINERS}"
         )
     _check_pieces(event.quantity)
-    if not is_within_years(event.action_at):
-        raise InputError(
-            f"action_at is {event.action_at}, not UTC milliseconds of a year from {FIRST_YEAR} to {LAST_YEAR}: seconds "
-            "and microseconds are no milliseconds"
-        )
+    _check_moment("action_at", event.action_at)
+    _check_moment("received_at", max(event.received_at, event.action_at))  # an earlier one is a time still to come
     if event.uncertain is not None and event.uncertain not in UNCERTAINTIES:
         raise InputError(f"uncertain is {event.uncertain[:60]!r}, not one of {', '.join(UNCERTAINTIES)}")
     if event.action_second is not None and not 0 <= event.action_second < 60:
         raise InputError(f"the posted second is {event.action_second}, not 0 to 59")
     if event.pass_unknown and not is_first_pass(posted_minute(event.action_at)):
         raise InputError("the pass is unknown, but the posted time is not in the first pass of autumn's repeated hour")
+
+
+def _check_moment(name: str, moment: int) -> None:
+    if not is_within_years(moment):
+        raise InputError(
+            f"{name} is {moment}, not UTC milliseconds of a year from {FIRST_YEAR} to {LAST_YEAR}: seconds and "
+            "microseconds are no milliseconds"
+        )
 
 
 def _check_filing(filing: Filing) -> None:

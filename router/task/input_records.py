@@ -50,6 +50,8 @@ def value_of(record: Record) -> codec.Value | None:
         raise InputError(f"a {codec.name_of_type(type(value))} record does not belong on {record.topic}")
     if type(value) is Disposition and (value.scac is None) != (value.bill_of_lading is None):
         raise InputError("scac and bill_of_lading go together: an event names a bill, or a vessel alone")
+    if type(value) is Disposition and value.scac is None and is_bill_key(record.key.decode(errors="replace")):
+        raise InputError("its key names a bill, and its value none: scac and bill_of_lading are missing")
     known: codec.Value = value
     return known
 

@@ -8,6 +8,7 @@ from router import topics
 from router.codec import encode_value
 from router.decide.registry import Registry
 from router.log.interface import Record
+from router.model.inputs import Shipment
 from router.model.links import IndexFact, Stop
 from router.model.registry_values import (
     MOST_ALIASES,
@@ -24,6 +25,7 @@ from tests.checking.harness import Harness
 from tests.checking.samples import (
     BOX_KEY,
     HOUSE,
+    IMO,
     OTHER_HOUSE,
     PARTIES,
     START,
@@ -120,6 +122,29 @@ def test_a_record_of_the_wrong_topic_is_no_record_there() -> None:
     assert router.status(HOUSE) == "HELD"
     assert "EVIL" not in router.shards[0].registry.parties
     assert router.shards[0].registry.now == START
+
+
+@pytest.mark.parametrize("shipment", [Shipment(), Shipment(imo_number=IMO)], ids=["nothing", "a vessel"])
+def test_an_event_under_a_bills_key_that_names_no_bill_stops_that_bill(shipment: Shipment) -> None:
+    router = Harness(1, now=START)
+    router.roster(*PARTIES, sailing())
+    value = event("6H", 1)._replace(scac=None, bill_of_lading=None, shipment=shipment)
+    router.feed_bytes(topics.DISPOSITIONS, HOUSE.encode(), encode_value(value))
+    router.pump()
+    (letter,) = router.latest(topics.DEAD_LETTERS).values()
+    assert letter["reason"].startswith("its key names a bill, and its value none")
+    assert router.status(HOUSE) == "HELD"
+
+
+@pytest.mark.parametrize("factor", [1000, 0.001])
+def test_a_time_of_receipt_in_another_unit_frees_nothing(factor: float) -> None:
+    router = Harness(1, now=START)
+    router.roster(*PARTIES, sailing())
+    release = event("1C", 1)
+    router.decide(filing(), event("55", 0), release._replace(received_at=int(release.received_at * factor)))
+    (letter,) = router.latest(topics.DEAD_LETTERS).values()
+    assert "received" in letter["reason"]
+    assert router.status(HOUSE) == "HELD"
 
 
 def test_a_date_that_is_none_is_near_every_other() -> None:
