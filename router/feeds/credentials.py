@@ -26,21 +26,21 @@ def _patterns(*sources: str) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(source, re.IGNORECASE | re.DOTALL) for source in sources)
 
 
-_NOISE: Final = "[^*,;|]"
-"""A character in a record that does not separate the elements of another format."""
+_NOISE: Final = "[^*,;|0-9]"
+"""A character that is no digit and separates no elements of another format."""
 
 
 def _with_one_fault(digits: tuple[str, ...]) -> str:
-    """The digits with one place less or more, or another character in it."""
-    faults = {"".join(digits)}
-    for place in range(len(digits)):
+    """The digits with one place less, or with another character in or before one; the first is whole."""
+    faults: set[str] = set()
+    for place in range(1, len(digits)):
         for instead in ("", _NOISE, _NOISE + digits[place]):
             faults.add("".join((*digits[:place], instead, *digits[place + 1 :])))
     return f"(?:{'|'.join(sorted(faults))})"
 
 
-_DATE_AND_TIME: Final = ("[0-9]", "[0-9]", "[01]", "[0-9]", "[0-3]", "[0-9]", "[0-2]", "[0-9]", "[0-5]")
-"""YYMMDDHHM of an ACR; three more digits follow."""
+_DATE_AND_TIME: Final = ("[23]", "[0-9]", "[01]", "[0-9]", "[0-3]", "[0-9]", "[0-2]", "[0-9]", "[0-5]")
+"""YYMMDDHHM of an ACR, from 2020 on; three more digits follow. Bill numbers have digits too."""
 _ELEMENT: Final = r"(?:(?!(?P=separator)).)"
 _IN_ORDER: Final = _patterns(
     rf"ISA(?P<separator>\W)\w{{2}}(?P=separator)(?P<first>{_ELEMENT}{{0,10}})(?P=separator)\w{{2}}(?P=separator)"
@@ -52,6 +52,7 @@ _DAMAGED: Final = _patterns(
     r"(?:(?<![A-Z])|(?=ACR.{6,40}?[0-9]{12}))ACR(?=.{6,40}?[0-9]{8})(?P<first>.{1,20})",
     r"(?:^|(?<=[0-9\r\n~#]))(?<!R0[0-9])ACR(?P<first>.{1,10})",
     r"(?<![A-Z])ACR(?=[^\"<]{10,90}?(?:[MJR]0[0-9]|ZCR))(?P<first>.{1,10})",
+    r"(?P<first>.{1,6})(?=[A-Z]{2}[0-9]{2}[01][0-9][0-3][0-9][0-2][0-9][0-5][0-9]{3})",
     rf"(?P<first>.{{1,6}})(?=(?<!R02)[A-Z]{{2}}{_with_one_fault(_DATE_AND_TIME)}[0-9]{{3}})",
     r"(?:^|(?<=[\r\n~#]))(?:A.?C.?R|CAR|ARC|.?CR|A.?R|AC).?(?P<first>[^*,;|]{10})(?=.{0,4}[0-9]{3}.?[0-9]{2,}.?[0-9]{3})",
 )
