@@ -261,9 +261,11 @@ def _declared(declarations: Iterable[Declaration]) -> Shipment:
 
 
 def _declared_type(declarations: Iterable[Declaration]) -> str | None:
-    """The earliest type, but empty only if no manifest declares another: an empty needs no entry."""
-    types = [one.bill_type for one in declarations if one.bill_type is not None]
-    return next((kind for kind in types if kind.upper() not in _EMPTY), types[0] if types else None)
+    """The earliest type, but empty only if an original and no other manifest declares it: an empty is free with any
+    1C, whatever its quantity."""
+    types = [(one.bill_type, one.is_original) for one in declarations if one.bill_type is not None]
+    full = next((kind for kind, _ in types if kind.upper() not in _EMPTY), None)
+    return full or next((kind for kind, is_original in types if is_original), None)
 
 
 def _scalars(shipment: Shipment) -> Iterable[tuple[str, str]]:

@@ -274,7 +274,9 @@ _PARTY_ID_REASON: Final = "a SCAC (two to four letters), a FIRMS code (four plac
 _URL: Final = _pattern(
     r"^https?://[^\s/?#@]+([/?][^\s#]*)?$", "write it as https://host/path, without user and password"
 )
-_FEED_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_FEED_NAME: Final = _pattern(
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$", "a feed's name has letters, digits, dots and dashes, such as cbp"
+)
 
 
 def _text(longest: int = 2000, *, to_upper: bool = False) -> StringConstraints:

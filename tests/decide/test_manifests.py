@@ -109,6 +109,13 @@ def test_an_empties_manifest_makes_it_one() -> None:
     assert one(original(0, bill_type="12", manifested_quantity=None), event("1C", 5, None)).status == words.RELEASED
 
 
+def test_an_amendment_makes_no_bill_an_empty_that_any_release_frees() -> None:
+    empty = {"bill_type": "12", "manifested_quantity": None}
+    partly = one(event("55", 0), event("1H", 1), amendment(2, **empty), event("1I", 3), event("1C", 4, quantity=60))
+    assert (partly.status, partly.now.deliverable) == (words.PARTIALLY_RELEASED, False)
+    assert one(amendment(2, **empty), event("1C", 4, quantity=60)).doubts
+
+
 def test_it_only_fills_what_neither_events_nor_a_table_give() -> None:
     at_port: Disposition = event("19", 5, port_of_unlading="2704")
     for order in permutations((at_port, original(6, port_of_unlading="1303", master_bill="OCNXMB1"))):

@@ -147,7 +147,7 @@ def test_typed_times_and_names_of_feeds_are_checked():
     assert (moment_of("since", " 2026-07-14T08:12 "), feed_name(" ACE-Ocean ")) == (1_784_031_120_000, "ace-ocean")
     with pytest.raises(UsageError, match=r"^since: 'now' is not a time in ISO 8601"):
         moment_of("since", "now")
-    with pytest.raises(UsageError, match=r"^feed: "):
+    with pytest.raises(UsageError, match=r"^feed: a feed.s name has letters, digits, dots and dashes"):
         feed_name("-")
 
 
