@@ -229,6 +229,7 @@ class _CamirReader(MessageReader):
             self._end_damaged_loop()
             if record[:3] in LAYOUT:
                 self._leave(record[:3])
+                self._issuer_in_doubt |= len(record.rstrip()) <= _LONGEST_J01  # no other record is as short
             else:
                 self._leave_all(record)
 

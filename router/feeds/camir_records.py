@@ -31,6 +31,8 @@ _CLASSES: Final = {
     "application": "[A-Z]{2}",
     "code": "[A-Z0-9]{{{0}}}",
     "key": "[A-Z0-9 ./-]{{{0}}}",
+    "qualifier": "[A-Z0-9]{2}[A-Z0-9 ]",
+    "value": "(?! {{{0}}})[A-Z0-9 ./-]{{{0}}}",
     "text": "[ -~]{{{0}}}",
     "SCAC": "(?:[A-Z]{4}|[A-Z]{3} |[A-Z]{2}  )",
     "SCAC?": "(?:[A-Z]{4}|[A-Z]{3} |[A-Z]{2}  |    )",
@@ -58,7 +60,7 @@ LAYOUT: Final = {
     "date 45-50 date, time 51-54 time, reversal 67-67 N, continued 68-68 1, resent 69-69 Y",
     CONTINUATION: "port 4-7 digits, firms 8-11 key, destination 12-15 digits, foreign_port 16-20 digits, "
     "filler 21-23 blank, container 24-37 key, qualifier 38-40 key, reference 41-70 text",
-    "B04": "qualifier 4-6 key, value 7-36 key",
+    "B04": "qualifier 4-6 qualifier, value 7-36 value",
     "R03": "remark 4-80 any",
     "R04": "",
     "R05": "container 4-17 key",

@@ -243,6 +243,8 @@ def test_an_unknown_application_is_put_aside_whole():
         (b"B04SNPSLTC", b"Q04SNPSLTC", "record 8 begins with 'Q04'", "MESSAGE"),
         (b"B04SNPSLTC", b"B04SNPSL_C", "record 8: B04 7-36 'SL_C' is no value", "MESSAGE"),
         (b"B04SNPSLTC", b"?04SNPSLTC", "bytes after record 7 is no record", "MESSAGE"),
+        (b"B04SNPSLTC", b"B04SNP", "record 8: B04 7-36 '' is no value", "MESSAGE"),
+        (b"B04SNPSLTC", b"B04S  SLTC", "record 8: B04 4-6 'S' is no qualifier", "MESSAGE"),
         (b"B04SNPSLTC", b"R01OCNX2704", "record 9: R03 does not come here", "MESSAGE"),
     ],
 )
@@ -292,6 +294,15 @@ def test_behind_other_damage_the_issuer_is_in_doubt(damaged: bytes):
     _, second, _ = read(frame.replace(b"00009", b"00011"))
     assert isinstance(second, Disposition)
     assert (second.scac, second.uncertain, second.shipment.vessel_name) == ("NVXA", "BILL", None)
+
+
+@pytest.mark.parametrize("damaged", [b"C01NVXB", b"M02NVXB", b"C02NVXB"])
+def test_behind_what_may_be_a_j01_under_another_name_the_issuer_is_in_doubt(damaged: bytes) -> None:
+    bill = b"R02HBL0000999991H0000000001                 2607140812"
+    frame = changed(b"R03CARGO", damaged + b"\n" + bill + b"\nR03CARGO")
+    _, second, _ = read(frame.replace(b"00009", b"00011"))
+    assert isinstance(second, Disposition)
+    assert (second.scac, second.disposition_code, second.uncertain) == ("NVXA", "1H", "BILL")
 
 
 @pytest.mark.parametrize("separate", ["nothing", "line breaks", "~, blanks trimmed"])
