@@ -53,6 +53,9 @@ PAIRS: Final = {"X4": ((8, 10), (15, 16))}
 """Elements that come together or not at all (X12 syntax notes)."""
 NEEDS: Final = {"X4": ((11, (12,)),), "N9": ((1, (2, 3)),)}
 """Elements of which one of the others must be given too: a container's prefix says nothing without its number."""
+EQUIPMENT: Final = {"N7": 1, "VID": 2}
+"""Element with the letters of an equipment's number, by segment. If they are given, the next begins with a digit: an N9
+under another name does not."""
 
 _TURN: Final = 1 << 16
 """Characters of a set that are split into segments at a time."""
@@ -112,6 +115,8 @@ def fault_of(parts: list[str]) -> str | None:
     for one, others in NEEDS.get(name, ()):
         if values[one] and not any(values[other] for other in others):
             return f"{name}{one:02} comes without {' or '.join(f'{name}{other:02}' for other in others)}"
+    if (initial := EQUIPMENT.get(name)) and values[initial] and not values[initial + 1][:1].isdigit():
+        return f"{name}{initial + 1:02} {values[initial + 1][:SHOWN]!r} is no equipment number"
     return None if name == "X4" else hidden_event_fault(parts)
 
 
@@ -237,6 +242,9 @@ def _segment_pattern(name: str, delimiters: Delimiters) -> str:
     for number, element in enumerate(elements, 1):
         if number in apart:
             pieces.append((separator, False))
+        elif number == EQUIPMENT.get(name):
+            letters = _element_pattern(element, delimiters, True)
+            pieces.append((rf"(?:{separator}{letters}(?={separator}[0-9])|{separator})", False))
         elif number in joined:
             first = _element_pattern(element, delimiters, number in pairs)
             other = _element_pattern(elements[number], delimiters, True)

@@ -954,6 +954,15 @@ def test_a_detail_that_lost_its_terminator_frees_nothing_and_takes_no_party() ->
     assert "names no bill: it has 602 elements, and N9 has at most 7" in letter.reason
 
 
+@pytest.mark.parametrize("reference", [b"SNP*FFTH", b"OB*OCNXMB7781234", b"SNP*"])
+def test_a_reference_under_the_name_of_a_container_is_damage(reference: bytes) -> None:
+    event, letter = read(with_loop(X4[:-1], b"N7*" + reference, b"N9*SNP*SLTC"))
+    assert isinstance(event, Disposition)
+    assert isinstance(letter, DeadLetter)
+    assert (event.uncertain, event.snps, event.shipment.container_numbers) == ("MESSAGE", (), ())
+    assert letter.in_doubt
+
+
 @pytest.mark.parametrize("qualifier", [b"OB", b"OL"])
 @pytest.mark.parametrize(
     "reference", [b"OCNX" + b"1" * 13, b"OCNX\xe9123", b"\xe9CNX123", b"OCNXMB-1", b"OCNXOCNXMB7781234", b"OCNX"]
