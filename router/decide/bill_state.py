@@ -400,8 +400,9 @@ def opening_account(state: BillState, rules: Rules) -> Account:
             end_cleared(account, key, state.deeds)
     if state.facts.filing is not None:
         account.complete = True
-    if account.manifested is None:
-        account.manifested = state.facts.filed_quantity()
+    filing = state.facts.filing
+    if account.manifested is None and filing is not None and filing.manifested_quantity is not None:
+        account.manifested = state.facts.filed_quantity()  # of manifests alone, it must end no hold
     return account
 
 

@@ -60,7 +60,7 @@ class Cargo(NamedTuple):
     snps: tuple[str, ...] = ()
     shipment: Shipment = NOWHERE
     containers_filed: bool = False
-    """True if a filing lists the containers: no others are to be expected."""
+    """True if a filing or an original manifest lists the containers: no others are to be expected."""
 
     @property
     def container_keys(self) -> frozenset[str]:
@@ -191,7 +191,7 @@ class CargoFacts(NamedTuple):
     def cargo(self) -> Cargo:
         """All facts merged."""
         declared = _declared(self.declarations)
-        are_declared = any(one.names_containers for one in self.declarations)
+        are_declared = any(one.names_containers and one.is_original for one in self.declarations)
         filing = self.filing
         if filing is None:
             is_one = len(self.reports) == 1 and not self.declarations

@@ -116,6 +116,21 @@ def test_an_amendment_makes_no_bill_an_empty_that_any_release_frees() -> None:
     assert one(amendment(2, **empty), event("1C", 4, quantity=60)).doubts
 
 
+@pytest.mark.parametrize("declared", [original(5, manifested_quantity=1), amendment(5, manifested_quantity=1)])
+@pytest.mark.parametrize("held", [60, None])
+def test_its_quantity_ends_no_hold_of_which_a_part_was_removed(declared: Filing, held: int | None) -> None:
+    stopped = event("6H", 1, held), event("6I", 2, 40)
+    without = one(*stopped)
+    assert without.status == words.DO_NOT_LOAD
+    assert [one(*order).holds for order in permutations((*stopped, declared))] == [without.holds] * 6
+
+
+def test_an_amendments_containers_may_not_be_all_of_the_bills() -> None:
+    authorised = on_container("1W", 1, BOX)
+    assert one(authorised, original(2)).now.authorises == ("PERMIT_TO_TRANSFER",)
+    assert one(authorised, amendment(2)).now.authorises == ()
+
+
 def test_it_only_fills_what_neither_events_nor_a_table_give() -> None:
     at_port: Disposition = event("19", 5, port_of_unlading="2704")
     for order in permutations((at_port, original(6, port_of_unlading="1303", master_bill="OCNXMB1"))):
