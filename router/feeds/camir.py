@@ -144,7 +144,8 @@ class _CamirReader(MessageReader):
         self._application = head["application"] if layout_fault(acr, "ACR") is None else STATUS
         if self._application in manifest_mi.DECLARED_IN and _has_events(transmission):
             self._application = STATUS  # its end, and the beginning of a status notification, are lost
-        self._judge, self._message, self._is_silent = Judge(self._fragment, self._position), None, True
+        self._judge = Judge(self._fragment, self._position, is_status=self._application == STATUS)
+        self._message, self._is_silent = None, True
         self._message_place = f"{self._place_prefix}{self._position + 1}"
 
     def _read_manifest(self, transmission: Transmission) -> None:

@@ -82,12 +82,13 @@ class Judgement(NamedTuple):
 class Judge:
     """The judge of one transmission, whose parts come in order."""
 
-    def __init__(self, fragment: bool, position: int) -> None:
+    def __init__(self, fragment: bool, position: int, *, is_status: bool = True) -> None:
         """A `fragment` is a part of a transmission: it has no frame, and may begin anywhere.
 
-        `position` is the number of records before it in the file.
+        `position` is the number of records before it in the file. Of other applications than `is_status`, only the
+        frame is judged: their records are not known.
         """
-        self._fragment, self._position = fragment, position
+        self._fragment, self._position, self._is_status = fragment, position, is_status
         self._state = "lost" if fragment else "start"
         self._records = 0
         """Between ACR and ZCR, including those that cannot be read."""
@@ -163,6 +164,8 @@ class Judge:
     def _examined(self, record: str, kind: str, state: str, *, is_last: bool) -> tuple[str, str]:
         """Kind and next state of a record that may not be in order. An R02 may be a continuation, and another a bill's
         event whose id is damaged."""
+        if not self._is_status:
+            return kind, "lost"
         if kind not in ("R02", CONTINUATION) and is_bill_event(record):
             if not self._has_issuer:
                 self._fault(f"record {self._position} names no bill: it begins with {record[:3]!r}")

@@ -208,6 +208,11 @@ def test_a_message_for_others_on_the_line_is_counted_and_not_kept():
     assert found[1].source == "FILE:record 15"
 
 
+def test_a_message_for_others_may_have_any_records():
+    frame = at(14, b"MR", b"ACR").replace(b"R03CARGO", b"W01A RESPONSE\nM01CARGO").replace(b"00009", b"00010")
+    assert read(frame) == [OtherMessage("CAMIR MR", "FILE:record 1")]
+
+
 @pytest.mark.parametrize("lost", [b"ZCR", b"R05"])
 def test_a_damaged_message_for_others_may_have_swallowed_a_stop(lost: bytes):
     frame = b"\n".join(record for record in records(at(14, b"MR", b"ACR")) if not record.startswith(lost))
