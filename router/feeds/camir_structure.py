@@ -218,8 +218,13 @@ def _bill_event_in(gap: Gap) -> str:
 
 
 def bill_and_code(record: str) -> tuple[str, str]:
-    """Bill number and code of a damaged R02, each empty unless it is whole at its own place."""
+    """Bill number and code of a damaged R02, each empty unless it is whole at its own place.
+
+    A record of full length with neither code nor time was another, such as an R05.
+    """
     text = upper(record)
+    if len(text) == RECORD_LENGTH and not text[_CODE].strip() and not _POSTED.match(text, _POSTED_PLACE):
+        return "", ""
     if _NUMBER.fullmatch(text[_BILL]) is None or _is_shifted(text):
         return "", ""
     return text[_BILL].rstrip(), text[_CODE] if len(text) >= _CODE.stop else ""

@@ -208,6 +208,12 @@ def test_a_message_for_others_on_the_line_is_counted_and_not_kept():
     assert found[1].source == "FILE:record 15"
 
 
+def test_a_container_under_the_name_of_a_bill_stops_no_bill() -> None:
+    found = read(b"\n".join(records(changed(b"R05CSQU", b"R02CSQU"))))
+    assert [letter.bill_of_lading for letter in found if isinstance(letter, DeadLetter)] == [None, None]
+    assert [event.uncertain for event in found if isinstance(event, Disposition)] == ["MESSAGE"]
+
+
 def test_a_message_for_others_may_have_any_records():
     frame = at(14, b"MR", b"ACR").replace(b"R03CARGO", b"W01A RESPONSE\nM01CARGO").replace(b"00009", b"00010")
     assert read(frame) == [OtherMessage("CAMIR MR", "FILE:record 1")]
