@@ -295,7 +295,7 @@ class MessageReader(ABC):
             original and (original := bill_reference(original)) is None
         ):
             uncertain = uncertain or "MESSAGE"
-        if scac is not None and number is not None:
+        if scac is not None and number is not None and not (is_bill_number(number) and is_readable_scac(scac)):
             found = self._issued_number(scac, number)
             number, uncertain = found, uncertain if found == number else "BILL"
         return Disposition(

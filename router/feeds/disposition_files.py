@@ -108,7 +108,7 @@ class _LineReader:
 
     def read(self, line: bytes, place: str) -> Disposition | DeadLetter:
         """The event of a line, or its dead letter, which has the place of the first equal line."""
-        if (known := self._unreadable.get(line)) is not None:
+        if self._unreadable and (known := self._unreadable.get(line)) is not None:
             return known
         result = self._read(line, place)
         if isinstance(result, DeadLetter) and len(line) <= KNOWN_LINE and len(self._unreadable) < MOST_KNOWN_LINES:

@@ -95,7 +95,7 @@ def listed(value: Any) -> Any:
     """Parts of text that is separated by `;`, or of a list, without empty ones. Any other value unchanged."""
     parts = value.split(LIST_SEPARATOR) if isinstance(value, str) else value
     if isinstance(parts, list | tuple):
-        return tuple(part for part in parts if not isinstance(part, str) or part.strip())
+        return tuple([part for part in parts if not isinstance(part, str) or part.strip()])
     return value
 
 
@@ -202,6 +202,8 @@ def _bill_number(value: Any, info: ValidationInfo) -> Any:
 
 def _number_of_message(value: Any, info: ValidationInfo) -> MessageNumber:
     """The number in an event of another program. `scac` must be an earlier field. A no-break space is damage."""
+    if isinstance(value, str) and identifiers.is_bill_number(value):
+        return MessageNumber(value, False)
     text = capitals(value.rstrip(string.whitespace)) if isinstance(value, str) else None
     found = identifiers.found_number(text, info.data.get("scac") or "") if text is not None else None
     if found is None:
@@ -325,18 +327,18 @@ Number = Annotated[int, BeforeValidator(_number)]
 Timestamp = Annotated[int, BeforeValidator(_moment), AfterValidator(_within_years)]
 Second = Annotated[Number, Field(ge=0, le=59)]
 Day = Annotated[str, BeforeValidator(_day)]
-Pieces = Annotated[Number, Field(ge=0, le=MOST_PIECES)]
-SignedPieces = Annotated[Number, Field(ge=-MOST_PIECES, le=MOST_PIECES)]
+Pieces = Annotated[int, Field(ge=0, le=MOST_PIECES), BeforeValidator(_number)]
+SignedPieces = Annotated[int, Field(ge=-MOST_PIECES, le=MOST_PIECES), BeforeValidator(_number)]
 
 SnpList = Annotated[
-    tuple[Annotated[str, BeforeValidator(upper), _text(), Field(max_length=LONGEST_NAME)], ...],
-    BeforeValidator(listed),
+    tuple[Annotated[str, _text(LONGEST_NAME), BeforeValidator(upper)], ...],
     Field(max_length=MOST_NAMED),
+    BeforeValidator(listed),
 ]
 ContainerNumbers = Annotated[
-    tuple[Annotated[UpperText, Field(max_length=LONGEST_CONTAINER)], ...],
-    BeforeValidator(_containers),
+    tuple[Annotated[str, _text(LONGEST_CONTAINER, to_upper=True)], ...],
     Field(max_length=MOST_NAMED),
+    BeforeValidator(_containers),
 ]
 PortCodes = Annotated[tuple[PortCode, ...], BeforeValidator(listed), Field(max_length=100)]
 Aliases = Annotated[

@@ -161,7 +161,7 @@ class LoopReader(MessageReader):
             (remarks, containers, snps, references),
             source,
             scac=x4[9],
-            number=_number(loop[0], element),
+            number=_number(loop[0], element) if " " in loop[0] or "\t" in loop[0] else x4[1],
             quantity=x4[2],
             entry_type=x4[3],
             entry_number=x4[4],
@@ -171,10 +171,10 @@ class LoopReader(MessageReader):
             destination=x4[18] or None,
             indicator=x4[20] or None,
         )
-        has_entry = bool(x4[4] or references.get("IB"))
-        if (container is not None and not is_valid_container(container)) or bool(x4[3]) != has_entry:
-            return event._replace(uncertain=event.uncertain or "MESSAGE")
-        return event
+        is_plain = container is None and not x4[3] and not x4[4]
+        if is_plain or _fits(x4, container, references):
+            return event
+        return event._replace(uncertain=event.uncertain or "MESSAGE")
 
     def _bills_within(self, text: str) -> list[NamedBill]:
         """The bills of a damaged segment: at its own places if it is an X4, or nobody knows, and of each X4 in it."""
@@ -244,6 +244,12 @@ def _elements(text: str, element: str) -> list[str]:
     return [part.strip(PADDING) for part in parts] if " " in text or "\t" in text else parts
 
 
+def _fits(x4: list[str], container: str | None, references: dict[str, str]) -> bool:
+    """True if the container is one, and entry type and number, which may be the reference IB, come together."""
+    has_number = bool(x4[4] or references.get("IB"))
+    return (container is None or is_valid_container(container)) and bool(x4[3]) == has_number
+
+
 def _number(x4: str, element: str) -> str:
     """X401 in upper case. A blank before it is no padding: a character may be lost."""
     _, _, rest = x4.partition(element)
@@ -263,9 +269,11 @@ def _details(loop: Sequence[str], element: str) -> EventDetails:
                 snps.append(value)
             elif value:
                 references.setdefault(qualifier, value)
-        elif name in ("N7", "VI"):
-            parts = text.split(element)
-            if container := _container(parts[1:] if name == "N7" else parts[2:4]):
+        elif name == "N7":
+            if container := _container(text.split(element)):
+                containers.append(container)
+        elif name == "VI":
+            if container := _container(text.split(element)[1:4]):
                 containers.append(container)
         elif name == "K1":
             remarks.extend(_remarks(text, element))
@@ -285,10 +293,11 @@ def _remarks(text: str, element: str) -> tuple[str, ...]:
 
 
 def _container(parts: list[str]) -> str | None:
-    """The container of N701, N702 and the check digit in N718 if it is separate, or of VID02 and VID03."""
-    if len(parts) < 2:
+    """The container in the second and third part: N701, N702 and the check digit in N718 if it is separate, or VID02
+    and VID03."""
+    if len(parts) < 3:
         return None
-    serial = parts[1]
-    if len(parts) > 17 and len(serial.strip()) == 6:
-        serial = serial.strip() + parts[17].strip()
-    return container_clean(parts[0] + serial)
+    serial = parts[2]
+    if len(parts) > 18 and len(serial.strip()) == 6:
+        serial = serial.strip() + parts[18].strip()
+    return container_clean(parts[1] + serial)

@@ -37,7 +37,6 @@ IN_BOND_ENTRY_TYPES: Final = frozenset({"61", "62", "63"})
 
 _CACHE: Final = 8_192
 _READABLE_SCAC: Final = re.compile(READABLE_SCAC)
-_BILL_NUMBER: Final = re.compile(BILL_NUMBER)
 _BLANKS_AND_DASHES: Final = re.compile(r"[\s\u2010-\u2015-]")
 _SCAC: Final = re.compile(SCAC)
 _CONTAINER: Final = re.compile(CONTAINER)
@@ -119,7 +118,7 @@ def is_readable_scac(text: str) -> bool:
 
 def is_bill_number(text: str) -> bool:
     """True for one to twelve capital letters and digits."""
-    return _BILL_NUMBER.fullmatch(text) is not None
+    return text.isalnum() and text.isascii() and len(text) <= LONGEST_BILL_NUMBER and text == text.upper()
 
 
 def found_number(text: str, scac: str) -> str | None:
@@ -128,12 +127,12 @@ def found_number(text: str, scac: str) -> str | None:
     It is *repaired* if it differs from the text: it has no blanks and dashes, and a number longer than twelve that
     begins with its issuer's SCAC has lost that. A repaired number stops its bill, but frees nothing.
     """
-    if _BILL_NUMBER.fullmatch(text):
+    if is_bill_number(text):
         return text
     repaired = _BLANKS_AND_DASHES.sub("", text)
     if len(repaired) > LONGEST_BILL_NUMBER:
         repaired = repaired.removeprefix(scac)
-    return repaired if _BILL_NUMBER.fullmatch(repaired) else None
+    return repaired if is_bill_number(repaired) else None
 
 
 @lru_cache(_CACHE)
@@ -156,7 +155,7 @@ def container_clean(text: str) -> str | None:
     cleaned = text.upper()
     if not (cleaned.isalnum() and cleaned.isascii()):
         cleaned = _NOT_IN_CONTAINERS.sub("", cleaned)
-    if len(cleaned) - SERIAL_WIDTH not in (0, 1):
+    if not SERIAL_WIDTH <= len(cleaned) <= SERIAL_WIDTH + 1:
         cleaned = _proven_container(cleaned) or cleaned
     return cleaned if cleaned not in ("", "NC") else None
 
