@@ -33,6 +33,8 @@ from tests.checking.samples import at, sailing
 RECEIVED: Final = at(24 * 60)
 CARRIERS: Final = ("OCNX", "HARX", "NVXA", "NVXB", "NVXC")
 HEADERS: Final = ("ISA", "GS*", "ST*", "M10", "P4*", "SE*", "GE*", "IEA", "ACR", "M01", "R01", "ZCR")
+SYNC_MARKER: Final = 16
+"""Bytes at the end of each block of an Avro file."""
 NOISE: Final = ("\x00", "\x07", "!", "^", "é", "\xa0", "?", "_", ";")
 """Texts that no value of the messages may have."""
 
@@ -96,6 +98,8 @@ def cut(pieces: Pieces, random: Random) -> Damaged | None:
     length = random.randrange(len(whole) - len(pieces.texts[-1]) - len(pieces.end) + len(pieces.texts[-1].rstrip()) - 1)
     if pieces.format == "jsonl" and whole[length : length + 1] in ("\n", ""):
         return None
+    if pieces.format == "avro" and whole[:length].endswith(whole[-SYNC_MARKER:]):
+        return None  # a file of fewer blocks is valid
     return Damaged(f"cut at {length} of {len(whole)}", whole[:length])
 
 
@@ -226,7 +230,7 @@ class Outcome(NamedTuple):
     stopped: frozenset[str]
     releases: Counter[tuple[str, str]]
     reports: frozenset[object]
-    """Dead letters and waiting bills with their reasons, at which operators look."""
+    """Dead letters, waiting bills with their reasons, and doubts of bills, at which operators look."""
 
 
 def outcome_of(content: str | None) -> Outcome:
@@ -261,9 +265,14 @@ def outcome_of(content: str | None) -> Outcome:
         frozenset(key for key, bill in bills.items() if bill.status.holds),
         Counter((party, key) for party, key, kind in notices if kind == b"release"),
         frozenset(
-            (key, *map(str, (fields.get("reasons"), fields.get("parties"), fields.get("reason"))))
-            for topic in (topics.DEAD_LETTERS, topics.WAITING)
-            for key, fields in harness.latest(topic).items()
+            [
+                *((key, doubt) for key, bill in bills.items() for doubt in bill.status.doubts),
+                *(
+                    (key, *map(str, (fields.get("reasons"), fields.get("parties"), fields.get("reason"))))
+                    for topic in (topics.DEAD_LETTERS, topics.WAITING)
+                    for key, fields in harness.latest(topic).items()
+                ),
+            ]
         ),
     )
 
