@@ -225,6 +225,8 @@ def _records_as_json(file: _ChunkedFile) -> Iterator[bytes]:
         meta_type = {"type": "map", "values": "bytes"}
         meta = cast("dict[str, bytes]", fastavro.schemaless_reader(cast("IO[bytes]", file), meta_type, None))
         sync_marker = file.read(16)
+        if len(sync_marker) < 16:
+            raise InputError("the file ends within its header")
         writer_schema = json.loads(meta["avro.schema"])
         if _cost(writer_schema, {}).least == 0:
             raise InputError("its schema has records without content")

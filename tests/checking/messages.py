@@ -15,6 +15,7 @@ import fastavro
 from router.codec.published import raw_schema
 from router.feeds.forms import DispositionForm
 from router.model.inputs import disposition_fields
+from tests.checking.samples import START
 
 STOPS: Final = ("1H", "7H", "5H", "6H", "2Q")
 REMOVALS: Final = ("1I", "7I", "5I", "6I", "4Q")
@@ -153,7 +154,7 @@ def json_lines(events: list[BillEvent]) -> list[str]:
 
 def avro_file(events: list[BillEvent], codec: str) -> str:
     """An object container file by the published schema, its bytes as characters."""
-    forms = [DispositionForm.model_validate(_fields(event)).disposition(0, "AVRO") for event in events]
+    forms = [DispositionForm.model_validate(_fields(event)).disposition(START, "AVRO") for event in events]
     file = BytesIO()
     records = [disposition_fields(one) for one in forms]
     fastavro.writer(file, fastavro.parse_schema(raw_schema("disposition")), records, codec, sync_interval=400)
