@@ -16,8 +16,7 @@ import pytest
 
 from router.decide.bill import _APPLY
 from router.decide.identity import BillRecord
-from router.decide.rules import Rules
-from router.feeds.bounded_input import Note
+from router.feeds.bounded_input import DEFAULT_OPTIONS, ReadOptions
 from router.feeds.formats import FORMATS, InputFormat, read_dead_letter, read_events
 from router.model.inputs import DeadLetter, Disposition
 
@@ -72,14 +71,7 @@ def test_a_code_is_a_row(tmp_path: Path) -> None:
 
 
 def read_ours(
-    chunks: Iterable[bytes],
-    source: str,
-    received_at: int,
-    *,
-    rules: Rules | None = None,
-    note: Note | None = None,
-    fragment: bool = False,
-    accepted: bool = False,
+    chunks: Iterable[bytes], source: str, received_at: int, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Iterator[Disposition | DeadLetter]:
     """Fixed places: `OURS`, SCAC, code, number."""
     content = b"".join(chunks)

@@ -25,7 +25,7 @@ class DifferingQuantity(NamedTuple):
     bill: str
     filed: int
     by_cbp: int
-    """Of the latest 55, 56 or 69. It counts."""
+    """Quantity of the latest 55, 56 or 69. It counts."""
 
 
 class IndicatorUse(NamedTuple):
@@ -34,7 +34,7 @@ class IndicatorUse(NamedTuple):
     value: str
     disposition_code: str
     events: int
-    """Those that the bills keep."""
+    """Number among the events that the bills keep."""
 
 
 class CheckedBills(NamedTuple):

@@ -21,7 +21,7 @@ from router.desk.bill_views import NotFoundError, read_state
 from router.engine.administration import AuditEntry, audit_output, read_registry
 from router.engine.intake import checked, event_outputs
 from router.errors import UsageError
-from router.feeds.bounded_input import ReadResult
+from router.feeds.bounded_input import ReadOptions, ReadResult
 from router.feeds.formats import read_dead_letter as read_again
 from router.feeds.formats import read_events
 from router.feeds.forms import ManualForm, check_moment, manual_event
@@ -175,7 +175,7 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     else:
         read = [
             event._replace(retry_of=letter.id) if isinstance(event, Disposition) else event
-            for event in read_events((corrected,), f"{letter.source} (corrected)", now, rules=rules)
+            for event in read_events((corrected,), f"{letter.source} (corrected)", now, ReadOptions(rules))
         ]
         detail = f"corrected, {len(corrected)} bytes"
     read = await _checked(log, read)
@@ -264,7 +264,7 @@ def _check_acceptable(letter: DeadLetter, by: str, reason: str) -> None:
 def _message_of(letter: DeadLetter, whole: bytes | None, rules: Rules, now: int) -> bytes:
     """The whole message, from the letter or the file that it came in."""
     if whole is not None:
-        in_file = [one.id for one in read_events((whole,), letter.source, now, rules=rules) if _is_in_doubt(one)]
+        in_file = [one.id for one in read_events((whole,), letter.source, now, ReadOptions(rules)) if _is_in_doubt(one)]
         if letter.id not in in_file:
             raise UsageError("the file has another content: name the file that the message came in, unchanged")
         if len(in_file) > 1:

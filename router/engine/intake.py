@@ -29,7 +29,7 @@ from router.decide.rules import Rules
 from router.engine.administration import read_registry
 from router.engine.feed_activity import FeedMonitor, FileActivity
 from router.errors import InputError, TaskRetry
-from router.feeds.bounded_input import OtherMessage, ReadResult, UnreadableInput
+from router.feeds.bounded_input import OtherMessage, ReadOptions, ReadResult, UnreadableInput
 from router.feeds.disposition_files import JSONL
 from router.feeds.formats import read_events
 from router.feeds.input_files import NOTHING_YET, InputFile, Progress
@@ -292,7 +292,7 @@ class _Feeding:
         self._begin_activity()
         rules = self._rules if self._monitor is None else self._monitor.rules
         intake, begun = self._intake, self._received_at
-        events = read_events(self._arriving(first), self._source, begun, rules=rules, note=intake.notes.append)
+        events = read_events(self._arriving(first), self._source, begun, ReadOptions(rules, intake.notes.append))
         for event in self._admit(map(self._checked, events)):
             if isinstance(event, OtherMessage):
                 intake.count(event)

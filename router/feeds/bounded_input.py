@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import from_json
 
+from router.decide.rules import Rules
 from router.feeds.credentials import masked, without
 from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition, Filing
 
@@ -62,6 +63,21 @@ Note = Callable[[str], None]
 """Receives each oddity that stops nothing, such as an unknown column."""
 
 
+class ReadOptions(NamedTuple):
+    """Options of reading one input."""
+
+    rules: Rules | None = None
+    """None: the default ones."""
+    note: Note | None = None
+    fragment: bool = False
+    """True for the content of a dead letter: events below their headers, without trailers."""
+    accepted: bool = False
+    """True if an operator has accepted the message, so its counts, control numbers and version are right."""
+
+
+DEFAULT_OPTIONS: Final = ReadOptions()
+
+
 class UnreadableInput:
     """A stretch of input that no event can be made of, in bounded memory, and the one source of dead letters.
 
@@ -72,7 +88,7 @@ class UnreadableInput:
         self.size = 0
         self._kept = bytearray()
         self._beyond = hashlib.sha256()
-        """Of the bytes that are not kept."""
+        """Hash of the bytes that are not kept."""
         self.add(first)
 
     def add(self, data: bytes) -> UnreadableInput:

@@ -10,10 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
-from router.decide.rules import Rules
 from router.errors import InputError
 from router.feeds import manifest_mi
-from router.feeds.bounded_input import ENCODING, NO_BILL, Note, OtherMessage, ReadableBill, ReadResult, UnreadableInput
+from router.feeds.bounded_input import (
+    DEFAULT_OPTIONS,
+    ENCODING,
+    NO_BILL,
+    OtherMessage,
+    ReadableBill,
+    ReadOptions,
+    ReadResult,
+    UnreadableInput,
+)
 from router.feeds.camir_records import (
     CONTINUATION,
     LAYOUT,
@@ -67,20 +75,10 @@ _Part = tuple[str, str | Gap]
 
 
 def read_camir(
-    chunks: Iterable[bytes],
-    source: str,
-    received_at: int,
-    *,
-    rules: Rules | None = None,
-    note: Note | None = None,
-    fragment: bool = False,
-    accepted: bool = False,
+    chunks: Iterable[bytes], source: str, received_at: int, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Iterator[ReadResult]:
-    """The events in the order of the file, each transmission's when it is complete, as `read_x12`.
-
-    A `fragment` has no ZCR.
-    """
-    reader = _CamirReader(source, received_at, rules, fragment, accepted)
+    """The events in the order of the file, each transmission's when it is complete, as `read_x12`."""
+    reader = _CamirReader(source, received_at, options)
     return reader.results(reader.parts(read_transmissions(chunks)))
 
 
@@ -88,11 +86,11 @@ class _CamirReader(MessageReader):
     format_name = CAMIR
     scac_place, number_place = "J01 4-7", "R02 4-15"
 
-    def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
-        super().__init__(source, received_at, rules, fragment, accepted)
+    def __init__(self, source: str, received_at: int, options: ReadOptions) -> None:
+        super().__init__(source, received_at, options)
         self._place_prefix = f"{source}:record "
         self._open_headers: dict[str, str] = {}
-        self._judge = Judge(fragment, 0)
+        self._judge = Judge(options.fragment, 0)
         self._message: UnreadableInput | None = None
         """The transmission so far, if it is in doubt or not read."""
         self._is_line_over = True
@@ -100,7 +98,7 @@ class _CamirReader(MessageReader):
         self._message_place = self._application = ""
         self._faults: list[str] = []
         self._doubt: Uncertainty | None = None
-        """Of all events of the transmission."""
+        """Doubt about all events of the transmission."""
         self._takes_details = self._issuer_in_doubt = self._issuer_is_used = self._loop_is_damaged = False
         self._is_silent = True
         """True while the transmission has no event, readable or not."""

@@ -136,7 +136,7 @@ _HEAD: Final = 8 * RECORD_LENGTH
 _TRANSMISSION: Final = "[Aa][Cc][Rr][A-Za-z0-9 ]{10}[A-Za-z]{2}"
 _FOLLOWED: Final = rf"{_ID}(?=[^\n]{{{RECORD_LENGTH - 3}}}[*~#]?{_ID})"
 _NEXT: Final = re.compile(rf"{_TRANSMISSION}|{_FOLLOWED}")
-"""Where records go on after unreadable text: with a transmission, or with a record that another follows."""
+"""Place at which records go on after unreadable text: a transmission, or a record that another follows."""
 _NEXT_OR_LAST: Final = re.compile(
     rf"{_NEXT.pattern}|{_ID}[^\n]{{{RECORD_LENGTH - 3}}}[*~#]?\Z|[Zz][Cc][Rr][^\n]{{0,{RECORD_LENGTH - 3}}}\Z"
 )

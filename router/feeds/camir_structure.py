@@ -72,7 +72,7 @@ _REACH: Final = 12
 
 class Judgement(NamedTuple):
     kinds: list[str]
-    """How each part is read: a kind of record, `DAMAGED` or `DAMAGED_BILL`."""
+    """Reading of each part: a kind of record, `DAMAGED` or `DAMAGED_BILL`."""
     faults: list[str]
     """The first faults of the transmission, in words; none if all is in order but for bills that their records name."""
     uncertain: Uncertainty | None

@@ -16,7 +16,15 @@ from zoneinfo import ZoneInfo
 
 from router.decide.rules import Rules
 from router.errors import InputError
-from router.feeds.bounded_input import EVENT_LIMIT, NO_BILL, SHOWN, ReadableBill, ReadResult, UnreadableInput
+from router.feeds.bounded_input import (
+    EVENT_LIMIT,
+    NO_BILL,
+    SHOWN,
+    ReadableBill,
+    ReadOptions,
+    ReadResult,
+    UnreadableInput,
+)
 from router.model.eastern import (
     EASTERN,
     FIRST_YEAR,
@@ -224,10 +232,10 @@ class MessageReader(ABC):
     number_place: str
     """Places of a bill's issuer and number in a message, for errors."""
 
-    def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
-        """`accepted`: an operator has accepted the message, so its counts, control numbers and version are right."""
-        self._source, self._received_at, self._fragment = source, received_at, fragment
-        self._rules, self._accepted = rules or Rules(), accepted
+    def __init__(self, source: str, received_at: int, options: ReadOptions) -> None:
+        self._source, self._received_at = source, received_at
+        self._rules = options.rules or Rules()
+        self._fragment, self._accepted = options.fragment, options.accepted
         self._uncertain: Uncertainty | None = None
         """Stamped on the next events."""
         self._place_prefix = ""

@@ -141,7 +141,7 @@ def _credentials(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _elements_between(text: str, start: int, end: int, separator: str) -> Iterator[tuple[int, int]]:
-    """What stands between the separators of a damaged ISA, which begins after the last terminator."""
+    """The texts between the separators of a damaged ISA, which begins after the last terminator."""
     reach = end + _ISA08 - _SHORT_OF_ISA09
     start = max(start, *(text.rfind(terminator, 0, max(0, reach)) + 1 for terminator in '~\r\n"'))
     for found in re.finditer(rf"[^{re.escape(separator)}]+", text[start : max(start, end)]):

@@ -21,16 +21,16 @@ import fastavro
 from fastavro.schema import SchemaParseException, UnknownType
 from pydantic import ValidationError
 
-from router.decide.rules import Rules
 from router.errors import InputError
 from router.feeds.bounded_input import (
+    DEFAULT_OPTIONS,
     ENCODING,
     NOT_JSON,
     PIECE_LIMIT,
     SHOWN,
     InputNotes,
-    Note,
     ReadableBill,
+    ReadOptions,
     ReadResult,
     UnreadableInput,
     blocks,
@@ -55,17 +55,10 @@ _BILL_TEXTS: Final = re.compile(rf'"({"|".join(_BILL_FIELDS)})"\s*:\s*(?:"([^"\\
 
 
 def read_jsonl(
-    chunks: Iterable[bytes],
-    source: str,
-    received_at: int,
-    *,
-    rules: Rules | None = None,
-    note: Note | None = None,
-    fragment: bool = False,
-    accepted: bool = False,
+    chunks: Iterable[bytes], source: str, received_at: int, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Iterator[ReadResult]:
     """One event a line, or the dead letter of an unreadable line. Skips blank lines."""
-    reader = _LineReader(received_at, InputNotes(note, source))
+    reader = _LineReader(received_at, InputNotes(options.note, source))
     for number, line in enumerate(lines(chunks), 1):
         place = f"{source}:record {number}"
         if isinstance(line, UnreadableInput):
@@ -73,7 +66,7 @@ def read_jsonl(
         elif line.strip():
             result = reader.read(line, place)
             if isinstance(result, DeadLetter) and result.bill_of_lading is None:
-                yield from _glued_results(line, place, reader, result, accepted)
+                yield from _glued_results(line, place, reader, result, options.accepted)
             else:
                 yield result
 
@@ -183,21 +176,14 @@ _AVRO_FAULTS: Final = (
 
 
 def read_avro(
-    chunks: Iterable[bytes],
-    source: str,
-    received_at: int,
-    *,
-    rules: Rules | None = None,
-    note: Note | None = None,
-    fragment: bool = False,
-    accepted: bool = False,
+    chunks: Iterable[bytes], source: str, received_at: int, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Iterator[ReadResult]:
     """One event a record of an object container file, by the names of its fields.
 
     The dead letter of an unreadable record holds it as JSON, which can be corrected and read again. A damaged file is
     one dead letter whole, beside the events before the damage.
     """
-    reader, file = _LineReader(received_at, InputNotes(note, source)), _ChunkedFile(chunks)
+    reader, file = _LineReader(received_at, InputNotes(options.note, source)), _ChunkedFile(chunks)
     number = 0
     try:
         for number, line in enumerate(_records_as_json(file), 1):

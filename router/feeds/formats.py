@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from router.decide.rules import Rules
-from router.feeds.bounded_input import BLANKS, ENCODING, REASON_LIMIT, Note, ReadResult
+from router.feeds.bounded_input import BLANKS, DEFAULT_OPTIONS, ENCODING, REASON_LIMIT, ReadOptions, ReadResult
 from router.feeds.bounded_letters import bounded_letters
 from router.feeds.camir import CAMIR, read_camir
 from router.feeds.credentials import EBCDIC
@@ -32,8 +32,8 @@ _FURTHER_ON: Final = re.compile(
 """An interchange, a transmission or a CAMIR bill after a damaged beginning."""
 
 
-FormatReader = Callable[..., Iterator[ReadResult]]
-"""Arguments as of `read_x12`. A `fragment` is the content of a dead letter."""
+FormatReader = Callable[[Iterable[bytes], str, int, ReadOptions], Iterator[ReadResult]]
+"""Arguments as of `read_x12`."""
 
 
 class InputFormat(NamedTuple):
@@ -74,12 +74,7 @@ _DISTINCTIVE_COLUMNS: Final = {
 
 
 def read_events(
-    chunks: Iterable[bytes],
-    source: str,
-    received_at: int,
-    *,
-    rules: Rules | None = None,
-    note: Note | None = None,
+    chunks: Iterable[bytes], source: str, received_at: int, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Iterator[ReadResult]:
     """The events of a file in any format, as a stream. Never raises because of the bytes.
 
@@ -92,7 +87,7 @@ def read_events(
     steps, encoding = chain((head,), steps), _encoding_of(head)
     if encoding is not None:
         steps, head = _decoded(steps, encoding), next(_decoded((head[:HEAD],), encoding))
-    results = _reader(recognise(head))(steps, source, received_at, rules=rules, note=note)
+    results = _reader(recognise(head))(steps, source, received_at, options)
     return bounded_letters(_named_within(results, head), source)
 
 
@@ -122,13 +117,8 @@ def read_dead_letter(
         yield letter._replace(reason=reason, received_at=received_at)
         return
     name = letter.format if letter.format != UNKNOWN else recognise(letter.content)
-    reading = _reader(name)(
-        *((letter.content,), letter.source, received_at),
-        rules=rules,
-        fragment=not letter.in_doubt,
-        accepted=accepted,
-    )
-    for event in reading:
+    options = ReadOptions(rules, fragment=not letter.in_doubt, accepted=accepted)
+    for event in _reader(name)((letter.content,), letter.source, received_at, options):
         yield event._replace(retry_of=letter.id) if isinstance(event, Disposition) else event
 
 
@@ -196,17 +186,10 @@ def _reader(name: str) -> FormatReader:
 
 
 def _read_unknown(
-    chunks: Iterable[bytes],
-    source: str,
-    received_at: int,
-    *,
-    rules: Rules | None = None,
-    note: Note | None = None,
-    fragment: bool = False,
-    accepted: bool = False,
+    chunks: Iterable[bytes], source: str, received_at: int, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Iterator[ReadResult]:
     """One dead letter, and the events of any X12 interchange that comes later."""
-    for event in read_x12(chunks, source, received_at, rules=rules):
+    for event in read_x12(chunks, source, received_at, ReadOptions(options.rules)):
         if isinstance(event, DeadLetter) and event.source == source:
             titles = ", ".join(known.title for known in FORMATS.values())
             reason = f"the content is in no known format ({titles}){_likely(event.content)}"

@@ -111,7 +111,7 @@ def open_found(path: Path, folder: Path) -> Iterator[int]:
 
 
 def chunks_as_they_come(descriptor: int, path: Path) -> Iterator[bytes]:
-    """What is there to read, at once, and `NOTHING_YET` while there is nothing. Raises UsageError."""
+    """The bytes that are there, at once, and `NOTHING_YET` while there are none. Raises UsageError."""
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)
     patience = 0.0

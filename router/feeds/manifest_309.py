@@ -79,7 +79,7 @@ def _elements(text: str, element: str) -> list[str]:
 
 
 def version_faults(gs: str, element: str) -> list[str]:
-    """What is unknown of a group's version; nothing without a GS."""
+    """The fault of an unknown version (GS08); none without a GS."""
     version = "".join(gs.split(element)[8:9]).strip()[:6]
     if not gs or (version.isdigit() and VERSIONS[0] <= version <= VERSIONS[1]):
         return []
@@ -107,7 +107,7 @@ class _Loop(NamedTuple):
     port: _Segment
     segments: list[_Segment]
     names: set[str]
-    """Of its segments."""
+    """Names of its segments."""
     fault: str | None = None
     """The first one. An unknown segment may be an LX that lost its name, so that what follows is another bill's."""
 

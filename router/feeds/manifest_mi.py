@@ -61,7 +61,7 @@ class _Bill(NamedTuple):
     added_by: _Record | None
     records: list[_Record]
     kinds: set[str]
-    """Of its records."""
+    """Kinds of its records."""
     faults: list[str]
 
 

@@ -37,7 +37,7 @@ class DamagedBill(NamedTuple):
 
     reason: str
     position: int
-    """Of its first segment in the set, or of its first record in the transmission, from 1."""
+    """Number of its first segment in the set, or of its first record in the transmission, from 1."""
     texts: Sequence[str]
     """With the headers that it is below."""
 

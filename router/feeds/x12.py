@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
-from router.decide.rules import Rules
 from router.errors import InputError
 from router.feeds import manifest_309
 from router.feeds.bounded_input import (
     BLANKS,
+    DEFAULT_OPTIONS,
     ENCODING,
-    Note,
     OtherMessage,
+    ReadOptions,
     ReadResult,
     UnreadableInput,
 )
@@ -50,27 +50,17 @@ TURN: Final = 2_000
 
 
 def read_x12(
-    chunks: Iterable[bytes],
-    source: str,
-    received_at: int,
-    *,
-    rules: Rules | None = None,
-    note: Note | None = None,
-    fragment: bool = False,
-    accepted: bool = False,
+    chunks: Iterable[bytes], source: str, received_at: int, options: ReadOptions = DEFAULT_OPTIONS
 ) -> Iterator[ReadResult]:
-    """The events in the order of the file, an interchange at a time. Never raises because of the bytes.
-
-    A `fragment` is the content of a dead letter: events below their headers, without trailers.
-    """
-    return _X12Reader(source, received_at, rules, fragment, accepted).results(read_interchanges(chunks))
+    """The events in the order of the file, an interchange at a time. Never raises because of the bytes."""
+    return _X12Reader(source, received_at, options).results(read_interchanges(chunks))
 
 
 class _X12Reader(LoopReader):
     format_name = X12
 
-    def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
-        super().__init__(source, received_at, rules, fragment, accepted)
+    def __init__(self, source: str, received_at: int, options: ReadOptions) -> None:
+        super().__init__(source, received_at, options)
         self._text = self._joint = ""
         self._interchange_place = source
 

@@ -82,7 +82,7 @@ class Interchange(NamedTuple):
     """The segments after the header on one line, each *after* a terminator. Text behind the last one may be cut."""
     marks: tuple[Mark, ...]
     faults: tuple[str, ...]
-    """Of the header and the length."""
+    """Faults of the header and of the length."""
     joint: str
     """The terminator after the header; empty if it has none."""
 

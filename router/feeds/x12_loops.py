@@ -11,9 +11,8 @@ from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from router.decide.rules import Rules
 from router.errors import InputError
-from router.feeds.bounded_input import ENCODING, EVENT_LIMIT, NO_BILL, ReadableBill
+from router.feeds.bounded_input import ENCODING, EVENT_LIMIT, NO_BILL, ReadableBill, ReadOptions
 from router.feeds.cbp_messages import (
     PADDING,
     VALUE_CACHE,
@@ -50,8 +49,8 @@ class LoopReader(MessageReader):
 
     scac_place, number_place = "X409", "X401"
 
-    def __init__(self, source: str, received_at: int, rules: Rules | None, fragment: bool, accepted: bool) -> None:
-        super().__init__(source, received_at, rules, fragment, accepted)
+    def __init__(self, source: str, received_at: int, options: ReadOptions) -> None:
+        super().__init__(source, received_at, options)
         self._delimiters = USUAL
         self._isa = self._gs = self._st = self._m10 = self._p4 = ""
         self._takes_headers = self._references_lead = True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
+from router.decide.identity import content_hash
 from router.engine.feed_activity import FeedMonitor
 from router.engine.intake import Intake, ingest_chunks, record_line
 from router.feeds.bounded_input import ReadResult, UnreadableInput
@@ -116,7 +117,8 @@ class _ScopeFilter:
             self._dispositions.add(record_line(disposition_fields(uncertain)))
             return None
         if isinstance(event, DeadLetter) and event.bill_of_lading is not None and not may_stop:
-            return event._replace(id=_own_id(event.id, self._name), scac=None, bill_of_lading=None)
+            # an id of its own: it must not replace the letter of a sender who may stop the bill
+            return event._replace(id=content_hash(f"{event.id} {self._name}"), scac=None, bill_of_lading=None)
         return event
 
     def _letters(self) -> Iterator[DeadLetter]:
@@ -130,8 +132,3 @@ class _ScopeFilter:
             more = f" and {len(counts) - ISSUERS_NAMED} more" if len(counts) > ISSUERS_NAMED else ""
             reason = f"the token {name} may not file for {named}{more}: have them posted with a token for their issuer"
             yield self._filings.dead_letter(reason, source, JSONL, self._received_at)
-
-
-def _own_id(letter_id: str, token: str) -> str:
-    """Another id than that of the same content from a sender who may stop a bill: its letter must not be replaced."""
-    return UnreadableInput(f"{letter_id} {token}".encode()).dead_letter("", "", JSONL, 0).id

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from router.feeds.bounded_input import OtherMessage
+from router.feeds.bounded_input import OtherMessage, ReadOptions
 from router.feeds.camir import read_camir
 from router.feeds.formats import read_dead_letter
 from router.feeds.x12 import read_x12
@@ -30,7 +30,7 @@ DIFFERENT_FIELDS = {"source", "transmitted_at", "test", "remarks"}
 
 
 def read(content: bytes, **options: bool) -> list[Disposition | DeadLetter]:
-    return list(read_camir([content], "FILE", RECEIVED_AT, **options))
+    return list(read_camir([content], "FILE", RECEIVED_AT, ReadOptions(**options)))
 
 
 def changed(before: bytes, after: bytes, frame: bytes = samples.CAMIR_DO_NOT_LOAD) -> bytes:
@@ -413,7 +413,7 @@ def test_a_letter_with_two_capitals_shifts_no_field_and_makes_no_other_bill() ->
 def test_a_bills_event_under_another_name_stops_its_bill_and_joins_no_other(
     name: bytes, continued: bytes, separate: bytes
 ) -> None:
-    """As a remark it would be read by the parties of the bill before."""
+    """Read as a remark, it would reach the parties of the bill before."""
     first, *rest = records(samples.CAMIR_REMOVED_AND_RELEASED)
     place = next(index for index, record in enumerate(rest) if record[15:17] == b"1C")
     hold = (name + rest[place][3:15] + b"1H" + rest[place][17:67] + continued + rest[place][68:]).ljust(80)[-80:]

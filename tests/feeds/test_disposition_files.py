@@ -11,7 +11,7 @@ from typing import Any
 import fastavro
 import pytest
 
-from router.feeds.bounded_input import PIECE_LIMIT
+from router.feeds.bounded_input import PIECE_LIMIT, ReadOptions
 from router.feeds.disposition_files import read_avro, read_jsonl
 from router.feeds.formats import read_dead_letter
 from router.feeds.forms import DispositionForm
@@ -218,7 +218,7 @@ def test_no_damaged_value_counts_as_an_unknown_one(name: str):
 def test_a_misspelt_field_frees_nothing():
     notes: list[str] = []
     content = line(container_level=True).replace(b"container_level", b"containerLevel")
-    (event,) = read_jsonl([content], "FILE", RECEIVED_AT, note=notes.append)
+    (event,) = read_jsonl([content], "FILE", RECEIVED_AT, ReadOptions(note=notes.append))
     assert isinstance(event, Disposition)
     assert event.uncertain == "MESSAGE"
     assert notes[-1] == "FILE: 'containerLevel' may be 'container_level' misspelt, so its event frees nothing"
@@ -268,7 +268,7 @@ def test_events_that_lost_their_line_break_stop_and_free_nothing():
 
 def test_unknown_fields_are_noted_once_and_ignored():
     notes: list[str] = []
-    events = list(read_jsonl([line(colour="red") * 3], "FILE", RECEIVED_AT, note=notes.append))
+    events = list(read_jsonl([line(colour="red") * 3], "FILE", RECEIVED_AT, ReadOptions(note=notes.append)))
     assert all(isinstance(event, Disposition) for event in events)
     assert notes == ["FILE: unknown fields are ignored: 'colour'"]
 
@@ -337,7 +337,7 @@ def avro(*codes: str) -> bytes:
 def test_avro_files_of_any_schema_are_read_by_field_name():
     notes: list[str] = []
     content = avro("1H", "1I")
-    events = list(read_avro([content[:7], content[7:]], "FILE", RECEIVED_AT, note=notes.append))
+    events = list(read_avro([content[:7], content[7:]], "FILE", RECEIVED_AT, ReadOptions(note=notes.append)))
     assert [event.disposition_code for event in events] == ["1H", "1I"]
     assert isinstance(events[0], Disposition)
     assert (iso(events[0].action_at), events[0].snps) == ("2026-07-14T12:12:00Z", ("OCNX",))
@@ -455,7 +455,7 @@ def test_one_event_stops_at_most_a_hundred_containers() -> None:
 def test_a_reason_quotes_only_the_beginning_of_a_value(name: str) -> None:
     event = EVENT | {name: "9" * 500_000, "x" * 100_000: 1}
     notes: list[str] = []
-    (letter,) = read_jsonl([json.dumps(event).encode()], "FILE", 5, note=notes.append)
+    (letter,) = read_jsonl([json.dumps(event).encode()], "FILE", 5, ReadOptions(note=notes.append))
     assert isinstance(letter, DeadLetter)
     assert len(letter.reason) < 1_000
     assert sum(map(len, notes)) < 1_000

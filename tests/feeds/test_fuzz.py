@@ -92,8 +92,8 @@ def test_any_bytes_are_read_to_their_end_and_every_event_fits_its_schema(content
 @given(ANY_BYTES, st.lists(st.integers(0, 50), max_size=60))
 def test_chunks_change_nothing(content: bytes, sizes: list[int]):
     for read in (*(known.read for known in FORMATS.values()), read_events):
-        whole = list(read([content], "FILE", 5, note=None))
-        assert list(read(in_chunks(content, sizes), "FILE", 5, note=None)) == whole
+        whole = list(read([content], "FILE", 5))
+        assert list(read(in_chunks(content, sizes), "FILE", 5)) == whole
 
 
 @settings(max_examples=150, deadline=None)

@@ -11,7 +11,7 @@ import x12 as oracle
 
 from router.decide.rules import Rules
 from router.feeds import x12_interchanges
-from router.feeds.bounded_input import PIECE_LIMIT, OtherMessage
+from router.feeds.bounded_input import PIECE_LIMIT, OtherMessage, ReadOptions
 from router.feeds.formats import read_dead_letter
 from router.feeds.x12 import read_x12
 from router.model.eastern import iso
@@ -33,7 +33,7 @@ X4_ALONE = b"X4*B1*1***20260714*0812*1H**NVXB"
 
 
 def read(content: bytes, **options: Any) -> list[Disposition | DeadLetter]:
-    return list(read_x12([content], "FILE", RECEIVED_AT, **options))
+    return list(read_x12([content], "FILE", RECEIVED_AT, ReadOptions(**options)))
 
 
 def events(content: bytes) -> list[Disposition]:
