@@ -22,7 +22,7 @@ from starlette.requests import Request
 
 from router.console import AccessSettings
 from router.errors import UsageError
-from router.files import read_for_owner, replace_for_owner
+from router.files import EntriesFile
 
 VIEWER: Final = "viewer"
 OPERATOR: Final = "operator"
@@ -73,13 +73,13 @@ class Users:
     """The file of local users. Each call reads it anew, so that a removed user's session ends with the next page."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = EntriesFile(path, _STORED_USERS, "user", "snp-router console user list")
         self._hasher = PasswordHasher()
         self._unknown_hash = self._hasher.hash(secrets.token_hex(16))
 
     def roles(self) -> dict[str, str]:
         """The role of each user, by name."""
-        return {name: user.role for name, user in self._read().items()}
+        return {name: user.role for name, user in self._file.read().items()}
 
     def put(self, name: str, role: str, password: str) -> None:
         """Add a user, or replace role and password of an existing one. Raises UsageError."""
@@ -91,34 +91,18 @@ class Users:
             raise UsageError(
                 f"the password has {len(password)} characters: use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD}"
             )
-        self._write(self._read() | {name: StoredUser(role=role, hash=self._hasher.hash(password))})
+        self._file.put(name, StoredUser(role=role, hash=self._hasher.hash(password)))
 
     def remove(self, name: str) -> None:
-        users = self._read()
-        if users.pop(name, None) is None:
-            raise UsageError(f"there is no user {name} in {self._path}: see `snp-router console user list`")
-        self._write(users)
+        self._file.remove(name)
 
     def check(self, name: str, password: str) -> User | None:
         """The user with this password. An unknown name takes as long as a wrong password."""
-        stored = self._read().get(name)
+        stored = self._file.read().get(name)
         with suppress(VerificationError, InvalidHashError):
             self._hasher.verify(stored.hash if stored else self._unknown_hash, password)
             return User(name, stored.role) if stored else None
         return None
-
-    def _read(self) -> dict[str, StoredUser]:
-        text = read_for_owner(self._path)
-        try:
-            return _STORED_USERS.validate_json(text) if text is not None else {}
-        except ValueError as error:
-            raise UsageError(f"{self._path} is damaged: restore it, or delete it and add the users again") from error
-
-    def _write(self, users: dict[str, StoredUser]) -> None:
-        try:
-            replace_for_owner(self._path, _STORED_USERS.dump_json(users, indent=1).decode())
-        except OSError as error:
-            raise UsageError(f"cannot write {self._path}: {error.strerror}") from error
 
 
 class LoginSessions:

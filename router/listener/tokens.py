@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from router.errors import UsageError
 from router.feeds.form_fields import FeedName, RegisteredScac, ShortText, reasons_of
-from router.files import read_for_owner, replace_for_owner
+from router.files import EntriesFile
 
 DISPOSITIONS: Final = "dispositions"
 FILINGS: Final = "filings"
@@ -73,11 +73,11 @@ class Tokens:
     """The file of tokens. Each call reads it anew, so that a removed token is refused from the next request on."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._file = EntriesFile(path, _STORED_TOKENS, "token", "snp-router listen token list")
 
     def scopes(self) -> Mapping[str, TokenScope]:
         """The scope of each token, by name. Raises UsageError, as all methods do."""
-        return self._read()
+        return self._file.read()
 
     def add(self, name: str, feed: str, kinds: frozenset[str], issuers: frozenset[str]) -> str:
         """Add a token and return it. It can't be shown again."""
@@ -89,35 +89,18 @@ class Tokens:
             )
         except ValidationError as error:
             raise UsageError(reasons_of(error)) from error
-        tokens = self._read()
-        if name in tokens:
+        if name in self._file.read():
             raise UsageError(f"there is a token {name} already: remove it first, or give the new one another name")
-        self._write(tokens | {name: stored})
+        self._file.put(name, stored)
         return token
 
     def remove(self, name: str) -> None:
-        tokens = self._read()
-        if tokens.pop(name, None) is None:
-            raise UsageError(f"there is no token {name} in {self._path}: see `snp-router listen token list`")
-        self._write(tokens)
+        self._file.remove(name)
 
     def holder_of(self, token: str) -> TokenHolder | None:
         """The holder of the token, or None if it is unknown."""
         found = _hash_of(token)
-        return next((TokenHolder(name, one) for name, one in self._read().items() if one.hash == found), None)
-
-    def _read(self) -> dict[str, StoredToken]:
-        text = read_for_owner(self._path)
-        try:
-            return _STORED_TOKENS.validate_json(text) if text is not None else {}
-        except ValueError as error:
-            raise UsageError(f"{self._path} is damaged: restore it, or delete it and add the tokens again") from error
-
-    def _write(self, tokens: dict[str, StoredToken]) -> None:
-        try:
-            replace_for_owner(self._path, _STORED_TOKENS.dump_json(tokens, indent=1).decode())
-        except OSError as error:
-            raise UsageError(f"cannot write {self._path}: {error.strerror}") from error
+        return next((TokenHolder(name, one) for name, one in self._file.read().items() if one.hash == found), None)
 
 
 def _hash_of(token: str) -> Hash:

@@ -17,24 +17,16 @@ from router.codec import decode_value
 from router.decide.codes import load_codes
 from router.decide.rules import Rules
 from router.engine import folder_intake
-from router.engine.administration import prepare, rules_record
+from router.engine.administration import rules_record
 from router.engine.feed_activity import FeedMonitor
 from router.engine.folder_intake import SizeClass, failure_report, ingest_folder
 from router.engine.intake import Intake
 from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Log
-from router.log.url import open_log
 from router.model.inputs import Disposition
 from router.task.outputs import registry_output
 
 LINE = {"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}
-
-
-@pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[Log]:
-    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
-        await prepare(opened, 2)
-        yield opened
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,26 +14,18 @@ from router.codec import decode_value
 from router.decide.rules import Rules
 from router.demo.story import FILES
 from router.engine import intake
-from router.engine.administration import import_parties, prepare
+from router.engine.administration import import_parties
 from router.engine.feed_activity import FeedMonitor
 from router.engine.intake import append_filings, event_outputs, ingest_file
 from router.errors import InputError
 from router.feeds.tables import read_filings
 from router.log.interface import Log, Output
-from router.log.url import open_log
 from router.model.inputs import DeadLetter, Disposition, Filing, ManualEvent, Shipment
 from router.model.registry_values import FeedActivity, Party
 from tests.feeds.samples import X12_MANIFEST
 
 RULES = Rules()
 LINE = {"scac": "NVXA", "bill_of_lading": "B1", "disposition_code": "1C", "action_at": "2026-07-14T08:12"}
-
-
-@pytest.fixture
-async def log(tmp_path: Path) -> AsyncIterator[Log]:
-    async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
-        await prepare(opened, 2)
-        yield opened
 
 
 async def values(log: Log, topic: str) -> list[object]:
