@@ -55,6 +55,9 @@ class Record(NamedTuple):
     headers: Headers
     timestamp: int
     """Time of writing by the log's clock, UTC milliseconds."""
+    fault: str | None = None
+    """Reason why the bytes of this record, or of the batch that ends at `offset`, can't be read; key and value are then
+    empty. Only another program writes such a record."""
 
     @property
     def place(self) -> str:
