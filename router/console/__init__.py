@@ -16,6 +16,9 @@ class AccessSettings(BaseModel):
     """Addresses or networks of trusted proxies, which log users in. Empty: local users log in."""
     proxy_user_header: str = "X-Forwarded-User"
     proxy_role_header: str = "X-Forwarded-Role"
+    tls_proxy_addresses: tuple[str, ...] = ()
+    """Addresses or networks of trusted proxies that add TLS and log nobody in. The browser's address is then the one in
+    their X-Forwarded-For; wrong passwords are counted by it."""
     secure_cookie: bool = True
     """Send the cookie over TLS only. Set it to false for plain HTTP on the same machine."""
 

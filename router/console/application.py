@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from router.console import ConsoleSettings
 from router.console.actions import ACTIONS, LOGIN
@@ -81,7 +82,8 @@ async def serve_console(
         async with AsyncExitStack() as stack:
             if status_listen is not None:
                 await stack.enter_async_context(serving(status_app(figures.registry, follower), status_listen))
-            yield await stack.enter_async_context(serving(console_app(backend), listen))
+            app = behind_proxies(console_app(backend), settings.access.tls_proxy_addresses)
+            yield await stack.enter_async_context(serving(app, listen))
     finally:
         for task in tasks:
             task.cancel()
@@ -98,6 +100,11 @@ def console_app(backend: Backend) -> Starlette:
     app.router.redirect_slashes = False  # such a redirect goes where the request's Host header says
     app.state.backend = backend
     return app
+
+
+def behind_proxies(app: ASGIApp, addresses: Sequence[str]) -> ASGIApp:
+    """The app with the browser's address in each request, if it comes through one of these proxies."""
+    return ProxyHeadersMiddleware(app, list(addresses)) if addresses else app  # type: ignore[arg-type,return-value]
 
 
 class LimitsAndHeaders:

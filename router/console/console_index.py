@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from router import codec, topics
 from router.codec.packed import BILL_STATE
+from router.console.login_throttle import network_of
 from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.rules import Rules
 from router.desk.unconfirmed_releases import UnconfirmedReleases
@@ -27,6 +28,9 @@ from router.model.identifiers import is_vessel_key
 from router.model.inputs import DeadLetter
 from router.task.outputs import timeline_fields
 
+LOGGED_IN: Final = "console log-in"
+"""The audit's action of a log-in; its subject is the user's name, its detail the address."""
+
 FOLLOWED: Final = (topics.BILLS, topics.TIMELINE, topics.WAITING, topics.DEAD_LETTERS, topics.AUDIT)
 """The topics that the index is built from."""
 
@@ -37,7 +41,7 @@ APPLICATION_ID: Final = 0x534E5049
 """`SNPI` in the file's header; a file without it is never written to or deleted."""
 APPLICATION_ID_OFFSET: Final = 68
 """See https://www.sqlite.org/fileformat.html#the_database_header."""
-VERSION: Final = 2
+VERSION: Final = 3
 """The version of the tables below; a file with another one is rebuilt."""
 
 STILL: Final = 2**62
@@ -64,6 +68,7 @@ CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIM
 CREATE INDEX timeline_by_time ON timeline (at);
 CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, value BLOB) WITHOUT ROWID;
 CREATE TABLE audit (place INTEGER PRIMARY KEY, value BLOB);
+CREATE TABLE logins (name TEXT, network TEXT, PRIMARY KEY (name, network)) WITHOUT ROWID;
 CREATE TABLE letters (id TEXT PRIMARY KEY, received_at INTEGER, resolution TEXT, value BLOB) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
@@ -254,7 +259,7 @@ class ConsoleIndex(IndexFile):
                 elif record.topic == topics.DEAD_LETTERS:
                     _write_dead_letter(connection, record.value)
                 elif record.topic == topics.AUDIT:
-                    connection.execute("INSERT OR REPLACE INTO audit VALUES (?, ?)", (record.offset, record.value))
+                    _write_audit(connection, record.offset, record.value)
             positions = {(record.topic, record.partition): record.offset + 1 for record in records}
             connection.executemany(
                 "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)",
@@ -352,6 +357,10 @@ class ConsoleIndex(IndexFile):
         rows = await self._rows("SELECT value FROM letters WHERE id = ?", letter_id)
         return _dead_letter(rows[0][0]) if rows else None
 
+    async def has_logged_in(self, name: str, address: str) -> bool:
+        """Tell whether somebody logged in under this name from this address, as the audit has it."""
+        return bool(await self._rows("SELECT 1 FROM logins WHERE name = ? AND network = ?", name, network_of(address)))
+
     async def audit(self) -> list[AuditEntry]:
         """Operators' actions, newest first."""
         rows = await self._rows(f"SELECT value FROM audit ORDER BY place DESC LIMIT {MOST_FOUND}")
@@ -413,6 +422,14 @@ def _write_waiting(connection: sqlite3.Connection, record: Record) -> None:
     fields = codec.decode(record.value)[1]
     row = (bill, fields["do_not_load"], fields["since"], record.value)
     connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)", row)
+
+
+def _write_audit(connection: sqlite3.Connection, offset: int, value: bytes) -> None:
+    connection.execute("INSERT OR REPLACE INTO audit VALUES (?, ?)", (offset, value))
+    entry = codec.decode(value)[1]
+    if entry["action"] == LOGGED_IN:
+        place = (entry["subject"], network_of(entry["detail"] or ""))
+        connection.execute("INSERT OR IGNORE INTO logins VALUES (?, ?)", place)
 
 
 def _write_dead_letter(connection: sqlite3.Connection, value: bytes) -> None:

@@ -144,6 +144,11 @@ def session_of(request: Request) -> LoginSession:
     return session
 
 
+def address_of(request: Request) -> str:
+    """The browser's address; behind a proxy, as that says it (`console.access.tls_proxy_addresses`)."""
+    return request.client.host if request.client is not None else "unknown"
+
+
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a URL-encoded form. Raises HTTPException for any other body.
 

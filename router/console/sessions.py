@@ -9,8 +9,9 @@ import asyncio
 import hmac
 import secrets
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict
 from contextlib import suppress
+from functools import cached_property
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,6 +22,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
 
 from router.console import AccessSettings
+from router.console.login_throttle import LoginThrottle, network_of
 from router.errors import UsageError
 from router.files import EntriesFile
 
@@ -37,10 +39,9 @@ LONGEST_NAME: Final = 64
 SESSION_SECONDS: Final = 12 * 3600
 """A shift."""
 MOST_SESSIONS: Final = 1000
-MOST_FAILURES: Final = 5
-"""Wrong passwords for one name within `FAILURES_SECONDS`; further attempts are then refused."""
-FAILURES_SECONDS: Final = 60.0
-MOST_NAMES_TRIED: Final = 10_000
+MOST_WAITING: Final = 16
+"""Log-ins whose passwords wait to be hashed, one at a time: about a second's."""
+MOST_WAITING_OF_ADDRESS: Final = 4
 
 
 class StoredUser(BaseModel):
@@ -75,7 +76,10 @@ class Users:
     def __init__(self, path: Path) -> None:
         self._file = EntriesFile(path, _STORED_USERS, "user", "snp-router console user list")
         self._hasher = PasswordHasher()
-        self._unknown_hash = self._hasher.hash(secrets.token_hex(16))
+
+    @cached_property
+    def _unknown_hash(self) -> str:
+        return self._hasher.hash(secrets.token_hex(16))
 
     def roles(self) -> dict[str, str]:
         """The role of each user, by name."""
@@ -98,9 +102,9 @@ class Users:
 
     def check(self, name: str, password: str) -> User | None:
         """The user with this password. An unknown name takes as long as a wrong password."""
-        stored = self._file.read().get(name)
+        stored, unknown = self._file.read().get(name), self._unknown_hash
         with suppress(VerificationError, InvalidHashError):
-            self._hasher.verify(stored.hash if stored else self._unknown_hash, password)
+            self._hasher.verify(stored.hash if stored else unknown, password)
             return User(name, stored.role) if stored else None
         return None
 
@@ -110,11 +114,15 @@ class LoginSessions:
 
     def __init__(self, settings: AccessSettings) -> None:
         self.settings = settings
-        self.login_lock = asyncio.Lock()
+        self.throttle = LoginThrottle()
+        self._hashing = asyncio.Lock()
         """Lets one log-in run at a time: hashing takes a core, and failures are counted in order."""
+        self._waiting: Counter[str] = Counter()
+        """Log-ins under way, by network address."""
+        self._known: set[tuple[str, str]] = set()
+        """Names and the networks that logged in under them, since the console started."""
         self._users = Users(settings.users_file)
         self._sessions: OrderedDict[str, LoginSession] = OrderedDict()
-        self._failures: OrderedDict[str, deque[float]] = OrderedDict()
         self._proxies = tuple(ip_network(address) for address in settings.proxy_addresses)
 
     def session_of(self, request: Request) -> LoginSession | None:
@@ -139,25 +147,43 @@ class LoginSessions:
             self._keep(token, User(name, role))
         return self._sessions[token]
 
-    def log_in(self, name: str, password: str) -> str | None:
-        """A new session's token, or None if the password is wrong. Raises UsageError after too many wrong ones.
+    async def log_in(self, name: str, password: str, address: str, *, is_known: bool) -> str | None:
+        """A new session's token, or None if the password is wrong. Raises UsageError if it is not even looked at, after
+        too many wrong ones or while too many wait.
 
-        The token is always new, so that nobody can plant one in another person's browser.
+        `is_known`: this address has logged in under this name before. The token is always new, so that nobody can plant
+        one in another person's browser. Hashing leaves the event loop free.
         """
-        now = time.monotonic()
-        failures = self._failures.setdefault(name[:LONGEST_NAME], deque(maxlen=MOST_FAILURES))
-        if len(failures) == MOST_FAILURES and now - failures[0] < FAILURES_SECONDS:
-            raise UsageError("too many wrong passwords for this name: wait a minute")
-        user = self._users.check(name[:LONGEST_NAME], password[:LONGEST_PASSWORD])
-        if user is None:
-            failures.append(now)
-            while len(self._failures) > MOST_NAMES_TRIED:
-                self._failures.popitem(last=False)
-            return None
-        self._failures.pop(name, None)
+        self._refuse_too_many(name, address, is_known=is_known)
+        network = network_of(address)
+        if self._waiting.total() >= MOST_WAITING or self._waiting[network] >= MOST_WAITING_OF_ADDRESS:
+            raise UsageError("too many log-ins at once: try again in a moment")
+        self._waiting[network] += 1
+        try:
+            async with self._hashing:
+                self._refuse_too_many(name, address, is_known=is_known)  # others may have failed meanwhile
+                user = await asyncio.to_thread(self._users.check, name, password[:LONGEST_PASSWORD])
+                if user is None:
+                    self.throttle.failed(name, address, is_known=is_known)
+                    return None
+        finally:
+            self._waiting[network] -= 1
+            self._waiting += Counter()  # drops those at zero
+        self._known.add((name, network))
         token = secrets.token_urlsafe(32)
         self._keep(token, user)
         return token
+
+    def knows(self, name: str, address: str) -> bool:
+        """Tell whether `address` has logged in under this name since the console started."""
+        return (name, network_of(address)) in self._known
+
+    def _refuse_too_many(self, name: str, address: str, *, is_known: bool) -> None:
+        if reason := self.throttle.reason_against(name, address, is_known=is_known):
+            raise UsageError(reason)
+
+    def is_user(self, name: str) -> bool:
+        return name in self._users.roles()
 
     def log_out(self, request: Request) -> None:
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)

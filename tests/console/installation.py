@@ -84,6 +84,7 @@ class Installation:
             process.wait(WAIT_SECONDS)
             if process.stderr is not None:
                 process.stderr.close()
+        self._processes.clear()
 
 
 class Client:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
 from starlette.requests import Request
 
 from router.console import AccessSettings
-from router.console.sessions import OPERATOR, VIEWER, LoginSessions, User, Users
+from router.console.sessions import MOST_WAITING, OPERATOR, VIEWER, LoginSessions, User, Users
 from router.errors import UsageError
 
 PASSWORD = "correct horse battery"
@@ -83,3 +86,54 @@ def test_behind_a_proxy_a_cookie_opens_nothing(tmp_path: Path) -> None:
     access.session_of(request_from("10.1.2.3", x_forwarded_user="alice", x_forwarded_role="operator"))
     for cookie in ("proxy:operator:alice", "alice"):
         assert access.session_of(request_from("10.1.2.3", cookie=f"snp_console={cookie}")) is None
+
+
+# Guessing passwords
+
+HOME, ELSEWHERE = "192.0.2.1", "198.51.100.7"
+
+
+@pytest.fixture
+def sessions(tmp_path: Path) -> LoginSessions:
+    made = LoginSessions(AccessSettings(users_file=tmp_path / "users.json"))
+    Users(tmp_path / "users.json").put("alice", OPERATOR, PASSWORD)
+    return made
+
+
+async def test_a_flood_of_wrong_passwords_leaves_the_event_loop_free_and_waits_in_a_short_queue(
+    sessions: LoginSessions,
+) -> None:
+    async def try_from(number: int) -> str:
+        try:
+            token = await sessions.log_in(f"name{number}", "wrong", f"192.0.2.{number}", is_known=False)
+            return "in" if token else "wrong"
+        except UsageError as error:
+            return str(error)
+
+    longest, before = 0.0, time.monotonic()
+    attempts = asyncio.gather(*map(try_from, range(3 * MOST_WAITING)))
+    while not attempts.done():
+        await asyncio.sleep(0.005)
+        longest, before = max(longest, time.monotonic() - before), time.monotonic()
+    answers = await attempts
+    assert answers.count("wrong") == MOST_WAITING
+    assert {answer for answer in answers if answer != "wrong"} == {"too many log-ins at once: try again in a moment"}
+    one = await timed(sessions.log_in("alice", "wrong", HOME, is_known=False))
+    assert longest < 5 * one + 0.1, "no hash held the loop, let alone all of them"
+    assert await sessions.log_in("alice", PASSWORD, HOME, is_known=True), "the queue is empty again"
+
+
+async def timed(attempt: Awaitable[object]) -> float:
+    started = time.monotonic()
+    await attempt
+    return time.monotonic() - started
+
+
+async def test_one_address_takes_a_few_places_of_the_queue_only(sessions: LoginSessions) -> None:
+    async def flood() -> str | None:
+        return await sessions.log_in("mallory", "wrong", ELSEWHERE, is_known=False)
+
+    attempts = [asyncio.create_task(flood()) for _ in range(MOST_WAITING)]
+    await asyncio.sleep(0)
+    assert await sessions.log_in("alice", PASSWORD, HOME, is_known=False)
+    await asyncio.wait(attempts)
