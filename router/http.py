@@ -8,9 +8,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import structlog
 import uvicorn
+from h11 import IDLE, SEND_RESPONSE
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
@@ -24,6 +29,9 @@ REQUEST_SECONDS = 30.0
 """A connection without a complete request within this time is closed."""
 DRAIN_SECONDS: Final = 2
 LARGEST_PORT: Final = 65535
+THIS_MACHINE: Final = "127.0.0.1"
+
+_log = structlog.get_logger(__name__)
 
 
 class TlsFiles(NamedTuple):
@@ -42,7 +50,8 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(H11Protocol):
-    """Closes connections that send no complete request within `REQUEST_SECONDS`; uvicorn has no such timeout."""
+    """Closes connections that send no complete request within `REQUEST_SECONDS`; uvicorn has no such timeout. A
+    malformed request is one line in the log and ends its connection, whatever was being answered on it."""
 
     _last_seen: RequestResponseCycle | None = None
     """The latest request at the previous check."""
@@ -50,6 +59,16 @@ class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.loop.call_later(REQUEST_SECONDS, self._close_if_idle)
+
+    def send_400_response(self, msg: str) -> None:
+        _log.info("malformed_request", address=self.client[0] if self.client else None)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # or its answer would be an error of the protocol's state
+            self.cycle.message_event.set()
+        if self.conn.our_state in (IDLE, SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def _close_if_idle(self) -> None:
         if self.transport.is_closing():
@@ -62,11 +81,25 @@ class _Protocol(H11Protocol):
         self.loop.call_later(REQUEST_SECONDS, self._close_if_idle)
 
 
+def web_application(**options: Any) -> Starlette:
+    """A web application, by Starlette's options, which never redirects for a slash: that goes where the request's Host
+    header says. A client that goes away in the middle of its request leaves no trace."""
+    handlers = {ClientDisconnect: _gone} | options.pop("exception_handlers", {})
+    app = Starlette(**options, exception_handlers=handlers)
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response()  # nobody reads it
+
+
 @asynccontextmanager
 async def serving(app: ASGIApp, listen: str, tls: TlsFiles | None = None) -> AsyncIterator[str]:
-    """Serve `app` at `listen` (`host:port`; port 0 picks a free one) while the block runs, and yield the `host:port`.
+    """Serve `app` at `listen` while the block runs, and yield the `host:port`.
 
-    Plain HTTP without `tls`. Raises UsageError if the address is invalid or in use, or the certificate can't be used.
+    `listen` is `host:port`, or a port of 127.0.0.1; port 0 picks a free one. Plain HTTP without `tls`. Raises
+    UsageError if the address is invalid or in use, or the certificate can't be used.
     """
     host, port = address_of(listen)
     config = uvicorn.Config(
@@ -118,8 +151,8 @@ def is_of_this_machine(listen: str) -> bool:
 
 
 def address_of(listen: str) -> tuple[str, int]:
-    """Host and port of `host:port`. Raises UsageError."""
-    host, _, port = listen.rpartition(":")
+    """Host and port of `host:port`, or of a port alone, which is on this machine only. Raises UsageError."""
+    host, _, port = (listen if ":" in listen else f"{THIS_MACHINE}:{listen}").rpartition(":")
     if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > LARGEST_PORT:
-        raise UsageError(f"{listen!r} is not an address to listen on: write host:port, for example 127.0.0.1:9464")
+        raise UsageError(f"{listen!r} is not an address to listen on: write host:port, or a port of 127.0.0.1: 9464")
     return host.strip("[]"), int(port)

@@ -204,10 +204,11 @@ class HealthSource(Protocol):
 
 def status_app(figures: CollectorRegistry, health: HealthSource) -> Starlette:
     """`/metrics`, `/live` and `/ready` of a running part. The probes answer 503 with their reasons."""
-    from starlette.applications import Starlette  # here: no other command needs it, and each would load it
-    from starlette.requests import Request
+    from starlette.requests import Request  # here: no other command needs it, and each would load it
     from starlette.responses import JSONResponse, Response
     from starlette.routing import Route
+
+    from router.http import web_application
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(figures), media_type=CONTENT_TYPE_LATEST)
@@ -220,4 +221,5 @@ def status_app(figures: CollectorRegistry, health: HealthSource) -> Starlette:
 
         return Route(f"/{name}", answer)
 
-    return Starlette(routes=[Route("/metrics", metrics), probe("live", health.hanging), probe("ready", health.unready)])
+    probes = [probe("live", health.hanging), probe("ready", health.unready)]
+    return web_application(routes=[Route("/metrics", metrics), *probes])

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from router import http
 from router.errors import UsageError
-from router.http import address_of, serving
+from router.http import address_of, serving, web_application
 from router.observe import Health, status_app
 
 WHOLE = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -50,6 +60,107 @@ async def test_an_address_in_use_is_named() -> None:
 def test_an_invalid_address_is_refused(listen: str) -> None:
     with pytest.raises(UsageError, match="is not an address to listen on"):
         address_of(listen)
+
+
+def test_a_port_alone_is_open_to_this_machine_only() -> None:
+    assert address_of("9464") == ("127.0.0.1", 9464)
+    assert address_of("0.0.0.0:9464") == ("0.0.0.0", 9464)
+
+
+MALFORMED = {
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(200)),
+    "no target": b"GET\r\n\r\n",
+    "empty lines": b"\r\n" * 50,
+    "a length that is no number": b"GET /live HTTP/1.1\r\nHost: a\r\nContent-Length: abc\r\n\r\n",
+    "a chunk without size": b"POST /live HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
+    "a chunk without size, read": b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
+    "no host": b"GET /live HTTP/1.1\r\n\r\n",
+    "a zero in the target": b"GET /\x00\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+    "two hosts": b"GET /live HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    "a long header": b"GET /live HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+    "after a good one": WHOLE + b"\x00\x00\r\n\r\n",
+    "while a good one is answered": b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n\x00\x00\r\n\r\n",
+    "while an answer is sent": b"GET /sending HTTP/1.1\r\nHost: a\r\n\r\n\x00\x00\r\n\r\n",
+}
+CUT = {
+    "a head": b"GET /live HT",
+    "a body": b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf",
+    "a body in chunks": b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nha",
+}
+
+
+def app_that_reads_and_waits() -> Starlette:
+    async def body(request: Request) -> Response:
+        return Response(await request.body())
+
+    async def slow(_: Request) -> Response:
+        await asyncio.sleep(0.1)
+        return Response("late")
+
+    async def sending(_: Request) -> Response:
+        async def pieces() -> AsyncIterator[str]:
+            for _ in range(3):
+                yield "piece"
+                await asyncio.sleep(0.05)
+
+        return StreamingResponse(pieces())
+
+    return web_application(
+        routes=[
+            Route("/live", slow),
+            Route("/body", body, methods=["POST"]),
+            Route("/slow", slow),
+            Route("/sending", sending),
+        ]
+    )
+
+
+@pytest.mark.parametrize("sent", MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_request_makes_one_line_and_no_traceback(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = await lines_after(sent, caplog, cut=False)
+    assert [(line["event"], line["log_level"], line["address"]) for line in lines] == [
+        ("malformed_request", "info", "127.0.0.1")
+    ]
+
+
+@pytest.mark.parametrize("sent", CUT.values(), ids=CUT)
+async def test_a_client_that_goes_away_leaves_no_traceback(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    assert await lines_after(sent, caplog, cut=True) == []
+
+
+async def lines_after(sent: bytes, caplog: pytest.LogCaptureFixture, *, cut: bool) -> Sequence[Mapping[str, Any]]:
+    """The server's own lines after a connection sent this. Libraries must have no errors to report."""
+    with capture_logs() as lines:
+        async with serving(app_that_reads_and_waits(), "127.0.0.1:0") as address:
+            host, _, port = address.rpartition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(sent)
+            await asyncio.sleep(0.05)
+            if not cut:
+                await asyncio.wait_for(_read_to_end(reader), 5)
+            writer.close()
+            await asyncio.sleep(0.3)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+    return lines
+
+
+async def test_no_answer_sends_a_browser_where_the_host_header_says() -> None:
+    async with serving(app_that_reads_and_waits(), "127.0.0.1:0") as address:
+        host, _, port = address.rpartition(":")
+        for path in ("/live/", "//evil.example/live", "/live//", "/body/"):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n".encode())
+            answer = await reader.read()
+            writer.close()
+            assert answer.startswith(b"HTTP/1.1 404"), path
+            assert b"location" not in answer.lower()
+
+
+def test_every_application_is_made_in_the_one_place_that_forbids_such_redirects() -> None:
+    makers = {str(path) for path in Path("router").rglob("*.py") if re.search(r"\bStarlette\(", path.read_text())}
+    assert makers == {"router/http.py"}
 
 
 async def _read_to_end(reader: asyncio.StreamReader) -> None:

@@ -35,7 +35,7 @@ TOKEN: Final = (
 def listen(
     context: typer.Context,
     address: Annotated[str | None, option("HOST:PORT", "Default: setting listen.address, or 127.0.0.1:8082.")] = None,
-    status_listen: Annotated[str | None, option("HOST:PORT", "Serve /metrics, /live, /ready; no token.")] = None,
+    status_listen: Annotated[str | None, option("[HOST:]PORT", "Serve /metrics, /live, /ready; no token.")] = None,
 ) -> None:
     """Take CBP's messages and filings over HTTP: POST /messages, from gateways for MQ, AS2, SFTP or e-mail.
 

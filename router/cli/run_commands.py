@@ -58,14 +58,14 @@ COUNTED: Final[Mapping[Counted, str]] = {
 SUMMARY_SECONDS: Final = 1.0
 RULES_SHOWN: Final = 10
 """Differing rules that a refusal names: a code table may have hundreds."""
-STATUS_HELP: Final = "Serve /metrics, /live and /ready at this address; workers use the ports from there on."
+STATUS_HELP: Final = "Serve /metrics, /live and /ready here; workers use the ports from there on."
 
 
 def run_router(
     context: typer.Context,
     until_idle: Annotated[bool, flag("--until-idle", "Stop when nothing is left to route.")] = False,
     workers: Annotated[int, option("N", "Processes, each replaced if it dies. Kafka only.", min=1)] = 1,
-    status_listen: Annotated[str | None, option("HOST:PORT", STATUS_HELP)] = None,
+    status_listen: Annotated[str | None, option("[HOST:]PORT", STATUS_HELP)] = None,
     form: FormatOption = TABLE,
 ) -> None:
     """Route what was ingested and imported to the parties' topics, until stopped.

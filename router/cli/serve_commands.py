@@ -54,7 +54,7 @@ UserName = Annotated[str, command.argument("NAME", "Name by which the user logs 
 def serve_console_pages(
     context: typer.Context,
     listen: Annotated[str | None, option("HOST:PORT", "Default: setting console.listen, or 127.0.0.1:8080.")] = None,
-    status_listen: Annotated[str | None, option("HOST:PORT", "Serve /metrics, /live, /ready; no log-in.")] = None,
+    status_listen: Annotated[str | None, option("[HOST:]PORT", "Serve /metrics, /live, /ready; no log-in.")] = None,
 ) -> None:
     """Serve the operations desk to browsers: holds, waiting bills, notices and outages.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class AccessSettings(BaseModel):
@@ -21,6 +22,12 @@ class AccessSettings(BaseModel):
     their X-Forwarded-For; wrong passwords are counted by it."""
     secure_cookie: bool = True
     """Send the cookie over TLS only. Set it to false for plain HTTP on the same machine."""
+
+    @model_validator(mode="after")
+    def _one_kind_of_proxy(self) -> Self:
+        if self.proxy_addresses and self.tls_proxy_addresses:
+            raise ValueError("give proxy_addresses (they log users in) or tls_proxy_addresses (they don't), not both")
+        return self
 
 
 class ConsoleSettings(BaseModel):

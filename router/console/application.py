@@ -31,7 +31,7 @@ from router.console.sessions import LoginSessions
 from router.decide.rules import Rules
 from router.desk.bill_views import NotFoundError
 from router.errors import LogError, UsageError
-from router.http import serving
+from router.http import serving, web_application
 from router.log.interface import AdministeredLog
 from router.observe import status_app
 
@@ -92,12 +92,11 @@ async def serve_console(
 
 
 def console_app(backend: Backend) -> Starlette:
-    app = Starlette(
+    app = web_application(
         routes=[*ROUTES, *ACTIONS, *LOGIN, Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[Middleware(LimitsAndHeaders), Middleware(LoginRequired, backend=backend)],
         exception_handlers=dict.fromkeys((HTTPException, UsageError, LogError), _problem_page),
     )
-    app.router.redirect_slashes = False  # such a redirect goes where the request's Host header says
     app.state.backend = backend
     return app
 

@@ -26,7 +26,7 @@ from router.clock import now_milliseconds
 from router.decide.rules import Rules
 from router.engine.feed_activity import FeedMonitor
 from router.errors import FatalLogError, LogError, UsageError
-from router.http import TlsFiles, is_of_this_machine, serving
+from router.http import TlsFiles, is_of_this_machine, serving, web_application
 from router.listener import ListenSettings
 from router.listener.posted_messages import PostOutcome, store_body
 from router.listener.tokens import TokenHolder, Tokens
@@ -261,12 +261,10 @@ def _answer(outcome: PostOutcome) -> Response:
 
 
 def listener_app(listener: Listener) -> Starlette:
-    app = Starlette(
+    return web_application(
         routes=[Route("/messages", listener.post, methods=["POST"])],
         exception_handlers={HTTPException: _problem},
     )
-    app.router.redirect_slashes = False
-    return app
 
 
 async def _problem(_: Request, error: Exception) -> Response:

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from router.http import web_application
 from router.schema_registry.schema_publication import COMPATIBILITY, CONTENT_TYPE, PublishedSchema, published_schemas
 
 LONGEST_PATH: Final = 1000
@@ -45,7 +45,7 @@ class _ApiError(Exception):
 
 def schema_registry_app() -> ASGIApp:
     """The registry as an ASGI application; it needs no log."""
-    app = Starlette(
+    app = web_application(
         routes=[Route(path, _endpoint(answer)) for path, answer in _ANSWERS.items()],
         exception_handlers={_ApiError: _error_answer, HTTPException: _error_answer},
     )

@@ -20,8 +20,10 @@ PASSWORD = "correct horse battery"
 
 
 @asynccontextmanager
-async def served(folder: Path, *proxies: str) -> AsyncIterator[aiohttp.ClientSession]:
-    access = AccessSettings(users_file=folder / "users.json", proxy_addresses=proxies, secure_cookie=False)
+async def served(folder: Path, *proxies: str, tls: tuple[str, ...] = ()) -> AsyncIterator[aiohttp.ClientSession]:
+    access = AccessSettings(
+        users_file=folder / "users.json", proxy_addresses=proxies, tls_proxy_addresses=tls, secure_cookie=False
+    )
     settings = ConsoleSettings(index_file=folder / "index.db", access=access)
     async with open_log(f"sqlite:///{folder}/snp.db") as log:
         await prepare(log, 1)
@@ -47,6 +49,29 @@ async def test_a_client_cannot_claim_to_be_the_proxy(tmp_path: Path) -> None:
 async def test_a_proxys_account_of_its_own_client_changes_nothing(tmp_path: Path, seen: str) -> None:
     async with served(tmp_path, "127.0.0.1") as client:
         assert await status(client, X_Forwarded_For=seen, X_Forwarded_User="alice") == 200
+
+
+@pytest.mark.parametrize(
+    ("tls", "others"), [(("127.0.0.1",), 401), ((), 429)], ids=["a trusted proxy", "anybody's header"]
+)
+async def test_wrong_passwords_count_by_the_address_that_a_trusted_proxy_names(
+    tmp_path: Path, tls: tuple[str, ...], others: int
+) -> None:
+    async def answer(number: int, address: str) -> int:
+        given = {"name": f"name{number}", "password": "wrong"}
+        async with client.post("/login", data=given, headers={"X-Forwarded-For": address}) as answered:
+            return answered.status
+
+    async with served(tmp_path, tls=tls) as client:
+        for number in range(20):
+            assert await answer(number, "198.51.100.7") == 401
+        assert await answer(20, "198.51.100.7") == 429
+        assert await answer(21, "192.0.2.1") == others
+
+
+def test_a_proxy_either_logs_users_in_or_not(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not both"):
+        AccessSettings(proxy_addresses=("10.0.0.1",), tls_proxy_addresses=("10.0.0.1",))
 
 
 async def test_an_open_page_ends_when_its_user_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
