@@ -38,12 +38,14 @@ from router.desk.unread_notices import (
     DO_NOT_LOAD,
     HELD,
     NOT_DELIVERABLE,
+    READING_UNKNOWN,
     Alert,
     Stop,
     UnreadNotices,
     alert_for,
     read_unread,
     sentence,
+    unknown_sentence,
     update_alerts,
 )
 from router.engine.administration import read_registry
@@ -174,8 +176,8 @@ UNREAD_ALERTS: Final = "unread:"
 """Ids of the alerts that `unread` raises begin with it."""
 STOP_KINDS: Final = (DO_NOT_LOAD, HELD, NOT_DELIVERABLE)
 """The gravest first."""
-THRESHOLD_HELP: Final = """Say whom to call about each stop unread for N minutes or longer, and end with 1 if there is
-any. Raises and ends alerts on snp.alerts."""
+THRESHOLD_HELP: Final = """Say whom to call about each stop unread for N minutes or longer, and about offsets that can't
+be believed. End with 1 if there is any. Raises and ends alerts on snp.alerts."""
 
 
 def unread(
@@ -188,14 +190,17 @@ def unread(
     Example:  [bold]snp-router unread --threshold-minutes 10[/bold]
 
     A notice is read when the party's production group has committed it or its webhook has accepted it. A stop that a
-    later notice ended is not listed."""
+    later notice ended is not listed. What a party has read is unknown if its group or webhook is behind the end or
+    before the beginning of its topic."""
     now = now_milliseconds()
 
     async def work(log: AdministeredLog) -> list[UnreadNotices]:
         found = await read_unread(log, await read_registry(log))
         if threshold_minutes is not None:
             alerts = [_alert(one, stop, now) for one in found for stop in _overdue(one, threshold_minutes, now)]
-            raised = await update_alerts(log, UNREAD_ALERTS, alerts, now)
+            alerts += [_unknown_alert(one, now) for one in found if one.receipt.disbelieved is not None]
+            unknown = {one.party.id for one in found if not one.is_known}
+            raised = await update_alerts(log, UNREAD_ALERTS, alerts, now, unknown)
             if raised.new or raised.ended:
                 say(f"alerts: {len(raised.new)} raised, {len(raised.ended)} ended")
         return found
@@ -209,16 +214,21 @@ def unread(
         _print_unread(found, now)
         for one, stop in overdue if threshold_minutes is not None else ():
             console().print(sentence(one.party, stop, now), soft_wrap=True)
-        for why in dict.fromkeys(one.receipt.unknown for one in found if one.receipt.unknown):
-            parties = ", ".join(one.party.id for one in found if one.receipt.unknown == why)
-            say(f"{parties}: cannot track reading: {why}")
-    exit_if(threshold_minutes is not None and overdue)
+        for one in found if threshold_minutes is not None else ():
+            if one.receipt.disbelieved is not None:
+                console().print(unknown_sentence(one), soft_wrap=True)
+    disbelieved = any(one.receipt.disbelieved is not None for one in found)
+    exit_if(threshold_minutes is not None and (overdue or disbelieved))
 
 
 def _alert(one: UnreadNotices, stop: Stop, now: int) -> Alert:
     id = f"{UNREAD_ALERTS}{one.party.id}:{stop.bill}"
     alert = alert_for(one.party, id, stop.kind, stop.since, now, sentence(one.party, stop, now))
     return alert._replace(bill=stop.bill, notice_id=stop.notice_id)
+
+
+def _unknown_alert(one: UnreadNotices, now: int) -> Alert:
+    return alert_for(one.party, f"{UNREAD_ALERTS}{one.party.id}", READING_UNKNOWN, now, now, unknown_sentence(one))
 
 
 def _overdue(one: UnreadNotices, minutes: int, now: int) -> Iterator[Stop]:
@@ -228,10 +238,13 @@ def _overdue(one: UnreadNotices, minutes: int, now: int) -> Iterator[Stop]:
 
 
 def _print_unread(found: Sequence[UnreadNotices], now: int) -> None:
+    for why in dict.fromkeys(one.receipt.unknown for one in found if not one.is_known):
+        parties = ", ".join(one.party.id for one in found if one.receipt.unknown == why)
+        console().print(f"{parties}: unknown: {why}", soft_wrap=True)
     behind = [one for one in found if one.notices]
-    tracked = [one.party.id for one in found if not one.receipt.unknown]
     if not behind:
-        console().print(f"{', '.join(tracked)}: everything is read" if tracked else "no party's reading is tracked")
+        if known := [one.party.id for one in found if one.is_known]:
+            console().print(f"{', '.join(known)}: everything is read")
         return
     rows = []
     for one in behind:
@@ -245,7 +258,7 @@ def _print_unread(found: Sequence[UnreadNotices], now: int) -> None:
 def _unread_fields(one: UnreadNotices, stops: Sequence[Stop], now: int) -> RecordFields:
     return {
         "party": one.party.id,
-        "unread_notices": None if one.receipt.unknown else one.notices,
+        "unread_notices": one.notices if one.is_known else None,
         "unknown": one.receipt.unknown,
         "stops": [
             {"bill": stop.bill, "kind": stop.kind, "since": iso(stop.since), "notice_id": stop.notice_id,

@@ -157,12 +157,13 @@ def show_party(context: typer.Context, name: PartyArgument, form: FormatOption =
 
     Example:  [bold]snp-router party show SLTC[/bold]"""
     standing = _standing(context, name)
-    read = None if standing.receipt.unknown else sum(sample.read for sample in standing.samples)
     fields = plain_value(encode_value(standing.party)) | {"topic": standing.party.topic}
-    fields |= {"samples": len(standing.samples), "samples_read": read}
+    fields |= {"samples": len(standing.samples), "samples_read": standing.read}
     if form is JSON:
-        emit(fields)
+        emit(fields | {"unknown": standing.receipt.unknown})
         return
+    if standing.receipt.unknown:
+        fields["samples_read"] = f"unknown: {standing.receipt.unknown}"
     for name, value in fields.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         if shown not in (None, ""):
@@ -205,19 +206,21 @@ def certify(context: typer.Context, name: PartyArgument, form: FormatOption = TA
     hint = "`snp-router run` sends them" if party.status == "certifying" else f"its status is {party.status}"
     print_rows(SAMPLE, rows, form, empty=f"{party.id} has no samples: {hint}")
     if rows and form is TABLE:
-        console().print(f"{party.id} has read {sum(sample.read for sample in samples)} of {len(samples)}")
         if standing.receipt.unknown:
-            say(f"cannot track what {party.id} reads: {standing.receipt.unknown}")
-        elif standing.is_complete and party.status == "certifying":
+            console().print(f"what {party.id} has read is unknown: {standing.receipt.unknown}", soft_wrap=True)
+        else:
+            console().print(f"{party.id} has read {standing.read} of {len(samples)}")
+        if standing.is_complete and party.status == "certifying":
             console().print(f"next: snp-router party live {party.id}")
     exit_if(not standing.is_complete)
 
 
+READ_TEXT: Final = {True: Text("yes"), False: Text("no", "red"), None: Text("unknown", "red")}
 SAMPLE: Final = (
     Column("sample", None, lambda one: one["name"]),
     Column("kind", None, lambda one: one["kind"]),
     Column("status", None, lambda one: one["status"] or ""),
-    Column("read", None, lambda one: "yes" if one["read"] else Text("no", "red")),
+    Column("read", None, lambda one: READ_TEXT[one["read"]]),
     Column("an example of", None, lambda one: one["shows"]),
 )
 

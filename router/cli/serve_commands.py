@@ -27,7 +27,7 @@ from router.cli.command import (
 from router.cli.printing import JSON, TABLE, Column, RecordFields, announce, console, emit, number_of, print_rows, say
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
-from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_webhooks
+from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_receipts, read_webhooks
 from router.desk.registered_parties import find_party
 from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
 from router.errors import UsageError
@@ -156,27 +156,32 @@ def show_webhooks(context: typer.Context, form: FormatOption = TABLE) -> None:
 
     Example:  [bold]snp-router webhooks status[/bold]"""
 
-    async def work(log: AdministeredLog) -> list[tuple[WebhookState, int, Party]]:
+    async def work(log: AdministeredLog) -> list[tuple[WebhookState, int | str, Party]]:
         parties = (await read_registry(log)).parties
         states = (await read_webhooks(log)).states
         wanted = [parties[party_id] for party_id in sorted(parties) if parties[party_id].webhook_url is not None]
         found = [(states.get(party.id) or WebhookState(party.id), party) for party in wanted]
-        return [(state, await _undelivered(log, state, party), party) for state, party in found]
+        return [(state, await _undelivered(log, party), party) for state, party in found]
 
     found = read_log(context, work)
     print_rows(WEBHOOK, [_webhook_fields(*one) for one in found], form, empty=NO_WEBHOOKS)
-    exit_if(any(state.disabled is not None for state, _, _ in found))
+    exit_if(any(state.disabled is not None or isinstance(waiting, str) for state, waiting, _ in found))
 
 
-async def _undelivered(log: AdministeredLog, state: WebhookState, party: Party) -> int:
-    receipt = state.receipt
+async def _undelivered(log: AdministeredLog, party: Party) -> int | str:
+    """Number of notices that its endpoint has not taken, or why that is unknown."""
+    receipt = (await read_receipts(log, [party]))[party.id]
+    if receipt.unknown is not None:
+        return receipt.unknown
     reading = log.read([party.topic], until_end=True, begin={(party.topic, 0): receipt.begin})
     return sum([sum(not receipt.has_read(record.offset) for record in batch) async for batch in reading])
 
 
-def _webhook_fields(state: WebhookState, waiting: int, party: Party) -> RecordFields:
+def _webhook_fields(state: WebhookState, waiting: int | str, party: Party) -> RecordFields:
     shown = plain("webhook-state", state._asdict() | {"refused": [one._asdict() for one in state.refused]})
-    return {"party": party.id, "waiting": waiting, "state": _webhook_condition(state, party)} | shown
+    number, unknown = (waiting, None) if isinstance(waiting, int) else (None, waiting)
+    told = {"party": party.id, "waiting": number, "unknown": unknown, "state": _webhook_condition(state, party)}
+    return told | shown
 
 
 def _webhook_condition(state: WebhookState, party: Party) -> str:
@@ -200,7 +205,7 @@ WEBHOOK: Final = (
     Column("party", None, lambda one: one["party"]),
     Column("state", None, lambda one: one["state"]),
     Column("last delivery", None, lambda one: " ".join(filter(None, (one["delivered_at"], one["delivered_notice"])))),
-    Column("waiting", None, lambda one: str(one["waiting"])),
+    Column("waiting", None, lambda one: f"unknown: {one['unknown']}" if one["unknown"] else str(one["waiting"])),
     Column("refused", None, lambda one: str(len(one["refused"]) or "")),
     Column("failing since", None, lambda one: one["failing_since"] or ""),
     Column("last error", None, _last_error),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -140,6 +141,8 @@ class Backend:
     """Refreshed like `unread`."""
     unread: list[UnreadNotices] = field(default_factory=list)
     """Unread notices of each live party, the party with the oldest stop first; refreshed every 15 s."""
+    unread_unknown: str | None = "the index is being built"
+    """Why `unread` is not up to date, if it is not."""
 
     @property
     def registry(self) -> Registry:
@@ -168,6 +171,7 @@ class ConsoleFigures:
         self.outages = self._gauge("snp_open_outages", "Open outages.", "kind")
         self.silence = self._gauge("snp_feed_silence_seconds", "Seconds since a feed's last event.", "feed", "port")
         self.unread = self._gauge("snp_unread_do_not_loads", "Do-not-loads that a party has not read.", "party")
+        self.unread_unknown = self._gauge("snp_unread_unknown", "1 if what a party has read is unknown.", "party")
         self.unread_age = self._gauge(
             "snp_unread_do_not_load_age_seconds", "Age of a party's oldest unread do-not-load.", "party"
         )
@@ -176,7 +180,7 @@ class ConsoleFigures:
         return Gauge(name, text, labels, registry=self.registry)
 
     async def refresh(self, backend: Backend) -> None:
-        """Set all gauges from the backend's index, registry and unread notices."""
+        """Set the gauges from the backend's index and registry."""
         counts, now = await backend.index.counts(), now_milliseconds()
         stopped = counts["waiting_do_not_load"]
         self.waiting.labels("true").set(stopped)
@@ -187,23 +191,40 @@ class ConsoleFigures:
             self.outages.labels(kind).set(sum(one.kind == kind and one.ended_at is None for one in outages))
         for (feed, port), at in backend.registry.feed_activity.items():
             self.silence.labels(feed, port or "").set(max(0, now - at) / MILLISECONDS)
-        self.unread.clear()
-        self.unread_age.clear()
-        for unread in backend.unread:
+
+    def refresh_unread(self, backend: Backend) -> None:
+        """Set the gauges of what parties have read. Where that is unknown, the number has no sample."""
+        now = now_milliseconds()
+        for gauge in (self.unread, self.unread_age, self.unread_unknown):
+            gauge.clear()
+        for party in backend.registry.parties.values():
+            if party.status == "live":
+                self.unread_unknown.labels(party.id).set(1)
+        for unread in backend.unread if backend.unread_unknown is None else ():
             stops = unread.do_not_loads
             age = max((stop.age(now) for stop in stops), default=0)
-            self.unread.labels(unread.party.id).set(len(stops))
-            self.unread_age.labels(unread.party.id).set(max(0, age) / MILLISECONDS)
+            if unread.is_known:
+                self.unread_unknown.labels(unread.party.id).set(0)
+                self.unread.labels(unread.party.id).set(len(stops))
+            if unread.is_known or stops:
+                self.unread_age.labels(unread.party.id).set(max(0, age) / MILLISECONDS)
 
 
 async def keep_refreshed(backend: Backend, figures: ConsoleFigures) -> None:
-    """Refresh unread notices and figures until cancelled. While the log is unreachable, the last values stay."""
-    await backend.follower.caught_up.wait()
+    """Refresh unread notices and figures until cancelled. While the log is unreachable, the last values stay, except
+    that what parties have read is unknown."""
+    while not backend.follower.caught_up.is_set():
+        figures.refresh_unread(backend)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(backend.follower.caught_up.wait(), REFRESH_SECONDS)
     while True:
         try:
             backend.unread = await read_unread(backend.log, backend.registry)
+            backend.unread_unknown = None
             backend.unconfirmed = await backend.index.unconfirmed(month_before(backend.registry))
             await figures.refresh(backend)
         except LogError as error:
+            backend.unread_unknown = str(error)
             _log.warning("console_cut_off", reason=str(error), again_in_seconds=REFRESH_SECONDS)
+        figures.refresh_unread(backend)
         await asyncio.sleep(REFRESH_SECONDS)

@@ -23,7 +23,7 @@ from router.desk.bill_views import bill_fields, explain, sailing_reasons
 from router.desk.clearances import IN_BULK
 from router.desk.confirmations import fingerprint
 from router.desk.rules_in_force import release_after_hold_text
-from router.desk.unread_notices import sentence
+from router.desk.unread_notices import sentence, unknown_sentence
 from router.errors import UsageError
 from router.presentation import by_cause
 
@@ -36,11 +36,13 @@ async def notices(request: Request) -> Response:
     recent = [entry for entry in await backend.index.recent(10 * RECENT) if wanted.matches(entry)][:RECENT]
     now = now_milliseconds()
     calls = [sentence(one.party, stop, now) for one in backend.unread for stop in one.do_not_loads][:RECENT]
+    calls += [unknown_sentence(one) for one in backend.unread if one.receipt.disbelieved is not None]
     index = backend.index
     counts, stopped, statuses = await index.counts(), await index.stopped(), await index.statuses()
     return page(
         request, "stream.html", groups=by_cause(recent, cause_of, bill_of), wanted=wanted, counts=counts,
-        stopped=stopped, statuses=statuses, query=request.url.query, unread=calls, unconfirmed=backend.unconfirmed,
+        stopped=stopped, statuses=statuses, query=request.url.query, unread=calls,
+        unread_unknown=backend.unread_unknown, unconfirmed=backend.unconfirmed,
         rule=release_after_hold_text(backend.rules),
     )  # fmt: skip
 
@@ -92,12 +94,12 @@ async def bill(request: Request) -> Response:
     backend = backend_of(request)
     view = await backend.bill(request.path_params["bill"])
     read = {
-        one.party.id: "not known" if one.receipt.unknown else "no" if view.key in one.bills else "yes"
+        one.party.id: "no" if view.key in one.bills else "yes" if one.is_known else f"unknown: {one.receipt.unknown}"
         for one in backend.unread
     }
     return page(
         request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view), read=read,
-        seen=fingerprint(view.bill), bulk=IN_BULK, reasons=sailing_reasons(view),
+        unread_unknown=backend.unread_unknown, seen=fingerprint(view.bill), bulk=IN_BULK, reasons=sailing_reasons(view),
     )  # fmt: skip
 
 
@@ -135,7 +137,7 @@ async def party(request: Request) -> Response:
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such party")
     unread = next((one for one in backend.unread if one.party.id == found.id), None)
-    return page(request, "party.html", party=found, unread=unread)
+    return page(request, "party.html", party=found, unread=unread, unread_unknown=backend.unread_unknown)
 
 
 async def waiting(request: Request) -> Response:

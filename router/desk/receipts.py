@@ -24,7 +24,9 @@ class Receipt(NamedTuple):
     open: frozenset[int] = frozenset()
     """Offsets before `next_offset` that were not read."""
     unknown: str | None = None
-    """Why reading cannot be tracked, as a phrase; the other fields then mean nothing."""
+    """Why reading is unknown, as a phrase; the other fields then mean nothing."""
+    disbelieved: int | None = None
+    """The offset that was given as read, if it is none of the topic's: then somebody has to look."""
 
     def has_read(self, offset: int) -> bool:
         return self.unknown is None and offset < self.next_offset and offset not in self.open
@@ -115,10 +117,33 @@ async def read_webhooks(log: AdministeredLog) -> WebhookRecords:
 
 
 async def read_receipts(log: AdministeredLog, parties: Iterable[Party]) -> dict[str, Receipt]:
-    """Read each party's receipt, by SCAC: from its webhook if it has one, else from its production group."""
+    """Read each party's receipt, by id: from its webhook if it has one, else from its production group.
+
+    A party may commit any offset, so each is compared with the topic. Its end is asked for last: a party that reads on
+    meanwhile is still believed.
+    """
     parties = list(parties)
     states = (await read_webhooks(log)).states if any(party.webhook_url for party in parties) else {}
-    return {party.id: await _receipt(log, party, states.get(party.id)) for party in parties}
+    receipts = {party.id: await _receipt(log, party, states.get(party.id)) for party in parties}
+    extents = await log.extents([party.topic for party in parties])
+    return {party.id: _checked(receipts[party.id], party, extents.get(party.topic)) for party in parties}
+
+
+def _checked(receipt: Receipt, party: Party, extent: range | None) -> Receipt:
+    """The receipt, if the party can have read so far."""
+    if extent is None:
+        return Receipt(unknown=f"there is no topic {party.topic}")
+    offset = receipt.next_offset
+    if receipt.unknown is not None or extent.start <= offset <= extent.stop:
+        return receipt
+    if offset == 0:
+        fault = f"it has read nothing, and the first {extent.start:,} offsets of {party.topic} are deleted"
+    elif 0 <= offset < extent.start:
+        fault = f"it has read up to offset {offset}, and {party.topic} begins at {extent.start}: the rest is deleted"
+    else:
+        has = "webhook has" if party.webhook_url is not None else f"group {party.production_group} has"
+        fault = f"its {has} offset {offset} as read, and {party.topic} ends at {extent.stop}"
+    return Receipt(unknown=fault, disbelieved=offset)
 
 
 async def _receipt(log: AdministeredLog, party: Party, webhook: WebhookState | None) -> Receipt:

@@ -12,7 +12,7 @@ from router.decide.registry import Registry
 from router.desk.bill_views import NotFoundError
 from router.desk.receipts import Receipt, read_receipts
 from router.engine.administration import AuditEntry, audit_output, import_parties, read_registry
-from router.errors import UsageError
+from router.errors import InputError, UsageError
 from router.log.interface import AdministeredLog
 from router.model.registry_values import RESYNC, Party, Request, Sailing
 from router.task.certification import SAMPLE_PREFIX, story
@@ -96,7 +96,8 @@ class SampleRead(NamedTuple):
     shows: str
     """The case that it is an example of."""
     notice_id: str
-    read: bool
+    read: bool | None
+    """None: unknown, as the receipt says."""
 
 
 class CertificationProgress(NamedTuple):
@@ -108,8 +109,13 @@ class CertificationProgress(NamedTuple):
     """The latest set; empty if none was written yet."""
 
     @property
+    def read(self) -> int | None:
+        """Number of samples read; None if that is unknown."""
+        return None if self.receipt.unknown is not None else sum(bool(sample.read) for sample in self.samples)
+
+    @property
     def is_complete(self) -> bool:
-        return bool(self.samples) and all(sample.read for sample in self.samples)
+        return bool(self.samples) and self.read == len(self.samples)
 
 
 async def read_certification(log: AdministeredLog, party: Party) -> CertificationProgress:
@@ -120,12 +126,15 @@ async def read_certification(log: AdministeredLog, party: Party) -> Certificatio
     if party.topic in await log.topics():
         async for batch in log.read([party.topic], until_end=True):
             for record in batch:
-                kind, fields = codec.decode(record.value or b"")
+                try:
+                    kind, fields = codec.decode(record.value or b"")
+                except InputError:
+                    continue  # no sample of ours
                 number = fields["notice_id"].removeprefix(SAMPLE_PREFIX)
                 if number == fields["notice_id"]:
                     continue
                 step = steps[int(number.split("-")[1]) - 1]
-                read = receipt.has_read(record.offset)
+                read = receipt.has_read(record.offset) if receipt.unknown is None else None
                 values = (kind, fields["status"], step.shows, fields["notice_id"], read)
                 samples[step.name] = SampleRead(step.name, *values)
     return CertificationProgress(party, receipt, tuple(samples.values()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -10,6 +10,7 @@ from router import codec, topics
 from router.decide.notices import HOLD, NO_LONGER_NOTIFIED
 from router.decide.registry import Registry
 from router.desk.receipts import Receipt, read_receipts
+from router.errors import InputError
 from router.log.interface import AdministeredLog, Output, Record
 from router.model.eastern import CLOCKS_DIFFER, DAY, MINUTE
 from router.model.registry_values import Party
@@ -19,6 +20,9 @@ DO_NOT_LOAD: Final = "UNREAD_DO_NOT_LOAD"
 HELD: Final = "UNREAD_HOLD"
 NOT_DELIVERABLE: Final = "UNREAD_NOT_DELIVERABLE"
 """A release that no longer counts; a party that has not read so still believes in it."""
+
+READING_UNKNOWN: Final = "READING_UNKNOWN"
+"""What a party has read can't be believed, so its stops raise no alerts."""
 
 PHRASES: Final = {
     DO_NOT_LOAD: "the do-not-load on {}",
@@ -66,6 +70,10 @@ class UnreadNotices:
         return sum(stop.kind == kind for stop in self.stops.values())
 
     @property
+    def is_known(self) -> bool:
+        return self.receipt.unknown is None
+
+    @property
     def do_not_loads(self) -> list[Stop]:
         return [stop for stop in self.stops.values() if stop.kind == DO_NOT_LOAD]
 
@@ -75,9 +83,16 @@ class UnreadNotices:
 
     def add(self, record: Record) -> None:
         """Count a record of the party's topic, unless it is read or a sample. Records come in the topic's order."""
-        if record.value is None or self.receipt.has_read(record.offset):
+        if self.receipt.has_read(record.offset) or (record.value is None and record.fault is None):
             return
-        kind, notice = codec.decode(record.value)
+        try:
+            kind, notice = codec.decode(record.value or b"")
+        except InputError as error:
+            self._give_up(f"{record.place} can't be read: {record.fault or error.reason}")
+            return
+        if kind not in codec.NOTICE_KINDS:
+            self._give_up(f"{record.place} is no notice")
+            return
         if notice["notice_id"].startswith(SAMPLE_PREFIX):
             return
         self.notices += 1
@@ -88,6 +103,9 @@ class UnreadNotices:
             self.stops.pop(bill, None)
         else:
             self.stops[bill] = stop
+
+    def _give_up(self, reason: str) -> None:
+        self.receipt = Receipt(unknown=reason, disbelieved=self.receipt.disbelieved)
 
 
 def stop_after(before: Stop | None, bill: str, kind: str, notice: codec.Fields, at: int) -> Stop | None:
@@ -114,8 +132,7 @@ async def read_unread(log: AdministeredLog, registry: Registry) -> list[UnreadNo
 
     Each topic is read from its party's receipt on, and from the start only if the party never committed anything.
     """
-    existing = await log.topics()
-    parties = [party for party in registry.parties.values() if party.status == "live" and party.topic in existing]
+    parties = [party for party in registry.parties.values() if party.status == "live"]
     receipts = await read_receipts(log, parties)
     found = {party.topic: UnreadNotices(party, receipts[party.id]) for party in parties}
     begin = {(topic, 0): one.receipt.begin for topic, one in found.items() if one.receipt.unknown is None}
@@ -131,6 +148,11 @@ def sentence(party: Party, stop: Stop, now: int) -> str:
     minutes = stop.age(now) // MINUTE
     age = f"{minutes} minute{'' if minutes == 1 else 's'}" if minutes < 120 else f"{minutes // 60} hours"
     return f"{party.id} has not read {PHRASES[stop.kind].format(stop.bill)} for {age}; {whom_to_call(party)}"
+
+
+def unknown_sentence(one: UnreadNotices) -> str:
+    """Phrase for the duty officer why a party's reading is unknown."""
+    return f"what {one.party.id} has read is unknown: {one.receipt.unknown}; {whom_to_call(one.party)}"
 
 
 def whom_to_call(party: Party) -> str:
@@ -185,15 +207,18 @@ async def read_alerts(log: AdministeredLog) -> dict[str, Alert]:
     return alerts
 
 
-async def update_alerts(log: AdministeredLog, prefix: str, standing: Iterable[Alert], now: int) -> AlertChanges:
+async def update_alerts(
+    log: AdministeredLog, prefix: str, standing: Iterable[Alert], now: int, unknown: Collection[str] = ()
+) -> AlertChanges:
     """Raise and end alerts so that those whose id begins with `prefix` are the `standing` ones.
 
-    An alert that stands already is written again only if its kind or its beginning differs.
+    An alert that stands already is written again only if its kind or its beginning differs. That of an unknown reading
+    begins when it is first seen. Alerts about the parties `unknown` do not end.
     """
     before = {id: alert for id, alert in (await read_alerts(log)).items() if id.startswith(prefix)}
     current = {alert.id: alert for alert in standing}
     new = tuple(alert for alert in current.values() if not _stands(before.get(alert.id), alert))
-    gone = [alert for id, alert in before.items() if id not in current]
+    gone = [alert for id, alert in before.items() if id not in current and alert.party not in unknown]
     ended = tuple(alert._replace(ended_at=now) for alert in gone if alert.ended_at is None)
     old = [alert for alert in gone if alert.ended_at is not None and now - alert.ended_at > ENDED_DAYS * DAY]
     outputs = [
@@ -206,4 +231,6 @@ async def update_alerts(log: AdministeredLog, prefix: str, standing: Iterable[Al
 
 
 def _stands(before: Alert | None, alert: Alert) -> bool:
-    return before is not None and before.ended_at is None and (before.kind, before.since) == (alert.kind, alert.since)
+    if before is None or before.ended_at is not None or before.kind != alert.kind:
+        return False
+    return alert.kind == READING_UNKNOWN or before.since == alert.since

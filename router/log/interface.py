@@ -193,10 +193,16 @@ class LogAdministration(Protocol):
         ...
 
     async def committed(self, group: str, topics: Sequence[str]) -> dict[str, int] | None:
-        """Return the next offset that a consumer group will read of each of `topics`, which have one partition each.
+        """Return the offset that a consumer group committed of each of `topics`, which have one partition each.
 
-        Topics that the group never committed are left out. None: this log keeps no consumer groups.
+        Members of the group may commit any offset: compare with `extents`. Topics that the group never committed are
+        left out. None: this log keeps no consumer groups.
         """
+        ...
+
+    async def extents(self, topics: Sequence[str]) -> dict[str, range]:
+        """Return the offsets of each of `topics` that exists, which have one partition each: from the first record
+        left to the next one written. On Kafka, records of open transactions count."""
         ...
 
 

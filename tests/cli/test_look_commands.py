@@ -245,10 +245,10 @@ def test_waiting_bills_are_listed_with_what_they_wait_for(command: Command) -> N
         assert "NO_SAILING: no sailing matches its IMO number, carrier and voyage number: `snp-router import" in looked
 
 
-def test_unread_names_the_parties_whose_reading_is_not_tracked(routed: Command) -> None:
+def test_unread_names_the_parties_whose_reading_is_unknown(routed: Command) -> None:
     done = routed("unread", "--threshold-minutes", "0")
-    assert "HARX, NVXA, NVXB, OCNX, SLTC: cannot track reading: no production_group" in done.stderr
-    assert done.stdout == "no party's reading is tracked\n"
+    assert done.stdout.startswith("HARX, NVXA, NVXB, OCNX, SLTC: unknown: no production_group")
+    assert "read\n" not in done.stdout
     assert all(one["unknown"] for one in routed.json("unread"))
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import aiohttp
 import pytest
 
 from router.console import AccessSettings, ConsoleSettings, live_notices
 from router.console.application import serve_console
+from router.console.backend import Backend, ConsoleFigures, Follower
 from router.console.sessions import VIEWER, Users
 from router.decide.rules import Rules
-from router.engine.administration import prepare
+from router.desk.receipts import WebhookState, state_output
+from router.desk.unread_notices import read_unread
+from router.engine.administration import import_parties, prepare
 from router.log.url import open_log
+from router.model.registry_values import Party
 
 PASSWORD = "correct horse battery"
 
@@ -94,3 +99,38 @@ async def test_a_damaged_file_of_users_lets_nobody_in_and_stops_nothing(tmp_path
         assert await status(client) == 200
         (tmp_path / "users.json").write_text("{")
         assert await status(client) == 503
+
+
+async def test_unread_do_not_loads_have_no_figure_where_reading_is_unknown(tmp_path: Path) -> None:
+    url = "https://example.test/"
+    parties = [
+        Party("NVXA", webhook_url=url),
+        Party("NVXB", webhook_url=url),
+        Party("SLTC"),
+        Party("HARX", status="suspended"),
+    ]
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, 1)
+        await import_parties(log, parties)
+        await log.append([state_output(WebhookState("NVXB", taken_to=2**62))])
+        backend = Backend(log, *[cast(Any, None)] * 2, Follower(log, Rules(), *[cast(Any, None)] * 2), cast(Any, None))
+        for party in parties:
+            backend.registry.apply(party)
+        figures = ConsoleFigures()
+
+        def shown() -> dict[str, list[str]]:
+            figures.refresh_unread(backend)
+            names = "snp_unread_unknown", "snp_unread_do_not_loads"
+            samples = [sample for metric in figures.registry.collect() for sample in metric.samples]
+            return {
+                name: [f"{one.labels['party']} {one.value:g}" for one in samples if one.name == name] for name in names
+            }
+
+        all_unknown = {"snp_unread_unknown": ["NVXA 1", "NVXB 1", "SLTC 1"], "snp_unread_do_not_loads": []}
+        assert shown() == all_unknown
+        backend.unread, backend.unread_unknown = await read_unread(log, backend.registry), None
+        assert shown() == {
+            "snp_unread_unknown": ["NVXA 0", "NVXB 1", "SLTC 1"], "snp_unread_do_not_loads": ["NVXA 0"]
+        }  # fmt: skip
+        backend.unread_unknown = "the log does not answer"
+        assert shown() == all_unknown

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from router.desk.receipts import (
     Receipt,
     Refusal,
@@ -14,7 +16,8 @@ from router.desk.receipts import (
     read_webhooks,
     state_output,
 )
-from router.engine.administration import prepare
+from router.engine.administration import import_parties, prepare
+from router.log.interface import Output
 from router.log.url import open_log
 from router.model.registry_values import Party
 
@@ -32,6 +35,8 @@ async def test_a_receipt_comes_from_the_webhook_or_says_why_it_is_unknown(tmp_pa
         await prepare(log, 1)
         await log.append([state_output(state._replace(taken_to=1, open=())), state_output(state), order_output(order)])
         assert await read_webhooks(log) == ({"NVXA": state}, {"NVXA": order})
+        await import_parties(log, parties)
+        await log.append([Output("snp.party.NVXA", b"NVXAB1", b"notice")] * 6)
         receipts = await read_receipts(log, parties)
     assert receipts == {
         "NVXA": Receipt(5, frozenset({1, 3})),
@@ -42,3 +47,28 @@ async def test_a_receipt_comes_from_the_webhook_or_says_why_it_is_unknown(tmp_pa
     assert [receipts["NVXA"].has_read(offset) for offset in range(6)] == [True, False, True, False, True, False]
     assert receipts["NVXA"].begin == 1
     assert not receipts["HARX"].has_read(0)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3, 4, 2**40])
+async def test_a_webhook_is_not_believed_behind_the_end_of_its_topic(tmp_path: Path, taken: int) -> None:
+    """As after a topic was made again."""
+    party = Party("NVXA", webhook_url="https://nvxa.example/")
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, 1)
+        await import_parties(log, [party])
+        await log.append([Output(party.topic, b"NVXAB1", b"notice")] * 3)
+        await log.append([state_output(WebhookState("NVXA", taken_to=taken))])
+        receipt = (await read_receipts(log, [party]))["NVXA"]
+    if taken <= 3:
+        assert receipt == Receipt(taken)
+    else:
+        assert receipt.disbelieved == taken
+        assert receipt.unknown == f"its webhook has offset {taken} as read, and snp.party.NVXA ends at 3"
+        assert not receipt.has_read(0)
+
+
+async def test_nothing_is_known_of_a_party_without_a_topic(tmp_path: Path) -> None:
+    party = Party("NVXA", webhook_url="https://nvxa.example/")
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await prepare(log, 1)
+        assert (await read_receipts(log, [party]))["NVXA"] == Receipt(unknown="there is no topic snp.party.NVXA")

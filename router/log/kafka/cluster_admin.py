@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.protocol.admin import ApiVersionRequest
 from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest
 
 from router.errors import FatalLogError, TaskRetry
 from router.log.interface import Finding
@@ -43,6 +44,10 @@ SOURCE_TOPIC: Final = 1
 CREATED_CODES: Final = (0, 36)
 """Error codes of a topic that exists: created now, or before."""
 TOO_MANY_REPLICAS: Final = 38
+MISSING_CODES: Final = (3, 29)
+"""Error codes of a topic that does not exist, or that we may not see."""
+EARLIEST, LATEST, READ_UNCOMMITTED, NEVER_COMMITTED = -2, -1, 0, -1
+"""As Kafka's requests for offsets have them."""
 
 VISIBLE_PAUSE_SECONDS: Final = 0.05
 REACH_SECONDS: Final = 3.0
@@ -107,7 +112,35 @@ class ClusterAdmin:
             return {}
         async with self._step(f"asking what the group {group} has read"):
             found = await self._client.list_consumer_group_offsets(group, partitions=partitions)
-        return {at.topic: place.offset for at, place in found.items() if place.offset >= 0}
+        return {at.topic: place.offset for at, place in found.items() if place.offset != NEVER_COMMITTED}
+
+    async def extents(self, topics: Sequence[str]) -> dict[str, range]:
+        """Return first and next offset of each topic's only partition, records of open transactions included: stock
+        clients may read those."""
+        if not topics:
+            return {}
+        async with self._step("asking where topics begin and end"):
+            described = await self._client.describe_topics(list(topics))
+            by_leader: dict[int, list[str]] = {}
+            for topic in described:
+                if topic["error_code"] not in MISSING_CODES:
+                    _raise_for(topic["error_code"])
+                    by_leader.setdefault(topic["partitions"][0]["leader"], []).append(topic["topic"])
+            begins: dict[str, int] = {}
+            ends: dict[str, int] = {}
+            for leader, names in by_leader.items():
+                begins |= await self._offsets(leader, names, EARLIEST)
+                ends |= await self._offsets(leader, names, LATEST)
+        return {topic: range(begin, ends[topic]) for topic, begin in begins.items()}
+
+    async def _offsets(self, leader: int, topics: Iterable[str], at: int) -> dict[str, int]:
+        request = OffsetRequest(-1, READ_UNCOMMITTED, [(topic, [(0, at)]) for topic in topics])
+        answer = await self._client._send_request_to_node(leader, request)
+        found = {}
+        for topic, ((_, code, *_, offset),) in answer.topics:
+            _raise_for(code)
+            found[topic] = offset
+        return found
 
     async def create(self, specs: Iterable[TopicSpec]) -> None:
         """Create missing topics, and wait until every broker shows them."""
@@ -244,6 +277,11 @@ def topic_findings(spec: TopicSpec, partitions: int, settings: Settings | None) 
         if settings[name][0] != value:
             found.append(Finding(spec.name, f"{name} = {settings[name][0]}", value, mendable=True))
     return found
+
+
+def _raise_for(code: int) -> None:
+    if code:
+        raise kafka.for_code(code)
 
 
 def _wanted(spec: TopicSpec) -> dict[str, str]:

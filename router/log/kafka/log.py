@@ -80,6 +80,9 @@ class KafkaLog:
     async def committed(self, group: str, topics: Sequence[str]) -> dict[str, int]:
         return await self._admin.committed(group, topics)
 
+    async def extents(self, topics: Sequence[str]) -> dict[str, range]:
+        return await self._admin.extents(topics)
+
     # The hot path
 
     async def append(self, outputs: Sequence[Output], *, atomic: bool = False) -> None:

@@ -88,6 +88,9 @@ class SqliteLog:
     async def committed(self, group: str, topics: Sequence[str]) -> None:
         return None
 
+    async def extents(self, topics: Sequence[str]) -> dict[str, range]:
+        return await self._reader.run(partial(store.extents, names=topics))
+
     # The hot path
 
     async def append(self, outputs: Sequence[Output], *, atomic: bool = False) -> None:

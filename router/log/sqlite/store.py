@@ -193,6 +193,16 @@ def end_offsets(connection: sqlite3.Connection, topic: Topic) -> dict[int, int]:
     return {place - topic.first_place: offset for place, offset in ends.items()}
 
 
+def extents(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, range]:
+    """Return first and next offset of partition 0 of each topic that exists."""
+    found = {}
+    for topic in _topics(connection, f"WHERE name IN ({_marks(names)})", names):
+        end = ends_of(connection, [topic.first_place])[topic.first_place]
+        first = connection.execute("SELECT min(id) FROM records WHERE id >= ? AND id < ?", topic.span(0).ids).fetchone()
+        found[topic.name] = range(end if first[0] is None else first[0] & END_OF_TIME, end)
+    return found
+
+
 def ends_of(connection: sqlite3.Connection, places: Sequence[int]) -> dict[int, int]:
     """Return the next record's offset for each place."""
     query = f"SELECT place, next_offset FROM ends WHERE place IN ({_marks(places)})"
