@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from ipaddress import ip_address
@@ -19,6 +20,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
+from router.background import start_background
 from router.errors import UsageError
 
 MOST_CONNECTIONS: Final = 1000
@@ -47,6 +49,30 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _RestartableServer:
+    """A server on a socket that stays open, so that a failure refuses no connection."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        self._config = config
+        self._listener = listener
+        self._server: _Server | None = None
+        self._is_stopped = False
+
+    async def serve(self) -> None:
+        """Serve until `stop`. Raises RuntimeError if the server ends by itself: uvicorn does if it can't start."""
+        if self._is_stopped:
+            return
+        self._server = _Server(self._config)
+        await self._server.serve(sockets=[self._listener.dup()])  # uvicorn closes it
+        if not self._is_stopped:
+            raise RuntimeError("the HTTP server ended by itself")
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        if self._server is not None:
+            self._server.should_exit = True
 
 
 class _Protocol(H11Protocol):
@@ -130,14 +156,15 @@ async def serving(app: ASGIApp, listen: str, tls: TlsFiles | None = None) -> Asy
             f"cannot listen on {listen}: another program uses it, or it is no address of this machine. Name another one"
         ) from error
     listener.listen()  # queues connections that come before the server's first turn, instead of refusing them
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]), name=f"serving {listen}")
+    server = _RestartableServer(config, listener)
+    task = start_background("serving HTTP", server.serve)
     bound = listener.getsockname()
     try:
         yield f"{bound[0]}:{bound[1]}"
     finally:
-        server.should_exit = True
+        server.stop()
         await asyncio.shield(asyncio.wait([task], timeout=2 * DRAIN_SECONDS))
+        task.cancel()
         listener.close()
 
 

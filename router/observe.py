@@ -20,7 +20,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, Me
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from router import topics
+from router import background, topics
+from router.background import failed_parts
 from router.codec import NOTICE_KINDS
 from router.errors import LogError
 from router.log.interface import Log
@@ -211,7 +212,7 @@ def status_app(figures: CollectorRegistry, health: HealthSource) -> Starlette:
     from router.http import web_application
 
     async def metrics(_: Request) -> Response:
-        return Response(generate_latest(figures), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(figures) + generate_latest(background.FIGURES), media_type=CONTENT_TYPE_LATEST)
 
     def probe(name: str, reasons_against: Callable[[], list[str]]) -> Route:
         async def answer(_: Request) -> Response:
@@ -221,5 +222,5 @@ def status_app(figures: CollectorRegistry, health: HealthSource) -> Starlette:
 
         return Route(f"/{name}", answer)
 
-    probes = [probe("live", health.hanging), probe("ready", health.unready)]
+    probes = [probe("live", health.hanging), probe("ready", lambda: [*health.unready(), *failed_parts()])]
     return web_application(routes=[Route("/metrics", metrics), *probes])

@@ -6,11 +6,12 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import structlog
 import typer
@@ -18,6 +19,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from router.background import background
 from router.cli import printing
 from router.cli.command import FormatOption, argument, exit_if, flag, option, read_log, run, settings_of, write_log
 from router.cli.feed_commands import read_table
@@ -140,7 +142,7 @@ async def _serving_status(worker: Worker, log: AdministeredLog, listen: str | No
     address = f"{host}:{port + int(os.environ.get(SLOT, 0)) if port else 0}"
     async with (
         serving(status_app(worker.metrics.registry, worker.health), address) as served_at,
-        _in_background(watch_lag(log, worker.shards, worker.metrics), "watching lag"),
+        background("watching the lag", partial(watch_lag, log, worker.shards, worker.metrics)),
     ):
         _log.info("status_served", address=served_at)
         yield
@@ -161,18 +163,8 @@ async def _summarising(totals: Totals) -> AsyncIterator[None]:
             if new:
                 say(f"{datetime.now():%H:%M:%S} routed: {_tally_text(new)}")
 
-    async with _in_background(summarise(), "summarising what is routed"):
+    async with background("summarising what is routed", summarise):
         yield
-
-
-@asynccontextmanager
-async def _in_background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 def _tally_text(counts: Tally) -> str:

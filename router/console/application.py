@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from router.background import background
 from router.console import ConsoleSettings
 from router.console.actions import ACTIONS, LOGIN
 from router.console.backend import Backend, ConsoleFigures, Follower, keep_refreshed
@@ -74,20 +76,15 @@ async def serve_console(
     follower = Follower(log, rules, index, live)
     backend = Backend(log, index, live, follower, LoginSessions(settings.access))
     figures = ConsoleFigures()
-    tasks = [
-        asyncio.create_task(follower.run(), name="console: following"),
-        asyncio.create_task(keep_refreshed(backend, figures), name="console: refreshing"),
-    ]
     try:
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(background("following the log", follower.run))
+            await stack.enter_async_context(background("refreshing figures", partial(keep_refreshed, backend, figures)))
             if status_listen is not None:
                 await stack.enter_async_context(serving(status_app(figures.registry, follower), status_listen))
             app = behind_proxies(console_app(backend), settings.access.tls_proxy_addresses)
             yield await stack.enter_async_context(serving(app, listen))
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
         await index.close()
 
 

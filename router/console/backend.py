@@ -23,7 +23,7 @@ from router.decide.rules import Rules, UnknownRules
 from router.desk.bill_views import BillView, NotFoundError, view_of
 from router.desk.unconfirmed_releases import NO_UNCONFIRMED, UnconfirmedReleases, month_before
 from router.desk.unread_notices import UnreadNotices, read_unread
-from router.errors import LogError
+from router.errors import LogError, first_error
 from router.log.interface import AdministeredLog, Record
 from router.model.eastern import MILLISECONDS
 from router.model.registry_values import DECLARED, SILENT, Outage
@@ -68,9 +68,12 @@ class Follower:
 
     async def run(self) -> None:
         """Follow the log until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._retrying(self._follow_registry), name="console: registry")
-            group.create_task(self._retrying(self._follow_bills), name="console: bills")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._retrying(self._follow_registry))
+                group.create_task(self._retrying(self._follow_bills))
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from None
 
     async def _retrying(self, follow: Callable[[], Awaitable[None]]) -> None:
         pauses = growing_pauses(0.5, 30)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final
 
 import structlog
 
 from router import codec, topics
+from router.background import background
 from router.decide.registry import Registry
 from router.engine.administration import AuditEntry, audit_output
 from router.engine.feed_silence import SilenceLimit, corrected_activity, silence_changes
@@ -174,10 +175,5 @@ async def task_zero_of(
         return
     task_zero = TaskZero(log, shard, silence_limits, clock)
     await task_zero.read_requests()
-    reading = asyncio.create_task(task_zero.keep_reading(), name="reading parties' requests")
-    try:
+    async with background("reading parties' requests", task_zero.keep_reading):
         yield task_zero
-    finally:
-        reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await reading

@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from router import topics
+from router.background import background
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
 from router.engine.feed_activity import FeedMonitor
@@ -286,15 +287,10 @@ async def serve_listener(
     elif not settings.behind_proxy and not is_of_this_machine(address):
         raise UsageError(PLAIN_HTTP.format(address))
     listener = Listener(log, rules, settings)
-    probing = asyncio.create_task(listener.probe(), name="listener: probing the log")
-    try:
-        async with AsyncExitStack() as stack:
-            if status_listen is not None:
-                await stack.enter_async_context(serving(status_app(listener.figures.registry, listener), status_listen))
-            bound = await stack.enter_async_context(serving(listener_app(listener), address, tls))
-            listener.url = f"{'https' if tls else 'http'}://{bound}/messages"
-            _log.info("listener_ready", url=listener.url)
-            yield listener
-    finally:
-        probing.cancel()
-        await asyncio.wait([probing])
+    async with background("probing the log", listener.probe), AsyncExitStack() as stack:
+        if status_listen is not None:
+            await stack.enter_async_context(serving(status_app(listener.figures.registry, listener), status_listen))
+        bound = await stack.enter_async_context(serving(listener_app(listener), address, tls))
+        listener.url = f"{'https' if tls else 'http'}://{bound}/messages"
+        _log.info("listener_ready", url=listener.url)
+        yield listener

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from jsonschema import Draft201909Validator
 
+from router import background
 from router.console.backend import ConsoleFigures
 from router.listener.message_server import ListenerFigures
 from router.observe import Metrics
@@ -57,7 +58,7 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
 def test_alerts_and_the_dashboard_name_only_figures_there_are() -> None:
     there = {
         name + suffix
-        for registry in (Metrics().registry, ConsoleFigures().registry, ListenerFigures().registry)
+        for registry in (Metrics().registry, ConsoleFigures().registry, ListenerFigures().registry, background.FIGURES)
         for family in registry.collect()
         for name in [family.name]
         for suffix in ("", "_total", "_bucket", "_sum", "_count")

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Final, Self
 
 import structlog
@@ -18,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
+from router.background import background
 from router.clock import growing_pauses
 from router.errors import LogError, TaskMoved, TaskRetry
 from router.log.interface import Task
@@ -169,20 +171,23 @@ class AssignedTasks:
             await asyncio.sleep(next(pauses))
 
     async def _direct(self, member: GroupMember) -> None:
-        helpers = [asyncio.create_task(member.watch()), asyncio.create_task(self._show_positions(member))]
+        async with background("showing positions to the group", partial(self._show_positions, member)):
+            await self._direct_while_watching(member)
+
+    async def _direct_while_watching(self, member: GroupMember) -> None:
+        watching = asyncio.create_task(member.watch())
         try:
             while not (member.tasks and not self._attending and self._finished >= member.tasks):
                 changed = asyncio.create_task(member.changed.wait())
-                await asyncio.wait({*helpers, changed, *self._attending.values()}, return_when="FIRST_COMPLETED")
+                await asyncio.wait({watching, changed, *self._attending.values()}, return_when="FIRST_COMPLETED")
                 changed.cancel()
-                for helper in helpers:
-                    if helper.done():
-                        helper.result()
+                if watching.done():
+                    watching.result()
                 self._collect()
                 member.changed.clear()
                 self._follow(member)
         finally:
-            await self._end([*helpers, *self._attending.values()])
+            await self._end([watching, *self._attending.values()])
             self._attending.clear()
 
     def _collect(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from router.background import start_background
 from router.errors import FatalLogError, LogError, TaskRetry, UsageError
 
 PRAGMAS: Final = (
@@ -311,7 +312,7 @@ class ChangeWatch:
             self._sqlite = connect(path, settings.busy_timeout_seconds)
             self._sqlite.execute("PRAGMA busy_timeout = 0")  # It runs in the event loop and must not wait.
         self._change = asyncio.Event()
-        self._watching = asyncio.create_task(self._watch())
+        self._watching = start_background("watching the file", self._watch)
 
     def next_change(self) -> asyncio.Event:
         """Return the event of the next change. Take it before reading and await it after, so that none is missed."""

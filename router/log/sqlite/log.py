@@ -6,13 +6,14 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
 import structlog
 
 from router import topics as names
+from router.background import background
 from router.clock import growing_pauses, now_milliseconds
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry, UsageError, first_error
 from router.log.interface import Finding, Output, Place, Record, Task, partition_of
@@ -137,22 +138,21 @@ class SqliteLog:
         lease = Lease(self._writer, self._settings, group)
         try:
             async with asyncio.TaskGroup() as running:
-                helpers = [running.create_task(lease.keep()), running.create_task(self._keep_sweeping(lease))]
-                async with asyncio.TaskGroup() as tasks:
+                keeping = running.create_task(lease.keep())
+                sweeping = background("sweeping the file", partial(self._keep_sweeping, lease))
+                async with sweeping, asyncio.TaskGroup() as tasks:
                     for partition in range(partitions):
                         tasks.create_task(self._keep_running(partition, inputs, run, lease))
-                for helper in helpers:
-                    helper.cancel()
+                keeping.cancel()
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
 
     async def _keep_sweeping(self, lease: Lease) -> None:
         while True:
             await lease.held()
-            with suppress(TaskRetry):  # The next sweep makes up for it.
-                await self._writer.commit(
-                    lambda connection: store.sweep(connection, store.all_topics(connection), now_milliseconds())
-                )
+            await self._writer.commit(
+                lambda connection: store.sweep(connection, store.all_topics(connection), now_milliseconds())
+            )
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _keep_running(
