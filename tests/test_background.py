@@ -41,6 +41,7 @@ OWNED = {
     "log/kafka/task.py:poll": "awaited by the call",
     "log/kafka/failures.py:ended_within": "awaited by the call",
     "log/kafka/producer.py:commit": "awaited by the call",
+    "log/kafka/producer.py:_written_unless_deleted": "awaited by the call",
     "log/kafka/group.py:_direct_while_watching": "its error ends `Log.work`",
     "log/kafka/group.py:_follow": "a task of the group, collected by `_collect`: its error ends `Log.work`",
     "log/sqlite/log.py:work": "a TaskGroup: an error ends `Log.work`",

@@ -18,6 +18,7 @@ from router.decide.rules import Rules
 from router.engine.administration import write_first_rules
 from router.engine.backlog import TURN_RECORDS, Batch, Idleness
 from router.engine.feed_silence import SilenceLimit
+from router.engine.missing_topics import missing_topics_sought
 from router.engine.task_zero import TaskZero, task_zero_of
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import AdministeredLog, Output, Record, Task
@@ -107,7 +108,10 @@ class Worker:
         try:
             shard = self.shards[task.partition] = await self._restore(task)
             self._idleness.opened(task.partition)
-            async with task_zero_of(self._log, shard, self._settings.silence_limits, self._clock) as task_zero:
+            async with (
+                missing_topics_sought(self._log, shard, self._clock),
+                task_zero_of(self._log, shard, self._settings.silence_limits, self._clock) as task_zero,
+            ):
                 await self._keep_routing(task, shard, task_zero)
         except TaskMoved:
             self.metrics.transaction(MOVED)
@@ -203,6 +207,7 @@ class Worker:
                 await task.commit(outputs)
                 break
             except DestinationMissing as error:
+                _refuse_missing_own(error)
                 _log.warning("destination_missing", topics=error.topics, task=task.partition)
                 self.metrics.transaction(DESTINATION_MISSING)
                 shard.abandon()
@@ -237,6 +242,16 @@ class Worker:
         await self._log.append([registry_output(note) for note in notes], atomic=True)
         for note in notes:
             shard.registry.apply(note)
+
+
+def _refuse_missing_own(error: DestinationMissing) -> None:
+    """Raises TaskRetry if topics of the router's own are missing: without them nothing can be decided."""
+    own = [topic for topic in error.topics if not topic.startswith(topics.PARTY_PREFIX)]
+    if own:
+        raise TaskRetry(
+            f"missing or refused topics: {', '.join(own)}. `snp-router topics check --apply` makes them again, without "
+            "their records"
+        ) from error
 
 
 def may_walk(batch: Batch) -> bool:

@@ -192,6 +192,10 @@ class LogAdministration(Protocol):
         """Return the number of partitions of every topic."""
         ...
 
+    async def accepting(self, topics: Iterable[str]) -> set[str]:
+        """Return those of `topics` that exist and take our records. They have one partition each. Writes no record."""
+        ...
+
     async def committed(self, group: str, topics: Sequence[str]) -> dict[str, int] | None:
         """Return the offset that a consumer group committed of each of `topics`, which have one partition each.
 

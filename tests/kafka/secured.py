@@ -149,6 +149,10 @@ class SecuredBroker:
         user = UserScramCredentialUpsertion(name, credentials, PASSWORD.encode())
         for done in self._admin.alter_user_scram_credentials([user]).values():
             done.result(START_SECONDS)
+        self.allow(name, rights)
+
+    def allow(self, name: str, rights: Iterable[Right]) -> None:
+        """Add rights on names that begin as given."""
         bindings = [
             AclBinding(
                 kind,

@@ -83,6 +83,16 @@ class KafkaLog:
     async def extents(self, topics: Sequence[str]) -> dict[str, range]:
         return await self._admin.extents(topics)
 
+    async def accepting(self, topics: Iterable[str]) -> set[str]:
+        found = (await self.topics()).keys() & set(topics)
+        while found:  # The brokers name the topics that refuse us, and say nothing of the others then.
+            async with self.producer(_new_transactional_id()) as producer:
+                refused = await producer.refusals(sorted(found))
+            if not refused:
+                break
+            found -= refused
+        return found
+
     # The hot path
 
     async def append(self, outputs: Sequence[Output], *, atomic: bool = False) -> None:
@@ -92,7 +102,7 @@ class KafkaLog:
             await self._appender.append(outputs)
             return
         try:
-            async with self.producer(f"snp-router-append-{uuid.uuid4()}") as producer:  # A new id fences nobody.
+            async with self.producer(_new_transactional_id()) as producer:
                 await producer.commit(outputs)
         except TaskMoved as error:  # Nobody else has this id: the brokers ended a transaction that took too long.
             raise TaskRetry(str(error)) from error
@@ -178,6 +188,11 @@ class KafkaLog:
 
     def _reader(self, purpose: str) -> AbstractAsyncContextManager[CommittedReader]:
         return CommittedReader(self._bootstrap, self.settings, f"snp-router-{purpose}").opened()
+
+
+def _new_transactional_id() -> str:
+    """An id that fences nobody."""
+    return f"snp-router-append-{uuid.uuid4()}"
 
 
 async def _follow(reader: CommittedReader, begins: dict[TopicPartition, int]) -> AsyncIterator[list[Record]]:

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import errors as kafka_errors
 from aiokafka.producer import sender
 
 from router.errors import DestinationMissing, FatalLogError, TaskRetry
@@ -32,7 +33,11 @@ BATCH_LIMIT_BYTES: Final = 900_000
 RECORD_OVERHEAD_BYTES: Final = 100
 """Upper bound of a record's bytes beside key, value and headers, with its batch's."""
 
-REFUSED_TOPIC_SECONDS: Final = 60.0
+REFUSED_TOPIC_SECONDS: Final = 10.0
+
+LOOK_SECONDS: Final = 0.5
+"""Between two looks at the brokers' topics while a transaction waits. aiokafka waits for a deleted one without end."""
+PROBE_PAUSE_SECONDS: Final = 0.01
 
 Futures = list[asyncio.Future[Any]]
 
@@ -86,7 +91,7 @@ class TransactionalProducer:
             raise
 
     async def commit(self, outputs: Sequence[Output]) -> None:
-        """Write all of `outputs` in one transaction. Raises DestinationMissing (nothing was begun, the producer stays
+        """Write all of `outputs` in one transaction. Raises DestinationMissing (nothing is written, the producer stays
         good). TaskMoved, TaskRetry, FatalLogError and cancellation retire it. A cancelled commit first gets time to
         end: an open transaction would delay readers."""
         if self._retired:
@@ -102,6 +107,8 @@ class TransactionalProducer:
         transaction = asyncio.create_task(self._transact(outputs), name=f"commit {self.transactional_id}")
         try:
             await asyncio.shield(transaction)
+        except DestinationMissing:
+            raise
         except asyncio.CancelledError:
             self._retired = True
             await asyncio.wait([transaction], timeout=self._settings.close_deadline_seconds)
@@ -123,12 +130,74 @@ class TransactionalProducer:
         doing = f"committing {len(outputs)} records as {self.transactional_id}"
         async with step(doing, self._settings.commit_deadline_seconds):
             await self._producer.begin_transaction()
-            await self._all_written(await send(self._producer, outputs), doing)
+            await self._written_unless_deleted(outputs, doing)
             await self._producer.commit_transaction()
 
-    async def _all_written(self, futures: Futures, doing: str) -> None:
-        """Await every record: a transaction would commit although a record in it failed."""
-        errors = await _errors_of(futures)
+    async def _written_unless_deleted(self, outputs: Sequence[Output], doing: str) -> None:
+        """Write the records, while a second task looks whether one of their topics has been deleted."""
+        writing = asyncio.create_task(self._write(outputs, doing))
+        looking = asyncio.create_task(self._deleted({output.topic for output in outputs}))
+        try:
+            await asyncio.wait({writing, looking}, return_when=asyncio.FIRST_COMPLETED)
+            if writing.done():
+                return writing.result()
+            await self._take_back(looking.result(), doing)
+        finally:
+            for task in (looking, writing):
+                task.cancel()
+            await asyncio.wait({looking, writing})
+            if not writing.cancelled():
+                writing.exception()
+
+    async def _deleted(self, topics: set[str]) -> set[str]:
+        """Wait until topics are gone, and return them."""
+        known = self._producer.client.cluster.partitions_for_topic
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if await self._producer.client.force_metadata_update():
+                gone = {topic for topic in topics if not known(topic)}
+                if gone:
+                    return gone
+
+    async def _take_back(self, deleted: set[str], doing: str) -> None:
+        """End the transaction after the deletion of a destination, and raise DestinationMissing. The brokers add all
+        destinations of a request or none, so usually the transaction has not begun for them and the producer stays
+        good. Raises TaskRetry if it has."""
+        named = ", ".join(sorted(deleted))
+        manager, accumulator = self._producer._txn_manager, self._producer._message_accumulator
+        if manager.txn_partitions or accumulator._pending_batches:
+            raise TaskRetry(f"{doing}: {named} has been deleted meanwhile")
+        manager.partitions_to_add().clear()
+        for batch in [batch for batches in accumulator._batches.values() for batch in batches]:
+            batch.failure(kafka_errors.UnknownTopicOrPartitionError(named))
+            batch._drain_waiter.exception()
+        accumulator._batches.clear()
+        await self._producer.abort_transaction()
+        raise DestinationMissing(tuple(sorted(deleted)))
+
+    async def refusals(self, topics: Iterable[str]) -> frozenset[str]:
+        """Return those of these topics, each with one partition, that refuse our records. Nothing is written. Close the
+        producer afterwards. Raises TaskRetry, TaskMoved, FatalLogError."""
+        manager = self._producer._txn_manager
+        async with step("asking which topics take our records", self._settings.commit_deadline_seconds):
+            await self._producer.begin_transaction()
+            for topic in topics:
+                manager.maybe_add_partition_to_txn(TopicPartition(topic, 0))
+            ended = manager.wait_for_transaction_end()
+            while manager.partitions_to_add() and not ended.done():  # noqa: ASYNC110 - there is no notification
+                await asyncio.sleep(PROBE_PAUSE_SECONDS)
+            if not ended.done():
+                await self._producer.abort_transaction()
+                return frozenset()
+        error = ended.exception()
+        refused = refused_topics([error] if error else [])
+        if error is not None and not refused:
+            raise translate([error], "asking which topics take our records") from error
+        return refused
+
+    async def _write(self, outputs: Sequence[Output], doing: str) -> None:
+        """Send and await every record: a transaction would commit although a record in it failed."""
+        errors = await _errors_of(await send(self._producer, outputs))
         if refused := refused_topics(errors):
             self._refused.add(refused)
             raise TaskRetry(f"{doing}: we may not write to {', '.join(sorted(refused))}") from errors[0]

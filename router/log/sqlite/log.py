@@ -86,6 +86,9 @@ class SqliteLog:
     async def topics(self) -> dict[str, int]:
         return {topic.name: topic.partitions for topic in await self._reader.run(store.all_topics)}
 
+    async def accepting(self, topics: Iterable[str]) -> set[str]:
+        return (await self.topics()).keys() & set(topics)
+
     async def committed(self, group: str, topics: Sequence[str]) -> None:
         return None
 
