@@ -56,8 +56,8 @@ class Record(NamedTuple):
     timestamp: int
     """Time of writing by the log's clock, UTC milliseconds."""
     fault: str | None = None
-    """Reason why the bytes of this record, or of the batch that ends at `offset`, can't be read; key and value are then
-    empty. Only another program writes such a record."""
+    """Reason why the record can't be read. It stands for all from it to its batch's end if nothing of them can be; key
+    and value are there if they could be read. Only another program writes such a record."""
 
     @property
     def place(self) -> str:

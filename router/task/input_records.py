@@ -40,6 +40,8 @@ def value_of(record: Record) -> codec.Value | None:
     """The value of an input record; None if it deletes its key. Raises InputError."""
     if record.topic == topics.REGISTRY:
         return registry_value(record)
+    if record.fault is not None:
+        raise InputError(record.fault)
     if record.value is None:
         return None
     value = codec.decode_value(record.value)
@@ -58,6 +60,8 @@ def value_of(record: Record) -> codec.Value | None:
 
 def registry_value(record: Record) -> RegistryValue | None:
     """The value of a registry record; None if it deletes its key. Raises InputError with place and remedy."""
+    if record.fault is not None:
+        raise _skipped(record, record.fault)
     if record.value is None:
         return None
     try:
@@ -104,7 +108,7 @@ def foreign_letter(record: Record, reason: str) -> DeadLetter:
     scac, number = split_bill_key(key) if is_bill_key(key) else (None, None)
     content = value if len(value) <= CONTENT_LIMIT else value[:HEAD_SIZE]
     return DeadLetter(
-        sha256(value).hexdigest()[:32],
+        sha256(value or record.place.encode()).hexdigest()[:32],
         reason,
         record.place,
         "unknown",

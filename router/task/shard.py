@@ -20,7 +20,7 @@ from router.decide.identity import BillRecord, key_of
 from router.decide.notices import CATCH_UP, AppliedRecord
 from router.decide.registry import Context
 from router.decide.rules import Rules
-from router.errors import InputError
+from router.errors import FatalLogError, InputError
 from router.log.interface import Output, Record, partition_of
 from router.model.identifiers import is_bill_key, is_vessel_key
 from router.model.inputs import DeadLetter, Disposition
@@ -65,7 +65,13 @@ class Shard:
     # Restoring
 
     def load(self, record: Record) -> None:
-        """Enter a restored record of `snp.bills` or `snp.index-state`. Raises InputError for an invalid position."""
+        """Enter a restored record of `snp.bills` or `snp.index-state`. Raises InputError for an invalid position,
+        FatalLogError for a record that can't be read: a state without it could release what it holds."""
+        if record.fault is not None:
+            raise FatalLogError(
+                f"{record.place}: the state can't be read: {record.fault}. Another program wrote it, or a disk is "
+                "damaged: restore the topic from a backup, or begin with empty topics"
+            )
         if record.topic != topics.BILLS:
             self._index.load(record)
         elif not record.key.startswith(topics.POSITION_KEY):

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import ConsumerRecord
 
 from router.errors import FatalLogError
 from router.log.interface import Record
 from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.failures import end_consumer, step
+from router.log.kafka.record_batches import FaultyRecord
 
 FETCH_WAIT_MS: Final = 100
 """Time that a broker holds a request while nothing is new. It answers records at once, but a partition that is resumed
@@ -19,6 +21,12 @@ or sought waits until the request under way is answered."""
 
 FETCH_LIMIT_BYTES: Final = 2_000_000
 """For each partition in a request."""
+
+MOST_FETCHED: Final = 20_000
+"""Records taken in at once: a batch of tiny ones takes a hundred times its size here."""
+
+LATEST_TIME: Final = 253_402_300_799_000
+"""The last second of the year 9999, UTC milliseconds."""
 
 MARKER_PAUSE_SECONDS: Final = 0.02
 """The last offset before an end may be a transaction's marker, which is no record. So look again soon."""
@@ -90,9 +98,11 @@ class CommittedReader:
         return end or 0
 
     async def fetch(self, timeout: float) -> dict[TopicPartition, list[Record]]:
-        """Return everything that has come. If there is nothing, wait up to `timeout` seconds."""
+        """Return what has come, at most `MOST_FETCHED` records. If there is nothing, wait up to `timeout` seconds."""
         async with self._step("reading", extra_seconds=timeout):
-            fetched: dict[TopicPartition, list[Any]] = await self._consumer.getmany(timeout_ms=int(timeout * 1000))
+            fetched: dict[TopicPartition, list[Any]] = await self._consumer.getmany(
+                timeout_ms=int(timeout * 1000), max_records=MOST_FETCHED
+            )
         return {partition: [_record(found) for found in records] for partition, records in fetched.items()}
 
     async def read_to(
@@ -127,8 +137,12 @@ class CommittedReader:
         return step(f"{self._name}, {doing}", self._settings.start_deadline_seconds + extra_seconds)
 
 
-def _record(found: Any) -> Record:
-    """Translate aiokafka's record. A record without a key, which only other programs write, gets an empty one."""
-    return Record(
-        found.topic, found.partition, found.offset, found.key or b"", found.value, found.headers, found.timestamp
-    )
+def _record(found: ConsumerRecord) -> Record:
+    """Translate aiokafka's record. Only other programs write one without a key or a header without a value, which get
+    empty ones, or a time that no calendar has, which becomes the nearest that one has."""
+    headers = found.headers
+    if any(value is None for _, value in headers):
+        headers = tuple((name, value or b"") for name, value in headers)
+    timestamp = min(max(0, found.timestamp), LATEST_TIME)
+    fault = found.fault if isinstance(found, FaultyRecord) else None
+    return Record(found.topic, found.partition, found.offset, found.key or b"", found.value, headers, timestamp, fault)
