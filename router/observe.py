@@ -42,6 +42,11 @@ RETRIED: Final = "retried"
 MOVED: Final = "moved"
 OUTCOMES: Final = (COMMITTED, DESTINATION_MISSING, RETRIED, MOVED)
 
+ACCEPTED: Final = "accepted"
+REFUSED: Final = "refused"
+DROPPED: Final = "dropped"
+REQUEST_OUTCOMES: Final = (ACCEPTED, REFUSED, DROPPED)
+
 LAG_SECONDS: Final = 15.0
 """Between two looks at the lag: Prometheus' usual scrape interval."""
 STUCK_SECONDS: Final = 60.0
@@ -71,6 +76,12 @@ class Metrics:
         self._lag = self._gauge("snp_task_lag_records", "Records of an input not read by its task.", "task", "topic")
         self._restore = self._gauge("snp_task_restore_seconds", "Duration of a task's latest restore.", "task")
         self._bills = self._gauge("snp_open_bills", "Bills on a task's ledger.", "task")
+        self._requests = self._counter("snp_requests", "Parties' requests, by outcome.", "outcome")
+        self._requests_failing = self._gauge(
+            "snp_requests_not_read_seconds",
+            "Seconds since requests could be read, of task 0's owner.",
+            "task",
+        )
         self._start_at_zero()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -87,6 +98,8 @@ class Metrics:
             self._notices.labels(kind)
         for outcome in OUTCOMES:
             self._transactions.labels(outcome)
+        for outcome in REQUEST_OUTCOMES:
+            self._requests.labels(outcome)
 
     def count(self, tally: Mapping[Counted, int]) -> None:
         """Add the work of committed transactions, as in `Shard.tally`."""
@@ -105,6 +118,17 @@ class Metrics:
     def latencies(self, arrived: Iterable[int], now: int) -> None:
         """Observe events by their moments of arrival; their notices are committed `now`. UTC milliseconds."""
         self._latency.observe(arrived, now)
+
+    def request(self, outcome: str) -> None:
+        """Count a party's request. `outcome` is one of REQUEST_OUTCOMES; a dropped one may stand for many."""
+        self._requests.labels(outcome).inc()
+
+    def requests_failing(self, seconds: float) -> None:
+        self._requests_failing.labels("0").set(seconds)
+
+    def forget_requests(self) -> None:
+        """Drop the gauge of a task 0 that another process has now."""
+        _remove(self._requests_failing, "0")
 
     def restored(self, task: int, seconds: float) -> None:
         self._restore.labels(str(task)).set(seconds)

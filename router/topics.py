@@ -34,6 +34,9 @@ STATE = (BILLS, INDEX_STATE)
 REQUEST_DAYS = 7
 """Retention of a party's requests. Those accepted stay in the registry until they are done."""
 
+REQUEST_BATCH_BYTES = 64 << 10
+"""A request has some 100 bytes; a compressed batch may stand for a thousand times its size."""
+
 POSITION_KEY = b"\x00position:"
 """Begins the reserved keys of `snp.bills`, which hold the tasks' positions."""
 
@@ -48,6 +51,8 @@ class TopicSpec(NamedTuple):
     compacted: bool = False
     retention_days: int | None = None
     """None: for ever, or as long as the key lives if the topic is compacted."""
+    batch_limit_bytes: int | None = None
+    """Largest batch that the topic takes; None: the router's own limit."""
 
 
 def topic_specs(partitions: int) -> list[TopicSpec]:
@@ -67,5 +72,7 @@ def party_topic_spec(topic: str) -> TopicSpec:
 
 def party_topic_specs(party_id: str) -> list[TopicSpec]:
     """A party's own topics: its notices and its requests."""
-    requests = TopicSpec(REQUEST_PREFIX + party_id, 1, retention_days=REQUEST_DAYS)
+    requests = TopicSpec(
+        REQUEST_PREFIX + party_id, 1, retention_days=REQUEST_DAYS, batch_limit_bytes=REQUEST_BATCH_BYTES
+    )
     return [party_topic_spec(PARTY_PREFIX + party_id), requests]

@@ -164,6 +164,9 @@ for _panel, _commands in PANELS.items():
             app.command(_name, rich_help_panel=_panel)(_command)
 
 
+app.command(run_commands.READ_REQUESTS, hidden=True)(run_commands.read_requests)
+
+
 def main() -> None:
     """Run the command. Errors of the router print one line and set the exit code; any other is a bug and shows."""
     try:

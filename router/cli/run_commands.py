@@ -21,7 +21,18 @@ from rich.text import Text
 
 from router.background import background
 from router.cli import printing
-from router.cli.command import FormatOption, argument, exit_if, flag, option, read_log, run, settings_of, write_log
+from router.cli.command import (
+    FormatOption,
+    argument,
+    exit_if,
+    flag,
+    global_options_of,
+    option,
+    read_log,
+    run,
+    settings_of,
+    write_log,
+)
 from router.cli.feed_commands import read_table
 from router.cli.printing import JSON, NOTICE, TABLE, Column, RecordFields, console, emit, moment, number_of, say, table
 from router.clock import now_milliseconds
@@ -41,6 +52,7 @@ from router.engine.administration import (
     registry_problems,
     write_first_rules,
 )
+from router.engine.request_process import RequestProcess, answer, confine
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
@@ -108,7 +120,8 @@ def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_
         await append_tick(log)
         await write_first_rules(log, first, now_milliseconds())
         _refuse_other_rules(settings, await read_rules(log, first))
-        worker = Worker(log, first, work_settings, until_idle=until_idle)
+        find = RequestProcess(_request_command(context))
+        worker = Worker(log, first, work_settings, until_idle=until_idle, find_requests=find)
         worker.totals = totals
         async with _serving_status(worker, log, listen), _summarising(totals):
             if not until_idle:
@@ -116,6 +129,29 @@ def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_
             await worker.run()
 
     write_log(context, work)
+
+
+READ_REQUESTS: Final = "read-requests"
+"""Hidden: `run` starts it, and nobody else has a use for it."""
+
+
+def _request_command(context: typer.Context) -> list[str]:
+    given = global_options_of(context)
+    named = {"--log": given.log_url, "--config": given.config}
+    options = [word for name, value in named.items() if value for word in (name, str(value))]
+    return [sys.executable, "-m", "router.cli", *options, READ_REQUESTS]
+
+
+def read_requests(context: typer.Context) -> None:
+    """Read what parties wrote to their request topics, for the router that started it."""
+    confine()
+    settings = settings_of(context)
+
+    async def work() -> None:
+        async with open_log(settings.log, settings.log_settings()) as log:
+            await answer(log)
+
+    run(work())
 
 
 def _refuse_other_rules(settings: Settings, current: Rules) -> None:

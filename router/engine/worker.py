@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
@@ -19,6 +20,7 @@ from router.engine.administration import write_first_rules
 from router.engine.backlog import TURN_RECORDS, Batch, Idleness
 from router.engine.feed_silence import SilenceLimit
 from router.engine.missing_topics import missing_topics_sought
+from router.engine.party_requests import FindRecords, find_records
 from router.engine.task_zero import TaskZero, task_zero_of
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import AdministeredLog, Output, Record, Task
@@ -77,10 +79,11 @@ class Worker:
         settings: WorkSettings | None = None,
         *,
         until_idle: bool = False,
+        find_requests: FindRecords | None = None,
         clock: Callable[[], int] = now_milliseconds,
     ) -> None:
-        """`rules` are written to a registry that has none. `clock` returns UTC milliseconds; a demo sets its own
-        time."""
+        """`rules` are written to a registry that has none. `find_requests` reads what parties wrote; without it, this
+        process does. `clock` returns UTC milliseconds; a demo sets its own time."""
         self.totals = Totals()
         self.metrics = Metrics()
         self.health = Health()
@@ -90,6 +93,7 @@ class Worker:
         self._rules = rules
         self._settings = settings or WorkSettings()
         self._until_idle = until_idle
+        self._find_requests = find_requests or partial(find_records, log)
         self._idleness = Idleness(log)
         self._uncertain = UncertainCommits()
         self._clock = clock
@@ -108,10 +112,11 @@ class Worker:
         try:
             shard = self.shards[task.partition] = await self._restore(task)
             self._idleness.opened(task.partition)
-            async with (
-                missing_topics_sought(self._log, shard, self._clock),
-                task_zero_of(self._log, shard, self._settings.silence_limits, self._clock) as task_zero,
-            ):
+            task_zero_work = task_zero_of(
+                self._log, shard, self._settings.silence_limits, self._find_requests, self.metrics, self._clock,
+                until_idle=self._until_idle,
+            )  # fmt: skip
+            async with missing_topics_sought(self._log, shard, self._clock), task_zero_work as task_zero:
                 await self._keep_routing(task, shard, task_zero)
         except TaskMoved:
             self.metrics.transaction(MOVED)

@@ -204,9 +204,9 @@ class LogAdministration(Protocol):
         """
         ...
 
-    async def extents(self, topics: Sequence[str]) -> dict[str, range]:
+    async def extents(self, topics: Sequence[str], *, decided: bool = False) -> dict[str, range]:
         """Return the offsets of each of `topics` that exists, which have one partition each: from the first record
-        left to the next one written. On Kafka, records of open transactions count."""
+        left to the next one written or, if `decided`, to the first one of an open transaction."""
         ...
 
 

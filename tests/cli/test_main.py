@@ -20,8 +20,10 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 def commands_in(group: Any, *words: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every command: its words and its help."""
+    """Every command that the help shows: its words and its help."""
     for name, command in group.commands.items():
+        if getattr(command, "hidden", False):
+            continue
         if hasattr(command, "commands"):
             yield from commands_in(command, *words, name)
         else:

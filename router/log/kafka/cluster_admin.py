@@ -46,7 +46,7 @@ CREATED_CODES: Final = (0, 36)
 TOO_MANY_REPLICAS: Final = 38
 MISSING_CODES: Final = (3, 29)
 """Error codes of a topic that does not exist, or that we may not see."""
-EARLIEST, LATEST, READ_UNCOMMITTED, NEVER_COMMITTED = -2, -1, 0, -1
+EARLIEST, LATEST, READ_UNCOMMITTED, READ_COMMITTED, NEVER_COMMITTED = -2, -1, 0, 1, -1
 """As Kafka's requests for offsets have them."""
 
 VISIBLE_PAUSE_SECONDS: Final = 0.05
@@ -114,9 +114,10 @@ class ClusterAdmin:
             found = await self._client.list_consumer_group_offsets(group, partitions=partitions)
         return {at.topic: place.offset for at, place in found.items() if place.offset != NEVER_COMMITTED}
 
-    async def extents(self, topics: Sequence[str]) -> dict[str, range]:
-        """Return first and next offset of each topic's only partition, records of open transactions included: stock
-        clients may read those."""
+    async def extents(self, topics: Sequence[str], *, decided: bool) -> dict[str, range]:
+        """Return first and next offset of each topic's only partition. Unless `decided`, records of open transactions
+        are included: stock clients may read those."""
+        isolation = READ_COMMITTED if decided else READ_UNCOMMITTED
         if not topics:
             return {}
         async with self._step("asking where topics begin and end"):
@@ -129,12 +130,12 @@ class ClusterAdmin:
             begins: dict[str, int] = {}
             ends: dict[str, int] = {}
             for leader, names in by_leader.items():
-                begins |= await self._offsets(leader, names, EARLIEST)
-                ends |= await self._offsets(leader, names, LATEST)
+                begins |= await self._offsets(leader, names, EARLIEST, isolation)
+                ends |= await self._offsets(leader, names, LATEST, isolation)
         return {topic: range(begin, ends[topic]) for topic, begin in begins.items()}
 
-    async def _offsets(self, leader: int, topics: Iterable[str], at: int) -> dict[str, int]:
-        request = OffsetRequest(-1, READ_UNCOMMITTED, [(topic, [(0, at)]) for topic in topics])
+    async def _offsets(self, leader: int, topics: Iterable[str], at: int, isolation: int) -> dict[str, int]:
+        request = OffsetRequest(-1, isolation, [(topic, [(0, at)]) for topic in topics])
         answer = await self._client._send_request_to_node(leader, request)
         found = {}
         for topic, ((_, code, *_, offset),) in answer.topics:
@@ -236,7 +237,7 @@ class ClusterAdmin:
         }
 
     def _new_topic(self, spec: TopicSpec) -> NewTopic:
-        settings = _wanted(spec) | {"max.message.bytes": str(self._settings.message_limit_bytes)}
+        settings = {"max.message.bytes": str(self._settings.message_limit_bytes)} | _wanted(spec)
         if self._settings.minimum_in_sync_replicas is not None:
             settings["min.insync.replicas"] = str(self._settings.minimum_in_sync_replicas)
         return NewTopic(spec.name, spec.partitions, self._settings.replication_factor, topic_configs=settings)
@@ -285,10 +286,11 @@ def _raise_for(code: int) -> None:
 
 
 def _wanted(spec: TopicSpec) -> dict[str, str]:
+    limit = {} if spec.batch_limit_bytes is None else {"max.message.bytes": str(spec.batch_limit_bytes)}
     if spec.compacted:
-        return {"cleanup.policy": "compact"}
+        return limit | {"cleanup.policy": "compact"}
     kept = -1 if spec.retention_days is None else spec.retention_days * DAY
-    return {"cleanup.policy": "delete", "retention.ms": str(kept)}
+    return limit | {"cleanup.policy": "delete", "retention.ms": str(kept)}
 
 
 def _own(settings: Settings) -> dict[str, str]:

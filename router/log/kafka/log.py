@@ -80,8 +80,8 @@ class KafkaLog:
     async def committed(self, group: str, topics: Sequence[str]) -> dict[str, int]:
         return await self._admin.committed(group, topics)
 
-    async def extents(self, topics: Sequence[str]) -> dict[str, range]:
-        return await self._admin.extents(topics)
+    async def extents(self, topics: Sequence[str], *, decided: bool = False) -> dict[str, range]:
+        return await self._admin.extents(topics, decided=decided)
 
     async def accepting(self, topics: Iterable[str]) -> set[str]:
         found = (await self.topics()).keys() & set(topics)

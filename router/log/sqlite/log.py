@@ -92,7 +92,7 @@ class SqliteLog:
     async def committed(self, group: str, topics: Sequence[str]) -> None:
         return None
 
-    async def extents(self, topics: Sequence[str]) -> dict[str, range]:
+    async def extents(self, topics: Sequence[str], *, decided: bool = False) -> dict[str, range]:
         return await self._reader.run(partial(store.extents, names=topics))
 
     # The hot path
