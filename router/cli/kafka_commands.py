@@ -63,23 +63,27 @@ def check_topics(
 ) -> None:
     """Check the brokers or the file, the topics and the router's rights. Ends with 1 if there is any problem.
 
+    Settings of the brokers that would protect them from floods are recommended only.
+
     Example:  [bold]snp-router --log kafka://broker:9092 topics check --apply[/bold]"""
     settings = settings_of(context)
     must_exist(settings.log)
 
-    async def work() -> list[Finding]:
+    async def work() -> tuple[list[Finding], list[str]]:
         async with open_log(settings.log, settings.log_settings()) as log:
             specs = await wanted_topics(log, settings.partitions)
             if apply:
                 await log.mend(specs)
-            return await log.check(specs)
+            return await log.check(specs), await log.advice()
 
-    findings = run(work())
+    findings, advice = run(work())
     for finding in findings:
         if form is JSON:
             emit(finding._asdict())
         else:
             console().print(f"{finding}{' (--apply fixes it)' if finding.mendable else ''}")
+    for text in advice:
+        say(f"recommended, {text}")
     exit_if(findings)
     if form is TABLE:
         console().print("the log has no problems")

@@ -180,6 +180,10 @@ class LogAdministration(Protocol):
         """Return everything that is wrong with the log, these topics and our rights, the gravest first."""
         ...
 
+    async def advice(self) -> list[str]:
+        """Return what protects the log and is not set, each with what to set. The router works without it."""
+        ...
+
     async def mend(self, specs: Iterable[TopicSpec]) -> None:
         """Correct what can be corrected without touching a record: missing topics, compaction, retention."""
         ...

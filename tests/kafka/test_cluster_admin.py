@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -10,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from router import topics
 from router.errors import FatalLogError, TaskRetry
 from router.log.kafka import open_kafka_log
-from router.log.kafka.cluster_admin import version_findings, version_of
+from router.log.kafka.cluster_admin import LIMITS, advice_for, version_findings, version_of
 from router.topics import TopicSpec
 from tests.kafka.broker import free_ports
 from tests.kafka.fixtures import QUICK, KafkaLogs
@@ -52,6 +54,22 @@ class TestCheck:
         configuration = await log._admin._settings_of(_topic(), ["state"])
         await admin.close()
         assert configuration["state"]["segment.bytes"][0] == "2000000"  # What others set stays.
+
+    async def test_a_request_topic_that_takes_larger_batches_is_mended(self, logs: KafkaLogs) -> None:
+        log = await logs.open()
+        wanted = topics.party_topic_specs("SLTC")
+        await log.create_topics([spec._replace(batch_limit_bytes=None) for spec in wanted])
+        assert list(map(str, await log.check(wanted))) == [
+            "snp.request.SLTC: max.message.bytes = 4000000; it must be 65536"
+        ]
+        await log.mend(wanted)
+        assert await log.check(wanted) == []
+
+    async def test_a_broker_as_it_comes_is_told_what_would_protect_it(self, logs: KafkaLogs) -> None:
+        log = await logs.open()
+        advice = await log.advice()
+        assert [text.split()[2] for text in advice[:-1]] == list(LIMITS)
+        assert advice[-1].startswith("broker 1: no listener has connections.max.reauth.ms")
 
     async def test_the_brokers_version_is_recognised(self, logs: KafkaLogs) -> None:
         log = await logs.open()
@@ -104,3 +122,11 @@ def test_versions_that_lose_transactions_or_are_too_old_are_named(
     found = version_findings(dict.fromkeys(range(brokers), version))
 
     assert (words is None and found == []) or words in str(found[0])
+
+
+def test_the_recommended_settings_leave_nothing_to_advise() -> None:
+    text = (Path(__file__).parents[2] / "deploy/kafka/broker.properties").read_text()
+    given = dict(re.findall(r"^([a-z.]+)=(.+)$", text, re.MULTILINE))
+    reauthentication = {"listener.name.parties.scram-sha-512.connections.max.reauth.ms": "3600000"}
+    assert advice_for({name: (value, 1) for name, value in (given | reauthentication).items()}) == []
+    assert len(advice_for({name: (value, 1) for name, value in given.items()})) == 1

@@ -53,6 +53,14 @@ VISIBLE_PAUSE_SECONDS: Final = 0.05
 REACH_SECONDS: Final = 3.0
 """Deadline for each address when looking whether anything listens there."""
 
+LIMITS: Final[Mapping[str, tuple[int, str]]] = {
+    "producer.id.expiration.ms": (3_600_000, "brokers keep every producer id that a client asked for until then"),
+    "max.connections.per.ip": (1_000, "one address can't take all connections"),
+    "max.connection.creation.rate": (200, "connecting costs a log-in"),
+}
+"""Brokers' settings against floods: the most that we recommend, and the reason."""
+REAUTHENTICATION: Final = "connections.max.reauth.ms"
+
 Settings = Mapping[str, tuple[str, int]]
 """Value and source of each setting."""
 
@@ -223,6 +231,13 @@ class ClusterAdmin:
             found.append(Finding("auto.create.topics.enable", "true", "false: a mistyped name would make a topic"))
         return found
 
+    async def advice(self) -> list[str]:
+        """Return for each broker the settings against floods that it lacks, each with what to set."""
+        async with self._step("listing the brokers"):
+            names = [str(broker) for broker in await self._brokers()]
+        settings = await self._settings_of(ConfigResourceType.BROKER, names)
+        return [f"broker {name}: {text}" for name in sorted(settings) for text in advice_for(settings[name])]
+
     async def _settings_of(self, kind: ConfigResourceType, names: Sequence[str]) -> dict[str, Settings]:
         """Return the settings of each name that we may see."""
         if not names:
@@ -263,6 +278,21 @@ def version_findings(versions: Mapping[int, str | None]) -> list[Finding]:
         elif version in LOSES_COMMITS_ALONE and len(versions) == 1:
             wanted = "another version, or three brokers: a single one loses acknowledged transactions when it is killed"
             found.append(Finding(f"broker {broker}", f"Kafka {version} and the only one", wanted))
+    return found
+
+
+def advice_for(settings: Settings) -> list[str]:
+    """Return the protections that a broker with these settings lacks."""
+    values = {name: value for name, (value, _) in settings.items()}
+    found = [
+        f"{name} is {values.get(name)}; set it to {limit:,} or less: {reason}"
+        for name, (limit, reason) in LIMITS.items()
+        if not (values.get(name, "").isdigit() and 0 < int(values[name]) <= limit)
+    ]
+    if not any(name.endswith(REAUTHENTICATION) and value not in ("0", "", None) for name, value in values.items()):
+        found.append(
+            f"no listener has {REAUTHENTICATION}; set it on the parties' own: a removed user's sessions then end"
+        )
     return found
 
 

@@ -68,6 +68,9 @@ class KafkaLog:
     async def check(self, specs: Iterable[TopicSpec]) -> list[Finding]:
         return await self._admin.findings(specs)
 
+    async def advice(self) -> list[str]:
+        return await self._admin.advice()
+
     async def mend(self, specs: Iterable[TopicSpec]) -> None:
         await self._admin.mend(specs)
 

@@ -77,6 +77,9 @@ class SqliteLog:
                 findings.append(Finding(spec.name, f"{found[spec.name]} partitions", wanted))
         return findings
 
+    async def advice(self) -> list[str]:
+        return []
+
     async def mend(self, specs: Iterable[TopicSpec]) -> None:
         await self.create_topics(specs)
 
