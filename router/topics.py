@@ -31,6 +31,9 @@ FED = (URGENT, FILINGS, DISPOSITIONS)
 STATE = (BILLS, INDEX_STATE)
 """Topics that a task restores."""
 
+PARTITIONED = (DISPOSITIONS, URGENT, FILINGS, LINKS, INDEX, TIMELINE, BILLS, INDEX_STATE, WAITING, DEAD_LETTERS)
+"""Topics spread by key; all have the same number of partitions, for good. Every other topic has one."""
+
 REQUEST_DAYS = 7
 """Retention of a party's requests. Those accepted stay in the registry until they are done."""
 
@@ -56,11 +59,10 @@ class TopicSpec(NamedTuple):
 
 
 def topic_specs(partitions: int) -> list[TopicSpec]:
-    """All topics but the parties' own. Every partitioned topic has the same number of partitions, for good."""
-    partitioned = (DISPOSITIONS, URGENT, FILINGS, LINKS, INDEX, TIMELINE)
+    """All topics but the parties' own."""
+    compacted = (BILLS, INDEX_STATE, WAITING, DEAD_LETTERS)
     return [
-        *(TopicSpec(name, partitions) for name in partitioned),
-        *(TopicSpec(name, partitions, compacted=True) for name in (BILLS, INDEX_STATE, WAITING, DEAD_LETTERS)),
+        *(TopicSpec(name, partitions, compacted=name in compacted) for name in PARTITIONED),
         *(TopicSpec(name, 1, compacted=True) for name in (REGISTRY, ALERTS, WEBHOOKS)),
         *(TopicSpec(name, 1) for name in (FEED_STATUS, AUDIT)),
     ]

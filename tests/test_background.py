@@ -273,7 +273,7 @@ async def test_parts_of_a_groups_member(name: str, ends: bool, monkeypatch: pyte
     monkeypatch.setattr("router.log.kafka.group.SHOW_POSITIONS_SECONDS", 0.01)
     assert hasattr(GroupMember, name)
     calls = failing(monkeypatch, QuietMember, name)
-    tasks: Any = AssignedTasks(None, None, None, SimpleNamespace(close_deadline_seconds=1.0))  # type: ignore[arg-type]
+    tasks: Any = AssignedTasks(None, None, None, asyncio.Event().wait, SimpleNamespace(close_deadline_seconds=1.0))  # type: ignore[arg-type]
     directing = asyncio.create_task(tasks._direct(QuietMember()))
     if ends:
         with pytest.raises(RuntimeError, match="nobody thought of"):

@@ -75,6 +75,12 @@ class Shard:
         if record.topic != topics.BILLS:
             self._index.load(record)
         elif not record.key.startswith(topics.POSITION_KEY):
+            if partition_of(record.key, self._tasks) != self.partition:
+                raise FatalLogError(
+                    f"{record.place}: the bill {record.key.decode(errors='replace')[:60]} does not belong in this "
+                    f"partition of {self._tasks}: the topics were given more partitions, or another program wrote it. "
+                    "See More partitions in the runbook"
+                )
             self._bills.load(record.key.decode(), record.value)
         elif record.value is not None:
             position = POSITION.decode(record.value)

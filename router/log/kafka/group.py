@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final, Self
@@ -148,12 +148,15 @@ class AssignedTasks:
         run: Callable[[Task], Awaitable[None]],
         join: Callable[[], GroupMember],
         task: Callable[[int], KafkaTask],
+        watch_inputs: Callable[[], Coroutine[Any, Any, None]],
         settings: KafkaSettings,
     ) -> None:
-        """`join` makes a member of the group, `task` makes a task that is not yet open."""
+        """`join` makes a member of the group, `task` makes a task that is not yet open. `watch_inputs` raises if the
+        inputs are no longer those that we began with."""
         self._run = run
         self._join = join
         self._task = task
+        self._watch_inputs = watch_inputs
         self._settings = settings
         self._open: dict[int, KafkaTask] = {}
         self._attending: dict[int, asyncio.Task[bool]] = {}
@@ -175,19 +178,20 @@ class AssignedTasks:
             await self._direct_while_watching(member)
 
     async def _direct_while_watching(self, member: GroupMember) -> None:
-        watching = asyncio.create_task(member.watch())
+        watching = [asyncio.create_task(member.watch()), asyncio.create_task(self._watch_inputs())]
         try:
             while not (member.tasks and not self._attending and self._finished >= member.tasks):
                 changed = asyncio.create_task(member.changed.wait())
-                await asyncio.wait({watching, changed, *self._attending.values()}, return_when="FIRST_COMPLETED")
+                await asyncio.wait({*watching, changed, *self._attending.values()}, return_when="FIRST_COMPLETED")
                 changed.cancel()
-                if watching.done():
-                    watching.result()
+                for one in watching:
+                    if one.done():
+                        one.result()
                 self._collect()
                 member.changed.clear()
                 self._follow(member)
         finally:
-            await self._end([watching, *self._attending.values()])
+            await self._end([*watching, *self._attending.values()])
             self._attending.clear()
 
     def _collect(self) -> None:

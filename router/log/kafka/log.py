@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 import structlog
@@ -20,10 +21,13 @@ from router.log.kafka.group import AssignedTasks, GroupMember
 from router.log.kafka.producer import Appender, RefusedTopics, TransactionalProducer
 from router.log.kafka.reader import CommittedReader
 from router.log.kafka.task import KafkaTask
-from router.topics import REGISTRY, TopicSpec
+from router.topics import PARTITIONED, REGISTRY, TopicSpec
 
 IDLE_SECONDS: Final = 0.5
 """Time between the empty batches of a reader that waits."""
+
+LOOK_SECONDS: Final = 5.0
+"""Between two looks at the inputs of the tasks at work."""
 
 _log = structlog.get_logger(__name__)
 
@@ -152,7 +156,7 @@ class KafkaLog:
         self, inputs: Sequence[str], run: Callable[[Task], Awaitable[None]], *, group: str = "snp-router"
     ) -> None:
         partitioned = [topic for topic in inputs if topic != REGISTRY]
-        await self._check_inputs(partitioned, [topic for topic in inputs if topic == REGISTRY])
+        counts = await self._check_inputs(partitioned, [topic for topic in inputs if topic == REGISTRY])
 
         def join() -> GroupMember:
             self.member = GroupMember(group, partitioned, self._bootstrap, self.settings)
@@ -163,9 +167,25 @@ class KafkaLog:
             return KafkaTask(group, number, partitions, asker, self._bootstrap, self.settings, self._refused)
 
         async with self._reader("questions") as asker:
-            await AssignedTasks(run, join, task, self.settings).work()
+            await AssignedTasks(run, join, task, partial(self._watch_inputs, counts), self.settings).work()
 
-    async def _check_inputs(self, partitioned: Sequence[str], shared: Sequence[str]) -> None:
+    async def _watch_inputs(self, counts: Mapping[str, int]) -> None:
+        """Look at the inputs for ever. Raises FatalLogError if one is gone or has other partitions than at the start:
+        the group would go on with fewer tasks, or with none, and records would lie where no task reads. What one broker
+        says is asked a second time."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            with suppress(TaskRetry):  # no broker answers; those who read and write say so
+                if _differences(counts, await self._admin.partition_counts()):
+                    await asyncio.sleep(LOOK_SECONDS / 5)
+                    if changed := _differences(counts, await self._admin.partition_counts()):
+                        raise FatalLogError(
+                            f"{'; '.join(changed)}. The router does not go on without all of its inputs: see "
+                            "More partitions in the runbook"
+                        )
+
+    async def _check_inputs(self, partitioned: Sequence[str], shared: Sequence[str]) -> dict[str, int]:
+        """Return the number of partitions of each input. Raises FatalLogError."""
         counts = await self._counted()
         missing = [topic for topic in (*partitioned, *shared) if topic not in counts]
         if missing:
@@ -178,6 +198,7 @@ class KafkaLog:
                 f"{found} partitions: all inputs must have the same number, {REGISTRY} one. Begin with new topics, "
                 "since a topic can't lose partitions"
             )
+        return {topic: counts[topic] for topic in (*partitioned, *shared)}
 
     async def _counted(self) -> dict[str, int]:
         """Wait however long it takes: a router that starts while a broker is down waits like one at work."""
@@ -206,8 +227,18 @@ async def _follow(reader: CommittedReader, begins: dict[TopicPartition, int]) ->
         yield [record for records in fetched.values() for record in records]
 
 
+def _differences(wanted: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
+    """What has become of topics, for people."""
+    return [
+        f"{topic} had {count} partitions when we began, and has {found[topic]}" if topic in found
+        else f"the topic {topic} is gone, or we may not see it any more"
+        for topic, count in wanted.items()
+        if found.get(topic) != count
+    ]  # fmt: skip
+
+
 def _of_key(partitions: Sequence[TopicPartition], key: bytes) -> list[TopicPartition]:
     counts: dict[str, int] = {}
     for partition in partitions:
-        counts[partition.topic] = counts.get(partition.topic, 0) + 1
+        counts[partition.topic] = counts.get(partition.topic, 0) + 1 if partition.topic in PARTITIONED else 1
     return [found for found in partitions if found.partition == partition_of(key, counts[found.topic])]

@@ -22,6 +22,7 @@ from router.errors import DestinationMissing, FatalLogError, TaskRetry
 from router.log.interface import Output, Place, partition_of
 from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.failures import discard_producer, refused_topics, step, translate
+from router.topics import PARTITIONED
 
 sender.BACKOFF_OVERRIDE = 0.002
 """Seconds. A broker refuses a producer's next transaction until the markers of the last are written, a few
@@ -60,6 +61,26 @@ class RefusedTopics:
         return self._until.keys() & set(topics)
 
 
+class PartitionCount:
+    """The number of partitions of the partitioned topics, as one producer first saw it. By another number every key
+    would have another partition: a hold would go where the task of its bill never reads."""
+
+    def __init__(self) -> None:
+        self._first: int | None = None
+
+    def check(self, producer: Any) -> None:
+        """Raise FatalLogError if a partitioned topic has another number of partitions than all had at first."""
+        for topic in PARTITIONED:
+            count = len(producer.client.cluster.partitions_for_topic(topic) or ())
+            if count and self._first is None:
+                self._first = count
+            if count and count != self._first:
+                raise FatalLogError(
+                    f"{topic} has {count} partitions, not {self._first} as others: a key's partition would change, "
+                    "so nothing is written. A topic can't lose partitions: see More partitions in the runbook"
+                )
+
+
 class TransactionalProducer:
     """Writes transactions under one transactional id, for one coroutine at a time. Once retired it stays so."""
 
@@ -67,6 +88,7 @@ class TransactionalProducer:
         self.transactional_id = transactional_id
         self._settings = settings
         self._refused = refused
+        self._partition_count = PartitionCount()
         self._retired = False
         self._producer = AIOKafkaProducer(
             bootstrap_servers=bootstrap,
@@ -197,6 +219,7 @@ class TransactionalProducer:
 
     async def _write(self, outputs: Sequence[Output], doing: str) -> None:
         """Send and await every record: a transaction would commit although a record in it failed."""
+        self._partition_count.check(self._producer)
         errors = await _errors_of(await send(self._producer, outputs))
         if refused := refused_topics(errors):
             self._refused.add(refused)
@@ -212,6 +235,7 @@ class Appender:
     def __init__(self, bootstrap: str, settings: KafkaSettings) -> None:
         self._bootstrap = bootstrap
         self._settings = settings
+        self._partition_count = PartitionCount()
         self._producer: Any = None
         self._in_turn = asyncio.Lock()
 
@@ -237,6 +261,7 @@ class Appender:
         producer = await self._started()
         if missing := await _unknown(producer, {output.topic for output in outputs}):
             raise DestinationMissing(tuple(sorted(missing)))
+        self._partition_count.check(producer)
         errors = await _errors_of(await send(producer, outputs))
         if refused := refused_topics(errors):
             raise FatalLogError(f"we may not write to {', '.join(sorted(refused))}: grant this user the right Write")
@@ -306,13 +331,15 @@ async def send(producer: Any, outputs: Iterable[Output]) -> Futures:
 
 
 def grouped(outputs: Iterable[Output], partitions: Callable[[str], set[int] | None]) -> dict[Place, list[Output]]:
-    """Return the outputs by topic and partition, each in the order given."""
+    """Return the outputs by topic and partition, each in the order given. Of a topic that should have one partition,
+    others stay empty: its readers and receipts know the first alone."""
     groups: dict[Place, list[Output]] = {}
     counts: dict[str, int] = {}
     for output in outputs:
         count = counts.get(output.topic)
         if count is None:
-            count = counts[output.topic] = len(partitions(output.topic) or (0,))
+            spread = output.topic in PARTITIONED
+            count = counts[output.topic] = len(partitions(output.topic) or (0,)) if spread else 1
         partition = 0 if count == 1 else partition_of(output.key, count)
         groups.setdefault((output.topic, partition), []).append(output)
     return groups
