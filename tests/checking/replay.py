@@ -7,7 +7,7 @@ log, in any order of partitions.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -39,21 +39,37 @@ from router.task.outputs import timeline_fields
 FORGOTTEN = "FORGOTTEN"
 
 
-def check(timeline: Sequence[Record], party_records: Sequence[Record], rules: Rules) -> list[str]:
+Gone = Callable[[Record, str], bool]
+"""Tells by an entry of the timeline and a recipient whether the notice may have gone with a deleted topic."""
+
+
+def check(
+    timeline: Sequence[Record],
+    party_records: Sequence[Record],
+    rules: Rules,
+    gone: Gone = lambda entry, recipient: False,
+    registry: Registry | None = None,
+) -> list[str]:
     """Every violation, in words; empty if there is none.
 
     * each notice in a party's topic is named by exactly one entry of the timeline, for that party, bill and kind, and
-      is there once; each notice that is named is there;
+      is there once; each notice that is named is there, unless it may be `gone`;
     * per bill and party, notices are in the order decided, and a bill's decisions are numbered one after the other;
-    * deciding anew on each entry's input gives the status that the entry says.
+    * deciding anew on each entry's input gives the status that the entry says. Give the `registry` where its sailings
+      have a first lading date: one can complete the history of a bill that began with a nomination.
     """
+    roster = registry or Registry()
     entries = [Entry(*_decoded(record)) for record in sorted(timeline, key=lambda one: (one.partition, one.offset))]
     lives: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         lives[entry.bill].append(entry)
     return [
-        *_notices_differ(entries, party_records),
-        *(fault for bill in lives.values() for fault in (*_numbers_differ(bill), *_statuses_differ(bill, rules))),
+        *_notices_differ(entries, party_records, gone),
+        *(
+            fault
+            for bill in lives.values()
+            for fault in (*_numbers_differ(bill), *_statuses_differ(bill, rules, roster))
+        ),
     ]
 
 
@@ -80,7 +96,7 @@ class Named(NamedTuple):
     kind: str
 
 
-def _notices_differ(entries: list[Entry], party_records: Sequence[Record]) -> Iterator[str]:
+def _notices_differ(entries: list[Entry], party_records: Sequence[Record], gone: Gone) -> Iterator[str]:
     named: dict[str, Named] = {}
     for place, entry in enumerate(entries):
         for one in entry.fields["notified"]:
@@ -106,7 +122,7 @@ def _notices_differ(entries: list[Entry], party_records: Sequence[Record]) -> It
             yield f"{where}: {notice.entry} comes after a later decision on the bill"
         last[record.topic, record.key] = notice.place
     for number, notice in named.items():
-        if not seen[number]:
+        if not seen[number] and not gone(notice.entry.record, notice.recipient):
             yield f"{notice.entry}: the {notice.kind} for {notice.recipient} is missing from its topic"
 
 
@@ -147,12 +163,11 @@ def _announcements_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
         outages = after
 
 
-def _statuses_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
-    """Decides anew, without knowing parties and sailings: they bear on who is told, not on the status."""
+def _statuses_differ(life: list[Entry], rules: Rules, registry: Registry) -> Iterator[str]:
+    """Decides anew. Who is told isn't compared."""
     if not concerns_a_bill(life[0].bill) and not is_vessel_key(life[0].bill):
         yield from _announcements_differ(life, rules)
         return
-    registry = Registry()
     bill: AssessedBill | None = None
     ids: dict[str, str] = {}
     """Of events: as in the timeline, to what the replay (which has no secret) makes of them."""

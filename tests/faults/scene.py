@@ -111,7 +111,7 @@ async def scene(folder: Path, seed: int, command: tuple[str, ...] = ROUTER, brok
     require_java()
     async with AsyncExitStack() as stack:
         port = free_ports(1)[0]
-        cluster = Cluster(folder, brokers, advertised=port if brokers == 1 else None)
+        cluster = Cluster(folder, brokers, advertised=(port,) if brokers == 1 else ())
         proxy = await stack.enter_async_context(Proxy(port, cluster.port)) if brokers == 1 else None
         stack.push_async_callback(asyncio.to_thread, cluster.stop)
         await asyncio.to_thread(cluster.start)

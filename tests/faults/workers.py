@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROUTER = (sys.executable, str(Path(__file__).with_name("quick_router.py")))
@@ -25,10 +26,18 @@ class Workers:
     """Processes of one command: routers unless other `words` are given."""
 
     def __init__(
-        self, url: str, folder: Path, command: tuple[str, ...] = ROUTER, words: tuple[str, ...] = ("run",)
+        self,
+        url: str,
+        folder: Path,
+        command: tuple[str, ...] = ROUTER,
+        words: tuple[str, ...] = ("run",),
+        settings: Mapping[str, str] = QUICK,
+        name: str = "",
     ) -> None:
+        """`name` is that of their logs; the first word unless given."""
+        self._settings = settings
         self._command = (*command, "--log", url, *words)
-        self._name = words[0]
+        self._name = name or words[0]
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
         self._frozen: subprocess.Popen[bytes] | None = None
@@ -37,8 +46,8 @@ class Workers:
     def start(self, count: int = 1) -> None:
         for _ in range(count):
             self._started += 1
-            log = (self._folder / f"{self._name}-{self._started}.log").open("wb")
-            environment = os.environ | QUICK
+            log = (self._folder / f"{self._name}-{self._started}.log").open("ab")
+            environment = os.environ | self._settings
             self._processes.append(subprocess.Popen(self._command, stderr=log, stdout=log, env=environment))
             log.close()
 
@@ -76,16 +85,42 @@ class Workers:
         """SIGTERM: it drains and leaves."""
         victim = self._processes.pop(chance.randrange(len(self._processes)))
         victim.terminate()
-        for _ in range(200):
-            if victim.poll() is not None:
-                break
-            await asyncio.sleep(0.05)
-        late = victim.poll() is None
-        victim.kill()
-        victim.wait()
+        left = await self._left(victim)
         if not self._processes:
             self.start()
-        return f"sent worker {victim.pid} away{', which did not leave in 10 s' if late else ''}"
+        return f"sent worker {victim.pid} away{'' if left else ', which did not leave in 10 s'}"
+
+    async def restart_each(self, chance: random.Random) -> str:
+        """SIGTERM one after another, each replaced before the next: a new version is rolled out."""
+        for victim in list(self._processes):
+            self._processes.remove(victim)
+            victim.terminate()
+            self.start()
+            if not await self._left(victim):
+                return f"{self._name} {victim.pid} did not leave in 10 s"
+            await asyncio.sleep(chance.uniform(1.0, 3.0))
+        return f"restarted every {self._name}"
+
+    async def _left(self, victim: subprocess.Popen[bytes]) -> bool:
+        """Wait up to 10 s; then kill it."""
+        for _ in range(200):
+            if victim.poll() is not None:
+                return True
+            await asyncio.sleep(0.05)
+        victim.kill()
+        victim.wait()
+        return False
+
+    def replace_dead(self) -> None:
+        """Start another for each that ended by itself, as a service manager does."""
+        living = [process for process in self._processes if process.poll() is None]
+        dead = len(self._processes) - len(living)
+        self._processes = living
+        self.start(dead)
+
+    @property
+    def processes(self) -> list[int]:
+        return [process.pid for process in self._processes]
 
     def stop(self) -> None:
         for process in self._processes:

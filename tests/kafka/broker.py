@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -111,19 +111,28 @@ class Node:
 class Cluster:
     """Nodes that belong together. `bootstrap` is where clients connect."""
 
-    def __init__(self, folder: Path, size: int = 1, *, advertised: int | None = None, version: str = VERSION) -> None:
-        """`advertised` is the port that clients are told, of a proxy before the only node."""
-        ports = free_ports(3 * size)
+    def __init__(
+        self,
+        folder: Path,
+        size: int = 1,
+        *,
+        advertised: Sequence[int] = (),
+        ports: Sequence[int] = (),
+        version: str = VERSION,
+    ) -> None:
+        """`advertised` are the ports that clients are told, of a proxy before each node. `ports` are those of an
+        earlier cluster in the same folder, which goes on."""
+        self.ports = ports = list(ports) or free_ports(3 * size)
         self._client_ports, controller_ports, internal = ports[:size], ports[size : 2 * size], ports[2 * size :]
         voters = ",".join(f"{n + 1}@127.0.0.1:{port}" for n, port in enumerate(controller_ports))
         self.nodes = [
             Node(
                 n + 1,
                 folder / f"node-{n + 1}",
-                properties(n + 1, size, (port, advertised or port, internal[n], controller_ports[n]), voters),
+                properties(n + 1, size, (port, told, internal[n], controller_ports[n]), voters),
                 version,
             )
-            for n, port in enumerate(self._client_ports)
+            for n, (port, told) in enumerate(zip(self._client_ports, advertised or self._client_ports, strict=True))
         ]
         self._version = version
         self.port = self._client_ports[0]

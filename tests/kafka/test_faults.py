@@ -97,7 +97,7 @@ class TestNetwork:
     async def proxy(self, tmp_path: Path) -> AsyncIterator[Proxy]:
         require_java()
         (port,) = free_ports(1)
-        cluster = Cluster(tmp_path, advertised=port)
+        cluster = Cluster(tmp_path, advertised=(port,))
         async with Proxy(port, cluster.port) as proxy:
             await asyncio.to_thread(cluster.start)
             yield proxy

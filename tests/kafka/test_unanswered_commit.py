@@ -44,7 +44,7 @@ async def test_a_commit_without_an_answer_is_made_once_and_counted(
     require_java()
     monkeypatch.setattr(worker, "TRANSACTION_RECORDS", 25)
     (port,) = free_ports(1)
-    cluster = Cluster(tmp_path, advertised=port)
+    cluster = Cluster(tmp_path, advertised=(port,))
     try:
         async with Proxy(port, cluster.port) as proxy:
             await asyncio.to_thread(cluster.start)
