@@ -40,6 +40,25 @@ class FatalLogError(LogError):
     """Wrong topics, missing rights, a damaged file. Stop the process and show the text."""
 
 
+class InputLost(LogError):
+    """Records of an input that were deleted before its task read them. The task stands still until an operator has
+    judged what is missing; the others go on."""
+
+    def __init__(self, topic: str, partition: int, begin: int, end: int) -> None:
+        """`begin` is the first offset that was not read, `end` the first that is left. An `end` below `begin`: the
+        topic was deleted and made again, so that nothing of what is left was read either."""
+        where = f"{topic}, partition {partition}: it was read up to offset {begin}, and what is left "
+        made_again = " of another topic of that name" if end < begin else ""
+        super().__init__(
+            f"{where}begins at {end}{made_again}: records were deleted before they were read. `snp-router lost-input "
+            "list` shows what is missing; `snp-router lost-input accept` goes on without it"
+        )
+        self.topic = topic
+        self.partition = partition
+        self.begin = begin
+        self.end = end
+
+
 class DestinationMissing(LogError):
     """Output topics that do not exist or refuse us. Nothing was written: decide again without them."""
 

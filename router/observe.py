@@ -53,6 +53,7 @@ STUCK_SECONDS: Final = 60.0
 """A routing task reports once a poll, so about every second. One that is silent for this long hangs."""
 
 RESTORING: Final = "restoring"
+STANDING: Final = "standing still"
 ROUTING: Final = "routing"
 
 
@@ -76,6 +77,7 @@ class Metrics:
         self._lag = self._gauge("snp_task_lag_records", "Records of an input not read by its task.", "task", "topic")
         self._restore = self._gauge("snp_task_restore_seconds", "Duration of a task's latest restore.", "task")
         self._bills = self._gauge("snp_open_bills", "Bills on a task's ledger.", "task")
+        self._stopped = self._gauge("snp_task_stopped", "1 while a task stands still for an operator.", "task")
         self._requests = self._counter("snp_requests", "Parties' requests, by outcome.", "outcome")
         self._requests_failing = self._gauge(
             "snp_requests_not_read_seconds",
@@ -130,6 +132,9 @@ class Metrics:
         """Drop the gauge of a task 0 that another process has now."""
         _remove(self._requests_failing, "0")
 
+    def stands_still(self, task: int, stopped: bool) -> None:
+        self._stopped.labels(str(task)).set(stopped)
+
     def restored(self, task: int, seconds: float) -> None:
         self._restore.labels(str(task)).set(seconds)
 
@@ -141,7 +146,7 @@ class Metrics:
 
     def forget(self, task: int) -> None:
         """Drop the gauges of a task that another process has now."""
-        for gauge in (self._restore, self._bills):
+        for gauge in (self._restore, self._bills, self._stopped):
             _remove(gauge, str(task))
         for topic in topics.INPUTS:
             _remove(self._lag, str(task), topic)
@@ -195,12 +200,20 @@ class Health:
     def __init__(self) -> None:
         self._tasks: dict[int, tuple[str, float]] = {}
         """By task, its stage and the time of the report by `time.monotonic`."""
+        self._standing: dict[int, str] = {}
+        """Reasons of tasks that stand still until an operator acts."""
 
     def report(self, task: int, stage: str) -> None:
         self._tasks[task] = stage, time.monotonic()
+        self._standing.pop(task, None)
+
+    def stand_still(self, task: int, reason: str) -> None:
+        self.report(task, STANDING)
+        self._standing[task] = reason
 
     def forget(self, task: int) -> None:
         self._tasks.pop(task, None)
+        self._standing.pop(task, None)
 
     def hanging(self) -> list[str]:
         """Reasons to restart the process. A task that restores never hangs: a large state takes its time."""
@@ -208,7 +221,7 @@ class Health:
         return [
             f"task {task} has done nothing for {now - at:.0f} s"
             for task, (stage, at) in sorted(self._tasks.items())
-            if stage == ROUTING and now - at > STUCK_SECONDS
+            if stage != RESTORING and now - at > STUCK_SECONDS
         ]
 
     def unready(self) -> list[str]:
@@ -216,7 +229,8 @@ class Health:
         if not self._tasks:
             return ["no task is assigned to this process: other processes have them all, or the log does not answer"]
         restoring = sorted(task for task, (stage, _) in self._tasks.items() if stage == RESTORING)
-        return [f"task {task} is restoring its state" for task in restoring]
+        standing = [f"task {task} stands still. {reason}" for task, reason in sorted(self._standing.items())]
+        return [*(f"task {task} is restoring its state" for task in restoring), *standing]
 
 
 class HealthSource(Protocol):

@@ -19,6 +19,7 @@ from router.cli import (
     kafka_commands,
     listen_commands,
     look_commands,
+    lost_input_commands,
     manual_commands,
     paper_commands,
     party_commands,
@@ -40,7 +41,8 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
         "import": feed_commands.import_app, "ingest": feed_commands.ingest, "listen": listen_commands.listen_app,
         "dead-letters": dead_letter_commands.dead_letters_app,
     },
-    "Run": {"check": run_commands.check, "run": run_commands.run_router, "rules": rules_commands.rules_app},
+    "Run": {"check": run_commands.check, "run": run_commands.run_router, "rules": rules_commands.rules_app,
+        "lost-input": lost_input_commands.lost_input_app},
     "Look": {
         "tail": tail_command.tail, "bill": look_commands.bill_app, "explain": look_commands.explain_bill,
         "waiting": look_commands.waiting_app, "unread": look_commands.unread,

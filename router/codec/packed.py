@@ -27,6 +27,7 @@ from router.model.links import IndexFact, LinkFact, Refiling, RefilingAnswer, Re
 from router.model.registry_values import (
     FeedActivity,
     LateTally,
+    LostInput,
     Outage,
     OutageFilers,
     Party,
@@ -135,4 +136,5 @@ BILL_STATE: Final = Packed(17, "bill-state", BillState)
 INDEX_ENTRY: Final = Packed(18, "index-entry", IndexEntry)
 CLEARANCE: Final = Packed(23, "clearance", Clearance)
 PORT_PROCEDURE: Final = Packed(31, "port-procedure", PortProcedure)
+LOST_INPUT: Final = Packed(37, "lost-input", LostInput)
 RULES_RECORD: Final = Packed(24, "rules", RulesRecord)

@@ -137,7 +137,8 @@ class Account:
     milliseconds."""
     quantity_raised_by: str | None = None
     """Id of the latest event that raised `manifested`. A person who confirmed a release before it knew fewer pieces."""
-
+    first_posted: int | None = None
+    """Minute of the earliest event, whether or not it counts."""
     names_bill: bool = False
     """True once one of its events was certainly the bill's."""
 
@@ -147,6 +148,7 @@ class Account:
         if self.nominated is not None and minute < self.nominated.posted:
             self.nominated = None
         self.last_posted = max(minute, self.last_posted or minute)
+        self.first_posted = minute if self.first_posted is None else min(minute, self.first_posted)
 
     def copy(self) -> Account:
         return Account(
@@ -171,6 +173,7 @@ class Account:
             dict(self.shown_in_us),
             dict(self.movement_ended),
             self.quantity_raised_by,
+            self.first_posted,
             self.names_bill,
         )
 

@@ -45,6 +45,7 @@ from router.decide.identity import (
     snapshot_id,
 )
 from router.decide.ledger_event import LedgerEvent, stops
+from router.decide.lost_input import spans_of
 from router.decide.manual_events import ACTIONS, RelayedEvent
 from router.decide.notices import CATCH_UP, DISPOSITION, FILING, LINK, OPERATOR, AppliedRecord, manual_disposition
 from router.decide.paper import (
@@ -57,7 +58,7 @@ from router.decide.paper import (
     reissue,
     with_index_answer,
 )
-from router.decide.registry import Context
+from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
 from router.decide.standing_holds import UnparsedEvent
 from router.errors import InputError
@@ -95,7 +96,7 @@ def decide(before: AssessedBill | None, record: BillRecord, context: Context) ->
             return Decision(None)  # the bill was forgotten meanwhile
         if isinstance(record, Disposition) and _is_older_than_horizon(record, context.rules):
             return Decision(None, letters=(old_event_letter(record),))
-    state = before.state if before is not None else BillState(key_of(record))
+    state = with_lost_input(before.state if before is not None else BillState(key_of(record)), context.registry)
     applied = _APPLY[type(record)](state, record, context)
     if applied is None:
         return Decision(before)
@@ -103,6 +104,12 @@ def decide(before: AssessedBill | None, record: BillRecord, context: Context) ->
     if isinstance(record, Disposition) and record.container_level:
         _check_scopes(decision)
     return decision
+
+
+def with_lost_input(state: BillState, registry: Registry) -> BillState:
+    """The state with what its task has lost of its input; the same object if that is no news."""
+    spans = spans_of(registry.lost) if registry.lost else ()
+    return state if state.lost == spans else replace(state, lost=spans)
 
 
 def _check_scopes(decision: Decision) -> None:

@@ -14,6 +14,7 @@ from router.decide.container_status import container_statuses
 from router.decide.deeds import NO_DEEDS, Deeds
 from router.decide.ledger import apply_events
 from router.decide.ledger_event import LedgerEvent, settled, stops
+from router.decide.lost_input import LostSpan, lacks_events
 from router.decide.manual_events import (
     CONTRADICTION,
     DowntimeRecord,
@@ -141,6 +142,10 @@ class BillState(Struct, frozen=True, array_like=True):
     in_snapshot: frozenset[str] | None = None
     """Ids of the kept events that are in the sums together with a snapshot that was added to them. None: there is no
     snapshot, or it began the bill."""
+    lost: tuple[LostSpan, ...] = ()
+    """Spans of its partition's input that were lost."""
+    index_losses: int = 0
+    """Losses of `snp.index` after which it stated its facts again."""
 
     @property
     def is_notifiable(self) -> bool:
@@ -232,6 +237,11 @@ class AssessedBill(Struct, frozen=True, array_like=True):
     """Basis of the state's index facts, kept by `conclude`; None if unknown."""
 
     @property
+    def may_be_stopped_unseen(self) -> bool:
+        """True while a stop may be missing that was sent: nothing is allowed then."""
+        return self.state.awaits_paper or lacks_lost_events(self.state, self.account)
+
+    @property
     def has_doubtful_hold(self) -> bool:
         """True while a hold stands of an event of which not even the bill is certain."""
         placed = {event.placement for event in self.state.events if event.uncertain == "BILL"}
@@ -244,6 +254,7 @@ class AssessedBill(Struct, frozen=True, array_like=True):
         behind |= {event for pieces in self.account.cleared.values() for event in pieces.events}
         if self.account.quantity_raised_by is not None:
             behind.add(self.account.quantity_raised_by)
+        behind |= {span.id for span in state.lost}
         return state.event_ids | state.relayed.keys() | (state.unparsed.keys() - state.resolved) | behind
 
     def confirmable_doubts(self) -> tuple[Confirmable, ...]:
@@ -288,6 +299,7 @@ def assess_bill(
     status = assess(
         *(account, cargo, state.links.values(), unparsed, rules, state.deeds, relayed.holds),
         incomplete=state.awaits_paper,
+        lost=lacks_lost_events(state, account),
     )
     containers = container_statuses(status, account, cargo, rules, state.deeds, incomplete=state.awaits_paper)
     status = status._replace(containers=containers) if containers else status
@@ -295,6 +307,15 @@ def assess_bill(
         whole = tuple(event._replace(uncertain=None) for event in state.events)
         status = status.with_input_doubt(assess_bill(replace(state, events=whole), rules, cargo=cargo).status)
     return AssessedBill(state, cargo, account, status, relayed, applied)
+
+
+def lacks_lost_events(state: BillState, account: Account) -> bool:
+    """True if an event of the bill may be among the lost input of its partition."""
+    if not state.lost:
+        return False
+    others = (*(one.placed for one in state.unparsed.values()), *(one.posted for one in state.relayed.values()))
+    snapshot = posted_minute(state.snapshot.status_at) if state.snapshot is not None else None
+    return lacks_events(state.lost, account, others, snapshot, state.deeds)
 
 
 def _account_of_events(state: BillState, rules: Rules, previous: AssessedBill | None) -> Account:
@@ -411,7 +432,7 @@ def snapshot_account(snapshot: Snapshot, snapshot_id: str, rules: Rules) -> Acco
     later filing's."""
     account = Account(complete=True)
     at = posted_minute(snapshot.status_at)
-    account.last_posted = at
+    account.first_posted = account.last_posted = at
     for hold in snapshot.holds:
         placed = at if hold.placed_at is None else posted_minute(hold.placed_at)
         stops = stops_of(hold.code, None, rules)

@@ -104,7 +104,8 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     after = assess_bill(state, rules, before, cargo)
     sequence = (old.sequence or registry.elapsed // MINUTE) + 1
     flags = _flags(applied, after, audience, registry, rules)
-    authorises = after.status.authorises if state.awaits_paper else _authorises(was, after.status)
+    unseen = after.may_be_stopped_unseen
+    authorises = after.status.authorises if unseen else _authorises(was, after.status)
 
     notices: tuple[Notice, ...] = ()
     waiting: tuple[Recipient, ...] = ()
@@ -112,7 +113,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
     last_notices = state.last_notices
     if state.is_notifiable:
         decision = decision_id(registry.secret, state.key, sequence)
-        containers = _containers(was, after.status)
+        containers = after.status.containers if unseen else _containers(was, after.status)
         notifying = Notifying(old, was, applied, after, audience, authorises, containers, flags, decision, rules)
         if state.is_superseded:
             notices = tuple(notifying.superseded_notices(registry))
@@ -138,9 +139,11 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         has_splits,
     )
     facts, changed = state.index_facts, _NO_FACTS
-    if before is None or before.facts_basis != basis:
+    states_again = before is not None and old.index_losses < registry.index_losses
+    if before is None or states_again or before.facts_basis != basis:
+        known = {} if states_again else state.index_facts
         facts = _index_facts(after, audience, seen_by, has_splits)
-        changed = changed_facts(state.index_facts, facts, applied.event_id or applied.caused_by)
+        changed = changed_facts(known, facts, applied.event_id or applied.caused_by)
     reasons = waiting_reasons(after, audience, waiting)
     record, waiting_changed = waiting_record(old, was, after.status, reasons, waiting, registry.now)
     state = replace(
@@ -150,6 +153,7 @@ def conclude(before: AssessedBill | None, applied: AppliedRecord, registry: Regi
         touched=state.touched if applied.cause == RESYNC else max(state.touched, registry.elapsed),
         last_notices=last_notices,
         index_facts=facts,
+        index_losses=registry.index_losses,
         waiting=reasons,
         unconfirmed=old.unconfirmed.after(after.status, registry.elapsed),
         waiting_since=record.since if record is not None else old.waiting_since if reasons else 0,

@@ -14,11 +14,13 @@ from router.decide.port_areas import PortAreas
 from router.decide.rules import Rules
 from router.model.eastern import MILLISECONDS, MINUTE
 from router.model.inputs import Shipment
-from router.model.registry_values import DECLARED, LateTally, Outage, OutageFilers, PortProcedure
+from router.model.registry_values import DECLARED, LateTally, LostInput, Outage, OutageFilers, PortProcedure
 
 MOST_PROCEDURES: Final = 400
 """Procedures in one announcement. The U.S. has some 330 ports."""
 DOWN, SILENT, RECOVERING, RECOVERED = "DOWN", "SILENT", "RECOVERING", "RECOVERED"
+LOST: Final = "LOST"
+"""Messages of a time that is over were lost, and never come."""
 
 
 class OutageWatch(NamedTuple):
@@ -129,6 +131,14 @@ def announcements(before: Outages, after: Outages) -> Iterator[Announcement]:
     for number, watched in before.items():
         if number not in after:
             yield Announcement(RECOVERED, watched._replace(announced=watched.announced + 1))
+
+
+def lost_input_announcement(lost: LostInput) -> Announcement:
+    """The announcement of input that was lost, as of an outage from the last record that was read before it to the
+    first one left."""
+    began = lost.until if lost.since is None else lost.since
+    outage = Outage(lost.id, DECLARED, began, declared_by=lost.by, ended_at=lost.until, ended_by=lost.by)
+    return Announcement(LOST, OutageWatch(outage, lost.at // MILLISECONDS))
 
 
 def is_behind(outages: Outages, shipment: Shipment, party_id: Callable[[str], str], areas: PortAreas) -> bool:

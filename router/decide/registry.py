@@ -13,6 +13,7 @@ from router.model.registry_values import (
     SILENT,
     FeedActivity,
     LateTally,
+    LostInput,
     Outage,
     OutageFilers,
     Party,
@@ -51,6 +52,10 @@ class Registry:
         """The records of all rules, from number 1."""
         self.outages: Outages = {}
         """Outages that last, or from which a feed recovers."""
+        self.lost: tuple[LostInput, ...] = ()
+        """Losses of this task's input from which it has gone on; part of its position."""
+        self.judged: dict[str, LostInput] = {}
+        """All losses that an operator has judged, by id, of all tasks."""
         self.procedures: dict[str, PortProcedure] = {}
         """Procedures for outages, by port."""
         self.silences: dict[tuple[str | None, str | None], str] = {}
@@ -94,6 +99,10 @@ class Registry:
                 self.outages = with_filers(self.outages, value)
             case RulesRecord():
                 self._apply_rules(value)
+            case LostInput():
+                self.judged[value.id] = value
+                if value.of_index:
+                    self.epoch = max(self.epoch, offset + 1)  # all bills state their facts again
             case Request() | RequestDone():
                 pass  # router/task/walks.py acts on them
             case _:
@@ -195,6 +204,11 @@ class Registry:
         return any(map(self.roster.has_line, names))
 
     @property
+    def index_losses(self) -> int:
+        """Judged losses of `snp.index`: after each, all bills state their facts again."""
+        return sum(one.of_index for one in self.judged.values()) if self.judged else 0
+
+    @property
     def today(self) -> str | None:
         """Eastern day of the latest tick; None before the first."""
         return eastern_day(self.now) if self.now else None
@@ -205,7 +219,15 @@ def _may_change_audiences(value: RegistryValue) -> bool:
     if isinstance(value, RegistryNote):
         return value.kind != "tick"
     certainly_none = (
-        Outage | PortProcedure | FeedActivity | LateTally | OutageFilers | Request | RequestDone | RulesRecord
+        Outage
+        | PortProcedure
+        | FeedActivity
+        | LateTally
+        | OutageFilers
+        | Request
+        | RequestDone
+        | RulesRecord
+        | LostInput
     )
     return not isinstance(value, certainly_none)
 

@@ -179,8 +179,10 @@ def assess(
     manual_holds: tuple[StandingHold, ...] = (),
     *,
     incomplete: bool = False,
+    lost: bool = False,
 ) -> Assessment:
-    """Assess a bill. While it is `incomplete`, it may be stopped by what is still to come, so nothing is allowed."""
+    """Assess a bill. While it is `incomplete`, it may be stopped by what is still to come, and if something is `lost`,
+    by that: so nothing is allowed."""
     derived = derived_holds(links, cargo, deeds)
     holds = (*cbp_holds(account.holds, rules), *manual_holds, *unparsed_holds(unparsed, rules), *derived)
     cleared = tuple(cbp_holds(_unconfirmed(account, deeds), rules)) if account.cleared else ()
@@ -192,9 +194,9 @@ def assess(
     if cleared:
         doubts = (*doubts, CLEARED_BY_HAND)
     authorities = _authorities(account, cargo, stopping)
-    if incomplete:
+    if incomplete or lost:
         authorities = ()
-        if account.releases and HISTORY_INCOMPLETE not in doubts:
+        if (account.releases or lost) and HISTORY_INCOMPLETE not in doubts:
             doubts = (*doubts, HISTORY_INCOMPLETE)
     stop: Status | None = HELD if holds else None
     if any(hold.do_not_load and not hold.shown_in_us for hold in stopping):

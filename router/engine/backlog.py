@@ -10,12 +10,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from router import topics
 from router.log.interface import Log, Record
-from router.task.registry_duties import POSITION
+from router.task.registry_duties import POSITION, Position
 
 TURN_RECORDS: Final = 10
 """Records decided, or bills walked, in one turn. An open transaction holds back its readers, and its commit needs some
@@ -52,19 +51,21 @@ async def unrouted(log: Log) -> int:
     waiting = 0
     ends = {topic: await log.end_offsets(topic) for topic in topics.FED}
     for partition in ends[topics.DISPOSITIONS]:
-        position = await _position(log, partition)
+        position = await read_position(log, partition)
+        read = position.offsets if position is not None else {}
         for topic in topics.FED:
-            waiting += max(0, ends[topic].get(partition, 0) - position.get(topic, 0))
+            waiting += max(0, ends[topic].get(partition, 0) - read.get(topic, 0))
     return waiting
 
 
-async def _position(log: Log, partition: int) -> Mapping[str, int]:
-    offsets: Mapping[str, int] = {}
-    async for batch in log.read([topics.BILLS], until_end=True, key=topics.position_key(partition)):
+async def read_position(log: Log, task: int) -> Position | None:
+    """A task's position on the log; None if it never committed one."""
+    position = None
+    async for batch in log.read([topics.BILLS], until_end=True, key=topics.position_key(task)):
         for record in batch:
             if record.value is not None:
-                offsets = POSITION.decode(record.value).offsets
-    return offsets
+                position = POSITION.decode(record.value)
+    return position
 
 
 class Idleness:

@@ -22,7 +22,7 @@ from router.engine.feed_silence import SilenceLimit
 from router.engine.missing_topics import missing_topics_sought
 from router.engine.party_requests import FindRecords, find_records
 from router.engine.task_zero import TaskZero, task_zero_of
-from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
+from router.errors import DestinationMissing, FatalLogError, InputLost, TaskMoved, TaskRetry
 from router.log.interface import AdministeredLog, Output, Record, Task
 from router.model.registry_values import RegistryNote
 from router.model.vocabulary import Tally
@@ -41,6 +41,9 @@ POLL_SECONDS: Final = 1.0
 """The longest wait for new records: task 0 ticks and `/live` is answered between two polls."""
 GATHER_SECONDS: Final = 0.05
 """Index facts alone wait this long for more: they notify nobody, and a transaction costs the same for hundreds."""
+
+JUDGEMENT_SECONDS: Final = 2.0
+"""Between two looks of a task that stands still for an operator's judgement."""
 
 LOGGED_FIELDS: Final = ("event_id", "bill", "disposition_code", "cause", "status", "source", "waiting")
 EVENTS: Final = frozenset({topics.URGENT, topics.DISPOSITIONS})
@@ -97,6 +100,8 @@ class Worker:
         self._idleness = Idleness(log)
         self._uncertain = UncertainCommits()
         self._clock = clock
+        self._standing: dict[int, InputLost] = {}
+        """Tasks that stand still, with what they lost."""
         self._turn = asyncio.Lock()
         """Held by the task that decides; see `router.engine.backlog`."""
 
@@ -105,6 +110,8 @@ class Worker:
         gc.set_threshold(*COLLECTOR_THRESHOLDS)
         await write_first_rules(self._log, self._rules, self._clock())
         await self._log.work(topics.INPUTS, self._route, group=group)
+        if self._standing:
+            raise FatalLogError("\n  ".join(["not everything is routed:", *map(str, self._standing.values())]))
         return self.totals
 
     async def _route(self, task: Task) -> None:
@@ -145,6 +152,8 @@ class Worker:
                 f"{self._log.url} has bills in {topics.BILLS}, partition {task.partition}, but no position: it is an "
                 "incomplete copy. Finish it with `snp-router move`, or begin with empty topics"
             )
+        if not shard.position:
+            shard.begin_at(await self._beginnings(task.partition))
         known = shard.position.get(topics.REGISTRY, 0)
         async for batch in self._log.read([topics.REGISTRY], until_end=True):
             for record in batch:
@@ -156,10 +165,18 @@ class Worker:
         _log.info("task_restored", task=task.partition, bills=shard.bill_count, seconds=round(seconds, 3))
         return shard
 
+    async def _beginnings(self, task: int) -> dict[str, int]:
+        return {
+            topic: (await self._log.begin_offsets(topic))[0 if topic == topics.REGISTRY else task]
+            for topic in topics.INPUTS
+        }
+
     async def _keep_routing(self, task: Task, shard: Shard, task_zero: TaskZero | None) -> None:
         while True:
-            self.health.report(task.partition, ROUTING)
-            batch = await self._poll(task, shard)
+            try:
+                batch = await self._poll(task, shard)
+            except InputLost as lost:
+                batch = await self._stand_still(shard, lost)
             if batch.records or shard.is_walking or (task_zero is not None and task_zero.is_due):
                 self._idleness.interrupted()
                 outputs = await self._decide(task, shard, task_zero, batch)
@@ -175,7 +192,32 @@ class Worker:
         if records and room and not shard.is_walking and all(record.topic == topics.INDEX for record in records):
             after_them = {**shard.position, topics.INDEX: records[-1].offset + 1}
             records += await task.poll(after_them, room, GATHER_SECONDS)
+        self.health.report(task.partition, ROUTING)
+        self.metrics.stands_still(task.partition, False)
+        self._standing.pop(task.partition, None)
         return Batch(records, time.perf_counter())
+
+    async def _stand_still(self, shard: Shard, lost: InputLost) -> Batch:
+        """Read the registry alone, which may have an operator's judgement of what was lost: then go on without it."""
+        if shard.partition not in self._standing:
+            _log.error("task_stands_still", task=shard.partition, reason=str(lost))
+        self._standing[shard.partition] = lost
+        self.health.stand_still(shard.partition, str(lost))
+        self.metrics.stands_still(shard.partition, True)
+        if (judged := shard.judgement_of(lost)) is not None:
+            _log.warning("task_goes_on", task=shard.partition, topic=lost.topic, by=judged.by, offset=judged.end)
+            shard.go_on_without(judged)
+            return Batch([], time.perf_counter())
+        records = await self._registry_behind(shard.position[topics.REGISTRY])
+        if not records:
+            await asyncio.sleep(self._settings.idle_seconds if self._until_idle else JUDGEMENT_SECONDS)
+        return Batch(records, time.perf_counter())
+
+    async def _registry_behind(self, offset: int) -> list[Record]:
+        records: list[Record] = []
+        async for batch in self._log.read([topics.REGISTRY], until_end=True, begin={(topics.REGISTRY, 0): offset}):
+            records += batch[: TRANSACTION_RECORDS - len(records)]
+        return records
 
     async def _decide(self, task: Task, shard: Shard, task_zero: TaskZero | None, batch: Batch) -> list[Output]:
         """Decide the batch, or as much of it as one transaction may hold. Returns the transaction's outputs."""

@@ -97,8 +97,9 @@ class Task(Protocol):
         """Read at most `max_records` at `position`. If there are none, wait up to `timeout` seconds for some.
 
         Waiting records come in the order of the topics given to `Log.work`: all of an earlier topic before any of a
-        later one, each in offset order. A topic missing from `position` is read from its beginning. Raises TaskMoved,
-        TaskRetry.
+        later one, each in offset order. A topic missing from `position` is read from its beginning. Raises InputLost
+        if records at `position` were deleted before they were read, on each call until the position says where to go
+        on. Raises TaskMoved, TaskRetry.
         """
         ...
 
@@ -153,6 +154,10 @@ class Log(Protocol):
 
     async def end_offsets(self, topic: str) -> dict[int, int]:
         """Return a lower bound of the next record's offset for each partition. On Kafka, markers count too."""
+        ...
+
+    async def begin_offsets(self, topic: str) -> dict[int, int]:
+        """Return the first offset that is left of each partition; the end's of an empty one."""
         ...
 
     async def work(

@@ -266,6 +266,32 @@ class RequestDone(NamedTuple):
     at: int
 
 
+class LostInput(NamedTuple):
+    """Records of an input that were deleted before they were read, and an operator's judgement to go on without them.
+    It holds for exactly this gap, once."""
+
+    topic: str
+    task: int
+    begin: int
+    """First offset that was not read."""
+    end: int
+    """First offset that was left; below `begin` if the topic was deleted and made again."""
+    since: int | None
+    """Time of the last record that was read before, UTC milliseconds. None: unknown."""
+    until: int
+    """Time of the first record left or, if none was left, of the judgement. UTC milliseconds."""
+    at: int
+    by: str
+    reason: str
+    of_index: bool = False
+    """True for `snp.index`: facts of bills are lost, and all bills state theirs again. Otherwise events are lost that
+    bills of the task may have had."""
+
+    @property
+    def id(self) -> str:
+        return f"{self.topic}:{self.task}:{self.begin}:{self.end}:{self.at}"
+
+
 class RulesRecord(NamedTuple):
     """One number of the rules that decide over cargo. All are kept: each event is judged by the rules under which it
     came."""
@@ -293,6 +319,7 @@ RegistryValue = (
     | Request
     | RequestDone
     | RulesRecord
+    | LostInput
 )
 """Every value of `snp.registry`."""
 
@@ -322,6 +349,8 @@ def registry_key(value: RegistryValue) -> bytes:
             key = f"done:{value.request}:{value.task}"
         case RulesRecord():
             key = f"rules:{value.number}:{value.id}"
+        case LostInput():
+            key = f"lost:{value.id}"
         case _:
             assert_never(value)
     return key.encode()

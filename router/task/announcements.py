@@ -15,7 +15,7 @@ from router.decide.cargo_facts import Cargo
 from router.decide.consequences import FEED_BEHIND, Decision, HistoryEntry, Notified
 from router.decide.identity import decision_id, notice_id
 from router.decide.notices import CHANGE, OPERATOR, Notice, notice_fields
-from router.decide.outages import RECOVERED, RECOVERING, Announcement, OutageWatch, procedures_for
+from router.decide.outages import LOST, RECOVERED, RECOVERING, Announcement, OutageWatch, procedures_for
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.log.interface import Output
@@ -25,8 +25,17 @@ from router.model.inputs import Disposition, Shipment
 from router.model.registry_values import Outage, PortProcedure
 from router.model.vocabulary import Flag, Role
 
+OVER: Final = (RECOVERING, RECOVERED, LOST)
+"""States of an outage that has ended."""
+
 DAYS_ASHORE: Final = 30
 """Days from a sailing's last call after which its parties are not concerned by an outage."""
+
+
+LOST_TEXT: Final = (
+    "messages of this time were lost before they were read, and never come. No news is not clearance: a bill that may "
+    "lack one is not released until CBP's status of it is confirmed"
+)
 
 
 def decision_on(announcement: Announcement, registry: Registry, rules: Rules) -> Decision:
@@ -36,7 +45,7 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
     key = outage_key(outage.id)
     decision = decision_id(registry.secret, key, watch.announced)
     event = Disposition(None, None, "", outage.began_at, remarks=_text(announcement, registry, rules))
-    flags: tuple[Flag, ...] = (FEED_BEHIND,) if state not in (RECOVERING, RECOVERED) and outage.stops_ocean else ()
+    flags: tuple[Flag, ...] = (FEED_BEHIND,) if state not in OVER and outage.stops_ocean else ()
     notices: tuple[Notice, ...] = ()
     if outage.carrier is not None and state != RECOVERED:
         cargo = Cargo(shipment=Shipment(carrier_scac=outage.carrier))
@@ -68,13 +77,15 @@ def decision_on(announcement: Announcement, registry: Registry, rules: Rules) ->
 
 def _procedures(announcement: Announcement, registry: Registry, rules: Rules) -> list[PortProcedure]:
     """Requirements of the ports while the outage lasts."""
-    lasts = announcement.state not in (RECOVERING, RECOVERED)
+    lasts = announcement.state not in OVER
     return procedures_for(announcement.watch.outage, registry.procedures, rules.port_areas) if lasts else []
 
 
 def _text(announcement: Announcement, registry: Registry, rules: Rules) -> str:
     state, (outage, *_), _ = announcement
     system = f"{outage.carrier}'s own systems" if outage.carrier else "the feed"
+    if state == LOST:
+        return LOST_TEXT
     if state == RECOVERED:
         return f"{system}: recovery complete, no late events come any more"
     if state == RECOVERING:
@@ -130,7 +141,7 @@ def feed_status(announcement: Announcement, registry: Registry, rules: Rules) ->
         "mode": outage.mode,
         "feed": outage.feed,
         "port": outage.port,
-        "reason": outage.reason,
+        "reason": LOST_TEXT if state == LOST else outage.reason,
         "until": outage.until,
         "ticket": outage.ticket,
         "procedures": [one._asdict() for one in _procedures(announcement, registry, rules)],

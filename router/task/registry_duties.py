@@ -10,7 +10,14 @@ from msgspec.structs import replace
 
 from router.codec.packed import Packed
 from router.decide.consequences import Decision
-from router.decide.outages import Announcement, OutageWatch, announcements, with_procedure, without_recovered
+from router.decide.outages import (
+    Announcement,
+    OutageWatch,
+    announcements,
+    lost_input_announcement,
+    with_procedure,
+    without_recovered,
+)
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.errors import InputError
@@ -18,6 +25,7 @@ from router.log.interface import Output, Record
 from router.model.eastern import DAY
 from router.model.registry_values import (
     LateTally,
+    LostInput,
     Outage,
     OutageFilers,
     Party,
@@ -51,6 +59,10 @@ class Position(NamedTuple):
     outages: Mapping[str, OutageWatch] = {}
     resyncs: tuple[RunningResync, ...] = ()
     filer_searches: tuple[FilerSearch, ...] = ()
+    read_at: Mapping[str, int] = {}
+    """Time of the last record read of each input, UTC milliseconds."""
+    lost: tuple[LostInput, ...] = ()
+    """Records of inputs that were deleted before they were read, from which it went on."""
 
 
 POSITION: Final = Packed(20, "position", Position)
@@ -102,6 +114,7 @@ class RegistryDuties:
         self.registry.outages = position.outages
         self.resyncs.restore(position.resyncs)
         self.filer_searches.running = position.filer_searches
+        self.registry.lost = position.lost
         self._mark_committed()
 
     def load(self, record: Record) -> None:
@@ -121,7 +134,7 @@ class RegistryDuties:
             self.registry.apply(value, record.offset)
             self._committed_rules = (self.registry.rules, self.registry.rules_records)
 
-    def position(self, offsets: Mapping[str, int]) -> Position:
+    def position(self, offsets: Mapping[str, int], read_at: Mapping[str, int]) -> Position:
         return Position(
             offsets,
             *self.walk.place,
@@ -132,6 +145,8 @@ class RegistryDuties:
             self.registry.outages,
             self.resyncs.running,
             self.filer_searches.running,
+            read_at,
+            self.registry.lost,
         )
 
     # Reading the registry
@@ -155,9 +170,16 @@ class RegistryDuties:
             if self._leads and self.registry.outages is not before:
                 now = replace(origin, at=self.registry.now)
                 self._due += [(one, now) for one in announcements(before, self.registry.outages)]
+            if self._leads and isinstance(value, LostInput):
+                self._due.append((lost_input_announcement(value), replace(origin, at=self.registry.now)))
             if self._leads:
                 yield from self._certify(value, origin.offset)
             self._begin_walks()
+
+    def go_on_without(self, lost: LostInput) -> None:
+        """Count a judged loss of this task's input, and tell every bill."""
+        self.registry.lost = (*self.registry.lost, lost)
+        self.walk = Walk(self.registry.epoch, "")
 
     def _begin_walks(self) -> None:
         if self.registry.epoch > self.walk.goal:
@@ -196,6 +218,7 @@ class RegistryDuties:
         self._committed_certifying = self.certifying
         registry = self.registry
         self._committed_standing = (registry.now, registry.elapsed, registry.outages, self.resyncs.running)
+        self._committed_lost = registry.lost
         self._committed_searches = self.filer_searches.running
         self._committed_rules = (registry.rules, registry.rules_records)
 
@@ -204,6 +227,7 @@ class RegistryDuties:
         registry = self.registry
         registry.now, registry.elapsed, registry.outages, running = self._committed_standing
         registry.rules, registry.rules_records = self._committed_rules
+        registry.lost = self._committed_lost
         self.resyncs.restore(running)
         self.filer_searches.running = self._committed_searches
         self.walk, self.sweep = (Walk(*place) for place in self._committed_walks)

@@ -6,12 +6,12 @@ Neither clock nor I/O is used. The changes of a transaction are separate until t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
 from router import codec, topics
-from router.decide.bill import decide
+from router.decide.bill import decide, with_lost_input
 from router.decide.bill_state import AssessedBill
 from router.decide.cargo_facts import EnteredByPeople, capped_at_tick
 from router.decide.consequences import Decision, conclude
@@ -20,12 +20,12 @@ from router.decide.identity import BillRecord, key_of
 from router.decide.notices import CATCH_UP, AppliedRecord
 from router.decide.registry import Context
 from router.decide.rules import Rules
-from router.errors import FatalLogError, InputError
+from router.errors import FatalLogError, InputError, InputLost
 from router.log.interface import Output, Record, partition_of
 from router.model.identifiers import is_bill_key, is_vessel_key
 from router.model.inputs import DeadLetter, Disposition
 from router.model.links import IndexFact
-from router.model.registry_values import RegistryValue
+from router.model.registry_values import LostInput, RegistryValue
 from router.model.vocabulary import Tally
 from router.task.bill_table import Bills
 from router.task.box_index import BoxIndex
@@ -46,6 +46,8 @@ class Shard:
         self.registry = self.registry_duties.registry
         self.position: dict[str, int] = {}
         """Next offset of each input topic."""
+        self._read_at: dict[str, int] = {}
+        """Time of the last record read of each input topic, UTC milliseconds. For people, so it is never undone."""
         self._bills = Bills()
         self._index = BoxIndex()
         self._outputs: list[Output] = []
@@ -85,6 +87,7 @@ class Shard:
         elif record.value is not None:
             position = POSITION.decode(record.value)
             self.position = dict(position.offsets)
+            self._read_at = dict(position.read_at)
             self.registry_duties.restore(position)
             self._committed_position = dict(self.position)
 
@@ -92,11 +95,18 @@ class Shard:
         """Enter a registry record from before the position, without acting on it again."""
         self.registry_duties.load(record)
 
+    def begin_at(self, offsets: Mapping[str, int]) -> None:
+        """Begin without a position, so that the first one names every input: what is deleted of one that had no record
+        by then is missed."""
+        self.position = dict(offsets)
+        self._committed_position = dict(offsets)
+
     # Deciding
 
     def process(self, record: Record) -> None:
         """Apply one input record; its outputs wait for `take_outputs`. Never raises for a record's content."""
         self.position[record.topic] = record.offset + 1
+        self._read_at[record.topic] = record.timestamp
         value: Any
         try:
             value = value_of(record)
@@ -114,6 +124,20 @@ class Shard:
             self._decide(value, record)
         elif record.topic == topics.REGISTRY:
             self.registry_duties.resyncs.forget(record.key)
+
+    def judgement_of(self, lost: InputLost) -> LostInput | None:
+        """An operator's judgement of exactly this loss, unless it was used for an earlier one."""
+        for judged in self.registry.judged.values():
+            gap = (judged.topic, judged.task, judged.begin, judged.end)
+            if gap == (lost.topic, lost.partition, lost.begin, lost.end) and judged not in self.registry.lost:
+                return judged
+        return None
+
+    def go_on_without(self, lost: LostInput) -> None:
+        """Go on behind records of an input that were deleted before they were read. The position says so from the next
+        commit on; each bill that may lack one of them hears of it in a walk."""
+        self.position[lost.topic] = lost.end
+        self.registry_duties.go_on_without(lost)
 
     def _decide(self, value: BillRecord, record: Record) -> None:
         if isinstance(value, DeadLetter) and (value.scac is None or value.bill_of_lading is None):
@@ -224,9 +248,12 @@ class Shard:
         bill = self.bill(key)
         if bill is None:
             return
-        decision = conclude(bill, AppliedRecord(bill.state, CATCH_UP), self.registry, self.rules)
-        found = decision.bill is not None and decision.bill.state.sailing != bill.state.sailing
-        if decision.notices or decision.facts or decision.waiting_changed or found:
+        state = with_lost_input(bill.state, self.registry)
+        decision = conclude(bill, AppliedRecord(state, CATCH_UP), self.registry, self.rules)
+        after = decision.bill.state if decision.bill is not None else state
+        is_kept = after.sailing != bill.state.sailing or after.lost is not bill.state.lost
+        is_kept = is_kept or after.index_losses != bill.state.index_losses
+        if decision.notices or decision.facts or decision.waiting_changed or is_kept:
             self._keep(key, decision, self._walk_origin())
 
     def _resync(self, key: str, party_id: str) -> None:
@@ -265,7 +292,7 @@ class Shard:
     def take_outputs(self) -> list[Output]:
         """Everything that the transaction writes: outputs in the order decided, then states, then the position."""
         states = (Output(topics.BILLS, key.encode(), value) for key, value in self._bills.encode_changes().items())
-        position = POSITION.encode(self.registry_duties.position(self.position))
+        position = POSITION.encode(self.registry_duties.position(self.position, self._read_at))
         return [*self._outputs, *states, Output(topics.BILLS, topics.position_key(self.partition), position)]
 
     def committed(self) -> None:

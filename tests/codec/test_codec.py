@@ -54,6 +54,7 @@ from router.model.registry_values import (
     FeedActivity,
     LateTally,
     Line,
+    LostInput,
     Outage,
     OutageFilers,
     Party,
@@ -100,6 +101,7 @@ VALUES = (
     Request("q1", "RESYNC", "OCNX", "me", 5),
     RequestDone("q1", 0, 8, 9),
     RulesRecord(1, "a", settings_of(Rules()), 9, "me", "at first"),
+    LostInput("cbp.dispositions", 2, 100, 153, None, 9, 10, "me", "nothing of ours", of_index=False),
 )
 
 

@@ -130,6 +130,11 @@ class KafkaLog:
             ends = await reader.ends(await reader.existing([topic]))
         return {partition.partition: end for partition, end in ends.items()}
 
+    async def begin_offsets(self, topic: str) -> dict[int, int]:
+        async with self._reader("begin-offsets") as reader:
+            begins = await reader.beginnings(await reader.existing([topic]))
+        return {partition.partition: begin for partition, begin in begins.items()}
+
     async def read(
         self,
         topics: Sequence[str],

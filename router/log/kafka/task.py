@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Self
 
 import structlog
 from aiokafka import TopicPartition
 
-from router.errors import FatalLogError, TaskMoved
+from router.errors import FatalLogError, InputLost, TaskMoved
 from router.log.interface import Output, Position, Record
 from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.producer import RefusedTopics, TransactionalProducer
 from router.log.kafka.reader import CommittedReader
+from router.topics import REGISTRY
 
 PROGRESS_RECORDS: Final = 1_000_000
 """Restored records between two log lines."""
@@ -149,7 +150,7 @@ class OrderedInputs:
 
     def has_waiting(self, topic: str) -> bool:
         """See `Task.has_waiting`. It may be only a transaction's marker, which the next poll passes."""
-        return any(
+        return bool(self._next) and any(
             bool(self._waiting[partition]) or self._reader.seen_end(partition) > self._ends.get(partition, 0)
             for partition in self._inputs
             if partition.topic == topic
@@ -159,8 +160,9 @@ class OrderedInputs:
         """Read on from the caller's position: at first, and when it did not act on all it got."""
         if not self._next:
             self._begins = await self._asker.beginnings(self._inputs)
-            self._next = self._wanted(position)
-            await self._check_offsets()
+            wanted_offsets = self._wanted(position)
+            self._check_offsets(wanted_offsets, await self._asker.ends(self._inputs))
+            self._next = wanted_offsets
             self._reader.assign(self._next)
             return
         for partition, wanted in self._wanted(position).items():
@@ -172,17 +174,20 @@ class OrderedInputs:
                     self._reader.seek(partition, wanted)
 
     def _wanted(self, position: Position) -> dict[TopicPartition, int]:
-        return {partition: position.get(partition.topic, 0) or self._begins[partition] for partition in self._inputs}
+        return {partition: position.get(partition.topic, self._begins[partition]) for partition in self._inputs}
 
-    async def _check_offsets(self) -> None:
-        ends = await self._asker.ends(self._inputs)
-        for partition, wanted in self._next.items():
-            if not self._begins[partition] <= wanted <= ends[partition]:
+    def _check_offsets(self, wanted: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]) -> None:
+        for partition, offset in wanted.items():
+            begin = self._begins[partition]
+            if begin <= offset <= ends[partition]:
+                continue
+            if partition.topic == REGISTRY:  # every task reads it, and the judgement itself would be in it
                 raise FatalLogError(
-                    f"the state has {partition.topic}-{partition.partition} read up to offset {wanted}, but "
-                    f"it goes from {self._begins[partition]} to {ends[partition]}: records were deleted before they "
-                    "were read, or the topic was deleted and made again. Restore it, or begin with all new topics"
+                    f"{REGISTRY} was read up to offset {offset}, and goes from {begin} to {ends[partition]}: parties, "
+                    "sailings or outages were deleted before they were read, or the topic was deleted and made again. "
+                    "Put the log back from a copy (`snp-router move`), or begin with all new topics"
                 )
+            raise InputLost(partition.topic, partition.partition, offset, begin)
 
     def _put_back(self, partition: TopicPartition, wanted: int) -> bool:
         """Hand out again what the last poll brought from `wanted` on, without reading it again. False if it can't."""

@@ -109,6 +109,10 @@ class SqliteLog:
         (found,) = await self._find([topic])
         return await self._reader.run(lambda connection: store.end_offsets(connection, found))
 
+    async def begin_offsets(self, topic: str) -> dict[int, int]:
+        (found,) = await self._find([topic])
+        return await self._reader.run(lambda connection: store.begin_offsets(connection, found))
+
     async def read(
         self,
         topics: Sequence[str],

@@ -193,14 +193,22 @@ def end_offsets(connection: sqlite3.Connection, topic: Topic) -> dict[int, int]:
     return {place - topic.first_place: offset for place, offset in ends.items()}
 
 
+def begin_offsets(connection: sqlite3.Connection, topic: Topic) -> dict[int, int]:
+    """Return the first record's offset for each partition; the next record's where there is none."""
+    begins = {}
+    for partition, end in end_offsets(connection, topic).items():
+        span = topic.span(partition)
+        first = connection.execute("SELECT min(id) FROM records WHERE id >= ? AND id < ?", span.ids).fetchone()[0]
+        begins[partition] = end if first is None else first & END_OF_TIME
+    return begins
+
+
 def extents(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, range]:
     """Return first and next offset of partition 0 of each topic that exists."""
-    found = {}
-    for topic in _topics(connection, f"WHERE name IN ({_marks(names)})", names):
-        end = ends_of(connection, [topic.first_place])[topic.first_place]
-        first = connection.execute("SELECT min(id) FROM records WHERE id >= ? AND id < ?", topic.span(0).ids).fetchone()
-        found[topic.name] = range(end if first[0] is None else first[0] & END_OF_TIME, end)
-    return found
+    found = _topics(connection, f"WHERE name IN ({_marks(names)})", names)
+    return {
+        topic.name: range(begin_offsets(connection, topic)[0], end_offsets(connection, topic)[0]) for topic in found
+    }
 
 
 def ends_of(connection: sqlite3.Connection, places: Sequence[int]) -> dict[int, int]:
