@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -34,12 +35,19 @@ class Host:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.secrets = folder / "secrets"
-        self.secrets.mkdir()
+        for user in ("snp-router", "snp-feed", "snp-listener", "snp-operator", "snp-webhooks", "parties"):
+            (self.secrets / user).mkdir(parents=True)
+        shutil.copy(COMPOSE.with_name("certificates.sh"), folder)
+        subprocess.run(["sh", "certificates.sh", "localhost"], cwd=folder, check=True, capture_output=True)
         self._services = yaml.safe_load(COMPOSE.read_text())["services"]
-        ports = free_ports(3 * len(BROKERS))
+        ports = free_ports(4 * len(BROKERS))
         self._places = {
-            f"{name}:{port}": f"127.0.0.1:{ports.pop()}" for name in BROKERS for port in ("9092", "19091", "19093")
+            f"{name}:{port}": f"localhost:{ports.pop()}"
+            for name in BROKERS
+            for port in ("9092", "9094", "19091", "19093")
         }
+        for number, name in enumerate(BROKERS, 1):
+            self._places[f"localhost:{number}9094"] = self._places[f"{name}:9094"]
         self.nodes = [
             Node(number, folder / name, self._properties(name), VERSION) for number, name in enumerate(BROKERS, 1)
         ]
@@ -56,7 +64,10 @@ class Host:
         return found | small
 
     def _here(self, text: str, name: str = "") -> str:
-        text = re.sub(r"\$\{ADMIN_PASSWORD:\?\}", PASSWORD, text).replace("/secrets/", f"{self.secrets}/")
+        text = text.replace("/etc/kafka/secrets/broker.pem", f"{self.folder}/certificates/broker.pem")
+        text = text.replace("/certificates/ca.pem", f"{self.folder}/certificates/ca.pem")
+        text = re.sub(r"(?<![a-z])/secrets/", f"{self.secrets}/", text)
+        text = text.replace("${ADMIN_PASSWORD:?}", PASSWORD).replace("${HOST:?}", "localhost")
         text = re.sub(r"(?<=://):(\d+)", rf"{name}:\1", text)
         for there, here in self._places.items():
             text = text.replace(there, here)
@@ -121,8 +132,11 @@ def test_three_brokers_the_parts_and_their_users_work_as_the_compose_file_says(h
     host.part("provision", "import", "parties", str(FILES / "parties.csv"))
     host.part("provision", "import", "sailings", str(FILES / "sailings.csv"))
     host.provision()
-    assert {"snp-router", "snp-feed", "snp-operator"} <= {path.name for path in host.secrets.iterdir()}
-    assert all(path.stat().st_mode & 0o077 == 0 for path in host.secrets.iterdir())
+    given = {str(path.relative_to(host.secrets)) for path in host.secrets.glob("*/*")}
+    services = ("snp-router", "snp-feed", "snp-listener", "snp-operator", "snp-webhooks")
+    assert {f"{user}/{user}" for user in services} <= given
+    assert {path.partition("/")[0] for path in given if path.partition("/")[2] not in services} == {"parties"}
+    assert all(path.stat().st_mode & 0o027 == 0 for path in host.secrets.glob("*/*"))
 
     host.part("feed", "ingest", *map(str, sorted(FILES.glob("[12]-*"))))
     routed = host.part("router", "run", "--until-idle", "--format", "json")

@@ -8,12 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft201909Validator
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from router import background
 from router.console.backend import ConsoleFigures
@@ -113,11 +116,71 @@ def test_its_brokers_have_the_settings_that_are_recommended() -> None:
 
 def test_no_part_of_ours_runs_as_root_or_writes_where_it_should_not() -> None:
     ours = {name: part for name, part in compose()["services"].items() if part["image"] == "snp-router"}
-    assert set(ours) == {"provision", "router", "feed", "listener", "console", "registry"}
-    for name, part in ours.items():
+    assert set(ours) == {"provision", "router", "feed", "listener", "console", "webhooks", "registry"}
+    assert len({part["user"] for part in ours.values()}) == len(ours), "each is a user of its own"
+    assert "0" not in {part["user"] for part in ours.values()}
+    assert "\nUSER 10001\n" in (DEPLOY / "Dockerfile").read_text()
+
+
+def test_every_container_has_no_more_of_the_host_than_it_needs() -> None:
+    for name, part in compose()["services"].items():
         assert part["read_only"], name
         assert part["cap_drop"] == ["ALL"], name
-    assert "\nUSER 10001\n" in (DEPLOY / "Dockerfile").read_text()
+        assert part["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_each_part_has_its_own_secret_and_folder_and_nobody_else_s() -> None:
+    """A broken parser of the feed must not be able to read what the operator or a party logs in with."""
+    services = compose()["services"]
+    mounted = {name: {volume.split(":")[0] for volume in part.get("volumes", ())} for name, part in services.items()}
+    everywhere = {"./certificates/ca.pem"}
+    for name in services.keys() - {"provision"}:
+        others = set().union(*(mounted[other] for other in services.keys() - {name, "provision"}))
+        assert mounted[name] & others <= everywhere | {"./certificates/broker.pem"}, name
+        assert "party-secrets" not in mounted[name], name
+        secrets = [volume for volume in services[name].get("volumes", ()) if "/secrets/snp-" in volume]
+        assert all(volume.endswith(":ro") for volume in secrets), name
+        user = services[name].get("environment", {}).get("SNP_KAFKA__SASL_USERNAME")
+        if user is not None:
+            assert [volume.split(":")[1] for volume in secrets] == [f"/secrets/{user}"], name
+
+
+def test_the_image_installs_what_the_tests_ran_with() -> None:
+    lock = (DEPLOY / "requirements.lock").read_text()
+    locked = pinned(re.sub(r" \\$", "", lock, flags=re.MULTILINE))
+    constraints = pinned((TOP / "constraints.txt").read_text())
+    assert locked.items() <= constraints.items()
+    assert lock.count("--hash=sha256:") > len(locked)
+    assert locked.keys() >= needed_at_run_time()
+    assert "--require-hashes" in (DEPLOY / "Dockerfile").read_text()
+
+
+def pinned(text: str) -> dict[str, str]:
+    found = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)$", text, re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in found}
+
+
+def needed_at_run_time() -> set[str]:
+    declared = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["dependencies"]
+    return {canonicalize_name(Requirement(one).name) for one in declared}
+
+
+def test_the_scripts_are_shell(tmp_path: Path) -> None:
+    for script in DEPLOY.glob("*.sh"):
+        accepts("sh", "-n", str(script))
+    shutil.copy(DEPLOY / "certificates.sh", tmp_path)
+    accepts("sh", "certificates.sh", "host.example", cwd=tmp_path)
+    accepts(
+        "openssl",
+        "verify",
+        "-CAfile",
+        "ca.pem",
+        "-verify_hostname",
+        "host.example",
+        "broker.pem",
+        cwd=tmp_path / "certificates",
+    )
+    assert (tmp_path / "certificates").stat().st_mode & 0o077 == 0
 
 
 def test_the_settings_in_the_compose_file_are_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -140,7 +203,7 @@ def test_commands_in_the_compose_file_and_the_units_are_commands() -> None:
     commands += [
         part["command"] for part in compose()["services"].values() if "entrypoint" not in part and "command" in part
     ]
-    assert len(commands) == 9
+    assert len(commands) == 10
     for words in commands:
         options = [word for word in words if word.startswith("--")]
         names = [word for word in words[:2] if re.fullmatch("[a-z-]+", word) and not word.startswith("-")]
@@ -158,13 +221,23 @@ def test_the_image_is_made_as_its_linter_likes_it() -> None:
 # systemd
 
 
+def test_each_unit_is_a_user_of_its_own_that_reads_its_own_password_only() -> None:
+    users = {}
+    for unit in (DEPLOY / "systemd").glob("*.service"):
+        text = unit.read_text()
+        found = re.search(r"^User=(.+)$", text, re.MULTILINE)
+        assert found
+        users[unit.name] = found[1]
+        assert f"SNP_KAFKA__SASL_USERNAME={found[1]} " in text
+        assert f"SNP_KAFKA__SASL_PASSWORD_FILE=/etc/snp-router/secrets/{found[1]}\n" in text
+        assert f"StateDirectory={found[1]}\n" in text
+    assert len(set(users.values())) == len(users) == 5
+
+
 def test_the_units_are_units(tmp_path: Path) -> None:
     """As systemd reads them, with a program that is there in place of ours."""
     for unit in (DEPLOY / "systemd").glob("*.service"):
-        text = (
-            unit.read_text()
-            .replace("/opt/snp-router/bin/snp-router", "/bin/true")
-            .replace("User=snp-router", "User=root")
-        )
-        (tmp_path / unit.name).write_text(text.replace("Group=snp-router", "Group=root"))
+        text = unit.read_text().replace("/opt/snp-router/bin/snp-router", "/bin/true")
+        text = re.sub(r"^(User|Group)=.*", r"\1=root", text, flags=re.MULTILINE)
+        (tmp_path / unit.name).write_text(text)
     accepts(tool("systemd-analyze"), "verify", *map(str, tmp_path.iterdir()))
