@@ -10,14 +10,14 @@ import asyncio
 import collections
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, Metric, generate_latest
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from router import background, topics
@@ -52,6 +52,7 @@ LAG_SECONDS: Final = 15.0
 STUCK_SECONDS: Final = 60.0
 """A routing task reports once a poll, so about every second. One that is silent for this long hangs."""
 
+NOT_OPEN: Final = "it is not open yet"
 RESTORING: Final = "restoring"
 STANDING: Final = "standing still"
 ROUTING: Final = "routing"
@@ -60,7 +61,8 @@ ROUTING: Final = "routing"
 class Metrics:
     """One router's figures, in a registry of their own: two routers in one process don't share counters."""
 
-    def __init__(self) -> None:
+    def __init__(self, health: Health | None = None) -> None:
+        """`health` is that of the router's tasks."""
         self.registry = CollectorRegistry()
         self._events = self._counter("snp_events", "Events routed: new ones and duplicates.", "outcome")
         self._notices = self._counter("snp_notices", "Notices written, by kind.", "kind")
@@ -74,7 +76,22 @@ class Metrics:
         )
         self._latency = Latencies()
         self.registry.register(self._latency)
+        self.registry.register(FailingTasks(health or Health()))
+        self._committed_at = time.monotonic()
+        since_commit = self._gauge(
+            "snp_seconds_since_commit", "Seconds since this process's last commit, or its start."
+        )
+        since_commit.set_function(lambda: time.monotonic() - self._committed_at)
+        self._unknown_latencies = self._counter(
+            "snp_latency_unknown",
+            "Events whose latency is unknown: of a backlog at the start, or by a clock that differs.",
+        )
+        self._clock = self._gauge(
+            "snp_clock_difference_seconds", "Least difference of another machine's clock from ours.", "task"
+        )
         self._lag = self._gauge("snp_task_lag_records", "Records of an input not read by its task.", "task", "topic")
+        self._lag_unknown = self._gauge("snp_task_lag_unknown", "1 if the lag is unknown: the log does not answer.")
+        self.lag_unknown()
         self._restore = self._gauge("snp_task_restore_seconds", "Duration of a task's latest restore.", "task")
         self._bills = self._gauge("snp_open_bills", "Bills on a task's ledger.", "task")
         self._stopped = self._gauge("snp_task_stopped", "1 while a task stands still for an operator.", "task")
@@ -114,6 +131,8 @@ class Metrics:
     def transaction(self, outcome: str, seconds: float | None = None) -> None:
         """Count a transaction. `outcome` is one of OUTCOMES; `seconds` belongs to a committed one."""
         self._transactions.labels(outcome).inc()
+        if outcome == COMMITTED:
+            self._committed_at = time.monotonic()
         if seconds is not None:
             self._transaction_seconds.observe(seconds)
 
@@ -135,6 +154,13 @@ class Metrics:
     def stands_still(self, task: int, stopped: bool) -> None:
         self._stopped.labels(str(task)).set(stopped)
 
+    def unknown_latencies(self, events: int) -> None:
+        self._unknown_latencies.inc(events)
+
+    def clock_difference(self, task: int, seconds: float) -> None:
+        """Set how much the clock behind a task's latest records differs from ours, at least; positive: it is ahead."""
+        self._clock.labels(str(task)).set(seconds)
+
     def restored(self, task: int, seconds: float) -> None:
         self._restore.labels(str(task)).set(seconds)
 
@@ -143,10 +169,15 @@ class Metrics:
 
     def lag(self, task: int, topic: str, records: int) -> None:
         self._lag.labels(str(task), topic).set(records)
+        self._lag_unknown.set(0)
+
+    def lag_unknown(self) -> None:
+        self._lag.clear()
+        self._lag_unknown.set(1)
 
     def forget(self, task: int) -> None:
         """Drop the gauges of a task that another process has now."""
-        for gauge in (self._restore, self._bills, self._stopped):
+        for gauge in (self._restore, self._bills, self._clock, self._stopped):
             _remove(gauge, str(task))
         for topic in topics.INPUTS:
             _remove(self._lag, str(task), topic)
@@ -178,11 +209,17 @@ def _remove(gauge: Gauge, *labels: str) -> None:
 
 
 async def watch_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -> None:
-    """Measure the lag until cancelled. While the log does not answer, the figures stay as they were."""
-    while True:
-        with suppress(LogError):
-            await measure_lag(log, shards, metrics)
-        await asyncio.sleep(LAG_SECONDS)
+    """Measure the lag until cancelled. While the log does not answer, it is unknown."""
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(LAG_SECONDS):
+                    await measure_lag(log, shards, metrics)
+            except (LogError, TimeoutError):
+                metrics.lag_unknown()
+            await asyncio.sleep(LAG_SECONDS)
+    finally:
+        metrics.lag_unknown()
 
 
 async def measure_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -> None:
@@ -194,14 +231,45 @@ async def measure_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -
             metrics.lag(task, topic, max(0, end - shard.position.get(topic, 0)))
 
 
+class Failure(NamedTuple):
+    """A task's failure to work, since when by `time.monotonic`."""
+
+    since: float
+    reason: str
+
+
 class Health:
     """The latest report of each of our tasks; `/live` and `/ready` are answered from it."""
 
-    def __init__(self) -> None:
+    def __init__(self, assigned: Callable[[], Collection[int]] = frozenset) -> None:
+        """`assigned` returns the tasks that are ours, open or not."""
+        self._assigned = assigned
         self._tasks: dict[int, tuple[str, float]] = {}
-        """By task, its stage and the time of the report by `time.monotonic`."""
+        """By open task, its stage and the time of the report by `time.monotonic`."""
+        self._failures: dict[int, Failure] = {}
         self._standing: dict[int, str] = {}
         """Reasons of tasks that stand still until an operator acts."""
+
+    def fails(self, task: int, reason: str) -> None:
+        """Report that a step of a task failed. It fails until `works`, however often it is opened in between."""
+        before = self._failures.get(task)
+        self._failures[task] = Failure(time.monotonic() if before is None else before.since, reason)
+
+    def works(self, task: int) -> None:
+        """Report that a task committed, or that it has nothing to commit."""
+        self._failures.pop(task, None)
+
+    def failures(self) -> dict[int, Failure]:
+        """The failures of our tasks. A task that is ours and never gets open fails, too."""
+        ours = {*self._assigned(), *self._tasks}
+        self._failures = {
+            task: failure
+            for task, failure in self._failures.items()
+            if task in ours and (failure.reason != NOT_OPEN or task not in self._tasks)
+        }
+        for task in ours - self._tasks.keys():
+            self._failures.setdefault(task, Failure(time.monotonic(), NOT_OPEN))
+        return dict(sorted(self._failures.items()))
 
     def report(self, task: int, stage: str) -> None:
         self._tasks[task] = stage, time.monotonic()
@@ -215,6 +283,9 @@ class Health:
         self._tasks.pop(task, None)
         self._standing.pop(task, None)
 
+    def routing(self) -> set[int]:
+        return {task for task, (stage, _) in self._tasks.items() if stage == ROUTING}
+
     def hanging(self) -> list[str]:
         """Reasons to restart the process. A task that restores never hangs: a large state takes its time."""
         now = time.monotonic()
@@ -226,11 +297,30 @@ class Health:
 
     def unready(self) -> list[str]:
         """Reasons why this process does not route, or not all of its tasks."""
-        if not self._tasks:
+        failures = self.failures()
+        if not self._tasks and not failures:
             return ["no task is assigned to this process: other processes have them all, or the log does not answer"]
         restoring = sorted(task for task, (stage, _) in self._tasks.items() if stage == RESTORING)
-        standing = [f"task {task} stands still. {reason}" for task, reason in sorted(self._standing.items())]
-        return [*(f"task {task} is restoring its state" for task in restoring), *standing]
+        return [
+            *(f"task {task} is restoring its state" for task in restoring),
+            *(f"task {task} stands still. {reason}" for task, reason in sorted(self._standing.items())),
+            *(f"task {task} fails: {failure.reason}" for task, failure in failures.items()),
+        ]
+
+
+class FailingTasks(Collector):
+    """For each of our tasks, the seconds since it began to fail."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def collect(self) -> Iterator[Metric]:
+        text = "Seconds since a task began to fail: it can't be opened or can't commit. 0: it works."
+        figure = GaugeMetricFamily("snp_task_failing_seconds", text, labels=["task"])
+        failures, now = self._health.failures(), time.monotonic()
+        for task in self._health.routing() | failures.keys():
+            figure.add_metric([str(task)], now - failures[task].since if task in failures else 0)
+        yield figure
 
 
 class HealthSource(Protocol):

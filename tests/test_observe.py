@@ -120,6 +120,47 @@ async def test_a_loop_that_hangs_is_not_live_but_one_that_restores_is(
     assert [reason[:6] for reason in json.loads(body)["reasons"]] == ["task 1"]
 
 
+async def test_a_task_that_fails_is_not_ready_until_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = {0}
+    health = Health(lambda: ours)
+    metrics = Metrics(health)
+    async with serving(status_app(metrics.registry, health), "127.0.0.1:0") as address:
+        assert health.unready() == ["task 0 fails: it is not open yet"]
+        health.report(0, RESTORING)
+        assert health.unready() == ["task 0 is restoring its state"]
+        health.report(0, ROUTING)
+        failing = ("snp_task_failing_seconds", (("task", "0"),))
+        assert (await figures(address))[failing] == 0
+        health.fails(0, "the disk is full")
+        health.forget(0)
+        health.fails(0, "the disk is still full")
+        health.report(0, ROUTING)
+        assert json.loads((await get(address, "/ready"))[1])["reasons"] == ["task 0 fails: the disk is still full"]
+        assert (await get(address, "/live"))[0] == 200
+        monotonic = time.monotonic
+        monkeypatch.setattr("router.observe.time.monotonic", lambda: monotonic() + 50)
+        assert (await figures(address))[failing] == pytest.approx(50, abs=1)
+        health.works(0)
+        assert (await get(address, "/ready"))[0] == 200
+        health.fails(0, "fenced")
+        health.forget(0)
+        ours.clear()
+        assert "no task is assigned" in health.unready()[0], "it is another's to open"
+        assert failing not in await figures(address)
+
+
+async def test_an_unknown_lag_has_no_figures(address: str, metrics: Metrics) -> None:
+    assert (await figures(address))["snp_task_lag_unknown", ()] == 1, "nothing was measured yet"
+    metrics.lag(3, "cbp.urgent", 12)
+    shown = await figures(address)
+    assert shown["snp_task_lag_unknown", ()] == 0
+    assert shown["snp_task_lag_records", (("task", "3"), ("topic", "cbp.urgent"))] == 12
+    metrics.lag_unknown()
+    shown = await figures(address)
+    assert shown["snp_task_lag_unknown", ()] == 1
+    assert [name for name, _ in shown if name == "snp_task_lag_records"] == []
+
+
 async def test_an_address_that_is_taken_or_none_says_so() -> None:
     refused = pytest.raises(UsageError, match=r"cannot listen on .*: another program uses it")
     with socket.create_server(("127.0.0.1", 0)) as taken, refused:
@@ -145,6 +186,6 @@ async def test_a_real_router_shows_its_figures(tmp_path: Path) -> None:
     assert shown["snp_events_total", (("outcome", "new"),)] > 0
     assert shown["snp_notices_total", (("kind", "change"),)] > 0
     assert shown["snp_transactions_total", (("outcome", "committed"),)] > 0
-    latencies = shown["snp_end_to_end_latency_seconds_count", ()]
+    latencies = shown["snp_latency_unknown_total", ()]
     assert latencies >= shown["snp_events_total", (("outcome", "new"),)]
     assert status == 503, "it has ended and routes no more"

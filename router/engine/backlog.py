@@ -34,6 +34,8 @@ class Batch(NamedTuple):
     records: list[Record]
     polled_at: float
     """By `time.perf_counter`."""
+    begun_at: float | None = None
+    """The begin of the poll, by `time.monotonic`; None if not all inputs were polled."""
 
     def is_cut_before(self, number: int, *, urgent_waits: bool) -> bool:
         """Returns whether to commit and poll again now, before the record at `number` is decided."""

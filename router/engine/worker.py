@@ -17,6 +17,7 @@ from router import topics
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
 from router.engine.administration import write_first_rules
+from router.engine.arrivals import Arrivals
 from router.engine.backlog import TURN_RECORDS, Batch, Idleness
 from router.engine.feed_silence import SilenceLimit
 from router.engine.missing_topics import missing_topics_sought
@@ -24,6 +25,7 @@ from router.engine.party_requests import FindRecords, find_records
 from router.engine.task_zero import TaskZero, task_zero_of
 from router.errors import DestinationMissing, FatalLogError, InputLost, TaskMoved, TaskRetry
 from router.log.interface import AdministeredLog, Output, Record, Task
+from router.model.eastern import MILLISECONDS
 from router.model.registry_values import RegistryNote
 from router.model.vocabulary import Tally
 from router.observe import COMMITTED, DESTINATION_MISSING, MOVED, RESTORING, RETRIED, ROUTING, Health, Metrics
@@ -88,8 +90,8 @@ class Worker:
         """`rules` are written to a registry that has none. `find_requests` reads what parties wrote; without it, this
         process does. `clock` returns UTC milliseconds; a demo sets its own time."""
         self.totals = Totals()
-        self.metrics = Metrics()
-        self.health = Health()
+        self.health = Health(log.assigned_tasks)
+        self.metrics = Metrics(self.health)
         self.shards: dict[int, Shard] = {}
         """By task: those of ours that are restored. For others to read only."""
         self._log = log
@@ -128,7 +130,8 @@ class Worker:
         except TaskMoved:
             self.metrics.transaction(MOVED)
             raise
-        except TaskRetry:
+        except TaskRetry as error:
+            self.health.fails(task.partition, str(error))
             self.metrics.transaction(RETRIED)
             raise
         finally:
@@ -172,6 +175,7 @@ class Worker:
         }
 
     async def _keep_routing(self, task: Task, shard: Shard, task_zero: TaskZero | None) -> None:
+        arrivals = Arrivals(task.partition)
         while True:
             try:
                 batch = await self._poll(task, shard)
@@ -181,11 +185,17 @@ class Worker:
                 self._idleness.interrupted()
                 outputs = await self._decide(task, shard, task_zero, batch)
                 await self._commit(task, shard, task_zero, batch, outputs)
+                self._observe_arrivals(shard, batch, arrivals)
+                self.health.works(task.partition)
                 self._idleness.interrupted()
-            elif self._until_idle and await self._idleness.is_reached(task.partition):
+                continue
+            arrivals.complete(batch.begun_at)
+            self.health.works(task.partition)
+            if self._until_idle and await self._idleness.is_reached(task.partition):
                 return
 
     async def _poll(self, task: Task, shard: Shard) -> Batch:
+        begun_at = time.monotonic()
         seconds = self._settings.idle_seconds if self._until_idle else POLL_SECONDS
         records = await task.poll(shard.position, TRANSACTION_RECORDS, 0.0 if shard.is_walking else seconds)
         room = TRANSACTION_RECORDS - len(records)
@@ -195,7 +205,7 @@ class Worker:
         self.health.report(task.partition, ROUTING)
         self.metrics.stands_still(task.partition, False)
         self._standing.pop(task.partition, None)
-        return Batch(records, time.perf_counter())
+        return Batch(records, time.perf_counter(), begun_at)
 
     async def _stand_still(self, shard: Shard, lost: InputLost) -> Batch:
         """Read the registry alone, which may have an operator's judgement of what was lost: then go on without it."""
@@ -271,12 +281,23 @@ class Worker:
         self.metrics.transaction(COMMITTED, time.perf_counter() - batch.polled_at)
         if _log.is_enabled_for(logging.DEBUG):
             _log_decisions(task.partition, outputs)
-        arrived = (
+
+    def _observe_arrivals(self, shard: Shard, batch: Batch, arrivals: Arrivals) -> None:
+        """Observe the latency of each committed event once, though a stop is on two topics, and other clocks."""
+        now, done = now_milliseconds(), [one for one in batch.records if one.offset < shard.position.get(one.topic, 0)]
+        arrived = [
             record.timestamp
-            for record in batch.records
-            if record.topic in EVENTS and record.offset < shard.position.get(record.topic, 0)
-        )
-        self.metrics.latencies(arrived, now_milliseconds())
+            for record in done
+            if record.topic in EVENTS and not (record.topic == topics.DISPOSITIONS and record.headers)
+        ]
+        known = [moment for moment in arrived if arrivals.is_credible(moment, now)]
+        self.metrics.latencies(known, now)
+        self.metrics.unknown_latencies(len(arrived) - len(known))
+        difference = arrivals.difference([one.timestamp for one in done], now) if done else None
+        if difference is not None:
+            self.metrics.clock_difference(shard.partition, difference / MILLISECONDS)
+        if len(done) == len(batch.records) < TRANSACTION_RECORDS:
+            arrivals.complete(batch.begun_at)
 
     def _count(self, shard: Shard, tally: Tally) -> None:
         self.totals.counts.update(tally)

@@ -160,6 +160,10 @@ class Log(Protocol):
         """Return the first offset that is left of each partition; the end's of an empty one."""
         ...
 
+    def assigned_tasks(self) -> frozenset[int]:
+        """Return the tasks that `work` has for this process now, open or not."""
+        ...
+
     async def work(
         self, inputs: Sequence[str], run: Callable[[Task], Awaitable[None]], *, group: str = "snp-router"
     ) -> None:

@@ -26,6 +26,7 @@ from router.feeds.watched_folder import WatchedFolder
 from router.log.interface import Record
 from router.log.sqlite import SqliteLog, SqliteSettings, open_sqlite_log
 from tests.checking.replay import check, describe
+from tests.deploy.fired import fired, scrape
 
 
 class Quick(SqliteSettings):
@@ -64,16 +65,24 @@ async def records(log: SqliteLog, *names: str) -> list[Record]:
     return [record async for batch in log.read(names, until_end=True) for record in batch]
 
 
-async def test_a_router_goes_on_when_there_is_room_again(log: SqliteLog, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_router_goes_on_when_there_is_room_again(
+    log: SqliteLog, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     for file in files_in([FILES]):
         if file.path.name[0].isdigit():
             await ingest_file(log, file.path, RULES)
     worker = Worker(log, RULES, until_idle=True)
+    before = scrape(worker.metrics.registry)
     async with full(log):
         # The notices need more than the free space on the last pages.
         running = asyncio.create_task(worker.run())
         await logged(capsys, "the disk is full")
         assert not running.done()
+        assert any("the disk is full" in reason for reason in worker.health.unready())
+        assert worker.health.hanging() == [], "a restart would not help"
+        assert {"SnpTaskFails", "SnpNothingCommitted"} <= fired(
+            before, scrape(worker.metrics.registry), tmp_path, standstill=True
+        )
     async with asyncio.timeout(30):
         await running
     parties = [name for name in await log.topics() if name.startswith(topics.PARTY_PREFIX)]

@@ -157,6 +157,9 @@ class KafkaLog:
             async for records in batches:
                 yield records if key is None else [record for record in records if record.key == key]
 
+    def assigned_tasks(self) -> frozenset[int]:
+        return self.member.tasks if self.member is not None else frozenset()
+
     async def work(
         self, inputs: Sequence[str], run: Callable[[Task], Awaitable[None]], *, group: str = "snp-router"
     ) -> None:

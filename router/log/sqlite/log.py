@@ -55,6 +55,8 @@ class SqliteLog:
         self._settings = settings
         self._writer, self._task_reader, self._reader = (Connection(path, settings) for _ in range(3))
         self._watch = ChangeWatch(path, settings)
+        self._lease: Lease | None = None
+        self._tasks: frozenset[int] = frozenset()
 
     async def close(self) -> None:
         await self._watch.close()
@@ -141,11 +143,15 @@ class SqliteLog:
             elif not await happens(changed, IDLE_SECONDS):
                 yield []
 
+    def assigned_tasks(self) -> frozenset[int]:
+        return self._tasks if self._lease is not None and self._lease.is_held else frozenset()
+
     async def work(
         self, inputs: Sequence[str], run: Callable[[Task], Awaitable[None]], *, group: str = "snp-router"
     ) -> None:
         partitions = await self._partitions_of(inputs)
-        lease = Lease(self._writer, self._settings, group)
+        lease = self._lease = Lease(self._writer, self._settings, group)
+        self._tasks = frozenset(range(partitions))
         try:
             async with asyncio.TaskGroup() as running:
                 keeping = running.create_task(lease.keep())

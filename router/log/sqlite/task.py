@@ -146,6 +146,10 @@ class Lease:
         """Wait until the lease is ours. Return the owner's name in it, which is new each time."""
         return await asyncio.shield(self._owner)
 
+    @property
+    def is_held(self) -> bool:
+        return self._owner.done()
+
     def is_held_as(self, owner: str) -> bool:
         return self._owner.done() and self._owner.result() == owner
 

@@ -1,0 +1,61 @@
+"""The alerts that a real process's figures make fire: its scrapes are given to Prometheus' own rules."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from router import background
+from tests.deploy.test_deploy import DEPLOY, tool
+
+MINUTES = 45
+EVALUATED = (4, 12, 30, 45)
+GROWING = {"snp_seconds_since_commit", "snp_task_failing_seconds"}
+"""They count seconds of what lasts."""
+
+Scrape = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scrape(figures: CollectorRegistry) -> Scrape:
+    text = (generate_latest(figures) + generate_latest(background.FIGURES)).decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def fired(before: Scrape, during: Scrape, folder: Path, *, standstill: bool = False) -> set[str]:
+    """Alerts that fire if a router shows `before`, and from then on what it shows `during` a fault that lasts. With
+    `standstill` it commits nothing meanwhile."""
+    job = "snp-router"
+    rules = yaml.safe_load((DEPLOY / "prometheus/alerts.yml").read_text())
+    names = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
+    series = [{"series": f'up{{job="{job}",instance="one"}}', "values": f"1x{MINUTES}"}]
+    for name, labels in sorted(before.keys() | during.keys()):
+        text = ",".join(f'{label}="{value}"' for label, value in (*labels, ("job", job), ("instance", "one")))
+        first, then = before.get((name, labels)), during.get((name, labels))
+        steps = "_" if first is None else f"{first}"
+        if then is None:
+            steps += f" _x{MINUTES}"
+        else:
+            steps += f" {then}+{60 if standstill and name in GROWING and then > 0 else 0}x{MINUTES}"
+        series.append({"series": f"{name}{{{text}}}", "values": steps})
+    tests: list[dict[str, Any]] = [
+        {"eval_time": f"{minute}m", "alertname": name, "exp_alerts": []} for minute in EVALUATED for name in names
+    ]
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": tests}
+    file = {"rule_files": [str(DEPLOY / "prometheus/alerts.yml")], "evaluation_interval": "1m", "tests": [test]}
+    (folder / "fired.yml").write_text(yaml.safe_dump(file))
+    words = [tool("promtool"), "test", "rules", str(folder / "fired.yml")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    output = done.stdout + done.stderr
+    found = set(re.findall(r"alertname: (\w+), time", output))
+    assert found or done.returncode == 0, output
+    return found
