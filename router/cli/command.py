@@ -21,7 +21,7 @@ from router import topics
 from router.cli.printing import OutputFormat, number_of, say
 from router.decide.rules import Rules
 from router.desk.bill_views import NotFoundError
-from router.engine.administration import prepare, read_rules
+from router.engine.administration import os_user, prepare, read_rules
 from router.engine.backlog import unrouted
 from router.errors import InputError, LogError, RouterError, TaskRetry, UsageError
 from router.log.interface import AdministeredLog
@@ -56,7 +56,15 @@ ArrivalOption = Annotated[str | None, option("DATE", "First arrival in the U.S."
 UnladingOption = Annotated[str | None, option("PORT", "Port of unlading, Schedule D.")]
 SnpOption = Annotated[list[str] | None, option("ID", "Second notify party; may be repeated.")]
 PartyArgument = Annotated[str, argument("ID", "The party's id or one of its aliases.")]
-ByOption = Annotated[str, option("NAME", "Your name; it is recorded.")]
+ByOption = Annotated[
+    str,
+    option(
+        "NAME",
+        "Your name. Default: your user on this machine, which is recorded in any case.",
+        default_factory=os_user,
+        show_default=False,
+    ),
+]
 TicketOption = Annotated[str | None, option("NUMBER", "CBP's ticket number.")]
 HtmlOption = Annotated[Path | None, option("FILE", "Write a page to print to this file.", "--html")]
 PortOption = Annotated[str, option("PORT", "Schedule D port, such as 2704.")]

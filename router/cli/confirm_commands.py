@@ -29,7 +29,7 @@ from router.desk.confirmations import (
     preview,
     preview_bill,
 )
-from router.engine.administration import operating_system_user
+from router.engine.administration import os_account
 from router.errors import UsageError
 from router.feeds.forms import ClearanceForm, checked
 from router.log.interface import AdministeredLog
@@ -37,7 +37,6 @@ from router.model.vocabulary import Doubt
 from router.presentation import plain_value
 
 DOUBTS: Final[tuple[Doubt, ...]] = get_args(Doubt)
-ByWhenNotPreviewed = Annotated[str | None, option("NAME", "Your name; it is recorded.")]
 
 
 @hold_app.command("clear")
@@ -73,7 +72,7 @@ def clear_hold(
         "kind": kind and kind.upper(), "events": tuple(event or ()), "container": container, "source": source,
         "reason": reason, "ticket": ticket, "by": by,
     }  # fmt: skip
-    entered, user = checked(ClearanceForm, fields), operating_system_user()
+    entered, user = checked(ClearanceForm, fields), os_account()
 
     async def work(log: AdministeredLog, rules: Rules) -> Cleared:
         await command.warn_if_behind(log)
@@ -110,8 +109,8 @@ def _report_cleared(cleared: Cleared, key: str, form: printing.OutputFormat, pre
 @bill_app.command("confirm")
 def confirm_bill(
     context: typer.Context,
+    by: ByOption,
     bill: Annotated[list[str] | None, command.argument("BILL", command.BILL_HELP)] = None,
-    by: ByWhenNotPreviewed = None,
     reason: Annotated[str | None, option("TEXT", "On what evidence; it is recorded.")] = None,
     event: Annotated[list[str] | None, option("ID", "This event only; may be repeated. Default: all so far.")] = None,
     doubt: Annotated[
@@ -146,9 +145,9 @@ def confirm_bill(
         found = read_log(context, with_rules(context, lambda log, rules: _preview(log, rules, bill, doubt, filters)))
         _report_preview(found, preview_file, form)
         return
-    if by is None or reason is None:
-        raise UsageError("a confirmation needs --by and --reason; many bills are listed first, with --preview FILE")
-    operator = Operator(by, operating_system_user(), reason)
+    if reason is None:
+        raise UsageError("a confirmation needs --reason; many bills are listed first, with --preview FILE")
+    operator = Operator(by, os_account(), reason)
     if previewed is not None:
         bills = _read_preview(previewed)
         done = read_log(context, with_rules(context, lambda log, rules: confirm_previewed(log, rules, bills, operator)))

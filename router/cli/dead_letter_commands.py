@@ -12,7 +12,6 @@ from router.cli.command import ByOption, FormatOption, argument, exit_if, flag, 
 from router.cli.printing import ID_SHOWN, JSON, TABLE, RecordFields, console, emit, number_of, say
 from router.decide.rules import Rules
 from router.desk.operator_deeds import Accepted, Retried, accept, dismiss, read_dead_letter, read_dead_letters, retry
-from router.engine.administration import machine_user
 from router.errors import UsageError
 from router.feeds.input_files import InputFile
 from router.log.interface import AdministeredLog
@@ -64,6 +63,7 @@ def show_dead_letter(context: typer.Context, letter_id: LetterId, form: FormatOp
 @dead_letters_app.command("retry")
 def retry_dead_letters(
     context: typer.Context,
+    by: ByOption,
     letter_ids: Annotated[list[str] | None, argument("ID…", "Ids, or their first characters.")] = None,
     everything: Annotated[bool, flag("--all", "All that are not resolved, but messages in doubt.")] = False,
     replacement: Annotated[
@@ -89,7 +89,7 @@ def retry_dead_letters(
         results = []
         for letter_id in chosen:
             letter = await read_dead_letter(log, letter_id)
-            results.append(await retry(log, rules, letter, corrected, by=machine_user()))
+            results.append(await retry(log, rules, letter, corrected, by=by))
         return results
 
     results = read_log(context, with_rules(context, work))
@@ -147,6 +147,7 @@ def accept_dead_letter(
 def dismiss_dead_letters(
     context: typer.Context,
     letter_ids: Annotated[list[str], argument("ID…", "Ids, or their first characters.")],
+    by: ByOption,
     reason: Annotated[str, option("TEXT", "Why nothing is lost; kept in the audit trail.")],
 ) -> None:
     """Put away content that is not a message of CBP's, such as a file ingested by mistake.
@@ -158,7 +159,7 @@ def dismiss_dead_letters(
     async def work(log: AdministeredLog) -> list[DeadLetter]:
         letters = [await read_dead_letter(log, letter_id) for letter_id in letter_ids]
         for letter in letters:
-            await dismiss(log, letter, by=machine_user(), reason=reason)
+            await dismiss(log, letter, by=by, reason=reason)
         return letters
 
     for letter in read_log(context, work):

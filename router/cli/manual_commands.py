@@ -35,7 +35,7 @@ from router.desk.downtime import (
 from router.desk.operator_deeds import Relayed, relay
 from router.desk.paper_bills import read_paper_bills
 from router.desk.registered_parties import ask_resync
-from router.engine.administration import machine_user, read_registry
+from router.engine.administration import read_registry
 from router.feeds.forms import ManualForm, OutageForm, checked, moment_of
 from router.log.interface import AdministeredLog
 from router.model.identifiers import split_bill_key
@@ -171,6 +171,7 @@ def declare_outage(
 def change_outage(
     context: typer.Context,
     outage_id: OutageId,
+    by: ByOption,
     reason: Annotated[str | None, option("TEXT", "The outage in new words.")] = None,
     until: UntilOption = None,
     ticket: TicketOption = None,
@@ -180,7 +181,7 @@ def change_outage(
 
     Example:  [bold]snp-router outage change 3f9c12aa --ticket 4711 --until 2026-07-14T20:00[/bold]"""
     expected = moment_of("until", until) if until is not None else None
-    by, now = machine_user(), now_milliseconds()
+    now = now_milliseconds()
     changed = write_log(
         context, lambda log: change(log, outage_id, by, now, reason=reason, ticket=ticket, until=expected)
     )

@@ -29,7 +29,7 @@ from router.clock import now_milliseconds
 from router.decide.rules import Rules
 from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_receipts, read_webhooks
 from router.desk.registered_parties import find_party
-from router.engine.administration import AuditEntry, audit_output, machine_user, read_registry
+from router.engine.administration import AuditEntry, audit_output, os_user, read_registry
 from router.errors import UsageError
 from router.feeds.forms import moment_of
 from router.log.interface import AdministeredLog
@@ -248,7 +248,7 @@ def _order(
         if party.webhook_url is None:
             raise UsageError(f"{party.id} has no webhook_url: add it to the parties' table and import that again")
         now = now_milliseconds()
-        entry = AuditEntry(now, machine_user(), "webhooks order", party.id, text)
+        entry = AuditEntry(now, os_user(), "webhooks order", party.id, text)
         order = WebhookOrder(party.id, paused, replay_from, now)
         await log.append([order_output(order), audit_output(entry)], atomic=True)
         return party

@@ -27,7 +27,7 @@ from router.desk.confirmations import Operator, confirm, fingerprint
 from router.desk.downtime import declare, end
 from router.desk.operator_deeds import accept, dismiss, read_dead_letter, relay, retry
 from router.desk.registered_parties import ask_resync
-from router.engine.administration import AuditEntry, audit_output
+from router.engine.administration import AuditEntry, acting_from, audit_output
 from router.errors import LogError, UsageError
 from router.feeds.forms import ClearanceForm, ManualForm, OutageForm, checked
 from router.model.identifiers import split_bill_key
@@ -65,7 +65,7 @@ async def log_in(request: Request) -> Response:
         return _refusal(request, name, HTTPStatus.TOO_MANY_REQUESTS, str(error))
     if token is None:
         return _refusal(request, name, HTTPStatus.UNAUTHORIZED, "the name or the password is wrong")
-    await _audit(backend, AuditEntry(now_milliseconds(), name, LOGGED_IN, name, address))
+    await _audit(backend, AuditEntry(now_milliseconds(), name, LOGGED_IN, name, address), address)
     answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
     answer.set_cookie(
         COOKIE, token, max_age=SESSION_SECONDS, secure=sessions.settings.secure_cookie, httponly=True, samesite="strict"
@@ -82,16 +82,18 @@ def _refusal(request: Request, name: str, status: HTTPStatus, reason: str) -> Re
     answer = page(request, "login.html", status, wrong=reason)
     if backend.sessions.throttle.is_to_be_audited(subject, address):
         entry = AuditEntry(now_milliseconds(), subject, LOGIN_REFUSED, subject, f"{address}: {reason}")
-        answer.background = BackgroundTask(_audit, backend, entry)
+        answer.background = BackgroundTask(_audit, backend, entry, address)
     return answer
 
 
-async def _audit(backend: Backend, entry: AuditEntry) -> None:
+async def _audit(backend: Backend, entry: AuditEntry, address: str) -> None:
     """Write a log-in or a refusal to the audit. While the log does not answer, the console's own log has it: the desk
     must get at what is known of stopped cargo, then above all."""
     try:
+        with acting_from(address):
+            output = audit_output(entry)
         async with asyncio.timeout(AUDIT_SECONDS):
-            await backend.log.append([audit_output(entry)])
+            await backend.log.append([output])
     except (LogError, TimeoutError) as error:
         _log.error("console_login_not_audited", entry=entry._asdict(), reason=str(error) or "the log does not answer")
 
@@ -118,7 +120,8 @@ def _action(act: Action) -> Callable[[Request], Awaitable[Response]]:
         fields = {name: value.strip() for name, value in (await form_of(request)).items()}
         if not csrf_ok(session, fields.get("csrf", "")):
             raise HTTPException(HTTPStatus.FORBIDDEN, "the form is too old, or came from another page: reload it")
-        return RedirectResponse(await act(request, fields), HTTPStatus.SEE_OTHER)
+        with acting_from(address_of(request)):
+            return RedirectResponse(await act(request, fields), HTTPStatus.SEE_OTHER)
 
     return answer
 

@@ -6,11 +6,12 @@ together with its audit entry, so neither is there without the other.
 
 from __future__ import annotations
 
-import getpass
 import os
 import pwd
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, NamedTuple
 
 import structlog
@@ -45,28 +46,43 @@ class AuditEntry(NamedTuple):
     action: str
     subject: str
     detail: str | None = None
+    os_user: str | None = None
+    """User of the operating system that ran the process; set by `audit_output`."""
+    address: str | None = None
+    """Of the browser, for what was done on the console; set by `audit_output`."""
+
+
+_address: Final[ContextVar[str | None]] = ContextVar("address", default=None)
+
+
+@contextmanager
+def acting_from(address: str) -> Iterator[None]:
+    """Name the address in audit entries made in this block."""
+    token = _address.set(address)
+    try:
+        yield
+    finally:
+        _address.reset(token)
 
 
 def audit_output(entry: AuditEntry) -> Output:
-    entry = entry._replace(detail=(entry.detail or "")[:LONGEST_DETAIL] or None)
+    """The entry as a record, with the user of this process beside whatever name was given."""
+    detail = (entry.detail or "")[:LONGEST_DETAIL] or None
+    entry = entry._replace(detail=detail, os_user=os_user(), address=_address.get())
     return Output(topics.AUDIT, entry.subject.encode(), codec.encode("audit-entry", entry._asdict()))
 
 
-def machine_user() -> str:
-    """The user logged in here, for commands without `--by`."""
+def os_user() -> str:
+    """The user of the operating system that runs this process. No variable of the environment changes it."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        return "unknown"
-
-
-def operating_system_user() -> str:
-    """The account that runs this process, as deeds name it (`os:anna`). Unlike `machine_user`, no variable of the
-    environment changes it."""
-    try:
-        return f"os:{pwd.getpwuid(os.getuid()).pw_name}"
+        return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container's user may have no name
-        return f"os:{os.getuid()}"
+        return str(os.getuid())
+
+
+def os_account() -> str:
+    """The account that runs this process, as deeds name it: `os:anna`."""
+    return f"os:{os_user()}"
 
 
 async def wanted_topics(log: AdministeredLog, partitions: int) -> list[TopicSpec]:
@@ -114,7 +130,7 @@ def _refuse_or_warn(log: AdministeredLog, findings: Sequence[Finding]) -> None:
 async def write_first_rules(log: Log, rules: Rules, at: int) -> None:
     """Write the first rules of the registry, if it has none. Safe for several at once: the first record counts."""
     if (await read_registry(log)).rules is None:
-        await log.append([registry_output(rules_record(rules, at, machine_user(), FIRST_RULES))], atomic=True)
+        await log.append([registry_output(rules_record(rules, at, os_user(), FIRST_RULES))], atomic=True)
 
 
 def rules_record(rules: Rules, at: int, by: str, reason: str) -> RulesRecord:
@@ -183,7 +199,7 @@ async def import_procedures(log: Log, procedures: Sequence[PortProcedure]) -> Ch
     outputs = [registry_output(one) for one in procedures if one.port in changes.touched]
     if outputs:
         subject, ports = f"{len(outputs)} new or changed", ", ".join(sorted(changes.touched))
-        entry = AuditEntry(now_milliseconds(), machine_user(), "import procedures", subject, ports)
+        entry = AuditEntry(now_milliseconds(), os_user(), "import procedures", subject, ports)
         await log.append([*outputs, audit_output(entry)], atomic=True)
     return changes
 
@@ -200,7 +216,7 @@ async def _append(log: Log, outputs: Sequence[Output], action: str, touched: Col
     if outputs:
         now = now_milliseconds()
         epoch = registry_output(RegistryNote("epoch", "epoch", now))
-        entry = AuditEntry(now, machine_user(), action, f"{len(touched)} new or changed", ", ".join(sorted(touched)))
+        entry = AuditEntry(now, os_user(), action, f"{len(touched)} new or changed", ", ".join(sorted(touched)))
         await log.append([*outputs, epoch, audit_output(entry)], atomic=True)
 
 

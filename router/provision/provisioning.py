@@ -16,7 +16,7 @@ from router.engine.administration import (
     AuditEntry,
     audit_output,
     import_parties,
-    machine_user,
+    os_user,
     read_registry,
     wanted_topics,
 )
@@ -129,4 +129,4 @@ class Provisioning:
 
     async def _audit(self, action: str, subject: str, detail: str) -> None:
         _log.info(action.replace(" ", "_"), subject=subject, detail=detail)
-        await self._log.append([audit_output(AuditEntry(now_milliseconds(), machine_user(), action, subject, detail))])
+        await self._log.append([audit_output(AuditEntry(now_milliseconds(), os_user(), action, subject, detail))])
