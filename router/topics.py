@@ -18,6 +18,7 @@ WAITING = "snp.waiting"
 FEED_STATUS = "snp.feed-status"
 ALERTS = "snp.alerts"
 AUDIT = "snp.audit"
+AUDIT_SEALS = "snp.audit-seals"
 WEBHOOKS = "snp.webhooks"
 PARTY_PREFIX = "snp.party."
 REQUEST_PREFIX = "snp.request."
@@ -64,7 +65,7 @@ def topic_specs(partitions: int) -> list[TopicSpec]:
     return [
         *(TopicSpec(name, partitions, compacted=name in compacted) for name in PARTITIONED),
         *(TopicSpec(name, 1, compacted=True) for name in (REGISTRY, ALERTS, WEBHOOKS)),
-        *(TopicSpec(name, 1) for name in (FEED_STATUS, AUDIT)),
+        *(TopicSpec(name, 1) for name in (FEED_STATUS, AUDIT, AUDIT_SEALS)),
     ]
 
 

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from router.cli import (
+    audit_commands,
     confirm_commands,
     dead_letter_commands,
     feed_commands,
@@ -45,7 +46,7 @@ PANELS: Final[dict[str, dict[str, Any]]] = {
         "lost-input": lost_input_commands.lost_input_app},
     "Look": {
         "tail": tail_command.tail, "bill": look_commands.bill_app, "explain": look_commands.explain_bill,
-        "waiting": look_commands.waiting_app, "unread": look_commands.unread,
+        "waiting": look_commands.waiting_app, "unread": look_commands.unread, "audit": audit_commands.audit_app,
     },
     "Act by hand": {
         "hold": confirm_commands.hold_app, "release": manual_commands.enter_by_hand,

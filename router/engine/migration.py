@@ -10,6 +10,7 @@ Entries of `snp.timeline` are not translated: they name input records by their o
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -43,11 +44,25 @@ class Copied:
         """Offset, in the file, of the last one."""
         self.next_offset = 0
         """On the target, behind the last one."""
+        self._offsets: list[tuple[int, int]] = []
+        """Of each record that is no input: in the file, and on the target."""
         self._hash = sha256()
 
     def add(self, record: Record) -> None:
         """Add a record to the digest, with its time."""
         self._hash.update(repr((record.key, record.value, tuple(record.headers), record.timestamp)).encode())
+
+    def place(self, offset: int, on_target: int, *, keep: bool) -> None:
+        """Note a record's offset in the file and on the target. `keep` it for `translated`."""
+        self.records += 1
+        self.last, self.next_offset = offset, on_target + 1
+        if keep:
+            self._offsets.append((offset, on_target))
+
+    def translated(self, offset: int) -> int:
+        """The offset on the target of the first record at or behind this one of the file."""
+        index = bisect_left(self._offsets, (offset, 0))
+        return self._offsets[index][1] if index < len(self._offsets) else self.next_offset
 
     @property
     def digest(self) -> str:
@@ -176,9 +191,11 @@ class _Migration:
         return found
 
     def translated(self, task: int, position: Position, copied: Mapping[Place, Copied]) -> Output:
-        """The task's position on the target. Its epoch is an offset of the registry too."""
+        """The task's position on the target. Its epoch is an offset of the registry too. Of the inputs all was read, of
+        requests and the audit not."""
         offsets = {
-            name: copied.get((name, self._partition(name, task)), Copied()).next_offset for name in position.offsets
+            name: copied.get((name, self._partition(name, task)), Copied()).translated(offset)
+            for name, offset in position.offsets.items()
         }
         changed = position._replace(offsets=offsets, walk_epoch=offsets.get(topics.REGISTRY, 0))
         return Output(topics.BILLS, position_key(task), POSITION.encode(changed))
@@ -195,8 +212,7 @@ class _Migration:
                         "empty topics"
                     )
                 copied = found.setdefault((topic.name, record.partition), Copied())
-                copied.records += 1
-                copied.last, copied.next_offset = int(offset), record.offset + 1
+                copied.place(int(offset), record.offset, keep=_may_have_waiting(topic.name))
                 if self._is_kept(topic, record):
                     own = tuple(header for header in record.headers if header[0] != MOVED_FROM)
                     copied.add(record._replace(headers=own))
@@ -230,6 +246,11 @@ class _Migration:
 
     def _partition(self, name: str, task: int) -> int:
         return task if name in self._topics and self._topics[name].partitions > 1 else 0
+
+
+def _may_have_waiting(topic: str) -> bool:
+    """True for topics that task 0 reads besides its inputs: records behind its position are not lost by a move."""
+    return topic == topics.AUDIT or topic.startswith(topics.REQUEST_PREFIX)
 
 
 def _copy(record: Record, topic: Topic) -> Output:

@@ -1,4 +1,5 @@
-"""The work that the owner of task 0 does for all tasks: a tick a minute, silent feeds, parties' requests.
+"""The work that the owner of task 0 does for all tasks: a tick a minute, silent feeds, parties' requests, seals
+of the audit.
 
 All of it is written in transactions of task 0, behind their fence, so two owners can't both do it.
 """
@@ -13,6 +14,7 @@ import structlog
 
 from router.background import background
 from router.engine.administration import AuditEntry, audit_output
+from router.engine.audit_seals import AuditSealing
 from router.engine.feed_silence import SilenceLimit, corrected_activity, silence_changes
 from router.engine.party_requests import FindRecords, PartyRequests, ReadingDied
 from router.errors import LogError
@@ -32,17 +34,23 @@ class TaskZero:
     """Lives as long as this process has task 0 open. Made by `task_zero_of`."""
 
     def __init__(
-        self, shard: Shard, silence_limits: Sequence[SilenceLimit], requests: PartyRequests, clock: Callable[[], int]
+        self,
+        shard: Shard,
+        silence_limits: Sequence[SilenceLimit],
+        requests: PartyRequests,
+        sealing: AuditSealing,
+        clock: Callable[[], int],
     ) -> None:
         self._shard = shard
         self._silence_limits = silence_limits
         self._requests = requests
         self._clock = clock
+        self._sealing = sealing
         self._written_tick = self._committed_tick = 0
 
     @property
     def is_due(self) -> bool:
-        return self._requests.are_waiting or self._tick_is_due
+        return self._requests.are_waiting or self._sealing.is_due or self._tick_is_due
 
     @property
     def _tick_is_due(self) -> bool:
@@ -52,7 +60,7 @@ class TaskZero:
         """The outputs due now; moves the task's position. Call again if the transaction is abandoned, and `committed`
         once it is committed."""
         now = self._clock()
-        outputs = self._requests.outputs()
+        outputs = [*self._requests.outputs(), *self._sealing.outputs()]
         if self._tick_is_due:
             outputs += map(registry_output, self._tick(now))
             outputs += self._clock_jump(now)
@@ -61,6 +69,7 @@ class TaskZero:
 
     def committed(self) -> None:
         self._requests.committed()
+        self._sealing.committed()
         self._committed_tick = self._written_tick
 
     def _tick(self, now: int) -> Iterator[RegistryValue]:
@@ -94,15 +103,19 @@ async def task_zero_of(
     *,
     until_idle: bool,
 ) -> AsyncIterator[TaskZero | None]:
-    """Looks for requests in the background while the block runs; with `until_idle`, once before it. None for every task
-    but 0."""
+    """Looks for requests and unsealed audit entries in the background while the block runs; with `until_idle`, once
+    before it. None for every task but 0."""
     if shard.partition != 0:
         yield None
         return
-    requests = PartyRequests(log, shard, find, metrics, clock)
+    requests, sealing = PartyRequests(log, shard, find, metrics, clock), AuditSealing(log, shard)
     if until_idle:
         with suppress(LogError, ReadingDied):
             await requests.look()
-    async with background("reading parties' requests", requests.keep_looking):
-        yield TaskZero(shard, silence_limits, requests, clock)
+        await sealing.look()
+    async with (
+        background("reading parties' requests", requests.keep_looking),
+        background("sealing the audit", sealing.keep_looking),
+    ):
+        yield TaskZero(shard, silence_limits, requests, sealing, clock)
     metrics.forget_requests()

@@ -253,7 +253,7 @@ class Worker:
                     break
                 shard.step(min(TURN_RECORDS, bills))
                 await asyncio.sleep(0)
-        return [*shard.take_outputs(), *(task_zero.outputs() if task_zero is not None else [])]
+        return shard.take_outputs(task_zero.outputs() if task_zero is not None else ())
 
     async def _commit(
         self, task: Task, shard: Shard, task_zero: TaskZero | None, batch: Batch, outputs: list[Output]

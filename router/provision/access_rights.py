@@ -172,6 +172,7 @@ def router_rights(user: str) -> frozenset[Right]:
         user,
         ("Write", "topic", "snp.*"),
         *(("Read", "topic", name) for name in (*topics.INPUTS, *topics.STATE)),
+        ("Read", "topic", topics.AUDIT),
         ("Read", "topic", f"{topics.REQUEST_PREFIX}*"),
         ("Write", "transactional id", f"{OWN_TRANSACTIONS}*"),
         ("Read", "group", ROUTER_GROUP),

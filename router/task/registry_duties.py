@@ -37,6 +37,7 @@ from router.model.registry_values import (
 )
 from router.task.announcements import decision_on, feed_status
 from router.task.certification import CERTIFYING, party_to_certify, sample_outputs
+from router.task.chains import ChainHead
 from router.task.filer_search import FilerSearch, FilerSearches
 from router.task.input_records import registry_value
 from router.task.outputs import Origin
@@ -63,6 +64,8 @@ class Position(NamedTuple):
     """Time of the last record read of each input, UTC milliseconds."""
     lost: tuple[LostInput, ...] = ()
     """Records of inputs that were deleted before they were read, from which it went on."""
+    heads: Mapping[str, ChainHead] = {}
+    """Of the hash chains in its partitions, by topic."""
 
 
 POSITION: Final = Packed(20, "position", Position)

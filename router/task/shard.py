@@ -6,7 +6,7 @@ Neither clock nor I/O is used. The changes of a transaction are separate until t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from router.model.registry_values import LostInput, RegistryValue
 from router.model.vocabulary import Tally
 from router.task.bill_table import Bills
 from router.task.box_index import BoxIndex
+from router.task.chains import Chains
 from router.task.input_records import KEYED_BY_BILL, LARGEST_LETTER, foreign_letter, value_of
 from router.task.outputs import Origin, index_entry_output, letter_output, outputs_of
 from router.task.registry_duties import POSITION, RegistryDuties
@@ -50,6 +51,7 @@ class Shard:
         """Time of the last record read of each input topic, UTC milliseconds. For people, so it is never undone."""
         self._bills = Bills()
         self._index = BoxIndex()
+        self._chains = Chains()
         self._outputs: list[Output] = []
         self._committed_position: dict[str, int] = {}
         self.tally = Tally()
@@ -89,6 +91,7 @@ class Shard:
             self.position = dict(position.offsets)
             self._read_at = dict(position.read_at)
             self.registry_duties.restore(position)
+            self._chains.restore(position.heads)
             self._committed_position = dict(self.position)
 
     def load_registry(self, record: Record) -> None:
@@ -289,11 +292,13 @@ class Shard:
         """Upper limit of the records that the transaction is to write by now, without the bills' states."""
         return len(self._outputs) + self._index.affected_bills
 
-    def take_outputs(self) -> list[Output]:
-        """Everything that the transaction writes: outputs in the order decided, then states, then the position."""
+    def take_outputs(self, more: Iterable[Output] = ()) -> list[Output]:
+        """Everything that the transaction writes: outputs in the order decided, `more`, states, the position."""
         states = (Output(topics.BILLS, key.encode(), value) for key, value in self._bills.encode_changes().items())
-        position = POSITION.encode(self.registry_duties.position(self.position, self._read_at))
-        return [*self._outputs, *states, Output(topics.BILLS, topics.position_key(self.partition), position)]
+        outputs = list(self._chains.link((*self._outputs, *more)))
+        position = self.registry_duties.position(self.position, self._read_at)._replace(heads=self._chains.heads)
+        encoded = POSITION.encode(position)
+        return [*outputs, *states, Output(topics.BILLS, topics.position_key(self.partition), encoded)]
 
     def committed(self) -> None:
         """The outputs taken last are on the log."""
@@ -301,12 +306,14 @@ class Shard:
         self._index.commit()
         self._committed_position = dict(self.position)
         self.registry_duties.commit()
+        self._chains.commit()
         self._clear()
 
     def abandon(self) -> None:
         """Drop the transaction's changes, except parties and sailings in the registry."""
         self.position = dict(self._committed_position)
         self.registry_duties.abandon()
+        self._chains.abandon()
         self._bills.abandon()
         self._index.abandon()
         self._clear()
