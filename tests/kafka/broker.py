@@ -217,6 +217,7 @@ def properties(number: int, size: int, ports: tuple[int, int, int, int], voters:
         "share.coordinator.state.topic.min.isr": str(in_sync),
         "group.initial.rebalance.delay.ms": "0",
         "log.cleaner.dedupe.buffer.size": "16777216",
+        "log.cleaner.backoff.ms": "1000",  # looks for what to compact
         # For tests only: short sessions, orphaned transactions ended at once, a killed broker back in seconds.
         "group.min.session.timeout.ms": "500",
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",

@@ -44,6 +44,7 @@ class TestCheck:
         found = await log.check(wanted)
         assert [(finding.subject, finding.found, finding.mendable) for finding in found] == [
             ("state", "cleanup.policy = delete", True),
+            ("state", "min.compaction.lag.ms = 0", True),
             ("few", "1 partitions", False),
             ("few", "retention.ms = 604800000", True),
             ("none", "missing", True),

@@ -37,6 +37,11 @@ OLDEST_VERSION: Final = "3.9"
 LOSES_COMMITS_ALONE: Final = ("4.3", "4.4")
 """A single broker of these that is killed and restarted undoes transactions that it had acknowledged."""
 
+COMPACTION_LAG: Final = 600_000
+"""Milliseconds that a compacted topic keeps every record. Somebody who reads such a topic while it is written reads to
+the end that it had at first. Without a lag compaction could take away a key's record before it is reached, in favour of
+one behind that end, and the reader would miss the key."""
+
 GRANT: Final = "readable: grant DescribeConfigs, or compare them by hand"
 
 SOURCE_TOPIC: Final = 1
@@ -318,7 +323,7 @@ def _raise_for(code: int) -> None:
 def _wanted(spec: TopicSpec) -> dict[str, str]:
     limit = {} if spec.batch_limit_bytes is None else {"max.message.bytes": str(spec.batch_limit_bytes)}
     if spec.compacted:
-        return limit | {"cleanup.policy": "compact"}
+        return limit | {"cleanup.policy": "compact", "min.compaction.lag.ms": str(COMPACTION_LAG)}
     kept = -1 if spec.retention_days is None else spec.retention_days * DAY
     return limit | {"cleanup.policy": "delete", "retention.ms": str(kept)}
 
