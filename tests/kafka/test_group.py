@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from router.errors import FatalLogError, TaskMoved
+from router.errors import FatalLogError, InputLost, TaskMoved
 from router.log.interface import Task
 from router.log.kafka import KafkaLog
 from router.log.kafka.group import complete_tasks
@@ -183,11 +183,22 @@ class TestPoll:
         whole = [b"%d" % number for number in range(10)]
         assert polled == [whole, whole, whole[5:]]
 
-    async def test_a_position_that_the_topic_does_not_have_is_fatal(self, logs: KafkaLogs, log: KafkaLog) -> None:
+    async def test_a_position_that_the_input_does_not_have_is_a_loss_on_each_call(
+        self, logs: KafkaLogs, log: KafkaLog
+    ) -> None:
         async def run(task: Task) -> None:
-            await task.poll({DISPOSITIONS: 1000}, 1, 1)
+            for _ in range(2):
+                with pytest.raises(InputLost, match=r"cbp\.dispositions, partition .: it was read up to offset 1000"):
+                    await task.poll({DISPOSITIONS: 1000}, 1, 1)
+            assert await task.poll({DISPOSITIONS: 0}, 1, 0.1) == []
 
-        with pytest.raises(FatalLogError, match=r"read up to offset 1000, but it goes from 0 to 0"):
+        await asyncio.wait_for(log.work(INPUTS, run, group=logs.group), PATIENCE_SECONDS)
+
+    async def test_a_position_that_the_registry_does_not_have_is_fatal(self, logs: KafkaLogs, log: KafkaLog) -> None:
+        async def run(task: Task) -> None:
+            await task.poll({REGISTRY: 1000}, 1, 1)
+
+        with pytest.raises(FatalLogError, match=r"read up to offset 1000, and goes from 0 to 0"):
             await asyncio.wait_for(log.work(INPUTS, run, group=logs.group), PATIENCE_SECONDS)
 
 
