@@ -1,9 +1,20 @@
 """Brokers are started once for all tests, and only if one asks."""
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 
 pytest.register_assert_rewrite("tests.log.contract", "tests.stories")
 
 from tests.kafka.fixtures import kafka, secured  # noqa: E402 - what is imported before can't be rewritten
 
 __all__ = ["kafka", "secured"]
+
+
+@pytest.fixture(autouse=True)
+def _log_lines_as_before() -> Iterator[None]:
+    """A command that runs within a test logs to that test's standard error, which ends with the test."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
