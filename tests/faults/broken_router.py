@@ -56,6 +56,7 @@ def without_awaiting() -> None:
     async def believe(self: TransactionalProducer, futures: Sequence[asyncio.Future[Any]], doing: str) -> None:
         await asyncio.gather(*futures, return_exceptions=True)
 
+    assert hasattr(TransactionalProducer, "_all_written"), "else nothing is taken out"
     TransactionalProducer._all_written = believe  # type: ignore[method-assign]
 
 

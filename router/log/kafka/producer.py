@@ -218,9 +218,12 @@ class TransactionalProducer:
         return refused
 
     async def _write(self, outputs: Sequence[Output], doing: str) -> None:
-        """Send and await every record: a transaction would commit although a record in it failed."""
         self._partition_count.check(self._producer)
-        errors = await _errors_of(await send(self._producer, outputs))
+        await self._all_written(await send(self._producer, outputs), doing)
+
+    async def _all_written(self, futures: Futures, doing: str) -> None:
+        """Await every record: a transaction would commit although a record in it failed."""
+        errors = await _errors_of(futures)
         if refused := refused_topics(errors):
             self._refused.add(refused)
             raise TaskRetry(f"{doing}: we may not write to {', '.join(sorted(refused))}") from errors[0]
