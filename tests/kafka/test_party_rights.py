@@ -40,7 +40,7 @@ from confluent_kafka.admin import (
 from router.errors import FatalLogError
 from router.provision.access_rights import Entity
 from router.provision.broker_access import AccessAdmin, describe_users
-from router.topics import INPUTS, STATE
+from router.topics import AUDIT, INPUTS, STATE
 from tests.kafka.provisioned import Provisioned, asked, fetched
 from tests.kafka.secured import SecuredBroker
 
@@ -283,7 +283,7 @@ def test_the_router_reads_inputs_and_state_writes_its_topics_and_never_reads_a_p
     found = allowed_on_topics(scene, client)
 
     for name, operations in found.items():
-        reads = name in (*INPUTS, *STATE) or name.startswith("snp.request.")
+        reads = name in (*INPUTS, *STATE, AUDIT) or name.startswith("snp.request.")
         writes = name.startswith("snp.")
         assert operations == SETTINGS | (READS if reads else set()) | (WRITES if writes else set()), name
     assert "__consumer_offsets" not in found
