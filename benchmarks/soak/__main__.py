@@ -49,7 +49,7 @@ DRAIN_SECONDS: Final = 90.0
 """For the routers to notice that a party's topic is back, after the last fault."""
 LONGEST_FEEDING_SECONDS: Final = 180.0
 OWN_FIELDS: Final = ("received_at", "transmitted_at")
-"""Those that a feeder stamps."""
+"""Fields that a feeder stamps."""
 
 
 def main() -> None:
@@ -249,7 +249,7 @@ async def _prepare(at: Scene) -> None:
 
 
 def _form(event: Disposition) -> dict[str, Any]:
-    """As other programs write it."""
+    """The event's fields in the form that other programs write."""
     fields = {name: value for name, value in disposition_fields(event).items() if value not in (None, ())}
     for name in OWN_FIELDS:
         fields.pop(name, None)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from benchmarks.soak.state import Deleted, RunFolder, State
 from router import topics
@@ -25,6 +24,7 @@ from router.log.url import open_log
 from tests.checking.routine import PARTIES
 from tests.faults.workers import Workers
 from tests.kafka.broker import Cluster, Node, free_ports, wait_until_ready
+from tests.kafka.fixtures import limit_batches
 from tests.kafka.proxy import Proxy
 
 BROKERS: Final = 3
@@ -36,7 +36,7 @@ SETTINGS: Final = {
     "SNP_KAFKA__START_DEADLINE_SECONDS": "20",
 }
 DISK_BYTES: Final = 1 << 30
-"""Of the broker whose disk is filled."""
+"""Size of the disk of the broker whose disk is filled."""
 CLOCK_SLACK: Final = 10_000
 """Milliseconds. Longest time from a record's timestamp to its write: a frozen worker's are older."""
 FULL_SECONDS: Final = 15.0
@@ -201,9 +201,9 @@ class Scene:
     async def shrink(self, chance: random.Random) -> str:
         """For a while a party's topic takes no record of ours: the broker refuses them, one by one."""
         topic = topics.PARTY_PREFIX + chance.choice(PARTIES).id
-        await self._limit(topic, 100)
+        await limit_batches(_address(self.log.url), topic, 100)
         await asyncio.sleep(chance.uniform(0.5, 5.0))
-        await self._limit(topic, 4_000_000)
+        await limit_batches(_address(self.log.url), topic, 4_000_000)
         return f"{topic} took nothing for a while"
 
     async def delete(self, chance: random.Random) -> str:
@@ -232,15 +232,6 @@ class Scene:
         specs = [spec for party in PARTIES for spec in topics.party_topic_specs(party.id)]
         async with asyncio.timeout(LONGEST_MAKING_SECONDS):
             await self.log.create_topics(specs)
-
-    async def _limit(self, topic: str, size: int) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=_address(self.log.url))
-        await admin.start()
-        try:
-            setting = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": str(size)})
-            await admin.alter_configs([setting])
-        finally:
-            await admin.close()
 
     async def read(self, names: list[str]) -> list[Record]:
         return [record async for batch in self.log.read(names, until_end=True) for record in batch]

@@ -79,7 +79,7 @@ class Evidence(NamedTuple):
 
 
 _evidence: Evidence
-"""Of the run being judged: forked processes find it here."""
+"""Evidence of the run being judged: forked processes find it here."""
 
 
 def judge(folder: RunFolder) -> Verdict:

@@ -17,7 +17,7 @@ from tests.checking.routine import FLOWS, LINES, Shipment, Voyage
 Told = Disposition | Filing
 
 VOYAGES: Final = range(8, 15)
-"""Those that have ended when this is run, and whose bills are not forgotten yet."""
+"""Lives that have ended when this is run, and whose bills are not forgotten yet."""
 LIFE_SECONDS: Final = (20.0, 180.0)
 LATE_SHARE: Final = 0.1
 LATE_SECONDS: Final = (5.0, 60.0)

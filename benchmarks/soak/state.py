@@ -38,7 +38,7 @@ class State:
     phase: str = "faults"
     """faults, drain, read, judge or done."""
     seconds: float = 0.0
-    """Of faults, up to now."""
+    """Seconds of faults, up to now."""
     shipments: int = 0
     batch: int = 0
     faults: dict[str, int] = field(default_factory=dict)

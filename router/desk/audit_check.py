@@ -45,7 +45,7 @@ class Verified(NamedTuple):
     first: int | None
     """Number of the first entry kept; None if there is none."""
     head: ChainHead | None
-    """As the task's position has it; None if there is no position, and for `snp.audit`."""
+    """The head in the task's position; None if there is no position, and for `snp.audit`."""
     compared: int
     """Exported heads found in the chain."""
     unsealed: tuple[str, ...]

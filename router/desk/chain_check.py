@@ -24,11 +24,11 @@ class Fault(NamedTuple):
 
     kind: FaultKind
     number: int | None
-    """Of the entry in the chain; None for one that is in no chain."""
+    """Number of the entry in the chain; None for one that is in no chain."""
     until: int | None
     """Last number, where several are missing."""
     place: str
-    """Of the entry; of the one in front, if it is missing."""
+    """Place of the entry; of the one in front, if it is missing."""
     at: int | None
     """UTC milliseconds; None if unknown."""
     subject: str | None
@@ -43,7 +43,7 @@ class Checkpoint(NamedTuple):
     number: int
     digest: bytes
     source: str
-    """Where it is from, for people."""
+    """Its origin, for people."""
 
 
 class _Entry(NamedTuple):

@@ -22,7 +22,7 @@ NOT_DELIVERABLE: Final = "UNREAD_NOT_DELIVERABLE"
 """A release that no longer counts; a party that has not read so still believes in it."""
 
 READING_UNKNOWN: Final = "READING_UNKNOWN"
-"""What a party has read can't be believed, so its stops raise no alerts."""
+"""A party's offset that can't be believed, so its stops raise no alerts."""
 
 PHRASES: Final = {
     DO_NOT_LOAD: "the do-not-load on {}",

@@ -49,7 +49,7 @@ class AuditEntry(NamedTuple):
     os_user: str | None = None
     """User of the operating system that ran the process; set by `audit_output`."""
     address: str | None = None
-    """Of the browser, for what was done on the console; set by `audit_output`."""
+    """Address of the browser, for what was done on the console; set by `audit_output`."""
 
 
 _address: Final[ContextVar[str | None]] = ContextVar("address", default=None)

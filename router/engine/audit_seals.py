@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from router import codec, topics
 from router.codec.packed import Packed
+from router.engine.backlog import unread_part
 from router.errors import InputError, LogError
 from router.log.interface import AdministeredLog, Output, Record
 from router.task.chains import content_digest
@@ -32,7 +33,7 @@ class AuditSeal(Struct, frozen=True, array_like=True):
     """A record of `snp.audit-seals`. Time and subject name an entry that is missing."""
 
     at: int
-    """Of the entry, UTC milliseconds; of its writing, if it can't be read."""
+    """Time of the entry, UTC milliseconds; of its writing, if it can't be read."""
     subject: str
     digest: bytes
 
@@ -100,9 +101,7 @@ class AuditSealing:
             extent = (await self._log.extents([topics.AUDIT])).get(topics.AUDIT)
             if extent is None or extent.stop == self._looked_until or self._read:
                 return
-            begin = self._shard.position.get(topics.AUDIT, 0)
-            if begin > extent.stop:  # the topic was made again
-                begin = extent.start
+            begin = unread_part(extent, self._shard.position.get(topics.AUDIT, 0)).start
             async for batch in self._log.read([topics.AUDIT], until_end=True, begin={(topics.AUDIT, 0): begin}):
                 self._read += [_Read(record.offset, seal_of(record)) for record in batch]
                 if len(self._read) >= MOST_SEALED:

@@ -48,6 +48,12 @@ class Batch(NamedTuple):
         return urgent_waits and time.perf_counter() - self.polled_at >= UNCUT_SECONDS
 
 
+def unread_part(extent: range, position: int) -> range:
+    """Offsets of a topic that are not read yet, by the next one to read. All that are there, if `position` lies behind
+    the end: the topic was made again."""
+    return range(extent.start if position > extent.stop else max(position, extent.start), extent.stop)
+
+
 async def unrouted(log: Log) -> int:
     """The number of input records that no run has routed yet. Cheap: it compares positions only."""
     waiting = 0

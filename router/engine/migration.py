@@ -45,7 +45,7 @@ class Copied:
         self.next_offset = 0
         """On the target, behind the last one."""
         self._offsets: list[tuple[int, int]] = []
-        """Of each record that is no input: in the file, and on the target."""
+        """Offsets of each record that is no input: in the file, and on the target."""
         self._hash = sha256()
 
     def add(self, record: Record) -> None:

@@ -19,6 +19,7 @@ import structlog
 from router import codec, topics
 from router.clock import growing_pauses
 from router.decide.registry import Registry
+from router.engine.backlog import unread_part
 from router.errors import InputError, LogError, RouterError
 from router.log.interface import AdministeredLog, Log, Output, Record
 from router.model.eastern import MINUTE, iso
@@ -200,11 +201,9 @@ class PartyRequests:
         extents = await self._log.extents([topics.REQUEST_PREFIX + party_id for party_id in live], decided=True)
         spans = {}
         for topic, extent in extents.items():
-            begin = self._next_offsets.get(topic, self._shard.position.get(topic, 0))
-            if begin > extent.stop:  # the topic was made again
-                begin = extent.start
-            if begin < extent.stop:
-                spans[topic] = range(max(begin, extent.start), extent.stop)
+            unread = unread_part(extent, self._next_offsets.get(topic, self._shard.position.get(topic, 0)))
+            if unread:
+                spans[topic] = unread
         return spans
 
     async def _find_in(self, spans: Mapping[str, range]) -> None:

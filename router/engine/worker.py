@@ -227,6 +227,8 @@ class Worker:
         records: list[Record] = []
         async for batch in self._log.read([topics.REGISTRY], until_end=True, begin={(topics.REGISTRY, 0): offset}):
             records += batch[: TRANSACTION_RECORDS - len(records)]
+            if len(records) == TRANSACTION_RECORDS:
+                break
         return records
 
     async def _decide(self, task: Task, shard: Shard, task_zero: TaskZero | None, batch: Batch) -> list[Output]:

@@ -65,7 +65,7 @@ class Position(NamedTuple):
     lost: tuple[LostInput, ...] = ()
     """Records of inputs that were deleted before they were read, from which it went on."""
     heads: Mapping[str, ChainHead] = {}
-    """Of the hash chains in its partitions, by topic."""
+    """Heads of the hash chains in its partitions, by topic."""
 
 
 POSITION: Final = Packed(20, "position", Position)

@@ -61,7 +61,7 @@ class Stack:
         self.run("docker", "build", *more, "-f", "deploy/Dockerfile", "-t", "snp-router", ".")
 
     def start(self) -> None:
-        """As the file's own comments say, in their order."""
+        """Start it by the steps of the file's own comments, in their order."""
         self.compose("up", "-d", "--no-build", *BROKERS, "provision")
         eventually(lambda: "exited (0)" in self.compose("ps", "-a", "provision").lower())
         for table in ("parties", "sailings"):

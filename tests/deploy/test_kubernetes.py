@@ -1,4 +1,4 @@
-"""What `deploy/kubernetes/` holds, against Kubernetes' schemas and our settings and commands; no cluster is needed."""
+"""The manifests in `deploy/kubernetes/`, against schemas, settings and commands; no cluster is needed."""
 
 from __future__ import annotations
 
@@ -259,18 +259,8 @@ def test_arguments_are_a_command_and_its_options(name: str) -> None:
 
 def test_secret_sh_hands_the_password_to_kubectl_on_standard_input_alone(tmp_path: Path) -> None:
     """A stand-in for kubectl keeps its words and what it was given."""
-    stand_in = tmp_path / "kubectl"
-    stand_in.write_text('#!/bin/sh\necho "$@" >> "$0.words"\ntee -a "$0.$1"\n')
-    stand_in.chmod(0o700)
-    done = subprocess.run(
-        ["sh", str(FOLDER / "secret.sh"), "snp.NVXA"],
-        input="only-for-this-test",
-        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
+    done = hand_over(tmp_path, 'echo "$@" >> "$0.words"\ntee -a "$0.$1"', "snp.NVXA")
+    assert done.returncode == 0, done.stderr
     words = (tmp_path / "kubectl.words").read_text()
     assert "only-for-this-test" not in words + done.stderr
     assert f"create secret generic snp.nvxa --namespace {KUSTOMIZATION['namespace']}" in words
@@ -279,16 +269,20 @@ def test_secret_sh_hands_the_password_to_kubectl_on_standard_input_alone(tmp_pat
 
 
 def test_secret_sh_fails_where_kubectl_does(tmp_path: Path) -> None:
-    stand_in = tmp_path / "kubectl"
-    stand_in.write_text("#!/bin/sh\nexit 1\n")
+    assert hand_over(tmp_path, "exit 1", "snp-feed").returncode != 0
+
+
+def hand_over(folder: Path, kubectl: str, user: str) -> subprocess.CompletedProcess[str]:
+    """Run secret.sh for a user, with these lines of shell in kubectl's place."""
+    stand_in = folder / "kubectl"
+    stand_in.write_text(f"#!/bin/sh\n{kubectl}\n")
     stand_in.chmod(0o700)
-    done = subprocess.run(
-        ["sh", str(FOLDER / "secret.sh"), "snp-feed"],
-        input="x",
-        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    return subprocess.run(
+        ["sh", str(FOLDER / "secret.sh"), user],
+        input="only-for-this-test",
+        env=os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,
         timeout=30,
     )
-    assert done.returncode != 0

@@ -51,7 +51,7 @@ async def test_a_receipt_comes_from_the_webhook_or_says_why_it_is_unknown(tmp_pa
 
 @pytest.mark.parametrize("taken", [0, 1, 3, 4, 2**40])
 async def test_a_webhook_is_not_believed_behind_the_end_of_its_topic(tmp_path: Path, taken: int) -> None:
-    """As after a topic was made again."""
+    """Likewise after a topic was made again."""
     party = Party("NVXA", webhook_url="https://nvxa.example/")
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         await prepare(log, 1)

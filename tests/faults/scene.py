@@ -8,15 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
 from router.log.url import open_log
 from tests.faults.trial import Fault, History, Trial
 from tests.faults.workers import QUICK as QUICK_WORKERS
 from tests.faults.workers import ROUTER, Workers
 from tests.kafka.broker import Cluster, free_ports
-from tests.kafka.fixtures import QUICK, require_java
+from tests.kafka.fixtures import QUICK, limit_batches, require_java
 from tests.kafka.proxy import Proxy
 
 END_TRANSACTION = 26
@@ -75,19 +72,10 @@ class Scene:
 
     async def shrink(self, chance: random.Random) -> str:
         """For a while a party's topic takes no record of ours: the broker refuses them, one by one."""
-        await self._limit("snp.party.HARX", 100)
+        await limit_batches(self.cluster.bootstrap, "snp.party.HARX", 100)
         await asyncio.sleep(chance.uniform(0.5, 2.0))
-        await self._limit("snp.party.HARX", 4_000_000)
+        await limit_batches(self.cluster.bootstrap, "snp.party.HARX", 4_000_000)
         return "a party's topic took nothing for a while"
-
-    async def _limit(self, topic: str, size: int) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.cluster.bootstrap)
-        await admin.start()
-        try:
-            setting = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": str(size)})
-            await admin.alter_configs([setting])
-        finally:
-            await admin.close()
 
     def faults(self, names: str) -> list[Fault]:
         known: dict[str, Fault] = {

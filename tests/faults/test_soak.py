@@ -25,7 +25,7 @@ Records = list[Record]
 
 @pytest.fixture(scope="module")
 def left_behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run leaves behind, of a router in memory."""
+    """The records that a run leaves behind, of a router in memory."""
     folder, harness = RunFolder(tmp_path_factory.mktemp("run")), Harness(2, now=START + 130 * DAY)
     harness.roster(*PARTIES, *sailings())
     lives = Lives(seed=5, rate=6.0)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from router.log.kafka import KafkaLog, KafkaSettings, open_kafka_log
 from tests.kafka.broker import START_SECONDS, Cluster, free_ports, wait_until_ready
@@ -147,5 +148,16 @@ async def wipe(bootstrap: str) -> None:
             while names := [name for name in await admin.list_topics() if not name.startswith("__")]:
                 await admin.delete_topics(names)
                 await asyncio.sleep(0.02)
+    finally:
+        await admin.close()
+
+
+async def limit_batches(bootstrap: str, topic: str, size: int) -> None:
+    """Let a topic take no batch of more than `size` bytes."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        setting = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": str(size)})
+        await admin.alter_configs([setting])
     finally:
         await admin.close()

@@ -52,7 +52,7 @@ TOO_MANY_REPLICAS: Final = 38
 MISSING_CODES: Final = (3, 29)
 """Error codes of a topic that does not exist, or that we may not see."""
 EARLIEST, LATEST, READ_UNCOMMITTED, READ_COMMITTED, NEVER_COMMITTED = -2, -1, 0, 1, -1
-"""As Kafka's requests for offsets have them."""
+"""Numbers of Kafka's requests for offsets."""
 
 VISIBLE_PAUSE_SECONDS: Final = 0.05
 REACH_SECONDS: Final = 3.0

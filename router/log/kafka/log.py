@@ -236,7 +236,7 @@ async def _follow(reader: CommittedReader, begins: dict[TopicPartition, int]) ->
 
 
 def _differences(wanted: Mapping[str, int], found: Mapping[str, int]) -> list[str]:
-    """What has become of topics, for people."""
+    """The fate of topics, for people."""
     return [
         f"{topic} had {count} partitions when we began, and has {found[topic]}" if topic in found
         else f"the topic {topic} is gone, or we may not see it any more"

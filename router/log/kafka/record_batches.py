@@ -27,7 +27,7 @@ MOST_HEADERS: Final = 1000
 
 HEADER: Final = struct.Struct(">qiibIhiqqqhii")
 FRAME: Final = struct.Struct(">qi")
-"""Of each batch: its first offset, and the number of bytes after these twelve."""
+"""Beginning of each batch: its first offset, and the number of bytes after these twelve."""
 FORMAT: Final = 2
 """Batches' only format since Kafka 3.0."""
 
