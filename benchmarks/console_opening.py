@@ -24,8 +24,8 @@ from benchmarks.console import console
 from benchmarks.options import Options
 from router import topics
 from router.codec.packed import BILL_STATE
-from router.console.console_index import ConsoleIndex
 from router.decide.rules import Rules
+from router.desk.bill_index import BillIndex
 from router.log.interface import Output
 from router.log.url import open_log
 
@@ -74,7 +74,7 @@ async def write_log(folder: Path, bills: int) -> None:
 
 async def make_index(folder: Path, bills: int) -> tuple[float, float]:
     """Bills a second, and megabytes."""
-    index = ConsoleIndex(folder / "snp-console.db")
+    index = BillIndex(folder / "snp-console.db")
     await index.open()
     started = time.perf_counter()
     async with open_log(f"sqlite:///{folder}/snp.db") as log:

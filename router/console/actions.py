@@ -17,10 +17,11 @@ from starlette.routing import Route
 
 from router.clock import now_milliseconds
 from router.console.backend import Backend
-from router.console.console_index import LOGGED_IN
+from router.console.login_throttle import network_of
 from router.console.rendering import address_of, backend_of, form_of, page, session_of
 from router.console.sessions import COOKIE, LONGEST_NAME, SESSION_SECONDS, csrf_ok
 from router.decide.standing_holds import CBP_HOLD, StandingHold
+from router.desk.bill_index import LOGGED_IN
 from router.desk.bill_views import key_from
 from router.desk.clearances import clear
 from router.desk.confirmations import Operator, confirm, fingerprint
@@ -58,7 +59,7 @@ async def log_in(request: Request) -> Response:
     given = await form_of(request)
     name, address = given.get("name", "")[:LONGEST_NAME], address_of(request)
     backend = backend_of(request)
-    is_known = sessions.knows(name, address) or await backend.index.has_logged_in(name, address)
+    is_known = sessions.knows(name, address) or await _has_logged_in(backend, name, address)
     try:
         token = await sessions.log_in(name, given.get("password", ""), address, is_known=is_known)
     except UsageError as error:
@@ -71,6 +72,12 @@ async def log_in(request: Request) -> Response:
         COOKIE, token, max_age=SESSION_SECONDS, secure=sessions.settings.secure_cookie, httponly=True, samesite="strict"
     )
     return answer
+
+
+async def _has_logged_in(backend: Backend, name: str, address: str) -> bool:
+    """Tell whether somebody logged in under this name from this network before."""
+    known = await backend.index.login_addresses(name)
+    return network_of(address) in map(network_of, known)
 
 
 def _refusal(request: Request, name: str, status: HTTPStatus, reason: str) -> Response:

@@ -25,12 +25,12 @@ from router.background import background
 from router.console import ConsoleSettings
 from router.console.actions import ACTIONS, LOGIN
 from router.console.backend import Backend, ConsoleFigures, Follower, keep_refreshed
-from router.console.console_index import ConsoleIndex
 from router.console.live_notices import LiveNotices
 from router.console.pages import ROUTES
 from router.console.rendering import page, row_of
 from router.console.sessions import LoginSessions
 from router.decide.rules import Rules
+from router.desk.bill_index import BillIndex
 from router.desk.bill_views import NotFoundError
 from router.errors import LogError, UsageError
 from router.http import serving, web_application
@@ -71,7 +71,7 @@ async def serve_console(
 
     `status_listen` is an address for `/metrics`, `/live` and `/ready`, which need no log-in.
     """
-    index, live = ConsoleIndex(settings.index_file), LiveNotices(row_of)
+    index, live = BillIndex(settings.index_file), LiveNotices(row_of)
     await index.open()
     follower = Follower(log, rules, index, live)
     backend = Backend(log, index, live, follower, LoginSessions(settings.access))

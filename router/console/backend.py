@@ -14,12 +14,12 @@ from prometheus_client import CollectorRegistry, Gauge
 from router import topics
 from router.clock import growing_pauses, now_milliseconds
 from router.codec.packed import BILL_STATE
-from router.console.console_index import FOLLOWED, ConsoleIndex, IndexedEntry
 from router.console.live_notices import LiveNotices
 from router.console.sessions import LoginSessions
 from router.decide.bill_state import assess_bill
 from router.decide.registry import Registry
 from router.decide.rules import Rules, UnknownRules
+from router.desk.bill_index import FOLLOWED, BillIndex, IndexedEntry
 from router.desk.bill_views import BillView, NotFoundError, view_of
 from router.desk.unconfirmed_releases import NO_UNCONFIRMED, UnconfirmedReleases, month_before
 from router.desk.unread_notices import UnreadNotices, read_unread
@@ -46,7 +46,7 @@ _log = structlog.get_logger(__name__)
 class Follower:
     """Copies the log into the index and to open browsers. While the log is unreachable, it retries."""
 
-    def __init__(self, log: AdministeredLog, rules: Rules, index: ConsoleIndex, live: LiveNotices) -> None:
+    def __init__(self, log: AdministeredLog, rules: Rules, index: BillIndex, live: LiveNotices) -> None:
         """`rules` are in force until the registry has its first."""
         self.registry = Registry()
         self.rules = rules
@@ -136,7 +136,7 @@ class Backend:
     """Everything that the pages and actions use."""
 
     log: AdministeredLog
-    index: ConsoleIndex
+    index: BillIndex
     live: LiveNotices
     follower: Follower
     sessions: LoginSessions

@@ -16,9 +16,9 @@ from starlette.routing import Route
 
 from router.clock import now_milliseconds
 from router.console.backend import Backend
-from router.console.console_index import MOST_FOUND
 from router.console.live_notices import NoticeFilter
 from router.console.rendering import backend_of, bars, bill_of, cause_of, page, pieces
+from router.desk.bill_index import MOST_FOUND
 from router.desk.bill_views import bill_fields, explain, sailing_reasons
 from router.desk.clearances import IN_BULK
 from router.desk.confirmations import fingerprint

@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from router.console.backend import Backend
-from router.console.console_index import IndexedEntry
 from router.console.sessions import LoginSession
+from router.desk.bill_index import IndexedEntry
 from router.model.eastern import MILLISECONDS
 from router.model.inputs import DeadLetter
 from router.presentation import harmless, readable

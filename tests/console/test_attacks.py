@@ -11,7 +11,7 @@ import requests
 from router.console import actions, pages
 from tests.console import installation
 from tests.console.installation import OPERATOR, PASSWORD, VIEWER, Client, Installation
-from tests.console.test_console_index import BILL
+from tests.desk.test_bill_index import BILL
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 

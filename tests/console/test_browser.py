@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.console.installation import OPERATOR, PAGES, PASSWORD, VIEWER, Installation
-from tests.console.test_console_index import BILL
+from tests.desk.test_bill_index import BILL
 
 expect.set_options(timeout=20_000)
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from router.demo.story import FILES
 from tests.console.installation import Installation
 from tests.console.test_browser import hold, ingest, log_in
-from tests.console.test_console_index import BILL
+from tests.desk.test_bill_index import BILL
 from tests.kafka.fixtures import wipe
 
 pytestmark = pytest.mark.kafka

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from router.console.console_index import IndexedEntry
 from router.console.rendering import bill_of, cause_of, rendered
+from router.desk.bill_index import IndexedEntry
 from router.presentation import by_cause
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from router.console.console_index import IndexedEntry
 from router.console.live_notices import MOST_ROWS, MOST_SUBSCRIBERS, LiveNotices, NoticeFilter
+from router.desk.bill_index import IndexedEntry
 
 
 def entry(

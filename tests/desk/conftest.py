@@ -8,6 +8,7 @@ import pytest
 from router.demo.story import set_up
 from router.log.interface import AdministeredLog
 from router.log.url import open_log
+from tests.console.installation import demo_into
 
 
 @pytest.fixture
@@ -16,3 +17,9 @@ async def log(tmp_path: Path) -> AsyncIterator[AdministeredLog]:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as opened:
         await set_up(opened)
         yield opened
+
+
+@pytest.fixture(scope="session")
+def demo_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a log in which the demo was routed."""
+    return demo_into(tmp_path_factory.mktemp("demo"))

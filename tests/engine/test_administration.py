@@ -7,9 +7,9 @@ from pathlib import Path
 
 from router import topics
 from router.console.backend import Follower
-from router.console.console_index import ConsoleIndex
 from router.console.live_notices import LiveNotices
 from router.decide.rules import Rules
+from router.desk.bill_index import BillIndex
 from router.engine.administration import import_parties, prepare, read_registry, registry_problems
 from router.engine.worker import Worker
 from router.log.interface import Output
@@ -42,7 +42,7 @@ async def test_every_reader_skips_a_damaged_record(tmp_path: Path) -> None:
         assert registry_problems(await read_registry(log)) == []
 
 
-async def index_in(folder: Path) -> ConsoleIndex:
-    index = ConsoleIndex(folder / "console.db")
+async def index_in(folder: Path) -> BillIndex:
+    index = BillIndex(folder / "console.db")
     await index.open()
     return index

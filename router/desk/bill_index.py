@@ -1,4 +1,4 @@
-"""The console's index: an SQLite file beside the log, built from its topics and rebuilt whenever it is broken.
+"""The desk's index: an SQLite file beside the log, built from its topics and rebuilt whenever it is broken.
 
 It holds each bill's last state, the history, waiting bills, dead letters, the audit, and the words to search bills by.
 The offsets it has read are written in the same transaction, so an interrupted build resumes where it stopped.
@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from router import codec, topics
 from router.codec.packed import BILL_STATE
-from router.console.login_throttle import network_of
 from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.rules import Rules
 from router.desk.unconfirmed_releases import UnconfirmedReleases
@@ -41,7 +40,7 @@ APPLICATION_ID: Final = 0x534E5049
 """`SNPI` in the file's header; a file without it is never written to or deleted."""
 APPLICATION_ID_OFFSET: Final = 68
 """See https://www.sqlite.org/fileformat.html#the_database_header."""
-VERSION: Final = 3
+VERSION: Final = 4
 """The version of the tables below; a file with another one is rebuilt."""
 
 STILL: Final = 2**62
@@ -68,7 +67,7 @@ CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIM
 CREATE INDEX timeline_by_time ON timeline (at);
 CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, value BLOB) WITHOUT ROWID;
 CREATE TABLE audit (place INTEGER PRIMARY KEY, value BLOB);
-CREATE TABLE logins (name TEXT, network TEXT, PRIMARY KEY (name, network)) WITHOUT ROWID;
+CREATE TABLE logins (name TEXT, address TEXT, PRIMARY KEY (name, address)) WITHOUT ROWID;
 CREATE TABLE letters (id TEXT PRIMARY KEY, received_at INTEGER, resolution TEXT, value BLOB) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
@@ -227,7 +226,7 @@ def _create_tables(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_checkpoint")  # writes the application id into the file itself
 
 
-class ConsoleIndex(IndexFile):
+class BillIndex(IndexFile):
     """The index's contents: records are written with `write_records`, everything else reads."""
 
     # Writing
@@ -357,9 +356,9 @@ class ConsoleIndex(IndexFile):
         rows = await self._rows("SELECT value FROM letters WHERE id = ?", letter_id)
         return _dead_letter(rows[0][0]) if rows else None
 
-    async def has_logged_in(self, name: str, address: str) -> bool:
-        """Tell whether somebody logged in under this name from this address, as the audit has it."""
-        return bool(await self._rows("SELECT 1 FROM logins WHERE name = ? AND network = ?", name, network_of(address)))
+    async def login_addresses(self, name: str) -> list[str]:
+        """The addresses from which somebody logged in to the console under this name, as the audit has them."""
+        return [address for (address,) in await self._rows("SELECT address FROM logins WHERE name = ?", name)]
 
     async def audit(self) -> list[AuditEntry]:
         """Operators' actions, newest first."""
@@ -428,8 +427,8 @@ def _write_audit(connection: sqlite3.Connection, offset: int, value: bytes) -> N
     connection.execute("INSERT OR REPLACE INTO audit VALUES (?, ?)", (offset, value))
     entry = codec.decode(value)[1]
     if entry["action"] == LOGGED_IN:
-        place = (entry["subject"], network_of(entry["detail"] or ""))
-        connection.execute("INSERT OR IGNORE INTO logins VALUES (?, ?)", place)
+        login = (entry["subject"], entry["detail"] or "")
+        connection.execute("INSERT OR IGNORE INTO logins VALUES (?, ?)", login)
 
 
 def _write_dead_letter(connection: sqlite3.Connection, value: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The console's index: built from the topics, the same after any interruption, and rebuilt from any damage."""
+"""The desk's index: built from the topics, the same after any interruption, and rebuilt from any damage."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from router import topics
-from router.console.console_index import FOLLOWED, ConsoleIndex, IndexFile
 from router.decide.rules import Rules
+from router.desk.bill_index import FOLLOWED, BillIndex, IndexFile
 from router.errors import TaskRetry, UsageError
 from router.log.interface import Record
 from router.log.sqlite import open_sqlite_log
@@ -25,8 +25,8 @@ FILLED = 500
 
 
 @pytest.fixture
-async def index(tmp_path: Path) -> AsyncIterator[ConsoleIndex]:
-    made = ConsoleIndex(tmp_path / "index.db")
+async def index(tmp_path: Path) -> AsyncIterator[BillIndex]:
+    made = BillIndex(tmp_path / "index.db")
     await made.open()
     yield made
     await made.close()
@@ -42,7 +42,7 @@ async def records(demo_log: Path) -> list[Record]:
 # Contents
 
 
-async def test_the_index_has_what_the_topics_have(index: ConsoleIndex, records: list[Record]) -> None:
+async def test_the_index_has_what_the_topics_have(index: BillIndex, records: list[Record]) -> None:
     entries = await index.write_records(records, Rules())
     assert len(entries) == sum(record.topic == topics.TIMELINE for record in records)
     assert await index.statuses() == {"RELEASED": 2, "HELD": 1, "ON_FILE": 3}
@@ -52,15 +52,15 @@ async def test_the_index_has_what_the_topics_have(index: ConsoleIndex, records: 
 
 @pytest.mark.parametrize("size", [1, 7])
 async def test_an_interrupted_build_resumes_where_it_stopped(
-    tmp_path: Path, index: ConsoleIndex, records: list[Record], size: int
+    tmp_path: Path, index: BillIndex, records: list[Record], size: int
 ) -> None:
     await index.write_records(records, Rules())
-    interrupted = ConsoleIndex(tmp_path / "interrupted.db")
+    interrupted = BillIndex(tmp_path / "interrupted.db")
     await interrupted.open()
     for start in range(0, len(records), size):
         await interrupted.write_records(records[start : start + size], Rules())
         await interrupted.close()
-        interrupted = ConsoleIndex(tmp_path / "interrupted.db")
+        interrupted = BillIndex(tmp_path / "interrupted.db")
         await interrupted.open()
     assert await interrupted.positions() == await index.positions()
     assert await interrupted.statuses() == await index.statuses()
@@ -68,7 +68,7 @@ async def test_an_interrupted_build_resumes_where_it_stopped(
     await interrupted.close()
 
 
-async def test_the_same_records_again_change_nothing(index: ConsoleIndex, records: list[Record]) -> None:
+async def test_the_same_records_again_change_nothing(index: BillIndex, records: list[Record]) -> None:
     await index.write_records(records, Rules())
     before = (await index.statuses(), await index.search("CSQU"), await index.history(BILL))
     await index.write_records(records, Rules())
@@ -87,14 +87,14 @@ async def test_the_same_records_again_change_nothing(index: ConsoleIndex, record
     ],
 )
 async def test_a_search_finds_a_bill_by_any_of_its_identifiers(
-    index: ConsoleIndex, records: list[Record], text: str, by: str
+    index: BillIndex, records: list[Record], text: str, by: str
 ) -> None:
     await index.write_records(records, Rules())
     found = {one.bill: one.by for one in await index.search(text)}
     assert found[BILL] == by
 
 
-async def test_a_forgotten_bill_is_removed(index: ConsoleIndex, records: list[Record]) -> None:
+async def test_a_forgotten_bill_is_removed(index: BillIndex, records: list[Record]) -> None:
     await index.write_records(records, Rules())
     last = max(record.offset for record in records)
     await index.write_records([Record(topics.BILLS, 0, last + 1, BILL.encode(), None, (), 0)], Rules())
