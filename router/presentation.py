@@ -1,4 +1,4 @@
-"""Values as people and their programs read them: records as JSON fields, bytes as text, control characters escaped.
+"""Values as people and their programs read them: records as JSON fields.
 
 Field names are the record's own. Times become ISO 8601 in UTC: fields of published records whose schema has the logical
 type `timestamp-millis`, and fields of packed records with a name such as `at`, `received_at` or `until`.
@@ -6,42 +6,20 @@ type `timestamp-millis`, and fields of packed records with a name such as `at`, 
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Hashable, Iterable
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from router import codec
 from router.codec.packed import MAGIC as PACKED_MAGIC
 from router.codec.published import MAGIC, raw_schema, schema_ids
 from router.errors import InputError
+from router.harmless_text import readable
 from router.model.eastern import iso
 
 T = TypeVar("T")
 
-_STEERING: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters except the line feed, line separators, changes of text direction, and unpaired surrogates."""
-
 Convert = Callable[[Any], Any]
-
-
-def harmless(text: str) -> str:
-    """Text by strangers, with each character that could steer a terminal or reverse a line escaped (`\\u202e`)."""
-    return text if text.isprintable() else _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def readable(content: bytes) -> str:
-    """UTF-8 bytes as text; anything else as Latin-1, one character a byte."""
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
-
-
-def json_line(fields: dict[str, Any]) -> str:
-    """JSON on one line, letters of every script unescaped, control characters harmless."""
-    return harmless(json.dumps(fields, ensure_ascii=False))
 
 
 def by_cause(notices: Iterable[T], cause: Callable[[T], str | None], bill: Callable[[T], Hashable]) -> list[list[T]]:

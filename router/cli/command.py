@@ -1,10 +1,11 @@
-"""Parts that all commands use: shared arguments and options, settings, the log, exit codes, log lines."""
+"""Parts that all commands use: shared arguments and options, settings, the log, exit codes, log lines.
+
+Every start loads this module, `snp-router --help` too. So it imports a large library or a package of the router's only
+in the function that uses it."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -12,22 +13,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
-import structlog
 import typer
 
-from router import topics
+from router.cli.loading import loading
 from router.cli.printing import OutputFormat, number_of, say
-from router.decide.rules import Rules
-from router.desk.bill_views import NotFoundError
-from router.engine.administration import os_user, prepare, read_rules
-from router.engine.backlog import unrouted
 from router.errors import InputError, LogError, RouterError, TaskRetry, UsageError
-from router.log.interface import AdministeredLog
-from router.log.url import SQLITE, open_log
-from router.schema_registry.schema_publication import publish_under_external_ids
-from router.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from router.decide.rules import Rules
+    from router.log.interface import AdministeredLog
+    from router.settings import Settings
 
 T = TypeVar("T")
 
@@ -46,6 +43,13 @@ def flag(name: str, help: str) -> Any:
     return typer.Option(name, help=help)
 
 
+def own_name() -> str:
+    """The user of the operating system that runs this command."""
+    from router.engine.administration import os_user
+
+    return os_user()
+
+
 FormatOption = Annotated[OutputFormat, option(None, "table for people; json: one object a line.", "--format")]
 BILL_HELP: Final = "NVXAHBL000012345, or SCAC and number as two words."
 BillArgument = Annotated[list[str], argument("BILL", BILL_HELP)]
@@ -61,13 +65,15 @@ ByOption = Annotated[
     option(
         "NAME",
         "Your name. Default: your user on this machine, which is recorded in any case.",
-        default_factory=os_user,
+        default_factory=own_name,
         show_default=False,
     ),
 ]
 TicketOption = Annotated[str | None, option("NUMBER", "CBP's ticket number.")]
 HtmlOption = Annotated[Path | None, option("FILE", "Write a page to print to this file.", "--html")]
 PortOption = Annotated[str, option("PORT", "Schedule D port, such as 2704.")]
+READ_REQUESTS: Final = "read-requests"
+"""A hidden command: `run` starts it, and nobody else has a use for it."""
 MOMENT: Final = "ISO 8601; Eastern time without an offset."
 
 
@@ -109,6 +115,8 @@ EPILOG: Final = (
 
 
 def exit_code_of(error: RouterError) -> ExitCode:
+    from router.desk.bill_views import NotFoundError
+
     if isinstance(error, NotFoundError):
         return ExitCode.NOT_FOUND
     if isinstance(error, InputError):
@@ -128,6 +136,9 @@ class GlobalOptions:
 
     @cached_property
     def settings(self) -> Settings:
+        with loading():
+            from router.settings import load_settings
+
         return load_settings(self.config, log=self.log_url)
 
 
@@ -143,6 +154,9 @@ def settings_of(context: typer.Context) -> Settings:
 
 def must_exist(url: str) -> None:
     """Raises NotFoundError if a SQLite log has no file. Opening it would create an empty one."""
+    from router.desk.bill_views import NotFoundError
+    from router.log.url import SQLITE
+
     path = Path(url.removeprefix(SQLITE))
     if url.startswith(SQLITE) and not (path.is_file() and path.stat().st_size):
         raise NotFoundError(
@@ -155,6 +169,11 @@ def read_log(
     context: typer.Context, work: Callable[[AdministeredLog], Awaitable[T]], *, warns_if_behind: bool = False
 ) -> T:
     """Result of `work` on the log as it is. Raises NotFoundError if there is no log, or no topic on it."""
+    from router import topics
+    from router.desk.bill_views import NotFoundError
+    from router.log.url import open_log
+    from router.schema_registry.schema_publication import publish_under_external_ids
+
     settings = settings_of(context)
     must_exist(settings.log)
 
@@ -181,6 +200,9 @@ NO_TOPICS: Final = (
 def write_log(context: typer.Context, work: Callable[[AdministeredLog], Awaitable[T]], *, creates: bool = False) -> T:
     """Result of `work` on the log, with missing topics created. Only a command that `creates` logs may create the file:
     otherwise an unmounted volume or a file moved away would silently start an empty log. Raises NotFoundError."""
+    from router.engine.administration import prepare
+    from router.log.url import open_log
+
     settings = settings_of(context)
     if not creates:
         must_exist(settings.log)
@@ -197,6 +219,8 @@ def with_rules(
     context: typer.Context, work: Callable[[AdministeredLog, Rules], Awaitable[T]]
 ) -> Callable[[AdministeredLog], Awaitable[T]]:
     """The work with the rules in force on the log. Until the first router has run there, those of the settings."""
+    from router.engine.administration import read_rules
+
     first = settings_of(context).rules_after(None)
 
     async def work_with_rules(log: AdministeredLog) -> T:
@@ -207,16 +231,23 @@ def with_rules(
 
 async def warn_if_behind(log: AdministeredLog) -> None:
     """Warn that what was read may be out of date: some input is not routed yet."""
+    from router.engine.backlog import unrouted
+
     if waiting := await unrouted(log):
         say(f"{number_of(waiting, 'record')} not routed yet: start `snp-router run`")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run to its end. Ctrl-C and SIGTERM cancel it; after its clean-up KeyboardInterrupt is raised."""
+    import asyncio
+
     return asyncio.run(_stoppable(work))
 
 
 async def _stoppable(work: Awaitable[T]) -> T:
+    import asyncio
+    import signal
+
     task = asyncio.current_task()
     assert task is not None
     with suppress(NotImplementedError, ValueError):  # Windows; not the main thread
@@ -231,6 +262,8 @@ def configure_log_lines(options: GlobalOptions, usual_level: int = logging.WARNI
     """Write log lines to standard error: readable ones on a terminal, else one JSON object a line.
 
     Short commands show warnings only; a service shows what it does (INFO); --verbose shows everything."""
+    import structlog
+
     level = logging.DEBUG if options.verbose else usual_level
     human = sys.stderr.isatty()
     render: Callable[..., Any] = structlog.dev.ConsoleRenderer() if human else structlog.processors.JSONRenderer()
@@ -252,6 +285,8 @@ def configure_log_lines(options: GlobalOptions, usual_level: int = logging.WARNI
 def _configure_libraries(level: int, before_rendering: list[Any], render: Callable[..., Any]) -> None:
     """Give lines of libraries the same form. aiokafka logs as errors what it retries by itself, and what it also raises
     and we report: only --verbose shows those."""
+    import structlog
+
     handler = logging.StreamHandler(sys.stderr)
     formatter = structlog.stdlib.ProcessorFormatter(processor=render, foreign_pre_chain=before_rendering)
     handler.setFormatter(formatter)

@@ -14,9 +14,10 @@ from router.decide.rules import Rules
 from router.desk.operator_deeds import Accepted, Retried, accept, dismiss, read_dead_letter, read_dead_letters, retry
 from router.errors import UsageError
 from router.feeds.input_files import InputFile
+from router.harmless_text import readable
 from router.log.interface import AdministeredLog
 from router.model.inputs import DeadLetter
-from router.presentation import plain, readable
+from router.presentation import plain
 
 BILLS_SHOWN: Final = 20
 LetterId = Annotated[str, argument("ID", "Id, or its first characters.")]

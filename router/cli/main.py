@@ -6,81 +6,195 @@ import errno
 import logging
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
-from typer.core import TyperArgument, TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
+from typer.main import get_group
 
-from router.cli import (
-    audit_commands,
-    confirm_commands,
-    dead_letter_commands,
-    feed_commands,
-    kafka_commands,
-    listen_commands,
-    look_commands,
-    lost_input_commands,
-    manual_commands,
-    paper_commands,
-    party_commands,
-    rules_commands,
-    run_commands,
-    serve_commands,
-    tail_command,
+from router.cli.command import (
+    EPILOG,
+    READ_REQUESTS,
+    ExitCode,
+    GlobalOptions,
+    configure_log_lines,
+    exit_code_of,
+    flag,
+    option,
 )
-from router.cli.command import EPILOG, ExitCode, GlobalOptions, configure_log_lines, exit_code_of, flag, option
+from router.cli.loading import loading
 from router.cli.printing import say
 from router.errors import RouterError
 
 MACHINE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE})
 """Limits of the machine, such as a full disk below redirected output. Any other OSError is a bug and shows."""
 
-PANELS: Final[dict[str, dict[str, Any]]] = {
-    "See it work": {"demo": run_commands.demo},
-    "Feed": {
-        "import": feed_commands.import_app, "ingest": feed_commands.ingest, "listen": listen_commands.listen_app,
-        "dead-letters": dead_letter_commands.dead_letters_app,
+
+class Listed(NamedTuple):
+    """A command, or a group of them, as the help lists it. Its module is loaded when it is used, not before."""
+
+    place: str
+    """Module in `router.cli`, and name in it."""
+    summary: str
+    """The first paragraph of its help."""
+
+
+PANELS: Final[dict[str, dict[str, Listed]]] = {
+    "See it work": {
+        "demo": Listed(
+            "run_commands:demo",
+            "Play a story: three lines share a ship, two NVOCCs a container. It shows each party's notices for each "
+            "message.",
+        ),
     },
-    "Run": {"check": run_commands.check, "run": run_commands.run_router, "rules": rules_commands.rules_app,
-        "lost-input": lost_input_commands.lost_input_app},
+    "Feed": {
+        "import": Listed(
+            "feed_commands:import_app", "Import tables of parties, sailings, procedures, filings or bills."
+        ),
+        "ingest": Listed(
+            "feed_commands:ingest",
+            "Ingest CBP's messages: X12 350, CAMIR, JSON Lines or Avro, recognised by their content. Of manifests "
+            "(X12 309, CAMIR MI) it takes filings.",
+        ),
+        "listen": Listed(
+            "listen_commands:listen_app",
+            "Take CBP's messages and filings over HTTP: POST /messages, from gateways for MQ, AS2, SFTP or e-mail.",
+        ),
+        "dead-letters": Listed(
+            "dead_letter_commands:dead_letters_app",
+            "Content that could not be read: list it, read it again, accept it, or put it away.",
+        ),
+    },
+    "Run": {
+        "check": Listed(
+            "run_commands:check",
+            "Check the settings, the registered parties and sailings, and tables that are not imported yet.",
+        ),
+        "run": Listed(
+            "run_commands:run_router", "Route what was ingested and imported to the parties' topics, until stopped."
+        ),
+        "rules": Listed("rules_commands:rules_app", "Show the rules that decide over cargo, or change them."),
+        "lost-input": Listed(
+            "lost_input_commands:lost_input_app", "Show input that was deleted before it was read, or go on without it."
+        ),
+    },
     "Look": {
-        "tail": tail_command.tail, "bill": look_commands.bill_app, "explain": look_commands.explain_bill,
-        "waiting": look_commands.waiting_app, "unread": look_commands.unread, "audit": audit_commands.audit_app,
+        "tail": Listed(
+            "tail_command:tail",
+            "Follow a party's notices, or the router's own records, as they are written; Ctrl-C stops.",
+        ),
+        "bill": Listed("confirm_commands:bill_app", "Show a bill, or confirm what is in doubt about it."),
+        "explain": Listed(
+            "look_commands:explain_bill",
+            "Explain who is notified of a bill and by which rule, who is not and why, and what the bill waits for.",
+        ),
+        "waiting": Listed("look_commands:waiting_app", "Bills with recipients that could not be notified yet."),
+        "unread": Listed(
+            "look_commands:unread",
+            "Show how many do-not-loads and holds each party has not read, and how old they are.",
+        ),
+        "audit": Listed(
+            "audit_commands:audit_app", "Verify the audit and the bills' history, export what proves them."
+        ),
     },
     "Act by hand": {
-        "hold": confirm_commands.hold_app, "release": manual_commands.enter_by_hand,
-        "outage": manual_commands.outage_app, "paper": paper_commands.paper_app, "resync": manual_commands.resync,
+        "hold": Listed("confirm_commands:hold_app", "Place or lift a hold that CBP announced by phone or on paper."),
+        "release": Listed(
+            "manual_commands:enter_by_hand",
+            "Enter a release that CBP gave by phone, by e-mail or on paper. It never ends a hold that CBP sent.",
+        ),
+        "outage": Listed("manual_commands:outage_app", "Declare an outage, change or end it, print its history."),
+        "paper": Listed(
+            "paper_commands:paper_app", "Register bills on paper, list them, match them with their filings."
+        ),
+        "resync": Listed(
+            "manual_commands:resync",
+            "Send a party that was down the status now of each of its open bills. Live notices continue.",
+        ),
     },
     "Parties": {
-        "parties": party_commands.list_parties, "sailings": party_commands.list_sailings,
-        "contacts": party_commands.list_contacts, "certify": party_commands.certify,
-        "party": party_commands.party_app,
+        "parties": Listed("party_commands:list_parties", "List the registered parties."),
+        "sailings": Listed("party_commands:list_sailings", "List the registered sailings with the lines aboard."),
+        "contacts": Listed(
+            "party_commands:list_contacts",
+            "List whom a port can call at any hour about do-not-loads and holds: carrier, name, telephone.",
+        ),
+        "certify": Listed(
+            "party_commands:certify", "Check that a party has read all of its samples. Ends with 1 if it has not."
+        ),
+        "party": Listed("party_commands:party_app", "Show a party, or start and stop its notices."),
     },
     "Serve": {
-        "console": serve_commands.console_app, "webhooks": serve_commands.webhooks_app,
-        "registry": serve_commands.registry_app, "asyncapi": serve_commands.print_asyncapi,
+        "console": Listed(
+            "serve_commands:console_app",
+            "Serve the operations desk to browsers: holds, waiting bills, notices and outages.",
+        ),
+        "webhooks": Listed(
+            "serve_commands:webhooks_app", "Post notices to parties without Kafka; pause, replay, secrets."
+        ),
+        "registry": Listed(
+            "serve_commands:registry_app", "Schemas for parties: serve them, or use an external registry."
+        ),
+        "asyncapi": Listed(
+            "serve_commands:print_asyncapi",
+            "Print an AsyncAPI 3 document (JSON) of the topics for parties and for feeds, with every field on them.",
+        ),
     },
     "Run on Kafka": {
-        "topics": kafka_commands.topics_app, "provision": kafka_commands.provision_app, "move": kafka_commands.move,
+        "topics": Listed("kafka_commands:topics_app", "Create the log's topics, or check them."),
+        "provision": Listed(
+            "kafka_commands:provision_app",
+            "Users, rights and quotas on the brokers, from the registered parties. Kafka only.",
+        ),
+        "move": Listed(
+            "kafka_commands:move",
+            "Move a log from SQLite to Kafka: every record with its time, and every bill's state.",
+        ),
     },
-}  # fmt: skip
+}
 """The commands by what the user is doing. One module has the commands of a panel, except `paper`, `demo`, `tail`,
 `rules`, `listen` and those by which an operator ends holds and doubts."""
+
+PLACES: Final = {name: listed.place for commands in PANELS.values() for name, listed in commands.items()} | {
+    READ_REQUESTS: "run_commands:read_requests"
+}
 
 GLOBAL_OPTIONS: Final = ("--log", "--config")
 HELP_OPTIONS: Final = ["-h", "--help"]
 
 
+def load_command(name: str) -> Any:
+    """The command of that name in `PLACES`, with its options and subcommands."""
+    module, _, attribute = PLACES[name].partition(":")
+    with loading():
+        found = getattr(import_module(f"router.cli.{module}"), attribute)
+    holder = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found, name=name)
+    else:
+        holder.command(name)(found)
+    command = get_group(holder).commands[name]
+    _hide_types(command)
+    return command
+
+
 class CommandGroup(TyperGroup):
-    """Accepts the global options anywhere on the line, and shows the commands in the order of `PANELS`."""
+    """Accepts the global options anywhere on the line. It lists the commands in the order of `PANELS` without loading
+    them; the one that is used is loaded."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        for panel, commands in PANELS.items():
+            for name, listed in commands.items():
+                self.add_command(TyperCommand(name, help=listed.summary, rich_help_panel=panel))
+        self.add_command(TyperCommand(READ_REQUESTS, hidden=True))
         _hide_types(self)
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return [name for panel in PANELS.values() for name in panel]
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load_command(listed.name) if listed is not None and listed.name is not None else None, rest
 
     def get_params(self, ctx: Any) -> Any:
         parameters = super().get_params(ctx)
@@ -145,29 +259,29 @@ LOG_LEVELS: Final = {"run": logging.INFO, "demo": logging.ERROR}
 """Levels of the commands that do not begin at warnings. The demo tells its story itself."""
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"snp-router {version('snp-router')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
     log: Annotated[str | None, option("URL", LOG_HELP, envvar="SNP_LOG")] = None,
     config: Annotated[Path | None, option("FILE", CONFIG_HELP, envvar="SNP_CONFIG")] = None,
     verbose: Annotated[bool, flag("--verbose", "Show debug log lines on standard error.")] = False,
+    version: Annotated[
+        bool, option(None, "Show the version and exit.", "--version", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Routes CBP's disposition messages to every party aboard that must know.
 
     Begin with:  [bold]snp-router demo[/bold]"""
     context.obj = GlobalOptions(log, config, verbose)
     configure_log_lines(context.obj, LOG_LEVELS.get(context.invoked_subcommand or "", logging.WARNING))
-
-
-for _panel, _commands in PANELS.items():
-    for _name, _command in _commands.items():
-        if isinstance(_command, typer.Typer):
-            app.add_typer(_command, name=_name, rich_help_panel=_panel)
-        else:
-            app.command(_name, rich_help_panel=_panel)(_command)
-
-
-app.command(run_commands.READ_REQUESTS, hidden=True)(run_commands.read_requests)
 
 
 def main() -> None:

@@ -25,8 +25,8 @@ from rich.text import Text
 from router.clock import now_milliseconds
 from router.errors import InputError, UsageError
 from router.feeds.input_files import STANDARD_INPUT, InputFile
+from router.harmless_text import harmless, json_line
 from router.model.eastern import MILLISECONDS, iso
-from router.presentation import harmless, json_line
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -22,6 +22,7 @@ from rich.text import Text
 from router.background import background
 from router.cli import printing
 from router.cli.command import (
+    READ_REQUESTS,
     FormatOption,
     argument,
     exit_if,
@@ -129,10 +130,6 @@ def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_
             await worker.run()
 
     write_log(context, work)
-
-
-READ_REQUESTS: Final = "read-requests"
-"""Hidden: `run` starts it, and nobody else has a use for it."""
 
 
 def _request_command(context: typer.Context) -> list[str]:

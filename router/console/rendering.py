@@ -21,9 +21,9 @@ from starlette.responses import HTMLResponse, Response
 from router.console.backend import Backend
 from router.console.sessions import LoginSession
 from router.desk.bill_index import IndexedEntry
+from router.harmless_text import harmless, readable
 from router.model.eastern import MILLISECONDS
 from router.model.inputs import DeadLetter
-from router.presentation import harmless, readable
 
 FORM: Final = "application/x-www-form-urlencoded"
 MOST_FIELDS: Final = 30

@@ -33,6 +33,7 @@ from router.feeds.bounded_input import OtherMessage, ReadOptions, ReadResult, Un
 from router.feeds.disposition_files import JSONL
 from router.feeds.formats import read_events
 from router.feeds.input_files import NOTHING_YET, InputFile, Progress
+from router.harmless_text import json_line
 from router.log.interface import Headers, Log, Output
 from router.model.identifiers import bill_key
 from router.model.inputs import (
@@ -45,7 +46,6 @@ from router.model.inputs import (
     Snapshot,
     filing_fields,
 )
-from router.presentation import json_line
 
 BATCH_RECORDS: Final = 2000
 BATCH_BYTES: Final = 4_000_000

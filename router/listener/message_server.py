@@ -27,13 +27,13 @@ from router.clock import now_milliseconds
 from router.decide.rules import Rules
 from router.engine.feed_activity import FeedMonitor
 from router.errors import FatalLogError, LogError, UsageError
+from router.harmless_text import harmless
 from router.http import TlsFiles, is_of_this_machine, serving, web_application
 from router.listener import ListenSettings
 from router.listener.posted_messages import PostOutcome, store_body
 from router.listener.tokens import TokenHolder, Tokens
 from router.log.interface import Log
 from router.observe import status_app
-from router.presentation import harmless
 
 BODY_SECONDS: Final = 60.0
 """The deadline for a whole body. A slow sender holds its place no longer."""

@@ -24,10 +24,11 @@ from router.desk.receipts import WEBHOOK_ORDER, WebhookOrder, WebhookRecords, We
 from router.desk.unread_notices import Alert, alert_for, update_alerts, whom_to_call
 from router.engine.administration import read_registry
 from router.errors import LogError, UsageError, first_error
+from router.harmless_text import json_line
 from router.log.interface import AdministeredLog, Record, Task
 from router.model.eastern import MILLISECONDS, iso
 from router.model.registry_values import Party
-from router.presentation import json_line, plain_value
+from router.presentation import plain_value
 from router.webhooks.delivery_schedule import DeliverySchedule, PendingNotice
 from router.webhooks.sender import DELIVERED, DOWN, Outcome, Sender, open_sender
 from router.webhooks.signing import signed_headers

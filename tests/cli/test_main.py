@@ -5,32 +5,38 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from router.cli.main import PANELS, app, global_options_first
+from router.cli.main import PANELS, global_options_first, load_command
 from router.demo.story import FILES
 from tests.cli.conftest import COMMAND, Command, environment
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-def commands_in(group: Any, *words: str) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every command that the help shows: its words and its help."""
-    for name, command in group.commands.items():
-        if getattr(command, "hidden", False):
-            continue
-        if hasattr(command, "commands"):
-            yield from commands_in(command, *words, name)
-        else:
-            yield (*words, name), command.help or ""
+def commands_in(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The command's words and its help, or those of each of its subcommands."""
+    if hasattr(command, "commands"):
+        for name, subcommand in command.commands.items():
+            yield from commands_in(subcommand, *words, name)
+    else:
+        yield words, command.help or ""
 
 
-COMMANDS = dict(commands_in(get_command(app)))
+LISTED = {name: listed for commands in PANELS.values() for name, listed in commands.items()}
+COMMANDS = {words: text for name in LISTED for words, text in commands_in(load_command(name), name)}
+HEAVY = {
+    "aiohttp", "aiokafka", "argon2", "asyncio", "cramjam", "fastavro", "h11", "jinja2", "msgspec", "prometheus_client",
+    "pydantic", "pydantic_settings", "starlette", "structlog", "uvicorn", "watchfiles", "router.codec", "router.decide",
+    "router.desk", "router.engine", "router.settings", "router.task",
+}  # fmt: skip
+"""Libraries and packages that a command loads when it uses them."""
 
 
 @pytest.mark.parametrize(
@@ -69,6 +75,42 @@ def test_ctrl_c_during_loading_shows_no_traceback(command: Command, module: str)
         said = started.stderr.read()
     assert "Traceback" not in said
     assert started.returncode in (-signal.SIGINT, 130)
+
+
+@pytest.mark.parametrize("words", ["--help", "--version", ""])
+def test_help_and_version_load_no_large_module(command: Command, words: str) -> None:
+    python, *rest = COMMAND
+    done = subprocess.run(
+        [python, "-X", "importtime", *rest, *words.split()],
+        cwd=command.folder, env=command.environment, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    loaded = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+    assert {"typer", "router.cli.main"} <= loaded
+    assert loaded & HEAVY == set()
+
+
+def test_the_version_is_that_of_the_package(command: Command) -> None:
+    assert command("--version").stdout == f"snp-router {version('snp-router')}\n"
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_command_is_listed_with_the_first_paragraph_of_its_help(name: str) -> None:
+    first = load_command(name).help.partition("\n\n")[0]
+    assert LISTED[name].summary == " ".join(first.split())
+
+
+def test_a_command_may_be_completed_without_loading_the_others(command: Command) -> None:
+    completing = command.environment | {"_SNP_ROUTER_COMPLETE": "complete_bash"}
+    words = {"snp-router w": 1, "snp-router tail --format ": 3}
+    shown = [
+        subprocess.run(
+            [Path(sys.executable).parent / "snp-router"],
+            env=completing | {"COMP_WORDS": line, "COMP_CWORD": str(place)},
+            capture_output=True, text=True, timeout=30, check=False,
+        ).stdout.split()
+        for line, place in words.items()
+    ]  # fmt: skip
+    assert shown == [["waiting", "webhooks"], ["table", "json"]]
 
 
 def test_global_options_may_stand_anywhere() -> None:

@@ -10,10 +10,10 @@ import pytest
 
 from router.cli.printing import hold_text, notice_details, number_of
 from router.console.rendering import rendered
+from router.harmless_text import harmless
 from router.log.interface import Output
 from router.log.url import open_log
 from router.model.registry_values import Line, Party, Sailing
-from router.presentation import harmless
 from router.task.outputs import registry_output
 from tests.cli.conftest import Command
 
