@@ -205,7 +205,8 @@ async def test_a_file_that_a_router_works_on_is_not_moved(installation: FileToMo
         assert router.stderr is not None
         while "task_restored" not in router.stderr.readline():
             assert router.poll() is None
-        assert f"a router works on {installation.folder}/snp.db (process {router.pid}" in installation.move(code=2)
+        refused = f"a router works on {installation.folder}/snp.db (group snp-router): stop it first. It is process"
+        assert f"{refused} {router.pid}" in installation.move(code=2)
     finally:
         router.terminate()
         router.communicate()

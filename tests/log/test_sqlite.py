@@ -19,8 +19,8 @@ from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import AdministeredLog, Log, Output, Task
 from router.log.sqlite import SqliteSettings, open_sqlite_log
 from router.log.sqlite.file import open_migration_source
+from router.log.sqlite.processes import process_lives, this_process
 from router.log.sqlite.store import all_topics, sweep
-from router.log.sqlite.task import process_lives, this_process
 from router.model.eastern import DAY
 from router.topics import BILLS, DISPOSITIONS, INPUTS, TopicSpec, topic_specs
 from tests.log.contract import LogContract, counted, everything, outputs, position_output, values

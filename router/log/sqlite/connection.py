@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from router.background import start_background
 from router.errors import FatalLogError, LogError, TaskRetry, UsageError
+from router.log.sqlite.processes import described, this_process
 
 PRAGMAS: Final = (
     "synchronous = FULL",  # A commit survives a power cut.
@@ -102,6 +103,7 @@ def translated(path: str) -> Iterator[None]:
         # An error without a code is Python's, which could not decode a damaged text column.
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         if advice := RETRY_ADVICE.get(code) or RETRY_ADVICE.get(code & PRIMARY):
+            advice += _routers_on(path) if advice is LOCKED else ""
             raise TaskRetry(f"{path} {advice} (SQLite: {error})") from error
         advice = FATAL_ADVICE.get(code) or FATAL_ADVICE.get(code & PRIMARY, UNKNOWN_ADVICE)
         raise FatalLogError(f"{path} {advice} (SQLite: {error})") from error
@@ -111,6 +113,19 @@ def translated(path: str) -> Iterator[None]:
         ) from error
     except (DamagedError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema in that schema's own bytes.
         raise FatalLogError(f"{path} {DAMAGED} ({error})") from error
+
+
+def _routers_on(path: str) -> str:
+    """Return a sentence for each other router that works on a locked file; empty if it can't be read."""
+    try:
+        connection = connect(path, busy_timeout_seconds=0)
+        try:
+            processes = [process for (process,) in connection.execute("SELECT process FROM leases")]
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return ""
+    return "".join(f". A router works on it: {described(one)}" for one in processes if one != this_process())
 
 
 # Connections

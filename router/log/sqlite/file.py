@@ -18,8 +18,8 @@ from router.file_systems import mount_of, mounts
 from router.files import make_for_owner
 from router.log.interface import Record
 from router.log.sqlite.connection import Connection, SqliteSettings, connect, execute_when_free, transaction, translated
+from router.log.sqlite.processes import described, process_lives
 from router.log.sqlite.store import Span, Topic, all_topics, end_offsets, read, refuse_losses
-from router.log.sqlite.task import process_id, process_lives
 
 log = structlog.get_logger()
 
@@ -214,7 +214,7 @@ def _lock(path: str, connection: sqlite3.Connection) -> str | None:
     connection.execute("BEGIN IMMEDIATE")
     for name, process in connection.execute("SELECT name, process FROM leases"):
         if process_lives(process):
-            raise UsageError(f"a router works on {path} (process {process_id(process)}, group {name}): stop it first")
+            raise UsageError(f"a router works on {path} (group {name}): stop it first. It is {described(process)}")
     return None
 
 

@@ -7,15 +7,12 @@ SQLite's lock, which a frozen router would hold for ever. Each commit checks it 
 from __future__ import annotations
 
 import asyncio
-import os
-import platform
 import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
@@ -24,6 +21,7 @@ from router import topics as names
 from router.errors import TaskMoved, TaskRetry
 from router.log.interface import Output, Position, Record
 from router.log.sqlite.connection import ChangeWatch, Connection, DamagedError, SqliteSettings, happens, transaction
+from router.log.sqlite.processes import described, process_lives, this_process
 from router.log.sqlite.store import Span, ends_of, find_topics, read, refuse_losses, write
 
 log = structlog.get_logger()
@@ -35,9 +33,6 @@ WAITING_LOG_SECONDS: Final = 30.0
 HEARTBEATS_PER_LEASE: Final = 4
 HEARTBEAT: Final = "UPDATE leases SET heartbeat = heartbeat + 1"
 GIVE_BACK: Final = "DELETE FROM leases"
-
-START_TIME_FIELD: Final = 19
-"""Field of /proc/<pid>/stat, counted from behind the command's closing bracket (proc_pid_stat(5), field 22)."""
 
 
 class SqliteTask:
@@ -157,7 +152,8 @@ class Lease:
         """Raise TaskMoved if another router has taken the lease."""
         holder = self._holder(connection)
         if holder is None or holder.owner != owner:
-            raise TaskMoved(f"the lease of {self._group} went to {holder.process if holder else 'nobody yet'}")
+            another = described(holder.process) if holder is not None else "nobody yet"
+            raise TaskMoved(f"the lease of {self._group} went to {another}")
 
     async def keep(self) -> None:
         """Take the lease, and take it again when it is lost. Cancellation gives it back."""
@@ -197,7 +193,7 @@ class Lease:
                     "waiting_until_another_router_stops",
                     file=self._connection.path,
                     group=self._group,
-                    its_pid=process_id(holder.process),
+                    reason=f"it is {described(holder.process)}",
                 )
             await asyncio.sleep(WAITING_PAUSE_SECONDS)
 
@@ -227,40 +223,3 @@ class Lease:
     def _change(self, connection: sqlite3.Connection, change: str, owner: str) -> bool:
         """Change the lease if it is still ours. Return whether it was."""
         return connection.execute(f"{change} WHERE name = ? AND owner = ?", (self._group, owner)).rowcount > 0
-
-
-def this_process() -> str:
-    """Return `<machine>/<pid>@<start time>`, which stays unique when the process number is used again."""
-    pid = os.getpid()
-    return f"{_machine()}/{pid}@{_start_time(pid)}"
-
-
-def process_id(process: str) -> str:
-    return process.rpartition("/")[2].partition("@")[0]
-
-
-def process_lives(process: str) -> bool:
-    """Return False only if it is certain that the process is gone: it ran on this machine, in this container."""
-    machine, _, rest = process.rpartition("/")
-    pid, _, started = rest.partition("@")
-    if machine != _machine() or not pid.isdigit():
-        return True
-    return _start_time(int(pid)) == started
-
-
-def _machine() -> str:
-    """Return this boot of the machine and this container, since process numbers mean nothing outside them."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"
-    except OSError:
-        return platform.node()
-
-
-def _start_time(pid: int) -> str:
-    """Return the process's start in the kernel's count; empty if it is gone or a zombie, or if there is no /proc."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[START_TIME_FIELD]
