@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
+from math import inf
 from typing import Any, NamedTuple
 
-from router import codec
-from router.decide.bill import decide
-from router.decide.bill_state import AssessedBill
+from router import codec, topics
+from router.decide.bill import decide, with_lost_input
+from router.decide.bill_state import AssessedBill, assess_bill
+from router.decide.consequences import HistoryEntry
 from router.decide.dead_letters import failed_decision_letter
 from router.decide.identity import BillRecord, notice_id
 from router.decide.outages import (
     RECOVERED,
     Outages,
     announcements,
+    lost_input_announcement,
     with_filers,
     with_outage,
     with_procedure,
@@ -32,9 +35,10 @@ from router.log.interface import Record
 from router.model.identifiers import concerns_a_bill, is_vessel_key
 from router.model.inputs import Confirmation
 from router.model.links import RefilingAnswer
-from router.model.registry_values import Outage, OutageFilers, PortProcedure, RegistryNote, party_topic
+from router.model.registry_values import LostInput, Outage, OutageFilers, PortProcedure, RegistryNote, party_topic
 from router.task.input_records import foreign_letter
 from router.task.outputs import timeline_fields
+from router.task.registry_duties import POSITION, Position
 
 FORGOTTEN = "FORGOTTEN"
 
@@ -49,6 +53,7 @@ def check(
     rules: Rules,
     gone: Gone = lambda entry, recipient: False,
     registry: Registry | None = None,
+    losses: Sequence[Loss] = (),
 ) -> list[str]:
     """Every violation, in words; empty if there is none.
 
@@ -56,21 +61,48 @@ def check(
       is there once; each notice that is named is there, unless it may be `gone`;
     * per bill and party, notices are in the order decided, and a bill's decisions are numbered one after the other;
     * deciding anew on each entry's input gives the status that the entry says. Give the `registry` where its sailings
-      have a first lading date: one can complete the history of a bill that began with a nomination.
+      have a first lading date: one can complete the history of a bill that began with a nomination. Give the `losses`
+      that operators have accepted: every bill must end with each of them counted.
     """
     roster = registry or Registry()
     entries = [Entry(*_decoded(record)) for record in sorted(timeline, key=lambda one: (one.partition, one.offset))]
     lives: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         lives[entry.bill].append(entry)
+    spans = [CountedLoss(loss, _certain_from(loss, entries)) for loss in sorted(losses, key=lambda one: one.offset)]
     return [
         *_notices_differ(entries, party_records, gone),
         *(
             fault
             for bill in lives.values()
-            for fault in (*_numbers_differ(bill), *_statuses_differ(bill, rules, roster))
+            for fault in (*_numbers_differ(bill), *_statuses_differ(bill, rules, roster, spans))
         ),
     ]
+
+
+class Loss(NamedTuple):
+    """Input that a task went on without."""
+
+    judged: LostInput
+    offset: int
+    """Of its record in the registry."""
+
+
+def losses_in(registry: Iterable[Record], state: Iterable[Record]) -> list[Loss]:
+    """The losses in the tasks' positions, from all records of `snp.registry` and of `snp.bills`."""
+    positions: dict[bytes, Position] = {}
+    for record in state:
+        if record.key.startswith(topics.POSITION_KEY) and record.value is not None:
+            positions[record.key] = POSITION.decode(record.value)
+    accepted = {one for position in positions.values() for one in position.lost}
+    judged = [(codec.decode_value(one.value), one.offset) for one in registry if one.value is not None]
+    return [Loss(value, offset) for value, offset in judged if isinstance(value, LostInput) and value in accepted]
+
+
+class CountedLoss(NamedTuple):
+    loss: Loss
+    certain_from: float
+    """Place in the timeline of the first entry that was certainly decided without the lost records."""
 
 
 class Entry(NamedTuple):
@@ -158,12 +190,40 @@ def _announcements_differ(life: list[Entry], rules: Rules) -> Iterator[str]:
         elif isinstance(value, RegistryNote):
             after = without_recovered(outages, value.at, rules)
         said = [announcement.state for announcement in announcements(outages, after)]
+        if isinstance(value, LostInput):
+            said.append(lost_input_announcement(value).state)
         if said != [entry.fields["status"]]:
             yield f"{entry}: it announces {entry.fields['status']}, decided anew {said}"
         outages = after
 
 
-def _statuses_differ(life: list[Entry], rules: Rules, registry: Registry) -> Iterator[str]:
+def _certain_from(loss: Loss, entries: Iterable[Entry]) -> float:
+    judged = loss.judged
+    return min(
+        (
+            entry.record.offset
+            for entry in entries
+            if (entry.fields["input_topic"], entry.record.partition) == (judged.topic, judged.task)
+            and loss.offset < entry.fields["registry_offset"]
+            and entry.fields["input_offset"] >= judged.end >= judged.begin
+        ),
+        default=inf,
+    )
+
+
+def _may_count(entry: Entry, spans: Sequence[CountedLoss]) -> Iterator[tuple[LostInput, ...]]:
+    """What the task may have known as lost when it decided, the least first. It knows of a loss some time after it has
+    read the judgement, and before it reads what is left of the input."""
+    of_task = [one for one in spans if one.loss.judged.task == entry.record.partition]
+    known = [one for one in of_task if one.loss.offset < entry.fields["registry_offset"]]
+    certain = sum(one.certain_from <= entry.record.offset for one in known)
+    for count in range(certain, len(known) + 1):
+        yield tuple(one.loss.judged for one in known[:count])
+
+
+def _statuses_differ(
+    life: list[Entry], rules: Rules, registry: Registry, spans: Sequence[CountedLoss]
+) -> Iterator[str]:
     """Decides anew. Who is told isn't compared."""
     if not concerns_a_bill(life[0].bill) and not is_vessel_key(life[0].bill):
         yield from _announcements_differ(life, rules)
@@ -171,29 +231,60 @@ def _statuses_differ(life: list[Entry], rules: Rules, registry: Registry) -> Ite
     bill: AssessedBill | None = None
     ids: dict[str, str] = {}
     """Of events: as in the timeline, to what the replay (which has no secret) makes of them."""
+    counted = 0
     for entry in life:
         fields = entry.fields
         if fields["cause"] == FORGOTTEN:
             bill, ids = None, {}
             continue
-        if fields["input"] is not None:
-            record, context = _renamed(_input(entry), ids), Context(registry, rules.at(fields["rules"]))
-            try:
-                decision = decide(bill, record, context)
-            except Exception as error:  # noqa: BLE001 - as the router does: what raises must stop its bill
-                decision = decide(bill, failed_decision_letter(record, error), context)
-            bill = decision.bill
-            if decision.history is None and isinstance(record, RefilingAnswer):
-                pass  # all it did was to bid somebody farewell, and the replay knows nobody
-            elif decision.history is None:
-                yield f"{entry}: decided anew, its input changes nothing"
-            elif fields["event_id"] is not None:
-                ids[fields["event_id"]] = decision.history.event_id or ""
-            elif fields["caused_by"] is not None:
-                ids[fields["caused_by"]] = decision.history.caused_by or ""
-        status = bill.status.status if bill is not None else None
-        if status != fields["status"]:
-            yield f"{entry}: its status is {fields['status']}, decided anew it is {status}"
+        for lost in _may_count(entry, spans):
+            if len(lost) < counted:
+                continue
+            registry.lost = lost
+            again = _decided_anew(bill, entry, ids, Context(registry, rules.at(fields["rules"])))
+            if again.status == fields["status"]:
+                break
+        bill, counted = again.bill, len(registry.lost)
+        if again.history is None and again.must_change:
+            yield f"{entry}: decided anew, its input changes nothing"
+        elif again.history is not None and fields["event_id"] is not None:
+            ids[fields["event_id"]] = again.history.event_id or ""
+        elif again.history is not None and fields["caused_by"] is not None:
+            ids[fields["caused_by"]] = again.history.caused_by or ""
+        if again.status != fields["status"]:
+            yield f"{entry}: its status is {fields['status']}, decided anew it is {again.status}"
+    registry.lost = tuple(one.loss.judged for one in spans if one.loss.judged.task == life[0].record.partition)
+    if bill is not None and (status := _with_losses(bill, registry, rules).status.status) != bill.status.status:
+        yield f"{life[-1]}: its status is {bill.status.status}, with what its task has lost it is {status}"
+
+
+class DecidedAnew(NamedTuple):
+    bill: AssessedBill | None
+    history: HistoryEntry | None
+    must_change: bool
+    """True if its input is in the history for having changed the bill."""
+
+    @property
+    def status(self) -> str | None:
+        return self.bill.status.status if self.bill is not None else None
+
+
+def _decided_anew(bill: AssessedBill | None, entry: Entry, ids: dict[str, str], context: Context) -> DecidedAnew:
+    if entry.fields["input"] is None:
+        seen = _with_losses(bill, context.registry, context.rules) if bill is not None else None
+        return DecidedAnew(seen, None, False)
+    record = _renamed(_input(entry), ids)
+    try:
+        decision = decide(bill, record, context)
+    except Exception as error:  # noqa: BLE001 - as the router does: what raises must stop its bill
+        decision = decide(bill, failed_decision_letter(record, error), context)
+    # All that an answer to a refiling may do is bid somebody farewell, and the replay knows nobody.
+    return DecidedAnew(decision.bill, decision.history, not isinstance(record, RefilingAnswer))
+
+
+def _with_losses(bill: AssessedBill, registry: Registry, rules: Rules) -> AssessedBill:
+    state = with_lost_input(bill.state, registry)
+    return bill if state is bill.state else assess_bill(state, rules)
 
 
 def _input(entry: Entry) -> BillRecord:

@@ -9,13 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from router import codec, topics
+from router.decide.identity import notice_id
 from router.decide.standing_holds import UNPARSED_KINDS
 from router.log.interface import Record
 from router.model.inputs import Confirmation, ManualEvent, PaperBill, PaperMatch
-from router.model.registry_values import Outage, Request
+from router.model.registry_values import LostInput, Outage, Request
 from router.task.outputs import TIMELINE_ENTRY
 from tests.checking.harness import Harness, decoded
-from tests.checking.replay import check
+from tests.checking.replay import check, losses_in
 from tests.checking.samples import (
     HOUSE,
     MASTER,
@@ -90,6 +91,49 @@ def test_nothing_is_wrong_with_what_the_router_wrote(history: History) -> None:
     causes = {decoded(notice)["cause"] for notice in history.notices}
     assert causes >= {"OPERATOR", "REISSUE", "RESYNC", "LINK", "CATCH_UP", "NO_LONGER_NOTIFIED"}
     assert {"DOWN", "RECOVERING", "RECOVERED"} <= {decoded(entry)["status"] for entry in history.timeline}
+
+
+def lossy_story() -> Harness:
+    """A hold of a released bill is deleted before it is read, and an operator lets the task go on."""
+    harness = Harness(1, now=START)
+    harness.roster(*PARTIES, sailing())
+    harness.decide(filing(), event("55", 5), event("1C", 20), filing(OTHER_HOUSE), event("55", 40, bill=OTHER_HOUSE))
+    begin = harness.shards[0].position[topics.DISPOSITIONS]
+    judged = LostInput(topics.DISPOSITIONS, 0, begin, begin + 1, at(20), at(30), at(35), "anna", "kept too short")
+    harness.register(judged)
+    harness.transact(0)
+    harness.decide(filing(LOOSE), filing(OTHER_HOUSE, 2, snps=("THRD",)))  # before the task finds out that it lost some
+    harness.feed(event("1X", 30))
+    assert len(harness.records(topics.DISPOSITIONS)) == begin + 1
+    harness.shards[0].go_on_without(judged)
+    harness.decide(event("1C", 50, bill=OTHER_HOUSE), event("55", 60, bill=LOOSE), event("1C", 70, bill=LOOSE))
+    assert [harness.status(bill) for bill in (HOUSE, OTHER_HOUSE, LOOSE)] == [
+        "RELEASE_UNCONFIRMED", "RELEASED", "RELEASED",
+    ]  # fmt: skip
+    return harness
+
+
+def test_bills_are_judged_with_what_their_task_has_lost() -> None:
+    harness = lossy_story()
+    timeline, notices = harness.records(topics.TIMELINE), harness.party_records()
+    losses = losses_in(harness.records(topics.REGISTRY), harness.records(topics.BILLS))
+    assert len(losses) == 1
+    assert check(timeline, notices, harness.rules, losses=losses) == []
+    fault, *_ = check(timeline, notices, harness.rules)
+    assert "its status is RELEASE_UNCONFIRMED, decided anew it is RELEASED" in fault
+
+
+def test_a_bill_that_was_never_told_of_a_loss_is_found() -> None:
+    harness = lossy_story()
+    caught_up = [one for one in harness.records(topics.TIMELINE) if decoded(one)["status"] == "RELEASE_UNCONFIRMED"]
+    told = {
+        notice_id(decoded(one)["decision_id"], to["recipient"]) for one in caught_up for to in decoded(one)["notified"]
+    }
+    timeline = [one for one in harness.records(topics.TIMELINE) if one not in caught_up]
+    notices = [one for one in harness.party_records() if decoded(one)["notice_id"] not in told]
+    losses = losses_in(harness.records(topics.REGISTRY), harness.records(topics.BILLS))
+    (fault,) = check(timeline, notices, harness.rules, losses=losses)
+    assert "its status is RELEASED, with what its task has lost it is RELEASE_UNCONFIRMED" in fault
 
 
 Plant = Callable[[History], None]
