@@ -12,7 +12,8 @@ class AccessSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     users_file: Path = Path("snp-console-users.json")
-    """Names, roles and argon2 hashes of local users; only its owner may read it."""
+    """Names, roles and argon2 hashes of local users; only its owner may read it. The file that keeps sessions across a
+    restart lies beside it."""
     proxy_addresses: tuple[str, ...] = ()
     """Addresses or networks of trusted proxies, which log users in. Empty: local users log in."""
     proxy_user_header: str = "X-Forwarded-User"
@@ -22,6 +23,11 @@ class AccessSettings(BaseModel):
     their X-Forwarded-For; wrong passwords are counted by it."""
     secure_cookie: bool = True
     """Send the cookie over TLS only. Set it to false for plain HTTP on the same machine."""
+
+    @property
+    def sessions_file(self) -> Path:
+        """The key that signs sessions, and log-outs; only its owner may read it. Without it everybody logs in again."""
+        return self.users_file.with_name(f"{self.users_file.stem}-sessions.json")
 
     @model_validator(mode="after")
     def _one_kind_of_proxy(self) -> Self:

@@ -1,120 +1,37 @@
-"""Forms sent to the console: logging in and out, and an operator's actions, each of which returns to its page."""
+"""Forms of an operator's actions, each of which returns to its page."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
-import structlog
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console.backend import Backend
-from router.console.login_throttle import network_of
-from router.console.rendering import address_of, backend_of, form_of, page, session_of
-from router.console.sessions import COOKIE, LONGEST_NAME, SESSION_SECONDS, csrf_ok
+from router.console.rendering import address_of, backend_of, form_of, session_of
+from router.console.sessions import csrf_ok
 from router.decide.standing_holds import CBP_HOLD, StandingHold
-from router.desk.bill_index import LOGGED_IN
 from router.desk.bill_views import key_from
 from router.desk.clearances import clear
 from router.desk.confirmations import Operator, confirm, fingerprint
 from router.desk.downtime import declare, end
 from router.desk.operator_deeds import accept, dismiss, read_dead_letter, relay, retry
 from router.desk.registered_parties import ask_resync
-from router.engine.administration import AuditEntry, acting_from, audit_output
-from router.errors import LogError, UsageError
+from router.engine.administration import acting_from
+from router.errors import UsageError
 from router.feeds.forms import ClearanceForm, ManualForm, OutageForm, checked
 from router.model.identifiers import split_bill_key
 from router.model.inputs import PLACE
 
 FormFields = Mapping[str, str]
-LOGIN_REFUSED: Final = "console log-in refused"
-AUDIT_SECONDS: Final = 3.0
 
 Action = Callable[[Request, FormFields], Awaitable[str]]
 """Performs an operator's action and returns the path of the page to show next."""
-
-_log = structlog.get_logger(__name__)
-
-
-# Logging in and out
-
-
-async def login_form(request: Request) -> Response:
-    return page(request, "login.html", wrong=None)
-
-
-async def log_in(request: Request) -> Response:
-    sessions = backend_of(request).sessions
-    # Browsers send this header. Anything without it is no browser, so no other site can be using its session.
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return page(request, "login.html", HTTPStatus.FORBIDDEN, wrong="the form came from another site: log in here")
-    given = await form_of(request)
-    name, address = given.get("name", "")[:LONGEST_NAME], address_of(request)
-    backend = backend_of(request)
-    is_known = sessions.knows(name, address) or await _has_logged_in(backend, name, address)
-    try:
-        token = await sessions.log_in(name, given.get("password", ""), address, is_known=is_known)
-    except UsageError as error:
-        return _refusal(request, name, HTTPStatus.TOO_MANY_REQUESTS, str(error))
-    if token is None:
-        return _refusal(request, name, HTTPStatus.UNAUTHORIZED, "the name or the password is wrong")
-    await _audit(backend, AuditEntry(now_milliseconds(), name, LOGGED_IN, name, address), address)
-    answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
-    answer.set_cookie(
-        COOKIE, token, max_age=SESSION_SECONDS, secure=sessions.settings.secure_cookie, httponly=True, samesite="strict"
-    )
-    return answer
-
-
-async def _has_logged_in(backend: Backend, name: str, address: str) -> bool:
-    """Tell whether somebody logged in under this name from this network before."""
-    known = await backend.index.login_addresses(name)
-    return network_of(address) in map(network_of, known)
-
-
-def _refusal(request: Request, name: str, status: HTTPStatus, reason: str) -> Response:
-    """The log-in page with the reason. The audit gets its entry after the answer, which takes no longer for that.
-
-    A name that is no user's is not kept: it may be a password, typed into the wrong field."""
-    backend, address = backend_of(request), address_of(request)
-    subject = name if backend.sessions.is_user(name) else "a name that is no user's"
-    answer = page(request, "login.html", status, wrong=reason)
-    if backend.sessions.throttle.is_to_be_audited(subject, address):
-        entry = AuditEntry(now_milliseconds(), subject, LOGIN_REFUSED, subject, f"{address}: {reason}")
-        answer.background = BackgroundTask(_audit, backend, entry, address)
-    return answer
-
-
-async def _audit(backend: Backend, entry: AuditEntry, address: str) -> None:
-    """Write a log-in or a refusal to the audit. While the log does not answer, the console's own log has it: the desk
-    must get at what is known of stopped cargo, then above all."""
-    try:
-        with acting_from(address):
-            output = audit_output(entry)
-        async with asyncio.timeout(AUDIT_SECONDS):
-            await backend.log.append([output])
-    except (LogError, TimeoutError) as error:
-        _log.error("console_login_not_audited", entry=entry._asdict(), reason=str(error) or "the log does not answer")
-
-
-async def log_out(request: Request) -> Response:
-    given = await form_of(request)
-    if csrf_ok(session_of(request), given.get("csrf", "")):
-        backend_of(request).sessions.log_out(request)
-    answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-    answer.delete_cookie(COOKIE)
-    return answer
-
-
-# An operator's actions
 
 
 def _action(act: Action) -> Callable[[Request], Awaitable[Response]]:
@@ -270,10 +187,4 @@ ACTIONS: Final[list[Any]] = [
     Route("/outages", _action(_declare), methods=["POST"]),
     Route("/outages/{outage}/end", _action(_end_outage), methods=["POST"]),
     Route("/parties/{party}/resync", _action(_resync), methods=["POST"]),
-]
-
-LOGIN: Final[list[Any]] = [
-    Route("/login", login_form, methods=["GET"]),
-    Route("/login", log_in, methods=["POST"]),
-    Route("/logout", log_out, methods=["POST"]),
 ]

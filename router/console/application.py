@@ -14,8 +14,9 @@ import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,12 +24,13 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from router.background import background
 from router.console import ConsoleSettings
-from router.console.actions import ACTIONS, LOGIN
+from router.console.actions import ACTIONS
 from router.console.backend import Backend, ConsoleFigures, Follower, keep_refreshed
 from router.console.live_notices import LiveNotices
+from router.console.login import LOGIN, ask_to_log_in
 from router.console.pages import ROUTES
 from router.console.rendering import page, row_of
-from router.console.sessions import LoginSessions
+from router.console.sessions import COOKIE, SESSION_SECONDS, LoginSessions
 from router.decide.rules import Rules
 from router.desk.bill_index import BillIndex
 from router.desk.bill_views import NotFoundError
@@ -89,9 +91,18 @@ async def serve_console(
 
 
 def console_app(backend: Backend) -> Starlette:
+    sessions = backend.sessions
+    signed_cookie = Middleware(
+        SessionMiddleware,
+        secret_key=sessions.key,
+        session_cookie=COOKIE,
+        max_age=SESSION_SECONDS,
+        same_site="strict",
+        https_only=sessions.settings.secure_cookie,
+    )
     app = web_application(
         routes=[*ROUTES, *ACTIONS, *LOGIN, Mount("/static", StaticFiles(directory=STATIC))],
-        middleware=[Middleware(LimitsAndHeaders), Middleware(LoginRequired, backend=backend)],
+        middleware=[Middleware(LimitsAndHeaders), signed_cookie, Middleware(LoginRequired, backend=backend)],
         exception_handlers=dict.fromkeys((HTTPException, UsageError, LogError), _problem_page),
     )
     app.state.backend = backend
@@ -148,8 +159,15 @@ def _limited(receive: Receive) -> Receive:
     return limited
 
 
+COME_AGAIN: Final = (
+    '<!doctype html><html lang="en"><title>snp-router</title><meta http-equiv="refresh" content="0">'
+    '<link rel="icon" href="/static/icon.svg" type="image/svg+xml">'
+)
+"""Browsers keep the cookie back from a link on another site, and send it when the page asks for itself."""
+
+
 class LoginRequired:
-    """Passes requests with a session on, which it adds to the request; others get the log-in page or 401."""
+    """Passes requests with a session on, which it adds to the request; others get the log-in page."""
 
     def __init__(self, app: ASGIApp, backend: Backend) -> None:
         self._app, self._sessions = app, backend.sessions
@@ -166,16 +184,19 @@ class LoginRequired:
             text = "the console can't read its file of users: its log gives the reason"
             await Response(text, HTTPStatus.SERVICE_UNAVAILABLE)(scope, receive, send)
             return
-        if session is None:
-            answer = (
-                RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-                if request.method == "GET"
-                else Response("log in first", HTTPStatus.UNAUTHORIZED)
-            )
+        if session is not None:
+            scope.setdefault("state", {})["session"] = session
+            await self._app(scope, receive, send)
+        elif request.method == "GET" and request.headers.get("sec-fetch-site") == "cross-site":
+            await HTMLResponse(COME_AGAIN)(scope, receive, send)
+        else:
+            try:
+                answer = await ask_to_log_in(request)
+            except HTTPException as error:
+                answer = Response(error.detail, error.status_code)
+            except ClientDisconnect:
+                return
             await answer(scope, receive, send)
-            return
-        scope.setdefault("state", {})["session"] = session
-        await self._app(scope, receive, send)
 
 
 async def _problem_page(request: Request, error: Exception) -> Response:

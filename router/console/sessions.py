@@ -1,6 +1,7 @@
 """Users, their roles and their sessions. Users are local, with argon2 hashes, or come from a trusted proxy's headers.
 
-Sessions are kept in memory: a restart of the console logs everybody out, and no file contains a valid session.
+A session is a signed cookie (Starlette's SessionMiddleware), so it outlives a restart of the console. It names the
+user's generation, which changes with the password, the role and each log-out, and ends with the user.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import hmac
 import secrets
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from contextlib import suppress
 from functools import cached_property
 from ipaddress import ip_address, ip_network
@@ -18,13 +19,13 @@ from typing import Final, NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from router.console import AccessSettings
 from router.console.login_throttle import LoginThrottle, network_of
 from router.errors import UsageError
-from router.files import EntriesFile
+from router.files import OTHERS, EntriesFile, replace_for_owner
 
 VIEWER: Final = "viewer"
 OPERATOR: Final = "operator"
@@ -38,7 +39,7 @@ LONGEST_NAME: Final = 64
 
 SESSION_SECONDS: Final = 12 * 3600
 """A shift."""
-MOST_SESSIONS: Final = 1000
+DIGEST_CHARACTERS: Final = 32
 MOST_WAITING: Final = 16
 """Log-ins whose passwords wait to be hashed, one at a time: about a second's."""
 MOST_WAITING_OF_ADDRESS: Final = 4
@@ -67,7 +68,6 @@ class LoginSession(NamedTuple):
     user: User
     csrf: str
     """Token in every form; other sites can't know it."""
-    expires: float
 
 
 class Users:
@@ -84,6 +84,9 @@ class Users:
     def roles(self) -> dict[str, str]:
         """The role of each user, by name."""
         return {name: user.role for name, user in self._file.read().items()}
+
+    def stored(self, name: str) -> StoredUser | None:
+        return self._file.read().get(name)
 
     def put(self, name: str, role: str, password: str) -> None:
         """Add a user, or replace role and password of an existing one. Raises UsageError."""
@@ -102,15 +105,69 @@ class Users:
 
     def check(self, name: str, password: str) -> User | None:
         """The user with this password. An unknown name takes as long as a wrong password."""
-        stored, unknown = self._file.read().get(name), self._unknown_hash
+        stored, unknown = self.stored(name), self._unknown_hash
         with suppress(VerificationError, InvalidHashError):
             self._hasher.verify(stored.hash if stored else unknown, password)
             return User(name, stored.role) if stored else None
         return None
 
 
+class StoredSessions(BaseModel):
+    """Contents of the sessions' file. It names no session, but its key signs them all."""
+
+    key: str
+    logouts: dict[str, int] = {}
+    """Number of log-outs of each user."""
+
+
+class SessionsFile:
+    """The key that signs sessions, and each user's log-outs. Without the file a new one is made, which ends every
+    session."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises UsageError."""
+        self._path = path
+        self._stored = self._read()
+
+    def _read(self) -> StoredSessions:
+        try:
+            if self._path.stat().st_mode & OTHERS:
+                raise UsageError(f"other users of this machine may read {self._path}: run `chmod 600 {self._path}`")
+            return StoredSessions.model_validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            made = StoredSessions(key=secrets.token_urlsafe(32))
+            self._write(made)
+            return made
+        except OSError as error:
+            raise UsageError(f"cannot read {self._path}: {error.strerror}") from error
+        except ValidationError as error:
+            raise UsageError(f"{self._path} is damaged: delete it; everybody then logs in again") from error
+
+    def _write(self, stored: StoredSessions) -> None:
+        try:
+            replace_for_owner(self._path, stored.model_dump_json())
+        except OSError as error:
+            raise UsageError(f"cannot write {self._path}: {error.strerror}") from error
+
+    @property
+    def key(self) -> str:
+        return self._stored.key
+
+    def logouts(self, name: str) -> int:
+        return self._stored.logouts.get(name, 0)
+
+    def count_logout(self, name: str) -> None:
+        """Raises UsageError if the count can't be kept; until a restart it is in force all the same."""
+        self._stored.logouts[name] = self.logouts(name) + 1
+        self._write(self._stored)
+
+    def digest(self, *parts: object) -> str:
+        """A digest that nobody without the key can make."""
+        return hmac.new(self.key.encode(), repr(parts).encode(), "sha256").hexdigest()[:DIGEST_CHARACTERS]
+
+
 class LoginSessions:
-    """The sessions of this process."""
+    """Log-ins, and the sessions that follow from them."""
 
     def __init__(self, settings: AccessSettings) -> None:
         self.settings = settings
@@ -122,17 +179,24 @@ class LoginSessions:
         self._known: set[tuple[str, str]] = set()
         """Names and the networks that logged in under them, since the console started."""
         self._users = Users(settings.users_file)
-        self._sessions: OrderedDict[str, LoginSession] = OrderedDict()
+        self._file = SessionsFile(settings.sessions_file)
         self._proxies = tuple(ip_network(address) for address in settings.proxy_addresses)
 
     def session_of(self, request: Request) -> LoginSession | None:
         """The session of a request, by its cookie or by headers from a proxy's address. Raises UsageError."""
         if self._proxies:
             return self._session_by_proxy(request)
-        session = self._sessions.get(request.cookies.get(COOKIE, ""))
-        if session is None or session.expires < time.monotonic():
+        kept = request.session
+        if kept.get("until", 0) < time.time() or self._generation(kept["name"]) != kept["generation"]:
             return None
-        return session if self._users.roles().get(session.user.name) == session.user.role else None
+        return LoginSession(User(kept["name"], kept["role"]), kept["csrf"])
+
+    def _generation(self, name: str) -> str | None:
+        """Changes when the user is given another password or role, or logs out; None without such a user."""
+        stored = self._users.stored(name)
+        if stored is None:
+            return None
+        return self._file.digest(name, stored.role, stored.hash, self._file.logouts(name))
 
     def _session_by_proxy(self, request: Request) -> LoginSession | None:
         host = request.client.host if request.client else ""
@@ -142,17 +206,24 @@ class LoginSessions:
         if not name or len(name) > LONGEST_NAME:
             return None
         role = OPERATOR if request.headers.get(self.settings.proxy_role_header) == OPERATOR else VIEWER
-        token = f"proxy:{role}:{name}"
-        if token not in self._sessions:
-            self._keep(token, User(name, role))
-        return self._sessions[token]
+        return LoginSession(User(name, role), self._file.digest("proxy", name, role))
 
-    async def log_in(self, name: str, password: str, address: str, *, is_known: bool) -> str | None:
-        """A new session's token, or None if the password is wrong. Raises UsageError if it is not even looked at, after
-        too many wrong ones or while too many wait.
+    def begin(self, request: Request, user: User) -> None:
+        """Begin a session in this browser. Its token is new, so that nobody can plant one."""
+        request.session.clear()
+        request.session.update(
+            name=user.name,
+            role=user.role,
+            csrf=secrets.token_urlsafe(32),
+            until=int(time.time()) + SESSION_SECONDS,
+            generation=self._generation(user.name),
+        )
 
-        `is_known`: this address has logged in under this name before. The token is always new, so that nobody can plant
-        one in another person's browser. Hashing leaves the event loop free.
+    async def log_in(self, name: str, password: str, address: str, *, is_known: bool) -> User | None:
+        """The user, or None if the password is wrong. Raises UsageError if it is not even looked at, after too many
+        wrong ones or while too many wait.
+
+        `is_known`: this address has logged in under this name before. Hashing leaves the event loop free.
         """
         self._refuse_too_many(name, address, is_known=is_known)
         network = network_of(address)
@@ -170,9 +241,7 @@ class LoginSessions:
             self._waiting[network] -= 1
             self._waiting += Counter()  # drops those at zero
         self._known.add((name, network))
-        token = secrets.token_urlsafe(32)
-        self._keep(token, user)
-        return token
+        return user
 
     def knows(self, name: str, address: str) -> bool:
         """Tell whether `address` has logged in under this name since the console started."""
@@ -183,15 +252,17 @@ class LoginSessions:
             raise UsageError(reason)
 
     def is_user(self, name: str) -> bool:
-        return name in self._users.roles()
+        return self._users.stored(name) is not None
 
-    def log_out(self, request: Request) -> None:
-        self._sessions.pop(request.cookies.get(COOKIE, ""), None)
+    def log_out(self, request: Request, user: User) -> None:
+        """End all sessions of the user, in every browser. Raises UsageError."""
+        request.session.clear()
+        self._file.count_logout(user.name)
 
-    def _keep(self, token: str, user: User) -> None:
-        self._sessions[token] = LoginSession(user, secrets.token_urlsafe(32), time.monotonic() + SESSION_SECONDS)
-        while len(self._sessions) > MOST_SESSIONS:
-            self._sessions.popitem(last=False)
+    @property
+    def key(self) -> str:
+        """The key that signs sessions."""
+        return self._file.key
 
 
 def csrf_ok(session: LoginSession, given: str) -> bool:

@@ -64,8 +64,8 @@ class Installation:
         self._processes.append(process)
         return process
 
-    def start_console(self) -> None:
-        process = self.start("console", "--listen", "127.0.0.1:0")
+    def start_console(self, port: str = "0") -> None:
+        process = self.start("console", "--listen", f"127.0.0.1:{port}")
         assert process.stderr is not None
         for line in process.stderr:
             if found := re.search(r"http://([0-9.:]+)/", line):

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Browser
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 from requests.adapters import HTTPAdapter
 
 from tests.console.installation import OPERATOR, PASSWORD, VIEWER, Client, Installation
+from tests.desk.test_bill_index import BILL
 
 
 def test_logging_in_needs_no_scripts(installation: Installation, chrome: Browser) -> None:
@@ -64,6 +66,62 @@ def test_a_restart_of_the_console_forgets_no_address(installation: Installation,
         guesser.log_in(VIEWER, "guess")
     assert from_address(guesser, "127.0.0.10").log_in(VIEWER).status_code == 429
     assert from_address(guesser, "127.0.0.8").log_in(VIEWER).status_code == 303
+
+
+def test_a_session_outlives_a_restart(installation: Installation, page: Page) -> None:
+    enter(page, f"/bills/{BILL}", OPERATOR)
+    port = installation.address.rpartition(":")[2]
+    installation.stop()
+    installation.start_console(port)
+    page.reload()
+    expect(page.get_by_role("heading", name=BILL)).to_be_visible()
+
+
+def test_a_log_in_leads_to_the_page_that_was_asked_for(installation: Installation, page: Page) -> None:
+    enter(page, "/search?q=NVXA+%26", VIEWER)
+    assert page.url == f"{installation.address}/search?q=NVXA+%26"
+
+
+def test_a_form_sent_after_the_end_of_the_session_goes_on_after_the_log_in(
+    installation: Installation, chrome: Browser
+) -> None:
+    page = chrome.new_context(base_url=installation.address).new_page()  # it reports the refusal as an error
+    enter(page, "/feeds", OPERATOR)
+    other = Client(installation.address)
+    other.log_in()
+    other.post("/logout", {"csrf": other.csrf()})
+    page.locator("input[name=reason]").fill('ACE is "down"')
+    page.get_by_role("button", name="Declare").click()
+    expect(page.get_by_role("alert")).to_contain_text("you are logged out")
+    assert Axe().run(page).response["violations"] == []
+    fill_in(page, OPERATOR)
+    expect(page.locator("dl")).to_contain_text('ACE is "down"')
+    assert Axe().run(page).response["violations"] == []
+    page.get_by_role("button", name="Go on with it").click()
+    page.wait_for_url("**/feeds")
+    page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => t.includes('ACE is &#34;down&#34;'))")
+
+
+def test_a_link_from_another_site_needs_no_second_log_in(installation: Installation, page: Page) -> None:
+    """Browsers keep a strict cookie back from such a request."""
+    enter(page, "/", VIEWER)
+    other_site = installation.address.replace("127.0.0.1", "localhost")
+    page.goto(f"{other_site}/login")
+    link = f"{installation.address}/bills/{BILL}"
+    page.evaluate("link => { location.href = link }", link)
+    expect(page.get_by_role("heading", name=BILL)).to_be_visible()
+    assert page.url == link
+
+
+def enter(page: Page, path: str, name: str) -> None:
+    page.goto(path)
+    fill_in(page, name)
+
+
+def fill_in(page: Page, name: str) -> None:
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
 
 
 def from_address(client: Client, address: str) -> Client:

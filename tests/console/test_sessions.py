@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from router.console import AccessSettings
-from router.console.sessions import MOST_WAITING, OPERATOR, VIEWER, LoginSessions, User, Users
+from router.console.sessions import MOST_WAITING, OPERATOR, SESSION_SECONDS, VIEWER, LoginSessions, User, Users
 from router.errors import UsageError
 
 PASSWORD = "correct horse battery"
@@ -137,3 +137,68 @@ async def test_one_address_takes_a_few_places_of_the_queue_only(sessions: LoginS
     await asyncio.sleep(0)
     assert await sessions.log_in("alice", PASSWORD, HOME, is_known=False)
     await asyncio.wait(attempts)
+
+
+# What ends a session
+
+
+@pytest.fixture
+def browser(sessions: LoginSessions) -> Request:
+    """A request of alice's browser, logged in."""
+    request = Request({**request_from(HOME).scope, "session": {}})
+    sessions.begin(request, User("alice", OPERATOR))
+    return request
+
+
+def test_a_session_outlives_a_restart(sessions: LoginSessions, browser: Request) -> None:
+    again = LoginSessions(sessions.settings)
+    assert again.key == sessions.key
+    session = again.session_of(browser)
+    assert session is not None
+    assert session == sessions.session_of(browser)
+    assert session.user == User("alice", OPERATOR)
+
+
+def test_a_log_out_ends_all_of_a_users_sessions_also_after_a_restart(sessions: LoginSessions, browser: Request) -> None:
+    other = Request({**request_from(ELSEWHERE).scope, "session": {}})
+    sessions.begin(other, User("alice", OPERATOR))
+    stolen = Request({**browser.scope, "session": dict(browser.session)})
+    sessions.log_out(other, User("alice", OPERATOR))
+    for access in (sessions, LoginSessions(sessions.settings)):
+        assert access.session_of(stolen) is None
+        assert access.session_of(other) is None
+
+
+@pytest.mark.parametrize("change", ["removed", "removed and added again", "another password", "another role"])
+def test_a_changed_user_is_logged_out(sessions: LoginSessions, browser: Request, users: Users, change: str) -> None:
+    if change.startswith("removed"):
+        users.remove("alice")
+    if change != "removed":
+        users.put("alice", VIEWER if change == "another role" else OPERATOR, PASSWORD)
+    assert sessions.session_of(browser) is None
+
+
+def test_a_session_ends_after_a_shift(
+    sessions: LoginSessions, browser: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = time.time() + SESSION_SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert sessions.session_of(browser) is None
+
+
+def test_without_its_file_every_session_ends(sessions: LoginSessions, browser: Request) -> None:
+    sessions.settings.sessions_file.unlink()
+    again = LoginSessions(sessions.settings)
+    assert again.key != sessions.key
+    assert again.session_of(browser) is None
+    assert sessions.settings.sessions_file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ['{"key": ', "[]", "{}"])
+def test_a_damaged_file_of_sessions_is_named(sessions: LoginSessions, text: str) -> None:
+    sessions.settings.sessions_file.write_text(text)
+    with pytest.raises(UsageError, match="is damaged"):
+        LoginSessions(sessions.settings)
+    sessions.settings.sessions_file.chmod(0o644)
+    with pytest.raises(UsageError, match="chmod 600"):
+        LoginSessions(sessions.settings)
