@@ -23,6 +23,7 @@ from router.cli.printing import (
     say_what_is_missing,
 )
 from router.clock import now_milliseconds
+from router.codec import Fields
 from router.desk.bill_views import (
     BillView,
     ExplainedParty,
@@ -30,6 +31,7 @@ from router.desk.bill_views import (
     explain,
     explain_party,
     key_from,
+    missed_decisions,
     read_bill,
     read_waiting,
     sailing_reasons,
@@ -51,6 +53,7 @@ from router.desk.unread_notices import (
 from router.engine.administration import read_registry
 from router.log.interface import AdministeredLog
 from router.model.eastern import MINUTE, iso
+from router.presentation import plain
 
 bill_app = typer.Typer(no_args_is_help=True, help="Show a bill, or confirm what is in doubt about it.")
 
@@ -79,14 +82,22 @@ def explain_bill(
     Example:  [bold]snp-router explain NVXAHBL000012345[/bold]
 
     One ground a line: the party, its role by it, the rule, and when it applies. It applies always, or while a hold or
-    a do-not-load stands. A party that is not notified has the reason instead of its last notice. If the sailing is not
-    found surely, each reason is a line of its own."""
+    a do-not-load stands. A ground on which no notice follows has the reason instead of the last notice. If the sailing
+    is not found surely, each reason is a line of its own.
+
+    With --party, a party that nothing connects with the bill has a line for each rule, with what it would take. Of a
+    party that was notified before, the decisions since are counted of which others were notified."""
     view = _bill_view(context, bill)
-    fields = explanation_fields(view, explain(view) if party is None else [explain_party(view, party.upper())])
+    explained = explain(view) if party is None else [explain_party(view, party.upper())]
+    fields = explanation_fields(view, explained)
+    if party is not None:
+        fields["missed"] = [decision_fields(entry) for entry in missed_decisions(view, explained[0].recipient)]
     if form is JSON:
         emit(fields)
         return
     console().print(explanation_table(fields))
+    if fields.get("missed"):
+        console().print(missed_text(fields), soft_wrap=True)
     for text in sailing_lines(fields):
         console().print(text, soft_wrap=True, highlight=False)
     if view.bill.state.waiting:
@@ -103,7 +114,7 @@ def explanation_fields(view: BillView, explained: Iterable[ExplainedParty]) -> d
     """Parties notified and parties only considered, each with its grounds in the order of the rules."""
     notified, not_notified = [], []
     for one in explained:
-        grounds = [{"role": ground.role, "rule": ground.rule, "scope": ground.scope} for ground in one.grounds]
+        grounds = [ground._asdict() for ground in one.grounds]
         party = {"recipient": one.recipient, "grounds": grounds}
         if one.notified:
             notified.append({**party, "last_notice": one.last_notice})
@@ -146,10 +157,30 @@ def explanation_table(fields: RecordFields) -> Table:
 
 def _explanation_cells(party: RecordFields) -> Iterator[tuple[str | Text, ...]]:
     last = party.get("last_notice")
-    outcome = party.get("reason") or "" if last is None else printing.styled(last["kind"])
-    for ground in party["grounds"]:
+    for number, ground in enumerate(party["grounds"]):
+        reason = ground["reason"] or ""
+        outcome = Text(reason)
+        if last is not None and number == 0:
+            outcome = Text(": ").join(filter(None, (printing.styled(last["kind"]), outcome)))
         yield party["recipient"], ground["role"] or "", ground["rule"], WHEN_TEXT[ground["scope"]], outcome
-        outcome = ""
+
+
+def decision_fields(entry: Fields) -> RecordFields:
+    """A decision of the timeline in short, with those it notified."""
+    shown = plain("timeline-entry", entry)
+    names = ("at", "action_at", "disposition_code", "cause", "status")
+    return {name: shown[name] for name in names} | {"notified": [one["recipient"] for one in shown["notified"]]}
+
+
+def missed_text(fields: RecordFields) -> str:
+    """`RIVL was not notified of 2 decisions, the latest 1C of 07-29 13:16Z, which went to NVXA, SLTC`."""
+    missed = fields["missed"]
+    latest, party = missed[-1], (fields["notified"] or fields["not_notified"])[0]
+    since = " since its last notice" if fields["notified"] else ""
+    what = f"{latest['disposition_code'] or latest['cause']} of {printing.moment(latest['action_at'] or latest['at'])}"
+    count = printing.number_of(len(missed), "decision")
+    to = ", ".join(latest["notified"])
+    return f"{party['recipient']} was not notified of {count}{since}, the latest {what}, which went to {to}"
 
 
 waiting_app = typer.Typer(no_args_is_help=True, help="Bills with recipients that could not be notified yet.")

@@ -250,13 +250,60 @@ def explain(view: BillView) -> list[ExplainedParty]:
 
 
 def explain_party(view: BillView, party: str) -> ExplainedParty:
-    """Explain one party, also one that nothing connects with the bill."""
+    """Explain one party, also one that nothing connects with the bill: then each rule with what it would take."""
     party_id = view.registry.snp_party_id(party)
     for one in explain(view):
         if one.recipient == party_id:
             return one
-    none = "neither named on the bill nor aboard a sailing of its vessel"
-    return ExplainedParty(party_id, False, (ExplainedGround(None, none, "never", "excluded: no rule applies"),), None)
+    return ExplainedParty(party_id, False, tuple(_grounds_missing(view, party_id)), None)
+
+
+def missed_decisions(view: BillView, party: str) -> list[codec.Fields]:
+    """Timeline entries later than the party's last notice of which somebody else was notified, in the order decided."""
+    missed: list[codec.Fields] = []
+    for entry in view.timeline:
+        notified = {one["recipient"] for one in entry["notified"]}
+        if party in notified:
+            missed.clear()
+        elif notified:
+            missed.append(entry)
+    return missed
+
+
+def _grounds_missing(view: BillView, party: str) -> Iterator[ExplainedGround]:
+    """The rules in their order, each with the reason why it does not make the party a recipient."""
+
+    def missing(rule: str, reason: str) -> ExplainedGround:
+        return ExplainedGround(None, rule, "never", reason)
+
+    registry, cargo = view.registry, view.bill.cargo
+    if party not in registry.parties:
+        yield missing("any: only a registered party has a topic", f"{party} is not registered (`import parties`)")
+    elif (status := registry.parties[party].status) != "live":
+        yield missing("any: only a live party is notified", f"{party} is {status} (`party live {party}`)")
+    yield missing("1: issuer of the bill", f"that is {split_bill_key(view.key)[0]}")
+    snps = ", ".join(cargo.snps)
+    yield missing("2: second notify party on the bill", f"that is {snps}" if snps else "none is known")
+    master, carrier = cargo.shipment.master_bill, cargo.shipment.carrier_scac
+    of_master = f"that is {split_bill_key(master)[0]}" if master else "no master bill is known"
+    yield missing("3: issued the master bill", of_master)
+    yield missing("3: the bill is on its manifest", f"that is {carrier}" if carrier else "no carrier is known")
+    yield missing("4: aboard the bill's sailing", _why_not_aboard(view, party))
+    yield missing("5: its bill is in a stopped container", "that concerns its own bills: explain one of those instead")
+
+
+def _why_not_aboard(view: BillView, party: str) -> str:
+    sailing = view.audience.sailing or view.audience.assumed
+    if sailing is None:
+        return "no sailing is found"
+    name = view.registry.party_id
+    others = [
+        one.sailing_id
+        for one in view.registry.roster.of_vessel(sailing.imo_number)
+        if one != sailing and party in {name(line.scac) for line in one.lines}
+    ]
+    also = f"; it is aboard {', '.join(others)} of the same vessel" if others else ""
+    return f"no line of {sailing.sailing_id}, which has {', '.join(line.scac for line in sailing.lines)}{also}"
 
 
 def sailing_reasons(view: BillView) -> list[str]:

@@ -164,7 +164,7 @@ def test_explain_shows_a_party_that_was_notified_and_has_no_ground_any_more(comm
     (explained,) = command.json("explain", BILL)
     gone = "notified of a stop, on a ground that is gone: until its end"
     (harx,) = (one["grounds"] for one in explained["notified"] if one["recipient"] == "HARX")
-    assert harx == [{"role": "CHARTERER", "rule": gone, "scope": "never"}]
+    assert harx == [{"role": "CHARTERER", "rule": gone, "scope": "never", "reason": None}]
     assert re.search(rf"HARX +CHARTERER +{gone} +never +CHANGE", command("explain", BILL).stdout)
 
 
@@ -173,7 +173,8 @@ def test_explain_shows_who_is_not_notified_and_why(routed: Command) -> None:
     (not_notified,) = explained["not_notified"]
     assert not_notified["recipient"] == "SLTC"
     rule = "4: charterer, aboard EXEMPLAR-026E, granted only its own bills"
-    assert not_notified["grounds"] == [{"role": None, "rule": rule, "scope": "never"}]
+    ground = {"role": None, "rule": rule, "scope": "never", "reason": "excluded by this rule"}
+    assert not_notified["grounds"] == [ground]
     shown = routed("explain", "HARXHX5550001").stdout
     assert re.search(rf"^SLTC +{rule} +never +{not_notified['reason']}", shown, re.MULTILINE)
 
@@ -194,9 +195,50 @@ def test_explain_gives_the_true_reason_also_for_a_party_that_is_not_aboard(comma
     assert rule in {ground["rule"] for one in explained["not_notified"] for ground in one["grounds"]}
     (alone,) = command.json("explain", "HARXHX5550001", "--party", "nvxb")
     assert [one["recipient"] for one in alone["not_notified"]] == ["NVXB"]
-    assert alone["not_notified"][0]["grounds"][0]["rule"] == (
-        "neither named on the bill nor aboard a sailing of its vessel"
-    )
+    assert alone["not_notified"][0]["grounds"][0] == {
+        "role": None, "rule": "1: issuer of the bill", "scope": "never", "reason": "that is HARX",
+    }  # fmt: skip
+
+
+def test_explain_of_a_party_that_nothing_connects_goes_through_all_rules(routed: Command) -> None:
+    (explained,) = routed.json("explain", BILL, "--party", "RIVL")
+    assert explained["notified"] == []
+    ((rivl),) = explained["not_notified"]
+    assert [(ground["rule"], ground["reason"]) for ground in rivl["grounds"]] == [
+        ("any: only a registered party has a topic", "RIVL is not registered (`import parties`)"),
+        ("1: issuer of the bill", "that is NVXA"),
+        ("2: second notify party on the bill", "that is SLTC"),
+        ("3: issued the master bill", "that is SLTC"),
+        ("3: the bill is on its manifest", "that is SLTC"),
+        ("4: aboard the bill's sailing", "no line of EXEMPLAR-026E, which has OCNX, SLTC, HARX"),
+        ("5: its bill is in a stopped container", "that concerns its own bills: explain one of those instead"),
+    ]
+    shown = routed("explain", BILL, "--party", "RIVL").stdout
+    for ground in rivl["grounds"]:
+        assert re.search(rf"^RIVL +{re.escape(ground['rule'])} +never +{re.escape(ground['reason'])}", shown, re.M)
+
+
+def test_explain_names_another_sailing_of_the_vessel_that_the_party_is_aboard(command: Command) -> None:
+    command.set_up()
+    later = "EXEMPLAR-030E,9074729,OCEAN EXEMPLAR,2026-09-30,{},030E,holds,2704\n"
+    header = (FILES / "sailings.csv").read_text().splitlines(keepends=True)[0]
+    rows = later.format("OCNX,operator") + later.format("RIVL,charterer")
+    command("import", "sailings", command.write("later.csv", header + rows))
+    command("ingest", FILES / "1-on-file.x12")
+    command("run", "--until-idle")
+    (explained,) = command.json("explain", BILL, "--party", "RIVL")
+    aboard = next(one for one in explained["not_notified"][0]["grounds"] if one["rule"].startswith("4:"))
+    assert aboard["reason"].endswith("; it is aboard EXEMPLAR-030E of the same vessel")
+
+
+def test_explain_of_one_party_counts_the_decisions_it_was_not_notified_of(routed: Command) -> None:
+    (explained,) = routed.json("explain", BILL, "--party", "HARX")
+    (missed,) = explained["missed"]
+    assert (missed["disposition_code"], missed["notified"]) == ("1C", ["NVXA", "SLTC"])
+    shown = routed("explain", BILL, "--party", "HARX").stdout
+    assert "HARX was not notified of 1 decision since its last notice, the latest 1C of 07-29 13:16Z" in shown
+    (heard_all,) = routed.json("explain", BILL, "--party", "SLTC")
+    assert heard_all["missed"] == []
 
 
 def test_an_error_for_an_unknown_name_lists_the_known_ones(routed: Command) -> None:
