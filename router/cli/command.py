@@ -74,7 +74,7 @@ HtmlOption = Annotated[Path | None, option("FILE", "Write a page to print to thi
 PortOption = Annotated[str, option("PORT", "Schedule D port, such as 2704.")]
 READ_REQUESTS: Final = "read-requests"
 """A hidden command: `run` starts it, and nobody else has a use for it."""
-MOMENT: Final = "ISO 8601; Eastern time without an offset."
+MOMENT: Final = "ISO 8601, 22:00, yesterday 22:00 or 2h; Eastern time without an offset."
 
 
 def exit_if(problems: object) -> None:

@@ -36,7 +36,8 @@ from router.desk.operator_deeds import Relayed, relay
 from router.desk.paper_bills import read_paper_bills
 from router.desk.registered_parties import ask_resync
 from router.engine.administration import read_registry
-from router.feeds.forms import ManualForm, OutageForm, checked, moment_of
+from router.feeds.forms import ManualForm, OutageForm, checked
+from router.feeds.typed_times import typed_time
 from router.log.interface import AdministeredLog
 from router.model.identifiers import split_bill_key
 from router.model.inputs import LIFT, PLACE, RELEASE
@@ -89,9 +90,10 @@ def enter_by_hand(
     Example:  [bold]snp-router release NVXAHBL000012345 --by "J. Doe" --channel e-mail --ticket 4711[/bold]"""
     now = now_milliseconds()
     scac, number = split_bill_key(key_from(bill))
+    said = typed_time("said-at", said_at, now) if said_at is not None else now
     fields = {
         "scac": scac, "bill_of_lading": number, "action": ACTIONS[context.info_name or ""], "code": code, "by": by,
-        "container": container, "quantity": quantity, "said_at": said_at if said_at is not None else now,
+        "container": container, "quantity": quantity, "said_at": said,
         "channel": channel, "source": source, "ticket": ticket,
         "carrier_scac": carrier, "imo_number": imo, "voyage_number": voyage, "arrival_date": arrival,
         "port_of_unlading": port, "master_bill": master, "snps": snp,
@@ -161,7 +163,8 @@ def declare_outage(
     now = now_milliseconds()
     fields = {
         "mode": mode, "reason": reason, "by": by, "port": port, "carrier": carrier, "feed": feed,
-        "since": since if since is not None else now, "until": until, "ticket": ticket,
+        "since": typed_time("since", since, now) if since is not None else now, "ticket": ticket,
+        "until": typed_time("until", until, now, ahead=True) if until is not None else None,
     }  # fmt: skip
     declared = checked(OutageForm, fields)
     _report_outage("declared", write_log(context, lambda log: declare(log, declared, now)), form)
@@ -180,8 +183,8 @@ def change_outage(
     """Add what became known later, such as the ticket number, and notify the parties.
 
     Example:  [bold]snp-router outage change 3f9c12aa --ticket 4711 --until 2026-07-14T20:00[/bold]"""
-    expected = moment_of("until", until) if until is not None else None
     now = now_milliseconds()
+    expected = typed_time("until", until, now, ahead=True) if until is not None else None
     changed = write_log(
         context, lambda log: change(log, outage_id, by, now, reason=reason, ticket=ticket, until=expected)
     )
@@ -200,7 +203,7 @@ def end_outage(
 
     Example:  [bold]snp-router outage end 3f9c12aa --by "J. Doe"[/bold]"""
     now = now_milliseconds()
-    ended_at = moment_of("at", at) if at is not None else now
+    ended_at = typed_time("at", at, now) if at is not None else now
     _report_outage("ended", write_log(context, lambda log: end(log, outage_id, by, ended_at, now)), form)
 
 

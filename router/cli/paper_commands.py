@@ -42,6 +42,7 @@ from router.feeds import form_fields
 from router.feeds.forms import PaperForm, check_moment, checked, paper_bill
 from router.feeds.input_files import files_in
 from router.feeds.tables import read_paper, read_rows
+from router.feeds.typed_times import typed_time
 from router.log.interface import AdministeredLog
 from router.model.eastern import iso
 from router.model.identifiers import split_bill_key
@@ -90,7 +91,8 @@ def add_paper_bills(
     else:
         scac, number = split_bill_key(key_from(bill or []))
         fields = {
-            "scac": scac, "bill_of_lading": number, "delivered_at": delivered_at, "form": paper_form,
+            "scac": scac, "bill_of_lading": number, "form": paper_form,
+            "delivered_at": typed_time("delivered-at", delivered_at, now) if delivered_at is not None else None,
             "carrier_scac": carrier, "imo_number": imo, "voyage_number": voyage, "arrival_date": arrival,
             "port_of_unlading": port, "manifested_quantity": quantity, "container_numbers": container, "snps": snp,
             "ticket": ticket,

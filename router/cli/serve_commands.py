@@ -31,9 +31,10 @@ from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_
 from router.desk.registered_parties import find_party
 from router.engine.administration import AuditEntry, audit_output, os_user, read_registry
 from router.errors import UsageError
-from router.feeds.forms import moment_of
+from router.feeds.typed_times import typed_time
 from router.log.interface import AdministeredLog
 from router.log.url import KAFKA
+from router.model.eastern import iso
 from router.model.registry_values import Party
 from router.presentation import plain
 from router.schema_registry.schema_publication import ExternalRegistry, Registration
@@ -232,12 +233,13 @@ def resume_webhook(context: typer.Context, name: PartyArgument) -> None:
 def replay_webhook(
     context: typer.Context,
     name: PartyArgument,
-    since: Annotated[str, option("TIME", "ISO 8601; Eastern time without an offset.", "--from")],
+    since: Annotated[str, option("TIME", command.MOMENT, "--from")],
 ) -> None:
     """Post all notices written for a party since a given time again, with the same ids. No notice is skipped.
 
     Example:  [bold]snp-router webhooks replay NVXA --from 2026-07-14T08:00[/bold]"""
-    _order(context, name, f"posts again from {since}", replay_from=moment_of("from", since))
+    moment = typed_time("from", since, now_milliseconds())
+    _order(context, name, f"posts again from {iso(moment)}", replay_from=moment)
 
 
 def _order(

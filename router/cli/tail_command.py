@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import nullcontext, suppress
 from enum import StrEnum
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, NamedTuple, TypeVar
 
 import typer
 from rich.console import Console
@@ -16,11 +16,14 @@ from rich.text import Text
 
 from router import topics
 from router.cli import printing
-from router.cli.command import FormatOption, flag, option, read_log
+from router.cli.command import MOMENT, FormatOption, flag, option, read_log
 from router.cli.printing import JSON, TABLE, WAITING, RecordFields, console, emit, line, number_of
+from router.clock import now_milliseconds
 from router.desk.registered_parties import find_party
 from router.errors import UsageError
+from router.feeds.typed_times import typed_time
 from router.log.interface import AdministeredLog, Record
+from router.model.eastern import CLOCKS_DIFFER, iso
 from router.model.identifiers import is_vessel_key, split_bill_key
 from router.presentation import by_cause, plain, plain_value
 from router.task.outputs import timeline_fields
@@ -45,12 +48,17 @@ def tail(
     kind: Annotated[
         list[NoticeKind] | None, option("hold|change|release", "Only notices of this kind; may be repeated.")
     ] = None,
+    since: Annotated[str | None, option("TIME", f"Only what was written at this time or later. {MOMENT}")] = None,
+    until: Annotated[str | None, option("TIME", f"Only what was written before this time, then stop. {MOMENT}")] = None,
     each: Annotated[bool, flag("--each", "Show each notice for itself, not in groups of one cause.")] = False,
     form: FormatOption = TABLE,
 ) -> None:
     """Follow a party's notices, or the router's own records, as they are written; Ctrl-C stops.
 
     Example:  [bold]snp-router tail --party NVXA --from-start --kind hold --format json[/bold]
+
+    A time without a day is the last such time: --since 22:00 shows the records since ten in the evening, Eastern, and
+    follows. Of states (--dead-letters, --waiting) it shows those that changed in that time.
 
     Notices of one event, such as a hold on a box of many bills, are shown as one group. In JSON they share event_id."""
     given = {topics.TIMELINE: timeline, topics.DEAD_LETTERS: dead_letters, topics.WAITING: waiting}
@@ -59,7 +67,11 @@ def tail(
         raise UsageError("name one of --party ID, --timeline, --dead-letters, --waiting")
     if kind and party is None:
         raise UsageError("--kind applies to notices: give --party too")
-    begins = from_start or until_end
+    span = _span_of(since, until, now_milliseconds())
+    if span.begin is not None and from_start:
+        raise UsageError("give --since or --from-start: each says where to begin")
+    until_end = until_end or span.end is not None
+    begins = from_start or until_end or span.begin is not None
 
     async def work(log: AdministeredLog) -> None:
         topic = chosen[0] if chosen else (await find_party(log, party or "")).topic
@@ -70,7 +82,7 @@ def tail(
             out.print(heading, style="dim", soft_wrap=True)
         text = f"following {topic}" + ("" if begins else " from now on (--from-start shows earlier records too)")
         with nullcontext() if until_end else printing.until_stopped(text, out if form is TABLE else None):
-            records = _records(log, topic, from_start=begins, until_end=until_end)
+            records = _records(log, topic, span, from_start=begins, until_end=until_end)
             async for gathered in gather(records, GATHER_SECONDS, MOST_GATHERED):
                 rows = [_record_fields(one) for one in gathered]
                 if kind:
@@ -147,12 +159,42 @@ OWN_RECORDS: Final = {
 """Columns of the topics that are not a party's."""
 
 
-async def _records(log: AdministeredLog, topic: str, *, from_start: bool, until_end: bool) -> AsyncIterator[Record]:
-    """Records of a topic. For topics of states, `until_end` yields each key's last state only; a live reader also gets
-    the record that ends a state."""
+class Span(NamedTuple):
+    """A stretch of time, UTC milliseconds."""
+
+    begin: int | None
+    end: int | None
+    """Exclusive. None for one that goes on."""
+
+    def __contains__(self, moment: object) -> bool:
+        assert isinstance(moment, int)
+        return (self.begin is None or self.begin <= moment) and (self.end is None or moment < self.end)
+
+
+def _span_of(since: str | None, until: str | None, now: int) -> Span:
+    """Raises UsageError."""
+    begin = typed_time("since", since, now) if since is not None else None
+    end = typed_time("until", until, now) if until is not None else None
+    for name, moment in (("since", begin), ("until", end)):
+        if moment is not None and moment > now + CLOCKS_DIFFER:
+            raise UsageError(f"{name}: {iso(moment)} is still to come; times without an offset are Eastern")
+    if begin is not None and end is not None and end <= begin:
+        raise UsageError(f"until: {iso(end)} is not later than since, {iso(begin)}")
+    return Span(begin, end)
+
+
+async def _records(
+    log: AdministeredLog, topic: str, span: Span, *, from_start: bool, until_end: bool
+) -> AsyncIterator[Record]:
+    """Records of a topic within the span. For topics of states, `until_end` yields each key's last state only; a
+    live reader also gets the record that ends a state."""
     states: dict[bytes, Record] = {}
-    async for batch in log.read([topic], from_start=from_start, until_end=until_end):
+    offsets = await log.offsets_at(topic, span.begin) if span.begin is not None else {}
+    begin = {(topic, partition): offset for partition, offset in offsets.items()}
+    async for batch in log.read([topic], from_start=from_start, until_end=until_end, begin=begin):
         for record in batch:
+            if record.timestamp not in span:
+                continue
             if until_end and topic in (topics.DEAD_LETTERS, topics.WAITING):
                 states[record.key] = record
             else:

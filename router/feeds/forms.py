@@ -357,11 +357,6 @@ def checked(form: type[AnyForm], values: Mapping[str, Any]) -> AnyForm:
         raise UsageError(fields.reasons_of(error)) from error
 
 
-def moment_of(name: str, value: str) -> int:
-    """UTC milliseconds of typed text. Raises UsageError."""
-    return int(_typed(fields.Timestamp, name, value))
-
-
 def feed_name(value: str) -> str:
     """Raises UsageError."""
     return str(_typed(fields.FeedName, "feed", value))

@@ -160,6 +160,12 @@ class Log(Protocol):
         """Return the first offset that is left of each partition; the end's of an empty one."""
         ...
 
+    async def offsets_at(self, topic: str, moment: int) -> dict[int, int]:
+        """Return, for each partition, an offset before which nothing was written at `moment` (UTC milliseconds) or
+        later: that of the first such record, or the end's. If the log's clock was set back by more than a day, records
+        from before that may be passed over."""
+        ...
+
     def assigned_tasks(self) -> frozenset[int]:
         """Return the tasks that `work` has for this process now, open or not."""
         ...

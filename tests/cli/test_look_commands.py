@@ -7,8 +7,12 @@ import re
 import signal
 from collections.abc import Callable
 
+import pytest
+
+from router.clock import now_milliseconds
 from router.codec import published
 from router.demo.story import FILES
+from router.model.eastern import iso
 from tests.cli.conftest import BILL, CO_LOADED, WAIT_SECONDS, Command, Terminal, event_line
 
 
@@ -26,6 +30,46 @@ def test_tail_can_be_limited_to_a_kind(routed: Command) -> None:
     holds = routed.json("tail", "--party", "OCNX", "--until-end", "--kind", "hold")
     assert holds
     assert {notice["kind"] for notice in holds} == {"hold"}
+
+
+def test_tail_shows_what_was_written_since_and_until_a_time(command: Command) -> None:
+    command.set_up()
+    command("ingest", FILES / "1-on-file.x12")
+    command("run", "--until-idle")
+    between = iso(now_milliseconds() + 1)
+    command("ingest", FILES / "2-do-not-load.camir")
+    command("run", "--until-idle")
+
+    def codes(*span: str) -> list[str]:
+        return [one["disposition_code"] for one in command.json("tail", "--party", "NVXA", "--until-end", *span)]
+
+    assert codes() == [*codes("--until", between), *codes("--since", between)]
+    assert codes("--since", between) == ["6H"]
+    assert "6H" not in codes("--until", between)
+    assert codes("--since", "2h") == codes()
+    assert codes("--until", "2h") == []
+    timeline = command.json("tail", "--timeline", "--until-end", "--since", between)
+    assert {entry["disposition_code"] for entry in timeline} >= {"6H"}
+    assert "69" not in {entry["disposition_code"] for entry in timeline}
+
+
+def test_tail_since_goes_on_with_new_records(terminal: Callable[..., Terminal]) -> None:
+    shown = terminal("tail", "--party", "NVXA", "--since", "1h")
+    assert shown.shows("following snp.party.NVXA")
+    assert "from now on" not in shown.seen
+
+
+@pytest.mark.parametrize(
+    ("span", "says"),
+    [
+        (("--since", "soon"), "since: 'soon' is not a time: write 2026-07-14T22:00"),
+        (("--since", "2099-01-01T00:00"), "is still to come"),
+        (("--since", "1h", "--until", "2h"), "is not later than since"),
+        (("--since", "1h", "--from-start"), "give --since or --from-start"),
+    ],
+)
+def test_tail_refuses_a_span_that_can_t_be(routed: Command, span: tuple[str, ...], says: str) -> None:
+    assert says in routed("tail", "--timeline", *span, code=2).stderr
 
 
 def test_tail_accepts_an_alias_of_a_party(command: Command) -> None:

@@ -52,7 +52,7 @@ def test_webhook_status_counts_what_waits_and_an_order_needs_a_webhook(command: 
     assert (one["party"], one["state"], one["waiting"]) == ("NVXA", "nothing posted yet", 0)
     assert "webhook of NVXA is paused" in command("webhooks", "pause", "NVXA").stdout
     assert "SLTC has no webhook_url" in command("webhooks", "resume", "SLTC", code=2).stderr
-    assert "not a time in ISO 8601" in command("webhooks", "replay", "NVXA", "--from", "yesterday", code=2).stderr
+    assert "'yesterday' is not a time" in command("webhooks", "replay", "NVXA", "--from", "yesterday", code=2).stderr
 
 
 def test_on_a_terminal_a_password_is_asked_for_with_its_least_length(terminal: Callable[..., Terminal]) -> None:

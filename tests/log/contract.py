@@ -21,6 +21,7 @@ import pytest
 from router import topics
 from router.errors import DestinationMissing, FatalLogError, TaskMoved, TaskRetry
 from router.log.interface import AdministeredLog, Log, Output, Record, Task, partition_of
+from router.model.eastern import HOUR, MINUTE
 from router.topics import BILLS, DISPOSITIONS, REGISTRY, TIMELINE, URGENT, TopicSpec
 
 PARTITIONS = 3
@@ -163,6 +164,32 @@ class LogContract:
 
         assert records[2].offset < end <= records[3].offset
         assert set(await log.end_offsets(DISPOSITIONS)) == set(range(PARTITIONS))
+
+    async def test_offsets_are_found_by_the_time_of_writing(self, log: Log) -> None:
+        begin = int(time.time() * 1000) - 3 * HOUR
+        assert await log.offsets_at(PARTY, begin) == {0: 0}
+        times = [begin, begin + MINUTE, begin + MINUTE, begin + HOUR]
+        await log.append([Output(PARTY, b"key", b"%d" % at, timestamp=at) for at in times])
+
+        offsets = [record.offset for record in await everything(log, PARTY)]
+        end = (await log.end_offsets(PARTY))[0]
+
+        async def found(moment: int) -> int:
+            return (await log.offsets_at(PARTY, moment))[0]
+
+        assert [await found(moment) for moment in (0, begin, begin + 1, begin + MINUTE)] == [
+            offsets[0], offsets[0], offsets[1], offsets[1],
+        ]  # fmt: skip
+        assert [await found(moment) for moment in (begin + HOUR, begin + HOUR + 1)] == [offsets[3], end]
+        assert set(await log.offsets_at(DISPOSITIONS, begin)) == set(range(PARTITIONS))
+
+    async def test_offsets_are_found_although_the_clock_was_set_back_by_hours(self, log: Log) -> None:
+        begin = int(time.time() * 1000) - 12 * HOUR
+        times = [begin + 5 * HOUR, *(begin + number * MINUTE for number in range(20))]
+        await log.append([Output(PARTY, b"key", b"%d" % at, timestamp=at) for at in times])
+        first = (await everything(log, PARTY))[0].offset
+
+        assert await log.offsets_at(PARTY, begin + 4 * HOUR) == {0: first}
 
     async def test_a_missing_topic_is_named_and_nothing_is_appended(self, log: Log) -> None:
         with pytest.raises(DestinationMissing) as caught:

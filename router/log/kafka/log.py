@@ -135,6 +135,11 @@ class KafkaLog:
             begins = await reader.beginnings(await reader.existing([topic]))
         return {partition.partition: begin for partition, begin in begins.items()}
 
+    async def offsets_at(self, topic: str, moment: int) -> dict[int, int]:
+        async with self._reader("offsets-at") as reader:
+            offsets = await reader.offsets_at(await reader.existing([topic]), moment)
+        return {partition.partition: offset for partition, offset in offsets.items()}
+
     async def read(
         self,
         topics: Sequence[str],

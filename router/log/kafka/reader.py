@@ -80,6 +80,14 @@ class CommittedReader:
         """Return the last stable offset of each partition: every transaction before it is decided."""
         return await self._offsets(self._consumer.end_offsets, partitions, "asking where partitions end")
 
+    async def offsets_at(self, partitions: Iterable[TopicPartition], moment: int) -> dict[TopicPartition, int]:
+        """Return the first offset of each partition with a time of `moment` or later; the end's if there is none."""
+        wanted = list(partitions)
+        ends = await self.ends(wanted)  # Asked first: what is written meanwhile lies behind them.
+        async with self._step("asking for offsets by time"):
+            found = await self._consumer.offsets_for_times(dict.fromkeys(wanted, max(moment, 0)))
+        return {at: ends[at] if found[at] is None else found[at].offset for at in wanted}
+
     def assign(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Read these partitions from these offsets, and no others."""
         self._consumer.assign(list(offsets))

@@ -115,6 +115,10 @@ class SqliteLog:
         (found,) = await self._find([topic])
         return await self._reader.run(lambda connection: store.begin_offsets(connection, found))
 
+    async def offsets_at(self, topic: str, moment: int) -> dict[int, int]:
+        (found,) = await self._find([topic])
+        return await self._reader.run(lambda connection: store.offsets_at(connection, found, moment))
+
     async def read(
         self,
         topics: Sequence[str],

@@ -38,6 +38,9 @@ SWEEP_LIMIT: Final = 1000
 TOMBSTONE_DAYS: Final = 1
 """Days that a tombstone stays, for readers that lag."""
 
+CLOCK_SET_BACK: Final = DAY
+"""The furthest that a clock is thought to be set back, milliseconds."""
+
 CHECK_BATCH: Final = 2000
 CHECK_FINDINGS: Final = 20
 """Findings of SQLite's own that a check lists. A file with more is lost anyway."""
@@ -201,6 +204,30 @@ def begin_offsets(connection: sqlite3.Connection, topic: Topic) -> dict[int, int
         first = connection.execute("SELECT min(id) FROM records WHERE id >= ? AND id < ?", span.ids).fetchone()[0]
         begins[partition] = end if first is None else first & END_OF_TIME
     return begins
+
+
+def offsets_at(connection: sqlite3.Connection, topic: Topic, moment: int) -> dict[int, int]:
+    """Return the first offset of each partition written at `moment` or later; the end's if there is none. Times grow
+    with offsets, except after the clock was set back: by up to `CLOCK_SET_BACK` it is found all the same."""
+    offsets = {}
+    for partition, end in end_offsets(connection, topic).items():
+        span = topic.span(partition)._replace(end=end)
+        first, last = span.ids
+        while first < last:
+            middle = (first + last) // 2
+            row = connection.execute(
+                "SELECT id, timestamp FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT 1", (middle, last)
+            ).fetchone()
+            if row is None or row[1] >= moment - CLOCK_SET_BACK:
+                last = middle
+            else:
+                first = row[0] + 1
+        row = connection.execute(
+            "SELECT id FROM records WHERE id >= ? AND id < ? AND timestamp >= ? ORDER BY id LIMIT 1",
+            (first, span.ids[1], moment),
+        ).fetchone()
+        offsets[partition] = end if row is None else row[0] & END_OF_TIME
+    return offsets
 
 
 def extents(connection: sqlite3.Connection, names: Sequence[str]) -> dict[str, range]:
