@@ -19,6 +19,7 @@ from router.cli.main import app
 from router.log.kafka.connection import KafkaSettings
 from router.provision.access_rights import ProvisionSettings
 from router.settings import load_settings
+from tests.deploy.test_deploy import tool
 
 FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
 KUBERNETES = "1.37"
@@ -90,15 +91,43 @@ def test_the_kustomization_lists_every_file() -> None:
     )
 
 
-@pytest.mark.skipif(not (shutil.which("kustomize") or shutil.which("kubectl")), reason="needs kustomize or kubectl")
 def test_kustomize_builds_them() -> None:
-    words = ["kustomize", "build"] if shutil.which("kustomize") else ["kubectl", "kustomize"]
-    done = subprocess.run([*words, str(FOLDER)], capture_output=True, text=True, check=True, timeout=60)
-    built = list(yaml.safe_load_all(done.stdout))
+    built = build(FOLDER)
     assert len(built) == len(MANIFESTS) + len(KUSTOMIZATION["configMapGenerator"])
-    images = {one["spec"]["template"]["spec"]["containers"][0]["image"] for one in built if one["kind"] == "Deployment"}
-    assert len(images) == 1
-    assert images != {"snp-router"}
+    assert images(built) == {"registry.example/snp-router:0.1.0"}
+    for one in built:
+        kubernetes_validate.validate(one, KUBERNETES, strict=True)
+
+
+def test_an_installation_names_its_image_brokers_and_namespaces_as_the_page_shows(tmp_path: Path) -> None:
+    """The kustomization in docs/installing.md, beside a copy of ours."""
+    page = (FOLDER.parents[1] / "docs/installing.md").read_text()
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    shutil.copytree(FOLDER, tmp_path / "deploy/kubernetes")
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours/kustomization.yaml").write_text(shown)
+    built = build(tmp_path / "ours")
+    assert len(built) == len(build(FOLDER))
+    assert images(built) == {"images.yours.example/snp-router:2026-12-01"}
+    (log,) = (one["data"] for one in built if one["kind"] == "ConfigMap")
+    assert log["SNP_LOG"] == "kafka://kafka-0.yours.example:9092,kafka-1.yours.example:9092"
+    assert "/ca.pem" in log["SNP_KAFKA__SSL_CAFILE"]
+    policies = str([one["spec"] for one in built if one["kind"] == "NetworkPolicy"])
+    named = set(re.findall(r"'kubernetes.io/metadata.name': '([^']+)'", policies))
+    assert named == {"kube-system", "our-brokers", "our-ingress", "our-monitoring"}
+
+
+def build(folder: Path) -> list[Manifest]:
+    done = subprocess.run(
+        [tool("kubectl"), "kustomize", str(folder)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def images(built: list[Manifest]) -> set[str]:
+    pods = (one["spec"]["template"]["spec"] for one in built if one["kind"] == "Deployment")
+    return {one["image"] for pod in pods for one in pod["containers"]}
 
 
 def test_each_service_has_a_deployment_and_nothing_else_runs() -> None:
