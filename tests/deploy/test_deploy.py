@@ -9,11 +9,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from jsonschema import Draft201909Validator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -26,6 +30,7 @@ from router.settings import load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TOP = DEPLOY.parent
+plugins.register_default_plugins()
 
 
 def tool(name: str) -> str:
@@ -90,12 +95,47 @@ def test_every_alert_has_its_place_in_the_runbook() -> None:
     assert alerts == headings
 
 
-def test_the_dashboard_is_one_that_grafana_reads() -> None:
-    dashboard = json.loads((DEPLOY / "grafana/dashboards/snp-router.json").read_text())
-    places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
+def test_the_dashboard_has_only_what_grafana_knows() -> None:
+    """Grafana's own library drops what it doesn't know, so nothing may be missing from what it writes again."""
+    known = json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard())))
+    assert list(lost(dashboard(), known)) == []
+    slip = dashboard() | {"refreshh": "15s"}
+    assert list(lost(slip, json.loads(JSONEncoder().encode(Dashboard.from_json(slip))))) == [".refreshh"]
+
+
+def test_the_dashboard_s_panels_stand_beside_each_other_and_ask_the_data_source_there_is() -> None:
+    panels = dashboard()["panels"]
+    places = [tuple(panel["gridPos"].values()) for panel in panels]
     assert len(set(places)) == len(places)
     assert all(x + w <= 24 for x, _, w, _ in places)
-    assert all(panel["targets"] and panel["title"] for panel in dashboard["panels"])
+    assert all(panel["targets"] and panel["title"] for panel in panels)
+    provisioned = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yml").read_text())
+    asked = {target["datasource"]["uid"] for panel in panels for target in panel["targets"]}
+    assert asked == {source["uid"] for source in provisioned["datasources"]}
+
+
+def test_the_dashboard_asks_in_prometheus_own_language(tmp_path: Path) -> None:
+    asked = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
+    rules = [{"record": "asked", "expr": text.replace("$__rate_interval", "1m")} for text in asked]
+    (tmp_path / "asked.yml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    accepts(tool("promtool"), "check", "rules", "--lint=none", "asked.yml", cwd=tmp_path)
+
+
+def dashboard() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((DEPLOY / "grafana/dashboards/snp-router.json").read_text())
+    return loaded
+
+
+def lost(ours: Any, known: Any, path: str = "") -> Iterator[str]:
+    """The paths of all that one JSON value has and the other has not."""
+    if isinstance(ours, dict) and isinstance(known, dict):
+        for key, value in ours.items():
+            yield from lost(value, known[key], f"{path}.{key}") if key in known else (f"{path}.{key}",)
+    elif isinstance(ours, list) and isinstance(known, list) and len(ours) == len(known):
+        for number, pair in enumerate(zip(ours, known, strict=True)):
+            yield from lost(*pair, f"{path}[{number}]")
+    elif ours != known:
+        yield path
 
 
 # Containers
