@@ -4,12 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.log.contract", "tests.stories")
 
 from tests.kafka.fixtures import kafka, secured  # noqa: E402 - what is imported before can't be rewritten
 
 __all__ = ["kafka", "secured"]
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+"""How long an example takes, to make or to check, says how busy the machine is: no property is about that."""
 
 
 @pytest.fixture(autouse=True)
