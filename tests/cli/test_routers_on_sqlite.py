@@ -1,5 +1,5 @@
-"""A router on SQLite is frozen while it holds the lease: all say who holds it and what to do, and nothing is written
-twice."""
+"""Several routers on one SQLite file: stopped, killed, beside each other, or frozen while one holds the lease. Nothing
+is lost or written twice, and all say who holds the lease and what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,17 @@ Freeze = Callable[[str], subprocess.Popen[str]]
 
 
 @pytest.fixture
-def freeze(command: Command) -> Iterator[Freeze]:
-    """Starts a router that has events to route, and returns it when it has frozen."""
+def installed(command: Command) -> Iterator[Command]:
     command.set_up()
+    yield command
+    for router in command.started:
+        router.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def freeze(installed: Command) -> Freeze:
+    """Starts a router that has events to route, and returns it when it has frozen."""
+    command = installed
     command("run", "--until-idle")
     command("ingest", FIRST)
     command.environment |= {"SNP_SQLITE__BUSY_TIMEOUT_SECONDS": "0.5", "SNP_SQLITE__LEASE_SECONDS": "1"}
@@ -43,9 +50,7 @@ def freeze(command: Command) -> Iterator[Freeze]:
         assert os.WIFSTOPPED(status)
         return router
 
-    yield start
-    for router in command.started:
-        router.send_signal(signal.SIGCONT)
+    return start
 
 
 def names(router: subprocess.Popen[str], said: str) -> bool:
@@ -54,22 +59,19 @@ def names(router: subprocess.Popen[str], said: str) -> bool:
     return f"process {one}, which is frozen: `kill -CONT {one}`" in said and f"`kill -KILL {one}`" in said
 
 
-@contextmanager
-def lines_of(process: subprocess.Popen[str]) -> Iterator[Callable[[str], str]]:
-    """Ends the process, after its lines were waited for."""
-    assert process.stderr is not None
-    lines = process.stderr
+def until(router: subprocess.Popen[str], text: str) -> str:
+    """Wait until it has logged the text. Returns that line."""
+    assert router.stderr is not None
+    said = ""
+    while text not in (line := router.stderr.readline()):
+        assert line, f"it ended without {text!r}: {said}"
+        said += line
+    return line
 
-    def until(text: str) -> str:
-        said = ""
-        while text not in (line := lines.readline()):
-            assert line, f"it ended without {text!r}: {said}"
-            said += line
-        return line
 
-    yield until
-    process.terminate()
-    _, rest = process.communicate(timeout=WAIT_SECONDS)
+def leave(router: subprocess.Popen[str]) -> None:
+    router.terminate()
+    _, rest = router.communicate(timeout=WAIT_SECONDS)
     assert "Traceback" not in rest
 
 
@@ -83,6 +85,28 @@ def faults(command: Command) -> list[str]:
             return check(timeline, notices, Rules())
 
     return asyncio.run(read())
+
+
+def test_routers_are_exchanged_for_others_while_events_come(installed: Command) -> None:
+    first = installed.start("run", "--verbose", "--workers", "1")
+    until(first, "task_restored")
+    second = installed.start("run", "--verbose")
+    until(second, "waiting_until_another_router_stops")
+    assert "allows one router at a time" in installed("run", "--workers", "3", code=2).stderr
+    installed("ingest", FIRST)
+    until(first, "bill_decided")
+    leave(first)
+    until(second, "task_restored")
+    installed("ingest", FILES / "2-do-not-load.camir")
+    until(second, "bill_decided")
+    second.kill()
+    leave(second)
+    third = installed.start("run", "--verbose")
+    installed("ingest", *FILES.glob("[3-9]-*"))
+    until(third, "bill_decided")
+    leave(third)
+    installed("run", "--until-idle")
+    assert not (found := faults(installed)), describe(found)
 
 
 def test_frozen_within_a_transaction_what_writes_names_it_and_what_reads_goes_on(
@@ -99,8 +123,7 @@ def test_frozen_within_a_transaction_what_writes_names_it_and_what_reads_goes_on
     command("audit", "verify")
     router.send_signal(signal.SIGCONT)
     command("ingest", FILES / "2-do-not-load.camir")
-    router.terminate()
-    router.communicate(timeout=WAIT_SECONDS)
+    leave(router)
     command("run", "--until-idle")
     assert not (found := faults(command)), describe(found)
 
@@ -120,10 +143,12 @@ def test_frozen_before_its_commit_another_takes_over_and_it_gives_up_when_it_wak
     command: Command, freeze: Freeze
 ) -> None:
     router = freeze("before")
-    with lines_of(router) as woken, lines_of(command.start("run", "--verbose")) as other:
-        assert names(router, other("waiting_until_another_router_stops"))
-        other("bill_decided")
-        router.send_signal(signal.SIGCONT)
-        assert "went to process" in woken("TaskMoved")
-        woken("waiting_until_another_router_stops")
+    other = command.start("run", "--verbose")
+    assert names(router, until(other, "waiting_until_another_router_stops"))
+    until(other, "bill_decided")
+    router.send_signal(signal.SIGCONT)
+    assert "went to process" in until(router, "TaskMoved")
+    until(router, "waiting_until_another_router_stops")
+    leave(router)
+    leave(other)
     assert not (found := faults(command)), describe(found)
