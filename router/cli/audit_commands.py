@@ -8,8 +8,8 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from router.cli.command import FormatOption, exit_if, option, read_log
-from router.cli.printing import JSON, TABLE, console, emit, grid, number_of, say
+from router.cli.command import RowsFormatOption, exit_if, option, read_log
+from router.cli.printing import TABLE, console, emit, emit_rows, grid, number_of, say
 from router.clock import now_milliseconds
 from router.desk.audit_check import Verified, exported, read_exported, read_heads, verify
 from router.desk.chain_check import Fault
@@ -29,7 +29,7 @@ def verify_audit(
     heads: Annotated[
         Path | None, option("FILE", "Compare with these heads too, from `audit heads`.", "--heads")
     ] = None,
-    form: FormatOption = TABLE,
+    form: RowsFormatOption = TABLE,
 ) -> None:
     """Find entries of the audit and the timeline that were changed, removed or inserted. Exit code 1 if there are any.
 
@@ -39,9 +39,8 @@ def verify_audit(
     write it anew: only heads that were kept out of their reach show that. Entries cut by retention are no fault."""
     known = read_exported(b"".join(InputFile(heads).chunks()).splitlines(), str(heads)) if heads else []
     results = read_log(context, lambda log: verify(log, known))
-    if form is JSON:
-        for result in results:
-            emit(_fields(result))
+    if form is not TABLE:
+        emit_rows([_fields(result) for result in results], form)
     else:
         _print(results, len(known))
     exit_if(any(result.faults for result in results))

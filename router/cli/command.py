@@ -50,7 +50,27 @@ def own_name() -> str:
     return os_user()
 
 
-FormatOption = Annotated[OutputFormat, option(None, "table for people; json: one object a line.", "--format")]
+def _refuse_csv(form: OutputFormat) -> OutputFormat:
+    if form is OutputFormat.CSV:
+        raise UsageError("this command prints no table: give --format table or --format json")
+    return form
+
+
+FormatOption = Annotated[
+    OutputFormat,
+    option(
+        "table|json",
+        "table for people; json: one object a line.",
+        "--format",
+        callback=_refuse_csv,
+        autocompletion=lambda: ["table", "json"],
+    ),
+]
+"""Of a command with one result."""
+RowsFormatOption = Annotated[
+    OutputFormat, option("table|json|csv", "table for people; json: one object a line; csv: all rows.", "--format")
+]
+"""Of a command that prints a table."""
 BILL_HELP: Final = "NVXAHBL000012345, or SCAC and number as two words."
 BillArgument = Annotated[list[str], argument("BILL", BILL_HELP)]
 CarrierOption = Annotated[str | None, option("SCAC", "Manifest carrier.")]

@@ -9,10 +9,20 @@ from typing import Annotated, Final, get_args
 import typer
 
 from router.cli import command, printing
-from router.cli.command import ByOption, FormatOption, TicketOption, exit_if, flag, option, read_log, with_rules
+from router.cli.command import (
+    ByOption,
+    FormatOption,
+    RowsFormatOption,
+    TicketOption,
+    exit_if,
+    flag,
+    option,
+    read_log,
+    with_rules,
+)
 from router.cli.look_commands import bill_app
 from router.cli.manual_commands import hold_app as hold_app
-from router.cli.printing import JSON, TABLE, Column, RecordFields, console, emit, number_of, say
+from router.cli.printing import CSV, JSON, TABLE, Column, RecordFields, console, emit, number_of, say
 from router.codec import encode_value
 from router.decide.notices import hold_fields
 from router.decide.rules import Rules
@@ -124,7 +134,7 @@ def confirm_bill(
         Path | None, option("FILE", "List the bills and write them to this file; confirm nothing.", "--preview")
     ] = None,
     previewed: Annotated[Path | None, option("FILE", "Confirm the bills of this file, as they were.")] = None,
-    form: FormatOption = TABLE,
+    form: RowsFormatOption = TABLE,
 ) -> None:
     """End a bill's doubts, contradictions and holds for unreadable or unknown events, in an operator's name.
 
@@ -141,6 +151,8 @@ def confirm_bill(
         raise UsageError("name a bill, or give --doubt with --preview, or --previewed with the file of a preview")
     if (bill is not None or previewed is not None) and any(filters.values()):
         raise UsageError("--carrier, --vessel, --port and --hold-code select bills by --doubt: leave out BILL")
+    if form is CSV and preview_file is None:
+        raise UsageError("--format csv prints the table of --preview: give that, or --format json")
     if preview_file is not None:
         found = read_log(context, with_rules(context, lambda log, rules: _preview(log, rules, bill, doubt, filters)))
         _report_preview(found, preview_file, form)

@@ -8,7 +8,17 @@ from typing import Annotated, Final
 import typer
 
 from router.cli import printing
-from router.cli.command import ByOption, FormatOption, argument, exit_if, flag, option, read_log, with_rules
+from router.cli.command import (
+    ByOption,
+    FormatOption,
+    RowsFormatOption,
+    argument,
+    exit_if,
+    flag,
+    option,
+    read_log,
+    with_rules,
+)
 from router.cli.printing import ID_SHOWN, JSON, TABLE, RecordFields, console, emit, number_of, say
 from router.decide.rules import Rules
 from router.desk.operator_deeds import Accepted, Retried, accept, dismiss, read_dead_letter, read_dead_letters, retry
@@ -30,7 +40,7 @@ dead_letters_app = typer.Typer(
 def list_dead_letters(
     context: typer.Context,
     everything: Annotated[bool, flag("--all", "Resolved ones too.")] = False,
-    form: FormatOption = TABLE,
+    form: RowsFormatOption = TABLE,
 ) -> None:
     """List the dead letters that are not resolved.
 

@@ -11,6 +11,7 @@ import typer
 from router.cli.command import (
     FormatOption,
     PartyArgument,
+    RowsFormatOption,
     argument,
     exit_if,
     flag,
@@ -19,7 +20,7 @@ from router.cli.command import (
     run,
     settings_of,
 )
-from router.cli.printing import JSON, TABLE, OutputFormat, console, emit, number_of, say
+from router.cli.printing import TABLE, OutputFormat, console, emit_rows, number_of, say
 from router.clock import now_milliseconds
 from router.engine.administration import wanted_topics
 from router.errors import UsageError
@@ -59,7 +60,7 @@ def create_topics(context: typer.Context) -> None:
 def check_topics(
     context: typer.Context,
     apply: Annotated[bool, flag("--apply", "Fix what can be fixed without touching a record.")] = False,
-    form: FormatOption = TABLE,
+    form: RowsFormatOption = TABLE,
 ) -> None:
     """Check the brokers or the file, the topics and the router's rights. Ends with 1 if there is any problem.
 
@@ -77,10 +78,10 @@ def check_topics(
             return await log.check(specs), await log.advice()
 
     findings, advice = run(work())
-    for finding in findings:
-        if form is JSON:
-            emit(finding._asdict())
-        else:
+    if form is not TABLE:
+        emit_rows([finding._asdict() for finding in findings], form)
+    else:
+        for finding in findings:
             console().print(f"{finding}{' (--apply fixes it)' if finding.mendable else ''}")
     for text in advice:
         say(f"recommended, {text}")
@@ -98,7 +99,7 @@ NO_DIFFERENCE = "the brokers' access is as declared"
 
 
 @provision_app.command("plan")
-def plan_access(context: typer.Context, form: FormatOption = TABLE) -> None:
+def plan_access(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """Show how access on the brokers differs from what is declared. Ends with 1 if it does.
 
     Example:  [bold]snp-router provision plan[/bold]
@@ -167,12 +168,12 @@ def _password_target(file: Path | None, command: str | None) -> PasswordRotation
 
 
 def _print_drift(lines: list[str], form: OutputFormat) -> None:
+    if form is not TABLE:
+        changes = [line.partition(" ") for line in lines]
+        emit_rows([{"change": sign, "what": text} for sign, _, text in changes], form)
+        return
     for line in lines:
-        if form is JSON:
-            sign, _, text = line.partition(" ")
-            emit({"change": sign, "what": text})
-        else:
-            console().print(line, soft_wrap=True)
+        console().print(line, soft_wrap=True)
 
 
 def _provision(context: typer.Context, work: Callable[[Provisioning], Awaitable[T]]) -> T:

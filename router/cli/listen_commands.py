@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from router.cli import command
-from router.cli.command import FormatOption, option, settings_of, with_rules, write_log
+from router.cli.command import RowsFormatOption, option, settings_of, with_rules, write_log
 from router.cli.printing import TABLE, Column, print_rows, say
 from router.decide.rules import Rules
 from router.engine.feed_activity import DEFAULT_FEED
@@ -77,7 +77,7 @@ def add_token(
 
 
 @token_app.command("list")
-def list_tokens(context: typer.Context, form: FormatOption = TABLE) -> None:
+def list_tokens(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """List the tokens by name, with what each may post. The tokens themselves are not kept.
 
     Example:  [bold]snp-router listen token list[/bold]"""

@@ -10,14 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli import printing
-from router.cli.command import BillArgument, FormatOption, exit_if, option, read_log, with_rules
+from router.cli.command import BillArgument, FormatOption, RowsFormatOption, exit_if, option, read_log, with_rules
 from router.cli.printing import (
+    CSV,
     JSON,
     TABLE,
     WAITING,
     RecordFields,
     console,
     emit,
+    emit_rows,
     grid,
     say,
     say_what_is_missing,
@@ -75,7 +77,7 @@ def explain_bill(
     context: typer.Context,
     bill: BillArgument,
     party: Annotated[str | None, option("ID", "Explain this party alone, also one that is not on the bill.")] = None,
-    form: FormatOption = TABLE,
+    form: RowsFormatOption = TABLE,
 ) -> None:
     """Explain who is notified of a bill and by which rule, who is not and why, and what the bill waits for.
 
@@ -94,6 +96,9 @@ def explain_bill(
         fields["missed"] = [decision_fields(entry) for entry in missed_decisions(view, explained[0].recipient)]
     if form is JSON:
         emit(fields)
+        return
+    if form is CSV:
+        emit_rows(list(ground_rows(fields)), form)
         return
     console().print(explanation_table(fields))
     if fields.get("missed"):
@@ -165,6 +170,16 @@ def _explanation_cells(party: RecordFields) -> Iterator[tuple[str | Text, ...]]:
         yield party["recipient"], ground["role"] or "", ground["rule"], WHEN_TEXT[ground["scope"]], outcome
 
 
+def ground_rows(fields: RecordFields) -> Iterator[RecordFields]:
+    """One record a ground: the party, whether it was notified, and its last notice with each."""
+    for is_notified, parties in ((True, fields["notified"]), (False, fields["not_notified"])):
+        for party in parties:
+            last = party.get("last_notice") or {"kind": None, "at": None}
+            for ground in party["grounds"]:
+                shared = {"bill": fields["bill"], "recipient": party["recipient"], "notified": is_notified}
+                yield shared | ground | {"last_notice": last["kind"], "last_notice_at": last["at"]}
+
+
 def decision_fields(entry: Fields) -> RecordFields:
     """A decision of the timeline in short, with those it notified."""
     shown = plain("timeline-entry", entry)
@@ -187,7 +202,7 @@ waiting_app = typer.Typer(no_args_is_help=True, help="Bills with recipients that
 
 
 @waiting_app.command("list")
-def list_waiting(context: typer.Context, form: FormatOption = TABLE) -> None:
+def list_waiting(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """List the bills that wait for a party, a topic, a sailing or a second notify party: do-not-loads first.
 
     Example:  [bold]snp-router waiting list[/bold]
@@ -214,7 +229,7 @@ be believed. End with 1 if there is any. Raises and ends alerts on snp.alerts.""
 def unread(
     context: typer.Context,
     threshold_minutes: Annotated[int | None, option("N", THRESHOLD_HELP, min=0)] = None,
-    form: FormatOption = TABLE,
+    form: RowsFormatOption = TABLE,
 ) -> None:
     """Show how many do-not-loads and holds each party has not read, and how old they are.
 
@@ -238,9 +253,9 @@ def unread(
 
     found = read_log(context, work)
     overdue = [(one, stop) for one in found for stop in _overdue(one, threshold_minutes or 0, now)]
-    if form is JSON:
-        for one in found:
-            emit(_unread_fields(one, [stop for other, stop in overdue if other is one], now))
+    if form is not TABLE:
+        rows = [_unread_fields(one, [stop for other, stop in overdue if other is one], now) for one in found]
+        emit_rows(rows if form is JSON else [row for fields in rows for row in _stop_rows(fields)], form)
     else:
         _print_unread(found, now)
         for one, stop in overdue if threshold_minutes is not None else ():
@@ -297,3 +312,11 @@ def _unread_fields(one: UnreadNotices, stops: Sequence[Stop], now: int) -> Recor
             for stop in stops
         ],
     }  # fmt: skip
+
+
+def _stop_rows(fields: RecordFields) -> Iterator[RecordFields]:
+    """One record an unread stop, and one for a party that has none."""
+    of_party = {name: value for name, value in fields.items() if name != "stops"}
+    none = dict.fromkeys(("bill", "kind", "since", "notice_id", "minutes", "text"))
+    for stop in fields["stops"] or [none]:
+        yield of_party | stop

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from router.cli.command import ByOption, FormatOption, argument, option, read_log, write_log
-from router.cli.printing import JSON, TABLE, console, emit, grid, moment, say
+from router.cli.command import ByOption, RowsFormatOption, argument, option, read_log, write_log
+from router.cli.printing import TABLE, console, emit_rows, grid, moment, say
 from router.clock import now_milliseconds
 from router.desk.lost_inputs import Gap, accept, read_gaps
 from router.model.eastern import iso
@@ -20,16 +20,15 @@ NOTHING_LOST = "nothing was deleted before it was read"
 
 
 @lost_input_app.command("list")
-def list_gaps(context: typer.Context, form: FormatOption = TABLE) -> None:
+def list_gaps(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """List what was deleted of each input before its task read it. Such a task stands still; the others go on.
 
     Example:  [bold]snp-router lost-input list[/bold]
 
     It works without a running router, too."""
     gaps = read_log(context, read_gaps)
-    if form is JSON:
-        for one in gaps:
-            emit(one._asdict() | {"since": _time(one.since), "until": _time(one.until)})
+    if form is not TABLE:
+        emit_rows([one._asdict() | {"since": _time(one.since), "until": _time(one.until)} for one in gaps], form)
         return
     if not gaps:
         say(NOTHING_LOST)

@@ -11,6 +11,7 @@ from router.cli.command import (
     MOMENT,
     ByOption,
     FormatOption,
+    RowsFormatOption,
     TicketOption,
     option,
     read_log,
@@ -221,7 +222,7 @@ def list_outages(
     context: typer.Context,
     everything: Annotated[bool, command.flag("--all", "Ended outages too.")] = False,
     html: command.HtmlOption = None,
-    form: FormatOption = TABLE,
+    form: RowsFormatOption = TABLE,
 ) -> None:
     """List the outages of now, or all of them: times, scope, reason, ticket number, who declared them, late events.
 

@@ -13,6 +13,7 @@ from router.cli import command, printing
 from router.cli.command import (
     ByOption,
     FormatOption,
+    RowsFormatOption,
     argument,
     exit_if,
     flag,
@@ -127,7 +128,7 @@ def list_paper_bills(
     context: typer.Context,
     everything: Annotated[bool, flag("--all", "Bills filed electronically since then, too.")] = False,
     html: command.HtmlOption = None,
-    form: FormatOption = TABLE,
+    form: RowsFormatOption = TABLE,
 ) -> None:
     """List the bills that are still on paper, earliest delivery first, with the 24 hours since then.
 
@@ -166,7 +167,7 @@ PAPER_BILL: Final = (
 
 
 @paper_app.command("matches")
-def propose_paper_matches(context: typer.Context, form: FormatOption = TABLE) -> None:
+def propose_paper_matches(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """Propose which filing each bill on paper became, by containers, carrier, sailing and quantity; best first.
 
     Example:  [bold]snp-router paper matches --format json > matches.jsonl[/bold]

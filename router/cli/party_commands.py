@@ -14,13 +14,14 @@ from router.cli.command import (
     FormatOption,
     HtmlOption,
     PartyArgument,
+    RowsFormatOption,
     exit_if,
     port_code,
     read_log,
     with_rules,
     write_log,
 )
-from router.cli.printing import JSON, TABLE, Column, console, emit, grid, print_rows, say, write_page
+from router.cli.printing import CSV, JSON, TABLE, Column, console, emit, emit_rows, grid, print_rows, say, write_page
 from router.codec import encode_value
 from router.decide.rules import Rules
 from router.desk.registered_parties import (
@@ -50,7 +51,7 @@ PARTY: Final = (
 )
 
 
-def list_parties(context: typer.Context, form: FormatOption = TABLE) -> None:
+def list_parties(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """List the registered parties.
 
     Example:  [bold]snp-router parties[/bold]"""
@@ -65,7 +66,7 @@ def list_parties(context: typer.Context, form: FormatOption = TABLE) -> None:
     print_rows(columns, rows, form, empty="no parties are registered: `snp-router import parties FILE`")
 
 
-def list_sailings(context: typer.Context, form: FormatOption = TABLE) -> None:
+def list_sailings(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """List the registered sailings with the lines aboard.
 
     Example:  [bold]snp-router sailings[/bold]"""
@@ -74,11 +75,20 @@ def list_sailings(context: typer.Context, form: FormatOption = TABLE) -> None:
     if form is JSON:
         for sailing in rows:
             emit(plain_value(encode_value(sailing)))
+    elif form is CSV:
+        emit_rows([fields for sailing in rows for fields in _line_fields(sailing)], form)
     elif rows:
         headings = ("sailing", "vessel", "IMO", "first lading", "calls", "line", "role", "voyage", "scope")
         console().print(grid(headings, (cells for sailing in rows for cells in _sailing_cells(sailing))))
     else:
         say("no sailings are registered: `snp-router import sailings FILE`")
+
+
+def _line_fields(sailing: Sailing) -> Iterator[printing.RecordFields]:
+    """One record a line aboard, with what all lines of the sailing share."""
+    shared = plain_value(encode_value(sailing))
+    for line in shared.pop("lines"):
+        yield shared | line
 
 
 def _sailing_cells(sailing: Sailing) -> Iterator[Sequence[str]]:
@@ -100,7 +110,7 @@ CONTACT_HEADINGS: Final = ("party", "carrier", "name", "telephone, 24 hours", "e
 
 
 def list_contacts(
-    context: typer.Context, port: command.PortOption, html: HtmlOption = None, form: FormatOption = TABLE
+    context: typer.Context, port: command.PortOption, html: HtmlOption = None, form: RowsFormatOption = TABLE
 ) -> None:
     """List whom a port can call at any hour about do-not-loads and holds: carrier, name, telephone.
 
@@ -121,9 +131,9 @@ def list_contacts(
     if html is not None:
         pages = [(heading, [one._asdict() | {"ships": _ships(one)} for one in group]) for heading, group in groups]
         write_page(html, "contacts", port=port, groups=pages)
-    elif form is JSON:
-        for one in found:
-            emit(one._asdict() | {"sailings": [sailing.sailing_id for sailing in one.sailings]})
+    elif form is not TABLE:
+        rows = [one._asdict() | {"sailings": [sailing.sailing_id for sailing in one.sailings]} for one in found]
+        emit_rows(rows, form)
     else:
         parts: list[RenderableType] = [Text(f"24-hour contacts for do-not-loads and holds, port {port}", "bold")]
         for heading, group in groups:
@@ -194,7 +204,7 @@ def suspend_party(context: typer.Context, name: PartyArgument) -> None:
     console().print(f"{party.id} is {'' if changed else 'already '}suspended")
 
 
-def certify(context: typer.Context, name: PartyArgument, form: FormatOption = TABLE) -> None:
+def certify(context: typer.Context, name: PartyArgument, form: RowsFormatOption = TABLE) -> None:
     """Check that a party has read all of its samples. Ends with 1 if it has not.
 
     Example:  [bold]snp-router certify SLTC[/bold]

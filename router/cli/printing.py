@@ -4,7 +4,11 @@ Results go to standard output, remarks for the person at the keyboard to standar
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,6 +41,8 @@ NARROWEST_CELL: Final = 30
 """Columns. A last cell with less room is left to the terminal's own wrapping."""
 ID_SHOWN: Final = 12
 """Characters shown of a dead letter's id; enough to name it by."""
+FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9 ().-]*$)")
+"""Beginnings that spreadsheets take for a formula. A number or a telephone number is none."""
 LONG_BYTES: Final = 5_000_000
 """Input from this size on gets a progress bar."""
 STYLE: Final = {
@@ -48,13 +54,20 @@ STYLE: Final = {
 """By status of a bill, and by kind of a notice."""
 
 
+RecordFields = dict[str, Any]
+"""A record as JSON has it."""
+
+
 class OutputFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
+    CSV = "csv"
+    """Only of commands that print a table: all of its rows."""
 
 
 TABLE: Final = OutputFormat.TABLE
 JSON: Final = OutputFormat.JSON
+CSV: Final = OutputFormat.CSV
 
 
 class PlainConsole(Console):
@@ -76,6 +89,53 @@ def console(*, stderr: bool = False) -> Console:
 def emit(fields: dict[str, Any]) -> None:
     """Print one JSON object on one line of standard output."""
     typer.echo(json_line(fields))
+
+
+class CsvPrinter:
+    """Prints records as CSV on standard output: a heading, then a line each. Values are those of JSON; a list is joined
+    by semicolons, records within a record are JSON."""
+
+    def __init__(self, names: Iterable[str] | None = None) -> None:
+        """`names` are the columns; default: the fields of the first record."""
+        self._names = None if names is None else list(names)
+        if self._names is not None:
+            self._line(self._names)
+
+    def row(self, fields: RecordFields) -> None:
+        if self._names is None:
+            self._names = list(fields)
+            self._line(self._names)
+        self._line([csv_cell(fields.get(name)) for name in self._names])
+
+    def _line(self, cells: Sequence[str]) -> None:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow(cells)
+        typer.echo(line.getvalue())
+
+
+def csv_cell(value: object) -> str:
+    """A value as text. A spreadsheet takes text that begins like a formula for one: such text gets an apostrophe."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple) and not any(isinstance(one, dict | list) for one in value):
+        return csv_cell("; ".join(map(str, value)))
+    if isinstance(value, dict | list):
+        return harmless(json.dumps(value, ensure_ascii=False))
+    text = harmless(str(value)).replace("\n", " ")
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def emit_rows(rows: Sequence[RecordFields], form: OutputFormat) -> None:
+    """Print records as JSON, one object a line, or as CSV."""
+    if form is JSON:
+        for fields in rows:
+            emit(fields)
+    elif rows:
+        printer = CsvPrinter(dict.fromkeys(name for fields in rows for name in fields))
+        for fields in rows:
+            printer.row(fields)
 
 
 def say(text: str) -> None:
@@ -137,10 +197,6 @@ def styled(word: str | None) -> Text:
     """A status or a kind of notice in its colour."""
     word = (word or "-").upper()
     return Text(word, STYLE.get(word, ""))
-
-
-RecordFields = dict[str, Any]
-"""A record as JSON has it."""
 
 
 def problem_fields(problems: Iterable[InputError]) -> list[RecordFields]:
@@ -273,9 +329,8 @@ def print_rows(
     if html is not None:
         cells = [{column.name: str(column.cell(fields)) for column in columns} for fields in rows]
         write_page(html, "table", title=title, note=note, rows=cells)
-    elif form is JSON:
-        for row in rows:
-            emit(row)
+    elif form is not TABLE:
+        emit_rows(rows, form)
     elif rows:
         console().print(table(columns, rows))
         if note is not None:

@@ -8,8 +8,8 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from router.cli.command import ByOption, FormatOption, flag, option, read_log, settings_of
-from router.cli.printing import JSON, TABLE, console, emit, grid, moment, say
+from router.cli.command import ByOption, RowsFormatOption, flag, option, read_log, settings_of
+from router.cli.printing import CSV, JSON, TABLE, console, emit, emit_rows, grid, moment, say
 from router.decide.registry import Registry
 from router.decide.rules import Rules
 from router.desk.rules_in_force import Proposal, apply, propose, rule_texts
@@ -25,8 +25,8 @@ rules_app = typer.Typer(no_args_is_help=True, help="Show the rules that decide o
 
 
 @rules_app.command("show")
-def show_rules(context: typer.Context, form: FormatOption = TABLE) -> None:
-    """Show the rules in force, and the history of their changes.
+def show_rules(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
+    """Show the rules in force, and the history of their changes (not in CSV).
 
     Example:  [bold]snp-router rules show[/bold]
 
@@ -39,6 +39,9 @@ def show_rules(context: typer.Context, form: FormatOption = TABLE) -> None:
     if form is JSON:
         history = [_history_fields(record) for record in registry.rules_records]
         emit({"number": registry.rules.number, "rules": texts, "history": history})
+        return
+    if form is CSV:
+        emit_rows([{"rule": name, "in_force": text} for name, text in texts.items()], form)
         return
     console().print(grid(("rule", "in force"), texts.items(), f"Rules {registry.rules.number}"))
     rows = (

@@ -13,8 +13,8 @@ import typer
 from router.asyncapi_document import BrokerConnection, asyncapi_document
 from router.cli import command, printing
 from router.cli.command import (
-    FormatOption,
     PartyArgument,
+    RowsFormatOption,
     exit_if,
     flag,
     option,
@@ -24,7 +24,17 @@ from router.cli.command import (
     with_rules,
     write_log,
 )
-from router.cli.printing import JSON, TABLE, Column, RecordFields, announce, console, emit, number_of, print_rows, say
+from router.cli.printing import (
+    TABLE,
+    Column,
+    RecordFields,
+    announce,
+    console,
+    emit_rows,
+    number_of,
+    print_rows,
+    say,
+)
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
 from router.desk.receipts import WebhookOrder, WebhookState, order_output, read_receipts, read_webhooks
@@ -152,7 +162,7 @@ def run_webhooks(context: typer.Context) -> None:
 
 
 @webhooks_app.command("status")
-def show_webhooks(context: typer.Context, form: FormatOption = TABLE) -> None:
+def show_webhooks(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """Show each webhook: last delivery, waiting notices, failures. Ends with 1 if posting to one was given up.
 
     Example:  [bold]snp-router webhooks status[/bold]"""
@@ -305,7 +315,7 @@ def serve_registry(
 
 
 @registry_app.command("check")
-def check_registry(context: typer.Context, form: FormatOption = TABLE) -> None:
+def check_registry(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """Check that the external registry (setting `registry.url`) has the router's schemas. Ends with 1 if not.
 
     Example:  [bold]snp-router registry check[/bold]"""
@@ -313,7 +323,7 @@ def check_registry(context: typer.Context, form: FormatOption = TABLE) -> None:
 
 
 @registry_app.command("register")
-def register_schemas(context: typer.Context, form: FormatOption = TABLE) -> None:
+def register_schemas(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """Register the schemas that the external registry lacks. Ends with 1 if it refuses one as incompatible.
 
     Example:  [bold]snp-router registry register[/bold]
@@ -323,10 +333,14 @@ def register_schemas(context: typer.Context, form: FormatOption = TABLE) -> None
 
 
 def _print_schemas(registrations: list[Registration], form: printing.OutputFormat) -> None:
-    for schema, number, problem in registrations:
-        if form is JSON:
-            emit({"subject": schema.subject, "version": schema.version, "id": number, "problem": problem})
-        else:
+    if form is not TABLE:
+        rows = [
+            {"subject": schema.subject, "version": schema.version, "id": number, "problem": problem}
+            for schema, number, problem in registrations
+        ]
+        emit_rows(rows, form)
+    else:
+        for schema, number, problem in registrations:
             result = f"id {number}" if number is not None else problem or "not registered"
             console().print(f"{schema.subject}, our version {schema.version}: {result}", soft_wrap=True)
     exit_if(any(one.id is None for one in registrations))

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from router import topics
 from router.cli import printing
-from router.cli.command import MOMENT, FormatOption, flag, option, read_log
+from router.cli.command import MOMENT, RowsFormatOption, flag, option, read_log
 from router.cli.printing import JSON, TABLE, WAITING, RecordFields, console, emit, line, number_of
 from router.clock import now_milliseconds
 from router.desk.registered_parties import find_party
@@ -51,7 +51,7 @@ def tail(
     since: Annotated[str | None, option("TIME", f"Only what was written at this time or later. {MOMENT}")] = None,
     until: Annotated[str | None, option("TIME", f"Only what was written before this time, then stop. {MOMENT}")] = None,
     each: Annotated[bool, flag("--each", "Show each notice for itself, not in groups of one cause.")] = False,
-    form: FormatOption = TABLE,
+    form: RowsFormatOption = TABLE,
 ) -> None:
     """Follow a party's notices, or the router's own records, as they are written; Ctrl-C stops.
 
@@ -75,7 +75,7 @@ def tail(
 
     async def work(log: AdministeredLog) -> None:
         topic = chosen[0] if chosen else (await find_party(log, party or "")).topic
-        columns = OWN_RECORDS.get(topic, printing.NOTICE)
+        columns, in_csv = OWN_RECORDS.get(topic, printing.NOTICE), printing.CsvPrinter()
         out = console()
         if form is TABLE:
             heading = "  ".join(column.name.ljust(column.width or 0) for column in columns)
@@ -87,9 +87,9 @@ def tail(
                 rows = [_record_fields(one) for one in gathered]
                 if kind:
                     rows = [one for one in rows if one["kind"] in kind]
-                if form is JSON:
+                if form is not TABLE:
                     for fields in rows:
-                        emit(fields)
+                        emit(fields) if form is JSON else in_csv.row(fields)
                     continue
                 is_grouped = topic not in OWN_RECORDS and not each
                 groups = by_cause(rows, _event_of, _bill_of) if is_grouped else [[one] for one in rows]

@@ -101,7 +101,7 @@ def test_a_command_is_listed_with_the_first_paragraph_of_its_help(name: str) -> 
 
 def test_a_command_may_be_completed_without_loading_the_others(command: Command) -> None:
     completing = command.environment | {"_SNP_ROUTER_COMPLETE": "complete_bash"}
-    words = {"snp-router w": 1, "snp-router tail --format ": 3}
+    words = {"snp-router w": 1, "snp-router check --format ": 3}
     shown = [
         subprocess.run(
             [Path(sys.executable).parent / "snp-router"],
