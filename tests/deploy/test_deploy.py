@@ -284,8 +284,8 @@ def test_the_units_checker_finds_a_slip_of_the_pen(tmp_path: Path) -> None:
 
 
 def remarks(folder: Path, old: str = "", new: str = "") -> list[str]:
-    """What systemd remarks on the units, with a program and users that are there in place of ours. It only warns of words that
-    it doesn't know, and ignores them. `old` is replaced by `new` in one of them."""
+    """Return systemd's warnings about the units: it ignores words that it doesn't know. The program and the users
+    are ones that are there, in place of ours. `old` is replaced by `new` in one unit."""
     for unit in (DEPLOY / "systemd").glob("*.service"):
         text = unit.read_text().replace("/opt/snp-router/bin/snp-router", "/bin/true")
         text = re.sub(r"^(User|Group)=.*", r"\1=root", text, flags=re.MULTILINE)
