@@ -250,7 +250,7 @@ async def test_a_lease_that_fails_ends_the_router(log: SqliteLog, monkeypatch: p
 async def test_a_slot_that_fails_ends_the_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, Supervisor, "_run_once", times=9)
     with pytest.raises(RuntimeError, match="nobody thought of"):
-        await Supervisor(["true"], 1).run()
+        await Supervisor(["true"], 1, "kafka://none").run()
 
 
 class QuietMember:

@@ -92,7 +92,7 @@ def run_router(
     if workers > 1:
         if settings.log.startswith(SQLITE):
             raise UsageError("SQLite allows one router at a time: leave out --workers, or use a kafka:// log")
-        raise typer.Exit(run(Supervisor(_worker_command(), workers).run()))
+        raise typer.Exit(run(Supervisor(_worker_command(), workers, settings.log).run()))
     totals = Totals()
     try:
         _route(context, totals, status_listen or settings.status_listen, until_idle=until_idle)

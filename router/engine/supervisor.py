@@ -1,16 +1,22 @@
 """Runs several worker processes for `run --workers N`: replaces those that die, and stops all of them together.
 
 The log (Kafka's group) assigns tasks to workers. A worker's slot gives it a name of its own, which its replacement
-inherits.
+inherits. Supervisors of one log on one machine have different slots, or their workers would drive each other out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from itertools import count
 from typing import Final
 
 import structlog
@@ -18,7 +24,7 @@ import structlog
 from router.clock import growing_pauses
 
 SLOT: Final = "SNP_WORKER_SLOT"
-"""Environment variable that holds a worker's slot, 0 to N-1."""
+"""Environment variable that holds a worker's slot: 0 to N-1, or higher where another supervisor has some of these."""
 
 HOPELESS: Final = frozenset({2, 4})
 """Exit codes that a replacement would repeat: wrong usage or settings, a fatal error of the log."""
@@ -37,8 +43,12 @@ _log = structlog.get_logger(__name__)
 class Supervisor:
     """Keeps `workers` processes of `command` alive, until it is cancelled or one ends with a hopeless exit code."""
 
-    def __init__(self, command: Sequence[str], workers: int, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, command: Sequence[str], workers: int, log: str, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        """`log` is the URL of the log that the workers share."""
         self._command = tuple(command)
+        self._log = log
         self._workers = workers
         self._environment = dict(environment)
         self._processes: dict[int, asyncio.subprocess.Process] = {}
@@ -46,7 +56,11 @@ class Supervisor:
     async def run(self) -> int:
         """Returns the first hopeless exit code, or 0 if all workers ended by themselves. Drains all workers first, also
         when cancelled."""
-        slots = [asyncio.create_task(self._keep(slot), name=f"slot {slot}") for slot in range(self._workers)]
+        with claimed_slots(self._log, self._workers) as slots:
+            return await self._run_in(slots)
+
+    async def _run_in(self, claimed: Sequence[int]) -> int:
+        slots = [asyncio.create_task(self._keep(slot), name=f"slot {slot}") for slot in claimed]
         try:
             pending: set[asyncio.Task[int]] = set(slots)
             while pending:
@@ -95,3 +109,33 @@ class Supervisor:
                 _log.warning("worker_killed", process=process.pid, after_seconds=DRAIN_SECONDS)
                 process.kill()
                 await wait
+
+
+@contextmanager
+def claimed_slots(log: str, workers: int) -> Iterator[list[int]]:
+    """The lowest slots that no other supervisor of that log has on this machine, claimed until the block ends.
+
+    A claim is an abstract socket (unix(7)): the kernel ends it with its process, and there is no file to be left
+    behind or hidden by a service's private /tmp. Other systems than Linux have none: one supervisor a machine.
+    """
+    if sys.platform != "linux":
+        yield list(range(workers))
+        return
+    name = sha256(log.encode()).hexdigest()[:16]
+    claims: dict[int, socket.socket] = {}
+    try:
+        for slot in count():
+            if len(claims) == workers:
+                break
+            claim = socket.socket(socket.AF_UNIX)
+            try:
+                claim.bind(f"\0snp-router-{name}-{slot}")
+                claims[slot] = claim
+            except OSError as error:
+                claim.close()
+                if error.errno != errno.EADDRINUSE:
+                    raise
+        yield list(claims)
+    finally:
+        for claim in claims.values():
+            claim.close()

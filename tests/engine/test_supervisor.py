@@ -36,7 +36,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def supervisor(folder: Path, how: str, workers: int = 2) -> Supervisor:
-    return Supervisor([sys.executable, str(folder / "worker.py"), str(folder / "said"), how], workers)
+    return Supervisor(
+        [sys.executable, str(folder / "worker.py"), str(folder / "said"), how], workers, f"kafka://{folder}"
+    )
 
 
 def said(folder: Path, what: str) -> list[str]:
@@ -61,6 +63,20 @@ async def test_each_slot_has_a_worker_that_knows_its_slot(folder: Path) -> None:
     assert [name.split("-")[1] for name in said(folder, "started")] == ["0", "1", "2"]
     await stop(running)
     assert SLOT not in os.environ
+
+
+async def test_supervisors_of_one_log_give_their_workers_different_slots(folder: Path) -> None:
+    """So that one may be started beside another, before that is stopped; whoever comes next has the lowest again."""
+    first = asyncio.create_task(supervisor(folder, "obedient").run())
+    await until(folder, "started", 2)
+    second = asyncio.create_task(supervisor(folder, "obedient").run())
+    await until(folder, "started", 4)
+    await stop(first)
+    third = asyncio.create_task(supervisor(folder, "obedient", 1).run())
+    await until(folder, "started", 5)
+    assert [name.split("-")[1] for name in said(folder, "started")] == ["0", "0", "1", "2", "3"]
+    await stop(second)
+    await stop(third)
 
 
 async def test_a_worker_that_dies_is_replaced_in_its_slot(folder: Path) -> None:
