@@ -18,12 +18,12 @@ PATIENCE_SECONDS: Final = 60.0
 
 
 class RouterProcess:
-    """`snp-router run`, opened by `async with`; default settings but for what a single broker needs."""
+    """`snp-router run`, opened by `async with`; default settings but for the number of replicas."""
 
-    def __init__(self, scene: Scene, name: str, session_timeout_ms: int | None = None) -> None:
+    def __init__(self, scene: Scene, name: str, session_timeout_ms: int | None = None, replicas: int = 1) -> None:
         self._command = [sys.executable, "-m", "router.cli", "--log", scene.url, "run"]
         self._log = scene.folder / f"{name}.log"
-        self._environment = os.environ | {"SNP_KAFKA__REPLICATION_FACTOR": "1"}
+        self._environment = os.environ | {"SNP_KAFKA__REPLICATION_FACTOR": str(replicas)}
         if session_timeout_ms:
             self._environment["SNP_KAFKA__SESSION_TIMEOUT_MS"] = str(session_timeout_ms)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
@@ -185,10 +185,24 @@ def must_exist(url: str) -> None:
         )
 
 
+READ_SECONDS: Final = 5.0
+"""Commands that look give up a broker after so long: people shall have an answer within ten seconds."""
+WRITE_SECONDS: Final = 8.0
+"""Commands that write wait longer, since another broker takes over meanwhile."""
+
+
 def read_log(
-    context: typer.Context, work: Callable[[AdministeredLog], Awaitable[T]], *, warns_if_behind: bool = False
+    context: typer.Context,
+    work: Callable[[AdministeredLog], Awaitable[T]],
+    *,
+    warns_if_behind: bool = False,
+    unread: Sequence[str] = (),
+    is_service: bool = False,
 ) -> T:
-    """Result of `work` on the log as it is. Raises NotFoundError if there is no log, or no topic on it."""
+    """Result of `work` on the log as it is. Raises NotFoundError if there is no log, or no topic on it.
+
+    If `work` names in `unread` what it could not read, nothing more is asked. A service waits for brokers as long as
+    the settings say."""
     from router import topics
     from router.desk.bill_views import NotFoundError
     from router.log.url import open_log
@@ -196,14 +210,15 @@ def read_log(
 
     settings = settings_of(context)
     must_exist(settings.log)
+    deadline = None if is_service else READ_SECONDS
 
     async def opened() -> T:
-        async with open_log(settings.log, settings.log_settings()) as log:
+        async with open_log(settings.log, settings.log_settings(), deadline_seconds=deadline) as log:
             if topics.BILLS not in await log.topics():
                 raise NotFoundError(f"{settings.log} {NO_OWN_TOPICS if log.makes_own_topics else NO_TOPICS}")
             await publish_under_external_ids(settings.registry)
             result = await work(log)
-            if warns_if_behind:
+            if warns_if_behind and not unread:
                 await warn_if_behind(log)
             return result
 
@@ -217,18 +232,35 @@ NO_TOPICS: Final = (
 )
 
 
-def write_log(context: typer.Context, work: Callable[[AdministeredLog], Awaitable[T]], *, creates: bool = False) -> T:
+def exit_if_unread(unread: Sequence[str]) -> None:
+    """End with the code for another try if something could not be read, after naming it."""
+    for text in unread:
+        say(f"not read: {text}")
+    if unread:
+        say("what is shown is incomplete: try again in a few seconds")
+        raise typer.Exit(ExitCode.TRY_AGAIN)
+
+
+def write_log(
+    context: typer.Context,
+    work: Callable[[AdministeredLog], Awaitable[T]],
+    *,
+    creates: bool = False,
+    is_service: bool = False,
+) -> T:
     """Result of `work` on the log, with missing topics created. Only a command that `creates` logs may create the file:
-    otherwise an unmounted volume or a file moved away would silently start an empty log. Raises NotFoundError."""
+    otherwise an unmounted volume or a file moved away would silently start an empty log. A service waits for brokers as
+    long as the settings say. Raises NotFoundError."""
     from router.engine.administration import prepare
     from router.log.url import open_log
 
     settings = settings_of(context)
     if not creates:
         must_exist(settings.log)
+    deadline = None if is_service else WRITE_SECONDS
 
     async def opened() -> T:
-        async with open_log(settings.log, settings.log_settings()) as log:
+        async with open_log(settings.log, settings.log_settings(), deadline_seconds=deadline) as log:
             await prepare(log, settings.partitions)
             return await work(log)
 
@@ -250,10 +282,15 @@ def with_rules(
 
 
 async def warn_if_behind(log: AdministeredLog) -> None:
-    """Warn that what was read may be out of date: some input is not routed yet."""
+    """Warn that what was read may be out of date: some input is not routed yet, or it is unknown whether some is."""
     from router.engine.backlog import unrouted
 
-    if waiting := await unrouted(log):
+    try:
+        waiting = await unrouted(log)
+    except TaskRetry as error:
+        say(f"it is unknown whether all input is routed: {error}")
+        return
+    if waiting:
         say(f"{number_of(waiting, 'record')} not routed yet: start `snp-router run`")
 
 

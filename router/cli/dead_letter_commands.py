@@ -14,6 +14,7 @@ from router.cli.command import (
     RowsFormatOption,
     argument,
     exit_if,
+    exit_if_unread,
     flag,
     option,
     read_log,
@@ -45,13 +46,15 @@ def list_dead_letters(
     """List the dead letters that are not resolved.
 
     Example:  [bold]snp-router dead-letters list[/bold]"""
-    letters = read_log(context, read_dead_letters, warns_if_behind=True)
+    unread: list[str] = []
+    letters = read_log(context, lambda log: read_dead_letters(log, unread), warns_if_behind=True, unread=unread)
     rows = [_letter_fields(letter) for letter in letters if everything or letter.resolution is None]
     note = (
         "`dead-letters show ID` shows one whole, `retry ID --with FILE` reads it again, `accept ID` takes a message in "
         "doubt as right, `dismiss ID` puts it away"
     )
     printing.print_rows(printing.DEAD_LETTER, rows, form, empty="no dead letters", note=note)
+    exit_if_unread(unread)
 
 
 @dead_letters_app.command("show")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from router.cli.command import (
+    READ_SECONDS,
     FormatOption,
     PartyArgument,
     RowsFormatOption,
@@ -71,7 +72,7 @@ def check_topics(
     must_exist(settings.log)
 
     async def work() -> tuple[list[Finding], list[str]]:
-        async with open_log(settings.log, settings.log_settings()) as log:
+        async with open_log(settings.log, settings.log_settings(), deadline_seconds=READ_SECONDS) as log:
             specs = await wanted_topics(log, settings.partitions)
             if apply:
                 await log.mend(specs)

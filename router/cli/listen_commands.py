@@ -55,7 +55,7 @@ def listen(
         async with serve_listener(log, rules, settings, address or settings.address, status_listen) as listener:
             await listener.failure
 
-    write_log(context, with_rules(context, work))
+    write_log(context, with_rules(context, work), is_service=True)
 
 
 @token_app.command("add")

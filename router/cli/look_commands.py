@@ -10,7 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from router.cli import printing
-from router.cli.command import BillArgument, FormatOption, RowsFormatOption, exit_if, option, read_log, with_rules
+from router.cli.command import (
+    BillArgument,
+    FormatOption,
+    RowsFormatOption,
+    exit_if,
+    exit_if_unread,
+    option,
+    read_log,
+    with_rules,
+)
 from router.cli.printing import (
     CSV,
     JSON,
@@ -209,13 +218,14 @@ def list_waiting(context: typer.Context, form: RowsFormatOption = TABLE) -> None
 
     Their notices are sent when the missing piece is imported (`snp-router import`). Until then telephone the parties
     that were not notified, about do-not-loads first."""
-    rows = read_log(context, read_waiting, warns_if_behind=True)
+    unread: list[str] = []
+    rows = read_log(context, lambda log: read_waiting(log, unread), warns_if_behind=True, unread=unread)
     printing.print_rows(WAITING, rows, form, empty="no bill waits")
-    if form is JSON:
-        return
-    say_what_is_missing(reason for row in rows for reason in row["reasons"])
-    if do_not_loads := sum(row["do_not_load"] for row in rows):
-        say(f"{do_not_loads} of {len(rows)} must not be loaded: telephone the parties that were not notified")
+    if form is not JSON:
+        say_what_is_missing(reason for row in rows for reason in row["reasons"])
+        if do_not_loads := sum(row["do_not_load"] for row in rows):
+            say(f"{do_not_loads} of {len(rows)} must not be loaded: telephone the parties that were not notified")
+    exit_if_unread(unread)
 
 
 UNREAD_ALERTS: Final = "unread:"

@@ -129,7 +129,7 @@ def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_
                 printing.announce(f"routing {settings.log}")
             await worker.run()
 
-    write_log(context, work)
+    write_log(context, work, is_service=True)
 
 
 def _request_command(context: typer.Context) -> list[str]:

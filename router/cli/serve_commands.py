@@ -85,7 +85,7 @@ def serve_console_pages(
             say(f"the console is at http://{address}/ ; Ctrl-C stops")
             await asyncio.Event().wait()
 
-    read_log(context, with_rules(context, work))
+    read_log(context, with_rules(context, work), is_service=True)
 
 
 @user_app.command("add")
@@ -158,7 +158,7 @@ def run_webhooks(context: typer.Context) -> None:
         announce(f"posting to {', '.join(wanted)}" if wanted else f"waiting for a webhook ({NO_WEBHOOKS})")
         await deliver_notices(log, settings)
 
-    write_log(context, work)
+    write_log(context, work, is_service=True)
 
 
 @webhooks_app.command("status")

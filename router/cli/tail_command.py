@@ -16,7 +16,7 @@ from rich.text import Text
 
 from router import topics
 from router.cli import printing
-from router.cli.command import MOMENT, RowsFormatOption, flag, option, read_log
+from router.cli.command import MOMENT, RowsFormatOption, exit_if_unread, flag, option, read_log
 from router.cli.printing import JSON, TABLE, WAITING, RecordFields, console, emit, line, number_of
 from router.clock import now_milliseconds
 from router.desk.registered_parties import find_party
@@ -72,6 +72,7 @@ def tail(
         raise UsageError("give --since or --from-start: each says where to begin")
     until_end = until_end or span.end is not None
     begins = from_start or until_end or span.begin is not None
+    unread: list[str] | None = [] if until_end else None
 
     async def work(log: AdministeredLog) -> None:
         topic = chosen[0] if chosen else (await find_party(log, party or "")).topic
@@ -82,7 +83,7 @@ def tail(
             out.print(heading, style="dim", soft_wrap=True)
         text = f"following {topic}" + ("" if begins else " from now on (--from-start shows earlier records too)")
         with nullcontext() if until_end else printing.until_stopped(text, out if form is TABLE else None):
-            records = _records(log, topic, span, from_start=begins, until_end=until_end)
+            records = _records(log, topic, span, from_start=begins, until_end=until_end, unread=unread)
             async for gathered in gather(records, GATHER_SECONDS, MOST_GATHERED):
                 rows = [_record_fields(one) for one in gathered]
                 if kind:
@@ -96,7 +97,8 @@ def tail(
                 for group in groups:
                     _print_group(group, columns, out)
 
-    read_log(context, work)
+    read_log(context, work, is_service=not until_end)
+    exit_if_unread(unread or ())
 
 
 def _event_of(notice: RecordFields) -> str | None:
@@ -184,14 +186,15 @@ def _span_of(since: str | None, until: str | None, now: int) -> Span:
 
 
 async def _records(
-    log: AdministeredLog, topic: str, span: Span, *, from_start: bool, until_end: bool
+    log: AdministeredLog, topic: str, span: Span, *, from_start: bool, until_end: bool, unread: list[str] | None
 ) -> AsyncIterator[Record]:
     """Records of a topic within the span. For topics of states, `until_end` yields each key's last state only; a
     live reader also gets the record that ends a state."""
     states: dict[bytes, Record] = {}
     offsets = await log.offsets_at(topic, span.begin) if span.begin is not None else {}
     begin = {(topic, partition): offset for partition, offset in offsets.items()}
-    async for batch in log.read([topic], from_start=from_start, until_end=until_end, begin=begin):
+    reading = log.read([topic], from_start=from_start, until_end=until_end, begin=begin, unread=unread)
+    async for batch in reading:
         for record in batch:
             if record.timestamp not in span:
                 continue

@@ -357,10 +357,11 @@ def _refusal(ground: Ground, recipient: Recipient | None, after: Assessment, not
 # Waiting bills
 
 
-async def read_waiting(log: Log) -> list[dict[str, Any]]:
-    """Read the incomplete bills, as in `schemas/waiting.avsc`: do-not-loads first, then the oldest."""
+async def read_waiting(log: Log, unread: list[str] | None = None) -> list[dict[str, Any]]:
+    """Read the incomplete bills, as in `schemas/waiting.avsc`: do-not-loads first, then the oldest. `unread` as in
+    `Log.read`."""
     waiting: dict[bytes, bytes | None] = {}
-    async for batch in log.read([topics.WAITING], until_end=True):
+    async for batch in log.read([topics.WAITING], until_end=True, unread=unread):
         waiting.update((record.key, record.value) for record in batch)
     rows = [plain_value(value) for value in waiting.values() if value is not None]
     return sorted(rows, key=lambda row: (not row["do_not_load"], row["since"], row["scac"], row["bill_of_lading"]))

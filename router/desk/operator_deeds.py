@@ -117,14 +117,16 @@ CONFIRMED: Final = "CONFIRMED"
 DISMISSED: Final = "DISMISSED"
 
 
-async def read_dead_letters(log: Log) -> list[DeadLetter]:
-    """Read all dead letters in the order received, without their content, which may be large."""
-    letters = {letter.id: letter._replace(content=b"") async for letter in _letters(log)}
+async def read_dead_letters(log: Log, unread: list[str] | None = None) -> list[DeadLetter]:
+    """Read all dead letters in the order received, without their content, which may be large. `unread` as in
+    `Log.read`."""
+    letters = {letter.id: letter._replace(content=b"") async for letter in _letters(log, unread=unread)}
     return sorted(letters.values(), key=lambda letter: letter.received_at)
 
 
-async def _letters(log: Log, key: str | None = None) -> AsyncIterator[DeadLetter]:
-    async for batch in log.read([topics.DEAD_LETTERS], until_end=True, key=None if key is None else key.encode()):
+async def _letters(log: Log, key: str | None = None, unread: list[str] | None = None) -> AsyncIterator[DeadLetter]:
+    wanted = None if key is None else key.encode()
+    async for batch in log.read([topics.DEAD_LETTERS], until_end=True, key=wanted, unread=unread):
         for record in batch:
             letter = codec.decode_value(record.value) if record.value is not None else None
             if isinstance(letter, DeadLetter):

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Final, NamedTuple
 
@@ -57,9 +58,11 @@ def unread_part(extent: range, position: int) -> range:
 async def unrouted(log: Log) -> int:
     """The number of input records that no run has routed yet. Cheap: it compares positions only."""
     waiting = 0
-    ends = {topic: await log.end_offsets(topic) for topic in topics.FED}
-    for partition in ends[topics.DISPOSITIONS]:
-        position = await read_position(log, partition)
+    found = await asyncio.gather(*map(log.end_offsets, topics.FED))
+    ends = dict(zip(topics.FED, found, strict=True))
+    partitions = ends[topics.DISPOSITIONS]
+    positions = await asyncio.gather(*(read_position(log, partition) for partition in partitions))
+    for partition, position in zip(partitions, positions, strict=True):
         read = position.offsets if position is not None else {}
         for topic in topics.FED:
             waiting += max(0, ends[topic].get(partition, 0) - read.get(topic, 0))

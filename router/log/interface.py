@@ -141,6 +141,7 @@ class Log(Protocol):
         until_end: bool = False,
         key: bytes | None = None,
         begin: Mapping[Place, int] | None = None,
+        unread: list[str] | None = None,
     ) -> AsyncIterator[list[Record]]:
         """Yield batches of committed records of all partitions of `topics`, each partition in order.
 
@@ -148,7 +149,8 @@ class Log(Protocol):
         partitions in it; if an offset is deleted, reading begins at the first that is left. It goes on for ever, or
         with `until_end` to the end at the time of the call (of a compacted topic, sometimes a little further). `key`
         selects the records of one key (the log may use an index). While nothing is new, an empty batch comes now and
-        then so that the caller can do other work.
+        then so that the caller can do other work. Partitions that can't be read in time are named in `unread`, each
+        with the reason; without it TaskRetry is raised.
         """
         ...
 

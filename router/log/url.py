@@ -17,16 +17,19 @@ KAFKA: Final = "kafka://"
 
 
 @asynccontextmanager
-async def open_log(url: str, settings: Mapping[str, object] | None = None) -> AsyncIterator[AdministeredLog]:
+async def open_log(
+    url: str, settings: Mapping[str, object] | None = None, *, deadline_seconds: float | None = None
+) -> AsyncIterator[AdministeredLog]:
     """Open `sqlite:///relative.db`, `sqlite:////absolute/path.db` or `kafka://host:port[,host:port]`. `settings` are
-    those of the log named (`SqliteSettings`, `KafkaSettings`). Raises UsageError, FatalLogError, TaskRetry."""
+    those of the log named (`SqliteSettings`, `KafkaSettings`). Brokers that do not answer are given up after
+    `deadline_seconds`, if that is less than the settings say. Raises UsageError, FatalLogError, TaskRetry."""
     if url.startswith(SQLITE) and len(url) > len(SQLITE):
         async with open_sqlite_log(url.removeprefix(SQLITE), _sqlite_settings(settings or {})) as sqlite_log:
             yield sqlite_log
     elif url.startswith(KAFKA) and len(url) > len(KAFKA):
         from router.log.kafka import open_kafka_log
 
-        async with open_kafka_log(url, settings) as kafka_log:
+        async with open_kafka_log(url, settings, deadline_seconds) as kafka_log:
             yield kafka_log
     else:
         raise UsageError(

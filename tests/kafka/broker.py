@@ -119,9 +119,10 @@ class Cluster:
         advertised: Sequence[int] = (),
         ports: Sequence[int] = (),
         version: str = VERSION,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """`advertised` are the ports that clients are told, of a proxy before each node. `ports` are those of an
-        earlier cluster in the same folder, which goes on."""
+        earlier cluster in the same folder, which goes on. `settings` go before those of `properties`."""
         self.ports = ports = list(ports) or free_ports(3 * size)
         self._client_ports, controller_ports, internal = ports[:size], ports[size : 2 * size], ports[2 * size :]
         voters = ",".join(f"{n + 1}@127.0.0.1:{port}" for n, port in enumerate(controller_ports))
@@ -129,7 +130,7 @@ class Cluster:
             Node(
                 n + 1,
                 folder / f"node-{n + 1}",
-                properties(n + 1, size, (port, told, internal[n], controller_ports[n]), voters),
+                properties(n + 1, size, (port, told, internal[n], controller_ports[n]), voters) | dict(settings or {}),
                 version,
             )
             for n, (port, told) in enumerate(zip(self._client_ports, advertised or self._client_ports, strict=True))
@@ -223,6 +224,7 @@ def properties(number: int, size: int, ports: tuple[int, int, int, int], voters:
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "500",
         "broker.session.timeout.ms": "2000" if size == 1 else "3000",
         "broker.heartbeat.interval.ms": "400",
+        "request.timeout.ms": "30000" if size == 1 else "3000",  # brokers among themselves
         # The first entry of each new index touches a mapped file of 10 MB, tens of ms on some machines: seconds for the
         # first transaction that reaches a hundred parties.
         "log.index.size.max.bytes": "65536",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka import errors as kafka
@@ -19,6 +19,8 @@ from router.errors import FatalLogError, TaskRetry
 from router.log.interface import Finding
 from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.failures import ended_within, step
+from router.log.kafka.hung_brokers import broker_at, hosts_of
+from router.log.kafka.leaders import NO_LEADER, leaders_of
 from router.model.eastern import DAY
 from router.topics import TopicSpec
 
@@ -49,22 +51,25 @@ SOURCE_TOPIC: Final = 1
 CREATED_CODES: Final = (0, 36)
 """Error codes of a topic that exists: created now, or before."""
 TOO_MANY_REPLICAS: Final = 38
-MISSING_CODES: Final = (3, 29)
-"""Error codes of a topic that does not exist, or that we may not see."""
 EARLIEST, LATEST, READ_UNCOMMITTED, READ_COMMITTED, NEVER_COMMITTED = -2, -1, 0, 1, -1
 """Numbers of Kafka's requests for offsets."""
 
+ASK_PAUSE_SECONDS: Final = 0.05
 VISIBLE_PAUSE_SECONDS: Final = 0.05
 REACH_SECONDS: Final = 3.0
 """Deadline for each address when looking whether anything listens there."""
 
 LIMITS: Final[Mapping[str, tuple[int, str]]] = {
+    "broker.session.timeout.ms": (6_000, "a broker that hangs holds all writes up until then"),
+    "request.timeout.ms": (6_000, "brokers wait so long for one that hangs before they end a transaction elsewhere"),
     "producer.id.expiration.ms": (3_600_000, "brokers keep every producer id that a client asked for until then"),
     "max.connections.per.ip": (1_000, "one address can't take all connections"),
     "max.connection.creation.rate": (200, "connecting costs a log-in"),
 }
-"""Brokers' settings against floods: the most that we recommend, and the reason."""
+"""Brokers' settings: the most that we recommend, and the reason."""
 REAUTHENTICATION: Final = "connections.max.reauth.ms"
+
+T = TypeVar("T")
 
 Settings = Mapping[str, tuple[str, int]]
 """Value and source of each setting."""
@@ -90,7 +95,7 @@ class ClusterAdmin:
         except TaskRetry as error:
             if not await self._is_reachable():
                 raise TaskRetry(
-                    f"no broker at {self._bootstrap} answers: check the address, and that the brokers run"
+                    f"no broker at {self._bootstrap} answers: check the address, and that brokers run and don't hang"
                 ) from error
             raise FatalLogError(
                 f"no broker at {self._bootstrap} lets us in: check user and password (sasl_*) or certificate (ssl_*) "
@@ -98,12 +103,13 @@ class ClusterAdmin:
             ) from error
 
     async def _is_reachable(self) -> bool:
-        """Tell a closed port from a refused password, for which aiokafka has one error."""
-        for address in self._bootstrap.split(","):
-            host, _, port = address.rpartition(":")
+        """Tell a closed port and a broker that hangs from a refused password, for which aiokafka has one error."""
+        for host, port, _ in hosts_of(self._bootstrap):
+            if broker_at((host, port)).is_silent:
+                continue
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(REACH_SECONDS):
-                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                    _, writer = await asyncio.open_connection(host, port)
                 writer.close()
                 return True
         return False
@@ -115,7 +121,7 @@ class ClusterAdmin:
     async def partition_counts(self) -> dict[str, int]:
         """Return the number of partitions of every topic that we may see, without Kafka's own."""
         async with self._step("asking which topics there are"):
-            described = await self._client.describe_topics()
+            described = await _answered(self._client.describe_topics)
         return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["is_internal"]}
 
     async def committed(self, group: str, topics: Iterable[str]) -> dict[str, int]:
@@ -124,7 +130,7 @@ class ClusterAdmin:
         if not partitions:
             return {}
         async with self._step(f"asking what the group {group} has read"):
-            found = await self._client.list_consumer_group_offsets(group, partitions=partitions)
+            found = await _answered(lambda: self._client.list_consumer_group_offsets(group, partitions=partitions))
         return {at.topic: place.offset for at, place in found.items() if place.offset != NEVER_COMMITTED}
 
     async def extents(self, topics: Sequence[str], *, decided: bool) -> dict[str, range]:
@@ -134,12 +140,10 @@ class ClusterAdmin:
         if not topics:
             return {}
         async with self._step("asking where topics begin and end"):
-            described = await self._client.describe_topics(list(topics))
             by_leader: dict[int, list[str]] = {}
-            for topic in described:
-                if topic["error_code"] not in MISSING_CODES:
-                    _raise_for(topic["error_code"])
-                    by_leader.setdefault(topic["partitions"][0]["leader"], []).append(topic["topic"])
+            for (topic, partition), leader in (await leaders_of(self._client._client, topics)).items():
+                if partition == 0:
+                    by_leader.setdefault(leader, []).append(topic)
             begins: dict[str, int] = {}
             ends: dict[str, int] = {}
             for leader, names in by_leader.items():
@@ -148,6 +152,10 @@ class ClusterAdmin:
         return {topic: range(begin, ends[topic]) for topic, begin in begins.items()}
 
     async def _offsets(self, leader: int, topics: Iterable[str], at: int, isolation: int) -> dict[str, int]:
+        if leader == NO_LEADER:
+            raise TaskRetry(
+                f"asking where topics begin and end: no broker is known to lead {', '.join(sorted(topics))}"
+            )
         request = OffsetRequest(-1, isolation, [(topic, [(0, at)]) for topic in topics])
         answer = await self._client._send_request_to_node(leader, request)
         found = {}
@@ -175,9 +183,8 @@ class ClusterAdmin:
 
     async def _all_brokers_show(self, names: Iterable[str]) -> bool:
         """Ask each broker: clients may ask any of them, and each learns of a new topic by itself."""
-        for broker in await self._brokers():
-            answer = await self._client._send_request_to_node(broker, MetadataRequest(None))
-            if not set(names) <= {topic["topic"] for topic in answer.to_object()["topics"]}:
+        for answer in (await self._ask_each(MetadataRequest(None))).values():
+            if answer is None or not set(names) <= {topic["topic"] for topic in answer.to_object()["topics"]}:
                 return False
         return True
 
@@ -213,23 +220,34 @@ class ClusterAdmin:
                 if code:
                     raise FatalLogError(f"the settings of {name} can't be changed: {text or kafka.for_code(code)}")
 
-    async def versions(self) -> dict[int, str | None]:
-        """Return the version of each broker; None if it is older than all we know."""
-        found = {}
-        for broker in await self._brokers():
-            answer = await self._client._send_request_to_node(broker, ApiVersionRequest())
-            found[broker] = version_of({key: newest for key, _, newest in answer.api_versions})
-        return found
+    async def _ask_each(self, request: Any) -> dict[int, Any]:
+        """Ask all brokers at the same time. Return the answer of each, None of one that does not answer."""
+        brokers = [broker["node_id"] for broker in (await _answered(self._client.describe_cluster))["brokers"]]
+        answers = await asyncio.gather(*(self._ask(broker, request) for broker in brokers))
+        return dict(zip(brokers, answers, strict=True))
 
-    async def _brokers(self) -> list[int]:
-        return [broker["node_id"] for broker in (await self._client.describe_cluster())["brokers"]]
+    async def _ask(self, broker: int, request: Any) -> Any:
+        try:
+            return await self._client._client.send(broker, request)
+        except kafka.KafkaError as error:
+            if not error.retriable:
+                raise
+            return None
+
+    async def versions(self) -> dict[int, str | None]:
+        """Return the version of each broker that answers; None if it is older than all we know."""
+        return _versions_in(await self._ask_each(ApiVersionRequest()))
 
     async def _broker_findings(self) -> list[Finding]:
         async with self._step("asking the brokers about themselves"):
-            versions = await self.versions()
+            answers = await self._ask_each(ApiVersionRequest())
+        versions = _versions_in(answers)
         found = version_findings(versions)
-        first = str(next(iter(versions)))
-        settings = (await self._settings_of(ConfigResourceType.BROKER, [first])).get(first)
+        found += [
+            Finding(f"broker {broker}", "does not answer, so nothing is known of it", "answering", blocking=False)
+            for broker in sorted(answers.keys() - versions.keys())
+        ]
+        settings = next(iter((await self._broker_settings(list(versions)[:1])).values()), None)
         if settings is None:
             found.append(Finding("brokers", "we may not read their settings", GRANT, blocking=False))
         elif settings["auto.create.topics.enable"][0] == "true":
@@ -237,18 +255,22 @@ class ClusterAdmin:
         return found
 
     async def advice(self) -> list[str]:
-        """Return for each broker the settings against floods that it lacks, each with what to set."""
+        """Return for each broker that answers the settings that it lacks, each with what to set."""
         async with self._step("listing the brokers"):
-            names = [str(broker) for broker in await self._brokers()]
-        settings = await self._settings_of(ConfigResourceType.BROKER, names)
+            answering = await self.versions()
+        settings = await self._broker_settings(list(answering))
         return [f"broker {name}: {text}" for name in sorted(settings) for text in advice_for(settings[name])]
+
+    async def _broker_settings(self, brokers: Sequence[int]) -> dict[str, Settings]:
+        return await self._settings_of(ConfigResourceType.BROKER, [str(broker) for broker in brokers])
 
     async def _settings_of(self, kind: ConfigResourceType, names: Sequence[str]) -> dict[str, Settings]:
         """Return the settings of each name that we may see."""
         if not names:
             return {}
         async with self._step("asking for settings"):
-            answers = await self._client.describe_configs([ConfigResource(kind, name) for name in names])
+            resources = [ConfigResource(kind, name) for name in names]
+            answers = await _answered(lambda: self._client.describe_configs(resources))
         return {
             name: {entry[0]: (entry[1], entry[3]) for entry in entries}
             for answer in answers
@@ -264,6 +286,25 @@ class ClusterAdmin:
 
     def _step(self, doing: str) -> Any:
         return step(doing, self._settings.start_deadline_seconds)
+
+
+async def _answered(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask until somebody answers. aiokafka asks one broker at random, which may be the one that hangs."""
+    while True:
+        try:
+            return await ask()
+        except kafka.KafkaError as error:
+            if not error.retriable:
+                raise
+        await asyncio.sleep(ASK_PAUSE_SECONDS)
+
+
+def _versions_in(answers: Mapping[int, Any]) -> dict[int, str | None]:
+    return {
+        broker: version_of({key: newest for key, _, newest in answer.api_versions})
+        for broker, answer in answers.items()
+        if answer is not None
+    }
 
 
 def version_of(requests: Mapping[int, int]) -> str | None:

@@ -34,10 +34,16 @@ _log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def open_kafka_log(
-    url: str, settings: KafkaSettings | Mapping[str, object] | None = None
+    url: str,
+    settings: KafkaSettings | Mapping[str, object] | None = None,
+    deadline_seconds: float | None = None,
 ) -> AsyncIterator[KafkaLog]:
-    """Connect to the brokers in `url`. Raises UsageError, FatalLogError if no broker lets us in, TaskRetry."""
-    log = KafkaLog(url, settings if isinstance(settings, KafkaSettings) else kafka_settings(settings or {}))
+    """Connect to the brokers in `url`. `deadline_seconds` bounds `start_deadline_seconds` of the settings. Raises
+    UsageError, FatalLogError if no broker lets us in, TaskRetry."""
+    given = settings if isinstance(settings, KafkaSettings) else kafka_settings(settings or {})
+    if deadline_seconds is not None and deadline_seconds < given.start_deadline_seconds:
+        given = given.model_copy(update={"start_deadline_seconds": deadline_seconds})
+    log = KafkaLog(url, given)
     try:
         await log.connect()
         yield log
@@ -148,17 +154,19 @@ class KafkaLog:
         until_end: bool = False,
         key: bytes | None = None,
         begin: Mapping[Place, int] | None = None,
+        unread: list[str] | None = None,
     ) -> AsyncIterator[list[Record]]:
         async with self._reader("read") as reader:
             partitions = await reader.existing(topics)
             if key is not None:
                 partitions = _of_key(partitions, key)
-            ends = await reader.ends(partitions)
+            ends = await reader.ends(partitions, unread)
+            partitions = [partition for partition in partitions if partition in ends]
             begins = await reader.beginnings(partitions) if from_start or begin else ends
             if begin:
                 otherwise = begins if from_start else ends
                 begins = {at: max(begins[at], begin.get((at.topic, at.partition), otherwise[at])) for at in partitions}
-            batches = reader.read_to(begins, ends) if until_end else _follow(reader, begins)
+            batches = reader.read_to(begins, ends, unread) if until_end else _follow(reader, begins)
             async for records in batches:
                 yield records if key is None else [record for record in records if record.key == key]
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
-from router.errors import FatalLogError
+from router.errors import FatalLogError, TaskRetry
 from router.log.interface import Record
 from router.log.kafka.connection import KafkaSettings
-from router.log.kafka.failures import end_consumer, step
+from router.log.kafka.failures import end_consumer, step, translate
+from router.log.kafka.leaders import NO_LEADER, leaders_of
 from router.log.kafka.record_batches import FaultyRecord
 
 FETCH_WAIT_MS: Final = 100
@@ -27,6 +32,12 @@ MOST_FETCHED: Final = 20_000
 
 LATEST_TIME: Final = 253_402_300_799_000
 """The last second of the year 9999, UTC milliseconds."""
+
+LATEST: Final = -1
+"""Kafka's number for a partition's end in requests for offsets."""
+
+ASK_PAUSE_SECONDS: Final = 0.1
+"""Before the brokers are asked again."""
 
 MARKER_PAUSE_SECONDS: Final = 0.02
 """The last offset before an end may be a transaction's marker, which is no record. So look again soon."""
@@ -76,8 +87,30 @@ class CommittedReader:
     async def beginnings(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return await self._offsets(self._consumer.beginning_offsets, partitions, "asking where partitions begin")
 
-    async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the last stable offset of each partition: every transaction before it is decided."""
+    async def ends(
+        self, partitions: Iterable[TopicPartition], unread: list[str] | None = None
+    ) -> dict[TopicPartition, int]:
+        """Return the last stable offset of each partition: every transaction before it is decided. Nothing that was
+        committed before the call lies behind it, whichever broker was frozen.
+
+        Raises TaskRetry if a leader does not answer in time; with `unread`, its partitions are named there instead.
+        """
+        wanted, found = set(partitions), dict[TopicPartition, int]()
+        reasons: dict[TopicPartition, str] = {}
+        ends = time.monotonic() + self._settings.start_deadline_seconds
+        while missing := wanted - found.keys():
+            async with self._step("asking where partitions end"):
+                reasons = await self._ask_ends(missing, found)
+            if wanted <= found.keys():
+                break
+            if time.monotonic() > ends:
+                self._give_up(reasons, unread)
+                break
+            await asyncio.sleep(ASK_PAUSE_SECONDS)
+        return found
+
+    async def lower_bounds(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return an offset at or before each partition's end, from the broker that is believed to lead it: quicker."""
         return await self._offsets(self._consumer.end_offsets, partitions, "asking where partitions end")
 
     async def offsets_at(self, partitions: Iterable[TopicPartition], moment: int) -> dict[TopicPartition, int]:
@@ -87,6 +120,44 @@ class CommittedReader:
         async with self._step("asking for offsets by time"):
             found = await self._consumer.offsets_for_times(dict.fromkeys(wanted, max(moment, 0)))
         return {at: ends[at] if found[at] is None else found[at].offset for at in wanted}
+
+    async def _ask_ends(
+        self, partitions: Collection[TopicPartition], found: dict[TopicPartition, int]
+    ) -> dict[TopicPartition, str]:
+        """Ask each leader, and add its answers to `found`. Return why the rest is missing."""
+        leaders = await leaders_of(self._consumer._client, {partition.topic for partition in partitions})
+        reasons = dict.fromkeys(partitions, "no broker is known to lead it")
+        by_leader: dict[int, list[TopicPartition]] = defaultdict(list)
+        for partition in partitions:
+            if (leader := leaders.get(partition, NO_LEADER)) != NO_LEADER:
+                by_leader[leader].append(partition)
+        answers = await asyncio.gather(*(self._ask_leader(*one) for one in by_leader.items()), return_exceptions=True)
+        for (leader, asked), answer in zip(by_leader.items(), answers, strict=True):
+            if isinstance(answer, KafkaError) and answer.retriable:
+                reasons |= dict.fromkeys(asked, f"{self._broker(leader)} does not answer")
+            elif isinstance(answer, BaseException):
+                raise translate([answer], f"{self._name}, asking where partitions end") from answer
+            else:
+                found |= answer
+        return {partition: reason for partition, reason in reasons.items() if partition not in found}
+
+    async def _ask_leader(self, leader: int, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        wanted: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for topic, number in partitions:
+            wanted[topic].append((number, LATEST))
+        offsets = await self._consumer._fetcher._proc_offset_request(leader, wanted)
+        return {partition: offset for partition, (offset, _) in offsets.items()}
+
+    def _broker(self, number: int) -> str:
+        found = self._consumer._client.cluster.broker_metadata(number)
+        return f"broker {number}" + (f" at {found.host}:{found.port}" if found else "")
+
+    def _give_up(self, reasons: Mapping[TopicPartition, str], unread: list[str] | None) -> None:
+        """Name in `unread` what can't be read. Raises TaskRetry without it."""
+        texts = [f"{topic}, partition {number}: {reason}" for (topic, number), reason in sorted(reasons.items())]
+        if unread is None:
+            raise TaskRetry(f"{self._name}: {'; '.join(texts)}")
+        unread += texts
 
     def assign(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Read these partitions from these offsets, and no others."""
@@ -114,15 +185,27 @@ class CommittedReader:
         return {partition: [_record(found) for found in records] for partition, records in fetched.items()}
 
     async def read_to(
-        self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+        self, begins: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int], unread: list[str] | None = None
     ) -> AsyncIterator[list[Record]]:
-        """Yield every committed record from `begins` up to `ends`, each partition in order, in batches."""
+        """Yield every committed record from `begins` up to `ends`, each partition in order, in batches.
+
+        Raises TaskRetry if nothing comes for too long; with `unread`, what is missing is named there instead.
+        """
         open_ends = {partition: end for partition, end in ends.items() if end > begins[partition]}
         if not open_ends:
             return
         self.assign({partition: begins[partition] for partition in open_ends})
+        came = time.monotonic()
         while open_ends:
-            for partition, records in (await self.fetch(MARKER_PAUSE_SECONDS)).items():
+            if time.monotonic() > came + self._settings.start_deadline_seconds:
+                leader_of = self._consumer._client.cluster.leader_for_partition
+                reasons = {one: f"{self._broker(leader_of(one))} does not answer" for one in open_ends}
+                self._give_up(reasons, unread)
+                return
+            fetched = await self.fetch(MARKER_PAUSE_SECONDS)
+            if fetched:
+                came = time.monotonic()
+            for partition, records in fetched.items():
                 if (end := open_ends.get(partition)) is not None:
                     yield [record for record in records if record.offset < end]
             for partition, end in list(open_ends.items()):

@@ -212,7 +212,7 @@ class OrderedInputs:
         if last == 0 and len(self._waiting[self._inputs[0]]) >= max_records:
             return
         asked = self._inputs[: last + 1]
-        ends = await self._asker.ends(asked)
+        ends = await self._asker.lower_bounds(asked)
         complete = 0
         for partition in asked:
             await self._await_up_to(partition, ends[partition], max_records - complete)

@@ -127,6 +127,7 @@ class SqliteLog:
         until_end: bool = False,
         key: bytes | None = None,
         begin: Mapping[Place, int] | None = None,
+        unread: list[str] | None = None,  # a file can be read whole or not at all
     ) -> AsyncIterator[list[Record]]:
         spans = await self._reader.run(partial(_spans, topics=await self._find(topics), key=key))
         if from_start:
