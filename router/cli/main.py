@@ -95,6 +95,11 @@ PANELS: Final[dict[str, dict[str, Listed]]] = {
             "look_commands:unread",
             "Show how many do-not-loads and holds each party has not read, and how old they are.",
         ),
+        "handover": Listed(
+            "handover_command:handover",
+            "Show everything since a time, for the next shift: do-not-loads and who has read them, holds placed and "
+            "ended, releases, outages, waiting bills, dead letters, deeds by hand, calls.",
+        ),
         "audit": Listed(
             "audit_commands:audit_app", "Verify the audit and the bills' history, export what proves them."
         ),

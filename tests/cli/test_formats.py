@@ -26,12 +26,13 @@ ONE_RESULT = {
 
 ON_THE_LOG = [
     ("audit", "verify"), ("certify", "SLTC"), ("contacts", "--port", "2704"), ("dead-letters", "list"),
-    ("explain", BILL), ("lost-input", "list"), ("outage", "list"), ("paper", "list"), ("paper", "matches"),
+    ("explain", BILL), ("handover", "--since", "1h"),
+    ("lost-input", "list"), ("outage", "list"), ("paper", "list"), ("paper", "matches"),
     ("parties",), ("rules", "show"), ("sailings",), ("tail", "--party", "NVXA", "--until-end"),
     ("tail", "--timeline", "--until-end"), ("unread",), ("waiting", "list"), ("webhooks", "status"),
 ]  # fmt: skip
 """Table commands that a log alone answers."""
-OF_OTHER_SHAPE = {"explain", "rules", "sailings", "unread"}
+OF_OTHER_SHAPE = {"explain", "handover", "rules", "sailings", "unread"}
 """Commands whose table has several rows for one record."""
 
 
