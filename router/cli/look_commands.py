@@ -15,7 +15,6 @@ from router.cli.command import (
     FormatOption,
     RowsFormatOption,
     exit_if,
-    exit_if_unread,
     option,
     read_log,
     with_rules,
@@ -30,6 +29,7 @@ from router.cli.printing import (
     emit,
     emit_rows,
     grid,
+    number_of,
     say,
     say_what_is_missing,
 )
@@ -46,6 +46,7 @@ from router.desk.bill_views import (
     read_bill,
     read_waiting,
     sailing_reasons,
+    waiting_by_reason,
 )
 from router.desk.unread_notices import (
     DO_NOT_LOAD,
@@ -62,6 +63,7 @@ from router.desk.unread_notices import (
     update_alerts,
 )
 from router.engine.administration import read_registry
+from router.errors import UsageError
 from router.log.interface import AdministeredLog
 from router.model.eastern import MINUTE, iso
 from router.presentation import plain
@@ -210,22 +212,64 @@ def missed_text(fields: RecordFields) -> str:
 waiting_app = typer.Typer(no_args_is_help=True, help="Bills with recipients that could not be notified yet.")
 
 
-@waiting_app.command("list")
-def list_waiting(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
-    """List the bills that wait for a party, a topic, a sailing or a second notify party: do-not-loads first.
+WAITING_SHOWN: Final = 20
+"""Bills of each group in the text."""
+LIMIT_HELP: Final = "Bills shown of each group; all are counted. JSON and CSV have all."
 
-    Example:  [bold]snp-router waiting list[/bold]
+
+@waiting_app.command("list")
+def list_waiting(
+    context: typer.Context,
+    missing: Annotated[
+        list[str] | None, option("WHAT", "Only bills that lack this, such as NO_SNP; may be repeated.")
+    ] = None,
+    limit: Annotated[int, option("BILLS", LIMIT_HELP, min=0)] = WAITING_SHOWN,
+    form: RowsFormatOption = TABLE,
+) -> None:
+    """List the bills that wait for a party, a topic, a sailing or a second notify party, grouped by what is missing,
+    with the remedy: do-not-loads first.
+
+    Example:  [bold]snp-router waiting list --missing NO_SNP --limit 100[/bold]
 
     Their notices are sent when the missing piece is imported (`snp-router import`). Until then telephone the parties
-    that were not notified, about do-not-loads first."""
-    unread: list[str] = []
-    rows = read_log(context, lambda log: read_waiting(log, unread), warns_if_behind=True, unread=unread)
-    printing.print_rows(WAITING, rows, form, empty="no bill waits")
-    if form is not JSON:
-        say_what_is_missing(reason for row in rows for reason in row["reasons"])
-        if do_not_loads := sum(row["do_not_load"] for row in rows):
-            say(f"{do_not_loads} of {len(rows)} must not be loaded: telephone the parties that were not notified")
-    exit_if_unread(unread)
+    that were not notified, about do-not-loads first. A bill that lacks two things is in both groups."""
+    wanted = _reasons(missing or [])
+    found = read_log(context, read_waiting, warns_if_behind=True)
+    rows = [row for row in found if not wanted or wanted & set(row["reasons"])]
+    if form is not TABLE:
+        emit_rows(rows, form)
+        return
+    if not rows:
+        say(f"no bill waits for that; {number_of(len(found), 'bill')} for something else" if found else "no bill waits")
+        return
+    out = console()
+    out.print(_waiting_counts(rows), soft_wrap=True)
+    for reason, group in waiting_by_reason(rows).items():
+        if not wanted or reason in wanted:
+            out.print(Text(f"\n{reason}: {_waiting_counts(group)}", "bold"), soft_wrap=True)
+            if reason in printing.MISSING:
+                say(f"{reason}: {printing.MISSING[reason]}")
+            if limit:
+                out.print(printing.table(WAITING, group[:limit]))
+            if len(group) > limit:
+                say(f"{len(group) - limit:,} more: --missing {reason} --limit {len(group)}, or --format csv")
+    if do_not_loads := sum(row["do_not_load"] for row in rows):
+        say(f"{do_not_loads:,} of {len(rows):,} must not be loaded: telephone the parties that were not notified")
+
+
+def _reasons(given: list[str]) -> set[str]:
+    """Raises UsageError."""
+    words = {word.upper().replace("-", "_") for word in given}
+    if unknown := sorted(words - printing.MISSING.keys()):
+        raise UsageError(f"nothing is missing by the name {', '.join(unknown)}: use {', '.join(printing.MISSING)}")
+    return words
+
+
+def _waiting_counts(rows: Sequence[RecordFields]) -> str:
+    """`12 bills wait, 3 must not be loaded`."""
+    stopped = sum(row["do_not_load"] for row in rows)
+    wait = "wait" if len(rows) != 1 else "waits"
+    return f"{number_of(len(rows), 'bill')} {wait}, {stopped:,} must not be loaded"
 
 
 UNREAD_ALERTS: Final = "unread:"

@@ -365,3 +365,18 @@ async def read_waiting(log: Log, unread: list[str] | None = None) -> list[dict[s
         waiting.update((record.key, record.value) for record in batch)
     rows = [plain_value(value) for value in waiting.values() if value is not None]
     return sorted(rows, key=lambda row: (not row["do_not_load"], row["since"], row["scac"], row["bill_of_lading"]))
+
+
+def waiting_by_reason(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of `read_waiting` by what is missing, in their order; a bill that lacks two things is in both groups.
+    Groups with the most do-not-loads come first, then those with the most bills."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        for reason in row["reasons"]:
+            groups.setdefault(reason, []).append(row)
+
+    def weight(reason: str) -> tuple[int, int, str]:
+        group = groups[reason]
+        return -sum(row["do_not_load"] for row in group), -len(group), reason
+
+    return {reason: groups[reason] for reason in sorted(groups, key=weight)}

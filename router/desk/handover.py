@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any, Final, NamedTuple
 
 from router import codec, topics
+from router.decide.boxes import DERIVED
 from router.decide.codes import CodeTable, Effect
 from router.decide.identity import notice_id
 from router.decide.notices import HOLD, LINK
@@ -28,8 +29,6 @@ from router.task.outputs import timeline_fields
 
 RELEASED: Final = "RELEASED"
 STOPPED: Final = (DO_NOT_LOAD, HELD)
-DERIVED: Final = ("BOX", "HOUSE")
-"""Kinds of holds that other bills cause."""
 CALL: Final = "call"
 """Audit entries whose action begins with it are telephone calls to parties."""
 BY_THE_ROUTER: Final = "router"

@@ -331,6 +331,46 @@ def test_waiting_bills_are_listed_with_what_they_wait_for(command: Command) -> N
         assert "NO_SAILING: no sailing matches its IMO number, carrier and voyage number: `snp-router import" in looked
 
 
+@pytest.fixture
+def twelve_waiting(command: Command) -> Command:
+    """Twelve bills that no sailing fits, one of them with a do-not-load; of seven an SNP is not registered either."""
+    command("import", "parties", command.write("p.csv", "id\nNVXA\n"))
+    rows = [f"NVXA,B{number},{'RIVL' if number < 7 else 'NVXA'}\n" for number in range(12)]
+    command("import", "filings", command.write("f.csv", "scac,bill_of_lading,snps\n" + "".join(rows)))
+    codes = {3: "6H"}
+    events = [event_line(bill_of_lading=f"B{one}", disposition_code=codes.get(one, "1H")) for one in range(12)]
+    command("ingest", "-", stdin="".join(events))
+    command("run", "--until-idle")
+    return command
+
+
+def test_waiting_bills_are_grouped_by_what_is_missing_with_counts_and_the_remedy(twelve_waiting: Command) -> None:
+    done = twelve_waiting("waiting", "list", "--limit", "2")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "12 bills wait, 1 must not be loaded"
+    assert "NO_SAILING: 12 bills wait, 1 must not be loaded" in lines
+    assert "PARTY_UNKNOWN: 7 bills wait, 1 must not be loaded" in lines
+    assert "10 more: --missing NO_SAILING --limit 12, or --format csv" in done.stderr
+    assert "5 more: --missing PARTY_UNKNOWN --limit 7, or --format csv" in done.stderr
+    assert "PARTY_UNKNOWN: one of its parties is not registered: `snp-router import parties FILE`" in done.stderr
+    assert sum("NVXAB3" in line for line in lines) == 2, "the do-not-load comes first in each group"
+    assert "1 of 12 must not be loaded: telephone" in done.stderr
+
+
+def test_waiting_bills_can_be_limited_to_what_is_missing(twelve_waiting: Command) -> None:
+    rows = twelve_waiting.json("waiting", "list", "--missing", "party-unknown", "--limit", "1")
+    assert len(rows) == 7, "JSON has all rows"
+    shown = twelve_waiting("waiting", "list", "--missing", "PARTY_UNKNOWN")
+    assert shown.stdout.startswith("7 bills wait, 1 must not be loaded\n")
+    assert "\nNO_SAILING:" not in shown.stdout
+    other = twelve_waiting("waiting", "list", "--missing", "NO_TOPIC")
+    assert other.stderr.endswith("no bill waits for that; 12 bills for something else\n")
+    assert (
+        "use CONTAINER_UNKNOWN, BILL_UNCERTAIN, NO_SAILING"
+        in twelve_waiting("waiting", "list", "--missing", "money", code=2).stderr
+    )
+
+
 def test_unread_names_the_parties_whose_reading_is_unknown(routed: Command) -> None:
     done = routed("unread", "--threshold-minutes", "0")
     assert done.stdout.startswith("HARX, NVXA, NVXB, OCNX, SLTC: unknown: no production_group")
