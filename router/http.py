@@ -29,7 +29,10 @@ MOST_CONNECTIONS: Final = 1000
 KEEP_ALIVE_SECONDS: Final = 30
 REQUEST_SECONDS = 30.0
 """A connection without a complete request within this time is closed."""
-DRAIN_SECONDS: Final = 2
+DRAIN_SECONDS: Final = 1.0
+"""Time at a stop for requests under way. Then their connections end, as if their clients had left."""
+CANCEL_SECONDS: Final = 2
+"""Time at a stop after which handlers that still wait for something are cancelled."""
 LARGEST_PORT: Final = 65535
 THIS_MACHINE: Final = "127.0.0.1"
 
@@ -59,6 +62,8 @@ class _RestartableServer:
         self._listener = listener
         self._server: _Server | None = None
         self._is_stopped = False
+        self._app = config.loaded_app
+        config.loaded_app = self._answer
 
     async def serve(self) -> None:
         """Serve until `stop`. Raises RuntimeError if the server ends by itself: uvicorn does if it can't start."""
@@ -69,6 +74,14 @@ class _RestartableServer:
         if not self._is_stopped:
             raise RuntimeError("the HTTP server ended by itself")
 
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request. One that is cancelled by the stop ends without a traceback."""
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._is_stopped:
+                raise
+
     def stop(self) -> None:
         self._is_stopped = True
         if self._server is not None:
@@ -76,8 +89,9 @@ class _RestartableServer:
 
 
 class _Protocol(H11Protocol):
-    """Closes connections that send no complete request within `REQUEST_SECONDS`; uvicorn has no such timeout. A
-    malformed request is one line in the log and ends its connection, whatever was being answered on it."""
+    """Closes connections that send no complete request within `REQUEST_SECONDS`, and at a stop all within
+    `DRAIN_SECONDS`: pages with live notices never end by themselves. uvicorn has no such timeouts. A malformed request
+    is one line in the log and ends its connection, whatever was being answered on it."""
 
     _last_seen: RequestResponseCycle | None = None
     """The latest request at the previous check."""
@@ -85,6 +99,10 @@ class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.loop.call_later(REQUEST_SECONDS, self._close_if_idle)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self.loop.call_later(DRAIN_SECONDS, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
         _log.info("malformed_request", address=self.client[0] if self.client else None)
@@ -141,7 +159,7 @@ async def serving(app: ASGIApp, listen: str, tls: TlsFiles | None = None) -> Asy
         server_header=False,
         limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=CANCEL_SECONDS,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
@@ -163,7 +181,7 @@ async def serving(app: ASGIApp, listen: str, tls: TlsFiles | None = None) -> Asy
         yield f"{bound[0]}:{bound[1]}"
     finally:
         server.stop()
-        await asyncio.shield(asyncio.wait([task], timeout=2 * DRAIN_SECONDS))
+        await asyncio.shield(asyncio.wait([task], timeout=2 * CANCEL_SECONDS))
         task.cancel()
         listener.close()
 

@@ -57,6 +57,7 @@ OWNED = {
     "webhooks/delivery.py:run": "a TaskGroup: an error ends `Log.work`",
     "webhooks/delivery.py:_start": "in that TaskGroup",
     "http.py:connection_made": "closes an idle connection",
+    "http.py:shutdown": "closes a connection at a stop",
     "http.py:_close_if_idle": "closes an idle connection",
 }
 """Everything else that starts a task, a thread or a timer, with the reason why it can't die unseen."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
@@ -24,6 +25,7 @@ from router.errors import UsageError
 from router.http import address_of, serving, web_application
 from router.observe import Health, status_app
 
+GENEROUS_SECONDS = 10
 WHOLE = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -128,6 +130,60 @@ async def test_a_malformed_request_makes_one_line_and_no_traceback(
 @pytest.mark.parametrize("sent", CUT.values(), ids=CUT)
 async def test_a_client_that_goes_away_leaves_no_traceback(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
     assert await lines_after(sent, caplog, cut=True) == []
+
+
+UNENDED = {
+    "a head": CUT["a head"],
+    "a body": CUT["a body"],
+    "an answer without end": b"GET /endless HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an answer that nobody reads": b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n",
+    "an answer that hangs": b"GET /hanging HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+
+
+def app_that_never_ends() -> Starlette:
+    async def body(request: Request) -> Response:
+        return Response(await request.body())
+
+    async def endless(_: Request) -> Response:
+        async def pieces() -> AsyncIterator[bytes]:
+            while True:
+                yield b"piece"
+                await asyncio.sleep(0.05)
+
+        return StreamingResponse(pieces())
+
+    async def flood(_: Request) -> Response:
+        return StreamingResponse(repeat(b"x" * 1_000_000))
+
+    async def hanging(_: Request) -> Response:
+        await asyncio.Event().wait()
+        return Response()
+
+    return web_application(
+        routes=[
+            Route("/body", body, methods=["POST"]),
+            Route("/endless", endless),
+            Route("/flood", flood),
+            Route("/hanging", hanging),
+        ]
+    )
+
+
+@pytest.mark.parametrize("sent", UNENDED.values(), ids=UNENDED)
+async def test_a_stop_waits_for_no_client_and_leaves_no_traceback(
+    sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(app_that_never_ends(), "127.0.0.1:0") as address:
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        await asyncio.sleep(0.2)
+        stopped_at = time.monotonic()
+    assert time.monotonic() - stopped_at < GENEROUS_SECONDS
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+    await _read_to_end(reader)
+    writer.close()
 
 
 async def lines_after(sent: bytes, caplog: pytest.LogCaptureFixture, *, cut: bool) -> Sequence[Mapping[str, Any]]:
