@@ -19,8 +19,10 @@ from router.console.sessions import LoginSessions
 from router.decide.bill_state import assess_bill
 from router.decide.registry import Registry
 from router.decide.rules import Rules, UnknownRules
-from router.desk.bill_index import FOLLOWED, BillIndex, IndexedEntry
+from router.desk.bill_index import FOLLOWED, BillIndex
 from router.desk.bill_views import BillView, NotFoundError, view_of
+from router.desk.index_following import BATCH, IndexProgress, begin_following
+from router.desk.index_records import IndexedEntry
 from router.desk.unconfirmed_releases import NO_UNCONFIRMED, UnconfirmedReleases, month_before
 from router.desk.unread_notices import UnreadNotices, read_unread
 from router.errors import LogError, first_error
@@ -28,9 +30,6 @@ from router.log.interface import AdministeredLog, Record
 from router.model.eastern import MILLISECONDS
 from router.model.registry_values import DECLARED, SILENT, Outage
 from router.task.input_records import apply_registry_record
-
-BATCH: Final = 2000
-"""Records indexed in one transaction; readers of the index wait for no more."""
 
 REFRESH_SECONDS: Final = 15.0
 """Most notices are read within seconds, so a shorter interval would only count those."""
@@ -54,6 +53,8 @@ class Follower:
         """All outages by id; the registry keeps only open ones."""
         self.caught_up = asyncio.Event()
         """Set once the index holds all records that were on the log at the start."""
+        self.progress: IndexProgress | None = None
+        """Progress of the index towards the log's end; None once it is there."""
         self.trouble: str | None = None
         """The reason why no new records arrive."""
         self._log, self._index, self._live = log, index, live
@@ -97,20 +98,14 @@ class Follower:
             self.rules = registry.rules or self.rules
 
     async def _follow_bills(self) -> None:
-        await self._index.mend()
-        positions = await self._index.positions()
-        ends = {
-            (topic, partition): end
-            for topic in FOLLOWED
-            for partition, end in (await self._log.end_offsets(topic)).items()
-        }
-        if any(offset > ends.get(place, 0) for place, offset in positions.items()):
+        progress = await begin_following(self._log, self._index)
+        if progress.is_anew:
             _log.warning("console_index_begun_anew", reason="the index was built from another log")
-            await self._index.rebuild()
-            positions = {}
-        if not positions:
+        if not progress.begin:
             self.caught_up.clear()
-        await self._index_batches(self._log.read(FOLLOWED, begin=positions, until_end=True))
+        self.progress = progress
+        await self._index_batches(self._log.read(FOLLOWED, begin=progress.begin, until_end=True))
+        self.progress = None
         self.caught_up.set()
         await self._index_batches(self._log.read(FOLLOWED, begin=await self._index.positions()))
 
@@ -118,7 +113,10 @@ class Follower:
         async for batch in batches:
             self.trouble = None
             for start in range(0, len(batch), BATCH):
-                entries = await self._write(batch[start : start + BATCH])
+                records = batch[start : start + BATCH]
+                entries = await self._write(records)
+                if self.progress is not None:
+                    self.progress.advance(records)
                 if self.caught_up.is_set():
                     self._live.publish(entries)
 
@@ -224,6 +222,7 @@ async def keep_refreshed(backend: Backend, figures: ConsoleFigures) -> None:
         try:
             backend.unread = await read_unread(backend.log, backend.registry)
             backend.unread_unknown = None
+            await backend.index.write_unread(backend.unread)
             backend.unconfirmed = await backend.index.unconfirmed(month_before(backend.registry))
             await figures.refresh(backend)
         except LogError as error:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from router.desk.bill_index import IndexedEntry
+from router.desk.index_records import IndexedEntry
 
 MOST_ROWS: Final = 100
 """Rows kept for one browser; the oldest are dropped and counted. A person reads no faster, and bills' pages have all.

@@ -20,7 +20,7 @@ from router.console.backend import Backend
 from router.console.login_throttle import network_of
 from router.console.rendering import address_of, backend_of, form_of, page, session_of
 from router.console.sessions import LONGEST_NAME, csrf_ok
-from router.desk.bill_index import LOGGED_IN
+from router.desk.index_records import LOGGED_IN
 from router.engine.administration import AuditEntry, acting_from, audit_output
 from router.errors import LogError, UsageError
 

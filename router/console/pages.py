@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from http import HTTPStatus
@@ -15,10 +14,11 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
+from router.console import bill_pages
 from router.console.backend import Backend
 from router.console.live_notices import NoticeFilter
-from router.console.rendering import backend_of, bars, bill_of, cause_of, page, pieces
-from router.desk.bill_index import MOST_FOUND
+from router.console.rendering import backend_of, bill_of, cause_of, page, pieces
+from router.desk.bill_query import BillQuery
 from router.desk.bill_views import bill_fields, explain, sailing_reasons
 from router.desk.clearances import IN_BULK
 from router.desk.confirmations import fingerprint
@@ -38,12 +38,13 @@ async def notices(request: Request) -> Response:
     calls = [sentence(one.party, stop, now) for one in backend.unread for stop in one.do_not_loads][:RECENT]
     calls += [unknown_sentence(one) for one in backend.unread if one.receipt.disbelieved is not None]
     index = backend.index
-    counts, stopped, statuses = await index.counts(), await index.stopped(), await index.statuses()
+    counts, statuses = await index.counts(), await index.statuses()
+    stopped = await index.bills(BillQuery(do_not_load="yes"), backend.registry, now)
     return page(
         request, "stream.html", groups=by_cause(recent, cause_of, bill_of), wanted=wanted, counts=counts,
         stopped=stopped, statuses=statuses, query=request.url.query, unread=calls,
         unread_unknown=backend.unread_unknown, unconfirmed=backend.unconfirmed,
-        rule=release_after_hold_text(backend.rules),
+        rule=release_after_hold_text(backend.rules), codes=backend.rules.codes, now=now,
     )  # fmt: skip
 
 
@@ -103,28 +104,6 @@ async def bill(request: Request) -> Response:
     )  # fmt: skip
 
 
-async def search(request: Request) -> Response:
-    text = request.query_params.get("q", "").strip()
-    return page(request, "search.html", text=text, found_bills=await backend_of(request).index.search(text))
-
-
-async def sailings(request: Request) -> Response:
-    known = backend_of(request).registry.roster.sailings().values()
-    return page(request, "sailings.html", sailings=sorted(known, key=lambda one: one.arrival_date or "", reverse=True))
-
-
-async def sailing(request: Request) -> Response:
-    """A sailing's lines, and its bills by status, do-not-loads first."""
-    backend = backend_of(request)
-    found = backend.registry.roster.sailing(request.path_params["sailing"])
-    if found is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such sailing")
-    aboard = await backend.index.aboard(backend.registry.roster.record_ids(found))
-    counts = Counter(one.status for one in aboard)
-    more = max(0, len(aboard) - MOST_FOUND)
-    return page(request, "sailing.html", sailing=found, aboard=aboard[:MOST_FOUND], more=more, bars=bars(counts))
-
-
 async def parties(request: Request) -> Response:
     known = backend_of(request).registry.parties.values()
     return page(request, "parties.html", parties=sorted(known, key=lambda one: one.id))
@@ -141,7 +120,8 @@ async def party(request: Request) -> Response:
 
 
 async def waiting(request: Request) -> Response:
-    return page(request, "waiting.html", waiting=await backend_of(request).index.waiting())
+    found = await backend_of(request).index.waiting(request.query_params.get("after"))
+    return page(request, "waiting.html", found=found)
 
 
 async def feeds(request: Request) -> Response:
@@ -154,11 +134,13 @@ async def feeds(request: Request) -> Response:
 
 
 async def audit(request: Request) -> Response:
-    return page(request, "audit.html", entries=await backend_of(request).index.audit())
+    found = await backend_of(request).index.audit(request.query_params.get("after"))
+    return page(request, "audit.html", found=found)
 
 
 async def dead_letters(request: Request) -> Response:
-    return page(request, "letters.html", letters=await backend_of(request).index.dead_letters())
+    found = await backend_of(request).index.dead_letters(request.query_params.get("after"))
+    return page(request, "letters.html", found=found)
 
 
 async def dead_letter(request: Request) -> Response:
@@ -170,12 +152,10 @@ async def dead_letter(request: Request) -> Response:
 
 
 ROUTES: Final[list[Any]] = [
+    *bill_pages.ROUTES,
     Route("/", notices),
     Route("/live-notices", live_notices),
     Route("/bills/{bill}", bill),
-    Route("/search", search),
-    Route("/sailings", sailings),
-    Route("/sailings/{sailing}", sailing),
     Route("/parties", parties),
     Route("/parties/{party}", party),
     Route("/feeds", feeds),

@@ -20,19 +20,15 @@ from starlette.responses import HTMLResponse, Response
 
 from router.console.backend import Backend
 from router.console.sessions import LoginSession
-from router.desk.bill_index import IndexedEntry
+from router.desk.bill_query import STATUSES
+from router.desk.index_records import IndexedEntry
 from router.harmless_text import harmless, readable
 from router.model.eastern import MILLISECONDS
 from router.model.inputs import DeadLetter
+from router.model.port_names import port_names
 
 FORM: Final = "application/x-www-form-urlencoded"
 MOST_FIELDS: Final = 30
-
-STATUSES: Final = (
-    "DO_NOT_LOAD", "HELD", "NOT_RELEASED", "RELEASE_UNCONFIRMED", "PARTIALLY_RELEASED", "MOVEMENT_AUTHORISED",
-    "ON_FILE", "RELEASED", "CLOSED", "DELETED",
-)  # fmt: skip
-"""In the order of their concern to a duty officer."""
 
 MOST_SHOWN: Final = 100_000
 """Characters of a dead letter's content on its page."""
@@ -131,6 +127,7 @@ _TEMPLATES: Final = Environment(
     finalize=lambda value: harmless(value) if type(value) is str else value,
 )
 _TEMPLATES.globals["moment"] = moment
+_TEMPLATES.globals["port_names"] = port_names()
 
 
 def backend_of(request: Request) -> Backend:
@@ -190,6 +187,7 @@ def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **
         "path": request.url.path,
         "trouble": follower.trouble,
         "catching_up": not follower.caught_up.is_set(),
+        "progress": follower.progress,
         "outages": [outage for outage in follower.outages.values() if outage.ended_at is None],
     }
     return HTMLResponse(rendered(template, **shared, **values), status)

@@ -194,7 +194,7 @@ class Roster:
             return [voyage.imo_number]
         if voyage.vessel_name is None:
             return []
-        numbers = self._numbers.get(_cut_name(voyage.vessel_name), Counter())
+        numbers = self._numbers.get(cut_name(voyage.vessel_name), Counter())
         return sorted(number for number, records in numbers.items() if records > 0)
 
     def shared_names(self) -> Iterator[tuple[str, list[str]]]:
@@ -274,15 +274,16 @@ def same_voyage_number(sent: str, registered: str | None) -> bool:
 
 def same_name(one: str, other: str) -> bool:
     """True if two spellings name the same vessel, but for blanks and CAMIR's cut."""
-    return one == other or _cut_name(one) == _cut_name(other)
+    return one == other or cut_name(one) == cut_name(other)
 
 
-def _cut_name(name: str) -> str:
+def cut_name(name: str) -> str:
+    """A vessel's name in capitals, with single blanks, as far as CAMIR sends it."""
     return " ".join(name.upper().split())[:CAMIR_NAME_WIDTH].strip()
 
 
 def _name_key(sailing: Sailing) -> str:
-    return _cut_name(sailing.vessel_name or "")
+    return cut_name(sailing.vessel_name or "")
 
 
 # Merging

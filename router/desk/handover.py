@@ -13,9 +13,9 @@ from router.decide.notices import HOLD, LINK
 from router.decide.rules import Rules
 from router.decide.standing_holds import CBP_HOLD
 from router.decide.status import DO_NOT_LOAD, HELD
-from router.desk.bill_index import LOGGED_IN
 from router.desk.bill_views import read_waiting
 from router.desk.downtime import OutageView, outage_fields, read_outages
+from router.desk.index_records import LOGGED_IN
 from router.desk.operator_deeds import read_dead_letters
 from router.desk.receipts import read_receipts
 from router.engine.administration import AuditEntry, read_registry

@@ -17,9 +17,13 @@ PASSWORD = "correct horse battery staple"
 PAGES = (
     "/",
     f"/bills/{BILL}",
+    "/bills",
+    "/bills?vessel=OCEAN+EXEMPLAR&status=RELEASED,HELD&sort=arrival&order=desc",
     "/search?q=NVXA",
+    "/boxes/CSQU3054383",
     "/sailings",
     "/sailings/EXEMPLAR-026E",
+    "/sailings/EXEMPLAR-026E/do-not-loads",
     "/parties",
     "/parties/SLTC",
     "/feeds",

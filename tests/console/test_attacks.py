@@ -15,7 +15,7 @@ from tests.desk.test_bill_index import BILL
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 
-PAGES = (*installation.PAGES, "/dead-letters/abc")
+PAGES = (*installation.PAGES, "/bills.csv", "/dead-letters/abc")
 STREAM = "/live-notices"
 ACTIONS = [
     f"/bills/{BILL}/confirm",

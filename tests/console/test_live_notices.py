@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router.console.live_notices import MOST_ROWS, MOST_SUBSCRIBERS, LiveNotices, NoticeFilter
-from router.desk.bill_index import IndexedEntry
+from router.desk.index_records import IndexedEntry
 
 
 def entry(

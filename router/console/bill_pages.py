@@ -1,0 +1,258 @@
+"""The pages that answer questions about many bills: the list with its facets, searches, boxes and sailings."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator, Mapping
+from datetime import date
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from router.clock import now_milliseconds
+from router.console.rendering import backend_of, bars, page
+from router.decide.status import DO_NOT_LOAD, HELD
+from router.desk.bill_index import PAGE_SIZE, IndexedBill
+from router.desk.bill_query import (
+    AGES,
+    ARRIVING,
+    DOUBTS,
+    FLAGS,
+    ORDERS,
+    STATUSES,
+    UNREAD,
+    BillQuery,
+    cursor_of,
+    query_of,
+)
+from router.desk.bill_search import search as search_index
+from router.desk.box_views import box_number, box_view
+from router.errors import UsageError
+from router.model.eastern import eastern_day, iso
+from router.model.registry_values import Sailing
+
+EXPORTED: Final = (
+    "bill", "status", "do_not_load", "vessel_name", "imo_number", "voyage_number", "port", "carrier_scac",
+    "arrival_date", "sailing_id", "master_bill", "since", "containers", "holds", "doubts", "flags", "unread_by",
+)  # fmt: skip
+"""Columns of an export: those of `IndexedBill`."""
+
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of a cell that a spreadsheet would compute. Names of vessels are written by strangers."""
+
+
+async def bills(request: Request) -> Response:
+    """One page of the bills that fit the facets in the address."""
+    backend, now = backend_of(request), now_milliseconds()
+    query, problem = _query(request)
+    given = request.query_params
+    status = HTTPStatus.OK if problem is None else HTTPStatus.UNPROCESSABLE_ENTITY
+    after = cursor_of(given["after"], query) if given.get("after") else None
+    before = cursor_of(given["before"], query) if given.get("before") else None
+    found = await backend.index.bills(query, backend.registry, now, after=after, before=before)
+    statuses = {one: found.by_status.get(one, 0) for one in STATUSES}
+    if query.status:
+        others = await backend.index.bills(query._replace(status=()), backend.registry, now, size=1)
+        statuses = {one: others.by_status.get(one, 0) for one in STATUSES}
+    return page(
+        request, "bills.html", status, query=query, found=found, problem=problem, statuses=statuses, now=now,
+        given={**query.fields(), **({} if problem is None else given)}, choices=CHOICES,
+        codes=backend.rules.codes, link=link, sorted_by=_sorted_by(query), unread_unknown=backend.unread_unknown,
+    )  # fmt: skip
+
+
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "arriving": ARRIVING, "doubt": DOUBTS, "flag": FLAGS, "unread": tuple(UNREAD), "age": tuple(AGES),
+}  # fmt: skip
+"""The words of each facet that has a list of them."""
+
+
+def _query(request: Request) -> tuple[BillQuery, str | None]:
+    """The query of the address; with a value that selects nothing, no bill at all, and the reason."""
+    try:
+        return query_of(request.query_params), None
+    except UsageError as error:
+        return BillQuery(bill="-"), str(error)
+
+
+def link(query: BillQuery, **changes: Any) -> str:
+    """Address of the list of a query; `changes` are other facets, or a cursor's token as `after` or `before`."""
+    cursors = {name: changes.pop(name) for name in ("after", "before") if name in changes}
+    fields = query._replace(**changes).fields() | {name: place.token() for name, place in cursors.items()}
+    return "/bills" + (f"?{urlencode(fields)}" if fields else "")
+
+
+def _sorted_by(query: BillQuery) -> dict[str, tuple[str, str]]:
+    """For each order its address, and `aria-sort` of its column; the present order's address is the reverse."""
+    made = {}
+    for name in ORDERS:
+        is_now = query.sort == name
+        way = ("descending" if query.descending else "ascending") if is_now else "none"
+        made[name] = link(query, sort=name, descending=is_now and not query.descending), way
+    return made
+
+
+async def export(request: Request) -> Response:
+    """All bills that fit, as CSV, written while they are read."""
+    backend, now, query = backend_of(request), now_milliseconds(), query_of(request.query_params)
+
+    async def lines() -> AsyncIterator[str]:
+        yield _csv_line(EXPORTED)
+        async for row in backend.index.every_bill(query, backend.registry, now):
+            yield _csv_line(exported_cells(row))
+
+    headers = {"content-disposition": f'attachment; filename="bills-{iso(now)[:10]}.csv"'}
+    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def exported_cells(row: IndexedBill) -> list[str]:
+    """The cells of `EXPORTED`: times in ISO 8601, several values with blanks between them."""
+    cells = []
+    for name in EXPORTED:
+        value = getattr(row, name)
+        if name == "since":
+            value = iso(value)
+        elif isinstance(value, bool):
+            value = "yes" if value else "no"
+        elif isinstance(value, tuple):
+            value = " ".join(value)
+        cells.append(value or "")
+    return cells
+
+
+def _csv_line(cells: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerow([f"'{one}" if one.startswith(FORMULAS) else one for one in cells])
+    return text.getvalue()
+
+
+async def search(request: Request) -> Response:
+    """Everything that the text names. A container alone leads to its box."""
+    backend, now = backend_of(request), now_milliseconds()
+    text = request.query_params.get("q", "").strip()
+    found = await search_index(backend.index, backend.registry, text, now)
+    return page(
+        request, "search.html", text=text, found=found, now=now, link=link, codes=backend.rules.codes,
+        box=_box_of(text), no_query=BillQuery(),
+    )  # fmt: skip
+
+
+def _box_of(text: str) -> str | None:
+    try:
+        return box_number(text)
+    except UsageError:
+        return None
+
+
+async def box(request: Request) -> Response:
+    """A container with every known bill in it."""
+    backend, now = backend_of(request), now_milliseconds()
+    asked = request.path_params["number"]
+    number = box_number(asked)
+    if number != asked:
+        return RedirectResponse(f"/boxes/{quote(number)}", HTTPStatus.SEE_OTHER)
+    found = await box_view(backend.index, backend.registry, backend.rules, number, now)
+    return page(request, "box.html", box=found, codes=backend.rules.codes)
+
+
+# Sailings
+
+
+async def sailings(request: Request) -> Response:
+    """Sailings by next arrival, each with its numbers of bills. Those to come; if there are none, those before."""
+    backend, now = backend_of(request), now_milliseconds()
+    given = {name: value.strip() for name, value in request.query_params.items()}
+    shown, today = given.get("show", "coming"), eastern_day(now)
+    roster = backend.registry.roster
+    named = [one for one in roster.sailings().values() if _is_named(one, given.get("q", "").upper())]
+    if "show" not in given and not any(_is_shown(one, shown, today) for one in named):
+        shown = "past"
+    wanted = [one for one in named if _is_shown(one, shown, today)]
+    wanted.sort(key=lambda one: (next_arrival(one, today) or "", one.sailing_id), reverse=shown == "past")
+    keys = [one.sailing_id for one in wanted]
+    start = keys.index(given["after"]) + 1 if given.get("after") in keys else 0
+    rows = wanted[start : start + PAGE_SIZE]
+    records = {one.sailing_id: roster.record_ids(one) for one in rows}
+    counts = await backend.index.sailing_statuses([record for ids in records.values() for record in ids])
+    statuses = {
+        key: {status: sum(counts.get(record, {}).get(status, 0) for record in ids) for status in STATUSES}
+        for key, ids in records.items()
+    }
+    more = start + len(rows) < len(wanted)
+    return page(
+        request, "sailings.html", sailings=rows, statuses=statuses, shown=shown, given=given, today=today,
+        first=start + 1 if rows else 0, total=len(wanted), days_to=days_to, next_arrival=next_arrival,
+        after=f"?{urlencode({'show': shown, 'q': given.get('q', ''), 'after': keys[start + len(rows) - 1]})}"
+        if more else None,
+    )  # fmt: skip
+
+
+def _is_shown(sailing: Sailing, shown: str, today: str) -> bool:
+    if shown == "all":
+        return True
+    return (next_arrival(sailing, today) is not None or not sailing.dates) != (shown == "past")
+
+
+def _is_named(sailing: Sailing, text: str) -> bool:
+    texts = (sailing.sailing_id, sailing.vessel_name or "", sailing.imo_number, *(line.scac for line in sailing.lines))
+    return any(text in one.upper() for one in texts)
+
+
+def next_arrival(sailing: Sailing, today: str) -> str | None:
+    """The sailing's first call from today on, by CBP's clock."""
+    return next((one for one in sailing.dates if one >= today), None)
+
+
+def days_to(day: str, today: str) -> str:
+    """`today`, `tomorrow`, `in 5 days`, `3 days ago`."""
+    days = (date.fromisoformat(day) - date.fromisoformat(today)).days
+    if days in (0, 1, -1):
+        return {0: "today", 1: "tomorrow", -1: "yesterday"}[days]
+    return f"in {days} days" if days > 0 else f"{-days} days ago"
+
+
+def _sailing_of(request: Request) -> Sailing:
+    found = backend_of(request).registry.roster.sailing(request.path_params["sailing"])
+    if found is None:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such sailing")
+    return found
+
+
+async def sailing(request: Request) -> Response:
+    """A sailing's calls and lines, its bills by status, and those that are stopped."""
+    backend, now, found = backend_of(request), now_milliseconds(), _sailing_of(request)
+    aboard = BillQuery(sailing=found.sailing_id)
+    everything = await backend.index.bills(aboard, backend.registry, now, size=1)
+    held = aboard._replace(status=(DO_NOT_LOAD, HELD))
+    stopped = await backend.index.bills(held, backend.registry, now)
+    today = eastern_day(now)
+    return page(
+        request, "sailing.html", sailing=found, aboard=aboard, held=held, total=everything.total, stopped=stopped,
+        bars=bars(everything.by_status), today=today, days_to=days_to, next_arrival=next_arrival(found, today),
+        link=link, now=now, codes=backend.rules.codes,
+    )  # fmt: skip
+
+
+async def loading_list(request: Request) -> Response:
+    """All do-not-loads of a sailing on one page to print, for the loading desk."""
+    backend, now, found = backend_of(request), now_milliseconds(), _sailing_of(request)
+    query = BillQuery(sailing=found.sailing_id, do_not_load="yes", sort="bill")
+    rows = [row async for row in backend.index.every_bill(query, backend.registry, now)]
+    return page(request, "loading_list.html", sailing=found, rows=rows, now=now, codes=backend.rules.codes)
+
+
+ROUTES: Final[list[Any]] = [
+    Route("/bills", bills),
+    Route("/bills.csv", export),
+    Route("/search", search),
+    Route("/boxes/{number}", box),
+    Route("/sailings", sailings),
+    Route("/sailings/{sailing}", sailing),
+    Route("/sailings/{sailing}/do-not-loads", loading_list),
+]

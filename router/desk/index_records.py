@@ -1,0 +1,206 @@
+"""Records of the log as rows of the desk's index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from router import codec, topics
+from router.codec.packed import BILL_STATE
+from router.decide.bill_state import AssessedBill, assess_bill
+from router.decide.roster import cut_name
+from router.decide.rules import Rules
+from router.decide.standing_holds import CBP_HOLD
+from router.desk.bill_query import concern_of
+from router.log.interface import Record
+from router.log.sqlite.connection import transaction
+from router.model.eastern import from_posted
+from router.model.identifiers import container_key, is_vessel_key, split_bill_key
+from router.model.inputs import DeadLetter
+from router.task.outputs import timeline_fields
+
+LOGGED_IN: Final = "console log-in"
+"""The audit's action of a log-in; its subject is the user's name, its detail the address."""
+
+STILL: Final = 2**62
+"""`unconfirmed_until` of a bill that is unconfirmed now."""
+
+
+class IndexedEntry(NamedTuple):
+    """A timeline entry with its bill's present vessel and port."""
+
+    fields: codec.Fields
+    """The fields as of `timeline_fields`."""
+    vessel_name: str | None
+    port: str | None
+
+
+def write_records(connection: sqlite3.Connection, records: Sequence[Record], rules: Rules) -> list[IndexedEntry]:
+    """Write records and the positions behind them; return the timeline entries among them."""
+    entries: list[codec.Fields] = []
+    with transaction(connection):
+        done = {
+            (topic, partition): offset
+            for topic, partition, offset in connection.execute("SELECT topic, partition, next_offset FROM progress")
+        }
+        states: dict[bytes, Record] = {}
+        for record in records:
+            is_new = record.offset >= done.get((record.topic, record.partition), 0)
+            if record.topic == topics.TIMELINE and record.value is not None:
+                entry = timeline_fields(record.value)
+                entries.append(entry)
+                if is_new:
+                    _write_timeline(connection, entry, record.value)
+            if not is_new:
+                continue
+            if record.topic == topics.BILLS:
+                states[record.key] = record
+            elif record.topic == topics.WAITING:
+                _write_waiting(connection, record)
+            elif record.value is not None and record.topic == topics.DEAD_LETTERS:
+                _write_dead_letter(connection, record.value)
+            elif record.value is not None and record.topic == topics.AUDIT:
+                _write_audit(connection, record.offset, record.value)
+            done[record.topic, record.partition] = record.offset + 1
+        for record in states.values():
+            _write_bill(connection, record, rules)
+        connection.executemany(
+            "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", [(*place, offset) for place, offset in done.items()]
+        )
+        return [with_bill(connection, entry) for entry in entries]
+
+
+def _write_bill(connection: sqlite3.Connection, record: Record, rules: Rules) -> None:
+    if record.key.startswith(topics.POSITION_KEY):
+        return
+    bill = record.key.decode()
+    known = connection.execute("SELECT status, words FROM bills WHERE bill = ?", (bill,)).fetchone()
+    old_words = set(unpacked(known[1])) if known is not None else set()
+    words: list[tuple[str, str]] = []
+    if known is not None:
+        connection.execute("UPDATE statuses SET bills = bills - 1 WHERE status = ?", (known[0],))
+    if record.value is None:
+        connection.execute("DELETE FROM bills WHERE bill = ?", (bill,))
+        connection.execute("DELETE FROM states WHERE bill = ?", (bill,))
+        connection.execute("DELETE FROM flags WHERE bill = ?", (bill,))
+    else:
+        connection.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", (bill, record.value))
+        if is_vessel_key(bill):
+            return
+        assessed = assess_bill(BILL_STATE.decode(record.value), rules)
+        words = sorted(set(bill_words(assessed)))
+        row = _row_of(bill, assessed, words)
+        connection.execute(f"INSERT OR REPLACE INTO bills VALUES ({','.join('?' * len(row))})", row)
+        connection.execute(
+            "INSERT INTO statuses VALUES (?, 1) ON CONFLICT (status) DO UPDATE SET bills = bills + 1",
+            (assessed.status.status,),
+        )
+    gone = [(word, kind, bill) for kind, word in old_words.difference(words)]
+    new = [(word, kind, bill) for kind, word in words if (kind, word) not in old_words]
+    if gone:
+        connection.executemany("DELETE FROM words WHERE word = ? AND kind = ? AND bill = ?", gone)
+    if new:
+        connection.executemany("INSERT OR IGNORE INTO words VALUES (?, ?, ?)", new)
+
+
+def _row_of(bill: str, assessed: AssessedBill, words: Iterable[tuple[str, str]]) -> tuple[Any, ...]:
+    """The row of the table `bills`; an unknown text is empty, since an order has no place for NULL."""
+    status, shipment, period = assessed.status, assessed.cargo.shipment, assessed.state.unconfirmed
+    return (
+        bill, status.status, concern_of(status.status), status.do_not_load, shipment.carrier_scac or "",
+        shipment.imo_number or "", cut_name(shipment.vessel_name or ""), shipment.vessel_name or "",
+        shipment.voyage_number or "", shipment.port_of_unlading or "", shipment.arrival_date or "",
+        assessed.state.kept_sailing_id or "", shipment.master_bill or "", standing_since(assessed),
+        assessed.state.touched, STILL if period.is_now else period.ended, _packed(words),
+    )  # fmt: skip
+
+
+def standing_since(assessed: AssessedBill) -> int:
+    """Posted time of the oldest hold that stands, or else of the latest event; of neither, the time of the latest
+    record. UTC milliseconds."""
+    placed = [hold.placed for hold in assessed.status.holds if hold.placed is not None]
+    if placed:
+        return from_posted(min(placed))
+    latest = assessed.state.latest_event()
+    return latest.posted_at if latest is not None else assessed.state.touched
+
+
+def bill_words(assessed: AssessedBill) -> Iterator[tuple[str, str]]:
+    """The kinds and words that a bill is found by. Numbers are without blanks; its own is found with and without its
+    SCAC."""
+    shipment, state = assessed.cargo.shipment, assessed.state
+    scac, number = split_bill_key(state.key)
+    yield "bill", scac + number
+    yield "bill", number
+    for text in shipment.container_numbers:
+        yield "container", container_key(text)
+    for event in state.events:
+        if event.entry_number:
+            yield "entry", event.entry_number
+    if shipment.master_bill:
+        yield "master", shipment.master_bill.replace(" ", "")
+    for party in (scac, shipment.carrier_scac, *assessed.cargo.snps, *state.last_notices):
+        if party:
+            yield "party", party
+            yield "party", party.rpartition(":")[2]
+    for hold in assessed.status.holds:
+        yield "hold", hold.code or hold.kind
+        if hold.code and hold.kind != CBP_HOLD:
+            yield "hold", hold.kind
+    for doubt in assessed.status.doubts:
+        yield "doubt", doubt
+
+
+def _packed(words: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"{kind}\t{word}" for kind, word in words)
+
+
+def unpacked(text: str) -> list[tuple[str, str]]:
+    """The kinds and words in the column `words`."""
+    return [(kind, word) for kind, _, word in (line.partition("\t") for line in text.split("\n")) if kind]
+
+
+def _write_timeline(connection: sqlite3.Connection, entry: codec.Fields, value: bytes) -> None:
+    bill = entry["bill"]
+    connection.execute(
+        "INSERT OR REPLACE INTO timeline VALUES (?, ?, ?, ?)", (bill, entry["sequence"], entry["at"], value)
+    )
+    connection.execute("DELETE FROM flags WHERE bill = ?", (bill,))
+    connection.executemany("INSERT OR IGNORE INTO flags VALUES (?, ?)", [(bill, flag) for flag in entry["flags"]])
+
+
+def with_bill(connection: sqlite3.Connection, entry: codec.Fields) -> IndexedEntry:
+    """The entry with what the index has of its bill."""
+    row = connection.execute("SELECT vessel_name, port FROM bills WHERE bill = ?", (entry["bill"],)).fetchone()
+    return IndexedEntry(entry, *(value or None for value in row or ("", "")))
+
+
+def _write_waiting(connection: sqlite3.Connection, record: Record) -> None:
+    bill = record.key.decode()
+    if record.value is None:
+        connection.execute("DELETE FROM waiting WHERE bill = ?", (bill,))
+        return
+    fields = codec.decode(record.value)[1]
+    row = (bill, fields["do_not_load"], fields["since"], record.value)
+    connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)", row)
+
+
+def _write_audit(connection: sqlite3.Connection, offset: int, value: bytes) -> None:
+    connection.execute("INSERT OR REPLACE INTO audit VALUES (?, ?)", (offset, value))
+    entry = codec.decode(value)[1]
+    if entry["action"] == LOGGED_IN:
+        login = (entry["subject"], entry["detail"] or "")
+        connection.execute("INSERT OR IGNORE INTO logins VALUES (?, ?)", login)
+
+
+def _write_dead_letter(connection: sqlite3.Connection, value: bytes) -> None:
+    letter = read_letter(value)
+    row = (letter.id, letter.received_at, letter.resolution, value)
+    connection.execute("INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?)", row)
+
+
+def read_letter(value: bytes) -> DeadLetter:
+    letter = codec.decode_value(value)
+    assert isinstance(letter, DeadLetter)
+    return letter
