@@ -121,9 +121,13 @@ def test_a_version_is_recognised_by_the_newest_request_it_understands(
 def test_versions_that_lose_transactions_or_are_too_old_are_named(
     version: str | None, brokers: int, words: str | None
 ) -> None:
-    found = version_findings(dict.fromkeys(range(brokers), version))
+    found = version_findings(dict.fromkeys(range(brokers), version), brokers)
 
     assert (words is None and found == []) or words in str(found[0])
+
+
+def test_a_broker_that_answers_alone_is_not_the_only_one() -> None:
+    assert version_findings({1: "4.4"}, 3) == []
 
 
 def test_the_recommended_settings_leave_nothing_to_advise() -> None:

@@ -242,7 +242,7 @@ class ClusterAdmin:
         async with self._step("asking the brokers about themselves"):
             answers = await self._ask_each(ApiVersionRequest())
         versions = _versions_in(answers)
-        found = version_findings(versions)
+        found = version_findings(versions, len(answers))
         found += [
             Finding(f"broker {broker}", "does not answer, so nothing is known of it", "answering", blocking=False)
             for broker in sorted(answers.keys() - versions.keys())
@@ -315,13 +315,14 @@ def version_of(requests: Mapping[int, int]) -> str | None:
     return None
 
 
-def version_findings(versions: Mapping[int, str | None]) -> list[Finding]:
+def version_findings(versions: Mapping[int, str | None], brokers: int) -> list[Finding]:
+    """Return what is wrong with the versions of those of the brokers that answered."""
     found = []
     for broker, version in sorted(versions.items()):
         if version is None:
             wanted = f"Kafka {OLDEST_VERSION} or newer"
             found.append(Finding(f"broker {broker}", f"older than Kafka {OLDEST_VERSION}", wanted))
-        elif version in LOSES_COMMITS_ALONE and len(versions) == 1:
+        elif version in LOSES_COMMITS_ALONE and brokers == 1:
             wanted = "another version, or three brokers: a single one loses acknowledged transactions when it is killed"
             found.append(Finding(f"broker {broker}", f"Kafka {version} and the only one", wanted))
     return found

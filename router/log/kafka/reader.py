@@ -126,7 +126,7 @@ class CommittedReader:
     ) -> dict[TopicPartition, str]:
         """Ask each leader, and add its answers to `found`. Return why the rest is missing."""
         leaders = await leaders_of(self._consumer._client, {partition.topic for partition in partitions})
-        reasons = dict.fromkeys(partitions, "no broker is known to lead it")
+        reasons = {partition: self._reason(partition, NO_LEADER) for partition in partitions}
         by_leader: dict[int, list[TopicPartition]] = defaultdict(list)
         for partition in partitions:
             if (leader := leaders.get(partition, NO_LEADER)) != NO_LEADER:
@@ -134,7 +134,7 @@ class CommittedReader:
         answers = await asyncio.gather(*(self._ask_leader(*one) for one in by_leader.items()), return_exceptions=True)
         for (leader, asked), answer in zip(by_leader.items(), answers, strict=True):
             if isinstance(answer, KafkaError) and answer.retriable:
-                reasons |= dict.fromkeys(asked, f"{self._broker(leader)} does not answer")
+                reasons |= {partition: self._reason(partition, leader) for partition in asked}
             elif isinstance(answer, BaseException):
                 raise translate([answer], f"{self._name}, asking where partitions end") from answer
             else:
@@ -148,9 +148,15 @@ class CommittedReader:
         offsets = await self._consumer._fetcher._proc_offset_request(leader, wanted)
         return {partition: offset for partition, (offset, _) in offsets.items()}
 
-    def _broker(self, number: int) -> str:
-        found = self._consumer._client.cluster.broker_metadata(number)
-        return f"broker {number}" + (f" at {found.host}:{found.port}" if found else "")
+    def _reason(self, partition: TopicPartition, leader: int | None = None) -> str:
+        """Return why a partition can't be read. Without a leader it is the one that aiokafka believes in."""
+        cluster = self._consumer._client.cluster
+        if leader is None:
+            leader = cluster.leader_for_partition(partition)
+        if leader is None or leader == NO_LEADER:
+            return "no broker is known to lead it"
+        found = cluster.broker_metadata(leader)
+        return f"broker {leader}{f' at {found.host}:{found.port}' if found else ''} does not answer"
 
     def _give_up(self, reasons: Mapping[TopicPartition, str], unread: list[str] | None) -> None:
         """Name in `unread` what can't be read. Raises TaskRetry without it."""
@@ -195,22 +201,24 @@ class CommittedReader:
         if not open_ends:
             return
         self.assign({partition: begins[partition] for partition in open_ends})
-        came = time.monotonic()
+        reached: dict[TopicPartition, int] = {}
+        waited_seconds = 0.0
         while open_ends:
-            if time.monotonic() > came + self._settings.start_deadline_seconds:
-                leader_of = self._consumer._client.cluster.leader_for_partition
-                reasons = {one: f"{self._broker(leader_of(one))} does not answer" for one in open_ends}
-                self._give_up(reasons, unread)
-                return
+            began = time.monotonic()
             fetched = await self.fetch(MARKER_PAUSE_SECONDS)
-            if fetched:
-                came = time.monotonic()
+            waited_seconds += time.monotonic() - began
             for partition, records in fetched.items():
                 if (end := open_ends.get(partition)) is not None:
                     yield [record for record in records if record.offset < end]
+            before, reached = reached, {partition: await self.position(partition) for partition in open_ends}
+            if reached != before:
+                waited_seconds = 0.0
+            elif waited_seconds > self._settings.start_deadline_seconds:
+                self._give_up({partition: self._reason(partition) for partition in open_ends}, unread)
+                return
             for partition, end in list(open_ends.items()):
-                if await self.position(partition) >= end:
-                    del open_ends[partition]
+                if reached[partition] >= end:
+                    del open_ends[partition], reached[partition]
                     self.pause(partition)
 
     async def _offsets(self, ask: Any, partitions: Iterable[TopicPartition], doing: str) -> dict[TopicPartition, int]:
