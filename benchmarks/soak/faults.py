@@ -22,7 +22,7 @@ from router.clock import now_milliseconds
 from router.log.interface import AdministeredLog, Record
 from router.log.url import open_log
 from tests.checking.routine import PARTIES
-from tests.faults.workers import Workers
+from tests.faults.workers import Workers, children_of
 from tests.kafka.broker import Cluster, Node, free_ports, wait_until_ready
 from tests.kafka.fixtures import limit_batches
 from tests.kafka.proxy import Proxy
@@ -83,7 +83,7 @@ class Scene:
 
     def stop_routers(self) -> None:
         """Kill all, supervised ones too."""
-        supervised = [child for process in self.supervisors.processes for child in _children(process)]
+        supervised = [child for process in self.supervisors.processes for child in children_of(process)]
         self.supervisors.stop()
         for child in supervised:
             os.kill(child, signal.SIGKILL)
@@ -100,7 +100,7 @@ class Scene:
     # Routers and feeders
 
     async def kill_supervised(self, chance: random.Random) -> str:
-        children = _children(self.supervisors.processes[0])
+        children = children_of(self.supervisors.processes[0])
         if not children:
             return "no worker of the supervisor is alive"
         victim = chance.choice(children)
@@ -297,13 +297,6 @@ def _mount(folder: Path) -> None:
     if os.geteuid() == 0 and not folder.is_mount():
         command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
         subprocess.run(command, check=False, timeout=30)
-
-
-def _children(process: int) -> list[int]:
-    try:
-        return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def _address(url: str) -> str:

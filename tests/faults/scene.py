@@ -21,13 +21,21 @@ COMMIT_DEADLINE_SECONDS = float(QUICK_WORKERS["SNP_KAFKA__COMMIT_DEADLINE_SECOND
 
 
 class Scene:
-    """One broker behind a proxy, or three without (`proxy` None): all clients go the same way."""
+    """Brokers, each behind a proxy of its own or none: all clients go the same way."""
 
-    def __init__(self, cluster: Cluster, proxy: Proxy | None, workers: Workers, trial: Trial) -> None:
+    def __init__(self, cluster: Cluster, proxies: list[Proxy], workers: Workers, trial: Trial) -> None:
         self.cluster = cluster
-        self.proxy = proxy
         self.workers = workers
         self.trial = trial
+        self._proxies = proxies
+
+    def heal(self) -> None:
+        for proxy in self._proxies:
+            proxy.heal()
+
+    def _some(self, chance: random.Random) -> list[Proxy]:
+        """One proxy, or several."""
+        return chance.sample(self._proxies, chance.randint(1, len(self._proxies)))
 
     async def kill_broker(self, chance: random.Random) -> str:
         node = chance.choice(self.cluster.nodes)
@@ -38,36 +46,37 @@ class Scene:
         return f"killed broker {node.number} and started it again"
 
     async def cut(self, chance: random.Random) -> str:
-        assert self.proxy is not None
-        self.proxy.cut()
-        return "cut every connection of the workers"
+        chosen = self._some(chance)
+        for proxy in chosen:
+            proxy.cut()
+        return f"cut every connection to {len(chosen)} brokers"
 
     async def stall(self, chance: random.Random) -> str:
-        assert self.proxy is not None
-        seconds = chance.choice((0.3, 2.0, 6.0))
-        self.proxy.stall()
+        chosen, seconds = self._some(chance), chance.choice((0.3, 2.0, 6.0))
+        for proxy in chosen:
+            proxy.stall()
         await asyncio.sleep(seconds)
-        self.proxy.heal()
-        return f"let nothing through for {seconds} s"
+        self.heal()
+        return f"let nothing through to {len(chosen)} brokers for {seconds} s"
 
     async def delay(self, chance: random.Random) -> str:
-        assert self.proxy is not None
-        self.proxy.delay_seconds = chance.uniform(0.01, 0.2)
+        for proxy in self._some(chance):
+            proxy.delay_seconds = chance.uniform(0.01, 0.2)
         await asyncio.sleep(1.0)
-        self.proxy.heal()
+        self.heal()
         return "delayed everything for 1 s"
 
     async def lose_answer(self, chance: random.Random) -> str:
         """During a commit: the broker commits, and the worker doesn't hear of it before it gives up."""
-        assert self.proxy is not None
-        self.proxy.lose_answer_to(END_TRANSACTION)
+        proxy = chance.choice(self._proxies)
+        proxy.lose_answer_to(END_TRANSACTION)
         try:
-            await asyncio.wait_for(self.proxy.lost_answer.wait(), 5)
+            await asyncio.wait_for(proxy.lost_answer.wait(), 5)
             await asyncio.sleep(COMMIT_DEADLINE_SECONDS + 1)
         except TimeoutError:
             return "nobody committed anything"
         finally:
-            self.proxy.heal()
+            self.heal()
         return "lost the answer to a commit"
 
     async def shrink(self, chance: random.Random) -> str:
@@ -95,17 +104,22 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(folder: Path, seed: int, command: tuple[str, ...] = ROUTER, brokers: int = 1) -> AsyncIterator[Scene]:
+async def scene(
+    folder: Path, seed: int, command: tuple[str, ...] = ROUTER, brokers: int = 1, *, proxied: bool = False
+) -> AsyncIterator[Scene]:
+    """A single broker is always behind a proxy, three are if they are `proxied`."""
     require_java()
     async with AsyncExitStack() as stack:
-        port = free_ports(1)[0]
-        cluster = Cluster(folder, brokers, advertised=(port,) if brokers == 1 else ())
-        proxy = await stack.enter_async_context(Proxy(port, cluster.port)) if brokers == 1 else None
+        ports = free_ports(brokers) if proxied or brokers == 1 else []
+        cluster = Cluster(folder, brokers, advertised=ports)
+        pairs = zip(ports, cluster.ports, strict=False)
+        proxies = [await stack.enter_async_context(Proxy(port, target)) for port, target in pairs]
         stack.push_async_callback(asyncio.to_thread, cluster.stop)
         await asyncio.to_thread(cluster.start)
-        url = f"kafka://127.0.0.1:{port}" if brokers == 1 else f"kafka://{cluster.bootstrap}"
+        address = ",".join(f"127.0.0.1:{port}" for port in ports) or cluster.bootstrap
         settings = QUICK.model_dump(exclude_unset=True) | {"replication_factor": min(brokers, 3)}
-        log = await stack.enter_async_context(open_log(url, settings))
-        workers = Workers(url, folder, command)
+        log = await stack.enter_async_context(open_log(f"kafka://{address}", settings))
+        environment = QUICK_WORKERS | {"SNP_KAFKA__REPLICATION_FACTOR": str(min(brokers, 3))}
+        workers = Workers(log.url, folder, command, settings=environment)
         stack.callback(workers.stop)
-        yield Scene(cluster, proxy, workers, Trial(log, History(folder / "history.jsonl"), seed))
+        yield Scene(cluster, proxies, workers, Trial(log, History(folder / "history.jsonl"), seed))

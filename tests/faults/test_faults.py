@@ -35,8 +35,7 @@ async def undergo(
         await asyncio.sleep(2.0)
         await at.trial.suffer(at.faults(names), seconds, (0.2, 2.0))
         at.workers.stop()
-        if at.proxy is not None:
-            at.proxy.heal()
+        at.heal()
         await asyncio.sleep(SESSION_SECONDS)
         faults = await at.trial.finish(GROUP)
     if faults and command == ROUTER:

@@ -21,6 +21,9 @@ QUICK = {
 }
 """Quick to notice what is dead."""
 
+ASSIGNED_SECONDS = 60.0
+NEVER_LOGGED = ("Traceback", "was never retrieved", "was destroyed but it is pending")
+
 
 class Workers:
     """Processes of one command: routers unless other `words` are given."""
@@ -101,6 +104,30 @@ class Workers:
             await asyncio.sleep(chance.uniform(1.0, 3.0))
         return f"restarted every {self._name}"
 
+    async def start_and_wait(self, count: int = 1) -> None:
+        """Start some, and wait until each has tasks."""
+        first = self._started + 1
+        self.start(count)
+        async with asyncio.timeout(ASSIGNED_SECONDS):
+            for number in range(first, self._started + 1):
+                while "task_restored" not in (self._folder / f"{self._name}-{number}.log").read_text():
+                    await asyncio.sleep(0.1)
+
+    async def replace_oldest(self) -> None:
+        """SIGTERM it, and start another, as a service manager does that asks `/ready` before it goes on."""
+        victim = self._processes.pop(0)
+        victim.terminate()
+        assert await self._left(victim), f"{self._name} {victim.pid} did not leave in 10 s"
+        await self.start_and_wait()
+
+    async def leave(self) -> None:
+        """SIGTERM all, and wait until they have left."""
+        victims, self._processes = self._processes, []
+        for victim in victims:
+            victim.terminate()
+        for victim in victims:
+            assert await self._left(victim), f"{self._name} {victim.pid} did not leave in 10 s"
+
     async def _left(self, victim: subprocess.Popen[bytes]) -> bool:
         """Wait up to 10 s; then kill it."""
         for _ in range(200):
@@ -119,6 +146,12 @@ class Workers:
         self.start(dead)
 
     @property
+    def errors(self) -> list[str]:
+        """Lines of their logs that no fault excuses."""
+        texts = [log.read_text(errors="replace") for log in self._folder.glob(f"{self._name}-*.log")]
+        return [line for text in texts for line in text.splitlines() if any(one in line for one in NEVER_LOGGED)]
+
+    @property
     def processes(self) -> list[int]:
         return [process.pid for process in self._processes]
 
@@ -133,3 +166,11 @@ class Workers:
         if self._frozen is process:
             process.send_signal(signal.SIGCONT)
             self._frozen = None
+
+
+def children_of(process: int) -> list[int]:
+    """Processes that a supervisor runs; none if it is gone."""
+    try:
+        return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    except OSError:
+        return []
