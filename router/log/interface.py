@@ -128,8 +128,9 @@ class Log(Protocol):
     async def append(self, outputs: Sequence[Output], *, atomic: bool = False) -> None:
         """Write records outside any task, in order per partition. They are durable on return.
 
-        With `atomic`, readers see all of the records or none. Without it, some may be written although the call
-        raises TaskRetry; SQLite is always atomic. Raises DestinationMissing (nothing is written), TaskRetry.
+        With `atomic`, readers see all of the records or none; all, once this returns. Without it, some may be written
+        although the call raises TaskRetry; SQLite is always atomic. Raises DestinationMissing (nothing is written),
+        TaskRetry.
         """
         ...
 

@@ -198,6 +198,13 @@ class LogContract:
         assert caught.value.topics == ("snp.party.NONE",)
         assert await values(log, PARTY) == []
 
+    async def test_an_atomic_append_can_be_read_when_it_returns(self, logs: Logs, log: Log) -> None:
+        """So that what one command has registered is known to the next."""
+        reader = await logs.open()
+        for number in range(1, 21):
+            await log.append(outputs(PARTY, 1, first=number), atomic=True)
+            assert len(await values(reader, PARTY)) == number
+
     async def test_a_reader_sees_all_of_an_atomic_append_or_nothing(self, logs: Logs, log: Log) -> None:
         reader = await logs.open()
         counts: list[int] = []

@@ -114,9 +114,14 @@ class KafkaLog:
         if not atomic:
             await self._appender.append(outputs)
             return
+        transactional_id = _new_transactional_id()
         try:
-            async with self.producer(_new_transactional_id()) as producer:
+            async with self.producer(transactional_id) as producer:
                 await producer.commit(outputs)
+            # A commit is decided before readers see it. The id's next producer starts when they do.
+            with suppress(TaskRetry):
+                async with self.producer(transactional_id):
+                    pass
         except TaskMoved as error:  # Nobody else has this id: the brokers ended a transaction that took too long.
             raise TaskRetry(str(error)) from error
 
