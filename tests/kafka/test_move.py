@@ -9,12 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from router import topics
 from router.codec.packed import BILL_STATE
 from router.decide.bill_state import assess_bill
 from router.decide.rules import Rules
+from router.desk.audit_check import exported, read_heads
 from router.log.interface import Output, Record
 from router.log.url import open_log
 from router.model.registry_values import party_topic
@@ -116,6 +118,12 @@ async def read(url: str, names: list[str]) -> list[Record]:
         return [record async for batch in log.read(names, until_end=True) for record in batch]
 
 
+async def registered(url: str) -> int:
+    """Return the number of records that the registry ever had."""
+    async with open_log(url) as log:
+        return sum((await log.end_offsets(topics.REGISTRY)).values())
+
+
 async def statuses(url: str) -> dict[bytes, str]:
     """Return the status of every bill; the last record of each counts."""
     rules, found = Rules(), dict[bytes, str]()
@@ -140,8 +148,13 @@ async def everything(url: str) -> tuple[dict[bytes, str], dict[str, list[tuple[b
 async def test_every_status_and_every_notice_is_there_and_routing_goes_on(installation: FileToMove) -> None:
     before = await everything(installation.file)
     assert len(before[0]) >= BILLS
+    async with open_log(installation.file) as log:
+        heads = [msgspec.json.encode(head) for head in exported(await read_heads(log), 0) if head.number]
+    (installation.folder / "heads.jsonl").write_bytes(b"\n".join(heads))
     installation.move()
     assert await everything(installation.kafka) == before
+    verified = installation.on_kafka("audit", "verify", "--heads", "heads.jsonl")
+    assert f"{len(heads)} of {len(heads)} exported heads compared" in verified
     installation.on_kafka("run", "--until-idle")
     assert await everything(installation.kafka) == before, "something was told again"
     (installation.folder / "more.x12").write_text(interchange(("1C",), first_minute=40))
@@ -193,9 +206,12 @@ async def test_cut_after_the_file_was_marked_it_is_finished(installation: FileTo
 
 
 async def test_a_log_that_is_not_idle_is_not_moved(installation: FileToMove) -> None:
+    before = await registered(installation.file)
     (installation.folder / "more.x12").write_text(interchange(("1H",), first_minute=40))
     installation.on_file("ingest", "more.x12")
-    assert f"is not idle (input records not routed yet: {2 * BILLS})" in installation.move(code=2)
+    # Each task reads the registry, to which `ingest` writes that the feed is active if its last word is a minute old.
+    waiting = 2 * BILLS + PARTITIONS * (await registered(installation.file) - before)
+    assert f"is not idle (input records not routed yet: {waiting})" in installation.move(code=2)
     installation.on_file("run", "--until-idle")
 
 
