@@ -2,15 +2,16 @@
 
 A part that fails is logged with its reason, makes `/ready` false until it has run well again for `STEADY_SECONDS`, and
 is restarted after a pause that grows. A part without which the process is of no use raises into its owner instead: it
-runs in a TaskGroup, or its owner awaits it. `tests/test_background.py` lists every task of those kinds.
+runs in a TaskGroup, or its owner awaits it. `tests/test_background.py` lists every task of those kinds. A step that is
+repeated until it succeeds makes `/ready` false meanwhile, too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import structlog
@@ -35,12 +36,33 @@ _FAILURES: Final = Counter(
 _failed: Final[dict[BackgroundPart, None]] = {}
 """Failed parts of this process, the longest failed first."""
 
+_held_up: Final[dict[object, str]] = {}
+"""Reasons why steps that are repeated until they succeed did not, each under a key of its own."""
+
 _log = structlog.get_logger(__name__)
 
 
 def failed_parts() -> list[str]:
-    """Reasons why background parts of this process do not work, or have not long enough since."""
-    return [part.reason for part in list(_failed) if not part.is_well()]
+    """Reasons why background parts of this process do not work, or have not long enough since, and those of steps that
+    are held up."""
+    failed = [part.reason for part in list(_failed) if not part.is_well()]
+    return [*failed, *dict.fromkeys(_held_up.values())]
+
+
+@contextmanager
+def held_up_steps() -> Iterator[Callable[[str | None], None]]:
+    """A function that notes why a step could not be done yet; None, and the end of the block, forget the reason."""
+    key = object()
+
+    def held_up(reason: str | None) -> None:
+        _held_up.pop(key, None)
+        if reason is not None:
+            _held_up[key] = reason
+
+    try:
+        yield held_up
+    finally:
+        held_up(None)
 
 
 class BackgroundPart:

@@ -12,16 +12,15 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from http import HTTPStatus
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, Metric, generate_latest
+import structlog
+from prometheus_client import Counter, Gauge, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from router import background, topics
-from router.background import failed_parts
+from router import topics
 from router.codec import NOTICE_KINDS
 from router.errors import LogError
 from router.log.interface import Log
@@ -30,7 +29,7 @@ from router.model.vocabulary import Counted
 from router.task.shard import Shard
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    pass
 
 LATENCY_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
 """Seconds, from a quiet hour's milliseconds to a day's backlog."""
@@ -56,6 +55,8 @@ NOT_OPEN: Final = "it is not open yet"
 RESTORING: Final = "restoring"
 STANDING: Final = "standing still"
 ROUTING: Final = "routing"
+
+_log = structlog.get_logger(__name__)
 
 
 class Metrics:
@@ -90,9 +91,9 @@ class Metrics:
             "snp_clock_difference_seconds", "Least difference of another machine's clock from ours.", "task"
         )
         self._lag = self._gauge("snp_task_lag_records", "Records of an input not read by its task.", "task", "topic")
-        self._lag_unknown = self._gauge("snp_task_lag_unknown", "1 if the lag is unknown: the log does not answer.")
+        self._lag_unknown = self._gauge("snp_task_lag_unknown", "1 if a task's lag is unknown.")
         self.lag_unknown()
-        self._restore = self._gauge("snp_task_restore_seconds", "Duration of a task's latest restore.", "task")
+        self._restore = self._gauge("snp_task_restore_seconds", "Duration of a task's latest restore, so far.", "task")
         self._bills = self._gauge("snp_open_bills", "Bills on a task's ledger.", "task")
         self._stopped = self._gauge("snp_task_stopped", "1 while a task stands still for an operator.", "task")
         self._requests = self._counter("snp_requests", "Parties' requests, by outcome.", "outcome")
@@ -161,7 +162,13 @@ class Metrics:
         """Set how much the clock behind a task's latest records differs from ours, at least; positive: it is ahead."""
         self._clock.labels(str(task)).set(seconds)
 
+    def restoring(self, task: int) -> None:
+        """Note that a restore begins. Its duration grows until it is `restored`."""
+        begun = time.monotonic()
+        self._restore.labels(str(task)).set_function(lambda: time.monotonic() - begun)
+
     def restored(self, task: int, seconds: float) -> None:
+        _remove(self._restore, str(task))
         self._restore.labels(str(task)).set(seconds)
 
     def bills(self, task: int, count: int) -> None:
@@ -174,6 +181,10 @@ class Metrics:
     def lag_unknown(self) -> None:
         self._lag.clear()
         self._lag_unknown.set(1)
+
+    def lag_measured(self, *, of_all: bool) -> None:
+        """Note that the log answered. A task of ours that is not open yet has no lag."""
+        self._lag_unknown.set(not of_all)
 
     def forget(self, task: int) -> None:
         """Drop the gauges of a task that another process has now."""
@@ -223,12 +234,13 @@ async def watch_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -> 
 
 
 async def measure_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -> None:
-    """Set the lag of each task and input. Raises LogError."""
+    """Set the lag of each open task and input. Raises LogError."""
     for topic in topics.INPUTS:
         ends = await log.end_offsets(topic)
         for task, shard in list(shards.items()):
             end = ends.get(0 if topic == topics.REGISTRY else task, 0)
             metrics.lag(task, topic, max(0, end - shard.position.get(topic, 0)))
+    metrics.lag_measured(of_all=log.assigned_tasks() <= shards.keys())
 
 
 class Failure(NamedTuple):
@@ -321,34 +333,3 @@ class FailingTasks(Collector):
         for task in self._health.routing() | failures.keys():
             figure.add_metric([str(task)], now - failures[task].since if task in failures else 0)
         yield figure
-
-
-class HealthSource(Protocol):
-    """A part whose health can be asked for; each method returns the reasons against it."""
-
-    def hanging(self) -> list[str]: ...
-
-    def unready(self) -> list[str]: ...
-
-
-def status_app(figures: CollectorRegistry, health: HealthSource) -> Starlette:
-    """`/metrics`, `/live` and `/ready` of a running part. The probes answer 503 with their reasons."""
-    from starlette.requests import Request  # here: no other command needs it, and each would load it
-    from starlette.responses import JSONResponse, Response
-    from starlette.routing import Route
-
-    from router.http import web_application
-
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(figures) + generate_latest(background.FIGURES), media_type=CONTENT_TYPE_LATEST)
-
-    def probe(name: str, reasons_against: Callable[[], list[str]]) -> Route:
-        async def answer(_: Request) -> Response:
-            reasons = reasons_against()
-            status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-            return JSONResponse({name: not reasons, "reasons": reasons}, status)
-
-        return Route(f"/{name}", answer)
-
-    probes = [probe("live", health.hanging), probe("ready", lambda: [*health.unready(), *failed_parts()])]
-    return web_application(routes=[Route("/metrics", metrics), *probes])

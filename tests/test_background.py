@@ -18,19 +18,20 @@ import router
 from router import background as parts
 from router import http, observe
 from router.background import background, failed_parts
-from router.console.backend import Follower, keep_refreshed
+from router.console.backend import Backend, Follower, keep_refreshed
 from router.decide.rules import Rules
+from router.desk.bill_index import FOLLOWED
 from router.engine.administration import prepare
 from router.engine.supervisor import Supervisor
 from router.engine.worker import Worker
 from router.errors import TaskRetry
 from router.http import serving
-from router.listener.message_server import Listener
 from router.log.kafka.group import AssignedTasks, GroupMember
 from router.log.sqlite import SqliteLog, open_sqlite_log, store
 from router.log.sqlite.connection import ChangeWatch
 from router.log.sqlite.task import Lease
-from router.observe import Health, Metrics, status_app, watch_lag
+from router.observe import Health, Metrics, watch_lag
+from router.status import LogProbe, status_app
 from tests.test_observe import figures, get
 
 FAULT = "RuntimeError: a fault that nobody thought of"
@@ -171,10 +172,8 @@ async def _http(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 async def _probe(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("router.listener.message_server.PROBE_SECONDS", 0.01)
-    listener = Listener(log, Rules(), SimpleNamespace(tokens_file=Path("none"), concurrent_bodies=1))  # type: ignore[arg-type]
-    listener._trouble = "the disk is full"
-    return background("probing the log", listener.probe), SqliteLog, "end_offsets"
+    monkeypatch.setattr("router.status.PROBE_SECONDS", 0.01)
+    return background("asking the log", LogProbe(log).keep_looking), SqliteLog, "end_offsets"
 
 
 def _follower(log: SqliteLog) -> Follower:
@@ -195,9 +194,16 @@ async def _refreshing(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     follower = _follower(log)
     follower.caught_up.set()
-    index = SimpleNamespace(unconfirmed=nothing)
-    backend: Any = SimpleNamespace(follower=follower, log=log, registry=follower.registry, index=index)
-    shown: Any = SimpleNamespace(refresh=nothing, refresh_unread=lambda _: None)
+
+    async def commits() -> dict[int, Any]:
+        return {}
+
+    index: Any = SimpleNamespace(unconfirmed=nothing, last_commits=commits, write_unread=nothing)
+    probe = LogProbe(log, FOLLOWED)
+    await probe.look()
+    absent: Any = None
+    backend = Backend(log, index, absent, follower, absent, probe)
+    shown: Any = SimpleNamespace(refresh=nothing, refresh_unread=lambda: None)
     return (
         background("refreshing figures", lambda: keep_refreshed(backend, shown)),
         "router.console.backend",

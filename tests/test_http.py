@@ -23,7 +23,8 @@ from structlog.testing import capture_logs
 from router import http
 from router.errors import UsageError
 from router.http import address_of, serving, web_application
-from router.observe import Health, status_app
+from router.observe import Health
+from router.status import status_app
 
 GENEROUS_SECONDS = 10
 WHOLE = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"

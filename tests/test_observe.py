@@ -21,7 +21,8 @@ from router.engine.worker import Worker
 from router.errors import UsageError
 from router.http import serving
 from router.log.url import open_log
-from router.observe import RESTORING, ROUTING, STUCK_SECONDS, Health, Metrics, measure_lag, status_app
+from router.observe import RESTORING, ROUTING, STUCK_SECONDS, Health, Metrics, measure_lag
+from router.status import status_app
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
+from router.background import background
 from router.cli import printing
 from router.cli.command import (
     FormatOption,
@@ -23,7 +24,7 @@ from router.decide.rules import Rules
 from router.engine import administration
 from router.engine.administration import Changes
 from router.engine.feed_activity import DEFAULT_FEED, FeedMonitor
-from router.engine.folder_intake import ingest_folder
+from router.engine.folder_intake import FolderFigures, ingest_folder
 from router.engine.intake import ImportCount, Intake, append_filings, ingest_chunks
 from router.errors import InputError, UsageError
 from router.feeds.forms import feed_name
@@ -197,6 +198,7 @@ def _changes_text(kind: str, changes: Changes) -> str:
     return f"{kind}: {', '.join(parts)}"
 
 
+STATUS_HELP: Final = "With --watch: serve /metrics, /live and /ready here."
 WATCH_HELP: Final = """Ingest each file that is completed in this folder, until stopped. It moves to done/, or to
 failed/ with a report if anything in it cannot be read."""
 
@@ -209,6 +211,7 @@ def ingest(
     settle_seconds: Annotated[
         float, option("SECONDS", "With --watch: a file unchanged this long is complete.", min=0.0)
     ] = SETTLE_SECONDS,
+    status_listen: Annotated[str | None, option("[HOST:]PORT", STATUS_HELP)] = None,
     form: FormatOption = TABLE,
 ) -> None:
     """Ingest CBP's messages: X12 350, CAMIR, JSON Lines or Avro, recognised by their content. Of manifests (X12 309,
@@ -221,8 +224,10 @@ def ingest(
     if (watch is None) == (not files):
         raise UsageError("name either files and folders to ingest, or one folder with --watch")
     if watch is not None:
-        _watch(context, watch, settle_seconds, feed_name(feed), form)
+        _watch(context, watch, settle_seconds, feed_name(feed), status_listen, form)
         return
+    if status_listen is not None:
+        raise UsageError("--status-listen needs --watch: without it, the command ends by itself")
     _ingest(context, files_in(files or []), feed_name(feed), form)
 
 
@@ -265,11 +270,15 @@ def _show_intake(intake: Intake) -> None:
         say("dead letters are kept whole: `snp-router run`, then `snp-router dead-letters list`")
 
 
-def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str, form: OutputFormat) -> None:
+def _watch(
+    context: typer.Context, path: Path, settle_seconds: float, feed: str, listen: str | None, form: OutputFormat
+) -> None:
     folder = WatchedFolder(path, settle_seconds=settle_seconds)
+    figures = FolderFigures(folder)
     out = console()
 
     def report(place: Path, intake: Intake) -> None:
+        figures.count(place, intake)
         if form is JSON:
             emit({"file": str(place)} | _intake_fields(intake))
             return
@@ -279,8 +288,12 @@ def _watch(context: typer.Context, path: Path, settle_seconds: float, feed: str,
         out.print("; ".join([f"{place}: {_intake_text(intake)}", *told]), soft_wrap=True)
 
     async def work(log: AdministeredLog, rules: Rules) -> None:
-        with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
-            await ingest_folder(log, folder, report, FeedMonitor(log, feed, rules))
+        from router.status import LogProbe, status_served
+
+        probe = LogProbe(log)
+        async with background("asking the log", probe.keep_looking), status_served(figures.registry, probe, listen):
+            with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
+                await ingest_folder(log, folder, report, FeedMonitor(log, feed, rules))
 
     write_log(context, with_rules(context, work))
 

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
-import structlog
 import typer
 from rich.console import Console
 from rich.padding import Padding
@@ -64,7 +63,6 @@ from router.model.vocabulary import Counted, Tally
 from router.schema_registry.schema_publication import publish_under_external_ids
 from router.settings import Settings, unknown_variables
 
-_log = structlog.get_logger(__name__)
 COUNTED: Final[Mapping[Counted, str]] = {
     "events": "new event", "duplicates": "duplicate", "hold": "hold", "change": "change", "release": "release",
     "dead letters": "dead letter",
@@ -168,16 +166,16 @@ async def _serving_status(worker: Worker, log: AdministeredLog, listen: str | No
     if listen is None:
         yield
         return
-    from router.http import address_of, serving
-    from router.observe import status_app, watch_lag
+    from router.http import address_of
+    from router.observe import watch_lag
+    from router.status import status_served
 
     host, port = address_of(listen)
     address = f"{host}:{port + int(os.environ.get(SLOT, 0)) if port else 0}"
     async with (
-        serving(status_app(worker.metrics.registry, worker.health), address) as served_at,
+        status_served(worker.metrics.registry, worker.health, address),
         background("watching the lag", partial(watch_lag, log, worker.shards, worker.metrics)),
     ):
-        _log.info("status_served", address=served_at)
         yield
 
 

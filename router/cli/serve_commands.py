@@ -141,7 +141,10 @@ NO_WEBHOOKS: Final = "no party has a webhook_url: add one to the parties' table,
 
 
 @webhooks_app.command("run")
-def run_webhooks(context: typer.Context) -> None:
+def run_webhooks(
+    context: typer.Context,
+    status_listen: Annotated[str | None, option("[HOST:]PORT", "Serve /metrics, /live and /ready here.")] = None,
+) -> None:
     """Post notices to every party that has a webhook_url, until stopped.
 
     Example:  [bold]snp-router webhooks run[/bold]
@@ -151,12 +154,15 @@ def run_webhooks(context: typer.Context) -> None:
     settings = settings_of(context).webhook_settings()
 
     async def work(log: AdministeredLog) -> None:
-        from router.webhooks.delivery import deliver_notices, wants_webhook
+        from router.status import status_served
+        from router.webhooks.delivery import DeliveryStatus, deliver_notices, wants_webhook
 
         parties = (await read_registry(log)).parties.values()
         wanted = sorted(party.id for party in parties if wants_webhook(party))
         announce(f"posting to {', '.join(wanted)}" if wanted else f"waiting for a webhook ({NO_WEBHOOKS})")
-        await deliver_notices(log, settings)
+        status = DeliveryStatus(log)
+        async with status_served(status.registry, status, status_listen):
+            await deliver_notices(log, settings, status)
 
     write_log(context, work, is_service=True)
 

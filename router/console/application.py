@@ -32,12 +32,12 @@ from router.console.pages import ROUTES
 from router.console.rendering import page, row_of
 from router.console.sessions import COOKIE, SESSION_SECONDS, LoginSessions
 from router.decide.rules import Rules
-from router.desk.bill_index import BillIndex
+from router.desk.bill_index import FOLLOWED, BillIndex
 from router.desk.bill_views import NotFoundError
 from router.errors import LogError, UsageError
 from router.http import serving, web_application
 from router.log.interface import AdministeredLog
-from router.observe import status_app
+from router.status import LogProbe, status_served
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -76,14 +76,16 @@ async def serve_console(
     index, live = BillIndex(settings.index_file), LiveNotices(row_of)
     await index.open()
     follower = Follower(log, rules, index, live)
-    backend = Backend(log, index, live, follower, LoginSessions(settings.access))
-    figures = ConsoleFigures()
+    probe = LogProbe(log, FOLLOWED)
+    backend = Backend(log, index, live, follower, LoginSessions(settings.access), probe)
+    figures = ConsoleFigures(backend)
     try:
         async with AsyncExitStack() as stack:
+            await probe.look()
+            await stack.enter_async_context(background("asking the log", probe.keep_looking))
             await stack.enter_async_context(background("following the log", follower.run))
             await stack.enter_async_context(background("refreshing figures", partial(keep_refreshed, backend, figures)))
-            if status_listen is not None:
-                await stack.enter_async_context(serving(status_app(figures.registry, follower), status_listen))
+            await stack.enter_async_context(status_served(figures.registry, backend, status_listen))
             app = behind_proxies(console_app(backend), settings.access.tls_proxy_addresses)
             yield await stack.enter_async_context(serving(app, listen))
     finally:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Gauge, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from router import topics
 from router.clock import growing_pauses, now_milliseconds
@@ -19,25 +22,37 @@ from router.console.sessions import LoginSessions
 from router.decide.bill_state import assess_bill
 from router.decide.registry import Registry
 from router.decide.rules import Rules, UnknownRules
-from router.desk.bill_index import FOLLOWED, BillIndex
+from router.desk.bill_index import FOLLOWED, BillIndex, LastCommit
 from router.desk.bill_views import BillView, NotFoundError, view_of
 from router.desk.index_following import BATCH, IndexProgress, begin_following
 from router.desk.index_records import IndexedEntry
-from router.desk.unconfirmed_releases import NO_UNCONFIRMED, UnconfirmedReleases, month_before
+from router.desk.lost_inputs import gaps_of
+from router.desk.unconfirmed_releases import UnconfirmedReleases, month_before
 from router.desk.unread_notices import UnreadNotices, read_unread
-from router.errors import LogError, first_error
+from router.errors import LogError, RouterError, TaskRetry, first_error
 from router.log.interface import AdministeredLog, Record
 from router.model.eastern import MILLISECONDS
 from router.model.registry_values import DECLARED, SILENT, Outage
+from router.status import CutOff, LogProbe
 from router.task.input_records import apply_registry_record
 
-REFRESH_SECONDS: Final = 15.0
+REFRESH_SECONDS = 15.0
 """Most notices are read within seconds, so a shorter interval would only count those."""
+LONGEST_REFRESH_SECONDS: Final = 60.0
+"""Figures are unknown after so long without a refresh."""
 
 RULES_SECONDS: Final = 0.1
 """Between two looks for rules that the registry has and the console has not read yet."""
 
 OUTAGE_KINDS: Final = (DECLARED, SILENT)
+
+SILENT_SECONDS: Final = 180.0
+"""Each task commits once a minute, at the registry's tick. One without a commit for so long does not route."""
+READER: Final = ("registry", "bills")
+"""The parts of the follower, each of which can be cut off."""
+
+BEING_BUILT: Final = "the index is being built"
+REGISTRY_UNREAD: Final = "the registry is being read"
 
 _log = structlog.get_logger(__name__)
 
@@ -55,47 +70,70 @@ class Follower:
         """Set once the index holds all records that were on the log at the start."""
         self.progress: IndexProgress | None = None
         """Progress of the index towards the log's end; None once it is there."""
-        self.trouble: str | None = None
-        """The reason why no new records arrive."""
+        self.knows_registry = asyncio.Event()
+        """Set once the registry is read to its end."""
+        self._read_at = dict.fromkeys(READER, now_milliseconds())
+        self._failures: dict[str, CutOff] = {}
         self._log, self._index, self._live = log, index, live
+
+    @property
+    def cut_off(self) -> CutOff | None:
+        """Since when, and why, no new records arrive."""
+        return min(self._failures.values(), default=None)
 
     def hanging(self) -> list[str]:
         """Empty: a failed step is retried, so the console never needs a restart."""
         return []
 
     def unready(self) -> list[str]:
-        reasons = [] if self.caught_up.is_set() else ["the index is being built"]
-        return reasons if self.trouble is None else [*reasons, self.trouble]
+        reasons = [] if self.caught_up.is_set() else [BEING_BUILT]
+        reasons += [] if self.knows_registry.is_set() else [REGISTRY_UNREAD]
+        return reasons if self.cut_off is None else [*reasons, self.cut_off.reason]
 
     async def run(self) -> None:
         """Follow the log until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._retrying(self._follow_registry))
-                group.create_task(self._retrying(self._follow_bills))
+                group.create_task(self._retrying("registry", self._follow_registry))
+                group.create_task(self._retrying("bills", self._follow_bills))
         except BaseExceptionGroup as errors:
             raise first_error(errors) from None
 
-    async def _retrying(self, follow: Callable[[], Awaitable[None]]) -> None:
+    async def _retrying(self, part: str, follow: Callable[[], Awaitable[None]]) -> None:
         pauses = growing_pauses(0.5, 30)
         while True:
             try:
                 await follow()
             except LogError as error:
-                self.trouble = str(error)
+                self._failures[part] = CutOff(self._read_at[part], str(error))
                 pause = next(pauses)
                 _log.warning("console_cut_off", reason=str(error), again_in_seconds=pause)
                 await asyncio.sleep(pause)
 
+    def _has_read(self, part: str) -> None:
+        self._read_at[part] = now_milliseconds()
+        self._failures.pop(part, None)
+
     async def _follow_registry(self) -> None:
-        registry, outages = Registry(), dict[str, Outage]()
-        async for batch in self._log.read([topics.REGISTRY]):
+        """What was known of the registry stays until all of it is read anew."""
+        registry, outages, offset = Registry(), dict[str, Outage](), 0
+
+        def apply(batch: list[Record]) -> int:
             for record in batch:
                 value = apply_registry_record(registry, record)
                 if isinstance(value, Outage):
                     outages[value.id] = value
-            self.registry, self.outages = registry, outages
+            return batch[-1].offset + 1 if batch else offset
+
+        async for batch in self._log.read([topics.REGISTRY], until_end=True):
+            offset = apply(batch)
+        self.registry, self.outages = registry, outages
+        self.rules = registry.rules or self.rules
+        self.knows_registry.set()
+        async for batch in self._log.read([topics.REGISTRY], begin={(topics.REGISTRY, 0): offset}):
+            offset = apply(batch)
             self.rules = registry.rules or self.rules
+            self._has_read("registry")
 
     async def _follow_bills(self) -> None:
         progress = await begin_following(self._log, self._index)
@@ -111,7 +149,7 @@ class Follower:
 
     async def _index_batches(self, batches: AsyncIterator[list[Record]]) -> None:
         async for batch in batches:
-            self.trouble = None
+            self._has_read("bills")
             for start in range(0, len(batch), BATCH):
                 records = batch[start : start + BATCH]
                 entries = await self._write(records)
@@ -129,6 +167,46 @@ class Follower:
                 await asyncio.sleep(RULES_SECONDS)
 
 
+class SilentPartition(NamedTuple):
+    """A partition for which no router commits anything."""
+
+    partition: int
+    since: int | None
+    """Its last commit, by the router's clock, UTC milliseconds. None: it never had one."""
+    reason: str | None = None
+    """As far as the log tells."""
+
+
+class Commits:
+    """The age of each partition's last commit. Only the first look relies on the router's clock."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, tuple[int | None, float]] = {}
+        """By partition, its last commit, and when that was new by `time.monotonic`."""
+
+    def look(self, partitions: Iterable[int], last: Mapping[int, LastCommit], now: int) -> None:
+        """Note the partitions' last commits; `now` is in UTC milliseconds."""
+        before, monotonic = self._seen, time.monotonic()
+        self._seen = {}
+        for partition in partitions:
+            at = last[partition].at if partition in last else None
+            if partition in before and before[partition][0] == at:
+                self._seen[partition] = before[partition]
+            elif partition in before:
+                self._seen[partition] = at, monotonic
+            else:
+                self._seen[partition] = at, monotonic - (max(0, now - at) / MILLISECONDS if at else SILENT_SECONDS)
+
+    def ages(self) -> dict[int, float]:
+        """Seconds since the last commit, by partition."""
+        now = time.monotonic()
+        return {partition: now - since for partition, (_, since) in self._seen.items()}
+
+    def silent(self) -> list[SilentPartition]:
+        ages = self.ages()
+        return [SilentPartition(one, at) for one, (at, _) in self._seen.items() if ages[one] >= SILENT_SECONDS]
+
+
 @dataclass
 class Backend:
     """Everything that the pages and actions use."""
@@ -138,12 +216,39 @@ class Backend:
     live: LiveNotices
     follower: Follower
     sessions: LoginSessions
-    unconfirmed: UnconfirmedReleases = NO_UNCONFIRMED
-    """Refreshed like `unread`."""
+    probe: LogProbe
+    commits: Commits = field(default_factory=Commits)
+    """Looked at like `unread`."""
+    silent: Sequence[SilentPartition] = ()
+    """Partitions that nobody routes, each with the reason if the log tells one. Refreshed like `unread`."""
+    unconfirmed: UnconfirmedReleases | None = None
+    """Refreshed like `unread`; None until then."""
     unread: list[UnreadNotices] = field(default_factory=list)
     """Unread notices of each live party, the party with the oldest stop first; refreshed every 15 s."""
-    unread_unknown: str | None = "the index is being built"
+    unread_unknown: str | None = BEING_BUILT
     """Why `unread` is not up to date, if it is not."""
+
+    @property
+    def cut_off(self) -> CutOff | None:
+        """Since when, and why, nothing new is known."""
+        return min((one for one in (self.follower.cut_off, self.probe.cut_off) if one is not None), default=None)
+
+    @property
+    def unknown(self) -> str | None:
+        """Why what the index and the registry hold is not all that is on the log."""
+        if self.cut_off is not None:
+            return self.cut_off.reason
+        return next(iter(self.follower.unready()), None)
+
+    def not_found(self, text: str) -> RouterError:
+        """The error for what is neither in the index nor in the registry, though it may be on the log."""
+        return NotFoundError(text) if self.unknown is None else TaskRetry(f"not known: {self.unknown}")
+
+    def hanging(self) -> list[str]:
+        return self.follower.hanging()
+
+    def unready(self) -> list[str]:
+        return [*self.follower.unready(), *self.probe.unready()]
 
     @property
     def registry(self) -> Registry:
@@ -154,34 +259,63 @@ class Backend:
         return self.follower.rules
 
     async def bill(self, key: str) -> BillView:
-        """The bill as the index has it. Raises NotFoundError."""
+        """The bill as the index has it. Raises NotFoundError, or TaskRetry if the index does not have all bills."""
         value = await self.index.state(key)
         if value is None:
-            raise NotFoundError(f"no bill {key} has been routed yet: check the number, or use the search")
+            raise self.not_found(f"no bill {key} has been routed yet: check the number, or use the search")
         bill = assess_bill(BILL_STATE.decode(value), self.rules)
         return view_of(bill, self.registry, await self.index.history(key))
 
 
-class ConsoleFigures:
-    """Gauges for Prometheus. None of them names a bill."""
+class ConsoleFigures(Collector):
+    """Gauges for Prometheus. None of them names a bill. Of what is unknown there is no sample."""
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend) -> None:
         self.registry = CollectorRegistry()
-        self.waiting = self._gauge("snp_waiting_bills", "Bills with a recipient that can't be notified.", "do_not_load")
-        self.letters = self._gauge("snp_dead_letters_waiting", "Unresolved dead letters.")
-        self.outages = self._gauge("snp_open_outages", "Open outages.", "kind")
-        self.silence = self._gauge("snp_feed_silence_seconds", "Seconds since a feed's last event.", "feed", "port")
-        self.unread = self._gauge("snp_unread_do_not_loads", "Do-not-loads that a party has not read.", "party")
-        self.unread_unknown = self._gauge("snp_unread_unknown", "1 if what a party has read is unknown.", "party")
-        self.unread_age = self._gauge(
-            "snp_unread_do_not_load_age_seconds", "Age of a party's oldest unread do-not-load.", "party"
+        """Those to show."""
+        self._backend = backend
+        self._known = CollectorRegistry()
+        """Those that have a meaning only while the log is read."""
+        known = self._known
+        self.waiting = _gauge(
+            known, "snp_waiting_bills", "Bills with a recipient that can't be notified.", "do_not_load"
         )
+        self.letters = _gauge(known, "snp_dead_letters_waiting", "Unresolved dead letters.")
+        self.outages = _gauge(known, "snp_open_outages", "Open outages.", "kind")
+        self.silence = _gauge(known, "snp_feed_silence_seconds", "Seconds since a feed's last event.", "feed", "port")
+        self._is_refreshed = False
+        self.unread = _gauge(
+            self.registry, "snp_unread_do_not_loads", "Do-not-loads that a party has not read.", "party"
+        )
+        self.unread_unknown = _gauge(
+            self.registry, "snp_unread_unknown", "1 if what a party has read is unknown.", "party"
+        )
+        self.unread_age = _gauge(
+            self.registry, "snp_unread_do_not_load_age_seconds", "Age of a party's oldest unread do-not-load.", "party"
+        )
+        self.registry.register(self)
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(name, text, labels, registry=self.registry)
+    def collect(self) -> Iterator[Metric]:
+        is_known = self._is_refreshed and self._backend.unknown is None
+        yield GaugeMetricFamily(
+            "snp_console_unknown", "1 if the console's figures are unknown: it does not read the log.", not is_known
+        )
+        if is_known:
+            ages = GaugeMetricFamily(
+                "snp_partition_commit_age_seconds", "Seconds since a partition's last commit.", labels=["partition"]
+            )
+            for partition, age in self._backend.commits.ages().items():
+                ages.add_metric([str(partition)], age)
+            yield ages
+            yield from self._known.collect()
 
-    async def refresh(self, backend: Backend) -> None:
-        """Set the gauges from the backend's index and registry."""
+    def set_known(self, *, are_known: bool = True) -> None:
+        """Note whether the figures are those of the log."""
+        self._is_refreshed = are_known
+
+    async def refresh(self) -> None:
+        """Set the gauges from the backend's index and registry. Raises LogError."""
+        backend = self._backend
         counts, now = await backend.index.counts(), now_milliseconds()
         stopped = counts["waiting_do_not_load"]
         self.waiting.labels("true").set(stopped)
@@ -190,12 +324,14 @@ class ConsoleFigures:
         for kind in OUTAGE_KINDS:
             outages = backend.follower.outages.values()
             self.outages.labels(kind).set(sum(one.kind == kind and one.ended_at is None for one in outages))
+        self.silence.clear()
         for (feed, port), at in backend.registry.feed_activity.items():
             self.silence.labels(feed, port or "").set(max(0, now - at) / MILLISECONDS)
+        self.set_known()
 
-    def refresh_unread(self, backend: Backend) -> None:
+    def refresh_unread(self) -> None:
         """Set the gauges of what parties have read. Where that is unknown, the number has no sample."""
-        now = now_milliseconds()
+        backend, now = self._backend, now_milliseconds()
         for gauge in (self.unread, self.unread_age, self.unread_unknown):
             gauge.clear()
         for party in backend.registry.parties.values():
@@ -211,22 +347,50 @@ class ConsoleFigures:
                 self.unread_age.labels(unread.party.id).set(max(0, age) / MILLISECONDS)
 
 
+def _gauge(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(name, text, labels, registry=registry)
+
+
 async def keep_refreshed(backend: Backend, figures: ConsoleFigures) -> None:
-    """Refresh unread notices and figures until cancelled. While the log is unreachable, the last values stay, except
-    that what parties have read is unknown."""
+    """Refresh unread notices, silent partitions and figures until cancelled. While the log is unreachable, they are
+    unknown."""
     while not backend.follower.caught_up.is_set():
-        figures.refresh_unread(backend)
+        figures.refresh_unread()
         with suppress(TimeoutError):
             await asyncio.wait_for(backend.follower.caught_up.wait(), REFRESH_SECONDS)
     while True:
         try:
-            backend.unread = await read_unread(backend.log, backend.registry)
-            backend.unread_unknown = None
-            await backend.index.write_unread(backend.unread)
-            backend.unconfirmed = await backend.index.unconfirmed(month_before(backend.registry))
-            await figures.refresh(backend)
-        except LogError as error:
-            backend.unread_unknown = str(error)
-            _log.warning("console_cut_off", reason=str(error), again_in_seconds=REFRESH_SECONDS)
-        figures.refresh_unread(backend)
+            async with asyncio.timeout(LONGEST_REFRESH_SECONDS):
+                await _refresh(backend, figures)
+        except (LogError, TimeoutError) as error:
+            reason = str(error) or f"the log did not answer within {LONGEST_REFRESH_SECONDS:.0f} s"
+            backend.unread_unknown = reason
+            figures.set_known(are_known=False)
+            _log.warning("console_cut_off", reason=reason, again_in_seconds=REFRESH_SECONDS)
+        figures.refresh_unread()
         await asyncio.sleep(REFRESH_SECONDS)
+
+
+async def _refresh(backend: Backend, figures: ConsoleFigures) -> None:
+    """Raises LogError."""
+    if backend.probe.cut_off is not None:
+        raise TaskRetry(backend.probe.cut_off.reason)
+    last = await backend.index.last_commits()
+    backend.commits.look(range(backend.probe.partitions[topics.BILLS]), last, now_milliseconds())
+    silent = backend.commits.silent()
+    lost = await _lost(backend.log, {one.partition: last[one.partition] for one in silent if one.since is not None})
+    backend.silent = [one._replace(reason=lost.get(one.partition)) for one in silent]
+    backend.unconfirmed = await backend.index.unconfirmed(month_before(backend.registry))
+    await figures.refresh()
+    backend.unread = await read_unread(backend.log, backend.registry)
+    backend.unread_unknown = None
+    await backend.index.write_unread(backend.unread)
+
+
+async def _lost(log: AdministeredLog, last: Mapping[int, LastCommit]) -> dict[int, str]:
+    """By partition, what was deleted before it was read. Raises LogError."""
+    gaps = await gaps_of(log, {one: commit.position for one, commit in last.items()}) if last else []
+    return {
+        gap.task: f"records of {gap.topic} were deleted before they were read (`snp-router lost-input list`)"
+        for gap in gaps
+    }

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -218,9 +217,10 @@ def days_to(day: str, today: str) -> str:
 
 
 def _sailing_of(request: Request) -> Sailing:
-    found = backend_of(request).registry.roster.sailing(request.path_params["sailing"])
+    backend = backend_of(request)
+    found = backend.registry.roster.sailing(request.path_params["sailing"])
     if found is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such sailing")
+        raise backend.not_found("there is no such sailing")
     return found
 
 

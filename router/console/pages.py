@@ -114,7 +114,7 @@ async def party(request: Request) -> Response:
     backend = backend_of(request)
     found = backend.registry.party(request.path_params["party"].upper())
     if found is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such party")
+        raise backend.not_found("there is no such party")
     unread = next((one for one in backend.unread if one.party.id == found.id), None)
     return page(request, "party.html", party=found, unread=unread, unread_unknown=backend.unread_unknown)
 
@@ -145,9 +145,10 @@ async def dead_letters(request: Request) -> Response:
 
 async def dead_letter(request: Request) -> Response:
     """A dead letter's content, with the invalid piece marked."""
-    found = await backend_of(request).index.dead_letter(request.path_params["letter"])
+    backend = backend_of(request)
+    found = await backend.index.dead_letter(request.path_params["letter"])
     if found is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such dead letter")
+        raise backend.not_found("there is no such dead letter")
     return page(request, "letter.html", letter=found, pieces=pieces(found))
 
 

@@ -179,15 +179,17 @@ def row_of(entry: IndexedEntry) -> str:
 
 def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
     """A page, with the banner and menu that all pages share."""
-    follower = backend_of(request).follower
+    backend = backend_of(request)
     session = request.scope.get("state", {}).get("session")
     shared = {
         "user": session.user if session else None,
         "csrf": session.csrf if session else "",
         "path": request.url.path,
-        "trouble": follower.trouble,
-        "catching_up": not follower.caught_up.is_set(),
-        "progress": follower.progress,
-        "outages": [outage for outage in follower.outages.values() if outage.ended_at is None],
+        "cut_off": backend.cut_off,
+        "unknown": backend.unknown,
+        "silent": backend.silent,
+        "catching_up": not backend.follower.caught_up.is_set(),
+        "progress": backend.follower.progress,
+        "outages": [outage for outage in backend.follower.outages.values() if outage.ended_at is None],
     }
     return HTMLResponse(rendered(template, **shared, **values), status)

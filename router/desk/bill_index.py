@@ -39,6 +39,7 @@ from router.log.sqlite.connection import transaction
 from router.model.identifiers import split_bill_key
 from router.model.inputs import DeadLetter
 from router.task.outputs import timeline_fields
+from router.task.registry_duties import POSITION, Position
 
 FOLLOWED: Final = (topics.BILLS, topics.TIMELINE, topics.WAITING, topics.DEAD_LETTERS, topics.AUDIT)
 """The topics that the index is built from."""
@@ -48,6 +49,14 @@ PAGE_SIZE: Final = 100
 
 EXPORTED_AT_ONCE: Final = 1000
 """Rows that an export reads in one step; pages are answered between two steps."""
+
+
+class LastCommit(NamedTuple):
+    """A partition's last commit."""
+
+    at: int
+    """By the router's clock, UTC milliseconds."""
+    position: Position
 
 
 class IndexedBill(NamedTuple):
@@ -227,6 +236,11 @@ class BillIndex(IndexFile):
         return {kind for (kind,) in rows}
 
     # One bill
+
+    async def last_commits(self) -> dict[int, LastCommit]:
+        """By partition; those without any commit are left out."""
+        rows = await self._rows("SELECT partition, at, position FROM commits WHERE position IS NOT NULL")
+        return {partition: LastCommit(at, POSITION.decode(value)) for partition, at, value in rows}
 
     async def state(self, bill: str) -> bytes | None:
         rows = await self._rows("SELECT state FROM states WHERE bill = ?", bill)

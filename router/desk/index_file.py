@@ -17,7 +17,7 @@ APPLICATION_ID: Final = 0x534E5049
 """`SNPI` in the file's header; a file without it is never written to or deleted."""
 APPLICATION_ID_OFFSET: Final = 68
 """See https://www.sqlite.org/fileformat.html#the_database_header."""
-VERSION: Final = 5
+VERSION: Final = 6
 """The version of the tables below; a file with another one is rebuilt."""
 
 SYNCHRONOUS: Final = "PRAGMA synchronous = NORMAL"
@@ -26,6 +26,7 @@ SYNCHRONOUS: Final = "PRAGMA synchronous = NORMAL"
 SCHEMA: Final = f"""
 CREATE TABLE progress (
     topic TEXT, partition INTEGER, next_offset INTEGER, PRIMARY KEY (topic, partition)) WITHOUT ROWID;
+CREATE TABLE commits (partition INTEGER PRIMARY KEY, at INTEGER, position BLOB);
 CREATE TABLE bills (
     bill TEXT PRIMARY KEY, status TEXT, concern INTEGER, do_not_load INTEGER, carrier_scac TEXT, imo_number TEXT,
     vessel TEXT, vessel_name TEXT, voyage_number TEXT, port TEXT, arrival_date TEXT, sailing_id TEXT, master_bill TEXT,

@@ -73,6 +73,8 @@ def write_records(connection: sqlite3.Connection, records: Sequence[Record], rul
 
 def _write_bill(connection: sqlite3.Connection, record: Record, rules: Rules) -> None:
     if record.key.startswith(topics.POSITION_KEY):
+        commit = (record.partition, record.timestamp, record.value)
+        connection.execute("INSERT OR REPLACE INTO commits VALUES (?, ?, ?)", commit)
         return
     bill = record.key.decode()
     known = connection.execute("SELECT status, words FROM bills WHERE bill = ?", (bill,)).fetchone()

@@ -6,6 +6,7 @@ goes on; it need not run by then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from router import topics
@@ -16,6 +17,7 @@ from router.log.interface import Log
 from router.model.eastern import iso
 from router.model.registry_values import LostInput
 from router.task.outputs import registry_output
+from router.task.registry_duties import Position
 
 SKIPPABLE: Final = (topics.URGENT, topics.INDEX, topics.LINKS, topics.FILINGS, topics.DISPOSITIONS)
 """Every input but the registry, which each task needs whole."""
@@ -38,8 +40,14 @@ class Gap(NamedTuple):
 
 async def read_gaps(log: Log) -> list[Gap]:
     """All gaps, by input and task. A task's position tells what it has read, whether or not it runs."""
+    return await gaps_of(
+        log, {task: await read_position(log, task) for task in await log.end_offsets(topics.DISPOSITIONS)}
+    )
+
+
+async def gaps_of(log: Log, positions: Mapping[int, Position | None]) -> list[Gap]:
+    """Gaps of the tasks at these positions, by input and task."""
     gaps = []
-    positions = {task: await read_position(log, task) for task in await log.end_offsets(topics.DISPOSITIONS)}
     for topic in SKIPPABLE:
         begins, ends = await log.begin_offsets(topic), await log.end_offsets(topic)
         for task, position in positions.items():

@@ -4,22 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
 from router.engine.feed_activity import FeedMonitor
 from router.engine.intake import Intake, attempt, ingest_chunks
 from router.errors import UsageError, first_error
-from router.feeds.watched_folder import ReadyFile, WatchedFolder
+from router.feeds.watched_folder import DONE, FAILED, ReadyFile, WatchedFolder
 from router.log.interface import Log
 
 READ_AGAIN: Final = "it had been read before and has changed since, so it was read again from its start"
 CHANGED_MEANWHILE: Final = "it changed while it was read, so it stays, to be read again from its start"
 
+STAYED: Final = "stayed"
+"""Of files that could not be moved, or have changed meanwhile."""
+
 Report = Callable[[Path, Intake], None]
 """Called with the place of each file that was fed in."""
+
+
+class FolderFigures(Collector):
+    """Figures of a watched folder for Prometheus. None of them names a file."""
+
+    def __init__(self, folder: WatchedFolder) -> None:
+        self.registry = CollectorRegistry()
+        self._folder = folder
+        self._files = Counter("snp_feed_files", "Files taken in, by where they went.", ["to"], registry=self.registry)
+        self._events = Counter("snp_feed_events", "Events taken in.", registry=self.registry)
+        self._dead_letters = Counter("snp_feed_dead_letters", "Dead letters taken in.", registry=self.registry)
+        for to in (DONE, FAILED, STAYED):
+            self._files.labels(to)  # `rate` can't see the first increase of a series that begins with it
+        self.registry.register(self)
+
+    def count(self, place: Path, intake: Intake) -> None:
+        """Count a file that was fed in and is at `place` now."""
+        self._files.labels(place.parent.name if place.parent.name in (DONE, FAILED) else STAYED).inc()
+        self._events.inc(intake.events)
+        self._dead_letters.inc(intake.dead_letters)
+
+    def collect(self) -> Iterator[Metric]:
+        waiting = self._folder.waiting(time.monotonic())
+        text = "1 if what waits in the folder is unknown: it can't be looked at."
+        yield GaugeMetricFamily("snp_feed_folder_unknown", text, waiting is None)
+        if waiting is not None:
+            yield GaugeMetricFamily("snp_feed_files_waiting", "Files that are not fed in yet.", len(waiting))
+            text = "Age of the oldest file that is not fed in yet; 0 without one."
+            yield GaugeMetricFamily("snp_feed_oldest_file_seconds", text, max(waiting, default=0.0))
 
 
 class SizeClass(NamedTuple):

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from router import topics
+from router.background import held_up_steps
 from router.clock import growing_pauses, now_milliseconds
 from router.codec import encode_value
 from router.decide.audience import is_nvoccs_empty
@@ -355,15 +356,17 @@ class _Feeding:
 async def attempt(step: Callable[[], Awaitable[T]], *, keep_trying: bool = True) -> T:
     """The result of a step, which is repeated while it fails for now."""
     pauses = growing_pauses(*RETRY_PAUSES)
-    while True:
-        try:
-            return await step()
-        except (TaskRetry, OSError) as error:
-            if not keep_trying:
-                raise
-            pause = next(pauses)
-            _log.warning("feeding_in_waits", reason=str(error), again_in_seconds=pause)
-            await asyncio.sleep(pause)
+    with held_up_steps() as held_up:
+        while True:
+            try:
+                return await step()
+            except (TaskRetry, OSError) as error:
+                if not keep_trying:
+                    raise
+                pause = next(pauses)
+                held_up(f"feeding in waits: {error}")
+                _log.warning("feeding_in_waits", reason=str(error), again_in_seconds=pause)
+                await asyncio.sleep(pause)
 
 
 @dataclass(slots=True)

@@ -118,6 +118,7 @@ class Worker:
 
     async def _route(self, task: Task) -> None:
         self.health.report(task.partition, RESTORING)
+        self.metrics.restoring(task.partition)
         try:
             shard = self.shards[task.partition] = await self._restore(task)
             self._idleness.opened(task.partition)

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import structlog
 from watchfiles import awatch
 
+from router.background import held_up_steps
 from router.errors import UsageError
 from router.feeds.input_files import chunks_as_they_come, is_folder, open_found
 from router.file_systems import mount_of
@@ -35,6 +36,8 @@ MOVED_FILES: Final = 2_000
 _UNFINISHED: Final = (".part", ".tmp", ".partial", ".filepart", ".crdownload")
 _POLL_SECONDS: Final = 0.5
 """Longest time between two looks at the folder. Network drives report no changes."""
+_RETRY_SECONDS: Final = 2.0
+"""Between two attempts to look at a folder that is not there."""
 _SHARED: Final = "files there may look complete before they are: fetch them to a local disk, and rename them in there"
 
 _log = structlog.get_logger(__name__)
@@ -73,6 +76,8 @@ class WatchedFolder:
         self._settle_seconds = settle_seconds
         self._first_seen: dict[tuple[Path, FileState], float] = {}
         """Seconds of the machine's steady clock."""
+        self._is_seen = False
+        """True if the latest look at the folder succeeded."""
         self._handed_out: dict[Path, FileState] = {}
         """Files of the folder, as they were handed out."""
         self._under_way: set[Path] = set()
@@ -85,21 +90,51 @@ class WatchedFolder:
         self._find_moved()
 
     async def files(self, stop: asyncio.Event | None = None) -> AsyncIterator[ReadyFile]:
-        """Complete files until `stop` is set, those of each look by size. `move` or `leave` each of them."""
+        """Complete files until `stop` is set, those of each look by size. `move` or `leave` each of them. A folder that
+        can't be looked at, as of a volume that is not mounted, is tried again."""
+        with held_up_steps() as held_up:
+            while True:
+                try:
+                    for name in (DONE, FAILED):
+                        _make_own_folder(self.path / name)
+                    async for found in self._looks(stop):
+                        held_up(None)
+                        for ready in found:
+                            yield ready
+                    return
+                except OSError as error:
+                    self._first_seen, self._is_seen = {}, False
+                    held_up(f"the folder {self.path} can't be looked at: {error.strerror}")
+                    _log.warning("folder_not_read", folder=str(self.path), reason=error.strerror)
+                    await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _looks(self, stop: asyncio.Event | None) -> AsyncIterator[list[ReadyFile]]:
+        """What each look found. Raises OSError."""
         timeout = int(min(_POLL_SECONDS, self._settle_seconds or _POLL_SECONDS) * 1000)
         changes = awatch(
             self.path, recursive=False, stop_event=stop, rust_timeout=timeout, yield_on_timeout=True, debounce=timeout
         )
-        for ready in self.complete(time.monotonic()):
-            yield ready
+        yield self.complete(time.monotonic())
         async for _ in changes:
-            for ready in self.complete(time.monotonic()):
-                yield ready
+            yield self.complete(time.monotonic())
+
+    def waiting(self, now: float) -> list[float] | None:
+        """For each file that is not fed in yet, the seconds since it was first seen unchanged. None: the folder can't
+        be looked at."""
+        if not self._is_seen:
+            return None
+        return [
+            now - since
+            for (path, state), since in self._first_seen.items()
+            if path in self._under_way or self._handed_out.get(path) != state
+        ]
 
     def complete(self, now: float) -> list[ReadyFile]:
-        """Files that are complete at `now`, the smallest first. None comes twice in one state, or while it is read."""
+        """Files that are complete at `now`, the smallest first. None comes twice in one state, or while it is read.
+        Raises OSError."""
         self._take_back_changed()
         self._first_seen = {entry: self._first_seen.get(entry, now) for entry in self._entries()}
+        self._is_seen = True
         there = {path for path, _ in self._first_seen}
         self._handed_out = {path: state for path, state in self._handed_out.items() if path in there}
         self._changed &= there

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -21,7 +21,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from router import topics
 from router.background import background
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
@@ -33,7 +32,7 @@ from router.listener import ListenSettings
 from router.listener.posted_messages import PostOutcome, store_body
 from router.listener.tokens import TokenHolder, Tokens
 from router.log.interface import Log
-from router.observe import status_app
+from router.status import LogProbe, status_served
 
 BODY_SECONDS: Final = 60.0
 """The deadline for a whole body. A slow sender holds its place no longer."""
@@ -41,8 +40,6 @@ PLACE_SECONDS: Final = 5.0
 """The wait for a place, before the sender is asked to come again."""
 BUSY_RETRY_SECONDS: Final = 5
 LOG_RETRY_SECONDS: Final = 30
-PROBE_SECONDS: Final = 5.0
-"""Between two attempts to reach a log that failed."""
 REREAD_SECONDS: Final = 1.0
 """Between two looks for outages and rules in the registry."""
 LONGEST_SOURCE: Final = 200
@@ -134,27 +131,15 @@ class Listener:
         self._tokens = Tokens(settings.tokens_file)
         self._places = Places(settings.concurrent_bodies)
         self._monitors: dict[str, FeedMonitor] = {}
-        self._trouble: str | None = None
-        """The reason why the log takes nothing."""
+        self.probe = LogProbe(log)
+        """Also told of bodies that the log took or refused."""
 
     def hanging(self) -> list[str]:
         """Empty: every step has a deadline."""
         return []
 
     def unready(self) -> list[str]:
-        return [] if self._trouble is None else [self._trouble]
-
-    async def probe(self) -> None:
-        """Look from time to time whether a log that failed answers again, until cancelled."""
-        while True:
-            await asyncio.sleep(PROBE_SECONDS)
-            if self._trouble is not None:
-                try:
-                    await self._log.end_offsets(topics.REGISTRY)
-                except LogError as error:
-                    self._trouble = str(error)
-                else:
-                    self._trouble = None
+        return self.probe.unready()
 
     async def post(self, request: Request) -> Response:
         """The answer to `POST /messages`."""
@@ -194,10 +179,10 @@ class Listener:
                         self.failure.set_exception(error)
                     raise _log_refusal() from error
                 except (LogError, OSError) as error:
-                    self._trouble = str(error)
+                    self.probe.fails(str(error))
                     _log.warning("body_not_stored", token=holder.name, reason=str(error))
                     raise _log_refusal() from error
-        self._trouble = None
+        self.probe.answers()
         self.figures.count(outcome)
         return _answer(outcome)
 
@@ -287,10 +272,12 @@ async def serve_listener(
     elif not settings.behind_proxy and not is_of_this_machine(address):
         raise UsageError(PLAIN_HTTP.format(address))
     listener = Listener(log, rules, settings)
-    async with background("probing the log", listener.probe), AsyncExitStack() as stack:
-        if status_listen is not None:
-            await stack.enter_async_context(serving(status_app(listener.figures.registry, listener), status_listen))
-        bound = await stack.enter_async_context(serving(listener_app(listener), address, tls))
+    await listener.probe.look()
+    async with (
+        background("asking the log", listener.probe.keep_looking),
+        status_served(listener.figures.registry, listener, status_listen),
+        serving(listener_app(listener), address, tls) as bound,
+    ):
         listener.url = f"{'https' if tls else 'http'}://{bound}/messages"
         _log.info("listener_ready", url=listener.url)
         yield listener

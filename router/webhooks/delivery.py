@@ -10,27 +10,32 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from typing import Any, Final, cast
 
 import structlog
+from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from router import codec, topics
+from router.background import background
 from router.clock import now_milliseconds
 from router.decide.registry import Registry
 from router.desk.receipts import WEBHOOK_ORDER, WebhookOrder, WebhookRecords, WebhookState, state_output
 from router.desk.unread_notices import Alert, alert_for, update_alerts, whom_to_call
 from router.engine.administration import read_registry
-from router.errors import LogError, UsageError, first_error
+from router.errors import LogError, TaskMoved, UsageError, first_error
 from router.harmless_text import json_line
 from router.log.interface import AdministeredLog, Record, Task
 from router.model.eastern import MILLISECONDS, iso
 from router.model.registry_values import Party
 from router.presentation import plain_value
+from router.status import LogProbe
 from router.webhooks.delivery_schedule import DeliverySchedule, PendingNotice
-from router.webhooks.sender import DELIVERED, DOWN, Outcome, Sender, open_sender
+from router.webhooks.sender import DELIVERED, DOWN, GONE, REFUSED, Outcome, Sender, open_sender
 from router.webhooks.signing import signed_headers
 from router.webhooks.webhook_settings import WebhookSettings
 
@@ -40,6 +45,8 @@ WRITE_SECONDS: Final = 0.5
 LOOK_UP_THREADS: Final = 64
 """For name look-ups: a name server that is slow for one party must not delay the others."""
 LONGEST_SLEEP_SECONDS: Final = 60.0
+NOT_OURS: Final = "another process delivers, or the log does not answer"
+OUTCOMES: Final = (DELIVERED, REFUSED, DOWN, GONE)
 DISABLED: Final = "WEBHOOK_DISABLED"
 ALERT_PREFIX: Final = "webhook:"
 
@@ -50,28 +57,84 @@ def wants_webhook(party: Party) -> bool:
     return party.webhook_url is not None and party.status in ("live", "certifying")
 
 
-async def deliver_notices(log: AdministeredLog, settings: WebhookSettings) -> None:
-    """Deliver notices until cancelled. Raises UsageError, FatalLogError."""
+class DeliveryStatus(Collector):
+    """Health and figures of the process that delivers. Another process may deliver instead: then it has no figures."""
+
+    def __init__(self, log: AdministeredLog) -> None:
+        self.registry = CollectorRegistry()
+        self.probe = LogProbe(log)
+        self.deliveries: Mapping[str, PartyDelivery] = {}
+        """By party, while they are ours."""
+        self.trouble: str | None = NOT_OURS
+        """Why this process does not deliver."""
+        self._posts = Counter("snp_webhook_posts", "Posts, by outcome.", ["outcome"], registry=self.registry)
+        for outcome in OUTCOMES:
+            self._posts.labels(outcome.lower())  # `rate` can't see the first increase of a series
+        self.registry.register(self)
+
+    def count(self, outcome: Outcome) -> None:
+        self._posts.labels(outcome.kind.lower()).inc()
+
+    def hanging(self) -> list[str]:
+        """Empty: every step has a deadline."""
+        return []
+
+    def unready(self) -> list[str]:
+        return [*([] if self.trouble is None else [self.trouble]), *self.probe.unready()]
+
+    def collect(self) -> Iterator[Metric]:
+        failing = GaugeMetricFamily(
+            "snp_webhook_failing_seconds",
+            "Seconds since a party's endpoint fails; 0: it works.",
+            labels=["party"],
+        )
+        given_up = GaugeMetricFamily(
+            "snp_webhook_given_up", "1 if nothing is posted to a party any more, until an operator resumes it.",
+            labels=["party"],
+        )  # fmt: skip
+        for party, delivery in self.deliveries.items() if self.trouble is None else ():
+            since = delivery.state.failing_since
+            failing.add_metric([party], 0.0 if since is None else max(0, now_milliseconds() - since) / MILLISECONDS)
+            given_up.add_metric([party], delivery.state.disabled is not None)
+        yield from (failing, given_up)
+
+
+async def deliver_notices(
+    log: AdministeredLog, settings: WebhookSettings, status: DeliveryStatus | None = None
+) -> None:
+    """Deliver notices until cancelled, and report to `status`. Raises UsageError, FatalLogError."""
+    status = status or DeliveryStatus(log)
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(LOOK_UP_THREADS, thread_name_prefix="look-up"))
     async with open_sender(settings) as sender:
 
         async def work(task: Task) -> None:
-            records = WebhookRecords({}, {})
-            async for batch in task.restore([topics.WEBHOOKS]):
-                records.apply(batch)
-            await DeliveryTask(log, task, records, sender).run()
+            try:
+                records = WebhookRecords({}, {})
+                async for batch in task.restore([topics.WEBHOOKS]):
+                    records.apply(batch)
+                await DeliveryTask(log, task, records, sender, status).run()
+            except LogError as error:
+                status.trouble = NOT_OURS if isinstance(error, TaskMoved) else str(error)
+                raise
+            finally:
+                status.trouble = status.trouble or NOT_OURS
+                status.deliveries = {}
 
-        await log.work([topics.WEBHOOKS], work, group=GROUP)
+        async with background("asking the log", status.probe.keep_looking):
+            await log.work([topics.WEBHOOKS], work, group=GROUP)
 
 
 class PartyDelivery:
     """Delivery to one party, from its topic through its schedule to its endpoint."""
 
-    def __init__(self, party: Party, state: WebhookState, log: AdministeredLog, sender: Sender) -> None:
+    def __init__(
+        self, party: Party, state: WebhookState, log: AdministeredLog, sender: Sender, status: DeliveryStatus
+    ) -> None:
         self.party = party
         self._log = log
         self._sender = sender
+        self._status = status
         self._schedule = DeliverySchedule(state, sender.settings, random.random)
         self._awake = asyncio.Event()
         self._next_offset = state.receipt.begin
@@ -140,6 +203,7 @@ class PartyDelivery:
 
     async def _try(self, pending: PendingNotice) -> None:
         outcome = await self._post(pending)
+        self._status.count(outcome)
         before = self.state
         self._schedule.record_outcome(pending, outcome, now_milliseconds())
         after = self.state
@@ -170,8 +234,11 @@ def body_of(record: Record) -> str:
 class DeliveryTask:
     """All parties' deliveries, while this process owns the task of `snp.webhooks`."""
 
-    def __init__(self, log: AdministeredLog, task: Task, records: WebhookRecords, sender: Sender) -> None:
+    def __init__(
+        self, log: AdministeredLog, task: Task, records: WebhookRecords, sender: Sender, status: DeliveryStatus
+    ) -> None:
         self._log = log
+        self._status = status
         self._task = task
         self._records = records
         self._sender = sender
@@ -216,6 +283,7 @@ class DeliveryTask:
                 if is_first:
                     is_first = False
                     self._is_following.set()
+                    self._status.trouble, self._status.deliveries = None, self._deliveries
                     for delivery in self._deliveries.values():
                         delivery.read_from_log()
                 for record in batch:
@@ -233,7 +301,7 @@ class DeliveryTask:
             self._start(parties[party_id], self._records.states.get(party_id) or WebhookState(party_id))
 
     def _start(self, party: Party, state: WebhookState) -> None:
-        delivery = self._deliveries[party.id] = PartyDelivery(party, state, self._log, self._sender)
+        delivery = self._deliveries[party.id] = PartyDelivery(party, state, self._log, self._sender, self._status)
         if (order := self._records.orders.get(party.id)) is not None and order.at > state.order_at:
             if order.replay_from is None:
                 delivery.obey(order)  # before the first post

@@ -32,6 +32,7 @@ def test_it_listens_until_stopped_and_takes_tokens_meanwhile(command: Command) -
     assert process.stderr
     assert "has no tokens" in process.stderr.readline()
     token = command("listen", "token", "add", "relay").stdout.strip()
+    assert json.loads(process.stderr.readline())["event"] == "status_served"
     said = json.loads(process.stderr.readline())
     assert said["event"] == "listener_ready"
     answer = requests.post(

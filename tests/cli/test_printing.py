@@ -94,7 +94,8 @@ def test_every_script_is_harmless() -> None:
 
 
 def test_a_page_contains_no_control_characters_either() -> None:
-    shared = {"user": None, "csrf": "", "path": "/", "trouble": None, "catching_up": False, "outages": []}
+    shared = {"user": None, "csrf": "", "path": "/", "cut_off": None, "unknown": None}
+    shared |= {"silent": [], "outages": []}
     page = rendered("problem.html", **shared, title="a name", text=f"{SCRIPTS}<b>{STEERING}")
     assert f"{SCRIPTS}&lt;b&gt;\\u001b]0;x\\u0007\\u009b2J\\u202egnol\\u2066" in page
 

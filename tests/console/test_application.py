@@ -20,6 +20,7 @@ from router.desk.unread_notices import read_unread
 from router.engine.administration import import_parties, prepare
 from router.log.url import open_log
 from router.model.registry_values import Party
+from router.status import LogProbe
 
 PASSWORD = "correct horse battery"
 
@@ -113,13 +114,15 @@ async def test_unread_do_not_loads_have_no_figure_where_reading_is_unknown(tmp_p
         await prepare(log, 1)
         await import_parties(log, parties)
         await log.append([state_output(WebhookState("NVXB", taken_to=2**62))])
-        backend = Backend(log, *[cast(Any, None)] * 2, Follower(log, Rules(), *[cast(Any, None)] * 2), cast(Any, None))
+        absent = cast(Any, None)
+        follower = Follower(log, Rules(), absent, absent)
+        backend = Backend(log, absent, absent, follower, absent, LogProbe(log))
         for party in parties:
             backend.registry.apply(party)
-        figures = ConsoleFigures()
+        figures = ConsoleFigures(backend)
 
         def shown() -> dict[str, list[str]]:
-            figures.refresh_unread(backend)
+            figures.refresh_unread()
             names = "snp_unread_unknown", "snp_unread_do_not_loads"
             samples = [sample for metric in figures.registry.collect() for sample in metric.samples]
             return {

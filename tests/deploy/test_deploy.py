@@ -22,11 +22,8 @@ from jsonschema import Draft201909Validator
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from router import background
-from router.console.backend import ConsoleFigures
-from router.listener.message_server import ListenerFigures
-from router.observe import Metrics
 from router.settings import load_settings
+from tests.deploy.figures import every_registry
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TOP = DEPLOY.parent
@@ -66,7 +63,7 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
 def test_alerts_and_the_dashboard_name_only_figures_there_are() -> None:
     there = {
         name + suffix
-        for registry in (Metrics().registry, ConsoleFigures().registry, ListenerFigures().registry, background.FIGURES)
+        for registry in every_registry(is_known=True).values()
         for family in registry.collect()
         for name in [family.name]
         for suffix in ("", "_total", "_bucket", "_sum", "_count")

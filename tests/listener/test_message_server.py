@@ -349,12 +349,12 @@ async def test_a_log_that_takes_nothing_makes_senders_come_again(
 
 async def test_a_listener_that_failed_looks_for_the_log_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else nobody would send it the request that shows that the log is back."""
-    monkeypatch.setattr(message_server, "PROBE_SECONDS", 0.01)
+    monkeypatch.setattr("router.status.PROBE_SECONDS", 0.01)
     with monkeypatch.context() as failing:
         failing.setattr(scene.log, "append", raising(TaskRetry("no broker answers")))
         failing.setattr(scene.log, "end_offsets", raising(LogError("still none")))
         await scene.post(event())
-        probing = asyncio.create_task(scene.listener.probe())
+        probing = asyncio.create_task(scene.listener.probe.keep_looking())
         await asyncio.sleep(0.1)
         assert scene.listener.unready() == ["still none"]
     await asyncio.sleep(0.1)
