@@ -36,7 +36,8 @@ def verify_audit(
     Example:  [bold]snp-router audit verify --heads /mnt/elsewhere/snp-heads.jsonl[/bold]
 
     Each entry holds a digest of the one before, the router's position that of the last. Whoever can write all of it can
-    write it anew: only heads that were kept out of their reach show that. Entries cut by retention are no fault."""
+    write it anew: only heads that were kept out of their reach show that. Entries cut by a topic's retention
+    are no fault."""
     known = read_exported(b"".join(InputFile(heads).chunks()).splitlines(), str(heads)) if heads else []
     results = read_log(context, lambda log: verify(log, known))
     if form is not TABLE:

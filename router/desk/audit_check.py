@@ -14,7 +14,7 @@ from router import topics
 from router.desk.chain_check import ChainCheck, Checkpoint, Fault
 from router.engine.audit_seals import AUDIT_SEAL, LONGEST_SUBJECT, AuditSeal, entry_time, seal_of
 from router.errors import FatalLogError, InputError
-from router.log.interface import Log, Place, Record
+from router.log.interface import AdministeredLog, Log, Place, Record
 from router.model.eastern import iso
 from router.task.chains import CHAINED, ChainHead, link_of
 from router.task.outputs import TIMELINE_ENTRY
@@ -93,7 +93,7 @@ def read_exported(lines: Iterable[bytes], source: str) -> list[ExportedHead]:
     return found
 
 
-async def verify(log: Log, known: Sequence[ExportedHead] = ()) -> list[Verified]:
+async def verify(log: AdministeredLog, known: Sequence[ExportedHead] = ()) -> list[Verified]:
     """Verify every partition. Entries written meanwhile are verified, or left aside. Faults are looked for twice."""
     results = await _verify(log, known)
     if any(result.faults for result in results):
@@ -102,14 +102,15 @@ async def verify(log: Log, known: Sequence[ExportedHead] = ()) -> list[Verified]
     return results
 
 
-async def _verify(log: Log, known: Sequence[ExportedHead]) -> list[Verified]:
+async def _verify(log: AdministeredLog, known: Sequence[ExportedHead]) -> list[Verified]:
     before = await read_heads(log)
+    keeping_all = await log.keeping_all((*CHAINED, topics.AUDIT))
     checkpoints = _checkpoints(known)
     checks: dict[Place, ChainCheck] = {}
     for topic in CHAINED:
         for partition in await log.end_offsets(topic):
             of_place = {number: list(of_number) for number, of_number in checkpoints[topic, partition].items()}
-            checks[topic, partition] = ChainCheck(of_place)
+            checks[topic, partition] = ChainCheck(of_place, keeps_all=topic in keeping_all)
     unreadable: dict[str, str] = {}
     seals: list[_Sealed] = []
     for topic in CHAINED:
@@ -131,7 +132,8 @@ async def _verify(log: Log, known: Sequence[ExportedHead]) -> list[Verified]:
     after = await read_heads(log)
     results = [_chain_result(place, checks[place], before, after, unreadable) for place in sorted(checks)]
     stray = [_stray(one) for one in known if (one.topic, one.partition) not in checks]
-    return [*results, _audit_result(seals, entries, unreadable, stray)]
+    keeps_all = topics.AUDIT in keeping_all
+    return [*results, _audit_result(seals, entries, unreadable, stray, keeps_all=keeps_all)]
 
 
 def _checkpoints(known: Sequence[ExportedHead]) -> Mapping[Place, Mapping[int, list[Checkpoint]]]:
@@ -201,7 +203,12 @@ def _sealed(record: Record) -> _Sealed | None:
 
 
 def _audit_result(
-    seals: Sequence[_Sealed], entries: Sequence[Record], unreadable: Mapping[str, str], stray: Sequence[Fault]
+    seals: Sequence[_Sealed],
+    entries: Sequence[Record],
+    unreadable: Mapping[str, str],
+    stray: Sequence[Fault],
+    *,
+    keeps_all: bool,
 ) -> Verified:
     faults = [*stray]
     unsealed: list[Record] = []
@@ -209,7 +216,7 @@ def _audit_result(
     if topics.AUDIT in unreadable:
         faults.append(_unreadable(unreadable[topics.AUDIT]))
     elif topics.AUDIT_SEALS not in unreadable:
-        compared = _Comparison(seals, entries)
+        compared = _Comparison(seals, entries, keeps_all=keeps_all)
         faults += compared.faults
         unsealed, first = compared.unsealed, compared.first
     places = tuple(f"{record.place}, {iso(entry_time(record))}, {_subject(record)}" for record in unsealed)
@@ -219,7 +226,7 @@ def _audit_result(
 class _Comparison:
     """The entries of `snp.audit` and their seals, both in order."""
 
-    def __init__(self, seals: Sequence[_Sealed], entries: Sequence[Record]) -> None:
+    def __init__(self, seals: Sequence[_Sealed], entries: Sequence[Record], *, keeps_all: bool) -> None:
         self.faults: list[Fault] = []
         self.unsealed: list[Record] = []
         """Entries that no seal covers yet, or no longer."""
@@ -227,6 +234,7 @@ class _Comparison:
         """Number of the first entry found."""
         self._seals = seals
         self._entries = entries
+        self._keeps_all = keeps_all
         digests = [seal_of(record).digest for record in entries]
         matcher = SequenceMatcher(None, [seal.digest for seal in seals], digests, autojunk=False)
         for tag, begin, end, first, last in matcher.get_opcodes():
@@ -248,7 +256,8 @@ class _Comparison:
                 self._found(seal)
                 record = entries[pairs[index]]
                 self._fault("changed", seal, record.place, f"entry {seal.number} differs from its seal")
-            elif self.first is not None or (end == len(self._seals) and not pairs):  # else the start was cut
+            elif self._keeps_all or self.first is not None or (end == len(self._seals) and not pairs):
+                # else the start was cut by retention
                 before = self._entries[first - 1].place if first else topics.AUDIT
                 self._fault("missing", seal, f"behind {before}", f"entry {seal.number} is missing")
         paired = set(pairs.values())

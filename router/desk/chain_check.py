@@ -65,8 +65,8 @@ _NO_LINK: Final = Link(0, b"")
 class ChainCheck:
     """One partition's check: `add` each record in order, then `end`. Found faults are in `faults`."""
 
-    def __init__(self, checkpoints: Mapping[int, list[Checkpoint]]) -> None:
-        """`checkpoints` are by number."""
+    def __init__(self, checkpoints: Mapping[int, list[Checkpoint]], *, keeps_all: bool) -> None:
+        """`checkpoints` are by number. Of a topic that `keeps_all` a start is not cut by retention: it is missing."""
         self.faults: list[Fault] = []
         self.entries = 0
         """Records, linked or not."""
@@ -79,6 +79,7 @@ class ChainCheck:
         self.newest = ChainHead()
         """The entry with the highest number, linked rightly or not."""
         self._checkpoints = checkpoints
+        self._keeps_all = keeps_all
         self._waiting: deque[_Entry] = deque()
         self._last: _Entry | None = None
 
@@ -161,6 +162,8 @@ class ChainCheck:
             self._inserted(entry)
 
     def _start(self, entry: _Entry, number: int) -> None:
+        if self._keeps_all and number > 1:
+            self._missing(1, number - 1, None)
         self.first = number
         self._accept(entry, number)
 

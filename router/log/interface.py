@@ -214,6 +214,11 @@ class LogAdministration(Protocol):
         """Return the number of partitions of every topic."""
         ...
 
+    async def keeping_all(self, topics: Iterable[str]) -> set[str]:
+        """Return those of `topics` from which the log itself deletes nothing. Left out: those with a retention or
+        compaction, and those whose settings we may not see."""
+        ...
+
     async def accepting(self, topics: Iterable[str]) -> set[str]:
         """Return those of `topics` that exist and take our records. They have one partition each. Writes no record."""
         ...

@@ -18,7 +18,7 @@ from router.engine.audit_seals import AUDIT_SEAL
 from router.engine.worker import Worker
 from router.errors import InputError
 from router.feeds.forms import ManualForm
-from router.log.interface import Output
+from router.log.interface import AdministeredLog, Output
 from router.log.sqlite.store import checksum
 from router.log.url import open_log
 from tests.desk.installation import BILL, QUICK, RULES, route
@@ -32,24 +32,28 @@ def without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def routed(path: Path, deeds: int = 4) -> Path:
-    """A log with a history of one bill, and sealed deeds."""
     async with open_log(f"sqlite:///{path}/snp.db") as log:
-        await set_up(log)
-        await route(log, FILES / "1-on-file.x12")
-        for number in range(deeds):
-            form = ManualForm.model_validate(
-                {
-                    "scac": BILL[:4],
-                    "bill_of_lading": BILL[4:],
-                    "action": "PLACE" if number % 2 == 0 else "LIFT",
-                    "code": "1H",
-                    "said_at": NOW + number,
-                    "by": "J. Doe",
-                }
-            )
-            await relay(log, RULES, form, NOW + number)
-        await Worker(log, RULES, QUICK, until_idle=True).run()
+        await fill(log, deeds)
     return path / "snp.db"
+
+
+async def fill(log: AdministeredLog, deeds: int = 4) -> None:
+    """Route a history of one bill, with sealed deeds."""
+    await set_up(log)
+    await route(log, FILES / "1-on-file.x12")
+    for number in range(deeds):
+        form = ManualForm.model_validate(
+            {
+                "scac": BILL[:4],
+                "bill_of_lading": BILL[4:],
+                "action": "PLACE" if number % 2 == 0 else "LIFT",
+                "code": "1H",
+                "said_at": NOW + number,
+                "by": "J. Doe",
+            }
+        )
+        await relay(log, RULES, form, NOW + number)
+    await Worker(log, RULES, QUICK, until_idle=True).run()
 
 
 async def verified(path: Path, *heads: str) -> dict[tuple[str, int], Verified]:
@@ -164,6 +168,13 @@ async def test_a_start_cut_by_retention_is_no_fault(tmp_path: Path, topic: str) 
         file.connection.execute("DELETE FROM records WHERE id = ?", (identity,))
     file.connection.commit()
     assert await faults(path) == []
+
+
+@pytest.mark.parametrize("topic", [topics.TIMELINE, topics.AUDIT, topics.AUDIT_SEALS])
+async def test_a_start_that_is_gone_from_a_topic_without_retention_is_missing(tmp_path: Path, topic: str) -> None:
+    path = await routed(tmp_path)
+    File(path).edit(topic, lambda rows: rows.__delitem__(slice(2)))
+    assert (topic, "missing") in await faults(path)
 
 
 async def test_a_row_that_is_gone_from_the_file_is_a_fault_and_no_crash(tmp_path: Path) -> None:

@@ -34,12 +34,16 @@ def record_of(output: Output) -> Record:
 
 
 def faults(
-    records: Sequence[Record], head: ChainHead | None, *checkpoints: Checkpoint, cut: int | None = None
+    records: Sequence[Record],
+    head: ChainHead | None,
+    *checkpoints: Checkpoint,
+    cut: int | None = None,
+    keeps_all: bool = False,
 ) -> list[Fault]:
     by_number: dict[int, list[Checkpoint]] = {}
     for one in checkpoints:
         by_number.setdefault(one.number, []).append(one)
-    check = ChainCheck(by_number)
+    check = ChainCheck(by_number, keeps_all=keeps_all)
     for offset, record in enumerate(records):
         check.add(record._replace(offset=offset), offset)
     check.end(head)
@@ -53,6 +57,16 @@ def test_a_chain_is_whole_wherever_its_start_is_cut(contents: list[tuple[bytes, 
     records, head = chained(contents)
     cut = data.draw(st.integers(0, len(records) - 1))
     assert faults(records[cut:], head, cut=cut) == []
+
+
+@given(chains, st.data())
+def test_a_start_that_is_gone_from_a_topic_that_keeps_all_is_missing(
+    contents: list[tuple[bytes, bytes]], data: st.DataObject
+) -> None:
+    records, head = chained(contents)
+    cut = data.draw(st.integers(0, len(records)))
+    found = faults(records[cut:], head, keeps_all=True)
+    assert [(one.kind, one.number, one.until) for one in found] == ([("missing", 1, cut)] if cut else [])
 
 
 @given(chains, st.data())

@@ -44,6 +44,9 @@ COMPACTION_LAG: Final = 600_000
 the end that it had at first. Without a lag compaction could take away a key's record before it is reached, in favour of
 one behind that end, and the reader would miss the key."""
 
+KEEPS_ALL: Final = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+"""Settings of a topic from which brokers delete nothing by themselves."""
+
 GRANT: Final = "readable: grant DescribeConfigs, or compare them by hand"
 
 SOURCE_TOPIC: Final = 1
@@ -263,6 +266,17 @@ class ClusterAdmin:
 
     async def _broker_settings(self, brokers: Sequence[int]) -> dict[str, Settings]:
         return await self._settings_of(ConfigResourceType.BROKER, [str(broker) for broker in brokers])
+
+    async def keeping_all(self, topics: Iterable[str]) -> set[str]:
+        """Return those of `topics` that have neither a retention nor compaction, as far as we may see."""
+        found = await self._settings_of(
+            ConfigResourceType.TOPIC, sorted({*topics} & (await self.partition_counts()).keys())
+        )
+        return {
+            name
+            for name, settings in found.items()
+            if all(settings[setting][0] == value for setting, value in KEEPS_ALL.items())
+        }
 
     async def _settings_of(self, kind: ConfigResourceType, names: Sequence[str]) -> dict[str, Settings]:
         """Return the settings of each name that we may see."""

@@ -96,6 +96,9 @@ class KafkaLog:
     async def extents(self, topics: Sequence[str], *, decided: bool = False) -> dict[str, range]:
         return await self._admin.extents(topics, decided=decided)
 
+    async def keeping_all(self, topics: Iterable[str]) -> set[str]:
+        return await self._admin.keeping_all(topics)
+
     async def accepting(self, topics: Iterable[str]) -> set[str]:
         found = (await self.topics()).keys() & set(topics)
         while found:  # The brokers name the topics that refuse us, and say nothing of the others then.

@@ -91,6 +91,10 @@ class SqliteLog:
     async def topics(self) -> dict[str, int]:
         return {topic.name: topic.partitions for topic in await self._reader.run(store.all_topics)}
 
+    async def keeping_all(self, topics: Iterable[str]) -> set[str]:
+        found = await self._reader.run(store.all_topics)
+        return {topic.name for topic in found if topic.has_no_gaps} & set(topics)
+
     async def accepting(self, topics: Iterable[str]) -> set[str]:
         return (await self.topics()).keys() & set(topics)
 
