@@ -9,6 +9,9 @@ from typing import Any, Final
 _STEERING: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters except the line feed, line separators, changes of text direction, and unpaired surrogates."""
 
+FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9 ().-]*$)")
+"""Beginnings that spreadsheets take for a formula. A number or a telephone number is none."""
+
 
 def harmless(text: str) -> str:
     """Text by strangers, with each character that could steer a terminal or reverse a line escaped (`\\u202e`)."""
@@ -26,3 +29,17 @@ def readable(content: bytes) -> str:
 def json_line(fields: dict[str, Any]) -> str:
     """JSON on one line, letters of every script unescaped, control characters harmless."""
     return harmless(json.dumps(fields, ensure_ascii=False))
+
+
+def csv_cell(value: object) -> str:
+    """A value as text. A spreadsheet takes text that begins like a formula for one: such text gets an apostrophe."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple) and not any(isinstance(one, dict | list) for one in value):
+        return csv_cell("; ".join(map(str, value)))
+    if isinstance(value, dict | list):
+        return harmless(json.dumps(value, ensure_ascii=False))
+    text = harmless(str(value)).replace("\n", " ")
+    return f"'{text}" if FORMULA.match(text) else text

@@ -81,6 +81,19 @@ PANELS: Final[dict[str, dict[str, Listed]]] = {
         ),
     },
     "Look": {
+        "find": Listed(
+            "find_commands:find",
+            "Find bills, containers, entries, master bills, vessels and voyages, sailings, parties and ports by what "
+            "is typed.",
+        ),
+        "bills": Listed(
+            "find_commands:list_bills",
+            "List bills by status, vessel, arrival, port, party, hold and more, as the console's page Bills does.",
+        ),
+        "box": Listed(
+            "find_commands:show_box",
+            "Show a container: every known bill with cargo in it, and what CBP allows of each.",
+        ),
         "tail": Listed(
             "tail_command:tail",
             "Follow a party's notices, or the router's own records, as they are written; Ctrl-C stops.",

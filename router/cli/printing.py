@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
-import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +27,7 @@ from rich.text import Text
 from router.clock import now_milliseconds
 from router.errors import InputError, UsageError
 from router.feeds.input_files import STANDARD_INPUT, InputFile
-from router.harmless_text import harmless, json_line
+from router.harmless_text import csv_cell, harmless, json_line
 from router.model.eastern import MILLISECONDS, iso
 
 if TYPE_CHECKING:
@@ -41,8 +39,6 @@ NARROWEST_CELL: Final = 30
 """Columns. A last cell with less room is left to the terminal's own wrapping."""
 ID_SHOWN: Final = 12
 """Characters shown of a dead letter's id; enough to name it by."""
-FORMULA: Final = re.compile(r"[=@]|[+-](?![0-9 ().-]*$)")
-"""Beginnings that spreadsheets take for a formula. A number or a telephone number is none."""
 LONG_BYTES: Final = 5_000_000
 """Input from this size on gets a progress bar."""
 STYLE: Final = {
@@ -111,20 +107,6 @@ class CsvPrinter:
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow(cells)
         typer.echo(line.getvalue())
-
-
-def csv_cell(value: object) -> str:
-    """A value as text. A spreadsheet takes text that begins like a formula for one: such text gets an apostrophe."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple) and not any(isinstance(one, dict | list) for one in value):
-        return csv_cell("; ".join(map(str, value)))
-    if isinstance(value, dict | list):
-        return harmless(json.dumps(value, ensure_ascii=False))
-    text = harmless(str(value)).replace("\n", " ")
-    return f"'{text}" if FORMULA.match(text) else text
 
 
 def emit_rows(rows: Sequence[RecordFields], form: OutputFormat) -> None:

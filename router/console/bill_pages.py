@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import date
 from http import HTTPStatus
 from typing import Any, Final
@@ -33,17 +33,12 @@ from router.desk.bill_query import (
 from router.desk.bill_search import search as search_index
 from router.desk.box_views import box_number, box_view
 from router.errors import UsageError
+from router.harmless_text import csv_cell
 from router.model.eastern import eastern_day, iso
 from router.model.registry_values import Sailing
 
-EXPORTED: Final = (
-    "bill", "status", "do_not_load", "vessel_name", "imo_number", "voyage_number", "port", "carrier_scac",
-    "arrival_date", "sailing_id", "master_bill", "since", "containers", "holds", "doubts", "flags", "unread_by",
-)  # fmt: skip
-"""Columns of an export: those of `IndexedBill`."""
-
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings of a cell that a spreadsheet would compute. Names of vessels are written by strangers."""
+EXPORTED: Final = IndexedBill._fields
+"""Columns of an export."""
 
 
 async def bills(request: Request) -> Response:
@@ -111,23 +106,13 @@ async def export(request: Request) -> Response:
 
 
 def exported_cells(row: IndexedBill) -> list[str]:
-    """The cells of `EXPORTED`: times in ISO 8601, several values with blanks between them."""
-    cells = []
-    for name in EXPORTED:
-        value = getattr(row, name)
-        if name == "since":
-            value = iso(value)
-        elif isinstance(value, bool):
-            value = "yes" if value else "no"
-        elif isinstance(value, tuple):
-            value = " ".join(value)
-        cells.append(value or "")
-    return cells
+    """The cells of `EXPORTED`, as `snp-router bills --format csv` has them."""
+    return [csv_cell(iso(row.since) if name == "since" else getattr(row, name)) for name in EXPORTED]
 
 
-def _csv_line(cells: Any) -> str:
+def _csv_line(cells: Iterable[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow([f"'{one}" if one.startswith(FORMULAS) else one for one in cells])
+    csv.writer(text).writerow(cells)
     return text.getvalue()
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from router.cli.main import load_command
-from router.cli.printing import CsvPrinter, csv_cell
+from router.cli.printing import CsvPrinter
+from router.harmless_text import csv_cell
 from tests.cli.conftest import BILL, Command, event_line
 from tests.cli.test_main import COMMANDS
 
