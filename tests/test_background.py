@@ -50,7 +50,7 @@ OWNED = {
     "log/kafka/group.py:_follow": "a task of the group, collected by `_collect`: its error ends `Log.work`",
     "log/sqlite/log.py:work": "a TaskGroup: an error ends `Log.work`",
     "engine/folder_intake.py:ingest_folder": "a TaskGroup: an error ends the command",
-    "engine/supervisor.py:run": "a slot, awaited: its error ends the command",
+    "engine/supervisor.py:_run_in": "a slot, awaited: its error ends the command",
     "engine/supervisor.py:_drain": "awaited by the call",
     "engine/intake.py:ingest_chunks": "a thread, awaited by the call",
     "cli/tail_command.py:gather": "awaited by the call",
