@@ -35,7 +35,7 @@ from router.feeds.disposition_files import JSONL
 from router.feeds.formats import read_events
 from router.feeds.input_files import NOTHING_YET, InputFile, Progress
 from router.harmless_text import json_line
-from router.log.interface import Headers, Log, Output
+from router.log.interface import Log, Output
 from router.model.identifiers import bill_key
 from router.model.inputs import (
     PLACE,
@@ -47,6 +47,7 @@ from router.model.inputs import (
     Snapshot,
     filing_fields,
 )
+from router.task.input_records import URGENT_HEADERS
 
 BATCH_RECORDS: Final = 2000
 BATCH_BYTES: Final = 4_000_000
@@ -65,9 +66,6 @@ NVOCCS_EMPTY: Final = (
 
 _OF_THE_FEED: Final = frozenset({"received_at", "source"})
 """Fields that differ each time a record is fed in."""
-
-URGENT_HEADERS: Final[Headers] = (("urgent", b"1"),)
-"""Marks both copies of an urgent event, so that the second is not counted as a duplicate of CBP's."""
 
 T = TypeVar("T")
 

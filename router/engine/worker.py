@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from router import topics
+from router.background import background
 from router.clock import now_milliseconds
 from router.decide.rules import Rules
 from router.engine.administration import write_first_rules
@@ -23,12 +24,14 @@ from router.engine.feed_silence import SilenceLimit
 from router.engine.missing_topics import missing_topics_sought
 from router.engine.party_requests import FindRecords, find_records
 from router.engine.task_zero import TaskZero, task_zero_of
+from router.engine.uncertain_commits import UncertainCommits
 from router.errors import DestinationMissing, FatalLogError, InputLost, TaskMoved, TaskRetry
 from router.log.interface import AdministeredLog, Output, Record, Task
 from router.model.eastern import MILLISECONDS
 from router.model.registry_values import RegistryNote
 from router.model.vocabulary import Tally
 from router.observe import COMMITTED, DESTINATION_MISSING, MOVED, RESTORING, RETRIED, ROUTING, Health, Metrics
+from router.task.input_records import is_second_copy
 from router.task.outputs import registry_output, timeline_fields
 from router.task.shard import Shard
 
@@ -67,11 +70,11 @@ class WorkSettings:
 
 @dataclass(slots=True)
 class Totals:
-    """The summary of a run. Counts a commit whose outcome was unknown too, once the restored state shows it."""
+    """The summary of a run. Counts a commit whose outcome was unknown too, once the log shows that it was made."""
 
     counts: Tally = field(default_factory=Tally)
     bills: dict[int, int] = field(default_factory=dict)
-    """On the ledger, by task."""
+    """On the ledger, by task. After the run, of those that were ours to the end."""
 
 
 class Worker:
@@ -100,7 +103,7 @@ class Worker:
         self._until_idle = until_idle
         self._find_requests = find_requests or partial(find_records, log)
         self._idleness = Idleness(log)
-        self._uncertain = UncertainCommits()
+        self._uncertain = UncertainCommits(log, self._count)
         self._clock = clock
         self._standing: dict[int, InputLost] = {}
         """Tasks that stand still, with what they lost."""
@@ -111,7 +114,14 @@ class Worker:
         """Raises FatalLogError if routing can't go on; committed transactions stay."""
         gc.set_threshold(*COLLECTOR_THRESHOLDS)
         await write_first_rules(self._log, self._rules, self._clock())
-        await self._log.work(topics.INPUTS, self._route, group=group)
+        seeking = partial(self._uncertain.keep_looking, self.shards.__contains__)
+        try:
+            async with background("seeking uncertain commits", seeking):
+                await self._log.work(topics.INPUTS, self._route, group=group)
+        finally:
+            await self._uncertain.look_a_last_time()
+            ours = self._log.assigned_tasks()
+            self.totals.bills = {task: count for task, count in self.totals.bills.items() if task in ours}
         if self._standing:
             raise FatalLogError("\n  ".join(["not everything is routed:", *map(str, self._standing.values())]))
         return self.totals
@@ -129,6 +139,7 @@ class Worker:
             async with missing_topics_sought(self._log, shard, self._clock), task_zero_work as task_zero:
                 await self._keep_routing(task, shard, task_zero)
         except TaskMoved:
+            self.totals.bills.pop(task.partition, None)
             self.metrics.transaction(MOVED)
             raise
         except TaskRetry as error:
@@ -146,9 +157,8 @@ class Worker:
         started = time.perf_counter()
         tasks = len(await self._log.end_offsets(topics.DISPOSITIONS))
         shard = Shard(self._rules, task.partition, tasks)
-        position = None
         async for batch in task.restore(topics.STATE):
-            position = position_in(batch, task.partition) or position
+            self._uncertain.read(task.partition, batch)
             for record in batch:
                 shard.load(record)
         if shard.bill_count and not shard.position:
@@ -163,7 +173,8 @@ class Worker:
             for record in batch:
                 if record.offset < known:
                     shard.load_registry(record)
-        self._count(shard, self._uncertain.tally_if_made(task.partition, position))
+        self._uncertain.restored(task.partition)
+        self._count_bills(shard)
         seconds = time.perf_counter() - started
         self.metrics.restored(task.partition, seconds)
         _log.info("task_restored", task=task.partition, bills=shard.bill_count, seconds=round(seconds, 3))
@@ -263,6 +274,7 @@ class Worker:
     ) -> None:
         """Commit. If a destination is missing, decide again with that knowledge."""
         while True:
+            outputs = self._uncertain.named(outputs)
             try:
                 await task.commit(outputs)
                 break
@@ -273,14 +285,15 @@ class Worker:
                 shard.abandon()
                 await self._note_missing(shard, error.topics)
                 outputs = await self._decide(task, shard, task_zero, batch)
-            except (TaskMoved, TaskRetry):
+            except (TaskMoved, TaskRetry, asyncio.CancelledError):
                 self._uncertain.add(task.partition, outputs, shard.tally)
                 raise
         tally = shard.tally
         shard.committed()
         if task_zero is not None:
             task_zero.committed()
-        self._count(shard, tally)
+        self._count(tally)
+        self._count_bills(shard)
         self.metrics.transaction(COMMITTED, time.perf_counter() - batch.polled_at)
         if _log.is_enabled_for(logging.DEBUG):
             _log_decisions(task.partition, outputs)
@@ -288,11 +301,7 @@ class Worker:
     def _observe_arrivals(self, shard: Shard, batch: Batch, arrivals: Arrivals) -> None:
         """Observe the latency of each committed event once, though a stop is on two topics, and other clocks."""
         now, done = now_milliseconds(), [one for one in batch.records if one.offset < shard.position.get(one.topic, 0)]
-        arrived = [
-            record.timestamp
-            for record in done
-            if record.topic in EVENTS and not (record.topic == topics.DISPOSITIONS and record.headers)
-        ]
+        arrived = [record.timestamp for record in done if record.topic in EVENTS and not is_second_copy(record)]
         known = [moment for moment in arrived if arrivals.is_credible(moment, now)]
         self.metrics.latencies(known, now)
         self.metrics.unknown_latencies(len(arrived) - len(known))
@@ -302,10 +311,12 @@ class Worker:
         if len(done) == len(batch.records) < TRANSACTION_RECORDS:
             arrivals.complete(batch.begun_at)
 
-    def _count(self, shard: Shard, tally: Tally) -> None:
+    def _count(self, tally: Tally) -> None:
         self.totals.counts.update(tally)
-        self.totals.bills[shard.partition] = shard.bill_count
         self.metrics.count(tally)
+
+    def _count_bills(self, shard: Shard) -> None:
+        self.totals.bills[shard.partition] = shard.bill_count
         self.metrics.bills(shard.partition, shard.bill_count)
 
     async def _note_missing(self, shard: Shard, missing: tuple[str, ...]) -> None:
@@ -329,32 +340,6 @@ def may_walk(batch: Batch) -> bool:
     """Bills are not walked before the registry is read to its end. After a restart it may lack parties and sailings
     that were written again behind the position: the registry is compacted."""
     return len(batch.records) < TRANSACTION_RECORDS or batch.records[-1].topic != topics.REGISTRY
-
-
-class UncertainCommits:
-    """Each task's latest commit of unknown outcome. Only for the counts: the restored position says where to go on."""
-
-    def __init__(self) -> None:
-        self._commits: dict[int, tuple[bytes, Tally]] = {}
-        """By task: the position that the transaction wrote, which no other one writes, and its tally."""
-
-    def add(self, task: int, outputs: Iterable[Output], tally: Tally) -> None:
-        position = position_in(outputs, task)
-        if position is not None:
-            self._commits[task] = position, tally
-
-    def tally_if_made(self, task: int, restored_position: bytes | None) -> Tally:
-        """The commit's tally if the restored position is its own, else an empty one. If another process has routed on
-        from it, the outcome stays unknown and is not counted."""
-        position, tally = self._commits.pop(task, (None, Tally()))
-        return tally if position == restored_position else Tally()
-
-
-def position_in(records: Iterable[Output | Record], task: int) -> bytes | None:
-    """The task's position in the last of these records that holds one."""
-    key = topics.position_key(task)
-    found = [record.value for record in records if record.key == key]
-    return found[-1] if found else None
 
 
 def _log_decisions(task: int, outputs: list[Output]) -> None:

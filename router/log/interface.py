@@ -170,7 +170,7 @@ class Log(Protocol):
         ...
 
     def assigned_tasks(self) -> frozenset[int]:
-        """Return the tasks that `work` has for this process now, open or not."""
+        """Return the tasks that `work` has for this process now, open or not; after it, those it had at its end."""
         ...
 
     async def work(

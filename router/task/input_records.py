@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 from router import codec, topics
 from router.decide.registry import Registry
 from router.errors import InputError
-from router.log.interface import Record
+from router.log.interface import Headers, Record
 from router.model.identifiers import is_bill_key, split_bill_key
 from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition, FedRecord
 from router.model.links import IndexFact, LinkFact, RefilingRecord
@@ -33,6 +33,9 @@ LARGEST_LETTER: Final = CONTENT_LIMIT + 100_000
 """Bytes of a record. No feed of the router makes a larger one. Its history and dead letters may be several times as
 large and must stay below a log's limit."""
 
+URGENT_HEADERS: Final[Headers] = (("urgent", b"1"),)
+"""Marks both copies of an urgent event, so that the second is not counted as a duplicate of CBP's."""
+
 _REMEDIES: Final = {"party": "`snp-router import parties`", "sailing": "`snp-router import sailings`"}
 
 
@@ -56,6 +59,20 @@ def value_of(record: Record) -> codec.Value | None:
         raise InputError("its key names a bill, and its value none: scac and bill_of_lading are missing")
     known: codec.Value = value
     return known
+
+
+def is_second_copy(record: Record) -> bool:
+    """True for the copy on `cbp.dispositions` of an event that was written to `cbp.urgent`, too."""
+    return record.topic == topics.DISPOSITIONS and bool(record.headers) and _is_marked(record)
+
+
+def is_first_copy(record: Record) -> bool:
+    """True for the copy on `cbp.urgent` of an event that was written to `cbp.dispositions`, too."""
+    return record.topic == topics.URGENT and _is_marked(record)
+
+
+def _is_marked(record: Record) -> bool:
+    return any(header in record.headers for header in URGENT_HEADERS)
 
 
 def registry_value(record: Record) -> RegistryValue | None:

@@ -66,6 +66,8 @@ class Position(NamedTuple):
     """Records of inputs that were deleted before they were read, from which it went on."""
     heads: Mapping[str, ChainHead] = {}
     """Heads of the hash chains in its partitions, by topic."""
+    counted_early: int = 0
+    """Urgent events that were counted at their copy on `cbp.dispositions`, and not read on `cbp.urgent` since."""
 
 
 POSITION: Final = Packed(20, "position", Position)

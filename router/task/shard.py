@@ -30,7 +30,14 @@ from router.model.vocabulary import Tally
 from router.task.bill_table import Bills
 from router.task.box_index import BoxIndex
 from router.task.chains import Chains
-from router.task.input_records import KEYED_BY_BILL, LARGEST_LETTER, foreign_letter, value_of
+from router.task.input_records import (
+    KEYED_BY_BILL,
+    LARGEST_LETTER,
+    foreign_letter,
+    is_first_copy,
+    is_second_copy,
+    value_of,
+)
 from router.task.outputs import Origin, index_entry_output, letter_output, outputs_of
 from router.task.registry_duties import POSITION, RegistryDuties
 from router.task.walks import forgetting_outputs, forgotten, is_forgettable, resync
@@ -54,6 +61,8 @@ class Shard:
         self._chains = Chains()
         self._outputs: list[Output] = []
         self._committed_position: dict[str, int] = {}
+        self._counted_early = self._committed_counted_early = 0
+        """See `Position.counted_early`."""
         self.tally = Tally()
         """Counts of the transaction under way: `events`, `duplicates`, `hold`, `change`, `release`, `dead letters`."""
 
@@ -92,6 +101,7 @@ class Shard:
             self._read_at = dict(position.read_at)
             self.registry_duties.restore(position)
             self._chains.restore(position.heads)
+            self._counted_early = self._committed_counted_early = position.counted_early
             self._committed_position = dict(self.position)
 
     def load_registry(self, record: Record) -> None:
@@ -181,10 +191,14 @@ class Shard:
             self.registry_duties.filer_searches.note(decision.bill, self.registry)
 
     def _count(self, record: Record, decision: Decision) -> None:
-        """Count an event or a duplicate. The second copy of an urgent event is no duplicate of CBP's."""
+        """Count an event or a duplicate. Of an urgent event's two copies one is no duplicate of CBP's, in whichever
+        order they are read."""
         if decision.history is not None and not decision.history.duplicate:
             self.tally["events"] += 1
-        elif not (record.topic == topics.DISPOSITIONS and record.headers):
+            self._counted_early += is_second_copy(record)
+        elif is_first_copy(record) and self._counted_early:
+            self._counted_early -= 1
+        elif not is_second_copy(record):
             self.tally["duplicates"] += 1
 
     def _origin(self, record: Record, value: Any) -> Origin:
@@ -296,8 +310,8 @@ class Shard:
         """Everything that the transaction writes: outputs in the order decided, `more`, states, the position."""
         states = (Output(topics.BILLS, key.encode(), value) for key, value in self._bills.encode_changes().items())
         outputs = list(self._chains.link((*self._outputs, *more)))
-        position = self.registry_duties.position(self.position, self._read_at)._replace(heads=self._chains.heads)
-        encoded = POSITION.encode(position)
+        position = self.registry_duties.position(self.position, self._read_at)
+        encoded = POSITION.encode(position._replace(heads=self._chains.heads, counted_early=self._counted_early))
         return [*outputs, *states, Output(topics.BILLS, topics.position_key(self.partition), encoded)]
 
     def committed(self) -> None:
@@ -307,6 +321,7 @@ class Shard:
         self._committed_position = dict(self.position)
         self.registry_duties.commit()
         self._chains.commit()
+        self._committed_counted_early = self._counted_early
         self._clear()
 
     def abandon(self) -> None:
@@ -316,6 +331,7 @@ class Shard:
         self._chains.abandon()
         self._bills.abandon()
         self._index.abandon()
+        self._counted_early = self._committed_counted_early
         self._clear()
 
     def _clear(self) -> None:

@@ -1,4 +1,4 @@
-"""The loop: how tasks share it in a backlog, and what it counts of commits whose outcome is unknown."""
+"""The loop: how tasks share it in a backlog, and what it counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from router.decide.rules import Rules
 from router.engine import backlog, worker
 from router.engine.administration import append_tick, prepare
 from router.engine.backlog import TURN_RECORDS, Batch
-from router.engine.worker import UncertainCommits, Worker, WorkSettings, position_in
+from router.engine.intake import event_outputs
+from router.engine.migration import MOVED_FROM
+from router.engine.worker import Worker, WorkSettings
 from router.log.interface import Log, Output, Record, Task, partition_of
 from router.log.url import open_log
 from router.model.inputs import Disposition
@@ -182,30 +184,27 @@ async def test_a_transaction_with_many_outputs_is_committed_before_its_other_rec
     assert transactions(routing) >= 10
 
 
-TALLY = Counter(events=3)
+@pytest.mark.parametrize("partitions", [1])
+@pytest.mark.parametrize("order", ["UD", "DU", "UDUD", "DDUU", "DUUD", "UUDD", "DUDUUD"])
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_both_copies_of_an_urgent_event_are_one_event_in_whichever_order_they_are_read(
+    log: Log, order: str, restarts: bool
+) -> None:
+    """U and D are the copies on cbp.urgent and cbp.dispositions; a second pair is a duplicate of CBP's."""
+    event = Disposition("NVXA", "HBL1", "1H", action_at=1_784_031_120_000, quantity=1)
+    copies = dict(zip("UD", event_outputs(event, lambda _: True), strict=True))
+    counts = Counter[str]()
+    for number, copy in enumerate(order, start=1):
+        await log.append([copies[copy]])
+        if restarts or number == len(order) or order[number] != copy:
+            counts += (await Worker(log, Rules(), QUICK, until_idle=True).run()).counts
+    assert counts["events"] == 1
+    assert counts["duplicates"] == order.count("U") - 1
 
 
-def transaction(position: bytes) -> list[Output]:
-    decided = Output(topics.TIMELINE, b"NVXAHBL1", b"decided")
-    return [decided, Output(topics.BILLS, topics.position_key(2), position)]
-
-
-def test_an_uncertain_commit_counts_once_if_its_own_position_is_restored() -> None:
-    uncertain = UncertainCommits()
-    uncertain.add(2, transaction(b"behind it"), TALLY)
-    assert uncertain.tally_if_made(2, b"behind it") == TALLY
-    assert not uncertain.tally_if_made(2, b"behind it")
-
-
-def test_it_does_not_count_if_the_position_is_the_one_before_it_or_that_of_another_owner() -> None:
-    uncertain = UncertainCommits()
-    for restored in (None, b"before it", b"much further"):
-        uncertain.add(2, transaction(b"behind it"), TALLY)
-        assert not uncertain.tally_if_made(2, restored)
-
-
-def test_each_task_has_its_own() -> None:
-    uncertain = UncertainCommits()
-    uncertain.add(2, transaction(b"behind it"), TALLY)
-    assert not uncertain.tally_if_made(1, b"behind it")
-    assert position_in(transaction(b"behind it"), 1) is None
+@pytest.mark.parametrize("partitions", [1])
+async def test_duplicates_on_a_moved_log_are_counted_as_anywhere(log: Log) -> None:
+    """A migration marks each record with the offset it had."""
+    await log.append([one._replace(headers=((MOVED_FROM, b"7"),)) for one in holds({0: 1}) * 3])
+    counts = (await Worker(log, Rules(), QUICK, until_idle=True).run()).counts
+    assert (counts["events"], counts["duplicates"]) == (1, 2)

@@ -136,14 +136,12 @@ class Lease:
         self._settings = settings
         self._group = group
         self._owner: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.is_held = False
+        """Stays true after `keep` was cancelled, if it was ours until then."""
 
     async def held(self) -> str:
         """Wait until the lease is ours. Return the owner's name in it, which is new each time."""
         return await asyncio.shield(self._owner)
-
-    @property
-    def is_held(self) -> bool:
-        return self._owner.done()
 
     def is_held_as(self, owner: str) -> bool:
         return self._owner.done() and self._owner.result() == owner
@@ -162,7 +160,9 @@ class Lease:
             try:
                 await self._take(owner)
                 self._owner.set_result(owner)
+                self.is_held = True
                 await self._renew(owner)
+                self.is_held = False
             finally:
                 self._owner = asyncio.get_running_loop().create_future()
                 with suppress(TaskRetry):
