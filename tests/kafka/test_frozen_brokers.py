@@ -52,7 +52,7 @@ def frozen(node: Node) -> contextlib.ExitStack:  # type: ignore[misc]
 
 
 async def leader_of(log: KafkaLog, topic: str) -> int:
-    async with CommittedReader(log._bootstrap, log.settings, "test").opened() as reader:
+    async with CommittedReader(log._bootstrap, log.settings, "test") as reader:
         (partition,) = await reader.existing([topic])
         return (await leaders_of(reader._consumer._client, [topic]))[partition]
 

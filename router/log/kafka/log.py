@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Final
 
@@ -239,8 +239,8 @@ class KafkaLog:
                 _log.warning("topics_asked_again", reason=str(error))
             await asyncio.sleep(next(pauses))
 
-    def _reader(self, purpose: str) -> AbstractAsyncContextManager[CommittedReader]:
-        return CommittedReader(self._bootstrap, self.settings, f"snp-router-{purpose}").opened()
+    def _reader(self, purpose: str) -> CommittedReader:
+        return CommittedReader(self._bootstrap, self.settings, f"snp-router-{purpose}")
 
 
 def _new_transactional_id() -> str:

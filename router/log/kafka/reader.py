@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -44,7 +44,10 @@ MARKER_PAUSE_SECONDS: Final = 0.02
 
 
 class CommittedReader:
-    """A consumer with `read_committed`, used while `opened`. Every method may raise TaskRetry and FatalLogError."""
+    """A consumer with `read_committed`, opened by `async with`. Every method may raise TaskRetry and FatalLogError.
+
+    Generators read with it that may be given up: a context manager that is a generator itself would be closed beside
+    them at the end of the event loop, and fail."""
 
     def __init__(self, bootstrap: str, settings: KafkaSettings, name: str) -> None:
         self._settings = settings
@@ -63,14 +66,19 @@ class CommittedReader:
         self.pause = self._consumer.pause
         self.resume = self._consumer.resume
 
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Self]:
+    async def __aenter__(self) -> Self:
         try:
             async with self._step("connecting"):
                 await self._consumer.start()
-            yield self
-        finally:
-            await end_consumer(self._consumer, self._settings.close_deadline_seconds)
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
 
     async def existing(self, topics: Iterable[str]) -> list[TopicPartition]:
         """Return all partitions of `topics`. Raises FatalLogError if a topic is missing."""
@@ -231,6 +239,9 @@ class CommittedReader:
                 await client.set_topics(client._topics | topics)
             offsets: dict[TopicPartition, int] = await ask(wanted)
             return offsets
+
+    async def _end(self) -> None:
+        await end_consumer(self._consumer, self._settings.close_deadline_seconds)
 
     def _step(self, doing: str, extra_seconds: float = 0.0) -> Any:
         return step(f"{self._name}, {doing}", self._settings.start_deadline_seconds + extra_seconds)

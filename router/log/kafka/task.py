@@ -52,7 +52,7 @@ class KafkaTask:
         """Start the producer, which ends what a former owner left open. Read nothing before: it may be out of date."""
         await self._producer.start()
         try:
-            async with self._reader("inputs").opened() as reader:
+            async with self._reader("inputs") as reader:
                 self._ordered = OrderedInputs(reader, self._asker, self._inputs)
                 yield self
         finally:
@@ -63,7 +63,7 @@ class KafkaTask:
         self._let_go.set()
 
     async def restore(self, topics: Sequence[str]) -> AsyncIterator[list[Record]]:
-        async with self._reader("restore").opened() as reader:
+        async with self._reader("restore") as reader:
             for topic in topics:
                 partition = TopicPartition(topic, self.partition)
                 if partition not in await reader.existing([topic]):
