@@ -83,7 +83,7 @@ def _in_docker(no_java: str) -> Iterator[str]:
             container = container.with_env(name, text)
         container.start()
     except DockerException as error:
-        _give_up(f"no SNP_TEST_KAFKA; {no_java}; no Docker ({error})")
+        _give_up(f"no SNP_TEST_KAFKA; {no_java}; no container of a broker ({error})")
     try:
         asyncio.run(wait_until_ready(f"localhost:{port}", 1))
         yield f"localhost:{port}"
