@@ -5,6 +5,7 @@ in the function that uses it."""
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TextIO, TypeVar, cast
 
 import typer
 
@@ -315,6 +316,16 @@ async def _stoppable(work: Awaitable[T]) -> T:
         raise KeyboardInterrupt from None
 
 
+class _StandardError(io.TextIOBase):
+    """Writes to the standard error of the moment: a progress bar puts its own in place, to keep lines above it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure_log_lines(options: GlobalOptions, usual_level: int = logging.WARNING) -> None:
     """Write log lines to standard error: readable ones on a terminal, else one JSON object a line.
 
@@ -333,7 +344,7 @@ def configure_log_lines(options: GlobalOptions, usual_level: int = logging.WARNI
     structlog.configure(
         processors=[*before_rendering, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _StandardError())),
         cache_logger_on_first_use=False,
     )
     _configure_libraries(level, before_rendering, render)

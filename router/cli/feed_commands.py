@@ -136,12 +136,14 @@ def read_table(
 ) -> TableResult[RegistryRow]:
     """All files as one table."""
     whole: TableResult[RegistryRow] = TableResult([], [], [], {})
-    for file in files_in(files or ()):
-        result = read(file.chunks(), file.name)
-        whole.values.extend(result.values)
-        whole.problems.extend(result.problems)
-        whole.notes.extend(result.notes)
-        whole.places.update(result.places)
+    to_read = files_in(files or ())
+    with printing.progress_bar(to_read) as progress:
+        for file in to_read:
+            result = read(file.chunks(progress), file.name)
+            whole.values.extend(result.values)
+            whole.problems.extend(result.problems)
+            whole.notes.extend(result.notes)
+            whole.places.update(result.places)
     return whole
 
 

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import typer
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.panel import Panel
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -152,10 +151,29 @@ def progress_bar(files: Sequence[InputFile]) -> Iterator[Callable[[int], None] |
     if not err.is_terminal or total < LONG_BYTES:
         yield None
         return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
     columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("", total=total)
         yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def record_progress(doing: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error, called with the number of records done and that of all. It shows both, and the time that
+    is left; before the first call nothing. None if standard error is no terminal."""
+    err = console(stderr=True)
+    if not err.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    counted = TextColumn("{task.completed:,.0f} of {task.total:,.0f} records")
+    columns = (TextColumn(doing), BarColumn(), counted, TimeRemainingColumn(elapsed_when_finished=True))
+    with Progress(*columns, console=err) as progress:
+        task = progress.add_task("", total=0, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
 
 
 def number_of(count: int, noun: str) -> str:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from router import topics
 from router.background import background
 from router.cli import printing
 from router.cli.command import (
@@ -52,6 +53,7 @@ from router.engine.administration import (
     registry_problems,
     write_first_rules,
 )
+from router.engine.backlog import read_position
 from router.engine.request_process import RequestProcess, answer, confine
 from router.engine.supervisor import SLOT, Supervisor
 from router.engine.worker import Totals, Worker
@@ -122,7 +124,7 @@ def _route(context: typer.Context, totals: Totals, listen: str | None, *, until_
         find = RequestProcess(_request_command(context))
         worker = Worker(log, first, work_settings, until_idle=until_idle, find_requests=find)
         worker.totals = totals
-        async with _serving_status(worker, log, listen), _summarising(totals):
+        async with _serving_status(worker, log, listen), _progress(worker, log) if until_idle else _summarising(totals):
             if not until_idle:
                 printing.announce(f"routing {settings.log}")
             await worker.run()
@@ -177,6 +179,37 @@ async def _serving_status(worker: Worker, log: AdministeredLog, listen: str | No
         background("watching the lag", partial(watch_lag, log, worker.shards, worker.metrics)),
     ):
         yield
+
+
+PROGRESS_SECONDS: Final = 0.5
+
+
+@asynccontextmanager
+async def _progress(worker: Worker, log: AdministeredLog) -> AsyncIterator[None]:
+    """Show on a terminal, while the block runs, how much of the input that was there at its begin is routed."""
+    with printing.record_progress("routing") as report:
+        if report is None:
+            yield
+            return
+        ends = {topic: await log.end_offsets(topic) for topic in topics.FED}
+
+        def left_of(task: int, position: Mapping[str, int]) -> int:
+            return sum(max(0, ends[topic].get(task, 0) - position.get(topic, 0)) for topic in topics.FED)
+
+        positions = {task: await read_position(log, task) for task in ends[topics.DISPOSITIONS]}
+        left = {task: left_of(task, found.offsets if found else {}) for task, found in positions.items()}
+        total = sum(left.values())
+
+        async def keep_showing() -> None:
+            while total:
+                left.update((task, left_of(task, shard.position)) for task, shard in worker.shards.items())
+                report(total - sum(left.values()), total)
+                await asyncio.sleep(PROGRESS_SECONDS)
+
+        async with background("showing the progress", keep_showing):
+            yield
+        if total:
+            report(total, total)
 
 
 @asynccontextmanager
