@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.exceptions import HTTPException
@@ -22,6 +21,7 @@ from router.console.backend import Backend
 from router.console.sessions import LoginSession
 from router.desk.bill_query import STATUSES
 from router.desk.index_records import IndexedEntry
+from router.desk.port_clocks import zone_of
 from router.harmless_text import harmless, readable
 from router.model.eastern import MILLISECONDS
 from router.model.inputs import DeadLetter
@@ -34,23 +34,6 @@ MOST_SHOWN: Final = 100_000
 """Characters of a dead letter's content on its page."""
 
 _ISO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
-
-_DISTRICTS: Final = {
-    "America/New_York": ("01", "02", "04", "05", "07", "09", "10", "11", "13",
-                         "14", "15", "16", "17", "18", "38", "41", "52", "54"),
-    "America/Chicago": ("19", "20", "21", "23", "35", "36", "37", "39", "45", "53", "55"),
-    "America/Denver": ("24", "33"),
-    "America/Phoenix": ("26",),
-    "America/Los_Angeles": ("25", "27", "28", "29", "30"),
-    "America/Anchorage": ("31",),
-    "Pacific/Honolulu": ("32",),
-    "America/Puerto_Rico": ("49", "51"),
-}  # fmt: skip
-"""Customs districts, the first two digits of a Schedule D code, by the time zone of their seaports.
-
-Districts and their states are those of the Census Bureau's Schedule D. Ports of other districts have UTC only.
-"""
-_ZONE_OF_DISTRICT: Final = {district: zone for zone, districts in _DISTRICTS.items() for district in districts}
 
 
 class Moment(NamedTuple):
@@ -65,8 +48,8 @@ def moment(value: int | str | None, port: str | None = None) -> Moment | None:
     if value is None or (isinstance(value, str) and not _ISO_TIME.match(value)):
         return None
     at = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value / MILLISECONDS, UTC)
-    zone = _ZONE_OF_DISTRICT.get((port or "")[:2])
-    there = at.astimezone(ZoneInfo(zone)).strftime("%m-%d %H:%M %Z") if zone else None
+    zone = zone_of(port)
+    there = at.astimezone(zone).strftime("%m-%d %H:%M %Z") if zone is not None else None
     return Moment(at.isoformat(), at.strftime("%Y-%m-%d %H:%MZ"), there)
 
 
