@@ -47,7 +47,7 @@ class Host:
             for port in ("9092", "9094", "19091", "19093")
         }
         for number, name in enumerate(BROKERS, 1):
-            self._places[f"localhost:{number}9094"] = self._places[f"{name}:9094"]
+            self._places[f"localhost:{19093 + number}"] = self._places[f"{name}:9094"]
         self.nodes = [
             Node(number, folder / name, self._properties(name), VERSION) for number, name in enumerate(BROKERS, 1)
         ]

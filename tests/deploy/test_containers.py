@@ -97,7 +97,7 @@ class Party:
 
     def __init__(self, stack: Stack, party: str) -> None:
         self.connection = {
-            "bootstrap.servers": "localhost:19094,localhost:29094,localhost:39094",
+            "bootstrap.servers": "localhost:19094,localhost:19095,localhost:19096",
             "security.protocol": "SASL_SSL",
             "ssl.ca.location": str(stack.folder / "deploy/certificates/ca.pem"),
             "sasl.mechanism": "SCRAM-SHA-512",
@@ -223,7 +223,10 @@ def test_brokers_take_what_a_party_s_client_compresses(party: Party, compression
 
 def test_prometheus_reaches_every_part_and_has_the_alerts(stack: Stack) -> None:
     stack.compose("up", "-d", "--no-build", "prometheus")
-    eventually(lambda: [one["health"] for one in asked(stack, "targets").get("activeTargets", ())] == ["up"] * 3)
+    scraped = yaml.safe_load((stack.folder / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    eventually(
+        lambda: [one["health"] for one in asked(stack, "targets").get("activeTargets", ())] == ["up"] * len(scraped)
+    )
     there = {rule["name"] for group in asked(stack, "rules")["groups"] for rule in group["rules"]}
     rules = yaml.safe_load((stack.folder / "deploy/prometheus/alerts.yml").read_text())
     assert there == {rule["alert"] for group in rules["groups"] for rule in group["rules"]}

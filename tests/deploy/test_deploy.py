@@ -166,6 +166,12 @@ def test_every_container_has_no_more_of_the_host_than_it_needs() -> None:
         assert part["security_opt"] == ["no-new-privileges:true"], name
 
 
+def test_published_ports_are_none_that_an_outgoing_connection_may_have() -> None:
+    """Linux hands out 32768 and above: a broker whose port is taken by a connection does not start."""
+    for name, part in compose()["services"].items():
+        assert all(int(port.split(":")[-2]) < 32_768 for port in part.get("ports", ())), name
+
+
 def test_each_part_has_its_own_secret_and_folder_and_nobody_else_s() -> None:
     """A broken parser of the feed must not be able to read what the operator or a party logs in with."""
     services = compose()["services"]
