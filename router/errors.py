@@ -40,6 +40,11 @@ class FatalLogError(LogError):
     """Wrong topics, missing rights, a damaged file. Stop the process and show the text."""
 
 
+class InstanceIdTaken(LogError):
+    """Another router has this one's `group_instance_id`. Stop the process and show the text; a later start may find it
+    free."""
+
+
 class InputLost(LogError):
     """Records of an input that were deleted before its task read them. The task stands still until an operator has
     judged what is missing; the others go on."""

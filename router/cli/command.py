@@ -20,7 +20,7 @@ import typer
 
 from router.cli.loading import loading
 from router.cli.printing import OutputFormat, number_of, say
-from router.errors import InputError, LogError, RouterError, TaskRetry, UsageError
+from router.errors import InputError, InstanceIdTaken, LogError, RouterError, TaskRetry, UsageError
 
 if TYPE_CHECKING:
     from router.decide.rules import Rules
@@ -122,7 +122,7 @@ class ExitCode(IntEnum):
     LOG_FAILED = 4
     """Permanent: the same command would fail again."""
     TRY_AGAIN = 5
-    """Temporary: a locked file, a full disk, brokers that do not answer."""
+    """Temporary: a locked file, a full disk, brokers that do not answer, another router with this one's instance id."""
     STOPPED = 130
 
 
@@ -143,7 +143,7 @@ def exit_code_of(error: RouterError) -> ExitCode:
     if isinstance(error, InputError):
         return ExitCode.PROBLEMS
     if isinstance(error, LogError):
-        return ExitCode.TRY_AGAIN if isinstance(error, TaskRetry) else ExitCode.LOG_FAILED
+        return ExitCode.TRY_AGAIN if isinstance(error, TaskRetry | InstanceIdTaken) else ExitCode.LOG_FAILED
     return ExitCode.USAGE
 
 

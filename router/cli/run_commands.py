@@ -92,6 +92,10 @@ def run_router(
     if workers > 1:
         if settings.log.startswith(SQLITE):
             raise UsageError("SQLite allows one router at a time: leave out --workers, or use a kafka:// log")
+        if "group_instance_id" in settings.kafka:
+            raise UsageError(
+                "kafka.group_instance_id is that of one router. Leave it out with --workers: each worker gets its own"
+            )
         raise typer.Exit(run(Supervisor(_worker_command(), workers, settings.log).run()))
     totals = Totals()
     try:

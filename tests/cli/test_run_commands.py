@@ -80,3 +80,8 @@ def test_on_a_terminal_run_shows_what_it_routed(command: Command, terminal: Call
     assert run.shows("routing sqlite:///snp.db; Ctrl-C stops")
     command("ingest", FILES / "1-on-file.x12")
     assert run.shows("routed: 3 new events")
+
+
+def test_workers_have_instance_ids_of_their_own(command: Command) -> None:
+    command.environment |= {"SNP_LOG": "kafka://127.0.0.1:1", "SNP_KAFKA__GROUP_INSTANCE_ID": "router-1"}
+    assert "leave it out with --workers" in command("run", "--workers", "2", code=2).stderr.lower()

@@ -17,9 +17,9 @@ from router import topics
 from router.clock import now_milliseconds
 from router.errors import FatalLogError, TaskMoved, TaskRetry, UsageError
 from router.log.interface import AdministeredLog, Log, Output, Task
+from router.log.processes import process_lives, this_process
 from router.log.sqlite import SqliteSettings, open_sqlite_log
 from router.log.sqlite.file import open_migration_source
-from router.log.sqlite.processes import process_lives, this_process
 from router.log.sqlite.store import all_topics, sweep
 from router.model.eastern import DAY
 from router.topics import BILLS, DISPOSITIONS, INPUTS, TopicSpec, topic_specs

@@ -136,6 +136,17 @@ class ClusterAdmin:
             found = await _answered(lambda: self._client.list_consumer_group_offsets(group, partitions=partitions))
         return {at.topic: place.offset for at, place in found.items() if place.offset != NEVER_COMMITTED}
 
+    async def members(self, group: str) -> dict[str, bytes]:
+        """Return the metadata of each member of a group by the member's id. It is empty while the group rebalances."""
+        async with self._step(f"asking for the members of the group {group}"):
+            (answer,) = await _answered(lambda: self._client.describe_consumer_groups([group]))
+            members: dict[str, bytes] = {}
+            for error_code, _, _, _, _, found, *_ in answer.groups:
+                if error_code:
+                    raise kafka.for_code(error_code)(group)
+                members |= {member_id: metadata for member_id, _, _, metadata, *_ in found}
+            return members
+
     async def extents(self, topics: Sequence[str], *, decided: bool) -> dict[str, range]:
         """Return first and next offset of each topic's only partition. Unless `decided`, records of open transactions
         are included: stock clients may read those."""

@@ -42,7 +42,7 @@ class KafkaSettings(BaseModel):
     """Time that the others wait for a member to join again."""
     group_instance_id: str | None = None
     """Static membership: a quick restart moves no task, but a stop for good is noticed only after the session. It must
-    be unique in the group; two processes with one id evict each other in turn."""
+    be unique in the group: a router whose id another has gives up."""
 
     retry_pause_seconds: ClassVar[float] = 0.2
     """Pause before a task is opened again. It doubles each time, up to `longest_retry_pause_seconds`."""

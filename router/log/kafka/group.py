@@ -16,15 +16,15 @@ from typing import Any, Final, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from router.background import background
 from router.clock import growing_pauses
-from router.errors import LogError, TaskMoved, TaskRetry
+from router.errors import InstanceIdTaken, LogError, TaskMoved, TaskRetry
 from router.log.interface import Task
 from router.log.kafka.connection import KafkaSettings
 from router.log.kafka.failures import LIBRARY_ERRORS, end_consumer, step, translate
+from router.log.kafka.static_membership import AssignorOfProcesses, StaticMembership
 from router.log.kafka.task import KafkaTask
 
 PULSE_SECONDS: Final = 0.5
@@ -39,7 +39,15 @@ _log = structlog.get_logger(__name__)
 class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
     """A member of the group while `joined`. `changed` is set when `tasks` is new; `watch` raises the group's errors."""
 
-    def __init__(self, group: str, topics: Collection[str], bootstrap: str, settings: KafkaSettings) -> None:
+    def __init__(
+        self,
+        group: str,
+        topics: Collection[str],
+        bootstrap: str,
+        settings: KafkaSettings,
+        membership: StaticMembership | None,
+    ) -> None:
+        """`membership` is that of the `group_instance_id` in the settings, if there is one."""
         self.tasks: frozenset[int] = frozenset()
         """Partitions that the group last assigned to us of *every* input."""
         self.changed = asyncio.Event()
@@ -49,12 +57,14 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._group = group
         self._topics = frozenset(topics)
         self._settings = settings
+        self._membership = membership
+        self._driven_out: InstanceIdTaken | None = None
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=bootstrap,
             client_id=f"{group}-member",
             group_id=group,
             group_instance_id=settings.group_instance_id,
-            partition_assignment_strategy=(RangePartitionAssignor,),
+            partition_assignment_strategy=(AssignorOfProcesses,),
             session_timeout_ms=settings.session_timeout_ms,
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
             rebalance_timeout_ms=settings.rebalance_timeout_ms,
@@ -67,6 +77,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
 
     @asynccontextmanager
     async def joined(self) -> AsyncIterator[Self]:
+        if self._membership is not None:
+            await self._membership.await_free()
         try:
             async with step(f"joining the group {self._group}", self._settings.start_deadline_seconds):
                 await self._consumer.start()
@@ -75,9 +87,17 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         finally:
             await end_consumer(self._consumer, self._settings.close_deadline_seconds)
 
-    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
-        """Begin a rebalance. Tasks go on: if one goes to another worker, its producer there fences ours."""
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Begin a rebalance. Tasks go on: if one goes to another worker, its producer there fences ours. If another
+        router has our instance id, we don't join again, which would drive it out."""
         self._assigned.clear()
+        if self._membership is None or self._consumer._coordinator.member_id:
+            return
+        with suppress(LogError):  # Then joining again is the best guess: mostly the session had ended.
+            process = await self._membership.other()
+            self._driven_out = self._membership.taken_by(process) if process is not None else None
+        if self._driven_out is not None:
+            raise asyncio.CancelledError  # Ends aiokafka's part in the group; any other error would be lost.
 
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         self._consumer.pause(*assigned)
@@ -88,10 +108,14 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         _log.info("tasks_assigned", group=self._group, tasks=sorted(self.tasks))
 
     async def watch(self) -> None:
-        """Show the group for ever that we live. Raises its errors (FatalLogError or TaskRetry)."""
+        """Show the group for ever that we live. Raises its errors (InstanceIdTaken, FatalLogError or TaskRetry)."""
         while True:
             try:
                 await self._consumer.getmany(timeout_ms=int(PULSE_SECONDS * 1000))
+            except asyncio.CancelledError:
+                if self._driven_out is not None:
+                    raise self._driven_out from None
+                raise
             except LIBRARY_ERRORS as error:
                 raise translate([error], f"as a member of the group {self._group}") from error
 

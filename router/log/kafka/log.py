@@ -20,6 +20,7 @@ from router.log.kafka.connection import KafkaSettings, bootstrap_of, kafka_setti
 from router.log.kafka.group import AssignedTasks, GroupMember
 from router.log.kafka.producer import Appender, RefusedTopics, TransactionalProducer
 from router.log.kafka.reader import CommittedReader
+from router.log.kafka.static_membership import StaticMembership
 from router.log.kafka.task import KafkaTask
 from router.topics import PARTITIONED, REGISTRY, TopicSpec
 
@@ -188,7 +189,7 @@ class KafkaLog:
         counts = await self._check_inputs(partitioned, [topic for topic in inputs if topic == REGISTRY])
 
         def join() -> GroupMember:
-            self.member = GroupMember(group, partitioned, self._bootstrap, self.settings)
+            self.member = GroupMember(group, partitioned, self._bootstrap, self.settings, self._membership(group))
             return self.member
 
         def task(number: int) -> KafkaTask:
@@ -197,6 +198,12 @@ class KafkaLog:
 
         async with self._reader("questions") as asker:
             await AssignedTasks(run, join, task, partial(self._watch_inputs, counts), self.settings).work()
+
+    def _membership(self, group: str) -> StaticMembership | None:
+        instance_id = self.settings.group_instance_id
+        if instance_id is None:
+            return None
+        return StaticMembership(group, instance_id, self.settings.session_timeout_ms / 1000, self._admin.members)
 
     async def _watch_inputs(self, counts: Mapping[str, int]) -> None:
         """Look at the inputs for ever. Raises FatalLogError if one is gone or has other partitions than at the start:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from router.background import start_background
 from router.errors import FatalLogError, LogError, TaskRetry, UsageError
-from router.log.sqlite.processes import described, this_process
+from router.log.processes import described, this_process
 
 PRAGMAS: Final = (
     "synchronous = FULL",  # A commit survives a power cut.

@@ -17,8 +17,8 @@ from router.errors import FatalLogError, UsageError
 from router.file_systems import mount_of, mounts
 from router.files import make_for_owner
 from router.log.interface import Record
+from router.log.processes import described, process_lives
 from router.log.sqlite.connection import Connection, SqliteSettings, connect, execute_when_free, transaction, translated
-from router.log.sqlite.processes import described, process_lives
 from router.log.sqlite.store import Span, Topic, all_topics, end_offsets, read, refuse_losses
 
 log = structlog.get_logger()

@@ -20,8 +20,8 @@ import structlog
 from router import topics as names
 from router.errors import TaskMoved, TaskRetry
 from router.log.interface import Output, Position, Record
+from router.log.processes import described, process_lives, this_process
 from router.log.sqlite.connection import ChangeWatch, Connection, DamagedError, SqliteSettings, happens, transaction
-from router.log.sqlite.processes import described, process_lives, this_process
 from router.log.sqlite.store import Span, ends_of, find_topics, read, refuse_losses, write
 
 log = structlog.get_logger()

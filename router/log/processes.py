@@ -1,4 +1,4 @@
-"""Processes as the table of leases names them, and the state of each as far as it can be told from here."""
+"""Processes as leases and members of a group name them, and the state of each as far as it can be told from here."""
 
 from __future__ import annotations
 
