@@ -45,8 +45,8 @@ GROUP: Final = "snp-router"
 STOCK_INPUT, STOCK_OUTPUT = "stock.input", "stock.output"
 RATE: Final = 20
 """Events a second."""
-WARM_SECONDS: Final = 5.0
-THAWED_SECONDS: Final = 10.0
+WARM_SECONDS: Final = 3.0
+THAWED_SECONDS: Final = 6.0
 """The silence of a client that waits for the frozen broker ends after its thaw."""
 PATIENCE_SECONDS: Final = 60.0
 LEADER, FOLLOWER, TRANSACTIONS, MEMBERS, CONTROLLER = (

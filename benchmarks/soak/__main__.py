@@ -38,6 +38,7 @@ from router.log.interface import Output
 from router.model.eastern import iso
 from router.model.inputs import Disposition, disposition_fields
 from tests.checking.routine import PARTIES
+from tests.faults.workers import errors_in
 from tests.kafka.jars import VERSION
 
 PARTITIONS: Final = 4
@@ -206,6 +207,7 @@ class Soak:
     def _judge(self) -> None:
         began = time.monotonic()
         verdict = judge(self.folder)
+        verdict.violations.extend(errors_in(self.folder.path))
         summary: dict[str, Any] = {
             "seed": self.state.seed,
             "kafka": self.state.kafka,

@@ -14,7 +14,7 @@ import pytest
 
 from tests.checking.replay import describe
 from tests.faults.scene import scene
-from tests.faults.workers import ROUTER
+from tests.faults.workers import ROUTER, errors_in
 
 pytestmark = pytest.mark.kafka
 
@@ -38,6 +38,8 @@ async def undergo(
         at.heal()
         await asyncio.sleep(SESSION_SECONDS)
         faults = await at.trial.finish(GROUP)
+    if command == ROUTER:
+        faults += errors_in(folder)
     if faults and command == ROUTER:
         kept = Path("fault-histories") / f"{names.replace(' ', '-')}-{seed}-{uuid.uuid4().hex[:6]}"
         shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("node-*"))

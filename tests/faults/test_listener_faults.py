@@ -26,7 +26,7 @@ from router.model.inputs import Disposition
 from tests.checking.replay import describe
 from tests.faults.scene import scene
 from tests.faults.trial import CODES, History, Trial
-from tests.faults.workers import ROUTER, Workers
+from tests.faults.workers import ROUTER, Workers, errors_in
 from tests.kafka.broker import free_ports
 
 MESSAGES = int(os.environ.get("SNP_POSTED_MESSAGES", "600"))
@@ -123,7 +123,7 @@ async def undergo(log: AdministeredLog, url: str, folder: Path, routers: Workers
         routers.stop()
     trial.history.note("posted", messages=MESSAGES, attempts=sender.attempts, kills=kills)
     assert sender.attempts > MESSAGES, "no request was cut off, so nothing is proved"
-    return await trial.finish(GROUP)
+    return [*await trial.finish(GROUP), *errors_in(folder)]
 
 
 async def test_messages_posted_while_processes_are_killed_count_once_each(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from router.task.outputs import registry_output
 from tests.checking.replay import describe
 from tests.faults.scene import Scene, scene
 from tests.faults.test_faults import GROUP, SESSION_SECONDS
+from tests.faults.workers import errors_in
 
 pytestmark = pytest.mark.kafka
 
@@ -67,7 +68,7 @@ async def told(at: Scene, cause: str) -> Counter[bytes]:
     return found
 
 
-async def killed_in_the_middle(at: Scene, cause: str) -> list[str]:
+async def killed_in_the_middle(at: Scene, cause: str, folder: Path) -> list[str]:
     """Kill the worker as soon as something was told, and its successors; then let one finish."""
     at.workers.start()
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -80,22 +81,22 @@ async def killed_in_the_middle(at: Scene, cause: str) -> list[str]:
         await asyncio.sleep(chance.uniform(1.0, 3.0))
     at.workers.stop()
     await asyncio.sleep(SESSION_SECONDS)
-    return await at.trial.finish(GROUP)
+    return [*await at.trial.finish(GROUP), *errors_in(folder)]
 
 
-async def test_a_reissue_is_told_once(at: Scene) -> None:
+async def test_a_reissue_is_told_once(at: Scene, tmp_path: Path) -> None:
     now = now_milliseconds()
     words = [PaperMatch("SLTC", f"P{number:06d}", f"SLTCE{number:06d}", "desk", now) for number in range(BILLS)]
     await at.trial.log.append(
         [Output(topics.FILINGS, word.electronic_bill.encode(), encode_value(word)) for word in words]
     )
-    faults = await killed_in_the_middle(at, "REISSUE")
+    faults = await killed_in_the_middle(at, "REISSUE", tmp_path)
     assert not faults, describe(faults[:20])
     assert await told(at, "REISSUE") == Counter(f"SLTCE{number:06d}".encode() for number in range(BILLS))
 
 
-async def test_a_resync_is_told_once(at: Scene) -> None:
+async def test_a_resync_is_told_once(at: Scene, tmp_path: Path) -> None:
     await at.trial.log.append([registry_output(Request("r1", RESYNC, TOLD, "desk", now_milliseconds()))], atomic=True)
-    faults = await killed_in_the_middle(at, "RESYNC")
+    faults = await killed_in_the_middle(at, "RESYNC", tmp_path)
     assert not faults, describe(faults[:20])
     assert await told(at, "RESYNC") == Counter(f"SLTCP{number:06d}".encode() for number in range(BILLS))

@@ -22,7 +22,18 @@ QUICK = {
 """Quick to notice what is dead."""
 
 ASSIGNED_SECONDS = 60.0
-NEVER_LOGGED = ("Traceback", "was never retrieved", "was destroyed but it is pending")
+NEVER_LOGGED = ("Traceback", "was never retrieved", "was destroyed but it is pending", "was never awaited")
+LONGEST_SHOWN = 1000
+
+
+def errors_in(folder: Path, names: str = "*") -> list[str]:
+    """Lines of the processes' logs in a folder that no fault excuses: errors that nobody expected or took."""
+    return [
+        f"{file.name}, line {number}: {line[:LONGEST_SHOWN]}"
+        for file in sorted(folder.glob(f"{names}.log"))
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1)
+        if any(one in line for one in NEVER_LOGGED)
+    ]
 
 
 class Workers:
@@ -148,8 +159,7 @@ class Workers:
     @property
     def errors(self) -> list[str]:
         """Lines of their logs that no fault excuses."""
-        texts = [log.read_text(errors="replace") for log in self._folder.glob(f"{self._name}-*.log")]
-        return [line for text in texts for line in text.splitlines() if any(one in line for one in NEVER_LOGGED)]
+        return errors_in(self._folder, f"{self._name}-*")
 
     @property
     def processes(self) -> list[int]:

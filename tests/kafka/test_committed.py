@@ -10,7 +10,7 @@ from router.topics import TopicSpec
 from tests.kafka.fixtures import QUICK, wipe
 from tests.log.contract import OTHER_PARTY, PARTY, outputs
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("no_error_is_lost")]
 
 
 async def test_a_group_has_read_up_to_the_offset_it_committed(kafka: str) -> None:

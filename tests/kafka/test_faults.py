@@ -17,7 +17,7 @@ from tests.kafka.fixtures import QUICK, require_java
 from tests.kafka.proxy import Proxy
 from tests.log.contract import PARTY, counted, outputs, position_output, values
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("no_error_is_lost")]
 
 TOPICS = [TopicSpec(DISPOSITIONS, 1), TopicSpec(BILLS, 1, compacted=True), TopicSpec(PARTY, 1)]
 IMPATIENT = QUICK.model_copy(update={"commit_deadline_seconds": 1.5})

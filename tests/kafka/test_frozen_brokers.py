@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 
 from router import topics
+from router.errors import TaskRetry
 from router.log.kafka import KafkaLog, open_kafka_log
 from router.log.kafka.leaders import leaders_of
 from router.log.kafka.reader import CommittedReader
-from router.topics import DISPOSITIONS
+from router.topics import DISPOSITIONS, TopicSpec
 from tests.kafka.broker import Cluster, Node
 from tests.kafka.fixtures import QUICK, require_java
 from tests.kafka.test_faults import TOPICS, Counting
-from tests.log.contract import PARTY, values
+from tests.log.contract import PARTY, outputs, values
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("no_error_is_lost")]
 
 REPLICATED = QUICK.model_copy(update={"replication_factor": 3, "start_deadline_seconds": 30.0})
 IMPATIENT = REPLICATED.model_copy(update={"commit_deadline_seconds": 2.0})
@@ -75,6 +76,26 @@ async def test_each_broker_hangs_in_turn_and_commits_go_on_before_it_is_back(tmp
             counting.until = counting.committed + 20
 
         assert await values(log, PARTY) == [b"%d" % number for number in range(counting.until)]
+
+
+async def test_no_end_is_told_too_short_by_a_broker_that_was_just_thawed(tmp_path: Path) -> None:
+    async with three_brokers(tmp_path) as cluster, open_kafka_log(f"kafka://{cluster.bootstrap}", REPLICATED) as log:
+        await log.create_topics([TopicSpec(PARTY, 1)])
+        await log.append(outputs(PARTY, 1), atomic=True)
+        node = cluster.nodes[await leader_of(log, PARTY) - 1]
+        with frozen(node):
+            await log.append(outputs(PARTY, 10, first=1), atomic=True)
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while len(await values(log, PARTY)) < 11:  # markers of the last transaction may be late
+                    await asyncio.sleep(0.2)
+            (end,) = (await log.end_offsets(PARTY)).values()
+        own = f"127.0.0.1:{cluster.ports[node.number - 1]}"
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:  # the thawed broker is asked first
+            with contextlib.suppress(TaskRetry):
+                async with CommittedReader(own, REPLICATED, "late").opened() as reader:
+                    (found,) = (await reader.ends(await reader.existing([PARTY]))).values()
+                    assert found >= end
 
 
 async def test_commands_answer_while_a_broker_hangs_and_name_what_they_could_not_ask(tmp_path: Path) -> None:

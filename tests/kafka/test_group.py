@@ -15,7 +15,7 @@ from router.topics import BILLS, DISPOSITIONS, REGISTRY, URGENT, TopicSpec
 from tests.kafka.fixtures import KafkaLogs
 from tests.log.contract import PARTY, counted, key_in, outputs, position_output, values
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("no_error_is_lost")]
 
 PARTITIONS = 3
 INPUTS = (REGISTRY, URGENT, DISPOSITIONS)

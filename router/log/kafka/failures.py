@@ -116,18 +116,43 @@ async def end_consumer(consumer: Any, seconds: float) -> None:
     """Stop a consumer. Its `stop` may raise CancelledError before it has closed its connections."""
     await ended_within(seconds, consumer.stop())
     await ended_within(DISCARD_SECONDS, consumer._client.close())
+    await _end_tasks_of(consumer, consumer._coordinator, consumer._fetcher, consumer._client)
 
 
 async def discard_producer(producer: Any) -> None:
     """Stop a producer. Its `stop` may hang, since it writes to a deleted topic for ever."""
+    sender, accumulator = producer._sender, producer._message_accumulator
     if not await ended_within(DISCARD_SECONDS, producer.stop()):
-        sending = producer._sender.sender_task
-        if sending is not None:
-            sending.cancel()
-            await asyncio.wait([sending], timeout=DISCARD_SECONDS)
+        if sender.sender_task is not None:
+            sender.sender_task.cancel()
+            await asyncio.wait([sender.sender_task], timeout=DISCARD_SECONDS)
         await ended_within(DISCARD_SECONDS, producer.client.close())
+    await _end_tasks_of(producer, sender, accumulator, producer.client)
     # asyncio would report errors that nobody took as lost. They are known by other ways.
-    waiting = [batch._drain_waiter for batches in producer._message_accumulator._batches.values() for batch in batches]
-    for future in [producer._txn_manager.wait_for_transaction_end(), *waiting]:
+    batches = [batch for batches in accumulator._batches.values() for batch in batches]
+    batches += accumulator._pending_batches
+    waiting = [future for batch in batches for future in (batch.future, batch._drain_waiter)]
+    if producer._txn_manager is not None:
+        waiting.append(producer._txn_manager.wait_for_transaction_end())
+    for future in waiting:
         if future is not None and future.done() and not future.cancelled():
             future.exception()
+
+
+async def _end_tasks_of(*owners: object) -> None:
+    """Cancel the tasks that still run methods of these objects. aiokafka keeps no account of those that wait for an
+    answer; thrown away while it waits, a task is reported as destroyed."""
+    running = {task for task in asyncio.all_tasks() if any(_self_of(task) is owner for owner in owners)}
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running, timeout=DISCARD_SECONDS)
+        for task in running:
+            if task.done() and not task.cancelled():
+                task.exception()
+
+
+def _self_of(task: asyncio.Task[Any]) -> object:
+    """Return the object whose method a task runs; the task itself if it runs none."""
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    return frame.f_locals.get("self", task) if frame is not None else task

@@ -45,9 +45,12 @@ class Broker:
         """Ask for a sign of life and wait for it up to `seconds`. Those who ask at the same time ask once."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._ask(options))
-        await asyncio.wait({self._asking}, timeout=seconds)
-        if self._asking.done():
-            self._asking.result()
+        asking = self._asking
+        await asyncio.wait({asking}, timeout=seconds)
+        if asking.done():
+            if self._asking is asking:
+                self._asking = None  # it would keep the event loop alive
+            asking.result()
         return not self.is_silent
 
     async def _ask(self, options: dict[str, Any]) -> None:
