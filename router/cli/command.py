@@ -127,7 +127,8 @@ class ExitCode(IntEnum):
 
 
 EPILOG: Final = (
-    "[bold]Exit codes[/bold]  0 done (also `ingest` with dead letters) · 1 problems found or input refused · "
+    "[bold]Exit codes[/bold]  0 done (also `ingest` with dead letters) · 1 problems found, input refused, or not all "
+    "input routed of which something was asked · "
     "2 wrong usage or settings · 3 not found · 4 the log failed · 5 the log failed for now, try again · "
     "130 stopped by Ctrl-C\n\n"
     "[bold]Settings[/bold]  Options override SNP_… environment variables, which override snp-router.toml (or the file "
@@ -219,8 +220,8 @@ def read_log(
                 raise NotFoundError(f"{settings.log} {NO_OWN_TOPICS if log.makes_own_topics else NO_TOPICS}")
             await publish_under_external_ids(settings.registry)
             result = await work(log)
-            if warns_if_behind and not unread:
-                await warn_if_behind(log)
+            if warns_if_behind and not unread and await warn_if_behind(log):
+                context.call_on_close(_end_as_incomplete)
             return result
 
     return run(opened())
@@ -282,17 +283,27 @@ def with_rules(
     return work_with_rules
 
 
-async def warn_if_behind(log: AdministeredLog) -> None:
-    """Warn that what was read may be out of date: some input is not routed yet, or it is unknown whether some is."""
+def _end_as_incomplete() -> None:
+    """End a command that would end well with the code for problems: what it has printed may not be all."""
+    if isinstance(ending := sys.exc_info()[1], typer.Exit) and ending.exit_code:
+        return
+    if ending is None or isinstance(ending, typer.Exit):
+        raise typer.Exit(ExitCode.PROBLEMS)
+
+
+async def warn_if_behind(log: AdministeredLog) -> bool:
+    """Warn that what was read may be out of date: some input is not routed yet, or it is unknown whether some is.
+    Returns whether it warned."""
     from router.engine.backlog import unrouted
 
     try:
         waiting = await unrouted(log)
     except TaskRetry as error:
         say(f"it is unknown whether all input is routed: {error}")
-        return
+        return True
     if waiting:
         say(f"{number_of(waiting, 'record')} not routed yet: start `snp-router run`")
+    return waiting > 0
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

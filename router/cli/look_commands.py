@@ -277,7 +277,7 @@ UNREAD_ALERTS: Final = "unread:"
 STOP_KINDS: Final = (DO_NOT_LOAD, HELD, NOT_DELIVERABLE)
 """The gravest first."""
 THRESHOLD_HELP: Final = """Say whom to call about each stop unread for N minutes or longer, and about offsets that can't
-be believed. End with 1 if there is any. Raises and ends alerts on snp.alerts."""
+be believed. End with 1 if there is any, or if reading is unknown. Raises and ends alerts on snp.alerts."""
 
 
 def unread(
@@ -317,8 +317,7 @@ def unread(
         for one in found if threshold_minutes is not None else ():
             if one.receipt.disbelieved is not None:
                 console().print(unknown_sentence(one), soft_wrap=True)
-    disbelieved = any(one.receipt.disbelieved is not None for one in found)
-    exit_if(threshold_minutes is not None and (overdue or disbelieved))
+    exit_if(threshold_minutes is not None and (overdue or not all(one.is_known for one in found)))
 
 
 def _alert(one: UnreadNotices, stop: Stop, now: int) -> Alert:

@@ -44,6 +44,12 @@ REREAD_SECONDS: Final = 1.0
 """Between two looks for outages and rules in the registry."""
 LONGEST_SOURCE: Final = 200
 
+ANSWERS: Final = (
+    HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE,
+)  # fmt: skip
+"""Statuses of the answers to `POST /messages`."""
 UNAUTHORISED: Final = "give a valid token: `Authorization: Bearer TOKEN` (`snp-router listen token add` makes one)"
 PLAIN_HTTP: Final = (
     "other machines reach {}, and tokens would cross the network unencrypted: set listen.tls_certificate and "
@@ -105,8 +111,8 @@ class ListenerFigures:
         self.filings = self._counter("snp_listener_filings", "Filings stored from posted bodies.")
         self.dead_letters = self._counter("snp_listener_dead_letters", "Dead letters stored from posted bodies.")
         self.bodies = Gauge("snp_listener_bodies", "Bodies under way.", registry=self.registry)
-        for status in (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE):
-            self.answers.labels(str(int(status)))  # `rate` can't see the first increase of a series
+        for status in ANSWERS:
+            self.answers.labels(str(int(status)))  # `increase` can't see the first increase of a series
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

@@ -298,7 +298,7 @@ def test_a_reader_is_warned_that_routing_is_behind(command: Command) -> None:
     command("run", "--until-idle")
     assert command("bill", "show", BILL).stderr == ""
     command("ingest", FILES / "2-do-not-load.camir")
-    assert "not routed yet" in command("bill", "show", BILL, "--format", "json").stderr
+    assert "not routed yet" in command("bill", "show", BILL, "--format", "json", code=1).stderr
 
 
 def test_a_live_tail_sees_what_another_process_routes_and_ctrl_c_ends_both(command: Command) -> None:
@@ -372,7 +372,7 @@ def test_waiting_bills_can_be_limited_to_what_is_missing(twelve_waiting: Command
 
 
 def test_unread_names_the_parties_whose_reading_is_unknown(routed: Command) -> None:
-    done = routed("unread", "--threshold-minutes", "0")
+    done = routed("unread", "--threshold-minutes", "0", code=1)
     assert done.stdout.startswith("HARX, NVXA, NVXB, OCNX, SLTC: unknown: no production_group")
     assert "read\n" not in done.stdout
     assert all(one["unknown"] for one in routed.json("unread"))

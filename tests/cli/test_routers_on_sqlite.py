@@ -118,7 +118,7 @@ def test_frozen_within_a_transaction_what_writes_names_it_and_what_reads_goes_on
     for words in (("run",), ("run", "--until-idle"), ("ingest", FIRST), ("ingest", "--watch", "inbox"), place):
         assert names(router, command(*words, code=5).stderr), words
     assert "no problems" in command("check").stdout
-    assert "not routed yet" in command("bill", "show", BILL).stderr
+    assert "not routed yet" in command("bill", "show", BILL, code=1).stderr
     assert command("tail", "--party", "SLTC", "--from-start", "--until-end").stdout
     command("audit", "verify")
     router.send_signal(signal.SIGCONT)

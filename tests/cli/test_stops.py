@@ -42,7 +42,7 @@ def test_run_with_a_backlog(command: Command) -> None:
     routing = command.start("run", "--status-listen", "127.0.0.1:0")
     read_until(routing.stderr, "task_restored")
     stop(routing)
-    assert "not routed yet" in command("waiting", "list").stderr, "it stopped within its backlog"
+    assert "not routed yet" in command("waiting", "list", code=1).stderr, "it stopped within its backlog"
 
 
 def test_ingest_in_the_middle_of_a_large_file(command: Command) -> None:

@@ -21,6 +21,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from router import topics
 from router.log.interface import partition_of
+from tests.deploy.fired import fired, scraped
 from tests.kafka.fixtures import wipe
 
 pytestmark = pytest.mark.kafka
@@ -155,12 +156,14 @@ def test_deleted_while_the_router_was_stopped_or_read_too_late(installed: Instal
     router = installed.start("run", "--status-listen", f"127.0.0.1:{port}")
     try:
         eventually(lambda: not ready(port))
+        before = scraped(f"127.0.0.1:{port}") or {}
         assert installed.notices()[lost]["status"] == "RELEASE_UNCONFIRMED"
         router.send_signal(signal.SIGSTOP)
         installed.feed("55", 15, late, other)
         installed.delete(LOST)
         router.send_signal(signal.SIGCONT)
         eventually(lambda: any(f"task {LOST} stands still" in reason for reason in ready(port)))
+        assert "SnpTaskStopped" in fired(before, scraped(f"127.0.0.1:{port}"), installed.folder)
         eventually(lambda: installed.objects("bill", "show", f"NVXA{other}")[0]["status"] == "ON_FILE")
         installed.go_on()
         eventually(lambda: not ready(port))
