@@ -201,6 +201,8 @@ def _changes_text(kind: str, changes: Changes) -> str:
 
 
 STATUS_HELP: Final = "With --watch: serve /metrics, /live and /ready here."
+REREAD_SECONDS: Final = 1.0
+"""Between two looks at the registry while a folder is watched. On Kafka a look takes longer than a small file."""
 WATCH_HELP: Final = """Ingest each file that is completed in this folder, until stopped. It moves to done/, or to
 failed/ with a report if anything in it cannot be read."""
 
@@ -242,7 +244,7 @@ def _ingest(context: typer.Context, files: list[InputFile], feed: str, form: Out
             for file in files:
                 intake.add(await _ingest_one(log, file, monitor, progress))
 
-    write_log(context, with_rules(context, work))
+    write_log(context, with_rules(context, work), is_service=True)
     if form is JSON:
         emit({"files": intake.files} | _intake_fields(intake))
     else:
@@ -295,9 +297,9 @@ def _watch(
         probe = LogProbe(log)
         async with background("asking the log", probe.keep_looking), status_served(figures.registry, probe, listen):
             with printing.until_stopped(f"watching {path}", out if form is TABLE else None):
-                await ingest_folder(log, folder, report, FeedMonitor(log, feed, rules))
+                await ingest_folder(log, folder, report, FeedMonitor(log, feed, rules, reread_seconds=REREAD_SECONDS))
 
-    write_log(context, with_rules(context, work))
+    write_log(context, with_rules(context, work), is_service=True)
 
 
 def _intake_fields(intake: Intake) -> RecordFields:
