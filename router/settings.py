@@ -28,7 +28,7 @@ import socket
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -40,7 +40,6 @@ from router.decide.port_areas import load_port_areas
 from router.decide.rules import ACCEPTED_VERSIONS, FRESH, IndicatorMeaning, ReleaseAfterHold, Rules
 from router.engine.feed_silence import SilenceLimit
 from router.engine.supervisor import SLOT
-from router.engine.worker import WorkSettings
 from router.errors import UsageError
 from router.feeds.form_fields import FeedName, PortCode, PrintedText
 from router.listener import ListenSettings
@@ -49,6 +48,9 @@ from router.model.vocabulary import Usage
 from router.provision.access_rights import ProvisionSettings
 from router.schema_registry.schema_publication import RegistrySettings
 from router.webhooks.webhook_settings import WebhookSettings
+
+if TYPE_CHECKING:
+    from router.engine.worker import WorkSettings
 
 CONFIG_FILE: Final = Path("snp-router.toml")
 """Read if it exists and no other file is named."""
@@ -200,6 +202,8 @@ class Settings(BaseSettings):
         return self.webhooks.beside(self._folder)
 
     def work_settings(self) -> WorkSettings:
+        from router.engine.worker import WorkSettings  # Loaded only by a router: it brings the figures along.
+
         return WorkSettings(tuple(feed.limit() for feed in self.feeds))
 
     @property
