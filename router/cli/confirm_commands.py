@@ -20,7 +20,6 @@ from router.cli.command import (
     read_log,
     with_rules,
 )
-from router.cli.look_commands import bill_app
 from router.cli.manual_commands import hold_app as hold_app
 from router.cli.printing import CSV, JSON, TABLE, Column, RecordFields, console, emit, number_of, say
 from router.codec import encode_value
@@ -116,7 +115,6 @@ def _report_cleared(cleared: Cleared, key: str, form: printing.OutputFormat, pre
         say("`snp-router run` applies it and sends the notices; start it if it is not running")
 
 
-@bill_app.command("confirm")
 def confirm_bill(
     context: typer.Context,
     by: ByOption,

@@ -68,10 +68,7 @@ from router.log.interface import AdministeredLog
 from router.model.eastern import MINUTE, iso
 from router.presentation import plain
 
-bill_app = typer.Typer(no_args_is_help=True, help="Show a bill, or confirm what is in doubt about it.")
 
-
-@bill_app.command("show")
 def show_bill(context: typer.Context, bill: BillArgument, form: FormatOption = TABLE) -> None:
     """Show a bill: its status, holds and releases, what is known of it, its recipients and its history.
 

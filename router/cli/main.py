@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -39,6 +40,8 @@ class Listed(NamedTuple):
     """Module in `router.cli`, and name in it."""
     summary: str
     """The first paragraph of its help."""
+    commands: Mapping[str, Listed] | None = None
+    """Of a group whose commands are in several modules; then there is no `place`."""
 
 
 PANELS: Final[dict[str, dict[str, Listed]]] = {
@@ -98,7 +101,21 @@ PANELS: Final[dict[str, dict[str, Listed]]] = {
             "tail_command:tail",
             "Follow a party's notices, or the router's own records, as they are written; Ctrl-C stops.",
         ),
-        "bill": Listed("confirm_commands:bill_app", "Show a bill, or confirm what is in doubt about it."),
+        "bill": Listed(
+            "",
+            "Show a bill, or confirm what is in doubt about it.",
+            {
+                "show": Listed(
+                    "look_commands:show_bill",
+                    "Show a bill: its status, holds and releases, what is known of it, its recipients and its history.",
+                ),
+                "confirm": Listed(
+                    "confirm_commands:confirm_bill",
+                    "End a bill's doubts, contradictions and holds for unreadable or unknown events, in an operator's "
+                    "name.",
+                ),
+            },
+        ),
         "explain": Listed(
             "look_commands:explain_bill",
             "Explain who is notified of a bill and by which rule, who is not and why, and what the bill waits for.",
@@ -175,17 +192,19 @@ PANELS: Final[dict[str, dict[str, Listed]]] = {
 """The commands by what the user is doing. One module has the commands of a panel, except `paper`, `demo`, `tail`,
 `rules`, `listen` and those by which an operator ends holds and doubts."""
 
-PLACES: Final = {name: listed.place for commands in PANELS.values() for name, listed in commands.items()} | {
-    READ_REQUESTS: "run_commands:read_requests"
-}
+LISTED: Final = {name: listed for commands in PANELS.values() for name, listed in commands.items()}
 
 GLOBAL_OPTIONS: Final = ("--log", "--config")
 HELP_OPTIONS: Final = ["-h", "--help"]
 
 
-def load_command(name: str) -> Any:
-    """The command of that name in `PLACES`, with its options and subcommands."""
-    module, _, attribute = PLACES[name].partition(":")
+def load_command(name: str, listed: Listed) -> Any:
+    """The command with its options and subcommands."""
+    if listed.commands is not None:
+        return ListedGroup(
+            listed.commands, name=name, help=listed.summary, no_args_is_help=True, rich_markup_mode="rich"
+        )
+    module, _, attribute = listed.place.partition(":")
     with loading():
         found = getattr(import_module(f"router.cli.{module}"), attribute)
     holder = typer.Typer(rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -198,21 +217,34 @@ def load_command(name: str) -> Any:
     return command
 
 
-class CommandGroup(TyperGroup):
-    """Accepts the global options anywhere on the line. It lists the commands in the order of `PANELS` without loading
-    them; the one that is used is loaded."""
+class ListedGroup(TyperGroup):
+    """Lists its commands without loading them; the one that is used is loaded."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, listed: Mapping[str, Listed], **settings: Any) -> None:
         super().__init__(**settings)
-        for panel, commands in PANELS.items():
-            for name, listed in commands.items():
-                self.add_command(TyperCommand(name, help=listed.summary, rich_help_panel=panel))
-        self.add_command(TyperCommand(READ_REQUESTS, hidden=True))
+        self.listed = listed
+        for name, one in listed.items():
+            self.add_command(TyperCommand(name, help=one.summary))
         _hide_types(self)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        name, listed, rest = super().resolve_command(ctx, args)
-        return name, load_command(listed.name) if listed is not None and listed.name is not None else None, rest
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and self.load(name or ""), rest
+
+    def load(self, name: str) -> Any:
+        return load_command(name, self.listed[name])
+
+
+class CommandGroup(ListedGroup):
+    """Accepts the global options anywhere on the line. It lists the commands in the order of `PANELS`."""
+
+    def __init__(self, **settings: Any) -> None:
+        hidden = Listed("run_commands:read_requests", "")
+        super().__init__(LISTED | {READ_REQUESTS: hidden}, **settings)
+        for panel, commands in PANELS.items():
+            for name in commands:
+                self.commands[name].rich_help_panel = panel  # type: ignore[attr-defined]
+        self.commands[READ_REQUESTS].hidden = True
 
     def get_params(self, ctx: Any) -> Any:
         parameters = super().get_params(ctx)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from router.cli.main import load_command
+from router.cli.main import LISTED, ListedGroup, load_command
 from router.cli.printing import CsvPrinter
 from router.harmless_text import csv_cell
 from tests.cli.conftest import BILL, Command, event_line
@@ -38,9 +38,9 @@ OF_OTHER_SHAPE = {"explain", "handover", "rules", "sailings", "unread"}
 
 
 def format_of(words: tuple[str, ...]) -> str | None:
-    command: Any = load_command(words[0])
+    command: Any = load_command(words[0], LISTED[words[0]])
     for word in words[1:]:
-        command = command.commands[word]
+        command = command.load(word) if isinstance(command, ListedGroup) else command.commands[word]
     return next((one.metavar for one in command.params if "--format" in one.opts), None)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from router.cli.main import PANELS, global_options_first, load_command
+from router.cli.main import LISTED, PANELS, ListedGroup, global_options_first, load_command
 from router.demo.story import FILES
 from tests.cli.conftest import COMMAND, Command, environment
 
@@ -22,15 +22,21 @@ README = Path(__file__).parents[2] / "README.md"
 
 def commands_in(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """The command's words and its help, or those of each of its subcommands."""
-    if hasattr(command, "commands"):
+    if isinstance(command, ListedGroup):
+        for name in command.listed:
+            yield from commands_in(command.load(name), *words, name)
+    elif hasattr(command, "commands"):
         for name, subcommand in command.commands.items():
             yield from commands_in(subcommand, *words, name)
     else:
         yield words, command.help or ""
 
 
-LISTED = {name: listed for commands in PANELS.values() for name, listed in commands.items()}
-COMMANDS = {words: text for name in LISTED for words, text in commands_in(load_command(name), name)}
+COMMANDS = {
+    words: text for name, listed in LISTED.items() for words, text in commands_in(load_command(name, listed), name)
+}
+NESTED = {(name, one): two for name, listed in LISTED.items() for one, two in (listed.commands or {}).items()}
+ALL_LISTED = {(name,): listed for name, listed in LISTED.items()} | NESTED
 HEAVY = {
     "aiohttp", "aiokafka", "argon2", "asyncio", "cramjam", "fastavro", "h11", "jinja2", "msgspec", "prometheus_client",
     "pydantic", "pydantic_settings", "starlette", "structlog", "uvicorn", "watchfiles", "router.codec", "router.decide",
@@ -93,10 +99,10 @@ def test_the_version_is_that_of_the_package(command: Command) -> None:
     assert command("--version").stdout == f"snp-router {version('snp-router')}\n"
 
 
-@pytest.mark.parametrize("name", LISTED)
-def test_a_command_is_listed_with_the_first_paragraph_of_its_help(name: str) -> None:
-    first = load_command(name).help.partition("\n\n")[0]
-    assert LISTED[name].summary == " ".join(first.split())
+@pytest.mark.parametrize("words", ALL_LISTED, ids=" ".join)
+def test_a_command_is_listed_with_the_first_paragraph_of_its_help(words: tuple[str, ...]) -> None:
+    first = load_command(words[-1], ALL_LISTED[words]).help.partition("\n\n")[0]
+    assert ALL_LISTED[words].summary == " ".join(first.split())
 
 
 def test_a_command_may_be_completed_without_loading_the_others(command: Command) -> None:
