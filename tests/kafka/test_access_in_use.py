@@ -88,12 +88,12 @@ OPERATORS_COMMANDS: tuple[tuple[tuple[str, ...], int], ...] = (
     (("outage", "declare", "--port", "2704", "--reason", "ACE is down", *BY), DONE),
     (("outage", "list"), DONE),
     (("paper", "add", "OCNXP1", "--delivered-at", TODAY, *BY), DONE),
-    (("paper", "list"), DONE),
+    (("paper", "list"), PROBLEMS),  # what was done is not routed yet
     (("resync", "SLTC", *BY), DONE),
     (("party", "suspend", "SLTC"), DONE),
     (("party", "live", "SLTC"), DONE),
     (("party", "show", "SLTC"), DONE),
-    (("waiting", "list"), DONE),
+    (("waiting", "list"), PROBLEMS),
     (("unread", "--threshold-minutes", "0"), PROBLEMS),
     (("webhooks", "status"), DONE),
 )
