@@ -34,16 +34,22 @@ Action = Callable[[Request, FormFields], Awaitable[str]]
 """Performs an operator's action and returns the path of the page to show next."""
 
 
+async def acting_fields(request: Request) -> FormFields:
+    """The fields of an operator's form. Raises HTTPException for a viewer's, and for one without the token."""
+    session = session_of(request)
+    if not session.user.may_act:
+        raise HTTPException(HTTPStatus.FORBIDDEN, "viewers can only read: ask an operator to do this")
+    fields = {name: value.strip() for name, value in (await form_of(request)).items()}
+    if not csrf_ok(session, fields.get("csrf", "")):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "the form is too old, or came from another page: reload it")
+    return fields
+
+
 def _action(act: Action) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint that requires the operator's role, and the session's token."""
 
     async def answer(request: Request) -> Response:
-        session = session_of(request)
-        if not session.user.may_act:
-            raise HTTPException(HTTPStatus.FORBIDDEN, "viewers can only read: ask an operator to do this")
-        fields = {name: value.strip() for name, value in (await form_of(request)).items()}
-        if not csrf_ok(session, fields.get("csrf", "")):
-            raise HTTPException(HTTPStatus.FORBIDDEN, "the form is too old, or came from another page: reload it")
+        fields = await acting_fields(request)
         with acting_from(address_of(request)):
             return RedirectResponse(await act(request, fields), HTTPStatus.SEE_OTHER)
 

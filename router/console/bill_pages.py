@@ -32,6 +32,8 @@ from router.desk.bill_query import (
 )
 from router.desk.bill_search import search as search_index
 from router.desk.box_views import box_number, box_view
+from router.desk.bulk_deeds import MOST_AT_ONCE
+from router.desk.clearances import IN_BULK
 from router.errors import UsageError
 from router.harmless_text import csv_cell
 from router.model.eastern import eastern_day, iso
@@ -58,6 +60,7 @@ async def bills(request: Request) -> Response:
         request, "bills.html", status, query=query, found=found, problem=problem, statuses=statuses, now=now,
         given={**query.fields(), **({} if problem is None else given)}, choices=CHOICES,
         codes=backend.rules.codes, link=link, sorted_by=_sorted_by(query), unread_unknown=backend.unread_unknown,
+        bulk=IN_BULK, most_at_once=MOST_AT_ONCE,
     )  # fmt: skip
 
 

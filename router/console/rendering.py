@@ -28,7 +28,8 @@ from router.model.inputs import DeadLetter
 from router.model.port_names import port_names
 
 FORM: Final = "application/x-www-form-urlencoded"
-MOST_FIELDS: Final = 30
+MOST_FIELDS: Final = 150
+"""Fields of a form. The largest has a box to tick for each bill of a page."""
 
 MOST_SHOWN: Final = 100_000
 """Characters of a dead letter's content on its page."""
@@ -171,7 +172,6 @@ def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **
         "cut_off": backend.cut_off,
         "unknown": backend.unknown,
         "silent": backend.silent,
-        "catching_up": not backend.follower.caught_up.is_set(),
         "progress": backend.follower.progress,
         "outages": [outage for outage in backend.follower.outages.values() if outage.ended_at is None],
     }

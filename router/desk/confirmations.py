@@ -70,16 +70,18 @@ async def confirm(
     bill = assess_bill(await read_state(log, key), rules)
     if seen is not None and fingerprint(bill) != seen:
         raise UsageError(f"{key} has changed since you saw it: look at it again, then confirm it")
-    confirmation = _confirmation(bill, rules, operator, events, doubts)
+    confirmation = confirmation_of(bill, rules, operator, events, doubts)
     covers = set(confirmation.covers)
     letters = await letters_behind(log, covers) if covers & bill.state.unparsed.keys() else []
     await log.append(_outputs(confirmation, key, letters), atomic=True)
     return Confirmed(key, confirmation.doubts, confirmation.covers, tuple(letter.id for letter in letters))
 
 
-def _confirmation(
+def confirmation_of(
     bill: AssessedBill, rules: Rules, operator: Operator, events: Sequence[str], doubts: Collection[str]
 ) -> Confirmation:
+    """The confirmation of the named doubts, or else all, on the named events, or else all. Raises NotFoundError,
+    UsageError as `confirm` does."""
     key, known = bill.state.key, bill.confirmable_ids()
     if unknown := [event for event in events if event not in known]:
         raise NotFoundError(f"{key} has no event {', '.join(unknown)}: see the ids in `snp-router bill show {key}`")
@@ -216,7 +218,7 @@ async def confirm_previewed(
             skipped.append(SkippedBill(key, "changed since the preview"))
             continue
         try:
-            confirmation = _confirmation(bill, rules, operator, (), wanted[key].doubts)
+            confirmation = confirmation_of(bill, rules, operator, (), wanted[key].doubts)
         except UsageError as error:
             skipped.append(SkippedBill(key, str(error)))
             continue

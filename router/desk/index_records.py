@@ -44,7 +44,7 @@ def write_records(connection: sqlite3.Connection, records: Sequence[Record], rul
             (topic, partition): offset
             for topic, partition, offset in connection.execute("SELECT topic, partition, next_offset FROM progress")
         }
-        states: dict[bytes, Record] = {}
+        states: dict[tuple[int, bytes], Record] = {}
         for record in records:
             is_new = record.offset >= done.get((record.topic, record.partition), 0)
             if record.topic == topics.TIMELINE and record.value is not None:
@@ -55,7 +55,7 @@ def write_records(connection: sqlite3.Connection, records: Sequence[Record], rul
             if not is_new:
                 continue
             if record.topic == topics.BILLS:
-                states[record.key] = record
+                states[record.partition, record.key] = record
             elif record.topic == topics.WAITING:
                 _write_waiting(connection, record)
             elif record.value is not None and record.topic == topics.DEAD_LETTERS:
