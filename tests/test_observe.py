@@ -162,6 +162,28 @@ async def test_an_unknown_lag_has_no_figures(address: str, metrics: Metrics) -> 
     assert [name for name, _ in shown if name == "snp_task_lag_records"] == []
 
 
+async def test_a_restore_that_does_not_end_has_its_duration_so_far(address: str, metrics: Metrics) -> None:
+    figure = ("snp_task_restore_seconds", (("task", "2"),))
+    metrics.restoring(2)
+    first = (await figures(address))[figure]
+    await asyncio.sleep(0.02)
+    assert (await figures(address))[figure] > first
+    metrics.restored(2, 7.5)
+    assert (await figures(address))[figure] == 7.5
+
+
+async def test_the_lag_is_unknown_while_a_task_of_ours_is_not_open(
+    tmp_path: Path, address: str, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
+        await set_up(log)
+        await measure_lag(log, {}, metrics)
+        assert (await figures(address))["snp_task_lag_unknown", ()] == 0, "it has no task, so there is nothing to know"
+        monkeypatch.setattr(log, "assigned_tasks", lambda: frozenset({0, 1}))
+        await measure_lag(log, {}, metrics)
+        assert (await figures(address))["snp_task_lag_unknown", ()] == 1
+
+
 async def test_an_address_that_is_taken_or_none_says_so() -> None:
     refused = pytest.raises(UsageError, match=r"cannot listen on .*: another program uses it")
     with socket.create_server(("127.0.0.1", 0)) as taken, refused:
