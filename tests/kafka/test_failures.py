@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
+from typing import Any
 
-from router.log.kafka.failures import end_consumer
+from router.log.kafka.failures import commit_to_group, end_consumer
 
 
 class Part:
@@ -27,3 +30,40 @@ async def test_tasks_that_a_client_forgot_end_with_it_and_no_others() -> None:
     assert forgotten.cancelled()
     assert not going_on.done()
     going_on.cancel()
+
+
+class Coordinator:
+    """aiokafka's coordinator, as far as it sends a commit: the request outlives a caller that gives up."""
+
+    def __init__(self) -> None:
+        self.answered = asyncio.Event()
+
+    async def _do_commit_offsets(self) -> None:
+        await self.answered.wait()
+        raise ConnectionError("the coordinator moved")
+
+    async def commit(self, _: Any) -> None:
+        await asyncio.shield(self._do_commit_offsets())
+
+
+async def errors_lost(commit: Callable[[Coordinator], Coroutine[Any, Any, None]]) -> int:
+    """Give a commit up, then let it fail. Return how many errors asyncio reports as never retrieved."""
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    coordinator = Coordinator()
+    given_up = asyncio.create_task(commit(coordinator))
+    await asyncio.sleep(0.01)
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    coordinator.answered.set()
+    await asyncio.sleep(0.01)
+    gc.collect()
+    return len(reported)
+
+
+async def test_a_commit_given_up_leaves_no_error_that_nobody_took() -> None:
+    def ours(coordinator: Coordinator) -> Coroutine[Any, Any, None]:
+        return commit_to_group(SimpleNamespace(commit=coordinator.commit, _coordinator=coordinator), {})
+
+    assert await errors_lost(lambda coordinator: coordinator.commit({})) == 1
+    assert await errors_lost(ours) == 0

@@ -6,7 +6,7 @@ No other package sees an error of aiokafka.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -137,6 +137,18 @@ async def discard_producer(producer: Any) -> None:
     for future in waiting:
         if future is not None and future.done() and not future.cancelled():
             future.exception()
+
+
+async def commit_to_group(consumer: Any, offsets: Mapping[Any, int]) -> None:
+    """Commit offsets to the consumer's group. A caller that gives up leaves aiokafka's request running: its error is
+    taken here, or asyncio would report it as lost. Raises errors of aiokafka."""
+    try:
+        await consumer.commit(offsets)
+    except asyncio.CancelledError:
+        for task in asyncio.all_tasks():
+            if _self_of(task) is consumer._coordinator and task.get_coro().__name__ == "_do_commit_offsets":  # type: ignore[union-attr]
+                task.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+        raise
 
 
 async def _end_tasks_of(*owners: object) -> None:

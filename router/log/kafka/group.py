@@ -23,7 +23,7 @@ from router.clock import growing_pauses
 from router.errors import InstanceIdTaken, LogError, TaskMoved, TaskRetry
 from router.log.interface import Task
 from router.log.kafka.connection import KafkaSettings
-from router.log.kafka.failures import LIBRARY_ERRORS, end_consumer, step, translate
+from router.log.kafka.failures import LIBRARY_ERRORS, commit_to_group, end_consumer, step, translate
 from router.log.kafka.static_membership import AssignorOfProcesses, StaticMembership
 from router.log.kafka.task import KafkaTask
 
@@ -137,7 +137,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
         async with step(f"asking the group {self._group}", self._settings.start_deadline_seconds):
             try:
-                await self._consumer.commit(offsets)
+                await commit_to_group(self._consumer, offsets)
             except (CommitFailedError, IllegalStateError):  # Another generation, or ours has just lost the partition.
                 return False
             return True
@@ -153,7 +153,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         if offsets and self._assigned.is_set():
             with suppress(*LIBRARY_ERRORS):
                 async with asyncio.timeout(self._settings.close_deadline_seconds):
-                    await self._consumer.commit(offsets)
+                    await commit_to_group(self._consumer, offsets)
 
 
 def complete_tasks(assigned: Collection[TopicPartition], topics: Collection[str]) -> frozenset[int]:
