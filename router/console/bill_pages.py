@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import date
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console.rendering import backend_of, bars, page
+from router.console.rendering import backend_of, bars, csv_response, page
 from router.decide.status import DO_NOT_LOAD, HELD
 from router.desk.bill_index import PAGE_SIZE, IndexedBill
 from router.desk.bill_query import (
@@ -99,24 +97,16 @@ async def export(request: Request) -> Response:
     """All bills that fit, as CSV, written while they are read."""
     backend, now, query = backend_of(request), now_milliseconds(), query_of(request.query_params)
 
-    async def lines() -> AsyncIterator[str]:
-        yield _csv_line(EXPORTED)
+    async def rows() -> AsyncIterator[list[str]]:
         async for row in backend.index.every_bill(query, backend.registry, now):
-            yield _csv_line(exported_cells(row))
+            yield exported_cells(row)
 
-    headers = {"content-disposition": f'attachment; filename="bills-{iso(now)[:10]}.csv"'}
-    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+    return csv_response("bills", EXPORTED, rows())
 
 
 def exported_cells(row: IndexedBill) -> list[str]:
     """The cells of `EXPORTED`, as `snp-router bills --format csv` has them."""
     return [csv_cell(iso(row.since) if name == "since" else getattr(row, name)) for name in EXPORTED]
-
-
-def _csv_line(cells: Iterable[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerow(cells)
-    return text.getvalue()
 
 
 async def search(request: Request) -> Response:

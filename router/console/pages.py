@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console import bill_pages
+from router.console import bill_pages, list_pages
 from router.console.backend import Backend
 from router.console.live_notices import NoticeFilter
 from router.console.rendering import backend_of, bill_of, cause_of, page, pieces
@@ -119,11 +119,6 @@ async def party(request: Request) -> Response:
     return page(request, "party.html", party=found, unread=unread, unread_unknown=backend.unread_unknown)
 
 
-async def waiting(request: Request) -> Response:
-    found = await backend_of(request).index.waiting(request.query_params.get("after"))
-    return page(request, "waiting.html", found=found)
-
-
 async def feeds(request: Request) -> Response:
     """The time of each feed's last event, every outage, the latest first, and the ports' procedures."""
     backend = backend_of(request)
@@ -131,16 +126,6 @@ async def feeds(request: Request) -> Response:
     history = sorted(backend.follower.outages.values(), key=lambda one: one.began_at, reverse=True)
     procedures = sorted(backend.registry.procedures.values())
     return page(request, "feeds.html", active=active, history=history, now=now_milliseconds(), procedures=procedures)
-
-
-async def audit(request: Request) -> Response:
-    found = await backend_of(request).index.audit(request.query_params.get("after"))
-    return page(request, "audit.html", found=found)
-
-
-async def dead_letters(request: Request) -> Response:
-    found = await backend_of(request).index.dead_letters(request.query_params.get("after"))
-    return page(request, "letters.html", found=found)
 
 
 async def dead_letter(request: Request) -> Response:
@@ -154,14 +139,12 @@ async def dead_letter(request: Request) -> Response:
 
 ROUTES: Final[list[Any]] = [
     *bill_pages.ROUTES,
+    *list_pages.ROUTES,
     Route("/", notices),
     Route("/live-notices", live_notices),
     Route("/bills/{bill}", bill),
     Route("/parties", parties),
     Route("/parties/{party}", party),
     Route("/feeds", feeds),
-    Route("/waiting", waiting),
-    Route("/audit", audit),
-    Route("/dead-letters", dead_letters),
     Route("/dead-letters/{letter}", dead_letter),
 ]

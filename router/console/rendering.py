@@ -5,8 +5,10 @@ The templates escape all text, and nothing here produces markup.
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -15,21 +17,23 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
+from router.clock import now_milliseconds
 from router.console.backend import Backend
 from router.console.sessions import LoginSession
 from router.desk.bill_query import STATUSES
 from router.desk.index_records import IndexedEntry
 from router.desk.port_clocks import zone_of
 from router.harmless_text import harmless, readable
-from router.model.eastern import MILLISECONDS
+from router.model.eastern import MILLISECONDS, iso
 from router.model.inputs import DeadLetter
 from router.model.port_names import port_names
 
 FORM: Final = "application/x-www-form-urlencoded"
-MOST_FIELDS: Final = 150
-"""Fields of a form. The largest has a box to tick for each bill of a page."""
+MOST_FIELDS: Final = 30
+MORE_FIELDS: Final = {"/bills/preview": 150}
+"""Fields of the forms that have more, by their path: a box to tick for each bill of a page."""
 
 MOST_SHOWN: Final = 100_000
 """Characters of a dead letter's content on its page."""
@@ -137,7 +141,8 @@ async def form_of(request: Request) -> dict[str, str]:
     """
     if request.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"send the form as {FORM}")
-    given = await request.form(max_files=0, max_fields=MOST_FIELDS)
+    most = MORE_FIELDS.get(request.url.path, MOST_FIELDS)
+    given = await request.form(max_files=0, max_fields=most)
     return {name: str(value) for name, value in given.items()}
 
 
@@ -176,3 +181,21 @@ def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **
         "outages": [outage for outage in backend.follower.outages.values() if outage.ended_at is None],
     }
     return HTMLResponse(rendered(template, **shared, **values), status)
+
+
+def csv_response(name: str, columns: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> Response:
+    """All rows as a file of CSV, written while they are read."""
+
+    async def lines() -> AsyncIterator[str]:
+        yield _csv_line(columns)
+        async for cells in rows:
+            yield _csv_line(cells)
+
+    headers = {"content-disposition": f'attachment; filename="{name}-{iso(now_milliseconds())[:10]}.csv"'}
+    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()

@@ -261,23 +261,25 @@ class BillIndex(IndexFile):
 
         return await self._read(read)
 
-    async def waiting(self, after: str | None = None, size: int = PAGE_SIZE) -> Paged:
-        """Waiting bills, do-not-loads first, then the oldest, from the place that an earlier page gave."""
-        found = await self._paged(_WAITING, after, size)
+    async def waiting(self, after: str | None = None, text: str = "", size: int = PAGE_SIZE) -> Paged:
+        """Waiting bills, do-not-loads first, then the oldest, from the place that an earlier page gave. `text` is a
+        part of the bill, its status, a reason or a party."""
+        found = await self._paged(_WAITING, after, text, size)
         return found._replace(rows=tuple(codec.decode(value)[1] for (value, *_) in found.rows))
 
-    async def dead_letters(self, after: str | None = None, size: int = PAGE_SIZE) -> Paged:
-        """Unresolved dead letters, newest first, from the place that an earlier page gave."""
-        found = await self._paged(_LETTERS, after, size)
+    async def dead_letters(self, after: str | None = None, text: str = "", size: int = PAGE_SIZE) -> Paged:
+        """Unresolved dead letters, newest first, from the place that an earlier page gave. `text` is a part of its id,
+        reason, source or bill."""
+        found = await self._paged(_LETTERS, after, text, size)
         return found._replace(rows=tuple(read_letter(value) for (value, *_) in found.rows))
 
-    async def audit(self, after: str | None = None, size: int = PAGE_SIZE) -> Paged:
-        """Operators' actions, newest first, from the place that an earlier page gave."""
-        found = await self._paged(_AUDIT, after, size)
+    async def audit(self, after: str | None = None, text: str = "", size: int = PAGE_SIZE) -> Paged:
+        """Operators' actions, newest first, from the place that an earlier page gave. `text` is a part of a field."""
+        found = await self._paged(_AUDIT, after, text, size)
         return found._replace(rows=tuple(AuditEntry(**codec.decode(value)[1]) for (value, *_) in found.rows))
 
-    async def _paged(self, of: PagedTable, after: str | None, size: int) -> Paged:
-        return await self._read(partial(_paged_rows, of, after, size))
+    async def _paged(self, of: PagedTable, after: str | None, text: str, size: int) -> Paged:
+        return await self._read(partial(_paged_rows, of, after, text.upper(), size))
 
     async def dead_letter(self, letter_id: str) -> DeadLetter | None:
         rows = await self._rows("SELECT value FROM letters WHERE id = ?", letter_id)
@@ -403,16 +405,15 @@ def _indexed_bill(row: sqlite3.Row) -> IndexedBill:
     )
 
 
-def _paged_rows(of: PagedTable, after: str | None, size: int, connection: sqlite3.Connection) -> Paged:
-    columns = ", ".join(of.order)
-    sql, values = f"SELECT value, {columns} FROM {of.name} WHERE {of.condition}", ()
-    if after is not None:
-        values = place_of_token(after, len(of.order))
-        sql += f" AND ({columns}) < ({', '.join('?' * len(values))})"
+def _paged_rows(of: PagedTable, after: str | None, text: str, size: int, connection: sqlite3.Connection) -> Paged:
+    columns, place = ", ".join(of.order), place_of_token(after, len(of.order)) if after is not None else ()
+    fits = f"FROM {of.name} WHERE {of.condition} AND (? = '' OR instr(text, ?))"
+    beyond = f"({columns}) < ({', '.join('?' * len(place))})" if place else "1"
     order = ", ".join(f"{column} DESC" for column in of.order)
+    sql = f"SELECT value, {columns} {fits} AND {beyond} ORDER BY {order} LIMIT ?"
     with transaction(connection, "DEFERRED"):
-        (total,) = connection.execute(f"SELECT count(*) FROM {of.name} WHERE {of.condition}").fetchone()
-        found = connection.execute(f"{sql} ORDER BY {order} LIMIT ?", (*values, size + 1)).fetchall()
+        (total,) = connection.execute(f"SELECT count(*) {fits}", (text, text)).fetchone()
+        found = connection.execute(sql, (text, text, *place, size + 1)).fetchall()
     rows = tuple(found[:size])
     return Paged(rows, total, token_of(rows[-1][1:]) if len(found) > size else None)
 

@@ -17,7 +17,7 @@ APPLICATION_ID: Final = 0x534E5049
 """`SNPI` in the file's header; a file without it is never written to or deleted."""
 APPLICATION_ID_OFFSET: Final = 68
 """See https://www.sqlite.org/fileformat.html#the_database_header."""
-VERSION: Final = 6
+VERSION: Final = 7
 """The version of the tables below; a file with another one is rebuilt."""
 
 SYNCHRONOUS: Final = "PRAGMA synchronous = NORMAL"
@@ -49,10 +49,11 @@ CREATE INDEX bills_by_flag ON flags (flag);
 CREATE TABLE unread (bill TEXT, party TEXT, kind TEXT, since INTEGER, PRIMARY KEY (bill, party)) WITHOUT ROWID;
 CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIMARY KEY (bill, sequence)) WITHOUT ROWID;
 CREATE INDEX timeline_by_time ON timeline (at);
-CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, value BLOB) WITHOUT ROWID;
-CREATE TABLE audit (place INTEGER PRIMARY KEY, value BLOB);
+CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, text TEXT, value BLOB) WITHOUT ROWID;
+CREATE TABLE audit (place INTEGER PRIMARY KEY, text TEXT, value BLOB);
 CREATE TABLE logins (name TEXT, address TEXT, PRIMARY KEY (name, address)) WITHOUT ROWID;
-CREATE TABLE letters (id TEXT PRIMARY KEY, received_at INTEGER, resolution TEXT, value BLOB) WITHOUT ROWID;
+CREATE TABLE letters (
+    id TEXT PRIMARY KEY, received_at INTEGER, resolution TEXT, text TEXT, value BLOB) WITHOUT ROWID;
 CREATE INDEX open_letters ON letters (received_at) WHERE resolution IS NULL;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};

@@ -184,13 +184,15 @@ def _write_waiting(connection: sqlite3.Connection, record: Record) -> None:
         connection.execute("DELETE FROM waiting WHERE bill = ?", (bill,))
         return
     fields = codec.decode(record.value)[1]
-    row = (bill, fields["do_not_load"], fields["since"], record.value)
-    connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)", row)
+    text = _text_of(bill, fields["status"], *fields["reasons"], *fields["parties"])
+    row = (bill, fields["do_not_load"], fields["since"], text, record.value)
+    connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?)", row)
 
 
 def _write_audit(connection: sqlite3.Connection, offset: int, value: bytes) -> None:
-    connection.execute("INSERT OR REPLACE INTO audit VALUES (?, ?)", (offset, value))
     entry = codec.decode(value)[1]
+    text = _text_of(*(entry[name] for name in ("by", "action", "subject", "detail", "os_user", "address")))
+    connection.execute("INSERT OR REPLACE INTO audit VALUES (?, ?, ?)", (offset, text, value))
     if entry["action"] == LOGGED_IN:
         login = (entry["subject"], entry["detail"] or "")
         connection.execute("INSERT OR IGNORE INTO logins VALUES (?, ?)", login)
@@ -198,8 +200,14 @@ def _write_audit(connection: sqlite3.Connection, offset: int, value: bytes) -> N
 
 def _write_dead_letter(connection: sqlite3.Connection, value: bytes) -> None:
     letter = read_letter(value)
-    row = (letter.id, letter.received_at, letter.resolution, value)
-    connection.execute("INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?)", row)
+    text = _text_of(letter.id, letter.reason, letter.source, letter.scac, letter.bill_of_lading)
+    row = (letter.id, letter.received_at, letter.resolution, text, value)
+    connection.execute("INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _text_of(*parts: str | None) -> str:
+    """The text that a row is found by: all parts in capitals."""
+    return "\n".join(part for part in parts if part).upper()
 
 
 def read_letter(value: bytes) -> DeadLetter:

@@ -15,7 +15,8 @@ from tests.desk.test_bill_index import BILL
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 
-PAGES = (*installation.PAGES, "/bills.csv", "/dead-letters/abc")
+EXPORTS = ("/bills.csv", "/waiting.csv", "/dead-letters.csv", "/audit.csv")
+PAGES = (*installation.PAGES, *EXPORTS, "/dead-letters/abc")
 STREAM = "/live-notices"
 ACTIONS = [
     f"/bills/{BILL}/confirm",

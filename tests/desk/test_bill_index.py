@@ -106,7 +106,7 @@ async def file(tmp_path: Path) -> AsyncIterator[IndexFile]:
 
 
 def fill(sqlite: sqlite3.Connection) -> None:
-    sqlite.executemany("INSERT INTO audit VALUES (?, ?)", [(number, b"x" * 100) for number in range(FILLED)])
+    sqlite.executemany("INSERT INTO audit VALUES (?, '', ?)", [(number, b"x" * 100) for number in range(FILLED)])
     sqlite.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

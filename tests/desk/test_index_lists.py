@@ -1,0 +1,77 @@
+"""Lists of waiting bills, dead letters and the audit: each row on exactly one page, and a text that selects."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from router import codec, topics
+from router.decide.rules import Rules
+from router.desk.bill_index import BillIndex, Paged
+from router.engine.administration import AuditEntry
+from router.errors import UsageError
+from router.log.interface import Record
+from router.model.inputs import DeadLetter
+
+COUNT = 23
+
+
+def record(topic: str, number: int, key: str, value: bytes) -> Record:
+    return Record(topic, 0, number, key.encode(), value, (), number)
+
+
+def written() -> list[Record]:
+    made = []
+    for number in range(COUNT):
+        entry = AuditEntry(number, "anna" if number % 2 else "ben", "hold clear", f"NVXAHBL{number}")
+        made.append(record(topics.AUDIT, number, "", codec.encode("audit-entry", entry._asdict())))
+        letter = DeadLetter(f"{number:032}", f"reason {number % 3}", "file", "x12", b"?", 1, received_at=number // 2)
+        made.append(record(topics.DEAD_LETTERS, number, letter.id, codec.encode_value(letter)))
+        waiting = {
+            "scac": "NVXA", "bill_of_lading": f"HBL{number}", "status": "HELD", "do_not_load": number % 5 == 0,
+            "reasons": ["NO_SNP" if number % 2 else "NO_SAILING"], "parties": [], "since": number % 4,
+        }  # fmt: skip
+        made.append(record(topics.WAITING, number, f"NVXAHBL{number}", codec.encode("waiting", waiting)))
+    return made
+
+
+@pytest.fixture
+async def index(tmp_path: Path) -> AsyncIterator[BillIndex]:
+    made = BillIndex(tmp_path / "index.db")
+    await made.open()
+    await made.write_records(written(), Rules())
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize("size", [1, 4, COUNT, 100])
+@pytest.mark.parametrize("name", ["audit", "dead_letters", "waiting"])
+async def test_each_row_is_on_exactly_one_page(index: BillIndex, name: str, size: int) -> None:
+    read = getattr(index, name)
+    everything: Paged = await read()
+    assert (len(everything.rows), everything.total, everything.after) == (COUNT, COUNT, None)
+    rows, after = [], None
+    while True:
+        page: Paged = await read(after, size=size)
+        assert page.total == COUNT
+        rows += page.rows
+        after = page.after
+        if after is None:
+            break
+    assert rows == list(everything.rows)
+
+
+async def test_a_text_selects_by_any_field_and_is_counted(index: BillIndex) -> None:
+    assert {entry.by for entry in (await index.audit(text="Anna")).rows} == {"anna"}
+    assert (await index.audit(text="anna", size=1)).total == COUNT // 2
+    assert (await index.dead_letters(text="REASON 1")).total == len(range(1, COUNT, 3))
+    assert {tuple(row["reasons"]) for row in (await index.waiting(text="no_snp")).rows} == {("NO_SNP",)}
+    assert (await index.waiting(text="%")).total == 0
+
+
+async def test_a_place_that_no_page_gave_is_refused(index: BillIndex) -> None:
+    for token in ("x", "W10", "WzFd"):
+        with pytest.raises(UsageError, match="names no place"):
+            await index.waiting(token)
