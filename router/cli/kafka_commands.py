@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from router.cli import printing
 from router.cli.command import (
     READ_SECONDS,
     FormatOption,
@@ -210,14 +211,14 @@ def move(
 
     async def work() -> None:
         from router.engine.migration import move as move_log
+        from router.engine.migration import no_report
         from router.log.kafka import KafkaLog
         from router.log.sqlite.file import open_migration_source
 
         async with open_migration_source(path, settings.sqlite) as file, open_log(target, settings.kafka) as log:
             assert isinstance(log, KafkaLog)
-            moved = await move_log(
-                file, log, now_milliseconds(), lambda name, count: say(f"{name}: {number_of(count, 'record')}")
-            )
+            with printing.record_progress("moving") as report:
+                moved = await move_log(file, log, now_milliseconds(), report or no_report)
         if moved.already:
             console().print(f"{path} was already moved to {target}: nothing to do")
             return

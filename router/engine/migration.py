@@ -31,8 +31,12 @@ TRANSACTIONAL_ID: Final = "snp-router-move"
 """The same for all migrations to these brokers: of two at a time the later one wins."""
 TRANSACTION_BYTES: Final = 8_000_000
 
-Report = Callable[[str, int], None]
-"""Called with a topic and the number of its records that are on the target."""
+Report = Callable[[int, int], None]
+"""Called with the number of records done and that of all to do: each of the file is copied, and compared later."""
+
+
+def no_report(done: int, total: int) -> None:
+    """The report of a migration that nobody watches."""
 
 
 class Copied:
@@ -76,22 +80,20 @@ class Moved(NamedTuple):
     """An earlier call completed the migration."""
 
 
-async def move(
-    source: MigrationSource, target: KafkaLog, now: int, report: Report = lambda topic, records: None
-) -> Moved:
+async def move(source: MigrationSource, target: KafkaLog, now: int, report: Report = no_report) -> Moved:
     """Copy the file's log to the target. After an interruption, call it again: it continues.
 
     Raises UsageError if the file is not idle, or the target holds records from elsewhere. Raises FatalLogError if the
     target's topics are not as required, or the copy differs from the file.
     """
-    migration = _Migration(source, target, await source.topics(), now)
+    migration = _Migration(source, target, await source.topics(), now, _Progress(report, 2 * await source.count()))
     if source.moved_to is not None and await migration.is_done():
         return Moved(0, migration.partitions, already=True)
     positions = await migration.positions()
     await migration.check_idle(positions)
     await migration.make_topics()
     async with target.producer(TRANSACTIONAL_ID) as writer:
-        records = await migration.copy(writer.commit, report)
+        records = await migration.copy(writer.commit)
         copied = await migration.compare()
         if source.moved_to is None:
             await source.mark(target.url)
@@ -99,11 +101,25 @@ async def move(
     return Moved(records, migration.partitions)
 
 
+class _Progress:
+    """Counts records for a report."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        self._report, self._total, self._done = report, total, 0
+
+    def add(self, count: int) -> None:
+        self._done += count
+        self._report(self._done, self._total)
+
+
 class _Migration:
-    def __init__(self, source: MigrationSource, target: KafkaLog, found: list[Topic], now: int) -> None:
+    def __init__(
+        self, source: MigrationSource, target: KafkaLog, found: list[Topic], now: int, progress: _Progress
+    ) -> None:
         self._source = source
         self._target = target
         self._now = now
+        self._progress = progress
         self._topics = {topic.name: topic for topic in found}
         if topics.BILLS not in self._topics:
             raise UsageError(f"{source.path} holds no log to move")
@@ -153,21 +169,19 @@ class _Migration:
         if blocking := [str(finding) for finding in await self._target.check(specs) if finding.blocking]:
             raise FatalLogError("\n  ".join([f"{self._target.url} is not as the router needs it:", *blocking]))
 
-    async def copy(self, commit: Callable[[list[Output]], Awaitable[None]], report: Report) -> int:
+    async def copy(self, commit: Callable[[list[Output]], Awaitable[None]]) -> int:
         """Copy all records that are not on the target, the state last. Returns the number of records copied.
 
         All topics are looked at before the first record is copied: a target in use is refused whole.
         """
         total = 0
         for topic, copied in [(topic, await self._copied(topic)) for topic in self._in_order()]:
-            of_topic = sum(one.records for one in copied.values())
+            self._progress.add(sum(one.records for one in copied.values()))
             for number in range(topic.partitions):
                 begin = copied.get((topic.name, number), Copied()).last + 1
                 async for records in _transactions(self._records(topic, number, begin)):
                     await commit([_copy(record, topic) for record in records])
                     total += len(records)
-                    of_topic += len(records)
-                    report(topic.name, of_topic)
         return total
 
     async def compare(self) -> dict[Place, Copied]:
@@ -227,6 +241,7 @@ class _Migration:
                         f"{topic.name}: the record at offset {record.offset} is in the wrong partition, {number}"
                     )
             yield [record for record in batch if self._is_kept(topic, record)]
+            self._progress.add(len(batch))
 
     def _is_kept(self, topic: Topic, record: Record) -> bool:
         """False for positions, for tombstones of compacted topics, and for records past their retention."""

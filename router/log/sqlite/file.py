@@ -166,6 +166,14 @@ class MigrationSource:
     async def topics(self) -> list[Topic]:
         return await self._connection.run(all_topics)
 
+    async def count(self) -> int:
+        """Return the number of records of all topics."""
+
+        def count(sqlite: sqlite3.Connection) -> int:
+            return int(sqlite.execute("SELECT count(*) FROM records").fetchone()[0])
+
+        return await self._connection.run(count)
+
     async def ends(self, topic: Topic) -> dict[int, int]:
         return await self._connection.run(lambda sqlite: end_offsets(sqlite, topic))
 
