@@ -83,6 +83,25 @@ async def test_the_same_records_again_change_nothing(index: BillIndex, records: 
     assert (await index.statuses(), await listed(index), await index.history(BILL)) == before
 
 
+async def test_a_program_that_is_behind_takes_nothing_back_from_one_that_is_ahead(
+    tmp_path: Path, index: BillIndex, records: list[Record]
+) -> None:
+    other = BillIndex(tmp_path / "index.db")
+    await other.open()
+    for start in range(0, len(records), 5):
+        ahead = await index.write_records(records[start : start + 5], Rules())
+        again = await other.write_records(records[max(0, start - 20) : start + 5], Rules())
+        assert again[len(again) - len(ahead) :] == ahead  # each shows its own readers every entry
+    alone = BillIndex(tmp_path / "alone.db")
+    await alone.open()
+    await alone.write_records(records, Rules())
+    assert await listed(other) == await listed(alone)
+    assert await other.positions() == await alone.positions()
+    assert await other.statuses() == await alone.statuses()
+    await other.close()
+    await alone.close()
+
+
 async def test_a_forgotten_bill_is_removed(index: BillIndex, records: list[Record]) -> None:
     await index.write_records(records, Rules())
     last = max(record.offset for record in records)
