@@ -1,8 +1,9 @@
-"""Fifty browsers' worth of live notices: `python -m benchmarks.console`.
+"""Fifty browsers' worth of live pages: `python -m benchmarks.console`.
 
-A router works on SQLite at a set pace of notices a second while a console, a process of its own, shows
-them to that many open streams. The same pace without a console is routed in turn, interleaved. Shown: the CPU of the
-router for an event with and without, and what memory and CPU the console has.
+A router works on SQLite at a set pace of notices a second while a console, its own process, shows them to that many
+browsers, each with its stream and the first page fetched anew whenever it changed. The same pace without a console is
+routed in turn, interleaved. Shown: the CPU of the router for an event with and without, and what memory and CPU the
+console has.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
 
+import aiohttp
 import requests
 from rich.console import Console
 from rich.table import Table
@@ -54,10 +57,10 @@ class Run(NamedTuple):
     last_megabytes: float
     console_cpu: float
     """Share of one core."""
-    rows: int
+    beats: int
     """That all streams got together."""
-    missed: int
-    """That they were told they missed."""
+    pages: int
+    """Fetched by all of them together."""
 
 
 def main() -> None:
@@ -71,25 +74,36 @@ def main() -> None:
     Console().print(table(runs, arguments.notices, arguments.seconds))
 
 
+SHORTEST_PAUSE: Final = 2.0
+"""Seconds between two fetches of a page, as in `console.js`."""
+
+
 class Stream:
-    """One browser's: it reads as fast as it can, and counts."""
+    """One browser's: it fetches its page as the console's script does, and counts."""
 
     def __init__(self) -> None:
-        self.rows = 0
-        self.missed = 0
+        self.beats = 0
+        self.pages = 0
 
     async def read(self, address: str, cookie: str) -> None:
-        host, port = address.split(":")
-        reader, writer = await asyncio.open_connection(host, int(port), limit=1 << 24)
-        writer.write(f"GET /live-notices HTTP/1.1\r\nHost: {address}\r\nCookie: {cookie}\r\n\r\n".encode())
-        try:
-            async for line in reader:
-                if line.startswith(b"data: "):
-                    delivery = json.loads(line[6:])
-                    self.rows += delivery["rows"].count("<tr>")
-                    self.missed += delivery["missed"]
-        finally:
-            writer.close()
+        limits = aiohttp.ClientTimeout(total=None)
+        async with (
+            aiohttp.ClientSession(f"http://{address}", headers={"cookie": cookie}, timeout=limits) as session,
+            session.get("/live") as stream,
+        ):
+            shown, earliest = None, 0.0
+            async for line in stream.content:
+                if not line.startswith(b"data: "):
+                    continue
+                self.beats += 1
+                revision = json.loads(line[6:])["revision"]
+                if revision != shown and time.monotonic() >= earliest:
+                    began = time.monotonic()
+                    async with session.get("/") as page:
+                        assert page.status == HTTPStatus.OK
+                        await page.read()
+                    self.pages += 1
+                    shown, earliest = revision, max(SHORTEST_PAUSE, 10 * (time.monotonic() - began)) + time.monotonic()
 
 
 class Watched:
@@ -159,8 +173,8 @@ async def measured(folder: Path, streams: int, notices: int, seconds: int) -> Ru
                 task.cancel()
             await asyncio.wait([routing, *reading])
     events = notices // FAN_OUT * seconds
-    rows, missed = sum(one.rows for one in opened), sum(one.missed for one in opened)
-    return Run(cpu / events * 1e6, began, ended, console_cpu / seconds, rows, missed)
+    beats, pages = sum(one.beats for one in opened), sum(one.pages for one in opened)
+    return Run(cpu / events * 1e6, began, ended, console_cpu / seconds, beats, pages)
 
 
 async def feed(log: Log, events_a_second: int, seconds: int) -> None:
@@ -178,7 +192,7 @@ async def feed(log: Log, events_a_second: int, seconds: int) -> None:
 def table(runs: dict[str, list[Run]], notices: int, seconds: int) -> Table:
     rounds = max(map(len, runs.values()))
     made = Table(
-        *("", "router µs/event", "console MB at first", "at the end", "cores", "rows", "missed"),
+        *("", "router µs/event", "console MB at first", "at the end", "cores", "beats", "pages"),
         title=f"{notices:,} notices a second for {seconds} s; medians of {rounds} rounds",
         caption="the streams are read in the router's process",
     )

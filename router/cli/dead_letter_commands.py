@@ -107,7 +107,7 @@ def retry_dead_letters(
         return results
 
     results = read_log(context, with_rules(context, work))
-    for letter, events, problem in results:
+    for letter, events, problem, _ in results:
         if form is JSON:
             emit({"id": letter.id, "events": events, "retried": problem is None, "problem": problem})
         elif problem:

@@ -88,7 +88,7 @@ def enter_by_hand(
 ) -> None:
     """Enter a release that CBP gave by phone, by e-mail or on paper. It never ends a hold that CBP sent.
 
-    Example:  [bold]snp-router release NVXAHBL000012345 --by "J. Doe" --channel e-mail --ticket 4711[/bold]"""
+    Example:  [bold]snp-router release NVXAHBL000012345 --by "J. Doe" --source "CBP Los Angeles"[/bold]"""
     now = now_milliseconds()
     scac, number = split_bill_key(key_from(bill))
     said = typed_time("said-at", said_at, now) if said_at is not None else now

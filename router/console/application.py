@@ -26,10 +26,10 @@ from router.background import background
 from router.console import ConsoleSettings, bulk_actions
 from router.console.actions import ACTIONS
 from router.console.backend import Backend, ConsoleFigures, Follower, keep_refreshed
-from router.console.live_notices import LiveNotices
+from router.console.live_stream import LiveStream
 from router.console.login import LOGIN, ask_to_log_in
 from router.console.pages import ROUTES
-from router.console.rendering import page, row_of
+from router.console.rendering import page
 from router.console.sessions import COOKIE, SESSION_SECONDS, LoginSessions
 from router.decide.rules import Rules
 from router.desk.bill_index import FOLLOWED, BillIndex
@@ -49,8 +49,8 @@ LONGEST_QUERY: Final = 2048
 LONGEST_PATH: Final = 512
 
 SECURITY_HEADERS: Final = (
-    (b"content-security-policy", b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-     b"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
+    (b"content-security-policy", b"default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
+     b"img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -73,7 +73,7 @@ async def serve_console(
 
     `status_listen` is an address for `/metrics`, `/live` and `/ready`, which need no log-in.
     """
-    index, live = BillIndex(settings.index_file), LiveNotices(row_of)
+    index, live = BillIndex(settings.index_file), LiveStream()
     await index.open()
     follower = Follower(log, rules, index, live)
     probe = LogProbe(log, FOLLOWED)
@@ -87,7 +87,9 @@ async def serve_console(
             await stack.enter_async_context(background("refreshing figures", partial(keep_refreshed, backend, figures)))
             await stack.enter_async_context(status_served(figures.registry, backend, status_listen))
             app = behind_proxies(console_app(backend), settings.access.tls_proxy_addresses)
-            yield await stack.enter_async_context(serving(app, listen))
+            address = await stack.enter_async_context(serving(app, listen))
+            stack.callback(live.close)  # first, or the server would wait for open browsers
+            yield address
     finally:
         await index.close()
 

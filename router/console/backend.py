@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from router import topics
 from router.clock import growing_pauses, now_milliseconds
 from router.codec.packed import BILL_STATE
-from router.console.live_notices import LiveNotices
+from router.console.live_stream import LiveStream
 from router.console.sessions import LoginSessions
 from router.decide.bill_state import assess_bill
 from router.decide.registry import Registry
@@ -60,7 +60,7 @@ _log = structlog.get_logger(__name__)
 class Follower:
     """Copies the log into the index and to open browsers. While the log is unreachable, it retries."""
 
-    def __init__(self, log: AdministeredLog, rules: Rules, index: BillIndex, live: LiveNotices) -> None:
+    def __init__(self, log: AdministeredLog, rules: Rules, index: BillIndex, live: LiveStream) -> None:
         """`rules` are in force until the registry has its first."""
         self.registry = Registry()
         self.rules = rules
@@ -74,12 +74,19 @@ class Follower:
         """Set once the registry is read to its end."""
         self._read_at = dict.fromkeys(READER, now_milliseconds())
         self._failures: dict[str, CutOff] = {}
+        self._as_of: dict[str, int] = {}
+        """By part, the time up to which everything is known."""
         self._log, self._index, self._live = log, index, live
 
     @property
     def cut_off(self) -> CutOff | None:
         """Since when, and why, no new records arrive."""
         return min(self._failures.values(), default=None)
+
+    @property
+    def as_of(self) -> int | None:
+        """The time up to which everything on the log is known, UTC milliseconds; None until it is read once."""
+        return min(self._as_of.values()) if len(self._as_of) == len(READER) and self.caught_up.is_set() else None
 
     def hanging(self) -> list[str]:
         """Empty: a failed step is retried, so the console never needs a restart."""
@@ -110,9 +117,15 @@ class Follower:
                 _log.warning("console_cut_off", reason=str(error), again_in_seconds=pause)
                 await asyncio.sleep(pause)
 
-    def _has_read(self, part: str) -> None:
-        self._read_at[part] = now_milliseconds()
+    def _has_read(self, part: str, batch: Sequence[Record]) -> None:
+        """Note a batch. Without records all is read; else all is up to the partition whose newest record is oldest."""
+        now, newest = now_milliseconds(), dict[tuple[str, int], int]()
+        for record in batch:
+            place = (record.topic, record.partition)
+            newest[place] = max(newest.get(place, 0), record.timestamp)
+        self._read_at[part] = now
         self._failures.pop(part, None)
+        self._as_of[part] = max(min(now, *newest.values()) if newest else now, self._as_of.get(part, 0))
 
     async def _follow_registry(self) -> None:
         """What was known of the registry stays until all of it is read anew."""
@@ -125,15 +138,19 @@ class Follower:
                     outages[value.id] = value
             return batch[-1].offset + 1 if batch else offset
 
+        began = now_milliseconds()
         async for batch in self._log.read([topics.REGISTRY], until_end=True):
             offset = apply(batch)
         self.registry, self.outages = registry, outages
         self.rules = registry.rules or self.rules
+        self._as_of["registry"] = began
         self.knows_registry.set()
         async for batch in self._log.read([topics.REGISTRY], begin={(topics.REGISTRY, 0): offset}):
             offset = apply(batch)
             self.rules = registry.rules or self.rules
-            self._has_read("registry")
+            self._has_read("registry", batch)
+            if batch:
+                self._live.publish()
 
     async def _follow_bills(self) -> None:
         progress = await begin_following(self._log, self._index)
@@ -142,14 +159,16 @@ class Follower:
         if not progress.begin:
             self.caught_up.clear()
         self.progress = progress
+        began = now_milliseconds()
         await self._index_batches(self._log.read(FOLLOWED, begin=progress.begin, until_end=True))
         self.progress = None
+        self._as_of["bills"] = began
         self.caught_up.set()
+        self._live.publish()
         await self._index_batches(self._log.read(FOLLOWED, begin=await self._index.positions()))
 
     async def _index_batches(self, batches: AsyncIterator[list[Record]]) -> None:
         async for batch in batches:
-            self._has_read("bills")
             for start in range(0, len(batch), BATCH):
                 records = batch[start : start + BATCH]
                 entries = await self._write(records)
@@ -157,6 +176,7 @@ class Follower:
                     self.progress.advance(records)
                 if self.caught_up.is_set():
                     self._live.publish(entries)
+            self._has_read("bills", batch)
 
     async def _write(self, records: Sequence[Record]) -> list[IndexedEntry]:
         """Index the records, if need be once the registry is read up to the rules under which they came."""
@@ -213,7 +233,7 @@ class Backend:
 
     log: AdministeredLog
     index: BillIndex
-    live: LiveNotices
+    live: LiveStream
     follower: Follower
     sessions: LoginSessions
     probe: LogProbe
@@ -227,6 +247,26 @@ class Backend:
     """Unread notices of each live party, the party with the oldest stop first; refreshed every 15 s."""
     unread_unknown: str | None = BEING_BUILT
     """Why `unread` is not up to date, if it is not."""
+    unread_as_of: int | None = None
+    """The time up to which `unread` is known, UTC milliseconds."""
+
+    @property
+    def as_of(self) -> int | None:
+        """The time up to which everything on a page is known, UTC milliseconds. If `unread_unknown`, pages say that."""
+        followed = self.follower.as_of
+        if followed is None:
+            return None
+        times = [followed]
+        if self.unread_unknown is None and self.unread_as_of is not None:
+            times.append(self.unread_as_of)
+        if self.cut_off is not None:
+            times.append(self.cut_off.since)
+        return min(times)
+
+    @property
+    def unread_do_not_loads(self) -> int | None:
+        """The number of do-not-loads that some party has not read, each counted for each; None if unknown."""
+        return None if self.unread_unknown else sum(len(one.do_not_loads) for one in self.unread)
 
     @property
     def cut_off(self) -> CutOff | None:
@@ -368,6 +408,7 @@ async def keep_refreshed(backend: Backend, figures: ConsoleFigures) -> None:
             figures.set_known(are_known=False)
             _log.warning("console_cut_off", reason=reason, again_in_seconds=REFRESH_SECONDS)
         figures.refresh_unread()
+        backend.live.publish()
         await asyncio.sleep(REFRESH_SECONDS)
 
 
@@ -382,8 +423,9 @@ async def _refresh(backend: Backend, figures: ConsoleFigures) -> None:
     backend.silent = [one._replace(reason=lost.get(one.partition)) for one in silent]
     backend.unconfirmed = await backend.index.unconfirmed(month_before(backend.registry))
     await figures.refresh()
+    began = now_milliseconds()
     backend.unread = await read_unread(backend.log, backend.registry)
-    backend.unread_unknown = None
+    backend.unread_as_of, backend.unread_unknown = began, None
     await backend.index.write_unread(backend.unread)
 
 

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console.actions import FormFields, acting_fields
 from router.console.bill_pages import link
+from router.console.deeds import FormFields, operators_fields
 from router.console.rendering import address_of, backend_of, page, session_of
 from router.desk.bill_query import query_of
 from router.desk.bulk_deeds import MOST_AT_ONCE, BulkDeed, do, foresee
@@ -29,7 +29,7 @@ GIVEN: Final = ("deed", "reason", "source", "ticket")
 
 async def preview(request: Request) -> Response:
     """Consequences of a deed on the selected bills; nothing is done."""
-    fields, backend = await acting_fields(request), backend_of(request)
+    fields, backend = await operators_fields(request), backend_of(request)
     deed, query, now = _deed(request, fields), query_of(_facets(fields)), now_milliseconds()
     if fields.get("scope") == "list":
         keys: list[str] = []
@@ -53,7 +53,7 @@ async def preview(request: Request) -> Response:
 
 async def apply(request: Request) -> Response:
     """Do the deed on the previewed bills, and say of each what became of it."""
-    fields, backend = await acting_fields(request), backend_of(request)
+    fields, backend = await operators_fields(request), backend_of(request)
     deed, query = _deed(request, fields), query_of(_facets(fields))
     with acting_from(address_of(request)):
         done = await do(backend.log, backend.rules, deed, _previewed(fields))

@@ -1,107 +1,82 @@
-"""The pages that a duty officer reads: notices, bills, sailings, parties, feeds, waiting bills, dead letters, audit."""
+"""The pages that a duty officer reads: bills, sailings, parties, feeds, waiting bills, dead letters, audit."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from http import HTTPStatus
+from collections.abc import Mapping
 from typing import Any, Final
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
-from router.clock import now_milliseconds
 from router.console import bill_pages, list_pages
 from router.console.backend import Backend
-from router.console.live_notices import NoticeFilter
-from router.console.rendering import backend_of, bill_of, cause_of, page, pieces
-from router.desk.bill_query import BillQuery
-from router.desk.bill_views import bill_fields, explain, sailing_reasons
-from router.desk.clearances import IN_BULK
-from router.desk.confirmations import fingerprint
-from router.desk.rules_in_force import release_after_hold_text
-from router.desk.unread_notices import sentence, unknown_sentence
-from router.errors import UsageError
-from router.presentation import by_cause
-
-RECENT: Final = 50
-
-
-async def notices(request: Request) -> Response:
-    """The first page: parties to call, stopped bills, and the latest notices, which `live_notices` continues."""
-    backend, wanted = backend_of(request), _filter(request)
-    recent = [entry for entry in await backend.index.recent(10 * RECENT) if wanted.matches(entry)][:RECENT]
-    now = now_milliseconds()
-    calls = [sentence(one.party, stop, now) for one in backend.unread for stop in one.do_not_loads][:RECENT]
-    calls += [unknown_sentence(one) for one in backend.unread if one.receipt.disbelieved is not None]
-    index = backend.index
-    counts, statuses = await index.counts(), await index.statuses()
-    stopped = await index.bills(BillQuery(do_not_load="yes"), backend.registry, now)
-    return page(
-        request, "stream.html", groups=by_cause(recent, cause_of, bill_of), wanted=wanted, counts=counts,
-        stopped=stopped, statuses=statuses, query=request.url.query, unread=calls,
-        unread_unknown=backend.unread_unknown, unconfirmed=backend.unconfirmed,
-        rule=release_after_hold_text(backend.rules), codes=backend.rules.codes, now=now,
-    )  # fmt: skip
-
-
-async def live_notices(request: Request) -> Response:
-    """New notices as server-sent events, each with finished rows of the table."""
-    backend = backend_of(request)
-    if backend.live.is_full:
-        text = "too many pages show live notices: close one, or reload this page later"
-        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, text)
-    wanted = _filter(request)
-
-    async def events() -> AsyncIterator[str]:
-        with backend.live.subscribed(wanted) as subscription:
-            yield ": here\n\n"
-            async for update in subscription.updates():
-                if not _is_logged_in(backend, request):
-                    return
-                if update.rows:
-                    data = {"rows": "".join(reversed(update.rows)), "missed": update.missed}
-                    yield f"data: {json.dumps(data)}\n\n"
-                else:
-                    yield ": still here\n\n"
-
-    return StreamingResponse(events(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
-
-
-def _is_logged_in(backend: Backend, request: Request) -> bool:
-    """False also while the file of users can't be read."""
-    with suppress(UsageError):
-        return backend.sessions.session_of(request) is not None
-    return False
-
-
-def _filter(request: Request) -> NoticeFilter:
-    given = {name: value.strip() for name, value in request.query_params.items()}
-    kind = given.get("kind", "").lower()
-    return NoticeFilter(
-        party=given.get("party", "").upper() or None,
-        kind=kind if kind in ("hold", "change", "release") else None,
-        vessel=given.get("vessel", "").upper() or None,
-        port=given.get("port") or None,
-        do_not_load=bool(given.get("do_not_load")),
-    )
+from router.console.flag_advice import ADVICE
+from router.console.now_page import NOW
+from router.console.rendering import backend_of, page, pieces, receipt_of
+from router.decide.identity import keyed_id
+from router.decide.standing_holds import StandingHold
+from router.desk.bill_views import BillView, NotFoundError, bill_fields, explain, sailing_reasons
+from router.desk.clearances import IN_BULK, place_of
+from router.model.eastern import iso
 
 
 async def bill(request: Request) -> Response:
     """A bill's status, holds and history, its recipients and their grounds, and which of them have read everything."""
     backend = backend_of(request)
-    view = await backend.bill(request.path_params["bill"])
+    receipt, key = receipt_of(request), request.path_params["bill"]
+    try:
+        view = await backend.bill(key)
+    except NotFoundError:
+        if receipt is None:
+            raise
+        return page(request, "new_bill.html", key=key)
+    shown = bill_fields(view)
     read = {
         one.party.id: "no" if view.key in one.bills else "yes" if one.is_known else f"unknown: {one.receipt.unknown}"
         for one in backend.unread
     }
     return page(
-        request, "bill.html", key=view.key, bill=bill_fields(view), explained=explain(view), read=read,
-        unread_unknown=backend.unread_unknown, seen=fingerprint(view.bill), bulk=IN_BULK, reasons=sailing_reasons(view),
+        request, "bill.html", key=view.key, bill=shown, explained=explain(view), read=read,
+        unread_unknown=backend.unread_unknown, bulk=IN_BULK, reasons=sailing_reasons(view),
+        choices=[hold_choice(hold) for hold in view.bill.status.holds], advice=ADVICE,
+        letters=await _letters(view, backend),
+        done=[one for one in shown["timeline"] if receipt and is_deed_after(one, receipt.at)],
     )  # fmt: skip
+
+
+BY_HAND: Final = ("manual-event", "clearance", "confirmation")
+"""Records of a bill's history that an operator wrote."""
+
+
+def is_deed_after(entry: Mapping[str, Any], moment: int) -> bool:
+    """True for an operator's deed in a bill's history, written since then."""
+    record = entry["input"]["record"] if isinstance(entry["input"], dict) else None
+    return record in BY_HAND and entry["at"] >= iso(moment)
+
+
+def hold_choice(hold: StandingHold) -> str:
+    """The hold's name in the form, which is the same after others have ended."""
+    return "|".join(part or "" for part in place_of(hold))
+
+
+async def _letters(view: BillView, backend: Backend) -> dict[str, str]:
+    """Ids of the waiting dead letters behind unreadable events, by the event's id."""
+    unparsed = view.bill.state.unparsed
+    if not unparsed:
+        return {}
+    secret, found, after = view.registry.secret, dict[str, str](), None
+    while True:
+        letters = await backend.index.dead_letters(after)
+        found |= {event: one.id for one in letters.rows if (event := keyed_id(secret, one.id)) in unparsed}
+        after = letters.after
+        if after is None:
+            return found
+
+
+async def new_hold(request: Request) -> Response:
+    """The form for a hold on a bill that is not known yet."""
+    return page(request, "new_hold.html", bill=request.query_params.get("bill", ""))
 
 
 async def parties(request: Request) -> Response:
@@ -125,7 +100,7 @@ async def feeds(request: Request) -> Response:
     active = sorted((feed, port or "", at) for (feed, port), at in backend.registry.feed_activity.items())
     history = sorted(backend.follower.outages.values(), key=lambda one: one.began_at, reverse=True)
     procedures = sorted(backend.registry.procedures.values())
-    return page(request, "feeds.html", active=active, history=history, now=now_milliseconds(), procedures=procedures)
+    return page(request, "feeds.html", active=active, history=history, procedures=procedures)
 
 
 async def dead_letter(request: Request) -> Response:
@@ -138,11 +113,11 @@ async def dead_letter(request: Request) -> Response:
 
 
 ROUTES: Final[list[Any]] = [
+    *NOW,
     *bill_pages.ROUTES,
     *list_pages.ROUTES,
-    Route("/", notices),
-    Route("/live-notices", live_notices),
     Route("/bills/{bill}", bill),
+    Route("/holds", new_hold),
     Route("/parties", parties),
     Route("/parties/{party}", party),
     Route("/feeds", feeds),

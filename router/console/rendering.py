@@ -44,6 +44,8 @@ _ISO_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d")
 class Moment(NamedTuple):
     machine: str
     utc: str
+    clock: str
+    """The time of day in UTC, with seconds."""
     there: str | None
     """The local time at the port."""
 
@@ -53,9 +55,9 @@ def moment(value: int | str | None, port: str | None = None) -> Moment | None:
     if value is None or (isinstance(value, str) and not _ISO_TIME.match(value)):
         return None
     at = datetime.fromisoformat(value) if isinstance(value, str) else datetime.fromtimestamp(value / MILLISECONDS, UTC)
-    zone = zone_of(port)
+    zone, utc = zone_of(port), at.astimezone(UTC)
     there = at.astimezone(zone).strftime("%m-%d %H:%M %Z") if zone is not None else None
-    return Moment(at.isoformat(), at.strftime("%Y-%m-%d %H:%MZ"), there)
+    return Moment(at.isoformat(), at.strftime("%Y-%m-%d %H:%MZ"), utc.strftime("%H:%M:%SZ"), there)
 
 
 class Piece(NamedTuple):
@@ -161,26 +163,58 @@ def bill_of(entry: IndexedEntry) -> str:
     return bill
 
 
-def row_of(entry: IndexedEntry) -> str:
-    """The entry as a row of the table of notices."""
-    return rendered("rows.html", entries=[entry])
+class Entered(NamedTuple):
+    """A form that was sent and has an error."""
+
+    form: str
+    fields: dict[str, str]
+    error: str
+
+
+class Receipt(NamedTuple):
+    """A deed that was done on the console, as its page shows it afterwards."""
+
+    heading: str
+    at: int
+    by: str
+    notices: tuple[str, ...]
+    """Foreseen ones: a kind and its recipients each."""
+
+
+NOTHING_ENTERED: Final = Entered("", {}, "")
+
+
+def receipt_of(request: Request) -> Receipt | None:
+    """The receipt that the address carries."""
+    value = backend_of(request).sessions.signed(request.query_params.get("receipt", ""))
+    return None if value is None else Receipt(*value)
 
 
 def page(request: Request, template: str, status: HTTPStatus = HTTPStatus.OK, **values: Any) -> Response:
     """A page, with the banner and menu that all pages share."""
     backend = backend_of(request)
-    session = request.scope.get("state", {}).get("session")
+    state = request.scope.get("state", {})
+    session, entered = state.get("session"), state.get("entered", NOTHING_ENTERED)
+    if entered.error:
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
     shared = {
         "user": session.user if session else None,
         "csrf": session.csrf if session else "",
         "path": request.url.path,
+        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "entered": entered,
+        "receipt": receipt_of(request),
+        "is_live": request.method == "GET",
+        "as_of": backend.as_of,
+        "now": now_milliseconds(),
+        "revision": backend.live.revision,
         "cut_off": backend.cut_off,
         "unknown": backend.unknown,
         "silent": backend.silent,
         "progress": backend.follower.progress,
         "outages": [outage for outage in backend.follower.outages.values() if outage.ended_at is None],
     }
-    return HTMLResponse(rendered(template, **shared, **values), status)
+    return HTMLResponse(rendered(template, **(shared | values)), status)
 
 
 def csv_response(name: str, columns: Sequence[str], rows: AsyncIterator[Sequence[str]]) -> Response:

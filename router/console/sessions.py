@@ -15,10 +15,11 @@ from contextlib import suppress
 from functools import cached_property
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from itsdangerous import BadData, URLSafeSerializer
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 
@@ -180,6 +181,7 @@ class LoginSessions:
         """Names and the networks that logged in under them, since the console started."""
         self._users = Users(settings.users_file)
         self._file = SessionsFile(settings.sessions_file)
+        self._signer = URLSafeSerializer(self._file.key, salt="receipt")
         self._proxies = tuple(ip_network(address) for address in settings.proxy_addresses)
 
     def session_of(self, request: Request) -> LoginSession | None:
@@ -258,6 +260,16 @@ class LoginSessions:
         """End all sessions of the user, in every browser. Raises UsageError."""
         request.session.clear()
         self._file.count_logout(user.name)
+
+    def sign(self, value: Any) -> str:
+        """A token of a JSON value that only this console makes; for a page's address."""
+        return self._signer.dumps(value)
+
+    def signed(self, token: str) -> Any:
+        """The value of a token; None for any other text."""
+        with suppress(BadData):
+            return self._signer.loads(token)
+        return None
 
     @property
     def key(self) -> str:

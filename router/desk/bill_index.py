@@ -31,6 +31,7 @@ from router.desk.bill_query import (
 )
 from router.desk.index_file import IndexFile
 from router.desk.index_records import STILL, IndexedEntry, read_letter, unpacked, with_bill, write_records
+from router.desk.stop_records import Call, NewStop, count_stops, read_calls, read_stops
 from router.desk.unconfirmed_releases import UnconfirmedReleases
 from router.desk.unread_notices import UnreadNotices
 from router.engine.administration import AuditEntry
@@ -288,6 +289,18 @@ class BillIndex(IndexFile):
     async def login_addresses(self, name: str) -> list[str]:
         """The addresses from which somebody logged in to the console under this name, as the audit has them."""
         return [address for (address,) in await self._rows("SELECT address FROM logins WHERE name = ?", name)]
+
+    async def calls(self) -> dict[str, Call]:
+        """The latest call to each party about its unread do-not-loads."""
+        return await self._read(read_calls)
+
+    async def count_stops(self, since: int) -> int:
+        """The number of do-not-loads that began since then, UTC milliseconds, and stand."""
+        return await self._read(lambda connection: count_stops(connection, since))
+
+    async def stops(self, since: int, most: int) -> list[NewStop]:
+        """The do-not-loads that began since then and stand, newest first, at most so many."""
+        return await self._read(lambda connection: read_stops(connection, since, most))
 
     async def counts(self) -> dict[str, int]:
         """The numbers of waiting bills, of those with a do-not-load, and of unresolved dead letters."""

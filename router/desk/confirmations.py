@@ -12,14 +12,16 @@ from typing import Final, NamedTuple
 from router import codec, topics
 from router.clock import now_milliseconds
 from router.codec.packed import BILL_STATE
+from router.decide.bill import decide
 from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.deeds import same_person
 from router.decide.identity import content_hash
+from router.decide.registry import Context
 from router.decide.rules import Rules
-from router.decide.status import CLEARED_BY_HAND, INPUT_UNCERTAIN
+from router.decide.status import CLEARED_BY_HAND, INPUT_UNCERTAIN, Assessment
 from router.desk.bill_views import NotFoundError, read_state
-from router.desk.operator_deeds import CONFIRMED, letters_behind
-from router.engine.administration import AuditEntry, audit_output
+from router.desk.operator_deeds import CONFIRMED, ForeseenNotice, letters_behind
+from router.engine.administration import AuditEntry, audit_output, read_registry
 from router.errors import UsageError
 from router.log.interface import Log, Output
 from router.model.identifiers import split_bill_key
@@ -52,6 +54,17 @@ class Confirmed(NamedTuple):
     """Ids of the dead letters resolved."""
 
 
+class ForeseenConfirmation(NamedTuple):
+    """A confirmation's consequences as of now."""
+
+    doubts: tuple[Confirmable, ...]
+    """Everything that it ends."""
+    after: Assessment
+    notices: tuple[ForeseenNotice, ...]
+    seen: str
+    """The `fingerprint` of the bill to be confirmed."""
+
+
 async def confirm(
     log: Log,
     rules: Rules,
@@ -75,6 +88,16 @@ async def confirm(
     letters = await letters_behind(log, covers) if covers & bill.state.unparsed.keys() else []
     await log.append(_outputs(confirmation, key, letters), atomic=True)
     return Confirmed(key, confirmation.doubts, confirmation.covers, tuple(letter.id for letter in letters))
+
+
+async def foresee_confirmation(log: Log, rules: Rules, key: str, operator: Operator) -> ForeseenConfirmation:
+    """Find out what the confirmation of all of a bill's doubts would do. Raises as `confirm`."""
+    bill = assess_bill(await read_state(log, key), rules)
+    confirmation = confirmation_of(bill, rules, operator, (), ())
+    decision = decide(bill, confirmation, Context(await read_registry(log), rules))
+    after = decision.bill.status if decision.bill is not None else bill.status
+    notices = tuple(ForeseenNotice(notice.recipient.id, notice.kind) for notice in decision.notices)
+    return ForeseenConfirmation(confirmation.doubts, after, notices, fingerprint(bill))
 
 
 def confirmation_of(

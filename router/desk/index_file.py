@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from router.desk.stop_records import TABLES
 from router.errors import FatalLogError, TaskRetry, UsageError
 from router.files import make_for_owner, remove_database
 from router.log.sqlite import SqliteSettings
@@ -55,6 +56,7 @@ CREATE TABLE logins (name TEXT, address TEXT, PRIMARY KEY (name, address)) WITHO
 CREATE TABLE letters (
     id TEXT PRIMARY KEY, received_at INTEGER, resolution TEXT, text TEXT, value BLOB) WITHOUT ROWID;
 CREATE INDEX open_letters ON letters (received_at) WHERE resolution IS NULL;
+{TABLES.strip()}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """

@@ -13,6 +13,8 @@ from router.decide.roster import cut_name
 from router.decide.rules import Rules
 from router.decide.standing_holds import CBP_HOLD
 from router.desk.bill_query import concern_of
+from router.desk.stop_records import write_call, write_stop
+from router.engine.administration import AuditEntry
 from router.log.interface import Record
 from router.log.sqlite.connection import transaction
 from router.model.eastern import from_posted
@@ -34,11 +36,13 @@ class IndexedEntry(NamedTuple):
     """The fields as of `timeline_fields`."""
     vessel_name: str | None
     port: str | None
+    stops_anew: bool = False
+    """The decision began a do-not-load."""
 
 
 def write_records(connection: sqlite3.Connection, records: Sequence[Record], rules: Rules) -> list[IndexedEntry]:
     """Write records and the positions behind them; return the timeline entries among them."""
-    entries: list[codec.Fields] = []
+    entries: list[tuple[codec.Fields, bool]] = []
     with transaction(connection):
         done = {
             (topic, partition): offset
@@ -49,7 +53,7 @@ def write_records(connection: sqlite3.Connection, records: Sequence[Record], rul
             is_new = record.offset >= done.get((record.topic, record.partition), 0)
             if record.topic == topics.TIMELINE and record.value is not None:
                 entry = timeline_fields(record.value)
-                entries.append(entry)
+                entries.append((entry, is_new and write_stop(connection, entry)))
                 if is_new:
                     _write_timeline(connection, entry, record.value)
             if not is_new:
@@ -68,7 +72,7 @@ def write_records(connection: sqlite3.Connection, records: Sequence[Record], rul
         connection.executemany(
             "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", [(*place, offset) for place, offset in done.items()]
         )
-        return [with_bill(connection, entry) for entry in entries]
+        return [with_bill(connection, entry)._replace(stops_anew=stops_anew) for entry, stops_anew in entries]
 
 
 def _write_bill(connection: sqlite3.Connection, record: Record, rules: Rules) -> None:
@@ -175,7 +179,8 @@ def _write_timeline(connection: sqlite3.Connection, entry: codec.Fields, value: 
 def with_bill(connection: sqlite3.Connection, entry: codec.Fields) -> IndexedEntry:
     """The entry with what the index has of its bill."""
     row = connection.execute("SELECT vessel_name, port FROM bills WHERE bill = ?", (entry["bill"],)).fetchone()
-    return IndexedEntry(entry, *(value or None for value in row or ("", "")))
+    vessel_name, port = row or ("", "")
+    return IndexedEntry(entry, vessel_name or None, port or None)
 
 
 def _write_waiting(connection: sqlite3.Connection, record: Record) -> None:
@@ -193,6 +198,7 @@ def _write_audit(connection: sqlite3.Connection, offset: int, value: bytes) -> N
     entry = codec.decode(value)[1]
     text = _text_of(*(entry[name] for name in ("by", "action", "subject", "detail", "os_user", "address")))
     connection.execute("INSERT OR REPLACE INTO audit VALUES (?, ?, ?)", (offset, text, value))
+    write_call(connection, AuditEntry(**entry))
     if entry["action"] == LOGGED_IN:
         login = (entry["subject"], entry["detail"] or "")
         connection.execute("INSERT OR IGNORE INTO logins VALUES (?, ?)", login)

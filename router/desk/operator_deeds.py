@@ -67,12 +67,17 @@ class Relayed(NamedTuple):
     """True for a lift that ends no hold now."""
 
 
-async def relay(log: Log, rules: Rules, form: ManualForm, now: int) -> Relayed:
-    """Enter an event that CBP relayed by hand. Raises UsageError if code, container and action do not fit."""
+async def relay(log: Log, rules: Rules, form: ManualForm, now: int, *, preview: bool = False) -> Relayed:
+    """Enter an event that CBP relayed by hand; with `preview` only find out what that would do.
+
+    Raises UsageError if code, container and action do not fit.
+    """
     check_moment("said-at", form.said_at, now)
     _check_code(form, rules)
     event = manual_event(form, secrets.token_hex(EVENT_ID_BYTES), now)
     relayed = await _foresee(log, rules, event)
+    if preview:
+        return relayed
     what = " on ".join(filter(None, (form.code, form.container)))
     detail = filter(None, (what, f"by {form.channel}", form.source, form.ticket and f"ticket {form.ticket}"))
     deed = AuditEntry(now, form.by, DEEDS[form.action], relayed.bill, ", ".join(detail))
@@ -159,10 +164,14 @@ class Retried(NamedTuple):
     events: int
     problem: str | None
     """Why the letter was not resolved; nothing was written then."""
+    found: tuple[str, ...] = ()
+    """Bill and code of each event."""
 
 
-async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | None = None, *, by: str) -> Retried:
-    """Read a dead letter again, or `corrected` in its place.
+async def retry(
+    log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | None = None, *, by: str, preview: bool = False
+) -> Retried:
+    """Read a dead letter again, or `corrected` in its place; with `preview` write nothing.
 
     Its events and its resolution are written together; if any part is still unreadable, nothing is.
     """
@@ -183,13 +192,19 @@ async def retry(log: Log, rules: Rules, letter: DeadLetter, corrected: bytes | N
     read = await _checked(log, read)
     events = [event for event in read if isinstance(event, Disposition | Filing)]
     problem = _problem(letter, read, events, rules)
-    if problem is None:
+    if problem is None and not preview:
         outputs = [output for event in events for output in event_outputs(event, rules.codes.is_urgent)]
         deed = AuditEntry(now, by, "dead-letters retry", letter.id, f"{len(events)} events, {detail}")
         await log.append(
             [*outputs, letter_output(letter._replace(resolution=RETRIED)), audit_output(deed)], atomic=True
         )
-    return Retried(letter, len(events), problem)
+    return Retried(letter, len(events), problem, tuple(_named(event) for event in events))
+
+
+def _named(event: Disposition | Filing) -> str:
+    """The bill of an event, and what it says of it."""
+    what = event.disposition_code if isinstance(event, Disposition) else "filing"
+    return f"{event.scac or ''}{event.bill_of_lading or ''} {what}".strip()
 
 
 async def _checked(log: Log, read: Iterable[ReadResult]) -> list[ReadResult]:
@@ -229,9 +244,16 @@ class Accepted(NamedTuple):
 
 
 async def accept(
-    log: Log, rules: Rules, letter: DeadLetter, whole: bytes | None = None, *, by: str, reason: str
+    log: Log,
+    rules: Rules,
+    letter: DeadLetter,
+    whole: bytes | None = None,
+    *,
+    by: str,
+    reason: str,
+    preview: bool = False,
 ) -> Accepted:
-    """Have a message in doubt read as certain, on the word of an operator.
+    """Have a message in doubt read as certain, on the word of an operator; with `preview` write nothing.
 
     `whole` is the file that it came in, needed if only its head was kept. Events and resolution are written together.
     Raises UsageError for any other dead letter, and for a file with another message in doubt.
@@ -245,13 +267,16 @@ async def accept(
         raise UsageError(f"the message is still in doubt: {doubts[0]}")
     events = [one for one in read if isinstance(one, Disposition | Filing)]
     letters = [one for one in read if isinstance(one, DeadLetter)]
+    unreadable = tuple(f"{one.source}: {one.reason}" for one in letters)
+    accepted = Accepted(letter, len(events), _freed(events, rules), unreadable)
+    if preview:
+        return accepted
     known = {one.id for one in await read_dead_letters(log)}
     written = (*events, *(one for one in letters if one.id not in known))
     outputs = [output for one in written for output in event_outputs(one, rules.codes.is_urgent)]
     deed = AuditEntry(now, by, "dead-letters accept", letter.id, f"{len(events)} events; {reason}")
     await log.append([*outputs, letter_output(letter._replace(resolution=ACCEPTED)), audit_output(deed)], atomic=True)
-    unreadable = tuple(f"{one.source}: {one.reason}" for one in letters)
-    return Accepted(letter, len(events), _freed(events, rules), unreadable)
+    return accepted
 
 
 def _check_acceptable(letter: DeadLetter, by: str, reason: str) -> None:
@@ -295,11 +320,11 @@ def _is_in_doubt(read: ReadResult) -> TypeGuard[DeadLetter]:
     return isinstance(read, DeadLetter) and read.in_doubt
 
 
-async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None:
+async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str, preview: bool = False) -> None:
     """Dismiss a dead letter that is not a message of CBP's, such as a file fed in by mistake.
 
-    The same bytes fed in again become a waiting dead letter again. Raises UsageError for a letter that is resolved, or
-    that stops a bill: `confirm` resolves it with the bill.
+    The same bytes fed in again become a waiting dead letter again. With `preview` nothing is written. Raises UsageError
+    for a letter that is resolved, or that stops a bill: `confirm` resolves it with the bill.
     """
     if letter.resolution is not None:
         raise UsageError(f"dead letter {letter.id[:ID_SHOWN]} is resolved already ({letter.resolution})")
@@ -308,6 +333,8 @@ async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str) -> None
         raise UsageError(
             f"dead letter {letter.id[:ID_SHOWN]} stops a bill: `snp-router bill confirm {key}` resolves both"
         )
+    if preview:
+        return
     deed = AuditEntry(now_milliseconds(), by, "dead-letters dismiss", letter.id, reason)
     await log.append([letter_output(letter._replace(resolution=DISMISSED)), audit_output(deed)], atomic=True)
 

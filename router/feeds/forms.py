@@ -16,7 +16,7 @@ from router.errors import UsageError
 from router.feeds import form_fields as fields
 from router.feeds.cbp_messages import entry_of
 from router.model.eastern import CLOCKS_DIFFER, DAY, MILLISECONDS, MINUTE, is_first_pass, posted_minute
-from router.model.inputs import PLACE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
+from router.model.inputs import PLACE, RELEASE, Disposition, Filing, ManualEvent, PaperBill, Shipment, filing_of
 from router.model.limits import MOST_LEVEL_CONTAINERS, MOST_PIECES
 from router.model.party_ids import IdType, is_valid_id, named_party, usual_type
 from router.model.registry_values import (
@@ -304,6 +304,12 @@ class ManualForm(DeclaredShipmentForm, OperatorForm):
     def _a_hold_has_a_code(self) -> Self:
         if self.action == PLACE and self.code is None:
             raise ValueError("a hold needs its code, such as 6H for a do-not-load: ask the person who relays it")
+        return self
+
+    @model_validator(mode="after")
+    def _a_release_has_a_source(self) -> Self:
+        if self.action == RELEASE and self.source is None:
+            raise ValueError("a release needs its source: say who at CBP gave it")
         return self
 
 

@@ -37,7 +37,7 @@ def test_invalid_entries_are_refused(command: Command) -> None:
         (("hold", "place", BILL, "--code", "6H", "--said-at", "2099-01-01T08:12", *BY), "still to come"),
         (("hold", "place", BILL, "--code", "6H", "--channel", "pigeon", *BY), "channel"),
         (("hold", "place", BILL, "--code", "6H", "--container", "X", *BY), "container"),
-        (("release", BILL, "--code", "6H", *BY), "is not a release"),
+        (("release", BILL, "--code", "6H", *BY, "--source", "CBP"), "is not a release"),
         (("paper", "add", *BY), "--csv"),
         (("paper", "add", BILL, *BY), "delivered_at"),
     ):
@@ -54,7 +54,8 @@ def test_a_hold_by_hand_announces_its_notices_and_reaches_the_parties(command: C
     assert (told["flags"], told["holds"][0]["kind"]) == (["MANUAL"], "MANUAL")
     assert {"recipient": "SLTC", "kind": "hold"} in placed["notices"]
     command("hold", "lift", BILL, *BY)
-    command("release", BILL, *BY)
+    assert "say who at CBP gave it" in command("release", BILL, *BY, code=2).stderr
+    command("release", BILL, *BY, "--source", "CBP Los Angeles")
     command("run", "--until-idle")
     assert command.json("bill", "show", BILL)[0]["holds"] == []
 

@@ -84,7 +84,7 @@ def test_the_console_with_a_browser_that_shows_live_notices(command: Command) ->
     with requests.Session() as browser:
         origin = {"Origin": url}
         browser.post(f"{url}/login", {"name": "alice", "password": PASSWORD}, headers=origin, timeout=WAIT_SECONDS)
-        with browser.get(f"{url}/live-notices", stream=True, timeout=WAIT_SECONDS) as live:
+        with browser.get(f"{url}/live", stream=True, timeout=WAIT_SECONDS) as live:
             assert live.headers["content-type"].startswith("text/event-stream")
             stop(serving)
 

@@ -45,6 +45,7 @@ class Installation:
         self.folder = folder
         self.environment = environment() | {"SNP_LOG": log, "SNP_CONSOLE__ACCESS__SECURE_COOKIE": "false"}
         self._processes: list[subprocess.Popen[str]] = []
+        self.consoles: list[subprocess.Popen[str]] = []
         self.address = ""
 
     def command(self, *words: str, stdin: str = "") -> str:
@@ -70,6 +71,7 @@ class Installation:
 
     def start_console(self, port: str = "0") -> None:
         process = self.start("console", "--listen", f"127.0.0.1:{port}")
+        self.consoles.append(process)
         assert process.stderr is not None
         for line in process.stderr:
             if found := re.search(r"http://([0-9.:]+)/", line):
@@ -86,7 +88,7 @@ class Installation:
             process.terminate()
         for process in self._processes:
             process.wait(WAIT_SECONDS)
-            if process.stderr is not None:
+            if process.stderr is not None and not process.stderr.closed:
                 process.stderr.close()
         self._processes.clear()
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 
-from router.console import AccessSettings, ConsoleSettings, live_notices
+from router.console import AccessSettings, ConsoleSettings, live_stream
 from router.console.application import serve_console
 from router.console.backend import Backend, ConsoleFigures, Follower
 from router.console.sessions import VIEWER, Users
@@ -81,13 +81,14 @@ def test_a_proxy_either_logs_users_in_or_not(tmp_path: Path) -> None:
 
 
 async def test_an_open_page_ends_when_its_user_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_notices, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(live_stream, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(live_stream, "BEAT_SECONDS", 0.1)
     users = Users(tmp_path / "users.json")
     users.put("temp", VIEWER, PASSWORD)
     async with served(tmp_path) as client:
         await client.post("/login", data={"name": "temp", "password": PASSWORD})
-        async with client.get("/live-notices") as answer:
-            assert await answer.content.readline() == b": here\n"
+        async with client.get("/live") as answer:
+            assert (await answer.content.readline()).startswith(b"data: ")
             users.remove("temp")
             await answer.content.read()  # to its end
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from router.demo.story import FILES
 from tests.console.installation import Installation
-from tests.console.test_browser import hold, ingest, log_in
+from tests.console.test_browser import do, hold, ingest, log_in
 from tests.desk.test_bill_index import BILL
 from tests.kafka.fixtures import wipe
 
@@ -54,10 +54,11 @@ def test_the_pages_work_on_kafka(page: Page, installation: Installation) -> None
     page.get_by_role("link", name="Dead letters", exact=True).click()
     page.locator("tr", has_text="NVXALIVE04").get_by_role("link").first.click()
     page.get_by_label("Corrected").fill(json.dumps(unknown | {"disposition_code": "1A"}))
-    page.get_by_role("button", name="Retry").click()
-    expect(page.get_by_role("heading", name="Dead letters")).to_be_visible()
+    do(page, "Retry")
+    expect(page.get_by_role("heading", name="Done: Read the dead letter again")).to_be_visible()
 
     page.goto(f"/bills/{BILL}")
     page.locator("input[name=code]").fill("6H")
-    page.get_by_role("button", name="Enter").click()
+    page.get_by_label("Who at CBP").first.fill("duty officer")
+    do(page, "Enter")
     page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => t.includes('Must not be loaded'))")

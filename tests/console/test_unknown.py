@@ -15,8 +15,7 @@ from router import topics
 from router.console import AccessSettings, ConsoleSettings, backend
 from router.console.application import console_app
 from router.console.backend import SILENT_SECONDS, Backend, Commits, ConsoleFigures, Follower, keep_refreshed
-from router.console.live_notices import LiveNotices
-from router.console.rendering import row_of
+from router.console.live_stream import LiveStream
 from router.console.sessions import LoginSessions
 from router.decide.rules import Rules
 from router.demo.story import FILES, set_up
@@ -60,7 +59,7 @@ class Scene:
     """A console whose parts run only when a test says so."""
 
     def __init__(self, log: AdministeredLog, index: BillIndex, folder: Path) -> None:
-        live = LiveNotices(row_of)
+        live = LiveStream()
         access = AccessSettings(users_file=folder / "users.json", proxy_addresses=("127.0.0.1",))
         self.follower = Follower(log, Rules(), index, live)
         self.probe = LogProbe(log, FOLLOWED)
@@ -151,7 +150,7 @@ async def test_the_first_page_counts_nothing_while_the_index_is_being_built(scen
     await scene.probe.look()
     _, text = await scene.page("/")
     assert "<b>0</b>" not in text
-    assert text.count("<b>?</b>") == 4
+    assert text.count("<b>?</b>") == 7
     assert "0 bills wait" not in text
 
 

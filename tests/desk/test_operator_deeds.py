@@ -39,6 +39,9 @@ async def deeds(log: Log) -> list[tuple[str, str, str, str]]:
     return [deed for deed in entries if not deed[1].startswith("import ")]
 
 
+RELEASED = {"action": "RELEASE", "source": "CBP Los Angeles"}
+
+
 def by_hand(**fields: object) -> ManualForm:
     usual = {"scac": BILL[:4], "bill_of_lading": BILL[4:], "said_at": now_milliseconds(), "by": "J. Doe"}
     return ManualForm.model_validate(usual | fields)
@@ -51,6 +54,11 @@ async def test_a_relayed_hold_is_audited_and_foresees_its_notices(log: Log) -> N
     assert (relayed.bill, relayed.status, relayed.is_known) == (BILL, "DO_NOT_LOAD", True)
     assert ForeseenNotice("SLTC", "hold") in relayed.notices
     assert await deeds(log) == [("J. Doe", "hold place", BILL, "6H, by phone, CBP Los Angeles, ticket 4711")]
+
+
+def test_a_release_needs_somebody_at_cbp_who_gave_it() -> None:
+    with pytest.raises(ValueError, match="say who at CBP gave it"):
+        by_hand(action="RELEASE")
 
 
 async def test_a_lift_that_ends_no_hold_is_known_as_such(log: Log) -> None:
@@ -68,9 +76,15 @@ async def test_a_lift_that_ends_no_hold_is_known_as_such(log: Log) -> None:
         ({"action": "PLACE", "code": "QQ"}, "code QQ is unknown: ask CBP again, or add it to the code table"),
         ({"action": "PLACE", "code": "1C"}, "places no hold: ask CBP which code it meant"),
         ({"action": "LIFT", "code": "1C"}, "neither places nor lifts a hold: ask CBP which code it meant"),
-        ({"action": "RELEASE", "code": "6H"}, "is not a release: ask CBP which code it meant"),
-        ({"action": "RELEASE", "code": "1C", "container": "CSQU3054383"}, "a release of one container needs its quan"),
-        ({"action": "RELEASE", "container": "CSQU3054383"}, "a release of one container needs its quantity"),
+        ({**RELEASED, "code": "6H"}, "is not a release: ask CBP which code it meant"),
+        (
+            {"action": "RELEASE", "source": "CBP", "code": "1C", "container": "CSQU3054383"},
+            "a release of one container needs its quan",
+        ),
+        (
+            {"action": "RELEASE", "source": "CBP", "container": "CSQU3054383"},
+            "a release of one container needs its quantity",
+        ),
     ],
 )
 async def test_a_code_that_does_not_fit_its_action_is_refused(

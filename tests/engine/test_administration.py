@@ -7,7 +7,7 @@ from pathlib import Path
 
 from router import topics
 from router.console.backend import Follower
-from router.console.live_notices import LiveNotices
+from router.console.live_stream import LiveStream
 from router.decide.rules import Rules
 from router.desk.bill_index import BillIndex
 from router.engine.administration import import_parties, prepare, read_registry, registry_problems
@@ -30,7 +30,7 @@ async def test_every_reader_skips_a_damaged_record(tmp_path: Path) -> None:
         (problem,) = registry_problems(registry)
         assert problem.startswith("snp.registry, partition 0, offset ")
         assert "`snp-router import parties`" in problem
-        follower = Follower(log, Rules(), await index_in(tmp_path), LiveNotices(str))
+        follower = Follower(log, Rules(), await index_in(tmp_path), LiveStream())
         following = asyncio.create_task(follower.run())
         async with asyncio.timeout(10):
             await follower.caught_up.wait()

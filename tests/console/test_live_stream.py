@@ -1,0 +1,82 @@
+"""The stream to open browsers: what changed, and which do-not-loads are new; a slow browser delays nobody."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from router.console import live_stream
+from router.console.live_stream import MOST_STOPS, MOST_SUBSCRIBERS, LiveStream
+from router.desk.index_records import IndexedEntry
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_stream, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(live_stream, "BEAT_SECONDS", 0.02)
+
+
+def entry(bill: str, *, stops_anew: bool = False) -> IndexedEntry:
+    return IndexedEntry({"bill": bill}, "OCEAN EXEMPLAR", "2704", stops_anew)
+
+
+async def test_a_browser_hears_at_once_and_goes_on_hearing_while_nothing_changes() -> None:
+    live = LiveStream()
+    with live.subscribed() as beats:
+        first, second = await anext(beats), await anext(beats)
+    assert first == second
+    assert first.revision == live.revision
+
+
+async def test_a_change_has_another_revision_also_after_a_restart() -> None:
+    live = LiveStream()
+    with live.subscribed() as beats:
+        before = await anext(beats)
+        live.publish()
+        after = await anext(beats)
+    assert after.revision > before.revision
+    await asyncio.sleep(0.01)
+    assert LiveStream().revision > after.revision
+
+
+async def test_every_browser_is_told_of_a_new_do_not_load_once() -> None:
+    live = LiveStream()
+    with live.subscribed() as one, live.subscribed() as other:
+        await anext(one)
+        live.publish([entry("A"), entry("B", stops_anew=True)])
+        assert [stop.bill for stop in (await anext(one)).stops] == ["B"]
+        assert (await anext(one)).stops == ()
+        assert [stop.bill for stop in (await anext(other)).stops] == ["B"]
+
+
+async def test_a_slow_browser_is_told_of_the_newest() -> None:
+    live = LiveStream()
+    with live.subscribed() as beats:
+        live.publish([entry(str(number), stops_anew=True) for number in range(MOST_STOPS + 5)])
+        stops = (await anext(beats)).stops
+    assert [stop.bill for stop in stops] == [str(number) for number in range(5, MOST_STOPS + 5)]
+
+
+async def test_closing_ends_every_stream() -> None:
+    live = LiveStream()
+    with live.subscribed() as beats:
+        await anext(beats)
+        live.close()
+        assert [beat async for beat in beats] == []
+
+
+def test_a_browser_that_left_frees_its_place() -> None:
+    live = LiveStream()
+    for _ in range(2 * MOST_SUBSCRIBERS):
+        with live.subscribed():
+            assert not live.is_full
+    live.publish([entry("A", stops_anew=True)])
+
+
+def test_the_number_of_browsers_is_limited() -> None:
+    live = LiveStream()
+    opened = [live.subscribed() for _ in range(MOST_SUBSCRIBERS)]
+    for one in opened:
+        one.__enter__()
+    assert live.is_full
