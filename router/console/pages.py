@@ -9,16 +9,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from router.clock import now_milliseconds
 from router.console import bill_pages, list_pages
 from router.console.backend import Backend
 from router.console.flag_advice import ADVICE
+from router.console.lifeline import lifeline
 from router.console.now_page import NOW
 from router.console.rendering import backend_of, page, pieces, receipt_of
 from router.decide.identity import keyed_id
 from router.decide.standing_holds import StandingHold
-from router.desk.bill_views import BillView, NotFoundError, bill_fields, explain, sailing_reasons
+from router.desk.bill_views import BillView, NotFoundError, bill_fields, explain, explain_party, sailing_reasons
 from router.desk.clearances import IN_BULK, place_of
 from router.model.eastern import iso
+
+LONGEST_PARTY: Final = 60
 
 
 async def bill(request: Request) -> Response:
@@ -31,7 +35,8 @@ async def bill(request: Request) -> Response:
         if receipt is None:
             raise
         return page(request, "new_bill.html", key=key)
-    shown = bill_fields(view)
+    shown, asked = bill_fields(view), request.query_params.get("party", "").strip().upper()[:LONGEST_PARTY]
+    stopping = frozenset(code for code, one in backend.rules.codes.codes.items() if one.do_not_load)
     read = {
         one.party.id: "no" if view.key in one.bills else "yes" if one.is_known else f"unknown: {one.receipt.unknown}"
         for one in backend.unread
@@ -40,7 +45,8 @@ async def bill(request: Request) -> Response:
         request, "bill.html", key=view.key, bill=shown, explained=explain(view), read=read,
         unread_unknown=backend.unread_unknown, bulk=IN_BULK, reasons=sailing_reasons(view),
         choices=[hold_choice(hold) for hold in view.bill.status.holds], advice=ADVICE,
-        letters=await _letters(view, backend),
+        letters=await _letters(view, backend), life=lifeline(shown["timeline"], stopping, now_milliseconds()),
+        asked=explain_party(view, asked) if asked else None,
         done=[one for one in shown["timeline"] if receipt and is_deed_after(one, receipt.at)],
     )  # fmt: skip
 
