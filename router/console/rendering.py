@@ -23,6 +23,7 @@ from router.clock import now_milliseconds
 from router.console.backend import Backend
 from router.console.sessions import LoginSession
 from router.desk.bill_query import STATUSES
+from router.desk.box_views import door_number
 from router.desk.index_records import IndexedEntry
 from router.desk.port_clocks import zone_of
 from router.harmless_text import harmless, readable
@@ -118,6 +119,7 @@ _TEMPLATES: Final = Environment(
 )
 _TEMPLATES.globals["moment"] = moment
 _TEMPLATES.globals["port_names"] = port_names()
+_TEMPLATES.globals["door_number"] = door_number
 
 
 def backend_of(request: Request) -> Backend:

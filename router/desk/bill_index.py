@@ -185,7 +185,8 @@ class BillIndex(IndexFile):
     ) -> BillPage:
         """Up to `size` bills that fit the query: the first ones, those after a cursor, or those before one."""
         condition = condition_of(query, registry, now)
-        return await self._read(lambda connection: _page(connection, query, condition, after, before, size))
+        run = self._scan if query.contains else self._read
+        return await run(lambda connection: _page(connection, query, condition, after, before, size))
 
     async def count(self, query: BillQuery, registry: Registry, now: int) -> int:
         condition = condition_of(query, registry, now)
@@ -198,7 +199,7 @@ class BillIndex(IndexFile):
         condition, after = condition_of(query, registry, now), None
         is_first = True
         while is_first or after is not None:
-            rows, after = await self._read(partial(_some, query, condition, after, EXPORTED_AT_ONCE))
+            rows, after = await self._scan(partial(_some, query, condition, after, EXPORTED_AT_ONCE))
             is_first = False
             for row in rows:
                 yield row
@@ -230,10 +231,8 @@ class BillIndex(IndexFile):
 
     async def kinds_of_number(self, part: str) -> set[str]:
         """The kinds of words that contain the text: `bill`, `container`, `entry` or `master`. Reads all words."""
-        rows = await self._rows(
-            f"SELECT DISTINCT kind FROM words WHERE instr(word, ?) > 0 AND kind IN ({','.join('?' * len(NUMBERS))})",
-            *(part, *NUMBERS),
-        )
+        sql = f"SELECT DISTINCT kind FROM words WHERE instr(word, ?) > 0 AND kind IN ({','.join('?' * len(NUMBERS))})"
+        rows = await self._scan(lambda connection: connection.execute(sql, (part, *NUMBERS)).fetchall())
         return {kind for (kind,) in rows}
 
     # One bill

@@ -106,6 +106,11 @@ class BillQuery(NamedTuple):
             given["order"] = "desc"
         return given
 
+    @property
+    def contains(self) -> bool:
+        """True if a facet is a part of a number: all words are read for it."""
+        return any((getattr(self, name) or "").startswith("*") for name in NUMBERS)
+
     def facets(self) -> dict[str, str]:
         """The facets alone."""
         return {name: value for name, value in self.fields().items() if name not in ("sort", "order")}

@@ -76,6 +76,11 @@ ALL_BILLS: Final = 2**31
 """A box has as many bills as it has; there is no cut."""
 
 
+def door_number(key: str) -> str | None:
+    """The number with its check digit of a container key; None for a number that can't be recognised."""
+    return f"{key}{container_check_digit(key)}" if is_container_key(key) else None
+
+
 def box_number(text: str) -> str:
     """The number as written on the door, with its check digit, from a text with blanks, dashes, or without the digit.
 

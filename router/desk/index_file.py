@@ -76,7 +76,8 @@ class IndexFile:
         self._connect()
 
     def _connect(self) -> None:
-        self._writer, self._reader = (Connection(str(self._path), SqliteSettings()) for _ in range(2))
+        path = str(self._path)
+        self._writer, self._reader, self._scanner = (Connection(path, SqliteSettings()) for _ in range(3))
 
     async def open(self) -> None:
         """Create the file for its owner only, or open the existing one; a damaged one is rebuilt.
@@ -136,12 +137,17 @@ class IndexFile:
     async def close(self) -> None:
         await self._writer.close()
         await self._reader.close()
+        await self._scanner.close()
 
     async def _write(self, job: Callable[[sqlite3.Connection], T]) -> T:
         return await self._run(self._writer, job)
 
     async def _read(self, job: Callable[[sqlite3.Connection], T]) -> T:
         return await self._run(self._reader, job)
+
+    async def _scan(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a job that reads a large part of the file, beside the short ones of `_read`."""
+        return await self._run(self._scanner, job)
 
     async def _run(self, connection: Connection, job: Callable[[sqlite3.Connection], T]) -> T:
         try:

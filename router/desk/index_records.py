@@ -13,7 +13,7 @@ from router.decide.roster import cut_name
 from router.decide.rules import Rules
 from router.decide.standing_holds import CBP_HOLD
 from router.desk.bill_query import concern_of
-from router.desk.stop_records import write_call, write_stop
+from router.desk.stop_records import began_stop, write_call, write_stop
 from router.engine.administration import AuditEntry
 from router.log.interface import Record
 from router.log.sqlite.connection import transaction
@@ -53,7 +53,7 @@ def write_records(connection: sqlite3.Connection, records: Sequence[Record], rul
             is_new = record.offset >= done.get((record.topic, record.partition), 0)
             if record.topic == topics.TIMELINE and record.value is not None:
                 entry = timeline_fields(record.value)
-                entries.append((entry, is_new and write_stop(connection, entry)))
+                entries.append((entry, write_stop(connection, entry) if is_new else began_stop(connection, entry)))
                 if is_new:
                     _write_timeline(connection, entry, record.value)
             if not is_new:

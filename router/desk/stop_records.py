@@ -47,6 +47,12 @@ def write_stop(connection: sqlite3.Connection, entry: codec.Fields) -> bool:
     return False
 
 
+def began_stop(connection: sqlite3.Connection, entry: codec.Fields) -> bool:
+    """Tell whether the do-not-load that stands began with this decision, which another program has noted."""
+    sql = "SELECT 1 FROM stops WHERE bill = ? AND since = ?"
+    return bool(entry["do_not_load"]) and connection.execute(sql, (entry["bill"], entry["at"])).fetchone() is not None
+
+
 def write_call(connection: sqlite3.Connection, entry: AuditEntry) -> None:
     if entry.action == CALLED:
         row = (entry.subject, entry.at, entry.by, entry.detail)
