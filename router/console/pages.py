@@ -13,6 +13,7 @@ from router.clock import now_milliseconds
 from router.console import bill_pages, list_pages
 from router.console.backend import Backend
 from router.console.flag_advice import ADVICE
+from router.console.handover_page import HANDOVER
 from router.console.lifeline import lifeline
 from router.console.now_page import NOW
 from router.console.rendering import backend_of, page, pieces, receipt_of
@@ -120,6 +121,7 @@ async def dead_letter(request: Request) -> Response:
 
 ROUTES: Final[list[Any]] = [
     *NOW,
+    *HANDOVER,
     *bill_pages.ROUTES,
     *list_pages.ROUTES,
     Route("/bills/{bill}", bill),

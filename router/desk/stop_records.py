@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from router import codec
 from router.engine.administration import AuditEntry
 
-CALLED: Final = "party called"
+CALLED: Final = "call party"
 """The audit's action of a telephone call about unread do-not-loads; its subject is the party."""
 
 TABLES: Final = """

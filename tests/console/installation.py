@@ -29,6 +29,7 @@ PAGES = (
     "/feeds",
     "/waiting",
     "/dead-letters",
+    "/handover?since=2026-07-01T00:00",
     "/audit",
 )
 """Pages of the demo's installation that answer with 200."""

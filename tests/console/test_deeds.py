@@ -168,6 +168,18 @@ async def test_a_result_appears_on_the_page_and_stands_in_the_history_as_done_by
         assert "entered by hand, or rests on that alone: act on it" in page, "each flag says what to do"
 
 
+async def test_the_handover_has_what_was_stopped_and_done_since_a_time(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (log, anna, _):
+        await anna.do("by-hand", action="PLACE", code="6H", source="J. Smith")
+        await route(log)
+        text = await (await anna.client.get("/handover?since=1h")).text()
+        assert "1 new do-not-load, 1 standing" in text
+        assert "<td>hold place</td>" in text
+        refused = await (await anna.client.get("/handover?since=tomorrow")).text()
+        assert 'value="tomorrow"' in refused
+        assert 'role="alert"' in refused
+
+
 async def test_an_error_keeps_the_form(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, anna, _):
         fields = {"action": "RELEASE", "code": "6H", "source": 'J. "Smith"', "ticket": "4711"}

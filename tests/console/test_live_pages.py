@@ -115,7 +115,7 @@ def test_a_party_is_called_once_and_rings_again_after_a_later_do_not_load(page: 
     ingest(routed, "again.jsonl", hold("NVXACALL02", "2026-07-30T12:05:00Z"))
     expect(card).to_contain_text("A do-not-load came since", timeout=60_000)
     page.goto("/audit")
-    expect(page.get_by_role("row", name="alice party called SLTC J. Smith")).to_be_visible()
+    expect(page.get_by_role("row", name="alice call party SLTC J. Smith")).to_be_visible()
 
 
 def test_new_do_not_loads_are_new_until_one_has_looked(page: Page, routed: Installation) -> None:
