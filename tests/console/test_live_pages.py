@@ -131,6 +131,25 @@ def test_new_do_not_loads_are_new_until_one_has_looked(page: Page, routed: Insta
     expect(new).not_to_contain_text("NVXANEW001")
 
 
+def test_whoever_asked_is_alerted_to_a_new_do_not_load(browser: BrowserContext, routed: Installation) -> None:
+    browser.add_init_script("""
+        window.told = [];
+        window.Notification = class {
+            static permission = "granted";
+            static async requestPermission() { return "granted"; }
+            constructor(title, options) { window.told.push(`${title}: ${options.body}`); }
+        };
+    """)
+    page = browser.new_page()
+    log_in(page)
+    bell = page.get_by_role("button", name="Alert me to new do-not-loads")
+    expect(bell).to_have_attribute("aria-pressed", "false")
+    bell.click()
+    expect(bell).to_have_attribute("aria-pressed", "true")
+    ingest(routed, "ring.jsonl", hold("NVXARING01", "2026-07-30T12:00:00Z"))
+    page.wait_for_function("() => window.told.some((text) => text.startsWith('Do not load: NVXARING01'))")
+
+
 def test_many_tabs_share_one_stream(browser: BrowserContext, routed: Installation) -> None:
     """A browser opens at most six connections to one address."""
     first = browser.new_page()
