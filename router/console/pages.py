@@ -16,7 +16,7 @@ from router.console.flag_advice import ADVICE
 from router.console.handover_page import HANDOVER
 from router.console.lifeline import lifeline
 from router.console.now_page import NOW
-from router.console.rendering import backend_of, page, pieces, receipt_of
+from router.console.rendering import MOST_SHOWN, backend_of, page, pieces, receipt_of
 from router.decide.identity import keyed_id
 from router.decide.standing_holds import StandingHold
 from router.desk.bill_views import BillView, NotFoundError, bill_fields, explain, explain_party, sailing_reasons
@@ -116,7 +116,7 @@ async def dead_letter(request: Request) -> Response:
     found = await backend.index.dead_letter(request.path_params["letter"])
     if found is None:
         raise backend.not_found("there is no such dead letter")
-    return page(request, "letter.html", letter=found, pieces=pieces(found))
+    return page(request, "letter.html", letter=found, pieces=pieces(found), most_shown=MOST_SHOWN)
 
 
 ROUTES: Final[list[Any]] = [

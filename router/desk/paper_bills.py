@@ -23,9 +23,6 @@ ON_PAPER: Final = "ON_PAPER"
 FILED: Final = "FILED"
 FILED_AS: Final = "FILED_AS"
 
-SHOWN_PROPOSALS: Final = 5
-"""Proposals for one paper bill."""
-
 
 class PaperView(NamedTuple):
     """A bill that was taken on paper, as it is now."""
@@ -110,7 +107,7 @@ async def propose_matches(log: Log, rules: Rules) -> list[Proposal]:
         paper = _CargoTraits.of(key, state, rules)
         proposals = [one for other, cargo in candidates.items() if (one := _compare(key, paper, other, cargo))]
         proposals.sort(key=lambda one: (len(one.differs), -len(one.agrees), one.electronic))
-        found += proposals[:SHOWN_PROPOSALS]
+        found += proposals
     return found
 
 

@@ -137,10 +137,21 @@ def test_selected_bills_are_confirmed_after_a_preview(page: Page, stopped: Insta
         page.set_viewport_size({"width": width, "height": 900})
         assert Axe().run(page).response["violations"] == []
     page.get_by_role("button", name="confirm 2 bills").click()
-    expect(page.get_by_role("status")).to_contain_text("Asked to confirm 2 bills; 0 left alone.")
+    expect(page.locator("main [role=status]")).to_contain_text("Asked to confirm 2 bills; 0 left alone.")
     shot(page, "receipt")
     page.get_by_role("link", name="audit", exact=True).click()
     expect(page.get_by_role("row", name="alice bill confirm NVXAMANY0001")).to_be_visible()
+
+
+def test_a_long_dead_letter_says_how_much_of_it_is_shown(page: Page, stopped: Installation) -> None:
+    (stopped.folder / "long.txt").write_text("prices " * 20_000)
+    stopped.command("ingest", "long.txt")
+    log_in(page)
+    page.goto("/dead-letters?text=long.txt")
+    page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => t.includes('as CSV'))")
+    page.goto("/dead-letters?text=long.txt")
+    page.locator("tr", has_text="long.txt").get_by_role("link").first.click()
+    expect(page.locator("main")).to_contain_text("The first 100,000 characters of 140,000 bytes.")
 
 
 @pytest.mark.parametrize("width", [1300, 390])

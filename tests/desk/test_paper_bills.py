@@ -66,6 +66,13 @@ async def test_matches_are_proposed_and_the_first_match_counts(log: Log) -> None
     assert await propose_matches(log, RULES) == []
 
 
+async def test_every_bill_that_may_be_the_filing_is_proposed(log: Log) -> None:
+    now = now_milliseconds()
+    paper = PaperBill(filing("P1", "CSQU3054383", 10), now, "CBPF1302", "J. Doe", received_at=now)
+    await route(log, paper, *(filing(f"E{number}", "CSQU3054383", 10) for number in range(9)))
+    assert [one.electronic for one in await propose_matches(log, RULES)] == [f"SLTCE{number}" for number in range(9)]
+
+
 @pytest.mark.parametrize(
     ("minutes", "do_not_load", "text"),
     [(30, False, "23 h 30 min left"), (24 * 60 + 61, False, "24 h over, 1 h ago"), (30, True, "DO NOT LOAD")],
