@@ -48,6 +48,7 @@ from router.desk.bill_views import (
     sailing_reasons,
     waiting_by_reason,
 )
+from router.desk.remedies import MISSING
 from router.desk.unread_notices import (
     DO_NOT_LOAD,
     HELD,
@@ -244,8 +245,8 @@ def list_waiting(
     for reason, group in waiting_by_reason(rows).items():
         if not wanted or reason in wanted:
             out.print(Text(f"\n{reason}: {_waiting_counts(group)}", "bold"), soft_wrap=True)
-            if reason in printing.MISSING:
-                say(f"{reason}: {printing.MISSING[reason]}")
+            if reason in MISSING:
+                say(f"{reason}: {MISSING[reason]}")
             if limit:
                 out.print(printing.table(WAITING, group[:limit]))
             if len(group) > limit:
@@ -257,8 +258,8 @@ def list_waiting(
 def _reasons(given: list[str]) -> set[str]:
     """Raises UsageError."""
     words = {word.upper().replace("-", "_") for word in given}
-    if unknown := sorted(words - printing.MISSING.keys()):
-        raise UsageError(f"nothing is missing by the name {', '.join(unknown)}: use {', '.join(printing.MISSING)}")
+    if unknown := sorted(words - MISSING.keys()):
+        raise UsageError(f"nothing is missing by the name {', '.join(unknown)}: use {', '.join(MISSING)}")
     return words
 
 

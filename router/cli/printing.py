@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.clock import now_milliseconds
+from router.desk.remedies import MISSING
 from router.errors import InputError, UsageError
 from router.feeds.input_files import STANDARD_INPUT, InputFile
 from router.harmless_text import csv_cell, harmless, json_line
@@ -337,21 +338,6 @@ def print_rows(
             say(note)
     else:
         say(empty)
-
-
-MISSING: Final = {
-    "CONTAINER_UNKNOWN": "a hold names a container that can't be recognised: ask CBP, and `hold place` on that",
-    "BILL_UNCERTAIN": "only damaged input names it, so nobody was told: ask CBP, then `bill confirm` or `hold clear`",
-    "NO_SAILING": "no sailing matches its IMO number, carrier and voyage number: `snp-router import sailings FILE`",
-    "SAILING_ASSUMED": "no sailing fits surely; the operator of a likely one gets stops: `snp-router explain BILL`",
-    "VESSEL_AMBIGUOUS": "two IMO numbers have its vessel name: telephone both operators, import a filing with the IMO",
-    "NO_SNP": "its second notify parties are unknown: `snp-router import filings FILE`, or ask the filer",
-    "PARTY_UNKNOWN": "one of its parties is not registered: `snp-router import parties FILE`",
-    "PARTY_NOT_LIVE": "one of its parties is suspended or certifying: `snp-router party live ID`",
-    "NO_TOPIC": "a party's topic is missing or not writable: `snp-router topics check`",
-    "CONTRADICTION": "an entry made by hand contradicts CBP: ask CBP, then `snp-router bill confirm BILL`",
-}
-"""Remedies, by the reason why a bill is incomplete."""
 
 
 def say_what_is_missing(reasons: Iterable[str]) -> None:

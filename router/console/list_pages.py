@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from router.console.rendering import backend_of, csv_response, page
 from router.desk.bill_index import BillIndex, Paged
+from router.desk.remedies import AT_THE_BILL, MISSING
 from router.engine.administration import AuditEntry
 from router.harmless_text import csv_cell
 from router.model.eastern import iso
@@ -69,8 +70,34 @@ def _entry_fields(entry: AuditEntry) -> dict[str, Any]:
     return entry._asdict()
 
 
+FIRST: Final = 10
+"""Bills of each group that are shown before one is chosen."""
+
+
+class WaitingPage(ListPage):
+    """Waiting bills, by what is missing until the address has a text."""
+
+    async def show(self, request: Request) -> Response:
+        index, given = backend_of(request).index, request.query_params
+        if given.get("text", "").strip() or given.get("after"):
+            return await super().show(request)
+        counts = await index.counts()
+        groups = [
+            (one, (await index.waiting(text=one.reason, size=FIRST)).rows) for one in await index.waiting_groups()
+        ]
+        return page(
+            request,
+            "waiting_groups.html",
+            groups=groups,
+            counts=counts,
+            remedies=MISSING,
+            at_the_bill=AT_THE_BILL,
+            parties=backend_of(request).registry.parties,
+        )
+
+
 LISTS: Final = (
-    ListPage(
+    WaitingPage(
         "waiting", "waiting.html", lambda index: index.waiting,
         ("scac", "bill_of_lading", "status", "do_not_load", "reasons", "parties", "since"), dict,
     ),

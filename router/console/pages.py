@@ -10,10 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console import bill_pages, list_pages
+from router.console import bill_pages, handover_page, list_pages
 from router.console.backend import Backend
 from router.console.flag_advice import ADVICE
-from router.console.handover_page import HANDOVER
 from router.console.lifeline import lifeline
 from router.console.now_page import NOW
 from router.console.rendering import MOST_SHOWN, backend_of, page, pieces, receipt_of
@@ -121,9 +120,9 @@ async def dead_letter(request: Request) -> Response:
 
 ROUTES: Final[list[Any]] = [
     *NOW,
-    *HANDOVER,
     *bill_pages.ROUTES,
     *list_pages.ROUTES,
+    *handover_page.ROUTES,
     Route("/bills/{bill}", bill),
     Route("/holds", new_hold),
     Route("/parties", parties),

@@ -128,6 +128,14 @@ class Paged(NamedTuple):
     """The word of an address at which the next page begins; None on the last page."""
 
 
+class WaitingGroup(NamedTuple):
+    """The waiting bills that lack one thing. A bill that lacks two is in both groups."""
+
+    reason: str
+    total: int
+    do_not_loads: int
+
+
 class PagedTable(NamedTuple):
     """A table that is read in pages, in the descending order of some of its columns."""
 
@@ -266,6 +274,19 @@ class BillIndex(IndexFile):
         part of the bill, its status, a reason or a party."""
         found = await self._paged(_WAITING, after, text, size)
         return found._replace(rows=tuple(codec.decode(value)[1] for (value, *_) in found.rows))
+
+    async def waiting_groups(self, text: str = "") -> list[WaitingGroup]:
+        """Waiting bills that contain the text by what is missing: most do-not-loads first, then most bills."""
+        rows = await self._rows("SELECT value FROM waiting WHERE ? = '' OR instr(text, ?)", text.upper(), text.upper())
+        counts: dict[str, list[int]] = {}
+        for (value,) in rows:
+            fields = codec.decode(value)[1]
+            for reason in fields["reasons"]:
+                count = counts.setdefault(reason, [0, 0])
+                count[0] += 1
+                count[1] += fields["do_not_load"]
+        groups = (WaitingGroup(reason, *count) for reason, count in counts.items())
+        return sorted(groups, key=lambda one: (-one.do_not_loads, -one.total, one.reason))
 
     async def dead_letters(self, after: str | None = None, text: str = "", size: int = PAGE_SIZE) -> Paged:
         """Unresolved dead letters, newest first, from the place that an earlier page gave. `text` is a part of its id,

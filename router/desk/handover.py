@@ -18,6 +18,7 @@ from router.desk.downtime import OutageView, outage_fields, read_outages
 from router.desk.index_records import LOGGED_IN
 from router.desk.operator_deeds import read_dead_letters
 from router.desk.receipts import read_receipts
+from router.desk.stop_records import CALLED
 from router.engine.administration import AuditEntry, read_registry
 from router.errors import InputError
 from router.log.interface import AdministeredLog, Record
@@ -29,8 +30,6 @@ from router.task.outputs import timeline_fields
 
 RELEASED: Final = "RELEASED"
 STOPPED: Final = (DO_NOT_LOAD, HELD)
-CALL: Final = "call"
-"""Audit entries whose action begins with it are telephone calls to parties."""
 BY_THE_ROUTER: Final = "router"
 NOT_THERE: Final = "the notice is not on its topic any more"
 
@@ -122,7 +121,7 @@ async def read_handover(log: AdministeredLog, rules: Rules, since: int, until: i
              if record.value is not None]  # fmt: skip
     people = [one for one in sorted(audit, key=_time) if one.by != BY_THE_ROUTER]
     people = [one for one in people if not one.action.startswith(LOGGED_IN)]
-    calls = tuple(one for one in people if one.action.split()[0] == CALL)
+    calls = tuple(one for one in people if one.action == CALLED)
     outages = [one for one in await read_outages(log) if _concerns(one, since, until)]
     letters = [one for one in await read_dead_letters(log) if one.resolution is None]
     return Handover(

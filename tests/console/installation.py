@@ -28,6 +28,8 @@ PAGES = (
     "/parties/SLTC",
     "/feeds",
     "/waiting",
+    "/waiting?text=NO",
+    "/handover",
     "/dead-letters",
     "/handover?since=2026-07-01T00:00",
     "/audit",

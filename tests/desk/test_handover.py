@@ -10,6 +10,7 @@ from router.demo.story import FILES
 from router.desk.downtime import declare, end
 from router.desk.handover import Handover, Reading, read_handover, section_rows
 from router.desk.receipts import WebhookState, state_output
+from router.desk.stop_records import CALLED
 from router.engine.administration import AuditEntry, audit_output, import_parties, read_registry
 from router.feeds.forms import OutageForm, checked
 from router.log.interface import AdministeredLog
@@ -115,7 +116,7 @@ async def test_deeds_by_people_are_told_apart_from_calls_and_log_ins(log: Admini
     now = now_milliseconds()
     entries = [
         AuditEntry(now, "alice", "bill confirm", BILL, "by phone"),
-        AuditEntry(now + 1, "alice", "call", "SLTC", "reached the desk"),
+        AuditEntry(now + 1, "alice", CALLED, "SLTC", "reached the desk"),
         AuditEntry(now + 2, "alice", "console log-in", "alice"),
         AuditEntry(now + 3, "router", "clock jumped", "clock"),
     ]

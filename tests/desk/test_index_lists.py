@@ -75,3 +75,10 @@ async def test_a_place_that_no_page_gave_is_refused(index: BillIndex) -> None:
     for token in ("x", "W10", "WzFd"):
         with pytest.raises(UsageError, match="names no place"):
             await index.waiting(token)
+
+
+async def test_waiting_bills_are_counted_by_what_is_missing(index: BillIndex) -> None:
+    groups = await index.waiting_groups()
+    assert [(one.reason, one.total, one.do_not_loads) for one in groups] == [("NO_SAILING", 12, 3), ("NO_SNP", 11, 2)]
+    for one in groups:
+        assert (await index.waiting(text=one.reason)).total == one.total
