@@ -52,8 +52,20 @@ HOSTILE = {
     "control": batch_of([Raw(b"\x00\x00\x00\x01", b"\x00" * 6)], attributes=0x30, producer_id=5),
     "wrong count": batch(record(Raw(), 0), 3),
     "cut": batch(record(Raw(), 0)[:-2], 1),
+    "offset behind the end": batch(record(Raw(b"k", b"x"), 77), 1),
+    "offset before its batch": batch(record(Raw(b"k", b"x"), -77), 1),
+    "offsets in reverse": batch(record(Raw(b"k", b"1"), 1) + record(Raw(b"k", b"2"), 0), 2),
 }
-TAKEN_EVERYWHERE = {"header name", "header name in the middle", "no value", "header without value", "before 1970"}
+TAKEN_EVERYWHERE = {
+    "header name",
+    "header name in the middle",
+    "no value",
+    "header without value",
+    "before 1970",
+    "offset behind the end",
+    "offset before its batch",
+    "offsets in reverse",
+}
 
 
 class Installed:

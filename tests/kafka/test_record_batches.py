@@ -80,6 +80,28 @@ def test_each_record_is_handed_out_in_its_place_or_is_faulty_in_its_place(
         assert found[-1].value == b"after"
 
 
+@given(st.lists(st.integers(-(2**31), 2**31 - 1) | st.integers(-2, 9), min_size=1, max_size=8), st.sampled_from([0, 1]))
+@settings(max_examples=300)
+def test_an_offset_that_a_record_names_falsely_moves_no_reader_and_hides_no_neighbour(
+    deltas: list[int], codec: int
+) -> None:
+    """Brokers look at the offsets of compressed batches only."""
+    payload = b"".join(record(Raw(value=b"%d" % number), delta) for number, delta in enumerate(deltas))
+    data = batch_of([Raw(value=b"before")])
+    data += batch(gzip.compress(payload) if codec else payload, len(deltas), base_offset=1, attributes=codec)
+    reader = BatchRecords(AT, FetchedBatches(data), None, 0, None, None, True, fetcher.READ_COMMITTED)
+    found = list(reader)
+    assert [(one.offset, one.value) for one in found[1:]] == [(n + 1, b"%d" % n) for n in range(len(deltas))]
+    assert [isinstance(one, FaultyRecord) for one in found[1:]] == [n != delta for n, delta in enumerate(deltas)]
+    assert reader.next_fetch_offset == len(deltas) + 1
+
+
+def test_a_compacted_batch_keeps_its_gaps() -> None:
+    kept = b"".join(record(Raw(value=b"%d" % delta), delta) for delta in (2, 5))
+    found = unpacked(batch(kept, 2, last_delta=9) + batch_of([Raw(value=b"after")], base_offset=10))
+    assert brief(found) == [(2, b"2", False), (5, b"5", False), (10, b"after", False)]
+
+
 def is_text(name: bytes | None) -> bool:
     try:
         return name is not None and name.decode() is not None

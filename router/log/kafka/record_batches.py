@@ -143,11 +143,16 @@ class BatchRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         try:
             # Compressed headers could be millions; aiokafka does not bound them.
             if not head.attributes & COMPRESSION:
-                for record in DefaultRecordBatch(plain):
+                next_offset = head.base_offset
+                for number, record in enumerate(DefaultRecordBatch(plain)):
+                    if not _is_own(record.offset, head, number, next_offset):
+                        break
+                    next_offset = record.offset + 1
                     if record.offset >= self.next_fetch_offset:  # a fetch may begin within a batch
-                        self.next_fetch_offset = record.offset + 1
+                        self.next_fetch_offset = next_offset
                         yield self._consumer_record(self._tp, record)
-                return
+                else:
+                    return
         except UNREADABLE:
             pass  # what it did not hand out follows
         for record in _records_in(head, plain, self._tp):
@@ -182,6 +187,8 @@ def _uncompressed(head: BatchHead, batch: memoryview) -> memoryview:
     """The batch with its records as they were before compression. Raises one of UNREADABLE."""
     if not 0 <= head.records <= MOST_RECORDS:
         raise ValueError(f"it has {head.records:,} records, more than {MOST_RECORDS:,}")
+    if head.records > head.last_offset_delta + 1:
+        raise ValueError(f"it has {head.records:,} records for {head.last_offset_delta + 1:,} offsets")
     codec = head.attributes & COMPRESSION
     if not codec:
         return batch
@@ -241,7 +248,7 @@ def _records_in(head: BatchHead, plain: memoryview, at: TopicPartition) -> Itera
             fault = f"record {number + 1} of its batch can't be read, nor what follows it: {error}"
             yield _record_of(at, head.last_offset, head.max_timestamp, 0, None, None, (), fault)
             return
-        record = _record_in(head, plain[begin:position], at, last_offset + 1)
+        record = _record_in(head, number, plain[begin:position], at, last_offset + 1)
         last_offset = record.offset
         yield record
     if position != len(plain):
@@ -250,26 +257,36 @@ def _records_in(head: BatchHead, plain: memoryview, at: TopicPartition) -> Itera
             yield _record_of(at, head.last_offset, head.max_timestamp, 0, None, None, (), fault)
 
 
-def _record_in(head: BatchHead, data: memoryview, at: TopicPartition, expected_offset: int) -> ConsumerRecord:
-    """One record. Its offset is `expected_offset` if it names none within its batch."""
+def _is_own(offset: int, head: BatchHead, number: int, first: int) -> bool:
+    """True if the record of that number, from 0, can lie at an offset: not before `first`, and with an offset of the
+    batch left for each record behind it. Brokers store others too: a reader that believed them would go on behind the
+    end of the log, or pass neighbours over."""
+    return first <= offset <= head.last_offset - (head.records - number - 1)
+
+
+def _record_in(
+    head: BatchHead, number: int, data: memoryview, at: TopicPartition, expected_offset: int
+) -> ConsumerRecord:
+    """The record of that number, from 0. Its offset is `expected_offset` if it names none that can be its own."""
     timestamp, offset = head.max_timestamp, expected_offset
     key: bytes | None = None
     value: bytes | None = None
     fault: str | None = None
     headers: list[tuple[str, bytes | None]] = []
     try:
-        delta, position = decode_varint(data, 1)
+        since, position = decode_varint(data, 1)
         if not head.attributes & LOG_APPEND_TIME:
-            timestamp = head.first_timestamp + delta
+            timestamp = head.first_timestamp + since
         delta, position = decode_varint(data, position)
-        if not expected_offset <= head.base_offset + delta <= head.last_offset:
-            raise ValueError(f"its offset {head.base_offset + delta} is not in its batch")
-        offset = head.base_offset + delta
+        if named_rightly := _is_own(head.base_offset + delta, head, number, expected_offset):
+            offset = head.base_offset + delta
         key, position = _bytes_at(data, position)
         value, position = _bytes_at(data, position)
         headers, position = _headers_at(data, position)
         if position != len(data):
             raise ValueError(f"{len(data) - position:,} bytes follow its headers")
+        if not named_rightly:
+            raise ValueError(f"it names an offset that is not its own, {delta:,} from its batch's first")
     except UNREADABLE as error:
         fault, headers = f"the record can't be read: {error}", []
     return _record_of(at, offset, timestamp, head.attributes & LOG_APPEND_TIME, key, value, tuple(headers), fault)
