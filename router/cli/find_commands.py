@@ -44,11 +44,11 @@ from router.desk.bill_query import ARRIVING, BillQuery, query_of
 from router.desk.bill_search import SearchResult, search
 from router.desk.box_views import BoxBill, BoxView, box_number, box_view
 from router.desk.index_following import IndexProgress, current_index
+from router.desk.ports import port_names
 from router.desk.unread_notices import read_unread
 from router.engine.administration import read_registry
 from router.log.interface import AdministeredLog
 from router.model.eastern import iso
-from router.model.port_names import port_names
 
 T = TypeVar("T")
 

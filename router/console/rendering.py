@@ -25,11 +25,10 @@ from router.console.sessions import LoginSession
 from router.desk.bill_query import STATUSES
 from router.desk.box_views import door_number
 from router.desk.index_records import IndexedEntry
-from router.desk.port_clocks import zone_of
+from router.desk.ports import port_names, zone_of
 from router.harmless_text import harmless, readable
 from router.model.eastern import MILLISECONDS, iso
 from router.model.inputs import DeadLetter
-from router.model.port_names import port_names
 
 FORM: Final = "application/x-www-form-urlencoded"
 MOST_FIELDS: Final = 30

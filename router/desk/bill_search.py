@@ -9,8 +9,8 @@ from router.decide.registry import Registry
 from router.decide.roster import same_voyage_number
 from router.desk.bill_index import BillIndex, BillPage, IndexedVessel
 from router.desk.bill_query import NUMBERS, BillQuery, compact, query_of
+from router.desk.ports import port_names
 from router.model.identifiers import SERIAL_WIDTH, container_check_digit, is_valid_container
-from router.model.port_names import port_names
 from router.model.registry_values import Party, Sailing
 
 SHORTEST_PART: Final = 3

@@ -95,7 +95,7 @@ def test_held_bills_on_a_vessel_arriving_on_a_day_take_three_steps(page: Page, s
     page.get_by_label("Arriving").fill("2026-08-02")
     page.get_by_role("button", name="Show").click()
     expect(page.locator("caption")).to_contain_text(f"of {STOPPED}")
-    expect(page.locator("table.bills tbody tr").first).to_contain_text("2704 Los Angeles CA")
+    expect(page.locator("table.bills tbody tr").first).to_contain_text("2704 Los Angeles, CA")
     wrong = page.request.get("/bills?vessel=many+boxes&arriving=soon")  # not the page: a 422 is an error there
     assert (wrong.status, "is no day" in wrong.text(), 'value="many boxes"' in wrong.text()) == (422, True, True)
 

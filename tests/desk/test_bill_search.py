@@ -77,7 +77,7 @@ async def test_sailings_parties_and_ports_are_found(found_in: tuple[BillIndex, R
     assert [one.sailing_id for one in (await search(*found_in, "exemplar-026e", NOW)).sailings] == ["EXEMPLAR-026E"]
     assert [one.id for one in (await search(*found_in, "sltc", NOW)).parties] == ["SLTC"]
     (port,) = (await search(*found_in, "2704", NOW)).ports
-    assert (port.name, port.bills > 0) == ("Los Angeles CA", True)
+    assert (port.name, port.bills > 0) == ("Los Angeles, CA", True)
     assert "2704" in {one.port for one in (await search(*found_in, "los ang", NOW)).ports}
 
 

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 import pytest
 
-from router.desk.port_clocks import place_of, port_clocks, zone_of
+from router.desk.ports import port_names, ports, zone_of
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_ports_of_one_district_may_have_different_times(port: str, zone: str, ne
 
 
 def test_a_port_that_the_table_lacks_has_its_district_s_time_only_where_that_is_sure() -> None:
-    assert "1699" not in port_clocks()
+    assert "1699" not in ports()
     found = zone_of("1699")
     assert found is not None
     assert found.key == "America/New_York", "all of South Carolina has one time"
     for unsure in ("1899", "2099", "2499", "3399", "3999", "4199"):
-        assert unsure not in port_clocks()
+        assert unsure not in ports()
         assert zone_of(unsure) is None
 
 
@@ -58,11 +58,11 @@ def test_what_is_no_known_port_has_no_time(port: str | None) -> None:
 
 
 def test_every_row_names_a_zone_of_the_tz_database_and_its_basis() -> None:
-    assert {clock.zone for clock in port_clocks().values()} <= available_timezones()
-    assert {clock.basis for clock in port_clocks().values()} == {"state", "place"}
-    assert all(len(port) in (2, 4) and port.isdigit() for port in port_clocks())
+    assert {clock.zone for clock in ports().values()} <= available_timezones()
+    assert {clock.basis for clock in ports().values()} == {"state", "place"}
+    assert all(len(port) in (2, 4) and port.isdigit() for port in ports())
     by_state: dict[str, set[str]] = {}
-    for clock in port_clocks().values():
+    for clock in ports().values():
         if clock.basis == "state":
             by_state.setdefault(clock.state, set()).add(clock.zone)
     assert all(len(zones) == 1 for zones in by_state.values())
@@ -76,5 +76,5 @@ def test_every_port_of_an_area_has_a_time() -> None:
 
 
 def test_a_port_has_the_name_of_its_place() -> None:
-    assert place_of("2704") == "Los Angeles, CA"
-    assert place_of("9999") is None
+    assert port_names()["2704"] == "Los Angeles, CA"
+    assert "9999" not in port_names()

@@ -1,4 +1,4 @@
-"""Local times of U.S. ports, by Schedule D code. Each row of the table, `port_clocks.csv`, names its basis."""
+"""Names and local times of U.S. ports, by Schedule D code. Each row of `ports.csv` names the basis of its time zone."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ OF_STATE: Final = "state"
 """Basis of a zone that all of the port's state has."""
 
 
-class PortClock(NamedTuple):
+class Port(NamedTuple):
     """A row of the table."""
 
-    port: str
+    code: str
     """Schedule D; two digits are a whole district."""
     place: str
     state: str
@@ -32,25 +32,25 @@ def zone_of(port: str | None) -> ZoneInfo | None:
     return ZoneInfo(name) if name is not None and len(port or "") == 4 else None
 
 
-def place_of(port: str) -> str | None:
-    """`Los Angeles, CA`; None for a port that the table lacks."""
-    clock = port_clocks().get(port)
-    return None if clock is None else f"{clock.place}, {clock.state}"
+@cache
+def port_names() -> dict[str, str]:
+    """`Los Angeles, CA` by port, to be shown beside the code. Other ports have a code only."""
+    return {code: f"{port.place}, {port.state}" for code, port in ports().items() if len(code) == 4}
 
 
 @cache
-def port_clocks() -> dict[str, PortClock]:
+def ports() -> dict[str, Port]:
     """The table, by port."""
-    text = files("router.desk").joinpath("port_clocks.csv").read_text(encoding="utf-8")
+    text = files("router.desk").joinpath("ports.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    return {row["port"]: PortClock(**row) for row in rows}
+    return {row["code"]: Port(**row) for row in rows}
 
 
 @cache
 def _zones() -> dict[str, str]:
     """Zones by port, and by district where one is sure for all of it."""
     of_district: dict[str, set[str | None]] = {}
-    for port, clock in port_clocks().items():
+    for port, clock in ports().items():
         of_district.setdefault(port[:2], set()).add(clock.zone if clock.basis == OF_STATE else None)
     sure = {district: zone for district, (zone, *others) in of_district.items() if zone is not None and not others}
-    return sure | {port: clock.zone for port, clock in port_clocks().items()}
+    return sure | {port: clock.zone for port, clock in ports().items()}
