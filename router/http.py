@@ -24,7 +24,8 @@ from router.background import start_background
 from router.errors import UsageError
 
 MOST_CONNECTIONS: Final = 1000
-"""Open connections cost memory; requests beyond this limit are answered with 503."""
+"""Open connections cost memory. Beyond this limit the oldest idle one is closed; if all are answering
+requests, a further one is answered with 503."""
 
 KEEP_ALIVE_SECONDS: Final = 30
 REQUEST_SECONDS = 30.0
@@ -90,14 +91,21 @@ class _RestartableServer:
 
 class _Protocol(H11Protocol):
     """Closes connections that send no complete request within `REQUEST_SECONDS`, and at a stop all within
-    `DRAIN_SECONDS`: pages with live notices never end by themselves. uvicorn has no such timeouts. A malformed request
-    is one line in the log and ends its connection, whatever was being answered on it."""
+    `DRAIN_SECONDS`: pages with live notices never end by themselves. uvicorn has no such timeouts. Idle connections
+    give way to new ones, so opening many keeps nobody else out. A malformed request is one line in the log and ends its
+    connection, whatever was being answered on it."""
 
     _last_seen: RequestResponseCycle | None = None
     """The latest request at the previous check."""
+    _made_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._made_at = self.loop.time()
+        if len(self.connections) >= MOST_CONNECTIONS:
+            idle = [one for one in self.connections if one is not self and isinstance(one, _Protocol) and one.is_idle]
+            if idle:
+                min(idle, key=lambda one: one._made_at).transport.abort()
         self.loop.call_later(REQUEST_SECONDS, self._close_if_idle)
 
     def shutdown(self) -> None:
@@ -114,11 +122,15 @@ class _Protocol(H11Protocol):
         else:
             self.transport.close()
 
+    @property
+    def is_idle(self) -> bool:
+        """True while no request is being answered and the connection is open."""
+        return not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
+
     def _close_if_idle(self) -> None:
         if self.transport.is_closing():
             return
-        is_idle = self.cycle is None or self.cycle.response_complete
-        if is_idle and self.cycle is self._last_seen:
+        if self.is_idle and self.cycle is self._last_seen:
             self.transport.close()
             return
         self._last_seen = self.cycle

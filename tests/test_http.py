@@ -51,6 +51,25 @@ async def test_a_connection_without_a_complete_request_is_closed(
         writer.close()
 
 
+@pytest.mark.parametrize("begun", [b"", b"GET /live HTTP/1.1\r\n", WHOLE], ids=["silent", "begun", "kept alive"])
+async def test_idle_connections_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    monkeypatch.setattr(http, "MOST_CONNECTIONS", 10)
+    async with serving(status_app(CollectorRegistry(), Health()), "127.0.0.1:0") as address:
+        host, _, port = address.rpartition(":")
+        idle = []
+        for _ in range(25):
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(begun)
+            if begun == WHOLE:
+                assert b"200 OK" in await asyncio.wait_for(reader.readline(), GENEROUS_SECONDS)
+            idle.append(writer)
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(WHOLE)
+        assert b"200 OK" in await asyncio.wait_for(reader.readline(), GENEROUS_SECONDS)
+        for one in [*idle, writer]:
+            one.close()
+
+
 async def test_an_address_in_use_is_named() -> None:
     app = status_app(CollectorRegistry(), Health())
     async with serving(app, "127.0.0.1:0") as address:
