@@ -8,7 +8,12 @@ from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from aiokafka.errors import ProducerFenced
+
+from router.log.interface import Output
 from router.log.kafka.failures import commit_to_group, end_consumer
+from router.log.kafka.producer import send
 
 
 class Part:
@@ -67,3 +72,26 @@ async def test_a_commit_given_up_leaves_no_error_that_nobody_took() -> None:
 
     assert await errors_lost(lambda coordinator: coordinator.commit({})) == 1
     assert await errors_lost(ours) == 0
+
+
+async def test_a_batch_that_fails_after_another_was_refused_leaves_no_error_that_nobody_took() -> None:
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    first: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    answers = [first]
+
+    async def send_batch(*_: Any, partition: int) -> asyncio.Future[Any]:
+        if not answers:
+            raise ProducerFenced
+        return answers.pop()
+
+    batches = SimpleNamespace(append=lambda **_: True)
+    client = SimpleNamespace(cluster=SimpleNamespace(partitions_for_topic=lambda _: {0}))
+    producer = SimpleNamespace(create_batch=lambda: batches, send_batch=send_batch, client=client)
+    with pytest.raises(ProducerFenced):
+        await send(producer, [Output("one", b"", b""), Output("two", b"", b"")])
+    first.set_exception(ProducerFenced())
+    await asyncio.sleep(0)
+    del first
+    gc.collect()
+    assert reported == []

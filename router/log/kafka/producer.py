@@ -364,5 +364,13 @@ async def _send_batch(producer: Any, place: Place, records: list[Output], future
     else:
         records = []
     topic, partition = place
-    futures.append(await producer.send_batch(batch, topic, partition=partition))
+    written = await producer.send_batch(batch, topic, partition=partition)
+    written.add_done_callback(_take_error)
+    futures.append(written)
     return records
+
+
+def _take_error(written: asyncio.Future[Any]) -> None:
+    """Keep asyncio from reporting an error as lost: nobody awaits a batch if a later one could not be handed over."""
+    if not written.cancelled():
+        written.exception()
