@@ -74,6 +74,7 @@ def serve_console_pages(
     It runs until it is stopped. Add its users first."""
     if context.invoked_subcommand is not None:
         return
+    limits = tuple(feed.limit() for feed in settings_of(context).feeds)
     settings = settings_of(context).console
     if not settings.access.proxy_addresses and not _users(context).roles():
         raise UsageError(NO_USERS)
@@ -81,7 +82,7 @@ def serve_console_pages(
     async def work(log: AdministeredLog, rules: Rules) -> None:
         from router.console.application import serve_console
 
-        async with serve_console(log, rules, settings, listen or settings.listen, status_listen) as address:
+        async with serve_console(log, rules, settings, listen or settings.listen, status_listen, limits) as address:
             say(f"the console is at http://{address}/ ; Ctrl-C stops")
             await asyncio.Event().wait()
 

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console import pages
+from router.console import outage_pages, pages
 from router.console.deeds import Deed, FormFields, Preview, operators_fields
 from router.console.rendering import address_of, backend_of, session_of
 from router.decide.standing_holds import CBP_HOLD, StandingHold
@@ -328,8 +328,8 @@ DEEDS: Final = (
     Deed("/bills/{bill}/clear", "clear", pages.bill, _preview_clear, _clear),
     Deed("/bills/{bill}/by-hand", "by-hand", pages.bill, _preview_relay, _relay),
     Deed("/holds", "place", pages.new_hold, _preview_place, _place),
-    Deed("/outages", "declare", pages.feeds, _preview_declare, _declare),
-    Deed("/outages/{outage}/end", "end", pages.feeds, _preview_end, _end_outage),
+    Deed("/outages", "declare", outage_pages.feeds, _preview_declare, _declare),
+    Deed("/outages/{outage}/end", "end", outage_pages.feeds, _preview_end, _end_outage),
     Deed("/parties/{party}/resync", "resync", pages.party, _preview_resync, _resync),
 )
 ACTIONS: Final[list[Any]] = [

@@ -34,6 +34,7 @@ from router.console.sessions import COOKIE, SESSION_SECONDS, LoginSessions
 from router.decide.rules import Rules
 from router.desk.bill_index import FOLLOWED, BillIndex
 from router.desk.bill_views import NotFoundError
+from router.engine.feed_silence import SilenceLimit
 from router.errors import LogError, UsageError
 from router.http import serving, web_application
 from router.log.interface import AdministeredLog
@@ -67,17 +68,23 @@ _log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def serve_console(
-    log: AdministeredLog, rules: Rules, settings: ConsoleSettings, listen: str, status_listen: str | None = None
+    log: AdministeredLog,
+    rules: Rules,
+    settings: ConsoleSettings,
+    listen: str,
+    status_listen: str | None = None,
+    limits: Sequence[SilenceLimit] = (),
 ) -> AsyncIterator[str]:
     """Serve the console while the block runs, and yield its address. Raises UsageError, LogError.
 
-    `status_listen` is an address for `/metrics`, `/live` and `/ready`, which need no log-in.
+    `status_listen` is an address for `/metrics`, `/live` and `/ready`, which need no log-in. `limits`
+    are the longest usual silences of feeds.
     """
     index, live = BillIndex(settings.index_file), LiveStream()
     await index.open()
     follower = Follower(log, rules, index, live)
     probe = LogProbe(log, FOLLOWED)
-    backend = Backend(log, index, live, follower, LoginSessions(settings.access), probe)
+    backend = Backend(log, index, live, follower, LoginSessions(settings.access), probe, limits)
     figures = ConsoleFigures(backend)
     try:
         async with AsyncExitStack() as stack:

@@ -29,10 +29,11 @@ from router.desk.index_records import IndexedEntry
 from router.desk.lost_inputs import gaps_of
 from router.desk.unconfirmed_releases import UnconfirmedReleases, month_before
 from router.desk.unread_notices import UnreadNotices, read_unread
+from router.engine.feed_silence import SilenceLimit
 from router.errors import LogError, RouterError, TaskRetry, first_error
 from router.log.interface import AdministeredLog, Record
-from router.model.eastern import MILLISECONDS
-from router.model.registry_values import DECLARED, SILENT, Outage
+from router.model.eastern import DAY, MILLISECONDS
+from router.model.registry_values import DECLARED, SILENT, FeedActivity, Outage
 from router.status import CutOff, LogProbe
 from router.task.input_records import apply_registry_record
 
@@ -66,6 +67,10 @@ class Follower:
         self.rules = rules
         self.outages: dict[str, Outage] = {}
         """All outages by id; the registry keeps only open ones."""
+        self.heard: dict[tuple[str, str | None], list[int]] = {}
+        """By feed and port, times of messages in the last day, a minute apart at least. Compaction keeps the latest."""
+        self.heard_since: int | None = None
+        """The time from which `heard` is complete, UTC milliseconds."""
         self.caught_up = asyncio.Event()
         """Set once the index holds all records that were on the log at the start."""
         self.progress: IndexProgress | None = None
@@ -136,6 +141,8 @@ class Follower:
                 value = apply_registry_record(registry, record)
                 if isinstance(value, Outage):
                     outages[value.id] = value
+                elif isinstance(value, FeedActivity):
+                    self._note_heard(value)
             return batch[-1].offset + 1 if batch else offset
 
         began = now_milliseconds()
@@ -144,6 +151,7 @@ class Follower:
         self.registry, self.outages = registry, outages
         self.rules = registry.rules or self.rules
         self._as_of["registry"] = began
+        self.heard_since = began
         self.knows_registry.set()
         async for batch in self._log.read([topics.REGISTRY], begin={(topics.REGISTRY, 0): offset}):
             offset = apply(batch)
@@ -151,6 +159,11 @@ class Follower:
             self._has_read("registry", batch)
             if batch:
                 self._live.publish()
+
+    def _note_heard(self, activity: FeedActivity) -> None:
+        times = self.heard.setdefault((activity.feed, activity.port), [])
+        kept = [at for at in times if activity.at - DAY <= at < activity.at]
+        times[:] = [*kept, activity.at]
 
     async def _follow_bills(self) -> None:
         progress = await begin_following(self._log, self._index)
@@ -237,6 +250,8 @@ class Backend:
     follower: Follower
     sessions: LoginSessions
     probe: LogProbe
+    limits: Sequence[SilenceLimit] = ()
+    """The longest usual silences of feeds."""
     commits: Commits = field(default_factory=Commits)
     """Looked at like `unread`."""
     silent: Sequence[SilentPartition] = ()

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console import bill_pages, handover_page, list_pages
+from router.console import bill_pages, handover_page, list_pages, outage_pages
 from router.console.backend import Backend
 from router.console.flag_advice import ADVICE
 from router.console.lifeline import lifeline
@@ -18,6 +18,7 @@ from router.console.now_page import NOW
 from router.console.rendering import MOST_SHOWN, backend_of, page, pieces, receipt_of
 from router.decide.identity import keyed_id
 from router.decide.standing_holds import StandingHold
+from router.desk.bill_query import STATUSES, BillQuery
 from router.desk.bill_views import BillView, NotFoundError, bill_fields, explain, explain_party, sailing_reasons
 from router.desk.clearances import IN_BULK, place_of
 from router.model.eastern import iso
@@ -97,16 +98,16 @@ async def party(request: Request) -> Response:
     if found is None:
         raise backend.not_found("there is no such party")
     unread = next((one for one in backend.unread if one.party.id == found.id), None)
-    return page(request, "party.html", party=found, unread=unread, unread_unknown=backend.unread_unknown)
-
-
-async def feeds(request: Request) -> Response:
-    """The time of each feed's last event, every outage, the latest first, and the ports' procedures."""
-    backend = backend_of(request)
-    active = sorted((feed, port or "", at) for (feed, port), at in backend.registry.feed_activity.items())
-    history = sorted(backend.follower.outages.values(), key=lambda one: one.began_at, reverse=True)
-    procedures = sorted(backend.registry.procedures.values())
-    return page(request, "feeds.html", active=active, history=history, procedures=procedures)
+    query = BillQuery(party=found.id)
+    statuses = (await backend.index.bills(query, backend.registry, now_milliseconds(), size=1)).by_status
+    return page(
+        request,
+        "party.html",
+        party=found,
+        unread=unread,
+        unread_unknown=backend.unread_unknown,
+        statuses={one: statuses[one] for one in STATUSES if statuses.get(one)},
+    )
 
 
 async def dead_letter(request: Request) -> Response:
@@ -127,6 +128,6 @@ ROUTES: Final[list[Any]] = [
     Route("/holds", new_hold),
     Route("/parties", parties),
     Route("/parties/{party}", party),
-    Route("/feeds", feeds),
+    *outage_pages.ROUTES,
     Route("/dead-letters/{letter}", dead_letter),
 ]

@@ -41,7 +41,7 @@ EMPTY_PAGES = (
     "/feeds",
     "/audit",
 )
-MISSING_PAGES = ("/bills/NVXANOSUCH", "/sailings/NOSUCH", "/parties/NOSUCH", "/dead-letters/NOSUCH")
+MISSING_PAGES = ("/bills/NVXANOSUCH", "/sailings/NOSUCH", "/parties/NOSUCH", "/dead-letters/NOSUCH", "/outages/NOSUCH")
 REASSURING = (
     "could be read",
     "Nothing waits",
