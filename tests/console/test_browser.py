@@ -186,3 +186,27 @@ def test_the_pages_are_accessible(page: Page, routed: Installation, dark: bool, 
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{path} has to be scrolled sideways"
     assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+def test_keys_search_move_and_help_and_can_be_switched_off(page: Page, routed: Installation) -> None:
+    log_in(page)
+    page.goto("/parties")
+    page.keyboard.press("/")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("j/?")
+    expect(page.locator("#q")).to_have_value("j/?")
+    page.locator("main").focus()
+    links = page.locator("main tbody a")
+    page.keyboard.press("j")
+    expect(links.nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    expect(links.nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    expect(links.nth(0)).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert Axe().run(page).response["violations"] == []
+    page.get_by_label("No single keys").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    expect(links.nth(1)).not_to_be_focused()
