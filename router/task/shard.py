@@ -154,7 +154,7 @@ class Shard:
 
     def _decide(self, value: BillRecord, record: Record) -> None:
         if isinstance(value, DeadLetter) and (value.scac is None or value.bill_of_lading is None):
-            self._outputs.append(letter_output(value))
+            self._put_aside(value)
             return
         key = key_of(value)
         if not (is_bill_key(key) or is_vessel_key(key)):
@@ -162,7 +162,7 @@ class Shard:
             return
         if record.topic == topics.URGENT and isinstance(value, Disposition) and not self.rules.codes.is_urgent(value):
             letter = foreign_letter(record, f"only events that stop belong on {topics.URGENT}: {NOT_URGENT}")
-            self._outputs.append(letter_output(letter._replace(scac=None, bill_of_lading=None)))
+            self._put_aside(letter._replace(scac=None, bill_of_lading=None))
             return
         if record.topic in KEYED_BY_BILL and partition_of(key.encode(), self._tasks) != self.partition:
             # written by a program with another partitioner: two tasks would each know half of the bill
@@ -175,9 +175,14 @@ class Shard:
                 self._count(record, decision)
         except Exception as error:  # noqa: BLE001 - a failed decision must stop its bill, and nothing else
             if isinstance(value, DeadLetter):  # the bill can't even be stopped; all others go on
-                self._outputs.append(letter_output(value))
+                self._put_aside(value)
             else:
                 self._decide(failed_decision_letter(value, error), record)
+
+    def _put_aside(self, letter: DeadLetter) -> None:
+        """Write a dead letter that stops no bill."""
+        self._outputs.append(letter_output(letter))
+        self.tally["dead letters"] += 1
 
     def _keep(self, key: str, decision: Decision, origin: Origin) -> None:
         self._outputs += list(outputs_of(key, decision, origin))
@@ -258,7 +263,7 @@ class Shard:
         try:
             visit(key)
         except Exception as error:  # noqa: BLE001 - one bill must not stop the walk over all others
-            self._outputs.append(letter_output(failed_walk_letter(key, error)))
+            self._put_aside(failed_walk_letter(key, error))
 
     def _review(self, key: str) -> None:
         """New recipients get the status now, leaving ones a last notice. Nothing is written if nothing changed."""

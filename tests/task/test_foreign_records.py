@@ -11,6 +11,7 @@ from router.codec import encode_value
 from router.log.interface import Output
 from router.model.eastern import MILLISECONDS
 from router.model.inputs import Disposition
+from router.task.shard import Shard
 from tests.checking.harness import Harness
 from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, event, filing, sailing
 
@@ -108,3 +109,26 @@ def test_a_stop_written_twice_with_the_header_counts_once(router: Harness) -> No
 def test_without_the_time_of_receipt_an_event_still_counts(router: Harness) -> None:
     write(router, Disposition("NVXA", HOUSE[4:], "6H", at(1)))
     assert router.status(HOUSE) == "DO_NOT_LOAD"
+
+
+@pytest.mark.parametrize("topic", [topics.DISPOSITIONS, topics.URGENT])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [(HOUSE.encode(), b"no event"), (b"no bill", b"no event"), (HOUSE.encode(), encode_value(RELEASE))],
+    ids=["bill", "no bill", "release"],
+)
+def test_each_dead_letter_is_counted_whether_it_stops_a_bill_or_none(
+    monkeypatch: pytest.MonkeyPatch, router: Harness, topic: str, key: bytes, value: bytes
+) -> None:
+    counted = 0
+    commit = Shard.committed
+
+    def committed(shard: Shard) -> None:
+        nonlocal counted
+        counted += shard.tally["dead letters"]
+        commit(shard)
+
+    monkeypatch.setattr(Shard, "committed", committed)
+    router.feed_bytes(topic, key, value)
+    router.pump()
+    assert counted == len(reasons(router))
