@@ -177,6 +177,8 @@ class Harness:
         return shard.take_outputs(), len(polled) + looked
 
     def _commit(self, partition: int, outputs: list[Output], done: int) -> int:
+        tally = self.shards[partition].tally
+        assert tally["dead letters"] == sum(output.topic == topics.DEAD_LETTERS for output in outputs)
         self._append(outputs)
         self.shards[partition].committed()
         return done
