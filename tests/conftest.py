@@ -14,7 +14,7 @@ __all__ = ["kafka", "secured"]
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
-"""How long an example takes, to make or to check, says how busy the machine is: no property is about that."""
+"""No deadline: the time of an example tells how busy the machine is, and no property is about that."""
 
 
 @pytest.fixture(autouse=True)

@@ -147,7 +147,7 @@ class Freezing:
         return victim, [number for number in brokers if number != victim]
 
     async def _roles(self, broker: int) -> list[str]:
-        """What else it is, of what matters to the router."""
+        """The broker's other roles that matter to the router."""
         tasks = [
             task for task in range(TASKS) if await self._coordinator(f"{GROUP}-{task}", TRANSACTION_TYPE) == broker
         ]

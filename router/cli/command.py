@@ -67,11 +67,11 @@ FormatOption = Annotated[
         autocompletion=lambda: ["table", "json"],
     ),
 ]
-"""Of a command with one result."""
+"""The option of a command with one result."""
 RowsFormatOption = Annotated[
     OutputFormat, option("table|json|csv", "table for people; json: one object a line; csv: all rows.", "--format")
 ]
-"""Of a command that prints a table."""
+"""The option of a command that prints a table."""
 BILL_HELP: Final = "NVXAHBL000012345, or SCAC and number as two words."
 BillArgument = Annotated[list[str], argument("BILL", BILL_HELP)]
 CarrierOption = Annotated[str | None, option("SCAC", "Manifest carrier.")]

@@ -41,7 +41,7 @@ class Listed(NamedTuple):
     summary: str
     """The first paragraph of its help."""
     commands: Mapping[str, Listed] | None = None
-    """Of a group whose commands are in several modules; then there is no `place`."""
+    """The commands of a group that spans several modules, which has no `place`."""
 
 
 PANELS: Final[dict[str, dict[str, Listed]]] = {

@@ -160,7 +160,7 @@ BY_HAND: Final = {
 
 
 def _by_hand(request: Request, key: str, fields: FormFields, now: int) -> ManualForm:
-    """What CBP said by phone, by e-mail or on paper, with what is known of a bill that is new."""
+    """An event as CBP told it by phone, by e-mail or on paper, with the operator's facts of a new bill."""
     scac, number = split_bill_key(key)
     _required(fields, "source")
     ours = {"scac": scac, "bill_of_lading": number, "said_at": now, "by": _name(request)}

@@ -133,7 +133,7 @@ class Follower:
         self._as_of[part] = max(min(now, *newest.values()) if newest else now, self._as_of.get(part, 0))
 
     async def _follow_registry(self) -> None:
-        """What was known of the registry stays until all of it is read anew."""
+        """Read the registry, then follow it. The earlier state stays in place until all of it is read anew."""
         registry, outages, offset = Registry(), dict[str, Outage](), 0
 
         def apply(batch: list[Record]) -> int:
@@ -207,7 +207,7 @@ class SilentPartition(NamedTuple):
     since: int | None
     """Its last commit, by the router's clock, UTC milliseconds. None: it never had one."""
     reason: str | None = None
-    """As far as the log tells."""
+    """The cause, if the log names one."""
 
 
 class Commits:
@@ -327,10 +327,10 @@ class ConsoleFigures(Collector):
 
     def __init__(self, backend: Backend) -> None:
         self.registry = CollectorRegistry()
-        """Those to show."""
+        """The figures to show."""
         self._backend = backend
         self._known = CollectorRegistry()
-        """Those that have a meaning only while the log is read."""
+        """The figures that mean something only while the log is read."""
         known = self._known
         self.waiting = _gauge(
             known, "snp_waiting_bills", "Bills with a recipient that can't be notified.", "do_not_load"

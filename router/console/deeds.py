@@ -37,7 +37,7 @@ NAMED: Final = 12
 
 
 class Preview(NamedTuple):
-    """What a deed will do if nothing else comes first."""
+    """The effect of a deed if nothing else comes first."""
 
     heading: str
     facts: tuple[str, ...] = ()

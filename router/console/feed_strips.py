@@ -11,7 +11,7 @@ from router.model.eastern import DAY, EASTERN, MILLISECONDS, MINUTE
 from router.model.registry_values import Outage
 
 WIDTH: Final = 1440
-"""Of a strip: one unit a minute."""
+"""Width of a strip, one unit a minute."""
 NARROWEST: Final = 3
 
 Source = tuple[str, str | None]

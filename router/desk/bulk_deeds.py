@@ -33,9 +33,9 @@ class BulkDeed(NamedTuple):
     name: DeedName
     operator: Operator
     kind: HoldKind | None = None
-    """Of `clear`: the kind of hold of which all end."""
+    """The kind of hold that `clear` ends; all of that kind end."""
     source: str | None = None
-    """Of `clear`: the person at CBP who said so."""
+    """The person at CBP who said so, for `clear`."""
     ticket: str | None = None
 
     def form(self) -> ClearanceForm:

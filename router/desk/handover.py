@@ -35,7 +35,7 @@ NOT_THERE: Final = "the notice is not on its topic any more"
 
 
 class Reading(NamedTuple):
-    """What is known of one recipient's reading of one notice."""
+    """One recipient's reading of one notice, as far as it is known."""
 
     recipient: str
     read: bool | None
@@ -73,7 +73,7 @@ class HoldChange(NamedTuple):
     hold: str | None
     """`kind:code:container:quantity`, as in the history. None: all that stood, which the stretch does not name."""
     status: str
-    """Of the bill afterwards."""
+    """The bill's status afterwards."""
     cause: str
 
 
@@ -90,7 +90,7 @@ class Freed(NamedTuple):
 
 
 class Handover(NamedTuple):
-    """What happened from `since` up to `until`, and what is open now. Lists are in the order in which it happened."""
+    """Events from `since` up to `until`, and all that is open now. Each list is in order of time."""
 
     since: int
     until: int
@@ -99,7 +99,7 @@ class Handover(NamedTuple):
     ended: tuple[HoldChange, ...]
     releases: tuple[Freed, ...]
     outages: tuple[OutageView, ...]
-    """Those of the stretch, and all that are open."""
+    """Outages of the stretch, and all that are open."""
     waiting: tuple[dict[str, Any], ...]
     """All bills that wait now, as in `schemas/waiting.avsc`."""
     dead_letters: tuple[DeadLetter, ...]
@@ -154,7 +154,7 @@ async def _written(log: AdministeredLog, topic: str, since: int, until: int) -> 
 
 
 class _Changes:
-    """What decisions changed on each bill. Decisions of a bill come in their order."""
+    """Changes that decisions made to each bill. A bill's decisions come in their order."""
 
     def __init__(self, codes: CodeTable) -> None:
         self.codes = codes

@@ -24,7 +24,7 @@ class Call(NamedTuple):
     at: int
     by: str
     detail: str | None
-    """Who answered, and what was agreed."""
+    """The person who answered, and what was agreed."""
 
 
 class NewStop(NamedTuple):

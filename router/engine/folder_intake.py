@@ -24,7 +24,7 @@ READ_AGAIN: Final = "it had been read before and has changed since, so it was re
 CHANGED_MEANWHILE: Final = "it changed while it was read, so it stays, to be read again from its start"
 
 STAYED: Final = "stayed"
-"""Of files that could not be moved, or have changed meanwhile."""
+"""Outcome of a file that could not be moved, or has changed meanwhile."""
 
 Report = Callable[[Path, Intake], None]
 """Called with the place of each file that was fed in."""

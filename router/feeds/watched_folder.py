@@ -109,7 +109,7 @@ class WatchedFolder:
                     await asyncio.sleep(_RETRY_SECONDS)
 
     async def _looks(self, stop: asyncio.Event | None) -> AsyncIterator[list[ReadyFile]]:
-        """What each look found. Raises OSError."""
+        """Yield the files that each look found. Raises OSError."""
         timeout = int(min(_POLL_SECONDS, self._settle_seconds or _POLL_SECONDS) * 1000)
         changes = awatch(
             self.path, recursive=False, stop_event=stop, rust_timeout=timeout, yield_on_timeout=True, debounce=timeout

@@ -85,7 +85,7 @@ class Loss(NamedTuple):
 
     judged: LostInput
     offset: int
-    """Of its record in the registry."""
+    """The offset of its record in the registry."""
 
 
 def losses_in(registry: Iterable[Record], state: Iterable[Record]) -> list[Loss]:
@@ -212,7 +212,7 @@ def _certain_from(loss: Loss, entries: Iterable[Entry]) -> float:
 
 
 def _may_count(entry: Entry, spans: Sequence[CountedLoss]) -> Iterator[tuple[LostInput, ...]]:
-    """What the task may have known as lost when it decided, the least first. It knows of a loss some time after it has
+    """Losses that the task may have known when it decided, the fewest first. It knows of a loss some time after it has
     read the judgement, and before it reads what is left of the input."""
     of_task = [one for one in spans if one.loss.judged.task == entry.record.partition]
     known = [one for one in of_task if one.loss.offset < entry.fields["registry_offset"]]

@@ -53,7 +53,7 @@ OTHERS = {
 }  # fmt: skip
 """Deeds, services, and commands that ask no log."""
 DEPENDS_ON_ROUTING = ("bills", "waiting list", "dead-letters list", "handover", "paper list", "paper matches")
-"""What they print may lack what is not routed yet."""
+"""Commands whose output may lack what is not routed yet."""
 
 
 def test_every_command_has_its_place_here() -> None:

@@ -39,7 +39,7 @@ def samples_in(text: str) -> Scrape:
 
 
 def scraped(address: str) -> Scrape | None:
-    """What a process shows; None if it does not answer."""
+    """Read a process's figures; None if it does not answer."""
     try:
         with urlopen(f"http://{address}/metrics", timeout=5) as answer:
             return samples_in(answer.read().decode())

@@ -47,7 +47,7 @@ class Part:
         )
 
     def shown(self, is_wanted: Callable[[Scrape], object]) -> Scrape:
-        """What it shows once that is as wanted."""
+        """Wait until its figures are as wanted, and return them."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             assert self.process.poll() is None, "it has ended"
@@ -181,5 +181,5 @@ def test_a_sender_without_a_token(start: Callable[[str], Part], tmp_path: Path) 
 
 
 def test_no_router_is_looked_at(tmp_path: Path) -> None:
-    """As where a Deployment has no pod left: then not even `up` is 0."""
+    """A Deployment without a pod has no target, so not even `up` is 0."""
     assert fired({}, {}, tmp_path, job="snp-feed", looks_at_router=False) == {"SnpNoRouter"}

@@ -1,4 +1,4 @@
-"""What the next shift is told: everything since a time."""
+"""The handover to the next shift: everything since a time."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ async def test_each_slot_has_a_worker_that_knows_its_slot(folder: Path) -> None:
 
 
 async def test_supervisors_of_one_log_give_their_workers_different_slots(folder: Path) -> None:
-    """So that one may be started beside another, before that is stopped; whoever comes next has the lowest again."""
+    """One may be started beside another before that is stopped. The next one has the lowest slots again."""
     first = asyncio.create_task(supervisor(folder, "obedient").run())
     await until(folder, "started", 2)
     second = asyncio.create_task(supervisor(folder, "obedient").run())

@@ -68,7 +68,7 @@ class Installed:
         return done.stdout
 
     def objects(self, *words: str) -> list[dict[str, Any]]:
-        """What a command prints, though it may warn that not all input is routed."""
+        """Return a command's output. It may warn that not all input is routed."""
         done = self.done(*words, "--format", "json")
         assert done.returncode == 0 or (done.returncode == 1 and "not routed yet" in done.stderr), done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]

@@ -60,7 +60,7 @@ def test_of_two_that_start_at_once_one_gives_up_and_one_goes_on(start: Start) ->
 
 
 def test_one_that_is_driven_out_gives_up_and_does_not_join_again(kafka: str, start: Start) -> None:
-    """As it may be where both look at the same moment."""
+    """Both may look at the same moment, find the id free, and join."""
     first = start(environment=INSTANCE)
     until(lambda: first.restored() == ALL)
     asyncio.run(drive_out(kafka, first))

@@ -102,7 +102,7 @@ def events(worker: Worker) -> int:
 
 
 async def counted_and_there(trial: Trial, *workers: Worker) -> tuple[Counter[str], Counter[str]]:
-    """What the routers count together, and what is on the topics."""
+    """Return the routers' counts together, and the records on the topics."""
     counted = Counter[str]()
     for worker in workers:
         counted["new"] += events(worker)

@@ -199,7 +199,7 @@ class LogContract:
         assert await values(log, PARTY) == []
 
     async def test_an_atomic_append_can_be_read_when_it_returns(self, logs: Logs, log: Log) -> None:
-        """So that what one command has registered is known to the next."""
+        """The next command knows what one has registered."""
         reader = await logs.open()
         for number in range(1, 21):
             await log.append(outputs(PARTY, 1, first=number), atomic=True)

@@ -1,4 +1,4 @@
-"""Who leads each partition, by what all brokers say.
+"""The leader of each partition, by the answers of all brokers.
 
 A broker that was frozen, or cut off from its controllers, believes for a while that it still leads what others lead by
 now, and tells an end that lies before records written since. State restored to such an end would be incomplete, and
