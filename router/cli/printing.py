@@ -24,7 +24,6 @@ from rich.table import Table
 from rich.text import Text
 
 from router.clock import now_milliseconds
-from router.desk.remedies import MISSING
 from router.errors import InputError, UsageError
 from router.feeds.input_files import STANDARD_INPUT, InputFile
 from router.harmless_text import csv_cell, harmless, json_line
@@ -342,6 +341,8 @@ def print_rows(
 
 def say_what_is_missing(reasons: Iterable[str]) -> None:
     """A remark for each kind of reason, once."""
+    from router.desk.remedies import MISSING  # every start loads this module, and `desk` is not needed for most
+
     for kind in dict.fromkeys(reason.partition(":")[0] for reason in reasons):
         if kind in MISSING:
             say(f"{kind}: {MISSING[kind]}")

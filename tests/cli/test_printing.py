@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from router.cli.printing import hold_text, notice_details, number_of
-from router.console.rendering import rendered
+from router.console.rendering import NOTHING_ENTERED, rendered
 from router.harmless_text import harmless
 from router.log.interface import Output
 from router.log.url import open_log
@@ -94,8 +94,9 @@ def test_every_script_is_harmless() -> None:
 
 
 def test_a_page_contains_no_control_characters_either() -> None:
-    shared = {"user": None, "csrf": "", "path": "/", "cut_off": None, "unknown": None}
-    shared |= {"silent": [], "outages": []}
+    shared = dict.fromkeys(("user", "cut_off", "unknown", "receipt", "progress"), None)
+    shared |= {"csrf": "", "path": "/", "here": "/", "silent": [], "outages": [], "entered": NOTHING_ENTERED}
+    shared |= {"is_live": False, "as_of": 0, "now": 0, "revision": 0}
     page = rendered("problem.html", **shared, title="a name", text=f"{SCRIPTS}<b>{STEERING}")
     assert f"{SCRIPTS}&lt;b&gt;\\u001b]0;x\\u0007\\u009b2J\\u202egnol\\u2066" in page
 
