@@ -176,12 +176,16 @@ async def _probe(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> Any:
     return background("asking the log", LogProbe(log).keep_looking), SqliteLog, "end_offsets"
 
 
+LIVE: Any = SimpleNamespace(publish=lambda *_: None)
+"""A stream that no browser reads."""
+
+
 def _follower(log: SqliteLog) -> Follower:
     async def nothing() -> dict[str, int]:
         return {}
 
     index = SimpleNamespace(mend=nothing, positions=nothing)
-    return Follower(log, Rules(), index, SimpleNamespace())  # type: ignore[arg-type]
+    return Follower(log, Rules(), index, LIVE)  # type: ignore[arg-type]
 
 
 async def _console(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -202,7 +206,7 @@ async def _refreshing(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> Any:
     probe = LogProbe(log, FOLLOWED)
     await probe.look()
     absent: Any = None
-    backend = Backend(log, index, absent, follower, absent, probe)
+    backend = Backend(log, index, LIVE, follower, absent, probe)
     shown: Any = SimpleNamespace(refresh=nothing, refresh_unread=lambda: None)
     return (
         background("refreshing figures", lambda: keep_refreshed(backend, shown)),
