@@ -93,7 +93,7 @@ async def test_no_end_is_told_too_short_by_a_broker_that_was_just_thawed(tmp_pat
         deadline = time.monotonic() + 2
         while time.monotonic() < deadline:  # the thawed broker is asked first
             with contextlib.suppress(TaskRetry):
-                async with CommittedReader(own, REPLICATED, "late").opened() as reader:
+                async with CommittedReader(own, REPLICATED, "late") as reader:
                     (found,) = (await reader.ends(await reader.existing([PARTY]))).values()
                     assert found >= end
 
