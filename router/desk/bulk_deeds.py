@@ -90,9 +90,6 @@ class Foreseen(NamedTuple):
                 counts.setdefault(notice.recipient, Counter())[notice.kind] += 1
         return dict(sorted(counts.items()))
 
-    def statuses_after(self) -> Counter[str]:
-        return Counter(one.after for one in self.possible)
-
 
 class Done(NamedTuple):
     """Receipt of one bill."""

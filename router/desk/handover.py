@@ -58,11 +58,6 @@ class Stopped(NamedTuple):
     """False if it has ended within the stretch."""
     recipients: tuple[Reading, ...]
 
-    @property
-    def is_unread(self) -> bool:
-        """True unless every recipient is known to have read it."""
-        return any(one.read is not True for one in self.recipients)
-
 
 class HoldChange(NamedTuple):
     """A hold that began to stand on a bill, or ended."""
