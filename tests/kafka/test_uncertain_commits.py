@@ -117,18 +117,27 @@ async def counted_and_there(trial: Trial, *workers: Worker) -> tuple[Counter[str
     return counted, there
 
 
-async def test_a_zombie_that_wrote_nothing_counts_nothing_when_its_task_is_back(
-    logs: KafkaLogs, trial: Trial, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its successor decided the same records, and wrote the very same position."""
+@asynccontextmanager
+async def frozen_in_a_commit(
+    logs: KafkaLogs, trial: Trial, monkeypatch: pytest.MonkeyPatch, *, is_made: bool
+) -> AsyncIterator[tuple[Worker, Frozen, KafkaLog]]:
+    """A router that lost its task while it committed an event, and the log for its successor."""
     first, second = await logs.open(), await logs.open()
     async with routing(first, trial, logs.group) as zombie:
         await until(lambda: events(zombie) == len(trial.fed))
         await asyncio.sleep(QUIET_SECONDS)
-        frozen = Frozen(monkeypatch, f"{logs.group}-0", is_made=False)
+        frozen = Frozen(monkeypatch, f"{logs.group}-0", is_made=is_made)
         await feed_one(trial)
         await until(frozen.stopped.is_set)
         await logs.lose(first)
+        yield zombie, frozen, second
+
+
+async def test_a_zombie_that_wrote_nothing_counts_nothing_when_its_task_is_back(
+    logs: KafkaLogs, trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its successor decided the same records, and wrote the very same position."""
+    async with frozen_in_a_commit(logs, trial, monkeypatch, is_made=False) as (zombie, frozen, second):
         async with routing(second, trial, logs.group) as successor:
             await until(lambda: events(successor) == 1)
             frozen.goes_on.set()
@@ -141,19 +150,14 @@ async def test_a_zombie_that_wrote_nothing_counts_nothing_when_its_task_is_back(
 async def test_a_commit_that_was_made_counts_although_another_router_has_the_task_by_then(
     logs: KafkaLogs, trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = await logs.open(), await logs.open()
-    async with routing(first, trial, logs.group) as zombie:
-        await until(lambda: events(zombie) == len(trial.fed))
-        await asyncio.sleep(QUIET_SECONDS)
-        frozen = Frozen(monkeypatch, f"{logs.group}-0", is_made=True)
+    async with (
+        frozen_in_a_commit(logs, trial, monkeypatch, is_made=True) as (zombie, frozen, second),
+        routing(second, trial, logs.group) as successor,
+    ):
+        await until(lambda: successor.health.routing() == {0})
         await feed_one(trial)
-        await until(frozen.stopped.is_set)
-        await logs.lose(first)
-        async with routing(second, trial, logs.group) as successor:
-            await until(lambda: successor.health.routing() == {0})
-            await feed_one(trial)
-            await until(lambda: events(successor) == 1)
-            frozen.goes_on.set()
-            await until(lambda: events(zombie) + events(successor) == len(trial.fed))
-            counted, there = await counted_and_there(trial, zombie, successor)
+        await until(lambda: events(successor) == 1)
+        frozen.goes_on.set()
+        await until(lambda: events(zombie) + events(successor) == len(trial.fed))
+        counted, there = await counted_and_there(trial, zombie, successor)
     assert counted == there
