@@ -14,7 +14,7 @@ from router.desk.bill_views import NotFoundError
 from router.engine.administration import AuditEntry, audit_output
 from router.engine.backlog import read_position
 from router.log.interface import Log
-from router.model.eastern import iso
+from router.model.eastern import is_within_years, iso
 from router.model.registry_values import LostInput
 from router.task.outputs import registry_output
 from router.task.registry_duties import Position
@@ -35,7 +35,7 @@ class Gap(NamedTuple):
     since: int | None
     """Time of the last record that was read, UTC milliseconds. None: unknown."""
     until: int | None
-    """Time of the first record left, UTC milliseconds. None: none is left."""
+    """Time of the first record left, UTC milliseconds. None: none is left, or none has a time."""
 
 
 async def read_gaps(log: Log) -> list[Gap]:
@@ -59,11 +59,11 @@ async def gaps_of(log: Log, positions: Mapping[int, Position | None]) -> list[Ga
 
 
 async def _first_time(log: Log, topic: str, task: int, begin: int) -> int | None:
-    """Time of the first record that is left."""
+    """Time of the first record that is left, of those that have a time a clock may show."""
     first: int | None = None
     async for batch in log.read([topic], from_start=False, until_end=True, begin={(topic, task): begin}):
         for record in batch:
-            if record.partition == task and first is None:
+            if record.partition == task and first is None and is_within_years(record.timestamp):
                 first = record.timestamp
     return first
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from router.model.eastern import CLOCKS_DIFFER, MILLISECONDS
+from router.model.eastern import CLOCKS_DIFFER, MILLISECONDS, is_within_years
 
 AHEAD: Final = MILLISECONDS
 """A record dated further ahead of our clock shows that the clocks differ."""
@@ -41,9 +41,12 @@ class Arrivals:
 
     def difference(self, timestamps: Sequence[int], now: int) -> int | None:
         """Return the least difference of the clocks behind these records from ours; the largest of late. Positive: the
-        other clock is ahead. None: unknown yet."""
+        other clock is ahead. None: unknown yet. A time that no clock shows, which any client can write, is none."""
+        shown = [one for one in timestamps if is_within_years(one)]
+        if not shown:
+            return None
         earliest = self._earliest(now)
-        ahead, behind = max(timestamps) - now, 0 if earliest is None else min(timestamps) - earliest
+        ahead, behind = max(shown) - now, 0 if earliest is None else min(shown) - earliest
         found = ahead if ahead > AHEAD else min(behind, 0)
         if not found and earliest is None:
             return None

@@ -9,6 +9,7 @@ from router import codec, topics
 from router.decide.registry import Registry
 from router.errors import InputError
 from router.log.interface import Headers, Record
+from router.model.eastern import DAY, is_within_years
 from router.model.identifiers import is_bill_key, split_bill_key
 from router.model.inputs import CONTENT_LIMIT, HEAD_SIZE, DeadLetter, Disposition, FedRecord
 from router.model.links import IndexFact, LinkFact, RefilingRecord
@@ -115,6 +116,14 @@ def apply_registry_record(registry: Registry, record: Record) -> RegistryValue |
     if value is not None:
         registry.apply(value, record.offset)
     return value
+
+
+def dated_at_tick(record: Record, now: int) -> Record:
+    """The record itself, or the same as written at the latest tick if its time is absurd. Any program with a right to
+    write sets any time, and a time that is far off would misdate a hold or the span of a loss."""
+    if not now or (is_within_years(record.timestamp) and record.timestamp <= now + DAY):
+        return record
+    return record._replace(timestamp=now)
 
 
 def foreign_letter(record: Record, reason: str) -> DeadLetter:

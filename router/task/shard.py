@@ -33,6 +33,7 @@ from router.task.chains import Chains
 from router.task.input_records import (
     KEYED_BY_BILL,
     LARGEST_LETTER,
+    dated_at_tick,
     foreign_letter,
     is_first_copy,
     is_second_copy,
@@ -118,6 +119,7 @@ class Shard:
 
     def process(self, record: Record) -> None:
         """Apply one input record; its outputs wait for `take_outputs`. Never raises for a record's content."""
+        record = dated_at_tick(record, self.registry.now)
         self.position[record.topic] = record.offset + 1
         self._read_at[record.topic] = record.timestamp
         value: Any

@@ -16,6 +16,7 @@ from router.engine.administration import append_tick, import_parties, prepare
 from router.engine.arrivals import AHEAD, KEPT_SECONDS, Arrivals
 from router.engine.intake import event_outputs
 from router.engine.worker import Worker
+from router.log.kafka.reader import LATEST_TIME
 from router.log.sqlite import open_sqlite_log
 from router.model.eastern import CLOCKS_DIFFER, MINUTE
 from router.model.inputs import Disposition
@@ -56,6 +57,18 @@ def test_the_largest_difference_stays_for_a_while(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("router.engine.arrivals.time.monotonic", lambda: later)
     arrivals.complete(later)
     assert arrivals.difference([NOW], NOW) == 0
+
+
+@pytest.mark.parametrize("absurd", [0, 1, 1_790_000_000, LATEST_TIME])
+def test_a_time_that_no_clock_shows_is_no_difference(absurd: int) -> None:
+    arrivals = Arrivals(0)
+    arrivals.complete(time.monotonic())
+    with capture_logs() as lines:
+        assert arrivals.difference([absurd], NOW) is None
+        assert arrivals.difference([absurd, NOW], NOW) == 0
+        assert arrivals.difference([absurd, NOW + HOUR], NOW) == HOUR, "the others count"
+    assert not arrivals.is_credible(absurd, NOW)
+    assert len(lines) == 1
 
 
 @pytest.mark.parametrize("off", [-HOUR, HOUR])

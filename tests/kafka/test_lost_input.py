@@ -22,6 +22,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from router import topics
 from router.log.interface import partition_of
 from tests.deploy.fired import fired, scraped
+from tests.kafka.batches import Raw, batch_of, produce
 from tests.kafka.fixtures import wipe
 
 pytestmark = pytest.mark.kafka
@@ -42,7 +43,7 @@ class Installed:
     """A folder with settings for one broker with empty topics."""
 
     def __init__(self, folder: Path, bootstrap: str) -> None:
-        self.folder = folder
+        self.folder, self.bootstrap = folder, bootstrap
         self.admin = AdminClient({"bootstrap.servers": bootstrap})
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SNP_")}
         settings = {"SNP_LOG": f"kafka://{bootstrap}", "SNP_PARTITIONS": str(PARTITIONS), "NO_COLOR": "1"}
@@ -177,6 +178,22 @@ def test_deleted_while_the_router_was_stopped_or_read_too_late(installed: Instal
     installed.run("bill", "confirm", f"NVXA{old}", "--by", "Anna", "--reason", "CBP's portal says 1C")
     installed.run("run", "--until-idle")
     assert installed.notices()[old]["kind"] == "release"
+
+
+def test_a_record_with_an_absurd_time_does_not_date_the_loss(installed: Installed) -> None:
+    read, lost = bills_of(LOST, 2)
+    installed.feed("1C", 10, read)
+    installed.run("run", "--until-idle")
+    installed.feed("1C", 11, lost)
+    installed.delete(LOST)
+    hostile = batch_of([Raw(f"NVXA{read}".encode(), b"no event")], timestamp=-(2**62))
+    assert produce(installed.bootstrap, topics.DISPOSITIONS, hostile, LOST) == 0
+    (gap,) = installed.objects("lost-input", "list")
+    assert gap["since"] is not None
+    assert gap["until"] is None
+    installed.feed("1C", 12, lost)
+    (gap,) = installed.objects("lost-input", "list")
+    assert gap["since"] < gap["until"]
 
 
 def test_a_topic_deleted_and_made_again_is_read_from_its_beginning(installed: Installed) -> None:

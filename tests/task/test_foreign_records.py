@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from router import topics
-from router.codec import encode_value
-from router.log.interface import Output
-from router.model.eastern import MILLISECONDS
+from router.codec import decode_value, encode_value
+from router.log.interface import Output, Record, partition_of
+from router.log.kafka.reader import LATEST_TIME
+from router.model.eastern import DAY, MILLISECONDS
 from router.model.inputs import Disposition
+from router.task.registry_duties import POSITION
 from router.task.shard import Shard
 from tests.checking.harness import Harness
 from tests.checking.samples import HOUSE, OTHER_HOUSE, PARTIES, START, at, event, filing, sailing
@@ -132,3 +134,19 @@ def test_each_dead_letter_is_counted_whether_it_stops_a_bill_or_none(
     router.feed_bytes(topic, key, value)
     router.pump()
     assert counted == len(reasons(router))
+
+
+@pytest.mark.parametrize(
+    ("written_at", "dated_at"),
+    [(0, START), (SECONDS, START), (START + 2 * DAY, START), (LATEST_TIME, START), (START - DAY, START - DAY)],
+)
+def test_a_record_with_a_time_that_no_clock_shows_counts_as_written_at_the_tick(
+    router: Harness, written_at: int, dated_at: int
+) -> None:
+    shard = router.shards[partition_of(HOUSE.encode(), 2)]
+    shard.process(Record(topics.DISPOSITIONS, shard.partition, 7, HOUSE.encode(), b"no event", (), written_at))
+    outputs = shard.take_outputs()
+    (letter,) = (decode_value(one.value or b"") for one in outputs if one.topic == topics.DEAD_LETTERS)
+    position = POSITION.decode(outputs[-1].value or b"")
+    assert letter.received_at == dated_at
+    assert position.read_at[topics.DISPOSITIONS] == dated_at
