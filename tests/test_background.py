@@ -181,10 +181,10 @@ LIVE: Any = SimpleNamespace(publish=lambda *_: None)
 
 
 def _follower(log: SqliteLog) -> Follower:
-    async def nothing() -> dict[str, int]:
+    async def nothing(*_: object) -> dict[str, int]:
         return {}
 
-    index = SimpleNamespace(mend=nothing, positions=nothing)
+    index = SimpleNamespace(mend=nothing, positions=nothing, write_registry=nothing)
     return Follower(log, Rules(), index, LIVE)  # type: ignore[arg-type]
 
 

@@ -33,7 +33,7 @@ from router.engine.feed_silence import SilenceLimit
 from router.errors import LogError, RouterError, TaskRetry, first_error
 from router.log.interface import AdministeredLog, Record
 from router.model.eastern import DAY, MILLISECONDS
-from router.model.registry_values import DECLARED, SILENT, FeedActivity, Outage
+from router.model.registry_values import DECLARED, SILENT, FeedActivity, Outage, Party, Sailing
 from router.status import CutOff, LogProbe
 from router.task.input_records import apply_registry_record
 
@@ -136,25 +136,32 @@ class Follower:
         """Read the registry, then follow it. The earlier state stays in place until all of it is read anew."""
         registry, outages, offset = Registry(), dict[str, Outage](), 0
 
-        def apply(batch: list[Record]) -> int:
+        def apply(batch: list[Record]) -> bool:
+            """True if a party or a sailing changed."""
+            nonlocal offset
+            has_changed = False
             for record in batch:
                 value = apply_registry_record(registry, record)
+                offset = record.offset + 1
+                has_changed |= isinstance(value, Party | Sailing)
                 if isinstance(value, Outage):
                     outages[value.id] = value
                 elif isinstance(value, FeedActivity):
                     self._note_heard(value)
-            return batch[-1].offset + 1 if batch else offset
+            return has_changed
 
         began = now_milliseconds()
         async for batch in self._log.read([topics.REGISTRY], until_end=True):
-            offset = apply(batch)
+            apply(batch)
         self.registry, self.outages = registry, outages
+        await self._index.write_registry(registry)
         self.rules = registry.rules or self.rules
         self._as_of["registry"] = began
         self.heard_since = began
         self.knows_registry.set()
         async for batch in self._log.read([topics.REGISTRY], begin={(topics.REGISTRY, 0): offset}):
-            offset = apply(batch)
+            if apply(batch):
+                await self._index.write_registry(registry)
             self.rules = registry.rules or self.rules
             self._has_read("registry", batch)
             if batch:
@@ -171,6 +178,8 @@ class Follower:
             _log.warning("console_index_begun_anew", reason="the index was built from another log")
         if not progress.begin:
             self.caught_up.clear()
+        if self.knows_registry.is_set():
+            await self._index.write_registry(self.registry)
         self.progress = progress
         began = now_milliseconds()
         await self._index_batches(self._log.read(FOLLOWED, begin=progress.begin, until_end=True))

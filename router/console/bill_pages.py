@@ -15,7 +15,7 @@ from starlette.routing import Route
 from router.clock import now_milliseconds
 from router.console.rendering import backend_of, bars, csv_response, page
 from router.decide.status import DO_NOT_LOAD, HELD
-from router.desk.bill_index import PAGE_SIZE, IndexedBill
+from router.desk.bill_index import IndexedBill
 from router.desk.bill_query import (
     AGES,
     ARRIVING,
@@ -141,46 +141,6 @@ async def box(request: Request) -> Response:
 # Sailings
 
 
-async def sailings(request: Request) -> Response:
-    """Sailings by next arrival, each with its numbers of bills. Those to come; if there are none, those before."""
-    backend, now = backend_of(request), now_milliseconds()
-    given = {name: value.strip() for name, value in request.query_params.items()}
-    shown, today = given.get("show", "coming"), eastern_day(now)
-    roster = backend.registry.roster
-    named = [one for one in roster.sailings().values() if _is_named(one, given.get("q", "").upper())]
-    if "show" not in given and not any(_is_shown(one, shown, today) for one in named):
-        shown = "past"
-    wanted = [one for one in named if _is_shown(one, shown, today)]
-    wanted.sort(key=lambda one: (next_arrival(one, today) or "", one.sailing_id), reverse=shown == "past")
-    keys = [one.sailing_id for one in wanted]
-    start = keys.index(given["after"]) + 1 if given.get("after") in keys else 0
-    rows = wanted[start : start + PAGE_SIZE]
-    records = {one.sailing_id: roster.record_ids(one) for one in rows}
-    counts = await backend.index.sailing_statuses([record for ids in records.values() for record in ids])
-    statuses = {
-        key: {status: sum(counts.get(record, {}).get(status, 0) for record in ids) for status in STATUSES}
-        for key, ids in records.items()
-    }
-    more = start + len(rows) < len(wanted)
-    return page(
-        request, "sailings.html", sailings=rows, statuses=statuses, shown=shown, given=given, today=today,
-        first=start + 1 if rows else 0, total=len(wanted), days_to=days_to, next_arrival=next_arrival,
-        after=f"?{urlencode({'show': shown, 'q': given.get('q', ''), 'after': keys[start + len(rows) - 1]})}"
-        if more else None,
-    )  # fmt: skip
-
-
-def _is_shown(sailing: Sailing, shown: str, today: str) -> bool:
-    if shown == "all":
-        return True
-    return (next_arrival(sailing, today) is not None or not sailing.dates) != (shown == "past")
-
-
-def _is_named(sailing: Sailing, text: str) -> bool:
-    texts = (sailing.sailing_id, sailing.vessel_name or "", sailing.imo_number, *(line.scac for line in sailing.lines))
-    return any(text in one.upper() for one in texts)
-
-
 def next_arrival(sailing: Sailing, today: str) -> str | None:
     """The sailing's first call from today on, by CBP's clock."""
     return next((one for one in sailing.dates if one >= today), None)
@@ -194,7 +154,8 @@ def days_to(day: str, today: str) -> str:
     return f"in {days} days" if days > 0 else f"{-days} days ago"
 
 
-def _sailing_of(request: Request) -> Sailing:
+def sailing_of(request: Request) -> Sailing:
+    """The sailing that the address names. Raises NotFoundError, or TaskRetry if the registry is not read whole."""
     backend = backend_of(request)
     found = backend.registry.roster.sailing(request.path_params["sailing"])
     if found is None:
@@ -204,7 +165,7 @@ def _sailing_of(request: Request) -> Sailing:
 
 async def sailing(request: Request) -> Response:
     """A sailing's calls and lines, its bills by status, and those that are stopped."""
-    backend, now, found = backend_of(request), now_milliseconds(), _sailing_of(request)
+    backend, now, found = backend_of(request), now_milliseconds(), sailing_of(request)
     aboard = BillQuery(sailing=found.sailing_id)
     everything = await backend.index.bills(aboard, backend.registry, now, size=1)
     held = aboard._replace(status=(DO_NOT_LOAD, HELD))
@@ -219,7 +180,7 @@ async def sailing(request: Request) -> Response:
 
 async def loading_list(request: Request) -> Response:
     """All do-not-loads of a sailing on one page to print, for the loading desk."""
-    backend, now, found = backend_of(request), now_milliseconds(), _sailing_of(request)
+    backend, now, found = backend_of(request), now_milliseconds(), sailing_of(request)
     query = BillQuery(sailing=found.sailing_id, do_not_load="yes", sort="bill")
     rows = [row async for row in backend.index.every_bill(query, backend.registry, now)]
     return page(request, "loading_list.html", sailing=found, rows=rows, now=now, codes=backend.rules.codes)
@@ -230,7 +191,6 @@ ROUTES: Final[list[Any]] = [
     Route("/bills.csv", export),
     Route("/search", search),
     Route("/boxes/{number}", box),
-    Route("/sailings", sailings),
     Route("/sailings/{sailing}", sailing),
     Route("/sailings/{sailing}/do-not-loads", loading_list),
 ]

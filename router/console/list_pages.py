@@ -1,8 +1,8 @@
-"""Lists of waiting bills, of dead letters and of the audit, each filtered by a text, paged and exported."""
+"""The console's lists: each is filtered, sorted and paged in the index, has an address, and exports all its rows."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -10,64 +10,198 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from router.clock import now_milliseconds
+from router.console.bill_pages import days_to, sailing_of
 from router.console.rendering import backend_of, csv_response, page
-from router.desk.bill_index import BillIndex, Paged
+from router.desk.bill_index import audit, dead_letters, waiting
+from router.desk.bill_query import UNREAD
+from router.desk.index_lists import Paged, Selection
+from router.desk.index_reading import UnreadStop, unread_of
+from router.desk.index_registry import (
+    PARTY_ORDERS,
+    SAILING_ORDERS,
+    IndexedParty,
+    IndexedSailing,
+    lines_of,
+    parties_of,
+    sailings_of,
+)
 from router.desk.remedies import AT_THE_BILL, MISSING
 from router.engine.administration import AuditEntry
+from router.errors import UsageError
 from router.harmless_text import csv_cell
-from router.model.eastern import iso
+from router.model.eastern import eastern_day, iso
 from router.model.inputs import DeadLetter
+from router.model.registry_values import PARTY_STATUSES, Line
+
+Given = dict[str, str]
+"""The facets and the order that an address names; those without a value are left out."""
+
+ORDER: Final = ("sort", "order")
+TIMES: Final = frozenset({"at", "since", "received_at", "unread_since"})
+"""Columns in UTC milliseconds, which an export has as ISO 8601."""
+
+
+def _row_fields(row: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = row._asdict()
+    return fields
+
+
+async def _nothing_more(request: Request, given: Given) -> dict[str, Any]:
+    return {}
 
 
 class ListPage(NamedTuple):
     """A list with its page and its export."""
 
-    name: str
-    """Its address without the slash, and the name of its file."""
+    path: str
+    """Its address; that of the export ends with `.csv`."""
     template: str
-    read: Callable[[BillIndex], Callable[[str | None, str], Awaitable[Paged]]]
+    facets: tuple[str, ...]
+    """Words of the address that select rows."""
+    select: Callable[[Request, Given], Selection[Any]]
+    """Raises UsageError for a value that selects nothing."""
     columns: tuple[str, ...]
     """Columns of its export."""
-    fields: Callable[[Any], dict[str, Any]]
-    """Values of a row's columns; times in UTC milliseconds."""
+    orders: tuple[str, ...] = ()
+    """Words that sort it; the first is usual."""
+    fields: Callable[[Any], Mapping[str, Any]] = _row_fields
+    """Values of a row's columns."""
+    more: Callable[[Request, Given], Awaitable[Mapping[str, Any]]] = _nothing_more
+    """Other values for its template."""
 
     async def show(self, request: Request) -> Response:
-        """One page of the rows that contain the text of the address."""
-        text, after = request.query_params.get("text", "").strip(), request.query_params.get("after")
-        found = await self.read(backend_of(request).index)(after, text)
-        following = f"?{urlencode({'text': text, 'after': found.after})}" if found.after else None
-        csv_address = f"/{self.name}.csv" + (f"?{urlencode({'text': text})}" if text else "")
+        """One page of the rows that the address selects."""
+        given, words = await self.given(request), request.query_params
+        selection = self.select(request, given)
+        found = await backend_of(request).index.page(selection, words.get("after"), words.get("before"))
+        words_given = dict.fromkeys((*self.facets, *ORDER), "") | given
         return page(
-            request, self.template, found=found, text=text, following=following, csv_address=csv_address,
-            is_first=after is None,
+            request, self.template, found=found, given=words_given, text=given.get("text", ""),
+            links=self.links(request.url.path, given, found), sorted_by=self._sorted_by(given, selection.descending),
+            **await self.more(request, given),
         )  # fmt: skip
 
     async def export(self, request: Request) -> Response:
-        """All rows that contain the text, as CSV."""
-        text, read = request.query_params.get("text", "").strip(), self.read(backend_of(request).index)
+        """All rows that the address selects, as CSV."""
+        selection = self.select(request, await self.given(request))
 
         async def rows() -> AsyncIterator[list[str]]:
-            after, is_first = None, True
-            while is_first or after is not None:
-                found = await read(after, text)
-                after, is_first = found.after, False
-                for row in found.rows:
-                    fields = self.fields(row)
-                    yield [csv_cell(_shown(name, fields.get(name))) for name in self.columns]
+            async for row in backend_of(request).index.every_row(selection):
+                fields = self.fields(row)
+                yield [csv_cell(_shown(name, fields.get(name))) for name in self.columns]
 
-        return csv_response(self.name, self.columns, rows())
+        return csv_response(self.path.strip("/").replace("/", "-").translate(_BRACES), self.columns, rows())
+
+    async def given(self, request: Request) -> Given:
+        """The words of the address that this list knows."""
+        names = (*self.facets, *ORDER)
+        return {name: value for name in names if (value := request.query_params.get(name, "").strip())}
+
+    def links(self, path: str, given: Given, found: Paged[Any]) -> ListLinks:
+        """Addresses of the other pages of a list, and of its export."""
+
+        def to(**more: str | None) -> str:
+            words = urlencode({**given, **{name: value for name, value in more.items() if value is not None}})
+            return f"?{words}" if words else path
+
+        return ListLinks(
+            to() if found.before else None,
+            to(before=found.before) if found.before else None,
+            to(after=found.after) if found.after else None,
+            f"{path}.csv" + (f"?{urlencode(given)}" if given else ""),
+        )
+
+    def _sorted_by(self, given: Given, is_descending: bool) -> dict[str, tuple[str, str]]:
+        """For each order its address, and `aria-sort` of its column; the present order's address is the reverse."""
+        facets = {name: value for name, value in given.items() if name not in ORDER}
+        made = {}
+        for name in self.orders:
+            is_now = given.get("sort", self.orders[0]) == name
+            words = facets | {"sort": name} | ({"order": "asc" if is_descending else "desc"} if is_now else {})
+            way = ("descending" if is_descending else "ascending") if is_now else "none"
+            made[name] = f"?{urlencode(words)}", way
+        return made
+
+    def routes(self) -> list[Route]:
+        return [Route(f"{self.path}.csv", self.export), Route(self.path, self.show)]
+
+
+class ListLinks(NamedTuple):
+    """Addresses beside a page of a list; None where there is no such page."""
+
+    first: str | None
+    previous: str | None
+    next: str | None
+    csv: str
+
+
+_BRACES: Final = str.maketrans("", "", "{}")
 
 
 def _shown(name: str, value: Any) -> Any:
-    return iso(value) if name in ("at", "since", "received_at") else value
+    return iso(value) if name in TIMES and value is not None else value
 
 
-def _letter_fields(letter: DeadLetter) -> dict[str, Any]:
-    return letter._asdict()
+# Sailings and parties
 
 
-def _entry_fields(entry: AuditEntry) -> dict[str, Any]:
-    return entry._asdict()
+def _sailings(request: Request, given: Given) -> Selection[IndexedSailing]:
+    return sailings_of(given, eastern_day(now_milliseconds()))
+
+
+class SailingsPage(ListPage):
+    """Sailings to come; if there are none, those before."""
+
+    async def given(self, request: Request) -> Given:
+        given = await super().given(request)
+        if "show" in given:
+            return given
+        coming = await backend_of(request).index.page(self.select(request, given), size=1)
+        return given if coming.total else {**given, "show": "past"}
+
+
+async def _of_sailings(request: Request, given: Given) -> dict[str, Any]:
+    return {"today": eastern_day(now_milliseconds()), "days_to": days_to}
+
+
+def _parties(request: Request, given: Given) -> Selection[IndexedParty]:
+    return parties_of(given)
+
+
+async def _of_parties(request: Request, given: Given) -> dict[str, Any]:
+    unknown = backend_of(request).unread_unknown
+    return {"statuses": PARTY_STATUSES, "unread_unknown": unknown}
+
+
+def _lines(request: Request, given: Given) -> Selection[Line]:
+    return lines_of(sailing_of(request).sailing_id)
+
+
+async def _of_lines(request: Request, given: Given) -> dict[str, Any]:
+    return {"sailing": sailing_of(request).sailing_id}
+
+
+# What is not read
+
+
+def _unread(request: Request, given: Given) -> Selection[UnreadStop]:
+    kind, party = given.get("kind", ""), given.get("party", "").upper()
+    if kind and kind not in UNREAD:
+        raise UsageError(f"kind {kind!r} is none of {', '.join(UNREAD)}")
+    known = backend_of(request).registry.party(party) if party else None
+    return unread_of(known.id if known is not None else party, kind)
+
+
+async def _of_unread(request: Request, given: Given) -> dict[str, Any]:
+    return {"kinds": tuple(UNREAD), "unread_unknown": backend_of(request).unread_unknown}
+
+
+# Waiting bills, dead letters, audit
+
+
+def _text(given: Given) -> str:
+    return given.get("text", "")
 
 
 FIRST: Final = 10
@@ -79,11 +213,11 @@ class WaitingPage(ListPage):
 
     async def show(self, request: Request) -> Response:
         index, given = backend_of(request).index, request.query_params
-        if given.get("text", "").strip() or given.get("after"):
+        if given.get("text", "").strip() or given.get("after") or given.get("before"):
             return await super().show(request)
         counts = await index.counts()
         groups = [
-            (one, (await index.waiting(text=one.reason, size=FIRST)).rows) for one in await index.waiting_groups()
+            (one, (await index.page(waiting(one.reason), size=FIRST)).rows) for one in await index.waiting_groups()
         ]
         return page(
             request,
@@ -96,19 +230,38 @@ class WaitingPage(ListPage):
         )
 
 
+def _waiting(request: Request, given: Given) -> Selection[Any]:
+    return waiting(_text(given))
+
+
+def _letters(request: Request, given: Given) -> Selection[DeadLetter]:
+    return dead_letters(_text(given))
+
+
+def _audit(request: Request, given: Given) -> Selection[AuditEntry]:
+    return audit(_text(given))
+
+
 LISTS: Final = (
+    SailingsPage(
+        "/sailings", "sailings.html", ("show", "text"), _sailings, IndexedSailing._fields, SAILING_ORDERS,
+        more=_of_sailings,
+    ),
+    ListPage("/sailings/{sailing}/lines", "lines.html", (), _lines, Line._fields, more=_of_lines),
+    ListPage(
+        "/parties", "parties.html", ("text", "status", "reading"), _parties, IndexedParty._fields, tuple(PARTY_ORDERS),
+        more=_of_parties,
+    ),
+    ListPage("/unread", "unread.html", ("party", "kind"), _unread, UnreadStop._fields, more=_of_unread),
     WaitingPage(
-        "waiting", "waiting.html", lambda index: index.waiting,
-        ("scac", "bill_of_lading", "status", "do_not_load", "reasons", "parties", "since"), dict,
+        "/waiting", "waiting.html", ("text",), _waiting,
+        ("scac", "bill_of_lading", "status", "do_not_load", "reasons", "parties", "since"), fields=dict,
     ),
     ListPage(
-        "dead-letters", "letters.html", lambda index: index.dead_letters,
+        "/dead-letters", "letters.html", ("text",), _letters,
         ("id", "received_at", "scac", "bill_of_lading", "reason", "source", "format", "content_size", "times"),
-        _letter_fields,
     ),
-    ListPage("audit", "audit.html", lambda index: index.audit, AuditEntry._fields, _entry_fields),
+    ListPage("/audit", "audit.html", ("text",), _audit, AuditEntry._fields),
 )  # fmt: skip
 
-ROUTES: Final[list[Any]] = [
-    route for one in LISTS for route in (Route(f"/{one.name}", one.show), Route(f"/{one.name}.csv", one.export))
-]
+ROUTES: Final[list[Any]] = [route for one in LISTS for route in one.routes()]

@@ -18,6 +18,7 @@ from router.console.now_page import NOW
 from router.console.rendering import MOST_SHOWN, backend_of, page, pieces, receipt_of
 from router.decide.identity import keyed_id
 from router.decide.standing_holds import StandingHold
+from router.desk.bill_index import dead_letters
 from router.desk.bill_query import STATUSES, BillQuery
 from router.desk.bill_views import BillView, NotFoundError, bill_fields, explain, explain_party, sailing_reasons
 from router.desk.clearances import IN_BULK, place_of
@@ -72,23 +73,13 @@ async def _letters(view: BillView, backend: Backend) -> dict[str, str]:
     unparsed = view.bill.state.unparsed
     if not unparsed:
         return {}
-    secret, found, after = view.registry.secret, dict[str, str](), None
-    while True:
-        letters = await backend.index.dead_letters(after)
-        found |= {event: one.id for one in letters.rows if (event := keyed_id(secret, one.id)) in unparsed}
-        after = letters.after
-        if after is None:
-            return found
+    secret, letters = view.registry.secret, backend.index.every_row(dead_letters())
+    return {event: one.id async for one in letters if (event := keyed_id(secret, one.id)) in unparsed}
 
 
 async def new_hold(request: Request) -> Response:
     """The form for a hold on a bill that is not known yet."""
     return page(request, "new_hold.html", bill=request.query_params.get("bill", ""))
-
-
-async def parties(request: Request) -> Response:
-    known = backend_of(request).registry.parties.values()
-    return page(request, "parties.html", parties=sorted(known, key=lambda one: one.id))
 
 
 async def party(request: Request) -> Response:
@@ -126,7 +117,6 @@ ROUTES: Final[list[Any]] = [
     *handover_page.ROUTES,
     Route("/bills/{bill}", bill),
     Route("/holds", new_hold),
-    Route("/parties", parties),
     Route("/parties/{party}", party),
     *outage_pages.ROUTES,
     Route("/dead-letters/{letter}", dead_letter),

@@ -8,9 +8,9 @@ programs may keep one file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from router import codec, topics
 from router.decide.registry import Registry
@@ -25,12 +25,22 @@ from router.desk.bill_query import (
     beyond_sql,
     condition_of,
     order_sql,
-    place_of_token,
     sorted_value,
-    token_of,
 )
 from router.desk.index_file import IndexFile
+from router.desk.index_lists import (
+    EXPORTED_AT_ONCE,
+    PAGE_SIZE,
+    Paged,
+    Selection,
+    both,
+    containing,
+    read_page,
+    read_some,
+)
+from router.desk.index_reading import write_unread
 from router.desk.index_records import STILL, IndexedEntry, read_letter, unpacked, with_bill, write_records
+from router.desk.index_registry import registry_rows, write_registry
 from router.desk.stop_records import Call, NewStop, count_stops, read_calls, read_stops
 from router.desk.unconfirmed_releases import UnconfirmedReleases
 from router.desk.unread_notices import UnreadNotices
@@ -45,11 +55,7 @@ from router.task.registry_duties import POSITION, Position
 FOLLOWED: Final = (topics.BILLS, topics.TIMELINE, topics.WAITING, topics.DEAD_LETTERS, topics.AUDIT)
 """The topics that the index is built from."""
 
-PAGE_SIZE: Final = 100
-"""Rows of a page; the pages after it have the others."""
-
-EXPORTED_AT_ONCE: Final = 1000
-"""Rows that an export reads in one step; pages are answered between two steps."""
+T = TypeVar("T")
 
 
 class LastCommit(NamedTuple):
@@ -119,34 +125,12 @@ class BillPage(NamedTuple):
     """The place after which the next page begins; None on the last page."""
 
 
-class Paged(NamedTuple):
-    """One page of a list that is not of bills."""
-
-    rows: tuple[Any, ...]
-    total: int
-    after: str | None
-    """The word of an address at which the next page begins; None on the last page."""
-
-
 class WaitingGroup(NamedTuple):
     """The waiting bills that lack one thing. A bill that lacks two is in both groups."""
 
     reason: str
     total: int
     do_not_loads: int
-
-
-class PagedTable(NamedTuple):
-    """A table that is read in pages, in the descending order of some of its columns."""
-
-    name: str
-    condition: str
-    order: tuple[str, ...]
-
-
-_WAITING: Final = PagedTable("waiting", "1", ("do_not_load", "-since", "bill"))
-_LETTERS: Final = PagedTable("letters", "resolution IS NULL", ("received_at", "id"))
-_AUDIT: Final = PagedTable("audit", "1", ("place",))
 
 
 class BillIndex(IndexFile):
@@ -166,18 +150,14 @@ class BillIndex(IndexFile):
         later rules."""
         return await self._write(lambda connection: write_records(connection, records, rules))
 
-    async def write_unread(self, found: Iterable[UnreadNotices]) -> None:
-        """Replace the unread stops."""
-        rows = [
-            (stop.bill, one.party.id, stop.kind, stop.since) for one in found for stop in one.stops.values()
-        ]  # fmt: skip
+    async def write_unread(self, found: Sequence[UnreadNotices]) -> None:
+        """Replace the unread stops, and what is unknown of them."""
+        await self._write(lambda connection: write_unread(connection, found))
 
-        def write(connection: sqlite3.Connection) -> None:
-            with transaction(connection):
-                connection.execute("DELETE FROM unread")
-                connection.executemany("INSERT OR REPLACE INTO unread VALUES (?, ?, ?, ?)", rows)
-
-        await self._write(write)
+    async def write_registry(self, registry: Registry) -> None:
+        """Replace the parties and the sailings."""
+        rows = registry_rows(registry)
+        await self._write(lambda connection: write_registry(connection, rows))
 
     # Lists of bills
 
@@ -269,11 +249,23 @@ class BillIndex(IndexFile):
 
         return await self._read(read)
 
-    async def waiting(self, after: str | None = None, text: str = "", size: int = PAGE_SIZE) -> Paged:
-        """Waiting bills, do-not-loads first, then the oldest, from the place that an earlier page gave. `text` is a
-        part of the bill, its status, a reason or a party."""
-        found = await self._paged(_WAITING, after, text, size)
-        return found._replace(rows=tuple(codec.decode(value)[1] for (value, *_) in found.rows))
+    async def page(
+        self, selection: Selection[T], after: str | None = None, before: str | None = None, size: int = PAGE_SIZE
+    ) -> Paged[T]:
+        """One page of a list: the first one, the one after the place that an earlier page gave, or the one before it.
+        Raises UsageError for a token that names no place."""
+        run = self._scan if selection.reads_all else self._read
+        return await run(partial(read_page, selection, after, before, size))
+
+    async def every_row(self, selection: Selection[T]) -> AsyncIterator[T]:
+        """All rows of a list, in its order, without a limit. A row whose place changes meanwhile may be left out or
+        come twice."""
+        place, is_first = None, True
+        while is_first or place is not None:
+            rows, place = await self._scan(partial(read_some, selection, place, EXPORTED_AT_ONCE))
+            is_first = False
+            for row in rows:
+                yield row
 
     async def waiting_groups(self, text: str = "") -> list[WaitingGroup]:
         """Waiting bills that contain the text by what is missing: most do-not-loads first, then most bills."""
@@ -287,20 +279,6 @@ class BillIndex(IndexFile):
                 count[1] += fields["do_not_load"]
         groups = (WaitingGroup(reason, *count) for reason, count in counts.items())
         return sorted(groups, key=lambda one: (-one.do_not_loads, -one.total, one.reason))
-
-    async def dead_letters(self, after: str | None = None, text: str = "", size: int = PAGE_SIZE) -> Paged:
-        """Unresolved dead letters, newest first, from the place that an earlier page gave. `text` is a part of its id,
-        reason, source or bill."""
-        found = await self._paged(_LETTERS, after, text, size)
-        return found._replace(rows=tuple(read_letter(value) for (value, *_) in found.rows))
-
-    async def audit(self, after: str | None = None, text: str = "", size: int = PAGE_SIZE) -> Paged:
-        """Operators' actions, newest first, from the place that an earlier page gave. `text` is a part of a field."""
-        found = await self._paged(_AUDIT, after, text, size)
-        return found._replace(rows=tuple(AuditEntry(**codec.decode(value)[1]) for (value, *_) in found.rows))
-
-    async def _paged(self, of: PagedTable, after: str | None, text: str, size: int) -> Paged:
-        return await self._read(partial(_paged_rows, of, after, text.upper(), size))
 
     async def dead_letter(self, letter_id: str) -> DeadLetter | None:
         rows = await self._rows("SELECT value FROM letters WHERE id = ?", letter_id)
@@ -343,6 +321,30 @@ class BillIndex(IndexFile):
 
     async def _rows(self, query: str, *values: Any) -> list[Any]:
         return await self._read(lambda connection: connection.execute(query, values).fetchall())
+
+
+# Lists of everything else
+
+
+def waiting(text: str = "") -> Selection[codec.Fields]:
+    """Waiting bills, do-not-loads first, then the oldest. `text` is a part of the bill, its status, a reason or a
+    party."""
+    order = ("do_not_load", "-since", "bill")
+    return Selection("waiting", "value", order, lambda value: codec.decode(value)[1], containing(text), descending=True)
+
+
+def dead_letters(text: str = "") -> Selection[DeadLetter]:
+    """Unresolved dead letters, newest first. `text` is a part of its id, reason, source or bill."""
+    condition = both(Condition("resolution IS NULL", ()), containing(text))
+    return Selection("letters", "value", ("received_at", "id"), read_letter, condition, descending=True)
+
+
+def audit(text: str = "") -> Selection[AuditEntry]:
+    """Operators' actions, newest first. `text` is a part of a field."""
+    return Selection(
+        "audit", "value", ("place",), lambda value: AuditEntry(**codec.decode(value)[1]), containing(text),
+        descending=True,
+    )  # fmt: skip
 
 
 # Pages of bills
@@ -436,19 +438,6 @@ def _indexed_bill(row: sqlite3.Row) -> IndexedBill:
         unread_by=tuple(sorted(row["unread_by"].split(","))) if row["unread_by"] else (),
         **texts,
     )
-
-
-def _paged_rows(of: PagedTable, after: str | None, text: str, size: int, connection: sqlite3.Connection) -> Paged:
-    columns, place = ", ".join(of.order), place_of_token(after, len(of.order)) if after is not None else ()
-    fits = f"FROM {of.name} WHERE {of.condition} AND (? = '' OR instr(text, ?))"
-    beyond = f"({columns}) < ({', '.join('?' * len(place))})" if place else "1"
-    order = ", ".join(f"{column} DESC" for column in of.order)
-    sql = f"SELECT value, {columns} {fits} AND {beyond} ORDER BY {order} LIMIT ?"
-    with transaction(connection, "DEFERRED"):
-        (total,) = connection.execute(f"SELECT count(*) {fits}", (text, text)).fetchone()
-        found = connection.execute(sql, (text, text, *place, size + 1)).fetchall()
-    rows = tuple(found[:size])
-    return Paged(rows, total, token_of(rows[-1][1:]) if len(found) > size else None)
 
 
 _TEXTS: Final = (

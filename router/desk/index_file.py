@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from router.desk.stop_records import TABLES
+from router.desk import index_reading, index_registry, stop_records
 from router.errors import FatalLogError, TaskRetry, UsageError
 from router.files import make_for_owner, remove_database
 from router.log.sqlite import SqliteSettings
@@ -18,7 +18,7 @@ APPLICATION_ID: Final = 0x534E5049
 """`SNPI` in the file's header; a file without it is never written to or deleted."""
 APPLICATION_ID_OFFSET: Final = 68
 """See https://www.sqlite.org/fileformat.html#the_database_header."""
-VERSION: Final = 8
+VERSION: Final = 9
 """The version of the tables below; a file with another one is rebuilt."""
 
 SYNCHRONOUS: Final = "PRAGMA synchronous = NORMAL"
@@ -47,7 +47,6 @@ CREATE TABLE statuses (status TEXT PRIMARY KEY, bills INTEGER) WITHOUT ROWID;
 CREATE TABLE words (word TEXT, kind TEXT, bill TEXT, PRIMARY KEY (word, kind, bill)) WITHOUT ROWID;
 CREATE TABLE flags (bill TEXT, flag TEXT, PRIMARY KEY (bill, flag)) WITHOUT ROWID;
 CREATE INDEX bills_by_flag ON flags (flag);
-CREATE TABLE unread (bill TEXT, party TEXT, kind TEXT, since INTEGER, PRIMARY KEY (bill, party)) WITHOUT ROWID;
 CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIMARY KEY (bill, sequence)) WITHOUT ROWID;
 CREATE INDEX timeline_by_time ON timeline (at);
 CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, text TEXT, value BLOB) WITHOUT ROWID;
@@ -56,7 +55,9 @@ CREATE TABLE logins (name TEXT, address TEXT, PRIMARY KEY (name, address)) WITHO
 CREATE TABLE letters (
     id TEXT PRIMARY KEY, received_at INTEGER, resolution TEXT, text TEXT, value BLOB) WITHOUT ROWID;
 CREATE INDEX open_letters ON letters (received_at) WHERE resolution IS NULL;
-{TABLES.strip()}
+{stop_records.TABLES.strip()}
+{index_registry.TABLES.strip()}
+{index_reading.TABLES.strip()}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """

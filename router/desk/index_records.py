@@ -13,6 +13,7 @@ from router.decide.roster import cut_name
 from router.decide.rules import Rules
 from router.decide.standing_holds import CBP_HOLD
 from router.desk.bill_query import concern_of
+from router.desk.index_lists import searched_text
 from router.desk.stop_records import began_stop, write_call, write_stop
 from router.engine.administration import AuditEntry
 from router.log.interface import Record
@@ -189,14 +190,14 @@ def _write_waiting(connection: sqlite3.Connection, record: Record) -> None:
         connection.execute("DELETE FROM waiting WHERE bill = ?", (bill,))
         return
     fields = codec.decode(record.value)[1]
-    text = _text_of(bill, fields["status"], *fields["reasons"], *fields["parties"])
+    text = searched_text(bill, fields["status"], *fields["reasons"], *fields["parties"])
     row = (bill, fields["do_not_load"], fields["since"], text, record.value)
     connection.execute("INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?, ?)", row)
 
 
 def _write_audit(connection: sqlite3.Connection, offset: int, value: bytes) -> None:
     entry = codec.decode(value)[1]
-    text = _text_of(*(entry[name] for name in ("by", "action", "subject", "detail", "os_user", "address")))
+    text = searched_text(*(entry[name] for name in ("by", "action", "subject", "detail", "os_user", "address")))
     connection.execute("INSERT OR REPLACE INTO audit VALUES (?, ?, ?)", (offset, text, value))
     write_call(connection, AuditEntry(**entry))
     if entry["action"] == LOGGED_IN:
@@ -206,14 +207,9 @@ def _write_audit(connection: sqlite3.Connection, offset: int, value: bytes) -> N
 
 def _write_dead_letter(connection: sqlite3.Connection, value: bytes) -> None:
     letter = read_letter(value)
-    text = _text_of(letter.id, letter.reason, letter.source, letter.scac, letter.bill_of_lading)
+    text = searched_text(letter.id, letter.reason, letter.source, letter.scac, letter.bill_of_lading)
     row = (letter.id, letter.received_at, letter.resolution, text, value)
     connection.execute("INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?, ?)", row)
-
-
-def _text_of(*parts: str | None) -> str:
-    """The text that a row is found by: all parts in capitals."""
-    return "\n".join(part for part in parts if part).upper()
 
 
 def read_letter(value: bytes) -> DeadLetter:

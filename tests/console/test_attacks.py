@@ -18,7 +18,10 @@ EVIL = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 OWN_SCRIPTS = {
     f'<script src="/static/{name}.js" defer>' for name in ("vendor/idiomorph-0.8.0.min", "console", "reading")
 }
-EXPORTS = ("/bills.csv", "/waiting.csv", "/dead-letters.csv", "/audit.csv", "/handover.csv?since=2h")
+EXPORTS = (
+    "/bills.csv", "/waiting.csv", "/dead-letters.csv", "/audit.csv", "/handover.csv?since=2h", "/sailings.csv",
+    "/sailings/EXEMPLAR-026E/lines.csv", "/parties.csv", "/unread.csv",
+)  # fmt: skip
 PAGES = (*installation.PAGES, *EXPORTS, "/holds", "/dead-letters/abc", "/outages/1")
 STREAM = "/live"
 ACTIONS = [

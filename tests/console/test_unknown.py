@@ -38,6 +38,7 @@ EMPTY_PAGES = (
     "/search?q=NOSUCH",
     "/sailings",
     "/parties",
+    "/unread",
     "/feeds",
     "/audit",
 )

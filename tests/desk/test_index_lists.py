@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from router import codec, topics
 from router.decide.rules import Rules
-from router.desk.bill_index import BillIndex, Paged
+from router.desk.bill_index import BillIndex, audit, dead_letters, waiting
+from router.desk.index_lists import Selection
 from router.engine.administration import AuditEntry
 from router.errors import UsageError
 from router.log.interface import Record
 from router.model.inputs import DeadLetter
+from tests.desk.walking import backwards, forwards
 
 COUNT = 23
 
@@ -47,38 +50,31 @@ async def index(tmp_path: Path) -> AsyncIterator[BillIndex]:
 
 
 @pytest.mark.parametrize("size", [1, 4, COUNT, 100])
-@pytest.mark.parametrize("name", ["audit", "dead_letters", "waiting"])
-async def test_each_row_is_on_exactly_one_page(index: BillIndex, name: str, size: int) -> None:
-    read = getattr(index, name)
-    everything: Paged = await read()
+@pytest.mark.parametrize("selection", [audit(), dead_letters(), waiting()])
+async def test_each_row_is_on_exactly_one_page(index: BillIndex, selection: Selection[Any], size: int) -> None:
+    everything = await index.page(selection)
     assert (len(everything.rows), everything.total, everything.after) == (COUNT, COUNT, None)
-    rows, after = [], None
-    while True:
-        page: Paged = await read(after, size=size)
-        assert page.total == COUNT
-        rows += page.rows
-        after = page.after
-        if after is None:
-            break
-    assert rows == list(everything.rows)
+    assert await forwards(index, selection, size) == list(everything.rows)
+    assert await backwards(index, selection, size) == list(everything.rows)
+    assert [row async for row in index.every_row(selection)] == list(everything.rows)
 
 
 async def test_a_text_selects_by_any_field_and_is_counted(index: BillIndex) -> None:
-    assert {entry.by for entry in (await index.audit(text="Anna")).rows} == {"anna"}
-    assert (await index.audit(text="anna", size=1)).total == COUNT // 2
-    assert (await index.dead_letters(text="REASON 1")).total == len(range(1, COUNT, 3))
-    assert {tuple(row["reasons"]) for row in (await index.waiting(text="no_snp")).rows} == {("NO_SNP",)}
-    assert (await index.waiting(text="%")).total == 0
+    assert {entry.by for entry in (await index.page(audit("Anna"))).rows} == {"anna"}
+    assert (await index.page(audit("anna"), size=1)).total == COUNT // 2
+    assert (await index.page(dead_letters("REASON 1"))).total == len(range(1, COUNT, 3))
+    assert {tuple(row["reasons"]) for row in (await index.page(waiting("no_snp"))).rows} == {("NO_SNP",)}
+    assert (await index.page(waiting("%"))).total == 0
 
 
 async def test_a_place_that_no_page_gave_is_refused(index: BillIndex) -> None:
     for token in ("x", "W10", "WzFd"):
         with pytest.raises(UsageError, match="names no place"):
-            await index.waiting(token)
+            await index.page(waiting(), token)
 
 
 async def test_waiting_bills_are_counted_by_what_is_missing(index: BillIndex) -> None:
     groups = await index.waiting_groups()
     assert [(one.reason, one.total, one.do_not_loads) for one in groups] == [("NO_SAILING", 12, 3), ("NO_SNP", 11, 2)]
     for one in groups:
-        assert (await index.waiting(text=one.reason)).total == one.total
+        assert (await index.page(waiting(one.reason))).total == one.total

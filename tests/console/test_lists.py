@@ -1,0 +1,145 @@
+"""Every list of the console has its count, all its pages and all its rows as CSV: nothing is cut without a word."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import re
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import pytest
+import pytest_asyncio
+
+from router.engine.administration import AuditEntry, audit_output, import_parties, import_sailings
+from router.log.interface import AdministeredLog
+from router.model.inputs import DeadLetter
+from router.model.registry_values import Line, Party, PortCall, Sailing
+from router.task.outputs import letter_output
+from tests.console.desk import Desk, desk
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MANY = 230
+"""More rows than two pages."""
+
+
+class Listed(NamedTuple):
+    """A list of the console, and the truth about it."""
+
+    path: str
+    column: str
+    """The column of its export that names a row."""
+    names: set[str]
+    row: str
+    """What a row of its page has, with the name as a group."""
+
+
+def scac(first: str, number: int) -> str:
+    return f"{first}{chr(65 + number // 26)}{chr(65 + number % 26)}X"
+
+
+def parties() -> list[Party]:
+    return [Party(scac("P", number), f"Party {number}", webhook_url="https://p.test/") for number in range(MANY)]
+
+
+def sailings() -> list[Sailing]:
+    made = []
+    for number in range(MANY):
+        calls = (PortCall("2704", f"2099-{number % 12 + 1:02}-{number % 27 + 1:02}"),)
+        made.append(Sailing(f"SAIL{number}", f"{9000000 + number}", f"VESSEL {number}", calls, ()))
+    lines = tuple(Line(scac("L", number), "charterer", None, "own") for number in range(MANY))
+    return [made[0]._replace(lines=lines), *made[1:]]
+
+
+async def fill(log: AdministeredLog) -> None:
+    await import_parties(log, parties())
+    await import_sailings(log, sailings())
+    letters = [
+        letter_output(DeadLetter(f"{number:032x}", "unreadable", "file", "x12", b"?", 1, received_at=number + 1))
+        for number in range(MANY)
+    ]
+    deeds = [audit_output(AuditEntry(number, f"user{number}", "hold clear", "NVXAHBL1")) for number in range(MANY)]
+    await log.append([*letters, *deeds])
+
+
+LISTS = (
+    Listed("/parties", "party", {one.id for one in parties()}, r'row"><a href="/parties/(\w+)">'),
+    Listed("/sailings", "sailing", {one.sailing_id for one in sailings()}, r'row"><a href="/sailings/(\w+)">'),
+    Listed(
+        "/sailings/SAIL0/lines", "scac", {one.scac for one in sailings()[0].lines}, r'row"><a href="/parties/(\w+)">'
+    ),
+    Listed("/dead-letters", "id", {f"{number:032x}" for number in range(MANY)}, r'href="/dead-letters/(\w+)">'),
+    Listed("/audit?text=user", "by", {f"user{number}" for number in range(MANY)}, r"<td>(user\d+)</td>"),
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def many(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
+    async with desk(tmp_path_factory.mktemp("many")) as (log, anna):
+        await fill(log)
+        await anna.shown(f"of {MANY} sailings", "/sailings")
+        await anna.shown(f"of {MANY} parties", "/parties")
+        await anna.shown(f"of {MANY} deeds", "/audit?text=user")
+        yield anna
+
+
+def linked(page: str, name: str) -> str | None:
+    """The address of the pager's link of that name."""
+    found = re.search(rf'<a href="([^"]*)"[^>]*>{name}</a>', page)
+    return html.unescape(found[1]) if found else None
+
+
+async def walk(desk: Desk, path: str, row: str, direction: str) -> list[str]:
+    """The names on a page and all those after it, or before it."""
+    names: list[str] = []
+    step: str | None = path
+    while step is not None:
+        address = step if step.startswith("/") else path.partition("?")[0] + step
+        page = await desk.get(address)
+        shown = re.findall(row, page)
+        counted = re.search(r"<caption>([\d,]+) to ([\d,]+) of ([\d,]+)", page)
+        if counted:
+            first, last, _ = (int(number.replace(",", "")) for number in counted.groups())
+            assert len(shown) == last - first + 1
+        names = [*names, *shown] if direction == "Next" else [*shown, *names]
+        step = linked(page, direction)
+    return names
+
+
+@pytest.mark.parametrize("listed", LISTS, ids=lambda one: one.path)
+async def test_the_pages_of_a_list_and_its_export_are_all_its_rows(many: Desk, listed: Listed) -> None:
+    names = await walk(many, listed.path, listed.row, "Next")
+    assert len(names) == len(listed.names)
+    assert set(names) == listed.names
+    page = await many.get(listed.path)
+    address = re.search(r'href="([^"]*\.csv[^"]*)" download', page)
+    assert address is not None
+    rows = list(csv.DictReader(io.StringIO(await many.get(html.unescape(address[1])))))
+    assert sorted(row[listed.column] for row in rows) == sorted(listed.names)
+    assert [row[listed.column] for row in rows] == names or listed.column == "name"
+
+
+async def test_a_page_in_the_middle_leads_back_to_the_first(many: Desk) -> None:
+    second = linked(await many.get("/parties?sort=name&order=desc"), "Next")
+    assert second is not None
+    assert "sort=name&order=desc" in second, "the order stays"
+    page = await many.get("/parties" + second)
+    assert f"101 to 200 of {MANY} parties" in page
+    assert linked(page, "First") == "?sort=name&order=desc"
+    previous = linked(page, "Previous")
+    assert previous is not None
+    assert f"1 to 100 of {MANY} parties" in await many.get("/parties" + previous)
+
+
+async def test_a_list_is_filtered_before_it_is_paged(many: Desk) -> None:
+    page = await many.get("/parties?text=Party+229")
+    assert "<caption>1 parties</caption>" in page
+    assert "PIVX" in page
+    assert "<caption>1 sailings</caption>" in await many.get("/sailings?text=vessel+229")
+
+
+async def test_an_address_that_selects_nothing_says_why(many: Desk) -> None:
+    assert "status &#39;dead&#39; is none of" in await many.get("/parties?status=dead")
+    assert "names no place in this list" in await many.get("/sailings?after=x")
