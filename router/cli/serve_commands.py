@@ -120,15 +120,15 @@ def remove_user(context: typer.Context, name: UserName) -> None:
 
 
 @user_app.command("list")
-def list_users(context: typer.Context) -> None:
+def list_users(context: typer.Context, form: RowsFormatOption = TABLE) -> None:
     """List the users and their roles.
 
     Example:  [bold]snp-router console user list[/bold]"""
-    users = _users(context).roles()
-    if not users:
-        say(NO_USERS)
-    for name, role in sorted(users.items()):
-        console().print(f"{name}  {role}")
+    rows = [{"name": name, "role": role} for name, role in sorted(_users(context).roles().items())]
+    print_rows(USER, rows, form, empty=NO_USERS)
+
+
+USER: Final = (Column("name", None, lambda one: one["name"]), Column("role", None, lambda one: one["role"]))
 
 
 def _users(context: typer.Context) -> Users:

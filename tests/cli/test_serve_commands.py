@@ -57,3 +57,18 @@ def test_webhook_status_counts_what_waits_and_an_order_needs_a_webhook(command: 
 
 def test_on_a_terminal_a_password_is_asked_for_with_its_least_length(terminal: Callable[..., Terminal]) -> None:
     assert terminal("console", "user", "add", "alice").shows("password, at least 12 characters")
+
+
+def test_users_of_the_console_are_listed_in_each_format(command: Command) -> None:
+    password = "correct horse battery staple\n"
+    command("console", "user", "add", "victor", stdin=password)
+    command("console", "user", "add", "alice", "--role", "operator", stdin=password)
+    assert re.findall("alice +operator", command("console", "user", "list").stdout)
+    assert command("console", "user", "list", "--format", "csv").stdout.splitlines() == [
+        "name,role", "alice,operator", "victor,viewer"
+    ]  # fmt: skip
+    assert command.json("console", "user", "list")[1] == {"name": "victor", "role": "viewer"}
+    for name in ("alice", "victor"):
+        command("console", "user", "remove", name)
+    assert command("console", "user", "list", "--format", "json").stdout == ""
+    assert "has no users" in command("console", "user", "list").stderr
