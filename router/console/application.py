@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from router.background import background
-from router.console import ConsoleSettings, bulk_actions
+from router.console import ConsoleSettings
 from router.console.actions import ACTIONS
 from router.console.backend import Backend, ConsoleFigures, Follower, keep_refreshed
 from router.console.live_stream import LiveStream
@@ -112,7 +112,7 @@ def console_app(backend: Backend) -> Starlette:
         https_only=sessions.settings.secure_cookie,
     )
     app = web_application(
-        routes=[*bulk_actions.ROUTES, *ROUTES, *ACTIONS, *LOGIN, Mount("/static", StaticFiles(directory=STATIC))],
+        routes=[*ROUTES, *ACTIONS, *LOGIN, Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[Middleware(LimitsAndHeaders), signed_cookie, Middleware(LoginRequired, backend=backend)],
         exception_handlers=dict.fromkeys((HTTPException, UsageError, LogError), _problem_page),
     )

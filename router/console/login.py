@@ -45,14 +45,14 @@ async def ask_to_log_in(request: Request) -> Response:
     """
     if request.headers.get("sec-fetch-mode", "navigate") != "navigate":
         return Response("log in first", HTTPStatus.UNAUTHORIZED)
+    here = request.scope["raw_path"].decode("latin-1") + (f"?{request.url.query}" if request.url.query else "")
     if request.method == "GET":
-        query = f"?{request.url.query}" if request.url.query else ""
-        wanted = quote(request.scope["raw_path"].decode("latin-1") + query, safe="/")
+        wanted = quote(here, safe="/")
         return RedirectResponse("/login" if wanted == HOME else f"/login?{NEXT}={wanted}", HTTPStatus.SEE_OTHER)
     is_own = _is_own_form(request) and request.url.path != "/logout"
     kept = await form_of(request) if is_own else {}
     kept.pop("csrf", None)
-    wanted = request.url.path if is_own else HOME
+    wanted = here if is_own else HOME
     reason = "you are logged out: log in, then your form goes on" if kept else "log in first"
     return _login_page(request, HTTPStatus.UNAUTHORIZED, wrong=reason, wanted=wanted, kept=kept)
 

@@ -32,8 +32,11 @@ from router.model.inputs import DeadLetter
 
 FORM: Final = "application/x-www-form-urlencoded"
 MOST_FIELDS: Final = 30
-MORE_FIELDS: Final = {"/bills/preview": 150}
-"""Fields of the forms that have more, by their path: a box to tick for each bill of a page."""
+SELECTED: Final = "bill:"
+"""Fields of bills that are selected begin with it."""
+MORE_FIELDS: Final = {"/bills": 150, "/login": 160}
+"""Fields of the forms that have more, by their path: a box to tick for each bill of a page. Such a form may wait for a
+log-in."""
 
 MOST_SHOWN: Final = 100_000
 """Characters of a dead letter's content on its page."""

@@ -1,8 +1,7 @@
-"""One deed on many bills: foreseen first, then done on those that have not changed since."""
+"""Deeds on many bills: foreseen first, then done on those that have not changed since."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
@@ -15,11 +14,13 @@ from router.desk.bill_index import BillIndex
 from router.desk.bill_views import NotFoundError, read_state
 from router.desk.clearances import IN_BULK, clear
 from router.desk.confirmations import Operator, PreviewedBill, confirm_previewed, confirmation_of, fingerprint
-from router.desk.operator_deeds import ForeseenNotice
-from router.errors import UsageError
+from router.desk.operator_deeds import ForeseenBill, ForeseenNotice
+from router.errors import InputError, UsageError
 from router.feeds.forms import ClearanceForm, checked
 from router.log.interface import Log
-from router.model.vocabulary import Confirmable, HoldKind
+from router.model.identifiers import bill_key
+from router.model.inputs import Disposition, Filing
+from router.model.vocabulary import HoldKind
 
 MOST_AT_ONCE: Final = 1000
 """Bills of one deed. Of more, nobody reads the preview."""
@@ -38,6 +39,12 @@ class BulkDeed(NamedTuple):
     """The person at CBP who said so, for `clear`."""
     ticket: str | None = None
 
+    def heading(self, bills: int) -> str:
+        """`Confirm 2 bills`, `Clear all box holds of 1 bill`."""
+        kind = (self.kind or "").replace("_", " ").lower()
+        what = "Confirm" if self.name == "confirm" else f"Clear all {kind} holds of"
+        return f"{what} {bills:,} bill{'' if bills == 1 else 's'}"
+
     def form(self) -> ClearanceForm:
         """The form of a clearance. Raises UsageError for what is missing in it."""
         given = {"kind": self.kind, "source": self.source, "ticket": self.ticket}
@@ -49,46 +56,6 @@ class BulkDeed(NamedTuple):
             if self.kind not in IN_BULK:
                 raise UsageError(f"holds are cleared together by their kind: {', '.join(IN_BULK)}")
             self.form()
-
-
-class ForeseenBill(NamedTuple):
-    """Consequences of the deed for one bill, if nothing else comes first."""
-
-    bill: str
-    before: str
-    """Its status now."""
-    after: str
-    doubts: tuple[Confirmable, ...]
-    """Doubts that end."""
-    holds: tuple[str, ...]
-    """Holds that end, by kind and code."""
-    notices: tuple[ForeseenNotice, ...]
-    seen: str
-    """Its `fingerprint`."""
-    refusal: str | None = None
-    """Why the deed can't be done on it. None: it can."""
-
-
-class Foreseen(NamedTuple):
-    """Consequences of a deed for all the bills, in the order asked."""
-
-    bills: tuple[ForeseenBill, ...]
-
-    @property
-    def possible(self) -> list[ForeseenBill]:
-        return [one for one in self.bills if one.refusal is None]
-
-    @property
-    def refused(self) -> list[ForeseenBill]:
-        return [one for one in self.bills if one.refusal is not None]
-
-    def notices_by_party(self) -> dict[str, Counter[str]]:
-        """Number of notices of each kind, by recipient."""
-        counts: dict[str, Counter[str]] = {}
-        for one in self.possible:
-            for notice in one.notices:
-                counts.setdefault(notice.recipient, Counter())[notice.kind] += 1
-        return dict(sorted(counts.items()))
 
 
 class Done(NamedTuple):
@@ -105,9 +72,9 @@ class Done(NamedTuple):
 
 async def foresee(
     index: BillIndex, log: Log, registry: Registry, rules: Rules, deed: BulkDeed, keys: Sequence[str]
-) -> Foreseen:
-    """Find out what the deed would do, and write nothing. Raises UsageError for a deed that is not complete, and for
-    too many bills."""
+) -> list[ForeseenBill]:
+    """Find out what the deed would do to each bill, and write nothing. In the order asked; raises UsageError for a deed
+    that is not complete, and for too many bills."""
     deed.check()
     if len(keys) > MOST_AT_ONCE:
         raise UsageError(f"these are {len(keys):,} bills: narrow the list to {MOST_AT_ONCE:,} at most")
@@ -115,28 +82,61 @@ async def foresee(
     for key in keys:
         value = await index.state(key)
         if value is None:
-            found.append(ForeseenBill(key, "", "", (), (), (), "", "it is not known any more"))
+            found.append(ForeseenBill(key, "", "", refusal="it is not known any more"))
             continue
         bill = assess_bill(BILL_STATE.decode(value), rules)
         try:
             found.append(await _foreseen(log, registry, rules, deed, bill))
         except UsageError as error:
             status = bill.status.status
-            found.append(ForeseenBill(key, status, status, (), (), (), fingerprint(bill), str(error)))
-    return Foreseen(tuple(found))
+            found.append(ForeseenBill(key, status, status, seen=fingerprint(bill), refusal=str(error)))
+    return found
 
 
 async def _foreseen(log: Log, registry: Registry, rules: Rules, deed: BulkDeed, bill: AssessedBill) -> ForeseenBill:
     key, seen, before = bill.state.key, fingerprint(bill), bill.status.status
     if deed.name == "clear":
         cleared = await clear(log, rules, key, deed.form(), user=deed.operator.user, preview=True)
-        holds = tuple(" ".join(filter(None, (hold.kind, hold.code))) for hold in cleared.holds)
-        return ForeseenBill(key, before, cleared.after.status, (), holds, cleared.notices, seen)
+        ended = (f"ends {hold.kind.replace('_', ' ').lower()} {hold.code or ''}".strip() for hold in cleared.holds)
+        return ForeseenBill(key, before, cleared.after.status, tuple(ended), cleared.notices, seen)
     confirmation = confirmation_of(bill, rules, deed.operator, (), ())
     decision = decide(bill, confirmation, Context(registry, rules))
     after = (decision.bill or bill).status.status
     notices = tuple(ForeseenNotice(notice.recipient.id, notice.kind) for notice in decision.notices)
-    return ForeseenBill(key, before, after, confirmation.doubts, (), notices, seen)
+    doubts = tuple(f"ends {doubt.replace('_', ' ').lower()}" for doubt in confirmation.doubts)
+    return ForeseenBill(key, before, after, doubts, notices, seen)
+
+
+async def foresee_records(
+    index: BillIndex, registry: Registry, rules: Rules, records: Sequence[Disposition | Filing]
+) -> list[ForeseenBill]:
+    """Find out what records would do to their bills, each bill once, in the order of the records. Those of a vessel are
+    left out."""
+    context, bills, found = Context(registry, rules), dict[str, AssessedBill | None](), dict[str, ForeseenBill]()
+    for record in records:
+        if record.scac is None or record.bill_of_lading is None:
+            continue
+        key = bill_key(record.scac, record.bill_of_lading)
+        if key not in found:
+            value = await index.state(key)
+            bills[key] = assess_bill(BILL_STATE.decode(value), rules) if value is not None else None
+            before = _status_of(bills[key])
+            found[key] = ForeseenBill(key, before, before)
+        cause = record.disposition_code if isinstance(record, Disposition) else "filing"
+        foreseen = found[key]._replace(by=(*found[key].by, cause))
+        try:
+            decision = decide(bills[key], record, context)
+        except InputError as error:
+            found[key] = foreseen._replace(refusal=str(error))
+            continue
+        bills[key] = decision.bill
+        notices = tuple(ForeseenNotice(notice.recipient.id, notice.kind) for notice in decision.notices)
+        found[key] = foreseen._replace(after=_status_of(decision.bill), notices=foreseen.notices + notices)
+    return list(found.values())
+
+
+def _status_of(bill: AssessedBill | None) -> str:
+    return bill.status.status if bill is not None else ""
 
 
 async def do(log: Log, rules: Rules, deed: BulkDeed, previewed: Mapping[str, str]) -> list[Done]:

@@ -52,6 +52,22 @@ class ForeseenNotice(NamedTuple):
     """`hold`, `change` or `release`."""
 
 
+class ForeseenBill(NamedTuple):
+    """Consequences of a deed for one of its bills, if nothing else comes first."""
+
+    bill: str
+    before: str
+    """Its status now; empty for a bill that is not known."""
+    after: str
+    by: tuple[str, ...] = ()
+    """Causes of the change: `ends box`, `1C`."""
+    notices: tuple[ForeseenNotice, ...] = ()
+    seen: str = ""
+    """Its `fingerprint`, where the deed binds to that."""
+    refusal: str | None = None
+    """Why the deed can't be done on it. None: it can."""
+
+
 class Relayed(NamedTuple):
     """An event entered by hand, with its consequences as of now."""
 
@@ -164,8 +180,8 @@ class Retried(NamedTuple):
     events: int
     problem: str | None
     """Why the letter was not resolved; nothing was written then."""
-    found: tuple[str, ...] = ()
-    """Bill and code of each event."""
+    read: tuple[Disposition | Filing, ...] = ()
+    """The events."""
 
 
 async def retry(
@@ -198,13 +214,7 @@ async def retry(
         await log.append(
             [*outputs, letter_output(letter._replace(resolution=RETRIED)), audit_output(deed)], atomic=True
         )
-    return Retried(letter, len(events), problem, tuple(_named(event) for event in events))
-
-
-def _named(event: Disposition | Filing) -> str:
-    """The bill of an event, and what it says of it."""
-    what = event.disposition_code if isinstance(event, Disposition) else "filing"
-    return f"{event.scac or ''}{event.bill_of_lading or ''} {what}".strip()
+    return Retried(letter, len(events), problem, tuple(events))
 
 
 async def _checked(log: Log, read: Iterable[ReadResult]) -> list[ReadResult]:
@@ -241,6 +251,8 @@ class Accepted(NamedTuple):
     """Bills with an event among them that may free."""
     unreadable: tuple[str, ...]
     """Place and reason of each part that is a dead letter still."""
+    read: tuple[Disposition | Filing, ...] = ()
+    """The events."""
 
 
 async def accept(
@@ -268,7 +280,7 @@ async def accept(
     events = [one for one in read if isinstance(one, Disposition | Filing)]
     letters = [one for one in read if isinstance(one, DeadLetter)]
     unreadable = tuple(f"{one.source}: {one.reason}" for one in letters)
-    accepted = Accepted(letter, len(events), _freed(events, rules), unreadable)
+    accepted = Accepted(letter, len(events), _freed(events, rules), unreadable, tuple(events))
     if preview:
         return accepted
     known = {one.id for one in await read_dead_letters(log)}

@@ -131,13 +131,14 @@ def test_selected_bills_are_confirmed_after_a_preview(page: Page, stopped: Insta
     page.get_by_role("checkbox", name="Select NVXAMANY0001").check()
     page.get_by_label("On what ground").fill("CBP's list")
     page.get_by_role("button", name="Preview 2 selected").click()
-    expect(page.locator("main")).to_contain_text("Nothing is done yet. 2 of 2 bills")
+    expect(page.locator("main")).to_contain_text("2 of 2 bills")
     shot(page, "preview")
     for width in (390, 1300):
         page.set_viewport_size({"width": width, "height": 900})
         assert Axe().run(page).response["violations"] == []
-    page.get_by_role("button", name="confirm 2 bills").click()
-    expect(page.locator("main [role=status]")).to_contain_text("Asked to confirm 2 bills; 0 left alone.")
+    page.get_by_role("button", name="Yes, do it").click()
+    expect(page.get_by_role("heading", name="Done: Confirm 2 bills")).to_be_visible()
+    expect(page.locator("main [role=status]")).to_contain_text("2 done, 0 left alone.")
     shot(page, "receipt")
     page.get_by_role("link", name="audit", exact=True).click()
     expect(page.get_by_role("row", name="alice bill confirm NVXAMANY0001")).to_be_visible()

@@ -16,8 +16,9 @@ from router.console import AccessSettings, ConsoleSettings
 from router.console.application import serve_console
 from router.console.flag_advice import ADVICE
 from router.console.sessions import OPERATOR, Users
+from router.desk.operator_deeds import read_dead_letters
 from router.engine.administration import import_parties, prepare
-from router.engine.intake import event_outputs
+from router.engine.intake import event_outputs, ingest_file
 from router.engine.worker import Worker
 from router.feeds.formats import read_events
 from router.log.interface import Log
@@ -199,6 +200,25 @@ async def test_a_forged_receipt_shows_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path) as (_, anna, _):
         answer = await anna.client.get(f"/bills/{BILL}?receipt=WyJYIiwxLCJ5IixbXV0.forged")
         assert (answer.status, "Done: " in await answer.text()) == (200, False)
+
+
+async def test_a_retry_names_each_bill_with_its_status_and_each_party_with_its_notices(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (log, anna, _):
+        other = {"bill_of_lading": "HBL2", "disposition_code": "6H", "action_at": "2026-07-15T10:00"}
+        (tmp_path / "broken.jsonl").write_text(event_line(disposition_code="0?"))
+        await ingest_file(log, tmp_path / "broken.jsonl", RULES)
+        await route(log)
+        (letter,) = [one.id for one in await read_dead_letters(log)]
+        (csrf, *_) = re.findall('name="csrf" value="([^"]+)"', await anna.shown("its dead letter"))
+        again = {"disposition_code": "4A", "action_at": "2026-07-15T11:00"}
+        sent = {"csrf": csrf, "corrected": event_line(**again) + event_line(**other)}
+        async with anna.client.post(f"/dead-letters/{letter}/retry", data=sent) as answer:
+            status, preview = answer.status, await answer.text()
+        assert (status, "2 events of 2 bills." in preview) == (200, True), preview
+        rows = [re.sub(r"\s*<[^>]+>\s*", " ", row).split() for row in re.findall("<tr>.*?</tr>", preview, re.DOTALL)]
+        assert ["NVXA", "1", "1", "0"] in rows
+        assert [BILL, "HELD", "HELD", "4A", "change", "to", "NVXA"] in rows
+        assert ["NVXAHBL2", "not", "known", "DO", "NOT", "LOAD", "6H", "hold", "to", "NVXA"] in rows
 
 
 def test_every_flag_has_its_advice() -> None:

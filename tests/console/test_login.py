@@ -102,6 +102,21 @@ def test_a_form_sent_after_the_end_of_the_session_goes_on_after_the_log_in(
     expect(page.locator("main")).to_contain_text('ACE is "down"')
 
 
+def test_a_page_of_ticked_bills_waits_for_the_log_in_too(client: Client) -> None:
+    ticked = {f"bill:NVXA{number}": "yes" for number in range(100)}
+    client.log_in()
+    csrf = client.csrf()
+    client.session.cookies.clear()
+    asked = client.post("/bills?status=HELD", {"csrf": csrf, "reason": "CBP's list", **ticked})
+    assert asked.status_code == 401
+    kept = dict(re.findall(r'<textarea name="(kept[^"]+)" hidden>\n(.*?)</textarea>', asked.text))
+    assert len(kept) == 101
+    answer = client.post("/login", {"name": OPERATOR, "password": PASSWORD, "next": "/bills?status=HELD", **kept})
+    assert answer.status_code == 200
+    assert 'action="/bills?status=HELD"' in answer.text
+    assert answer.text.count('name="bill:NVXA') == 100
+
+
 def test_a_link_from_another_site_needs_no_second_log_in(installation: Installation, page: Page) -> None:
     """Browsers keep a strict cookie back from such a request."""
     enter(page, "/", VIEWER)

@@ -60,12 +60,13 @@ async def test_a_confirmation_of_many_does_what_was_foreseen(log: AdministeredLo
     await route(log, *life("HBL3", "55", "1C"))
     async with indexed(log, tmp_path) as index:
         foreseen = await foresee(index, log, await read_registry(log), RULES, CONFIRM, KEYS)
-        assert [one.bill for one in foreseen.possible] == KEYS[:2]
-        assert {(one.before, one.after) for one in foreseen.possible} == {("RELEASE_UNCONFIRMED", "RELEASED")}
-        (refused,) = foreseen.refused
+        *possible, refused = foreseen
+        assert [one.bill for one in possible] == KEYS[:2]
+        assert {(one.before, one.after) for one in possible} == {("RELEASE_UNCONFIRMED", "RELEASED")}
+        assert {one.by for one in possible} == {("ends release predates hold",)}
         assert "nothing to confirm" in (refused.refusal or "")
-        assert foreseen.notices_by_party()["NVXA"] == {"release": 2}
-        seen = {one.bill: one.seen for one in foreseen.possible}
+        assert all(("NVXA", "release") in one.notices for one in possible)
+        seen = {one.bill: one.seen for one in possible}
         await route(log, *life("HBL2", "55", "1C", "1H", "1I", "1H"))
         done = await do(log, RULES, CONFIRM, seen)
         assert [(one.bill, one.refusal) for one in done] == [(KEYS[0], None), (KEYS[1], "changed since the preview")]
@@ -80,14 +81,13 @@ async def test_holds_of_a_kind_are_cleared_on_many_bills(log: AdministeredLog, t
     deed = BulkDeed("clear", OPERATOR, "UNKNOWN_CODE", "J. Smith, CBP")
     async with indexed(log, tmp_path) as index:
         foreseen = await foresee(index, log, await read_registry(log), RULES, deed, KEYS)
-        assert [one.holds for one in foreseen.possible] == [("UNKNOWN_CODE 0X",)] * 2
-        assert "has no such hold" in (foreseen.refused[0].refusal or "")
-        done = await do(log, RULES, deed, {one.bill: one.seen for one in foreseen.possible})
+        *possible, refused = foreseen
+        assert [one.by for one in possible] == [("ends unknown code 0X",)] * 2
+        assert "has no such hold" in (refused.refusal or "")
+        done = await do(log, RULES, deed, {one.bill: one.seen for one in possible})
         assert all(one.is_done for one in done)
         await route(log)
-        assert not any(
-            one.is_done for one in await do(log, RULES, deed, {one.bill: one.seen for one in foreseen.bills})
-        )
+        assert not any(one.is_done for one in await do(log, RULES, deed, {one.bill: one.seen for one in foreseen}))
     async with indexed(log, tmp_path) as index:
         assert await statuses(index) == ["ON_FILE", "ON_FILE", "HELD"]
 
