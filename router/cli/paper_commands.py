@@ -35,9 +35,9 @@ from router.desk.paper_bills import (
     match,
     propose_matches,
     read_paper_bills,
+    register,
 )
-from router.engine.administration import AuditEntry, audit_output
-from router.engine.intake import ImportCount, append_filings
+from router.engine.intake import ImportCount
 from router.errors import InputError, UsageError
 from router.feeds import form_fields
 from router.feeds.forms import PaperForm, check_moment, checked, paper_bill
@@ -103,10 +103,7 @@ def add_paper_bills(
         values = iter([paper_bill(entered, "paper add", by, now)])
 
     async def work(log: AdministeredLog) -> ImportCount:
-        added = await append_filings(log, values)
-        if added.count:
-            await log.append([audit_output(AuditEntry(now, by, "paper add", number_of(added.count, "bill")))])
-        return added
+        return await register(log, values, by, now)
 
     added = write_log(context, work)
     if form is JSON:

@@ -172,7 +172,13 @@ async def operators_fields(request: Request) -> dict[str, str]:
 
 # Parts of the deeds' own functions
 
-FIELD_NAMES: Final = {"source": "Who at CBP", "bill": "Bill", "hold": "Hold", "reason": "ground"}
+FIELD_NAMES: Final = {
+    "source": "Who at CBP",
+    "bill": "Bill",
+    "hold": "Hold",
+    "reason": "ground",
+    "delivered_at": "Delivered to CBP",
+}
 
 
 def name_of(request: Request) -> str:

@@ -8,6 +8,7 @@ from typing import Final, Literal, NamedTuple
 from router.codec.packed import BILL_STATE
 from router.decide.bill import decide
 from router.decide.bill_state import AssessedBill, assess_bill
+from router.decide.identity import key_of
 from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
 from router.desk.bill_index import BillIndex
@@ -19,7 +20,7 @@ from router.errors import InputError, UsageError
 from router.feeds.forms import ClearanceForm, checked
 from router.log.interface import Log
 from router.model.identifiers import bill_key
-from router.model.inputs import Disposition, Filing
+from router.model.inputs import Disposition, Filing, PaperBill, PaperMatch
 from router.model.vocabulary import HoldKind
 
 MOST_AT_ONCE: Final = 1000
@@ -108,22 +109,21 @@ async def _foreseen(log: Log, registry: Registry, rules: Rules, deed: BulkDeed, 
 
 
 async def foresee_records(
-    index: BillIndex, registry: Registry, rules: Rules, records: Sequence[Disposition | Filing]
+    index: BillIndex, registry: Registry, rules: Rules, records: Sequence[Disposition | Filing | PaperBill | PaperMatch]
 ) -> list[ForeseenBill]:
     """Find out what records would do to their bills, each bill once, in the order of the records. Those of a vessel are
     left out."""
     context, bills, found = Context(registry, rules), dict[str, AssessedBill | None](), dict[str, ForeseenBill]()
     for record in records:
-        if record.scac is None or record.bill_of_lading is None:
+        if isinstance(record, Disposition) and record.bill_of_lading is None:
             continue
-        key = bill_key(record.scac, record.bill_of_lading)
+        key = key_of(record)
         if key not in found:
             value = await index.state(key)
             bills[key] = assess_bill(BILL_STATE.decode(value), rules) if value is not None else None
             before = _status_of(bills[key])
             found[key] = ForeseenBill(key, before, before)
-        cause = record.disposition_code if isinstance(record, Disposition) else "filing"
-        foreseen = found[key]._replace(by=(*found[key].by, cause))
+        foreseen = found[key]._replace(by=(*found[key].by, _cause_of(record)))
         try:
             decision = decide(bills[key], record, context)
         except InputError as error:
@@ -133,6 +133,14 @@ async def foresee_records(
         notices = tuple(ForeseenNotice(notice.recipient.id, notice.kind) for notice in decision.notices)
         found[key] = foreseen._replace(after=_status_of(decision.bill), notices=foreseen.notices + notices)
     return list(found.values())
+
+
+def _cause_of(record: Disposition | Filing | PaperBill | PaperMatch) -> str:
+    if isinstance(record, PaperMatch):
+        return f"paper bill {bill_key(record.scac, record.bill_of_lading)}"
+    if isinstance(record, PaperBill):
+        return "on paper"
+    return record.disposition_code if isinstance(record, Disposition) else "filing"
 
 
 def _status_of(bill: AssessedBill | None) -> str:

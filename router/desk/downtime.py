@@ -56,25 +56,31 @@ async def change(
     reason: str | None = None,
     ticket: str | None = None,
     until: int | None = None,
+    preview: bool = False,
 ) -> Outage:
-    """Change an open outage, for example to add the ticket number. Raises NotFoundError, UsageError."""
+    """Change an open outage, for example to add the ticket number. With `preview` write nothing. Raises NotFoundError,
+    UsageError."""
     _check_return(until, now)
     old = await find_open(log, outage_id)
     new = old._replace(reason=reason or old.reason, ticket=ticket or old.ticket, until=until or old.until)
     if new == old:
         raise UsageError(f"outage {old.id} has these values already: give a new reason, ticket or time of return")
+    if preview:
+        return new
     detail = "; ".join(filter(None, (reason, ticket, iso(until) if until else None)))
     await _write(log, new, AuditEntry(now, by, "outage change", old.id, detail))
     return new
 
 
-async def end(log: Log, outage_id: str, by: str, at: int, now: int) -> Outage:
-    """End an outage as of `at`, UTC milliseconds. Raises NotFoundError, UsageError."""
+async def end(log: Log, outage_id: str, by: str, at: int, now: int, *, preview: bool = False) -> Outage:
+    """End an outage as of `at`, UTC milliseconds. With `preview` write nothing. Raises NotFoundError, UsageError."""
     outage = await find_open(log, outage_id)
     check_moment("at", at, now)
     if at < outage.began_at:
         raise UsageError(f"outage {outage.id} cannot end before it began at {iso(outage.began_at)}: give a later time")
     ended = outage._replace(ended_at=at, ended_by=by)
+    if preview:
+        return ended
     await _write(log, ended, AuditEntry(now, by, "outage end", outage.id, iso(at)))
     return ended
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Final, NamedTuple, Self
 
 from router import codec, topics
@@ -13,11 +13,12 @@ from router.decide.cargo_facts import Cargo
 from router.decide.rules import Rules
 from router.desk.bill_views import read_state
 from router.engine.administration import AuditEntry, audit_output
-from router.errors import UsageError
+from router.engine.intake import ImportCount, append_filings
+from router.errors import InputError, UsageError
 from router.log.interface import Log, Output
 from router.model.eastern import DAY, HOUR, MINUTE
-from router.model.identifiers import container_key, split_bill_key
-from router.model.inputs import PaperMatch
+from router.model.identifiers import bill_key, container_key, split_bill_key
+from router.model.inputs import PaperBill, PaperMatch
 
 ON_PAPER: Final = "ON_PAPER"
 FILED: Final = "FILED"
@@ -141,8 +142,29 @@ def _compare(paper_key: str, paper: _CargoTraits, other_key: str, other: _CargoT
     return Proposal(paper_key, other_key, agrees, differs) if alike else None
 
 
-async def match(log: Log, rules: Rules, paper: str, electronic: str, by: str, now: int) -> PaperMatch:
-    """Record that a paper bill was filed as another; `run` reissues its notices. Raises NotFoundError, UsageError."""
+async def register(log: Log, values: Iterable[PaperBill | InputError], by: str, now: int) -> ImportCount:
+    """Register paper bills, with one entry of the audit. Returns the rows that were refused, as `append_filings`."""
+    last = ""
+
+    def noted() -> Iterator[PaperBill | InputError]:
+        nonlocal last
+        for value in values:
+            if isinstance(value, PaperBill):
+                last = bill_key(value.filing.scac, value.filing.bill_of_lading)
+            yield value
+
+    added = await append_filings(log, noted())
+    if added.count:
+        subject = last if added.count == 1 else f"{added.count} bills"
+        await log.append([audit_output(AuditEntry(now, by, "paper add", subject))])
+    return added
+
+
+async def match(
+    log: Log, rules: Rules, paper: str, electronic: str, by: str, now: int, *, preview: bool = False
+) -> PaperMatch:
+    """Record that a paper bill was filed as another; `run` reissues its notices. With `preview` write nothing. Raises
+    NotFoundError, UsageError."""
     view = _view(paper, await read_state(log, paper), rules)
     await read_state(log, electronic)
     if view is None:
@@ -152,6 +174,8 @@ async def match(log: Log, rules: Rules, paper: str, electronic: str, by: str, no
     if paper == electronic:
         raise UsageError(f"{paper} needs no match with itself: a filing under its own number is recognised")
     matched = PaperMatch(*split_bill_key(paper), electronic, by, now)
+    if preview:
+        return matched
     deed = AuditEntry(now, by, "paper match", paper, f"filed as {electronic}")
     await log.append(
         [Output(topics.FILINGS, electronic.encode(), codec.encode_value(matched)), audit_output(deed)], atomic=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -52,7 +53,9 @@ class Desk:
         status, preview = await self.send(path, fields)
         assert status == 200, preview
         (token,) = re.findall('name="previewed" value="([^"]+)"', preview)
-        status, page = await self.send(path, fields | {"previewed": token})
+        sent = re.findall(r'<textarea name="([^"]+)" hidden>\n(.*?)</textarea>', preview, re.DOTALL)
+        kept = {name: html.unescape(value) for name, value in sent}
+        status, page = await self.send(path, fields | kept | {"previewed": token})
         assert (status, "Done: " in page) == (200, True), page
         return preview, page
 
