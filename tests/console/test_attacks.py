@@ -34,6 +34,7 @@ ACTIONS = [
 ]
 ACTIONS += ["/bills"]
 ACTIONS += ["/holds", "/outages", "/outages/1/end"]
+ACTIONS += ["/outages/1/change", "/outages/1/paper", "/outages/1/match"]
 ACTIONS += ["/parties/SLTC/called", "/parties/SLTC/resync"]
 
 
