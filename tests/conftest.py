@@ -1,5 +1,6 @@
 """Brokers are started once for all tests, and only if one asks."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ pytest.register_assert_rewrite("tests.log.contract", "tests.stories")
 from tests.kafka.fixtures import kafka, secured  # noqa: E402 - what is imported before can't be rewritten
 
 __all__ = ["kafka", "secured"]
+
+os.environ.pop("COLUMNS", None)  # the width of the terminal that the tests were started from
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
