@@ -25,7 +25,7 @@ from router.decide.rules import Rules, UnknownRules
 from router.desk.bill_index import FOLLOWED, BillIndex, LastCommit
 from router.desk.bill_views import BillView, NotFoundError, view_of
 from router.desk.index_following import BATCH, IndexProgress, begin_following
-from router.desk.index_records import IndexedEntry
+from router.desk.index_notices import IndexedEntry
 from router.desk.lost_inputs import gaps_of
 from router.desk.unconfirmed_releases import UnconfirmedReleases, month_before
 from router.desk.unread_notices import UnreadNotices, read_unread

@@ -12,10 +12,11 @@ from starlette.routing import Route
 
 from router.clock import now_milliseconds
 from router.console.bill_pages import days_to, sailing_of
-from router.console.rendering import backend_of, csv_response, page
+from router.console.rendering import backend_of, bill_of, cause_of, csv_response, page
 from router.desk.bill_index import audit, dead_letters, waiting
 from router.desk.bill_query import UNREAD
 from router.desk.index_lists import Paged, Selection
+from router.desk.index_notices import KINDS, IndexedEntry, NoticeFilter, notices_of
 from router.desk.index_reading import UnreadStop, unread_of
 from router.desk.index_registry import (
     PARTY_ORDERS,
@@ -33,6 +34,7 @@ from router.harmless_text import csv_cell
 from router.model.eastern import eastern_day, iso
 from router.model.inputs import DeadLetter
 from router.model.registry_values import PARTY_STATUSES, Line
+from router.presentation import by_cause
 
 Given = dict[str, str]
 """The facets and the order that an address names; those without a value are left out."""
@@ -47,7 +49,7 @@ def _row_fields(row: Any) -> dict[str, Any]:
     return fields
 
 
-async def _nothing_more(request: Request, given: Given) -> dict[str, Any]:
+async def _nothing_more(request: Request, given: Given, found: Paged[Any]) -> dict[str, Any]:
     return {}
 
 
@@ -67,7 +69,7 @@ class ListPage(NamedTuple):
     """Words that sort it; the first is usual."""
     fields: Callable[[Any], Mapping[str, Any]] = _row_fields
     """Values of a row's columns."""
-    more: Callable[[Request, Given], Awaitable[Mapping[str, Any]]] = _nothing_more
+    more: Callable[[Request, Given, Paged[Any]], Awaitable[Mapping[str, Any]]] = _nothing_more
     """Other values for its template."""
 
     async def show(self, request: Request) -> Response:
@@ -79,7 +81,7 @@ class ListPage(NamedTuple):
         return page(
             request, self.template, found=found, given=words_given, text=given.get("text", ""),
             links=self.links(request.url.path, given, found), sorted_by=self._sorted_by(given, selection.descending),
-            **await self.more(request, given),
+            **await self.more(request, given, found),
         )  # fmt: skip
 
     async def export(self, request: Request) -> Response:
@@ -101,11 +103,12 @@ class ListPage(NamedTuple):
     def links(self, path: str, given: Given, found: Paged[Any]) -> ListLinks:
         """Addresses of the other pages of a list, and of its export."""
 
-        def to(**more: str | None) -> str:
-            words = urlencode({**given, **{name: value for name, value in more.items() if value is not None}})
-            return f"?{words}" if words else path
+        def to(**more: str) -> str:
+            words = urlencode({**given, **more})
+            return f"{path}?{words}" if words else path
 
         return ListLinks(
+            to(),
             to() if found.before else None,
             to(before=found.before) if found.before else None,
             to(after=found.after) if found.after else None,
@@ -130,6 +133,8 @@ class ListPage(NamedTuple):
 class ListLinks(NamedTuple):
     """Addresses beside a page of a list; None where there is no such page."""
 
+    all: str
+    """The first page, as a whole address."""
     first: str | None
     previous: str | None
     next: str | None
@@ -161,7 +166,7 @@ class SailingsPage(ListPage):
         return given if coming.total else {**given, "show": "past"}
 
 
-async def _of_sailings(request: Request, given: Given) -> dict[str, Any]:
+async def _of_sailings(request: Request, given: Given, found: Paged[Any]) -> dict[str, Any]:
     return {"today": eastern_day(now_milliseconds()), "days_to": days_to}
 
 
@@ -169,7 +174,7 @@ def _parties(request: Request, given: Given) -> Selection[IndexedParty]:
     return parties_of(given)
 
 
-async def _of_parties(request: Request, given: Given) -> dict[str, Any]:
+async def _of_parties(request: Request, given: Given, found: Paged[Any]) -> dict[str, Any]:
     unknown = backend_of(request).unread_unknown
     return {"statuses": PARTY_STATUSES, "unread_unknown": unknown}
 
@@ -178,7 +183,7 @@ def _lines(request: Request, given: Given) -> Selection[Line]:
     return lines_of(sailing_of(request).sailing_id)
 
 
-async def _of_lines(request: Request, given: Given) -> dict[str, Any]:
+async def _of_lines(request: Request, given: Given, found: Paged[Any]) -> dict[str, Any]:
     return {"sailing": sailing_of(request).sailing_id}
 
 
@@ -193,8 +198,37 @@ def _unread(request: Request, given: Given) -> Selection[UnreadStop]:
     return unread_of(known.id if known is not None else party, kind)
 
 
-async def _of_unread(request: Request, given: Given) -> dict[str, Any]:
+async def _of_unread(request: Request, given: Given, found: Paged[Any]) -> dict[str, Any]:
     return {"kinds": tuple(UNREAD), "unread_unknown": backend_of(request).unread_unknown}
+
+
+# Notices
+
+
+def notice_filter(request: Request, given: Given) -> NoticeFilter:
+    """The filter that an address names; a kind that is none selects any."""
+    registry, party, kind = backend_of(request).registry, given.get("party", "").upper(), given.get("kind", "").lower()
+    known = registry.party(party) if party else None
+    return NoticeFilter(
+        party if known is None else known.id,
+        kind if kind in KINDS else "",
+        " ".join(given.get("vessel", "").upper().split()),
+        given.get("port", ""),
+        bool(given.get("do_not_load")),
+    )
+
+
+def _notices(request: Request, given: Given) -> Selection[IndexedEntry]:
+    return notices_of(notice_filter(request, given))
+
+
+async def _of_notices(request: Request, given: Given, found: Paged[Any]) -> dict[str, Any]:
+    return {"wanted": notice_filter(request, given), "groups": by_cause(found.rows, cause_of, bill_of)}
+
+
+def _notice_fields(entry: IndexedEntry) -> dict[str, Any]:
+    notified = [f"{one['recipient']} {one['kind']}" for one in entry.fields["notified"]]
+    return entry.fields | {"notified": notified, "vessel_name": entry.vessel_name, "port": entry.port}
 
 
 # Waiting bills, dead letters, audit
@@ -242,7 +276,15 @@ def _audit(request: Request, given: Given) -> Selection[AuditEntry]:
     return audit(_text(given))
 
 
+NOTICES: Final = ListPage(
+    "/notices", "notices.html", ("party", "kind", "vessel", "port", "do_not_load"), _notices,
+    ("at", "bill", "disposition_code", "cause", "status", "do_not_load", "notified", "vessel_name", "port"),
+    fields=_notice_fields, more=_of_notices,
+)  # fmt: skip
+"""The list whose beginning is on the first page."""
+
 LISTS: Final = (
+    NOTICES,
     SailingsPage(
         "/sailings", "sailings.html", ("show", "text"), _sailings, IndexedSailing._fields, SAILING_ORDERS,
         more=_of_sailings,

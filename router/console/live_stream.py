@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from router.clock import now_milliseconds
-from router.desk.index_records import IndexedEntry
+from router.desk.index_notices import IndexedEntry
 
 MOST_SUBSCRIBERS: Final = 200
 

@@ -15,11 +15,11 @@ from starlette.routing import Route
 
 from router.clock import now_milliseconds
 from router.console.backend import Backend
-from router.console.notice_filter import NoticeFilter
+from router.console.list_pages import NOTICES, notice_filter
 from router.console.rendering import backend_of, bill_of, cause_of, form_of, page, session_of
 from router.console.sessions import csrf_ok
 from router.desk.bill_query import BillQuery
-from router.desk.index_records import IndexedEntry
+from router.desk.index_notices import notices_of
 from router.desk.rules_in_force import release_after_hold_text
 from router.desk.stop_records import Call
 from router.desk.unread_notices import Stop, UnreadNotices
@@ -30,8 +30,6 @@ from router.presentation import by_cause
 
 RECENT: Final = 50
 """Notices on the page."""
-SEARCHED: Final = 10 * RECENT
-"""Latest decisions that a filter looks at."""
 MOST_NEW: Final = 20
 MOST_ON_CARD: Final = 8
 """Bills on a party's card; its page has all."""
@@ -76,13 +74,17 @@ def call_cards(unread: Iterable[UnreadNotices], calls: Mapping[str, Call]) -> li
 
 async def now(request: Request) -> Response:
     """The first page, as of one moment."""
-    backend, wanted, moment = backend_of(request), notice_filter(request), now_milliseconds()
+    backend, moment = backend_of(request), now_milliseconds()
+    given = await NOTICES.given(request)
+    wanted = notice_filter(request, given)
     index, looked = backend.index, request.session.get(LOOKED, moment - A_SHIFT)
     cards = call_cards(backend.unread, await index.calls())
     new = await index.stops(looked, MOST_NEW)
+    recent = await index.page(notices_of(wanted), size=RECENT)
     return page(
         request, "now.html", wanted=wanted, cards=cards, most_on_card=MOST_ON_CARD,
-        groups=by_cause(await _recent(backend, wanted), cause_of, bill_of), searched=SEARCHED,
+        groups=by_cause(recent.rows, cause_of, bill_of), recent=recent,
+        links=NOTICES.links("/notices", given, recent),
         counts=await index.counts(), statuses=await index.statuses(), codes=backend.rules.codes,
         stopped=await index.bills(BillQuery(do_not_load="yes"), backend.registry, moment),
         in_last_hour=await index.count_stops(moment - HOUR),
@@ -93,11 +95,6 @@ async def now(request: Request) -> Response:
         unreadable=[one for one in backend.unread if not one.is_known], unread_unknown=backend.unread_unknown,
         feeds=feed_ages(backend, moment), unconfirmed=backend.unconfirmed, rule=release_after_hold_text(backend.rules),
     )  # fmt: skip
-
-
-async def _recent(backend: Backend, wanted: NoticeFilter) -> list[IndexedEntry]:
-    size = RECENT if wanted == NoticeFilter() else SEARCHED
-    return [entry for entry in await backend.index.recent(size) if wanted.matches(entry)][:RECENT]
 
 
 class FeedAge(NamedTuple):
@@ -116,19 +113,6 @@ def feed_ages(backend: Backend, moment: int) -> list[FeedAge]:
         for (feed, port), at in backend.registry.feed_activity.items()
     ]
     return sorted(ages, key=lambda one: (not one.is_silent, one.feed, one.port or ""))
-
-
-def notice_filter(request: Request) -> NoticeFilter:
-    """The filter that the page's address names."""
-    given = {name: value.strip() for name, value in request.query_params.items()}
-    kind = given.get("kind", "").lower()
-    return NoticeFilter(
-        party=given.get("party", "").upper() or None,
-        kind=kind if kind in ("hold", "change", "release") else None,
-        vessel=given.get("vessel", "").upper() or None,
-        port=given.get("port") or None,
-        do_not_load=bool(given.get("do_not_load")),
-    )
 
 
 async def looked(request: Request) -> Response:

@@ -24,7 +24,7 @@ from router.console.backend import Backend
 from router.console.sessions import LoginSession
 from router.desk.bill_query import STATUSES
 from router.desk.box_views import door_number
-from router.desk.index_records import IndexedEntry
+from router.desk.index_notices import IndexedEntry
 from router.desk.ports import port_names, zone_of
 from router.harmless_text import harmless, readable
 from router.model.eastern import MILLISECONDS, iso

@@ -38,8 +38,9 @@ from router.desk.index_lists import (
     read_page,
     read_some,
 )
+from router.desk.index_notices import IndexedEntry
 from router.desk.index_reading import write_unread
-from router.desk.index_records import STILL, IndexedEntry, read_letter, unpacked, with_bill, write_records
+from router.desk.index_records import STILL, read_letter, unpacked, write_records
 from router.desk.index_registry import registry_rows, write_registry
 from router.desk.stop_records import Call, NewStop, count_stops, read_calls, read_stops
 from router.desk.unconfirmed_releases import UnconfirmedReleases
@@ -239,15 +240,6 @@ class BillIndex(IndexFile):
         return [timeline_fields(value) for (value,) in rows]
 
     # Everything else
-
-    async def recent(self, count: int) -> list[IndexedEntry]:
-        """The latest timeline entries, newest first."""
-
-        def read(connection: sqlite3.Connection) -> list[IndexedEntry]:
-            rows = connection.execute("SELECT value FROM timeline ORDER BY at DESC LIMIT ?", (count,)).fetchall()
-            return [with_bill(connection, timeline_fields(value)) for (value,) in rows]
-
-        return await self._read(read)
 
     async def page(
         self, selection: Selection[T], after: str | None = None, before: str | None = None, size: int = PAGE_SIZE

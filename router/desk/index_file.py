@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from router.desk import index_reading, index_registry, stop_records
+from router.desk import index_notices, index_reading, index_registry, stop_records
 from router.errors import FatalLogError, TaskRetry, UsageError
 from router.files import make_for_owner, remove_database
 from router.log.sqlite import SqliteSettings
@@ -18,7 +18,7 @@ APPLICATION_ID: Final = 0x534E5049
 """`SNPI` in the file's header; a file without it is never written to or deleted."""
 APPLICATION_ID_OFFSET: Final = 68
 """See https://www.sqlite.org/fileformat.html#the_database_header."""
-VERSION: Final = 9
+VERSION: Final = 10
 """The version of the tables below; a file with another one is rebuilt."""
 
 SYNCHRONOUS: Final = "PRAGMA synchronous = NORMAL"
@@ -57,6 +57,7 @@ CREATE TABLE letters (
 CREATE INDEX open_letters ON letters (received_at) WHERE resolution IS NULL;
 {stop_records.TABLES.strip()}
 {index_registry.TABLES.strip()}
+{index_notices.TABLES.strip()}
 {index_reading.TABLES.strip()}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};

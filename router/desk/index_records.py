@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from router import codec, topics
 from router.codec.packed import BILL_STATE
@@ -14,6 +14,7 @@ from router.decide.rules import Rules
 from router.decide.standing_holds import CBP_HOLD
 from router.desk.bill_query import concern_of
 from router.desk.index_lists import searched_text
+from router.desk.index_notices import IndexedEntry, write_notified
 from router.desk.stop_records import began_stop, write_call, write_stop
 from router.engine.administration import AuditEntry
 from router.log.interface import Record
@@ -30,20 +31,10 @@ STILL: Final = 2**62
 """`unconfirmed_until` of a bill that is unconfirmed now."""
 
 
-class IndexedEntry(NamedTuple):
-    """A timeline entry with its bill's present vessel and port."""
-
-    fields: codec.Fields
-    """The fields as of `timeline_fields`."""
-    vessel_name: str | None
-    port: str | None
-    stops_anew: bool = False
-    """The decision began a do-not-load."""
-
-
 def write_records(connection: sqlite3.Connection, records: Sequence[Record], rules: Rules) -> list[IndexedEntry]:
     """Write records and the positions behind them; return the timeline entries among them."""
     entries: list[tuple[codec.Fields, bool]] = []
+    new: list[codec.Fields] = []
     with transaction(connection):
         done = {
             (topic, partition): offset
@@ -57,6 +48,7 @@ def write_records(connection: sqlite3.Connection, records: Sequence[Record], rul
                 entries.append((entry, write_stop(connection, entry) if is_new else began_stop(connection, entry)))
                 if is_new:
                     _write_timeline(connection, entry, record.value)
+                    new.append(entry)
             if not is_new:
                 continue
             if record.topic == topics.BILLS:
@@ -70,6 +62,7 @@ def write_records(connection: sqlite3.Connection, records: Sequence[Record], rul
             done[record.topic, record.partition] = record.offset + 1
         for record in states.values():
             _write_bill(connection, record, rules)
+        write_notified(connection, new)
         connection.executemany(
             "INSERT OR REPLACE INTO progress VALUES (?, ?, ?)", [(*place, offset) for place, offset in done.items()]
         )

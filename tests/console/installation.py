@@ -28,6 +28,7 @@ PAGES = (
     "/parties",
     "/parties/SLTC",
     "/unread",
+    "/notices?party=SLTC",
     "/feeds",
     "/waiting",
     "/waiting?text=NO",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from router.console.rendering import bill_of, cause_of, rendered
-from router.desk.index_records import IndexedEntry
+from router.desk.index_notices import IndexedEntry
 from router.presentation import by_cause
 
 

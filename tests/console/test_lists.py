@@ -12,12 +12,14 @@ from typing import NamedTuple
 import pytest
 import pytest_asyncio
 
+from router import topics
 from router.engine.administration import AuditEntry, audit_output, import_parties, import_sailings
-from router.log.interface import AdministeredLog
+from router.log.interface import AdministeredLog, Output
 from router.model.inputs import DeadLetter
 from router.model.registry_values import Line, Party, PortCall, Sailing
 from router.task.outputs import letter_output
 from tests.console.desk import Desk, desk
+from tests.desk.test_notice_lists import timeline
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,7 +63,11 @@ async def fill(log: AdministeredLog) -> None:
         for number in range(MANY)
     ]
     deeds = [audit_output(AuditEntry(number, f"user{number}", "hold clear", "NVXAHBL1")) for number in range(MANY)]
-    await log.append([*letters, *deeds])
+    decisions = [
+        Output(topics.TIMELINE, one.key, one.value)
+        for one in (timeline(number, (f"NVXAHBL{number}", 0, [("PAAX", "hold")], False)) for number in range(MANY))
+    ]
+    await log.append([*letters, *deeds, *decisions])
 
 
 LISTS = (
@@ -70,6 +76,8 @@ LISTS = (
     Listed(
         "/sailings/SAIL0/lines", "scac", {one.scac for one in sailings()[0].lines}, r'row"><a href="/parties/(\w+)">'
     ),
+    Listed("/notices", "bill", {f"NVXAHBL{number}" for number in range(MANY)}, r'<tr id="n-(NVXAHBL\d+)-'),
+    Listed("/notices?party=PAAX&kind=hold", "bill", {f"NVXAHBL{n}" for n in range(MANY)}, r'<tr id="n-(NVXAHBL\d+)-'),
     Listed("/dead-letters", "id", {f"{number:032x}" for number in range(MANY)}, r'href="/dead-letters/(\w+)">'),
     Listed("/audit?text=user", "by", {f"user{number}" for number in range(MANY)}, r"<td>(user\d+)</td>"),
 )
@@ -82,6 +90,7 @@ async def many(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
         await anna.shown(f"of {MANY} sailings", "/sailings")
         await anna.shown(f"of {MANY} parties", "/parties")
         await anna.shown(f"of {MANY} deeds", "/audit?text=user")
+        await anna.shown(f"of {MANY} decisions", "/notices")
         yield anna
 
 
@@ -96,8 +105,7 @@ async def walk(desk: Desk, path: str, row: str, direction: str) -> list[str]:
     names: list[str] = []
     step: str | None = path
     while step is not None:
-        address = step if step.startswith("/") else path.partition("?")[0] + step
-        page = await desk.get(address)
+        page = await desk.get(step)
         shown = re.findall(row, page)
         counted = re.search(r"<caption>([\d,]+) to ([\d,]+) of ([\d,]+)", page)
         if counted:
@@ -125,12 +133,12 @@ async def test_a_page_in_the_middle_leads_back_to_the_first(many: Desk) -> None:
     second = linked(await many.get("/parties?sort=name&order=desc"), "Next")
     assert second is not None
     assert "sort=name&order=desc" in second, "the order stays"
-    page = await many.get("/parties" + second)
+    page = await many.get(second)
     assert f"101 to 200 of {MANY} parties" in page
-    assert linked(page, "First") == "?sort=name&order=desc"
+    assert linked(page, "First") == "/parties?sort=name&order=desc"
     previous = linked(page, "Previous")
     assert previous is not None
-    assert f"1 to 100 of {MANY} parties" in await many.get("/parties" + previous)
+    assert f"1 to 100 of {MANY} parties" in await many.get(previous)
 
 
 async def test_a_list_is_filtered_before_it_is_paged(many: Desk) -> None:
@@ -143,3 +151,12 @@ async def test_a_list_is_filtered_before_it_is_paged(many: Desk) -> None:
 async def test_an_address_that_selects_nothing_says_why(many: Desk) -> None:
     assert "status &#39;dead&#39; is none of" in await many.get("/parties?status=dead")
     assert "names no place in this list" in await many.get("/sailings?after=x")
+
+
+async def test_an_old_notice_is_found_by_its_filter_on_the_first_page(many: Desk) -> None:
+    page = await many.get("/?party=PAAX")
+    assert f'The latest 50 of <a href="/notices?party=PAAX">{MANY} decisions with notices</a> that fit' in page
+    older = linked(page, "Older")
+    assert older is not None
+    assert f"51 to 150 of {MANY} decisions" in await many.get(older)
+    assert "0 decisions with notices</a> that fit." in await many.get("/?party=PAAX&kind=release")

@@ -8,7 +8,7 @@ import pytest
 
 from router.console import live_stream
 from router.console.live_stream import MOST_STOPS, MOST_SUBSCRIBERS, LiveStream
-from router.desk.index_records import IndexedEntry
+from router.desk.index_notices import IndexedEntry
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,7 @@ EMPTY_PAGES = (
     "/sailings",
     "/parties",
     "/unread",
+    "/notices",
     "/feeds",
     "/audit",
 )

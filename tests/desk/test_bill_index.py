@@ -16,6 +16,7 @@ from router.decide.rules import Rules
 from router.desk.bill_index import FOLLOWED, BillIndex, IndexedBill
 from router.desk.bill_query import query_of
 from router.desk.index_file import IndexFile
+from router.desk.index_notices import NoticeFilter, notices_of
 from router.errors import TaskRetry, UsageError
 from router.log.interface import Record
 from router.log.sqlite import open_sqlite_log
@@ -55,7 +56,7 @@ async def test_the_index_has_what_the_topics_have(index: BillIndex, records: lis
     assert len(entries) == sum(record.topic == topics.TIMELINE for record in records)
     assert await index.statuses() == {"RELEASED": 2, "HELD": 1, "ON_FILE": 2}  # the history of a vessel is no bill
     assert (await index.history(BILL))[-1]["status"] == "RELEASED"
-    assert [entry.fields["bill"] for entry in await index.recent(3)]
+    assert (await index.page(notices_of(NoticeFilter()))).total == sum(bool(one.fields["notified"]) for one in entries)
 
 
 @pytest.mark.parametrize("size", [1, 7])
