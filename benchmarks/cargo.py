@@ -104,6 +104,9 @@ class Trade(NamedTuple):
             tuple(lines),
         )
 
+    def key(self, bill: int) -> str:
+        return f"{self.group(bill % self.groups)[0]}HBL{bill:09d}"
+
     def event(self, bill: int, code: str, minute: int, container: str | None = None) -> Disposition:
         filer, *others = self.group(bill % self.groups)
         carrier = others[0] if others else filer

@@ -217,7 +217,7 @@ def move(
 
         async with open_migration_source(path, settings.sqlite) as file, open_log(target, settings.kafka) as log:
             assert isinstance(log, KafkaLog)
-            with printing.record_progress("moving") as report:
+            with printing.record_progress() as report:
                 moved = await move_log(file, log, now_milliseconds(), report or no_report)
         if moved.already:
             console().print(f"{path} was already moved to {target}: nothing to do")

@@ -160,20 +160,27 @@ def progress_bar(files: Sequence[InputFile]) -> Iterator[Callable[[int], None] |
 
 
 @contextmanager
-def record_progress(doing: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error, called with the number of records done and that of all. It shows both, and the time that
-    is left; before the first call nothing. None if standard error is no terminal."""
+def record_progress() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar on standard error for each step of a work. Called with the step, the number of records done in it and that
+    of all. It shows these, and the time that is left; before the first call nothing. None if standard error is no
+    terminal."""
     err = console(stderr=True)
     if not err.is_terminal:
         yield None
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     counted = TextColumn("{task.completed:,.0f} of {task.total:,.0f} records")
-    columns = (TextColumn(doing), BarColumn(), counted, TimeRemainingColumn(elapsed_when_finished=True))
+    columns = (TextColumn("{task.description}"), BarColumn(), counted, TimeRemainingColumn(elapsed_when_finished=True))
+    bars: dict[str, TaskID] = {}
     with Progress(*columns, console=err) as progress:
-        task = progress.add_task("", total=0, visible=False)
-        yield lambda done, total: progress.update(task, completed=done, total=total, visible=True)
+
+        def report(step: str, done: int, total: int) -> None:
+            if step not in bars:
+                bars[step] = progress.add_task(step, total=total)
+            progress.update(bars[step], completed=done, total=total)
+
+        yield report
 
 
 def number_of(count: int, noun: str) -> str:

@@ -191,7 +191,7 @@ PROGRESS_SECONDS: Final = 0.5
 @asynccontextmanager
 async def _progress(worker: Worker, log: AdministeredLog) -> AsyncIterator[None]:
     """Show on a terminal, while the block runs, how much of the input that was there at its begin is routed."""
-    with printing.record_progress("routing") as report:
+    with printing.record_progress() as report:
         if report is None:
             yield
             return
@@ -207,13 +207,13 @@ async def _progress(worker: Worker, log: AdministeredLog) -> AsyncIterator[None]
         async def keep_showing() -> None:
             while total:
                 left.update((task, left_of(task, shard.position)) for task, shard in worker.shards.items())
-                report(total - sum(left.values()), total)
+                report("routing", total - sum(left.values()), total)
                 await asyncio.sleep(PROGRESS_SECONDS)
 
         async with background("showing the progress", keep_showing):
             yield
         if total:
-            report(total, total)
+            report("routing", total, total)
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ Entries of `snp.timeline` are not translated: they name input records by their o
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -31,11 +32,11 @@ TRANSACTIONAL_ID: Final = "snp-router-move"
 """The same for all migrations to these brokers: of two at a time the later one wins."""
 TRANSACTION_BYTES: Final = 8_000_000
 
-Report = Callable[[int, int], None]
-"""Called with the number of records done and that of all to do: each of the file is copied, and compared later."""
+Report = Callable[[str, int, int], None]
+"""Called with the step, `copying` or `comparing`, the number of records done in it and that of all to do."""
 
 
-def no_report(done: int, total: int) -> None:
+def no_report(step: str, done: int, total: int) -> None:
     """The report of a migration that nobody watches."""
 
 
@@ -86,15 +87,17 @@ async def move(source: MigrationSource, target: KafkaLog, now: int, report: Repo
     Raises UsageError if the file is not idle, or the target holds records from elsewhere. Raises FatalLogError if the
     target's topics are not as required, or the copy differs from the file.
     """
-    migration = _Migration(source, target, await source.topics(), now, _Progress(report, 2 * await source.count()))
+    migration = _Migration(source, target, await source.topics(), now, _Progress(report, await source.count()))
     if source.moved_to is not None and await migration.is_done():
         return Moved(0, migration.partitions, already=True)
     positions = await migration.positions()
     await migration.check_idle(positions)
     await migration.make_topics()
     async with target.producer(TRANSACTIONAL_ID) as writer:
-        records = await migration.copy(writer.commit)
-        copied = await migration.compare()
+        with migration.progress.step("copying"):
+            records = await migration.copy(writer.commit)
+        with migration.progress.step("comparing"):
+            copied = await migration.compare()
         if source.moved_to is None:
             await source.mark(target.url)
         await writer.commit([migration.translated(task, position, copied) for task, position in positions.items()])
@@ -102,14 +105,23 @@ async def move(source: MigrationSource, target: KafkaLog, now: int, report: Repo
 
 
 class _Progress:
-    """Counts records for a report."""
+    """Counts the records of each step for a report."""
 
     def __init__(self, report: Report, total: int) -> None:
         self._report, self._total, self._done = report, total, 0
+        self._step = ""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """A step that is over once the block is."""
+        self._step, self._done = name, 0
+        self.add(0)
+        yield
+        self.add(self._total - self._done)
 
     def add(self, count: int) -> None:
         self._done += count
-        self._report(self._done, self._total)
+        self._report(self._step, self._done, self._total)
 
 
 class _Migration:
@@ -119,7 +131,7 @@ class _Migration:
         self._source = source
         self._target = target
         self._now = now
-        self._progress = progress
+        self.progress = progress
         self._topics = {topic.name: topic for topic in found}
         if topics.BILLS not in self._topics:
             raise UsageError(f"{source.path} holds no log to move")
@@ -176,7 +188,7 @@ class _Migration:
         """
         total = 0
         for topic, copied in [(topic, await self._copied(topic)) for topic in self._in_order()]:
-            self._progress.add(sum(one.records for one in copied.values()))
+            self.progress.add(sum(one.records for one in copied.values()))
             for number in range(topic.partitions):
                 begin = copied.get((topic.name, number), Copied()).last + 1
                 async for records in _transactions(self._records(topic, number, begin)):
@@ -241,7 +253,7 @@ class _Migration:
                         f"{topic.name}: the record at offset {record.offset} is in the wrong partition, {number}"
                     )
             yield [record for record in batch if self._is_kept(topic, record)]
-            self._progress.add(len(batch))
+            self.progress.add(len(batch))
 
     def _is_kept(self, topic: Topic, record: Record) -> bool:
         """False for positions, for tombstones of compacted topics, and for records past their retention."""

@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.kafka.commands import Commands
 from tests.kafka.fixtures import wipe
 
 pytestmark = pytest.mark.kafka
 
-SAMPLES = Path(__file__).parent.parent.parent / "router" / "demo"
 BILL = "NVXAHBL000012345"
 PARTIES = ("OCNX", "SLTC", "HARX", "NVXA", "NVXB")
-OWN = ("notice_id", "event_id", "covers", "received_at")
-"""What an installation makes by itself."""
-
-
-class Commands:
-    def __init__(self, url: str) -> None:
-        self._environment = os.environ | {"SNP_LOG": url, "SNP_PARTITIONS": "2", "SNP_KAFKA__REPLICATION_FACTOR": "1"}
-
-    def done(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "router.cli", *words]
-        return subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60)
-
-    def __call__(self, *words: str) -> str:
-        done = self.done(*words)
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def objects(self, *words: str) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self(*words, "--format", "json").splitlines()]
-
-    def route_the_samples(self) -> None:
-        for kind in ("parties", "sailings", "filings"):
-            self("import", kind, str(SAMPLES / f"{kind}.csv"))
-        for feed in sorted(SAMPLES.glob("[1-7]*")):
-            self("ingest", str(feed))
-            self("run", "--until-idle")
-
-    def notices(self, party: str) -> dict[str, list[dict[str, Any]]]:
-        """Return the notices by bill, each bill's in order. There is no order between bills."""
-        by_bill: dict[str, list[dict[str, Any]]] = {}
-        for notice in self.objects("tail", "--party", party, "--from-start", "--until-end"):
-            plain = {name: value for name, value in notice.items() if name not in OWN}
-            by_bill.setdefault(str(notice["bill_of_lading"]), []).append(plain)
-        return by_bill
 
 
 async def test_the_same_commands_give_the_same_notices_on_both_logs(kafka: str, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -48,14 +50,14 @@ class FileToMove:
         settings = {"SNP_PARTITIONS": str(PARTITIONS), "SNP_KAFKA__REPLICATION_FACTOR": "1"}
         self._environment = clean | settings | {"NO_COLOR": "1"}
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "router.cli", *words],
             env=self._environment,
             cwd=self.folder,
             text=True,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
         )
 
     def run(self, *words: str, code: int = 0) -> str:
@@ -143,6 +145,30 @@ async def notices(url: str) -> dict[str, list[tuple[bytes, bytes | None, int]]]:
 
 async def everything(url: str) -> tuple[dict[bytes, str], dict[str, list[tuple[bytes, bytes | None, int]]]]:
     return await statuses(url), await notices(url)
+
+
+async def test_on_a_terminal_a_move_counts_the_records_of_each_step(installation: FileToMove) -> None:
+    ours, theirs = pty.openpty()
+    moving = installation.start("move", installation.file, installation.kafka, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while chunk := _read_terminal(ours):
+        seen += chunk
+    os.close(ours)
+    assert moving.wait(120) == 0
+    bars = re.findall(r"(copying|comparing) .*?([\d,]+) of ([\d,]+) records", seen.decode())
+    last = {step: (done, total) for step, done, total in bars}
+    assert last["copying"] == last["comparing"]
+    done, total = last["copying"]
+    assert done == total != "0"
+
+
+def _read_terminal(ours: int) -> bytes:
+    """The next output; empty once the other side is closed."""
+    try:
+        return os.read(ours, 65536)
+    except OSError:
+        return b""
 
 
 async def test_every_status_and_every_notice_is_there_and_routing_goes_on(installation: FileToMove) -> None:
