@@ -93,7 +93,9 @@ def serve_console_pages(
 def add_user(
     context: typer.Context,
     name: UserName,
-    role: Annotated[str, option("ROLE", "viewer (may look) or operator (may also act).")] = "viewer",
+    role: Annotated[
+        str, option("ROLE", "viewer (may look), operator (may also act), admin (and manage users).")
+    ] = "viewer",
 ) -> None:
     """Add a user, or change a user's role and password. Asks for the password, or reads it from standard input.
 

@@ -13,18 +13,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console import bill_deeds, outage_deeds, pages
+from router.console import bill_deeds, outage_deeds, pages, user_pages
 from router.console.backend import Backend
-from router.console.deeds import Deed, FormFields, Preview, counted, name_of, operators_fields, required, some
+from router.console.deeds import Deed, FormFields, Preview, counted, fields_from, name_of, required, some
 from router.console.rendering import address_of, backend_of
+from router.console.sessions import ADMIN, OPERATOR
+from router.desk.bill_index import waiting
 from router.desk.bill_query import BillQuery
 from router.desk.bulk_deeds import MOST_AT_ONCE, foresee_records
 from router.desk.operator_deeds import accept, dismiss, read_dead_letter, retry
-from router.desk.registered_parties import ask_resync
+from router.desk.registered_parties import ask_resync, change_status, find_party, read_certification
 from router.desk.stop_records import CALLED
 from router.engine.administration import AuditEntry, acting_from, audit_output
 from router.errors import UsageError
 from router.model.inputs import Disposition, Filing
+from router.model.registry_values import Party
 
 LONGEST_ANSWER: Final = 200
 
@@ -105,14 +108,12 @@ async def _dismiss(request: Request, fields: FormFields) -> str:
 
 async def _preview_resync(request: Request, _fields: FormFields) -> Preview:
     backend, name = backend_of(request), request.path_params["party"]
-    party = backend.registry.party(name.upper())
-    if party is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such party")
+    party = _registered(backend, name)
     if party.status != "live":
         raise UsageError(f"party {party.id} is {party.status} and gets no notices; make it live before a resync")
     bills = await backend.index.count(BillQuery(party=party.id), backend.registry, now_milliseconds())
-    facts = (f"{party.id} gets one notice for each of its open bills: at most {bills}, those that concern it.",)
-    return Preview(f"Send {party.id} the status now of all its open bills", facts)
+    counts = (f"{party.id} gets one notice for each of its open bills: at most {bills:,}, those that concern it.",)
+    return Preview(f"Send {party.id} the status now of all its open bills", estimates=counts)
 
 
 async def _resync(request: Request, _fields: FormFields) -> str:
@@ -122,12 +123,78 @@ async def _resync(request: Request, _fields: FormFields) -> str:
     return f"/parties/{party}"
 
 
-async def _called(request: Request) -> Response:
-    """Note that a party was called about its unread do-not-loads. A later one rings again."""
-    backend, fields = backend_of(request), await operators_fields(request)
-    party = backend.registry.party(request.path_params["party"].upper())
+async def _preview_live(request: Request, _fields: FormFields) -> Preview:
+    backend, now = backend_of(request), now_milliseconds()
+    party = _registered(backend, request.path_params["party"])
+    if party.status not in ("certifying", "suspended"):
+        raise UsageError(f"party {party.id} is {party.status}, so it can't be made live")
+    query = BillQuery(party=party.id)
+    bills = await backend.index.count(query, backend.registry, now)
+    stopped = await backend.index.count(query._replace(do_not_load="yes"), backend.registry, now)
+    waits = (await backend.index.page(waiting(party.id), size=1)).total
+    counts = (
+        f"It gets one notice for each of its open bills: at most {bills:,}, {stopped:,} of them must not be loaded.",
+        f"{counted(waits, 'waiting bill')} with its name.",
+    )
+    facts = (f"From then on every notice for {party.id} is written to {party.topic}, which it reads.",)
+    return Preview(f"Make {party.id} live", facts, warnings=await _unready(backend, party), estimates=counts)
+
+
+async def _unready(backend: Backend, party: Party) -> tuple[str, ...]:
+    """Reasons to wait before a certifying party is made live."""
+    if party.status != "certifying":
+        return ()
+    progress = await read_certification(backend.log, party)
+    if progress.is_complete:
+        return ()
+    if not progress.samples:
+        return (f"No sample notice was written for {party.id} yet.",)
+    if progress.read is None:
+        return (f"It is unknown whether {party.id} has read its samples: {progress.receipt.unknown}.",)
+    return (f"{party.id} has read {progress.read} of {len(progress.samples)} sample notices.",)
+
+
+async def _preview_suspend(request: Request, _fields: FormFields) -> Preview:
+    backend = backend_of(request)
+    party = _registered(backend, request.path_params["party"])
+    if party.status not in ("certifying", "live"):
+        raise UsageError(f"party {party.id} is {party.status}, so it can't be suspended")
+    bills = await backend.index.count(BillQuery(party=party.id), backend.registry, now_milliseconds())
+    facts = (
+        f"{party.id} gets no more notices. Its bills wait until it is live again.",
+        "What was written to its topic it may still read: `snp-router provision revoke` ends that.",
+    )
+    return Preview(f"Suspend {party.id}", facts, estimates=(f"{counted(bills, 'bill')} of it in all.",))
+
+
+async def _change_status(request: Request, status: str) -> str:
+    backend = backend_of(request)
+    party = await find_party(backend.log, request.path_params["party"])
+    await change_status(backend.log, party, status, by=name_of(request))
+    return f"/parties/{party.id}"
+
+
+async def _live(request: Request, _fields: FormFields) -> str:
+    """Start a party's notices."""
+    return await _change_status(request, "live")
+
+
+async def _suspend(request: Request, _fields: FormFields) -> str:
+    """Stop a party's notices."""
+    return await _change_status(request, "suspended")
+
+
+def _registered(backend: Backend, name: str) -> Party:
+    party = backend.registry.party(name.upper())
     if party is None:
         raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such party")
+    return party
+
+
+async def _called(request: Request) -> Response:
+    """Note that a party was called about its unread do-not-loads. A later one rings again."""
+    backend, fields = backend_of(request), await fields_from(request, OPERATOR)
+    party = _registered(backend, request.path_params["party"])
     answered = fields.get("answered", "")[:LONGEST_ANSWER] or None
     entry = AuditEntry(now_milliseconds(), name_of(request), CALLED, party.id, answered)
     with acting_from(address_of(request)):
@@ -135,6 +202,7 @@ async def _called(request: Request) -> Response:
     return RedirectResponse("/", HTTPStatus.SEE_OTHER)
 
 
+_PARTY: Final = "/parties/{party}"
 _LETTER: Final = "/dead-letters/{letter}"
 DEEDS: Final = (
     Deed("/dead-letters/{letter}/retry", "retry", pages.dead_letter, _LETTER, _preview_retry, _retry),
@@ -142,7 +210,10 @@ DEEDS: Final = (
     Deed("/dead-letters/{letter}/dismiss", "dismiss", pages.dead_letter, _LETTER, _preview_dismiss, _dismiss),
     *bill_deeds.DEEDS,
     *outage_deeds.DEEDS,
-    Deed("/parties/{party}/resync", "resync", pages.party, "/parties/{party}", _preview_resync, _resync),
+    Deed("/parties/{party}/resync", "resync", pages.party, _PARTY, _preview_resync, _resync),
+    Deed("/parties/{party}/live", "live", pages.party, _PARTY, _preview_live, _live, role=ADMIN),
+    Deed("/parties/{party}/suspend", "suspend", pages.party, _PARTY, _preview_suspend, _suspend, role=ADMIN),
+    *user_pages.DEEDS,
 )
 ACTIONS: Final[list[Any]] = [
     *(deed.route for deed in DEEDS),

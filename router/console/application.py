@@ -60,6 +60,8 @@ SECURITY_HEADERS: Final = (
 )  # fmt: skip
 """Pages load nothing from elsewhere, contain no scripts, and can't be framed."""
 
+ALL_ROUTES: Final = [*ROUTES, *ACTIONS, *LOGIN, Mount("/static", StaticFiles(directory=STATIC))]
+
 OPEN_PATHS: Final = ("/login", "/static/")
 """Paths that need no log-in."""
 
@@ -112,7 +114,7 @@ def console_app(backend: Backend) -> Starlette:
         https_only=sessions.settings.secure_cookie,
     )
     app = web_application(
-        routes=[*ROUTES, *ACTIONS, *LOGIN, Mount("/static", StaticFiles(directory=STATIC))],
+        routes=ALL_ROUTES,
         middleware=[Middleware(LimitsAndHeaders), signed_cookie, Middleware(LoginRequired, backend=backend)],
         exception_handlers=dict.fromkeys((HTTPException, UsageError, LogError), _problem_page),
     )

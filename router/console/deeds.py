@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from router.clock import now_milliseconds
 from router.console.rendering import Entered, Receipt, address_of, backend_of, form_of, page, session_of
-from router.console.sessions import csrf_ok
+from router.console.sessions import OPERATOR, csrf_ok
 from router.decide.identity import content_hash
 from router.desk.bill_views import NotFoundError
 from router.desk.bulk_deeds import Done
@@ -33,6 +33,8 @@ FormFields = Mapping[str, str]
 
 PREVIEWED: Final = "previewed"
 """The field with the token of the preview that is confirmed."""
+UNCHANGED: Final = "password"
+"""The field that keeps its blanks."""
 CHANGED: Final = "what follows has changed since you saw it: look again"
 
 NAMED: Final = 12
@@ -50,6 +52,8 @@ class Preview(NamedTuple):
     warnings: tuple[str, ...] = ()
     bills: tuple[ForeseenBill, ...] = ()
     """The bills of a deed on several, those first on which it can't be done. `notices` has all of theirs."""
+    estimates: tuple[str, ...] = ()
+    """Numbers that may change until the deed is done; it does not depend on them."""
     fields: FormFields | None = None
     """Fields that the confirmation sends in place of the form's; None: the form's own."""
     is_by_bill: bool = False
@@ -57,10 +61,10 @@ class Preview(NamedTuple):
 
     @property
     def token(self) -> str:
-        """A digest of everything shown; for a deed by bill, what was seen of each."""
+        """A digest of everything shown but estimates; for a deed by bill, what was seen of each."""
         if self.is_by_bill:
             return json.dumps({one.bill: one.seen for one in self.possible})
-        return content_hash(repr(self))
+        return content_hash(repr(self._replace(estimates=())))
 
     @property
     def possible(self) -> list[ForeseenBill]:
@@ -109,6 +113,8 @@ class Deed(NamedTuple):
     perform: Callable[[Request, FormFields], Awaitable[str | Outcomes]]
     """Does it, and returns the path of the page where its result appears; by bill, the outcome of each."""
     is_by_bill: bool = False
+    role: str = OPERATOR
+    """The least role that may do it."""
 
     @property
     def route(self) -> Route:
@@ -116,7 +122,7 @@ class Deed(NamedTuple):
 
     async def answer(self, request: Request) -> Response:
         """Answer the form with its preview, the preview's confirmation with the receipt."""
-        fields = await operators_fields(request)
+        fields = await fields_from(request, self.role)
         previewed, preview = fields.get(PREVIEWED), Preview("")
         try:
             if previewed is None or not self.is_by_bill:
@@ -159,12 +165,14 @@ def _named(parties: list[str]) -> str:
     return ", ".join(parties[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-async def operators_fields(request: Request) -> dict[str, str]:
-    """The form's fields. Raises HTTPException unless an operator sent it, from a page of this session."""
+async def fields_from(request: Request, role: str) -> dict[str, str]:
+    """The form's fields. Raises HTTPException unless a user with this role sent it, from a page of this session."""
     session = session_of(request)
-    if not session.user.may_act:
-        raise HTTPException(HTTPStatus.FORBIDDEN, "viewers can only read: ask an operator to do this")
-    fields = {name: value.strip() for name, value in (await form_of(request)).items()}
+    if not session.user.has(role):
+        text = f"this needs the role {role}, and you are {session.user.role}: ask an {role} to do it"
+        raise HTTPException(HTTPStatus.FORBIDDEN, text)
+    sent = await form_of(request)
+    fields = {name: value if name == UNCHANGED else value.strip() for name, value in sent.items()}
     if not csrf_ok(session, fields.pop("csrf", "")):
         raise HTTPException(HTTPStatus.FORBIDDEN, "the form is too old, or came from another page: reload it")
     return fields

@@ -51,7 +51,8 @@ async def ask_to_log_in(request: Request) -> Response:
         return RedirectResponse("/login" if wanted == HOME else f"/login?{NEXT}={wanted}", HTTPStatus.SEE_OTHER)
     is_own = _is_own_form(request) and request.url.path != "/logout"
     kept = await form_of(request) if is_own else {}
-    kept.pop("csrf", None)
+    for secret in ("csrf", "password"):
+        kept.pop(secret, None)
     wanted = here if is_own else HOME
     reason = "you are logged out: log in, then your form goes on" if kept else "log in first"
     return _login_page(request, HTTPStatus.UNAUTHORIZED, wrong=reason, wanted=wanted, kept=kept)

@@ -177,7 +177,7 @@ async def _preview_paper(request: Request, fields: FormFields) -> Preview:
     warnings = tuple(f"Left out: {one}" for one in problems)
     notices = tuple(notice for one in possible for notice in one.notices)
     heading = f"Register {counted(len(possible), 'bill')} on paper"
-    return Preview(heading, facts, notices, warnings, bills, resolved)
+    return Preview(heading, facts, notices, warnings, bills, fields=resolved)
 
 
 MOST_NAMED: Final = 5

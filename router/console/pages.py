@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
-from router.console import bill_pages, handover_page, list_pages, outage_pages
+from router.console import bill_pages, handover_page, list_pages, outage_pages, user_pages
 from router.console.backend import Backend
 from router.console.flag_advice import ADVICE
 from router.console.lifeline import lifeline
@@ -120,4 +120,5 @@ ROUTES: Final[list[Any]] = [
     Route("/parties/{party}", party),
     *outage_pages.ROUTES,
     Route("/dead-letters/{letter}", dead_letter),
+    *user_pages.ROUTES,
 ]

@@ -30,7 +30,9 @@ from router.files import OTHERS, EntriesFile, replace_for_owner
 
 VIEWER: Final = "viewer"
 OPERATOR: Final = "operator"
-ROLES: Final = (VIEWER, OPERATOR)
+ADMIN: Final = "admin"
+ROLES: Final = (VIEWER, OPERATOR, ADMIN)
+"""Each may do what those before it may."""
 
 COOKIE: Final = "snp_console"
 SHORTEST_PASSWORD: Final = 12
@@ -60,9 +62,17 @@ class User(NamedTuple):
     name: str
     role: str
 
+    def has(self, role: str) -> bool:
+        """Tell whether the user may do what this role may."""
+        return self.role in ROLES and ROLES.index(self.role) >= ROLES.index(role)
+
     @property
     def may_act(self) -> bool:
-        return self.role == OPERATOR
+        return self.has(OPERATOR)
+
+    @property
+    def may_administer(self) -> bool:
+        return self.has(ADMIN)
 
 
 class LoginSession(NamedTuple):
@@ -91,15 +101,24 @@ class Users:
 
     def put(self, name: str, role: str, password: str) -> None:
         """Add a user, or replace role and password of an existing one. Raises UsageError."""
+        self.store(name, self.made(name, role, password))
+
+    def store(self, name: str, user: StoredUser) -> None:
+        """Add a user, or replace the one of that name. Raises UsageError."""
+        self._file.put(name, user)
+
+    def made(self, name: str, role: str, password: str) -> StoredUser:
+        """The entry of a user with this password, not yet in the file. Hashing takes a core for 0.1 s or so. Raises
+        UsageError."""
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
             raise UsageError(f"the name {name!r} is invalid: use 1 to {LONGEST_NAME} printable characters")
         if role not in ROLES:
-            raise UsageError(f"there is no role {role!r}: use {' or '.join(ROLES)}")
+            raise UsageError(f"there is no role {role!r}: use {', '.join(ROLES[:-1])} or {ROLES[-1]}")
         if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
             raise UsageError(
                 f"the password has {len(password)} characters: use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD}"
             )
-        self._file.put(name, StoredUser(role=role, hash=self._hasher.hash(password)))
+        return StoredUser(role=role, hash=self._hasher.hash(password))
 
     def remove(self, name: str) -> None:
         self._file.remove(name)
@@ -179,7 +198,7 @@ class LoginSessions:
         """Log-ins under way, by network address."""
         self._known: set[tuple[str, str]] = set()
         """Names and the networks that logged in under them, since the console started."""
-        self._users = Users(settings.users_file)
+        self.users = Users(settings.users_file)
         self._file = SessionsFile(settings.sessions_file)
         self._signer = URLSafeSerializer(self._file.key, salt="receipt")
         self._proxies = tuple(ip_network(address) for address in settings.proxy_addresses)
@@ -195,7 +214,7 @@ class LoginSessions:
 
     def _generation(self, name: str) -> str | None:
         """Changes when the user is given another password or role, or logs out; None without such a user."""
-        stored = self._users.stored(name)
+        stored = self.users.stored(name)
         if stored is None:
             return None
         return self._file.digest(name, stored.role, stored.hash, self._file.logouts(name))
@@ -207,7 +226,8 @@ class LoginSessions:
         name = request.headers.get(self.settings.proxy_user_header, "")
         if not name or len(name) > LONGEST_NAME:
             return None
-        role = OPERATOR if request.headers.get(self.settings.proxy_role_header) == OPERATOR else VIEWER
+        asked = request.headers.get(self.settings.proxy_role_header)
+        role = asked if asked in ROLES else VIEWER
         return LoginSession(User(name, role), self._file.digest("proxy", name, role))
 
     def begin(self, request: Request, user: User) -> None:
@@ -235,7 +255,7 @@ class LoginSessions:
         try:
             async with self._hashing:
                 self._refuse_too_many(name, address, is_known=is_known)  # others may have failed meanwhile
-                user = await asyncio.to_thread(self._users.check, name, password[:LONGEST_PASSWORD])
+                user = await asyncio.to_thread(self.users.check, name, password[:LONGEST_PASSWORD])
                 if user is None:
                     self.throttle.failed(name, address, is_known=is_known)
                     return None
@@ -254,12 +274,21 @@ class LoginSessions:
             raise UsageError(reason)
 
     def is_user(self, name: str) -> bool:
-        return self._users.stored(name) is not None
+        return self.users.stored(name) is not None
 
     def log_out(self, request: Request, user: User) -> None:
         """End all sessions of the user, in every browser. Raises UsageError."""
         request.session.clear()
-        self._file.count_logout(user.name)
+        self.end_all(user.name)
+
+    def end_all(self, name: str) -> None:
+        """End all sessions of the user of that name, in every browser. Raises UsageError."""
+        self._file.count_logout(name)
+
+    @property
+    def are_local(self) -> bool:
+        """False if a proxy logs users in."""
+        return not self._proxies
 
     def sign(self, value: Any) -> str:
         """A token of a JSON value that only this console makes; for a page's address."""

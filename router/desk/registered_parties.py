@@ -143,14 +143,15 @@ async def read_certification(log: AdministeredLog, party: Party) -> Certificatio
 # Status and resync
 
 
-async def change_status(log: AdministeredLog, party: Party, status: str) -> bool:
-    """Set a party's status; False if it had that status already. Raises UsageError for an external party.
+async def change_status(log: AdministeredLog, party: Party, status: str, *, by: str | None = None) -> bool:
+    """Set a party's status; False if it had that status already. `by` is the person for the audit, the user of this
+    process if None. Raises UsageError for an external party.
 
     The router sends a party that becomes live the status now of its open bills.
     """
     if party.status == "external":
         raise UsageError(f"party {party.id} is external; import it again with the status it should have")
-    changes = await import_parties(log, [party._replace(status=status)], action=f"party {status}")
+    changes = await import_parties(log, [party._replace(status=status)], action=f"party {status}", by=by)
     return bool(changes.changed)
 
 

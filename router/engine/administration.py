@@ -171,16 +171,18 @@ class Changes(NamedTuple):
         return {*self.added, *self.changed}
 
 
-async def import_parties(log: AdministeredLog, parties: Sequence[Party], *, action: str = "import parties") -> Changes:
+async def import_parties(
+    log: AdministeredLog, parties: Sequence[Party], *, action: str = "import parties", by: str | None = None
+) -> Changes:
     """Register parties and make their topics. `run` then catches up the bills that waited for them. `action` is the
-    audit's name for it."""
+    audit's name for it, `by` the person; the user of this process if None."""
     registry = await read_registry(log)
     changes = _compare({party.id: party for party in parties}, registry.parties)
     await log.create_topics(spec for party in parties for spec in topics.party_topic_specs(party.id))
     outputs = [registry_output(party) for party in parties if party.id in changes.touched]
     back = [party.topic for party in parties if party.topic in registry.missing_topics]
     outputs += [registry_output(RegistryNote("back", topic, now_milliseconds())) for topic in back]
-    await _append(log, outputs, action, changes.touched)
+    await _append(log, outputs, action, changes.touched, by)
     return changes
 
 
@@ -212,11 +214,13 @@ def _compare(new: Mapping[str, RegistryValue], old: Mapping[str, RegistryValue])
     )
 
 
-async def _append(log: Log, outputs: Sequence[Output], action: str, touched: Collection[str]) -> None:
+async def _append(
+    log: Log, outputs: Sequence[Output], action: str, touched: Collection[str], by: str | None = None
+) -> None:
     if outputs:
         now = now_milliseconds()
         epoch = registry_output(RegistryNote("epoch", "epoch", now))
-        entry = AuditEntry(now, os_user(), action, f"{len(touched)} new or changed", ", ".join(sorted(touched)))
+        entry = AuditEntry(now, by or os_user(), action, f"{len(touched)} new or changed", ", ".join(sorted(touched)))
         await log.append([*outputs, epoch, audit_output(entry)], atomic=True)
 
 

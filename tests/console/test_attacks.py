@@ -22,7 +22,7 @@ EXPORTS = (
     "/bills.csv", "/waiting.csv", "/dead-letters.csv", "/audit.csv", "/handover.csv?since=2h", "/sailings.csv",
     "/sailings/EXEMPLAR-026E/lines.csv", "/parties.csv", "/unread.csv", "/notices.csv",
 )  # fmt: skip
-PAGES = (*installation.PAGES, *EXPORTS, "/holds", "/dead-letters/abc", "/outages/1")
+PAGES = (*installation.PAGES, *EXPORTS, "/holds", "/dead-letters/abc", "/outages/1", "/users")
 STREAM = "/live"
 ACTIONS = [
     f"/bills/{BILL}/confirm",
@@ -36,13 +36,14 @@ ACTIONS += ["/bills"]
 ACTIONS += ["/holds", "/outages", "/outages/1/end"]
 ACTIONS += ["/outages/1/change", "/outages/1/paper", "/outages/1/match"]
 ACTIONS += ["/parties/SLTC/called", "/parties/SLTC/resync"]
+ADMINS = ["/parties/SLTC/live", "/parties/SLTC/suspend", "/users", "/users/role", "/users/log-out", "/users/remove"]
 
 
 # Not logged in
 
 
 def test_every_page_and_every_action_is_tried_here() -> None:
-    tried = [path.partition("?")[0] for path in (*PAGES, STREAM, "/looked", *ACTIONS)]
+    tried = [path.partition("?")[0] for path in (*PAGES, STREAM, "/looked", *ACTIONS, *ADMINS)]
     routes = (*pages.ROUTES, *actions.ACTIONS)
     assert [route.path for route in routes if not any(map(route.path_regex.match, tried))] == []
 
@@ -55,7 +56,7 @@ def test_a_stranger_sees_the_log_in_page_only(client: Client, path: str) -> None
     assert "NVXA" not in answer.text
 
 
-@pytest.mark.parametrize("path", ACTIONS)
+@pytest.mark.parametrize("path", [*ACTIONS, *ADMINS])
 def test_a_stranger_can_do_nothing(client: Client, path: str) -> None:
     assert client.post(path, {"reason": "x"}).status_code == 401
 
