@@ -337,10 +337,15 @@ class _StandardError(io.TextIOBase):
         sys.stderr.flush()
 
 
+def log_as_service(context: typer.Context) -> None:
+    """Show what this command does (INFO): it runs until it is stopped, and nobody watches it."""
+    configure_log_lines(global_options_of(context), logging.INFO)
+
+
 def configure_log_lines(options: GlobalOptions, usual_level: int = logging.WARNING) -> None:
     """Write log lines to standard error: readable ones on a terminal, else one JSON object a line.
 
-    Short commands show warnings only; a service shows what it does (INFO); --verbose shows everything."""
+    Short commands show warnings only; --verbose shows everything."""
     import structlog
 
     level = logging.DEBUG if options.verbose else usual_level

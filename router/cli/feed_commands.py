@@ -14,6 +14,7 @@ from router.cli.command import (
     FormatOption,
     argument,
     exit_if,
+    log_as_service,
     option,
     with_rules,
     write_log,
@@ -277,6 +278,7 @@ def _show_intake(intake: Intake) -> None:
 def _watch(
     context: typer.Context, path: Path, settle_seconds: float, feed: str, listen: str | None, form: OutputFormat
 ) -> None:
+    log_as_service(context)
     folder = WatchedFolder(path, settle_seconds=settle_seconds)
     figures = FolderFigures(folder)
     out = console()

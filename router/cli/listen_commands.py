@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -44,7 +43,7 @@ def listen(
     It runs until it is stopped. A body is answered with 200 once it is stored; its sender may repeat any request."""
     if context.invoked_subcommand is not None:
         return
-    command.configure_log_lines(command.global_options_of(context), logging.INFO)
+    command.log_as_service(context)
     settings = settings_of(context).listen
     if not _tokens(context).scopes():
         say(f"{NO_TOKENS}; until then every request is refused")

@@ -305,7 +305,7 @@ LOG_HELP: Final = """Log to use: sqlite:///file.db (a fourth slash for an absolu
 Default: sqlite:///snp.db"""
 CONFIG_HELP: Final = "Settings file (TOML). Default: snp-router.toml, if it exists."
 
-LOG_LEVELS: Final = {"run": logging.INFO, "demo": logging.ERROR}
+LOG_LEVELS: Final = {"demo": logging.ERROR}
 """Levels of the commands that do not begin at warnings. The demo tells its story itself."""
 
 

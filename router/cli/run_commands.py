@@ -28,6 +28,7 @@ from router.cli.command import (
     exit_if,
     flag,
     global_options_of,
+    log_as_service,
     option,
     read_log,
     run,
@@ -88,6 +89,7 @@ def run_router(
     Example:  [bold]snp-router run --until-idle[/bold]
 
     It may be stopped at any time. It continues where it was when started again: nothing is lost or sent twice."""
+    log_as_service(context)
     settings = settings_of(context)
     if workers > 1:
         if settings.log.startswith(SQLITE):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import sys
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -74,6 +73,7 @@ def serve_console_pages(
     It runs until it is stopped. Add its users first."""
     if context.invoked_subcommand is not None:
         return
+    command.log_as_service(context)
     limits = tuple(feed.limit() for feed in settings_of(context).feeds)
     settings = settings_of(context).console
     if not settings.access.proxy_addresses and not _users(context).roles():
@@ -153,7 +153,7 @@ def run_webhooks(
     Example:  [bold]snp-router webhooks run[/bold]
 
     It may be stopped at any time. Notices posted in the last half second may be posted again, with the same ids."""
-    command.configure_log_lines(command.global_options_of(context), logging.INFO)
+    command.log_as_service(context)
     settings = settings_of(context).webhook_settings()
 
     async def work(log: AdministeredLog) -> None:
@@ -304,6 +304,7 @@ registry_app = typer.Typer(no_args_is_help=True, help="Schemas for parties: serv
 
 @registry_app.command("serve")
 def serve_registry(
+    context: typer.Context,
     listen: Annotated[str, option("HOST:PORT", "Address to listen on; port 0 picks a free port.")] = REGISTRY_LISTEN,
 ) -> None:
     """Serve the schemas by the read-only part of the Confluent Schema Registry API, until stopped.
@@ -311,6 +312,8 @@ def serve_registry(
     Example:  [bold]snp-router registry serve --listen 10.0.0.5:8081[/bold]
 
     It needs no log and holds no secrets. It serves plain HTTP: put a TLS proxy between it and the parties."""
+
+    command.log_as_service(context)
 
     async def serve() -> None:
         from router.http import serving
