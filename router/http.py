@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 import uvicorn
-from h11 import IDLE, SEND_RESPONSE
+from h11 import IDLE, NEED_DATA, PAUSED, SEND_RESPONSE, SERVER, Connection, Event, RemoteProtocolError
+from h11 import Request as RequestHead
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -27,6 +28,8 @@ MOST_CONNECTIONS: Final = 1000
 """Open connections cost memory. Beyond this limit the oldest idle one is closed; if all are answering
 requests, a further one is answered with 503."""
 
+HEAD_BYTES: Final = 65536
+"""A request with a longer head is refused."""
 KEEP_ALIVE_SECONDS: Final = 30
 REQUEST_SECONDS = 30.0
 """A connection without a complete request within this time is closed."""
@@ -89,6 +92,27 @@ class _RestartableServer:
             self._server.should_exit = True
 
 
+_FRAMING: Final = re.compile(
+    rb"^(?:content-length|transfer-encoding):(.*(?:\r?\n[ \t].*)*)", re.IGNORECASE | re.MULTILINE
+)
+"""Headers that say how long a request is, with their values as they came."""
+
+
+class _Connection(Connection):
+    """Refuses a request that says more than once how long it is (RFC 9112, 6.3), which h11 takes. A proxy that believes
+    another length would pass a second request on in the body of the first."""
+
+    def next_event(self) -> Event | type[NEED_DATA] | type[PAUSED]:
+        before = self.trailing_data[0] if self.their_state is IDLE else b""
+        event = super().next_event()
+        if isinstance(event, RequestHead):
+            head = before[: len(before) - len(self.trailing_data[0])]
+            lengths = _FRAMING.findall(head)
+            if len(lengths) > 1 or any(b"," in one for one in lengths):
+                raise RemoteProtocolError("the request has more than one length")
+        return event
+
+
 class _Protocol(H11Protocol):
     """Closes connections that send no complete request within `REQUEST_SECONDS`, and at a stop all within
     `DRAIN_SECONDS`: pages with live notices never end by themselves. uvicorn has no such timeouts. Idle connections
@@ -98,6 +122,10 @@ class _Protocol(H11Protocol):
     _last_seen: RequestResponseCycle | None = None
     """The latest request at the previous check."""
     _made_at = 0.0
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.conn = _Connection(SERVER, HEAD_BYTES)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -147,6 +147,50 @@ async def test_a_malformed_request_makes_one_line_and_no_traceback(
     ]
 
 
+SECOND = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nsecond"
+TWO_LENGTHS = {
+    "length and chunks": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunks and length": b"Transfer-Encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
+    "two equal lengths": b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nfirst",
+    "two lengths": b"Content-Length: 5\r\nContent-Length: 0\r\n\r\nfirst",
+    "a list of lengths": b"Content-Length: 5, 5\r\n\r\nfirst",
+    "a folded list": b"Content-Length: 5\r\n , 5\r\n\r\nfirst",
+    "chunks twice": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunks in chunks": b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "another coding": b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "a blank before the colon": b"Content-Length : 5\r\n\r\nfirst",
+    "a sign": b"Content-Length: +5\r\n\r\nfirst",
+}
+
+
+@pytest.mark.parametrize("framing", TWO_LENGTHS.values(), ids=TWO_LENGTHS)
+@pytest.mark.parametrize("before", [b"", SECOND], ids=["first", "later"])
+async def test_a_request_with_two_lengths_is_refused_and_ends_its_connection(before: bytes, framing: bytes) -> None:
+    """A proxy before the server may believe the other length: what follows would be a request of its own here."""
+    sent = before + b"POST /body HTTP/1.1\r\nHost: a\r\n" + framing + SECOND
+    async with serving(app_that_reads_and_waits(), "127.0.0.1:0") as address:
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        answers = await asyncio.wait_for(reader.read(), GENEROUS_SECONDS)
+        writer.close()
+    codes = re.findall(rb"HTTP/1.1 (\d+) ", answers)
+    assert codes == ([b"200"] if before else []) + [b"400"]
+
+
+async def test_a_body_that_looks_like_two_lengths_is_none() -> None:
+    body = b"\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
+    request = b"POST /body HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    async with serving(app_that_reads_and_waits(), "127.0.0.1:0") as address:
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request)
+        answer = await asyncio.wait_for(reader.read(), GENEROUS_SECONDS)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(body)
+
+
 @pytest.mark.parametrize("sent", CUT.values(), ids=CUT)
 async def test_a_client_that_goes_away_leaves_no_traceback(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
     assert await lines_after(sent, caplog, cut=True) == []
