@@ -23,10 +23,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from router import topics
 from router.codec import NOTICE_KINDS
 from router.errors import LogError
-from router.log.interface import Log
+from router.log.interface import Log, Position
 from router.model.eastern import MILLISECONDS
 from router.model.vocabulary import Counted
-from router.task.shard import Shard
 
 if TYPE_CHECKING:
     pass
@@ -219,13 +218,14 @@ def _remove(gauge: Gauge, *labels: str) -> None:
         gauge.remove(*labels)
 
 
-async def watch_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -> None:
-    """Measure the lag until cancelled. While the log does not answer, it is unknown."""
+async def watch_lag(log: Log, passed: Callable[[], Mapping[int, Position]], metrics: Metrics) -> None:
+    """Measure the lag until cancelled, from where `passed` says that our tasks are. While the log does not answer, it
+    is unknown."""
     try:
         while True:
             try:
                 async with asyncio.timeout(LAG_SECONDS):
-                    await measure_lag(log, shards, metrics)
+                    await measure_lag(log, passed, metrics)
             except (LogError, TimeoutError):
                 metrics.lag_unknown()
             await asyncio.sleep(LAG_SECONDS)
@@ -233,14 +233,14 @@ async def watch_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -> 
         metrics.lag_unknown()
 
 
-async def measure_lag(log: Log, shards: Mapping[int, Shard], metrics: Metrics) -> None:
+async def measure_lag(log: Log, passed: Callable[[], Mapping[int, Position]], metrics: Metrics) -> None:
     """Set the lag of each open task and input. Raises LogError."""
     for topic in topics.INPUTS:
         ends = await log.end_offsets(topic)
-        for task, shard in list(shards.items()):
+        for task, position in passed().items():
             end = ends.get(0 if topic == topics.REGISTRY else task, 0)
-            metrics.lag(task, topic, max(0, end - shard.position.get(topic, 0)))
-    metrics.lag_measured(of_all=log.assigned_tasks() <= shards.keys())
+            metrics.lag(task, topic, max(0, end - position[topic]))
+    metrics.lag_measured(of_all=log.assigned_tasks() <= passed().keys())
 
 
 class Failure(NamedTuple):

@@ -156,7 +156,7 @@ async def test_a_part_that_ends_while_it_had_failed_is_forgotten() -> None:
 
 
 async def _lag(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> Any:
-    return background("watching the lag", lambda: watch_lag(log, {}, Metrics())), observe, "measure_lag"
+    return background("watching the lag", lambda: watch_lag(log, dict, Metrics())), observe, "measure_lag"
 
 
 async def _file(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> Any:

@@ -177,10 +177,10 @@ async def test_the_lag_is_unknown_while_a_task_of_ours_is_not_open(
 ) -> None:
     async with open_log(f"sqlite:///{tmp_path}/snp.db") as log:
         await set_up(log)
-        await measure_lag(log, {}, metrics)
+        await measure_lag(log, dict, metrics)
         assert (await figures(address))["snp_task_lag_unknown", ()] == 0, "it has no task, so there is nothing to know"
         monkeypatch.setattr(log, "assigned_tasks", lambda: frozenset({0, 1}))
-        await measure_lag(log, {}, metrics)
+        await measure_lag(log, dict, metrics)
         assert (await figures(address))["snp_task_lag_unknown", ()] == 1
 
 
@@ -202,7 +202,7 @@ async def test_a_real_router_shows_its_figures(tmp_path: Path) -> None:
         worker = Worker(log, Rules(), until_idle=True)
         await ingest_file(log, FILES / "1-on-file.x12", Rules())
         await worker.run()
-        await measure_lag(log, worker.shards, worker.metrics)
+        await measure_lag(log, worker.passed, worker.metrics)
         async with serving(status_app(worker.metrics.registry, worker.health), "127.0.0.1:0") as address:
             shown = await figures(address)
             status, _ = await get(address, "/ready")

@@ -182,7 +182,7 @@ async def _serving_status(worker: Worker, log: AdministeredLog, listen: str | No
     address = f"{host}:{port + int(os.environ.get(SLOT, 0)) if port else 0}"
     async with (
         status_served(worker.metrics.registry, worker.health, address),
-        background("watching the lag", partial(watch_lag, log, worker.shards, worker.metrics)),
+        background("watching the lag", partial(watch_lag, log, worker.passed, worker.metrics)),
     ):
         yield
 

@@ -26,7 +26,7 @@ from router.engine.party_requests import FindRecords, find_records
 from router.engine.task_zero import TaskZero, task_zero_of
 from router.engine.uncertain_commits import UncertainCommits
 from router.errors import DestinationMissing, FatalLogError, InputLost, TaskMoved, TaskRetry
-from router.log.interface import AdministeredLog, Output, Record, Task
+from router.log.interface import AdministeredLog, Output, Position, Record, Task
 from router.model.eastern import MILLISECONDS
 from router.model.registry_values import RegistryNote
 from router.model.vocabulary import Tally
@@ -97,6 +97,8 @@ class Worker:
         self.metrics = Metrics(self.health)
         self.shards: dict[int, Shard] = {}
         """By task: those of ours that are restored. For others to read only."""
+        self._tasks: dict[int, Task] = {}
+        """The tasks of `shards`."""
         self._log = log
         self._rules = rules
         self._settings = settings or WorkSettings()
@@ -126,11 +128,16 @@ class Worker:
             raise FatalLogError("\n  ".join(["not everything is routed:", *map(str, self._standing.values())]))
         return self.totals
 
+    def passed(self) -> dict[int, Position]:
+        """The offsets to which each task of ours has read its inputs; see `Task.passed`."""
+        return {number: task.passed(self.shards[number].position) for number, task in self._tasks.items()}
+
     async def _route(self, task: Task) -> None:
         self.health.report(task.partition, RESTORING)
         self.metrics.restoring(task.partition)
         try:
             shard = self.shards[task.partition] = await self._restore(task)
+            self._tasks[task.partition] = task
             self._idleness.opened(task.partition)
             task_zero_work = task_zero_of(
                 self._log, shard, self._settings.silence_limits, self._find_requests, self.metrics, self._clock,
@@ -148,6 +155,7 @@ class Worker:
             raise
         finally:
             self._idleness.closed(task.partition)
+            self._tasks.pop(task.partition, None)
             self.shards.pop(task.partition, None)
             self.health.forget(task.partition)
             self.metrics.forget(task.partition)

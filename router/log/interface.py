@@ -110,6 +110,11 @@ class Task(Protocol):
         """
         ...
 
+    def passed(self, position: Position) -> Position:
+        """Return the offset of every input that this task has come to: `position`, or behind it what is no record, such
+        as the end of a transaction. Without a request to the log. Valid only after a first `poll`."""
+        ...
+
     async def commit(self, outputs: Sequence[Output]) -> None:
         """Write all of `outputs`, or nothing.
 

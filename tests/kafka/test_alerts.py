@@ -26,7 +26,7 @@ pytestmark = pytest.mark.kafka
 async def at_work(scene: Scene, group: str) -> AsyncIterator[None]:
     """At work, ready, and with its lag measured, as `run` does."""
     worker = scene.worker
-    measuring = background("watching the lag", partial(observe.watch_lag, scene.log, worker.shards, worker.metrics))
+    measuring = background("watching the lag", partial(observe.watch_lag, scene.log, worker.passed, worker.metrics))
     async with measuring, scene.at_work(group):
         await scene.until_noticed(OTHER, await scene.feed(10), 20)
         figures = worker.metrics.registry
@@ -119,6 +119,22 @@ async def test_a_partys_topic_deleted(logs: KafkaLogs, tmp_path: Path) -> None:
         await until(lambda: _urgent_lag(scrape(figures)) == 0)  # a scrape is played as what lasts
         assert fired(before, scrape(figures), tmp_path) == {"SnpDestinationMissing"}
         assert scene.worker.health.unready() == [], "one party's topic stops nobody"
+
+
+async def test_nothing_lags_once_all_is_read(logs: KafkaLogs) -> None:
+    """Each transaction ends with an offset that is no record, on every input."""
+    scene = await scene_on(await logs.open())
+    figures = scene.worker.metrics.registry
+    async with at_work(scene, logs.group):
+        await scene.until_noticed(OTHER, await scene.feed(20), 20)
+        await until(lambda: set(_lags(scrape(figures)).values()) == {0})
+        assert {topic for topic, _ in _lags(scrape(figures))} == {*topics.INPUTS}
+
+
+def _lags(figures: Scrape) -> dict[tuple[str, str], float]:
+    """Records that wait, by topic and task; none if they are unknown."""
+    labels = {key: dict(key[1]) for key in figures if key[0] == "snp_task_lag_records"}
+    return {(names["topic"], names["task"]): figures[key] for key, names in labels.items()}
 
 
 def _urgent_lag(figures: Scrape) -> float | None:

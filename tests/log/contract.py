@@ -431,6 +431,31 @@ class LogContract:
 
         await work(logs, log, run)
 
+    async def test_a_task_that_has_read_all_of_its_inputs_is_at_their_ends(self, logs: Logs, log: Log) -> None:
+        """The end of a transaction has an offset on Kafka and is no record."""
+        for number in range(3):
+            await log.append([Output(REGISTRY, b"party", b"%d" % number)], atomic=True)
+        await log.append(outputs(URGENT, 2, key=key_in(0)), atomic=True)
+        await log.append(outputs(DISPOSITIONS, 2, key=key_in(0)))
+
+        async def ends(task: Task) -> dict[str, int]:
+            found = {topic: await log.end_offsets(topic) for topic in INPUTS}
+            return {topic: found[topic][0 if topic == REGISTRY else task.partition] for topic in INPUTS}
+
+        async def run(task: Task) -> None:
+            position: dict[str, int] = {}
+            while task.passed(position) != await ends(task):
+                polled = await task.poll(position, 100, 0.1)
+                before = position | {record.topic: record.offset for record in reversed(polled)}
+                assert {topic: task.passed(before)[topic] for topic in before} == before, "they are not acted on"
+                position |= {record.topic: record.offset + 1 for record in polled}
+            at_end = task.passed(position)
+            await log.append(outputs(DISPOSITIONS, 1, key=key_in(0)), atomic=True)
+            assert (await ends(task))[DISPOSITIONS] > at_end[DISPOSITIONS]
+            assert task.passed(position) == at_end
+
+        await work(logs, log, run)
+
     async def test_a_poll_waits_for_its_time_and_no_longer(self, logs: Logs, log: Log) -> None:
         async def run(task: Task) -> None:
             began = time.monotonic()

@@ -185,6 +185,12 @@ class CommittedReader:
             offset: int = await self._consumer.position(partition)
             return offset
 
+    def reached(self, partition: TopicPartition) -> int:
+        """Return the `position` that is known without a request; 0 if none is."""
+        assigned = self._consumer._subscription.subscription
+        state = assigned.assignment.state_value(partition) if assigned is not None else None
+        return state.position if state is not None and state.has_valid_position else 0
+
     def seen_end(self, partition: TopicPartition) -> int:
         """Return the last stable offset in the brokers' latest answer to a fetch; 0 before the first answer."""
         end: int | None = self._consumer.last_stable_offset(partition)

@@ -95,6 +95,9 @@ class KafkaTask:
     def has_waiting(self, topic: str, position: Position) -> bool:
         return self._ordered.has_waiting(topic)
 
+    def passed(self, position: Position) -> Position:
+        return self._ordered.passed(position)
+
     async def commit(self, outputs: Sequence[Output]) -> None:
         self._check_ours()
         await self._producer.commit(outputs)
@@ -155,6 +158,15 @@ class OrderedInputs:
             for partition in self._inputs
             if partition.topic == topic
         )
+
+    def passed(self, position: Position) -> Position:
+        """See `Task.passed`."""
+        found: dict[str, int] = {}
+        for partition in self._inputs:
+            at = position.get(partition.topic, self._begins.get(partition, 0))
+            is_all = at == self._next.get(partition) and not self._waiting[partition]
+            found[partition.topic] = max(at, self._reader.reached(partition)) if is_all else at
+        return found
 
     async def _align(self, position: Position) -> None:
         """Read on from the caller's position: at first, and when it did not act on all it got."""

@@ -75,6 +75,9 @@ class SqliteTask:
     def has_waiting(self, topic: str, position: Position) -> bool:
         return self._watch.next_offset(topic, self.partition) > position.get(topic, 0)
 
+    def passed(self, position: Position) -> Position:
+        return {topic: position.get(topic, 0) for topic in self._inputs}
+
     async def commit(self, outputs: Sequence[Output]) -> None:
         self._check()
         await self._writer.commit(partial(self._commit, outputs=outputs))
