@@ -15,6 +15,11 @@ class UsageError(RouterError):
     """A setting, an option or a name that can't be used. Fix it and call again."""
 
 
+class AddressTaken(RouterError):
+    """An address to listen on that another program uses. Stop the process and show the text; a later start may find it
+    free."""
+
+
 class InputError(RouterError):
     """One piece of input that can't be read. Put it aside and go on with the rest."""
 

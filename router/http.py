@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -22,7 +23,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from router.background import start_background
-from router.errors import UsageError
+from router.errors import AddressTaken, UsageError
 
 MOST_CONNECTIONS: Final = 1000
 """Open connections cost memory. Beyond this limit the oldest idle one is closed; if all are answering
@@ -183,7 +184,7 @@ async def serving(app: ASGIApp, listen: str, tls: TlsFiles | None = None) -> Asy
     """Serve `app` at `listen` while the block runs, and yield the `host:port`.
 
     `listen` is `host:port`, or a port of 127.0.0.1; port 0 picks a free one. Plain HTTP without `tls`. Raises
-    UsageError if the address is invalid or in use, or the certificate can't be used.
+    UsageError if the address is invalid or the certificate can't be used, AddressTaken if the address is in use.
     """
     host, port = address_of(listen)
     config = uvicorn.Config(
@@ -207,13 +208,7 @@ async def serving(app: ASGIApp, listen: str, tls: TlsFiles | None = None) -> Asy
         config.load()
     except OSError as error:  # an error of TLS is one too
         raise UsageError(f"the certificate and key for {listen} can't be used: {error}") from error
-    try:
-        listener = config.bind_socket()
-    except (OSError, SystemExit) as error:  # uvicorn exits the process if the address is in use
-        raise UsageError(
-            f"cannot listen on {listen}: another program uses it, or it is no address of this machine. Name another one"
-        ) from error
-    listener.listen()  # queues connections that come before the server's first turn, instead of refusing them
+    listener = _listening(host, port, listen)
     server = _RestartableServer(config, listener)
     task = start_background("serving HTTP", server.serve)
     bound = listener.getsockname()
@@ -224,6 +219,20 @@ async def serving(app: ASGIApp, listen: str, tls: TlsFiles | None = None) -> Asy
         await asyncio.shield(asyncio.wait([task], timeout=2 * CANCEL_SECONDS))
         task.cancel()
         listener.close()
+
+
+def _listening(host: str, port: int, listen: str) -> socket.socket:
+    """A socket that queues connections which come before the server's first turn. Raises UsageError, AddressTaken."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressTaken(
+                f"cannot listen on {listen}: another program uses it. Stop that one, or name another address"
+            ) from error
+        raise UsageError(
+            f"cannot listen on {listen}: {error.strerror}. Name an address of this machine, and a port from 1024 on"
+        ) from error
 
 
 def is_of_this_machine(listen: str) -> bool:

@@ -131,7 +131,7 @@ def status_app(figures: CollectorRegistry, health: HealthSource) -> Starlette:
 
 @asynccontextmanager
 async def status_served(figures: CollectorRegistry, health: HealthSource, listen: str | None) -> AsyncIterator[None]:
-    """Serve `status_app` at `listen` while the block runs. Raises UsageError. None: nothing is served."""
+    """Serve `status_app` at `listen` while the block runs. Raises as `serving`. None: nothing is served."""
     if listen is None:
         yield
         return

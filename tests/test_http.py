@@ -21,7 +21,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from router import http
-from router.errors import UsageError
+from router.errors import AddressTaken, UsageError
 from router.http import address_of, serving, web_application
 from router.observe import Health
 from router.status import status_app
@@ -73,7 +73,7 @@ async def test_idle_connections_keep_nobody_out(monkeypatch: pytest.MonkeyPatch,
 async def test_an_address_in_use_is_named() -> None:
     app = status_app(CollectorRegistry(), Health())
     async with serving(app, "127.0.0.1:0") as address:
-        with pytest.raises(UsageError, match=f"cannot listen on {address}: another program uses it"):
+        with pytest.raises(AddressTaken, match=f"cannot listen on {address}: another program uses it"):
             async with serving(app, address):
                 pass
 

@@ -18,7 +18,7 @@ from router.decide.rules import Rules
 from router.demo.story import FILES, set_up
 from router.engine.intake import ingest_file
 from router.engine.worker import Worker
-from router.errors import UsageError
+from router.errors import AddressTaken, UsageError
 from router.http import serving
 from router.log.url import open_log
 from router.observe import RESTORING, ROUTING, STUCK_SECONDS, Health, Metrics, measure_lag
@@ -185,7 +185,7 @@ async def test_the_lag_is_unknown_while_a_task_of_ours_is_not_open(
 
 
 async def test_an_address_that_is_taken_or_none_says_so() -> None:
-    refused = pytest.raises(UsageError, match=r"cannot listen on .*: another program uses it")
+    refused = pytest.raises(AddressTaken, match=r"cannot listen on .*: another program uses it")
     with socket.create_server(("127.0.0.1", 0)) as taken, refused:
         async with serving(status_app(Metrics().registry, Health()), f"127.0.0.1:{taken.getsockname()[1]}"):
             pass

@@ -20,7 +20,7 @@ import typer
 
 from router.cli.loading import loading
 from router.cli.printing import OutputFormat, number_of, say
-from router.errors import InputError, InstanceIdTaken, LogError, RouterError, TaskRetry, UsageError
+from router.errors import AddressTaken, InputError, InstanceIdTaken, LogError, RouterError, TaskRetry, UsageError
 
 if TYPE_CHECKING:
     from router.decide.rules import Rules
@@ -122,7 +122,8 @@ class ExitCode(IntEnum):
     LOG_FAILED = 4
     """Permanent: the same command would fail again."""
     TRY_AGAIN = 5
-    """Temporary: a locked file, a full disk, brokers that do not answer, another router with this one's instance id."""
+    """Temporary: a locked file, a full disk, brokers that do not answer, another router with this one's instance id,
+    an address that another program listens on."""
     STOPPED = 130
 
 
@@ -143,6 +144,8 @@ def exit_code_of(error: RouterError) -> ExitCode:
         return ExitCode.NOT_FOUND
     if isinstance(error, InputError):
         return ExitCode.PROBLEMS
+    if isinstance(error, AddressTaken):
+        return ExitCode.TRY_AGAIN
     if isinstance(error, LogError):
         return ExitCode.TRY_AGAIN if isinstance(error, TaskRetry | InstanceIdTaken) else ExitCode.LOG_FAILED
     return ExitCode.USAGE

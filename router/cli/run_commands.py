@@ -56,7 +56,7 @@ from router.engine.administration import (
 )
 from router.engine.backlog import read_position
 from router.engine.request_process import RequestProcess, answer, confine
-from router.engine.supervisor import SLOT, Supervisor
+from router.engine.supervisor import SLOT, Supervisor, leave_with_supervisor
 from router.engine.worker import Totals, Worker
 from router.errors import UsageError
 from router.feeds.tables import read_parties, read_sailings
@@ -90,6 +90,7 @@ def run_router(
 
     It may be stopped at any time. It continues where it was when started again: nothing is lost or sent twice."""
     log_as_service(context)
+    leave_with_supervisor()
     settings = settings_of(context)
     if workers > 1:
         if settings.log.startswith(SQLITE):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import json
 import os
 import resource
@@ -17,6 +16,7 @@ from typing import Final
 from router.engine.party_requests import FoundRecord, ReadingDied, find_records
 from router.errors import TaskRetry
 from router.log.interface import Log
+from router.log.processes import end_with_parent
 
 MEMORY_BYTES: Final = 256 << 20
 """For data: three times what reading usual requests takes."""
@@ -27,7 +27,6 @@ NICENESS: Final = 10
 READY: Final = "ready"
 DONE: Final = "done"
 LONGEST_FAULT: Final = 200
-PR_SET_PDEATHSIG: Final = 1
 
 
 class RequestProcess:
@@ -65,7 +64,7 @@ def confine() -> None:
     os.nice(NICENESS)
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
 
 
 async def answer(log: Log) -> None:

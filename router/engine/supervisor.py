@@ -22,9 +22,13 @@ from typing import Final
 import structlog
 
 from router.clock import growing_pauses
+from router.log.processes import end_with_parent
 
 SLOT: Final = "SNP_WORKER_SLOT"
 """Environment variable that holds a worker's slot: 0 to N-1, or higher where another supervisor has some of these."""
+
+SUPERVISOR_PROCESS: Final = "SNP_WORKER_SUPERVISOR"
+"""Environment variable that holds the process number of a worker's supervisor."""
 
 HOPELESS: Final = frozenset({2, 4})
 """Exit codes that a replacement would repeat: wrong usage or settings, a fatal error of the log."""
@@ -86,7 +90,7 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _run_once(self, slot: int) -> int:
-        environment = self._environment | {SLOT: str(slot)}
+        environment = self._environment | {SLOT: str(slot), SUPERVISOR_PROCESS: str(os.getpid())}
         # A session of its own: Ctrl-C at the terminal reaches the supervisor alone, which drains its workers once.
         process = await asyncio.create_subprocess_exec(*self._command, env=environment, start_new_session=True)
         self._processes[slot] = process
@@ -109,6 +113,15 @@ class Supervisor:
                 _log.warning("worker_killed", process=process.pid, after_seconds=DRAIN_SECONDS)
                 process.kill()
                 await wait
+
+
+def leave_with_supervisor() -> None:
+    """Stop this worker as SIGTERM does when its supervisor is gone: nobody would replace it, stop it or know of it."""
+    if SUPERVISOR_PROCESS not in os.environ:
+        return
+    end_with_parent(signal.SIGTERM)
+    if os.getppid() != int(os.environ[SUPERVISOR_PROCESS]):
+        signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

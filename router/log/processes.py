@@ -1,9 +1,13 @@
-"""Processes as leases and members of a group name them, and the state of each as far as it can be told from here."""
+"""Processes as leases and members of a group name them, the state of each as far as it can be told from here, and the
+tie of a process to its parent."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import signal
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +16,15 @@ START_TIME_FIELD: Final = 19
 GONE: Final = "ZX"
 FROZEN: Final = "Tt"
 """States of a process in its first field: ended, and stopped by a signal."""
+
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+def end_with_parent(number: signal.Signals) -> None:
+    """Get this signal when the parent ends, on Linux. A parent that has ended before is not noticed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def this_process() -> str:

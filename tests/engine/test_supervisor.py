@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from router.engine import supervisor as supervision
-from router.engine.supervisor import SLOT, Supervisor
+from router.engine.supervisor import SLOT, SUPERVISOR_PROCESS, Supervisor
 
 WORKER = """
 import os, pathlib, signal, sys, time
+from router.engine.supervisor import leave_with_supervisor
 folder, how = pathlib.Path(sys.argv[1]), sys.argv[2]
 def leave(*_):
     (folder / f"left-{os.getpid()}").touch(); sys.exit(0)
 signal.signal(signal.SIGTERM, signal.SIG_IGN if how == "stubborn" else leave)
+leave_with_supervisor()
 (folder / f"started-{os.environ['SNP_WORKER_SLOT']}-{os.getpid()}").touch()
 if how == "hopeless": sys.exit(4)
 if how == "done": sys.exit(0)
@@ -109,6 +111,31 @@ async def test_a_worker_that_does_not_leave_in_time_is_killed(folder: Path) -> N
 async def test_a_hopeless_exit_code_ends_all_workers_and_is_returned(folder: Path) -> None:
     assert await supervisor(folder, "hopeless").run() == 4
     assert len(said(folder, "started")) <= 2
+
+
+SUPERVISOR = """
+import asyncio, sys
+from router.engine.supervisor import Supervisor
+asyncio.run(Supervisor([sys.executable, *sys.argv[1:]], 2, "kafka://" + sys.argv[1]).run())
+"""
+
+
+async def test_workers_of_a_killed_supervisor_are_told_to_leave(folder: Path) -> None:
+    words = (str(folder / "worker.py"), str(folder / "said"), "obedient")
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", SUPERVISOR, *words)
+    await until(folder, "started", 2)
+    killed.kill()
+    await killed.wait()
+    await until(folder, "left", 2)
+
+
+async def test_a_worker_that_starts_after_its_supervisor_was_killed_leaves(folder: Path) -> None:
+    environment = os.environ | {SLOT: "0", SUPERVISOR_PROCESS: str(2**22 + 1)}
+    words = (str(folder / "worker.py"), str(folder / "said"), "obedient")
+    late = await asyncio.create_subprocess_exec(sys.executable, *words, env=environment)
+    async with asyncio.timeout(10):
+        await late.wait()
+    assert said(folder, "started") == []
 
 
 async def test_workers_that_ended_well_are_not_replaced(folder: Path) -> None:

@@ -77,9 +77,9 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
 
     @asynccontextmanager
     async def joined(self) -> AsyncIterator[Self]:
-        if self._membership is not None:
-            await self._membership.await_free()
         try:
+            if self._membership is not None:
+                await self._membership.await_free()
             async with step(f"joining the group {self._group}", self._settings.start_deadline_seconds):
                 await self._consumer.start()
             self._consumer.subscribe(topics=sorted(self._topics), listener=self)
