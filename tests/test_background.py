@@ -202,7 +202,13 @@ async def _refreshing(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> Any:
     async def commits() -> dict[int, Any]:
         return {}
 
-    index: Any = SimpleNamespace(unconfirmed=nothing, last_commits=commits, write_unread=nothing)
+    index: Any = SimpleNamespace(
+        unconfirmed=nothing,
+        last_commits=commits,
+        write_unread=nothing,
+        read_positions=commits,
+        write_observations=nothing,
+    )
     probe = LogProbe(log, FOLLOWED)
     await probe.look()
     absent: Any = None

@@ -448,9 +448,10 @@ async def _refresh(backend: Backend, figures: ConsoleFigures) -> None:
     backend.unconfirmed = await backend.index.unconfirmed(month_before(backend.registry))
     await figures.refresh()
     began = now_milliseconds()
-    backend.unread = await read_unread(backend.log, backend.registry)
+    backend.unread = await read_unread(backend.log, backend.registry, await backend.index.read_positions())
     backend.unread_as_of, backend.unread_unknown = began, None
     await backend.index.write_unread(backend.unread)
+    await backend.index.write_observations(backend.unread, began)
 
 
 async def _lost(log: AdministeredLog, last: Mapping[int, LastCommit]) -> dict[int, str]:

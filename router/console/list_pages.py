@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -11,13 +11,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from router.clock import now_milliseconds
+from router.codec import Fields
 from router.console.bill_pages import days_to, sailing_of
 from router.console.rendering import backend_of, bill_of, cause_of, csv_response, page
-from router.desk.bill_index import audit, dead_letters, waiting
+from router.decide.identity import notice_id
+from router.desk.bill_index import BillIndex, audit, dead_letters, history_of, waiting
 from router.desk.bill_query import UNREAD
 from router.desk.index_lists import Paged, Selection
 from router.desk.index_notices import KINDS, IndexedEntry, NoticeFilter, notices_of
-from router.desk.index_reading import UnreadStop, unread_of
+from router.desk.index_reading import ReadTime, SentNotice, UnreadStop, unread_of
 from router.desk.index_registry import (
     PARTY_ORDERS,
     SAILING_ORDERS,
@@ -40,7 +42,7 @@ Given = dict[str, str]
 """The facets and the order that an address names; those without a value are left out."""
 
 ORDER: Final = ("sort", "order")
-TIMES: Final = frozenset({"at", "since", "received_at", "unread_since"})
+TIMES: Final = frozenset({"at", "action_at", "since", "received_at", "unread_since"})
 """Columns in UTC milliseconds, which an export has as ISO 8601."""
 
 
@@ -231,6 +233,35 @@ def _notice_fields(entry: IndexedEntry) -> dict[str, Any]:
     return entry.fields | {"notified": notified, "vessel_name": entry.vessel_name, "port": entry.port}
 
 
+# A bill's history
+
+
+async def read_times(index: BillIndex, bill: str, entries: Iterable[Mapping[str, Any]]) -> dict[str, ReadTime]:
+    """When each notice of these decisions was read, by the decision's sequence and the recipient, a blank between them;
+    those of which nothing is known are left out."""
+    sent = [
+        SentNotice(one["recipient"], notice_id(entry["decision_id"], one["recipient"]), entry["sequence"])
+        for entry in entries
+        for one in entry["notified"]
+    ]
+    return {f"{one.sequence} {one.party}": time for one, time in (await index.read_times(bill, sent)).items()}
+
+
+def _history(request: Request, given: Given) -> Selection[Fields]:
+    return history_of(request.path_params["bill"])
+
+
+async def _of_history(request: Request, given: Given, found: Paged[Any]) -> dict[str, Any]:
+    backend, key = backend_of(request), request.path_params["bill"]
+    if not found.total:
+        raise backend.not_found(f"no bill {key} has been routed yet: check the number, or use the search")
+    return {"key": key, "reads": await read_times(backend.index, key, found.rows)}
+
+
+def _history_fields(entry: Fields) -> Fields:
+    return entry | {"notified": [f"{one['recipient']} {one['kind']}" for one in entry["notified"]]}
+
+
 # Waiting bills, dead letters, audit
 
 
@@ -295,6 +326,12 @@ LISTS: Final = (
         more=_of_parties,
     ),
     ListPage("/unread", "unread.html", ("party", "kind"), _unread, UnreadStop._fields, more=_of_unread),
+    ListPage(
+        "/bills/{bill}/history", "history.html", (), _history,
+        ("at", "action_at", "disposition_code", "cause", "status_before", "status", "do_not_load", "remarks",
+         "notified", "flags"),
+        fields=_history_fields, more=_of_history,
+    ),
     WaitingPage(
         "/waiting", "waiting.html", ("text",), _waiting,
         ("scac", "bill_of_lading", "status", "do_not_load", "reasons", "parties", "since"), fields=dict,

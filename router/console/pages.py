@@ -15,6 +15,7 @@ from router.console.backend import Backend
 from router.console.flag_advice import ADVICE
 from router.console.lifeline import lifeline
 from router.console.now_page import NOW
+from router.console.reading_lag import HEIGHT, WIDTH, reading_lag
 from router.console.rendering import MOST_SHOWN, backend_of, page, pieces, receipt_of
 from router.decide.identity import keyed_id
 from router.decide.standing_holds import StandingHold
@@ -22,9 +23,13 @@ from router.desk.bill_index import dead_letters
 from router.desk.bill_query import STATUSES, BillQuery
 from router.desk.bill_views import BillView, NotFoundError, bill_fields, explain, explain_party, sailing_reasons
 from router.desk.clearances import IN_BULK, place_of
-from router.model.eastern import iso
+from router.model.eastern import DAY, iso
 
 LONGEST_PARTY: Final = 60
+MOST_UNREAD: Final = 50
+"""Unread stops on a party's page; their own list has all."""
+MOST_HISTORY: Final = 50
+"""Latest decisions on a bill's page; its history has all."""
 
 
 async def bill(request: Request) -> Response:
@@ -43,9 +48,11 @@ async def bill(request: Request) -> Response:
         one.party.id: "no" if view.key in one.bills else "yes" if one.is_known else f"unknown: {one.receipt.unknown}"
         for one in backend.unread
     }
+    history = shown["timeline"][-MOST_HISTORY:]
+    reads = await list_pages.read_times(backend.index, key, history)
     return page(
-        request, "bill.html", key=view.key, bill=shown, explained=explain(view), read=read,
-        unread_unknown=backend.unread_unknown, bulk=IN_BULK, reasons=sailing_reasons(view),
+        request, "bill.html", key=view.key, history=history, reads=reads, bill=shown, explained=explain(view),
+        read=read, unread_unknown=backend.unread_unknown, bulk=IN_BULK, reasons=sailing_reasons(view),
         choices=[hold_choice(hold) for hold in view.bill.status.holds], advice=ADVICE,
         letters=await _letters(view, backend), life=lifeline(shown["timeline"], stopping, now_milliseconds()),
         asked=explain_party(view, asked) if asked else None,
@@ -89,11 +96,16 @@ async def party(request: Request) -> Response:
     if found is None:
         raise backend.not_found("there is no such party")
     unread = next((one for one in backend.unread if one.party.id == found.id), None)
-    query = BillQuery(party=found.id)
-    statuses = (await backend.index.bills(query, backend.registry, now_milliseconds(), size=1)).by_status
+    query, now = BillQuery(party=found.id), now_milliseconds()
+    lag = reading_lag(await backend.index.observations(found.id, now - DAY), now)
+    statuses = (await backend.index.bills(query, backend.registry, now, size=1)).by_status
     return page(
         request,
         "party.html",
+        lag=lag,
+        width=WIDTH,
+        height=HEIGHT,
+        most=MOST_UNREAD,
         party=found,
         unread=unread,
         unread_unknown=backend.unread_unknown,

@@ -39,7 +39,16 @@ from router.desk.index_lists import (
     read_some,
 )
 from router.desk.index_notices import IndexedEntry
-from router.desk.index_reading import write_unread
+from router.desk.index_reading import (
+    Observation,
+    ReadTime,
+    SentNotice,
+    read_observations,
+    read_positions,
+    read_times,
+    write_observations,
+    write_unread,
+)
 from router.desk.index_records import STILL, read_letter, unpacked, write_records
 from router.desk.index_registry import registry_rows, write_registry
 from router.desk.stop_records import Call, NewStop, count_stops, read_calls, read_stops
@@ -155,6 +164,10 @@ class BillIndex(IndexFile):
         """Replace the unread stops, and what is unknown of them."""
         await self._write(lambda connection: write_unread(connection, found))
 
+    async def write_observations(self, found: Sequence[UnreadNotices], at: int) -> None:
+        """Note what parties had read at a time, UTC milliseconds, and keep it for a week."""
+        await self._write(lambda connection: write_observations(connection, found, at))
+
     async def write_registry(self, registry: Registry) -> None:
         """Replace the parties and the sailings."""
         rows = registry_rows(registry)
@@ -239,7 +252,19 @@ class BillIndex(IndexFile):
         rows = await self._rows("SELECT value FROM timeline WHERE bill = ? ORDER BY sequence", bill)
         return [timeline_fields(value) for (value,) in rows]
 
+    async def read_times(self, bill: str, sent: Sequence[SentNotice]) -> dict[SentNotice, ReadTime]:
+        """When the notices of a bill were read, as observed; those of which nothing is known are left out."""
+        return await self._read(lambda connection: read_times(connection, bill, sent))
+
     # Everything else
+
+    async def observations(self, party: str, since: int) -> list[Observation]:
+        """What was seen of a party's reading since then, one a minute, in order. UTC milliseconds."""
+        return await self._read(lambda connection: read_observations(connection, party, since))
+
+    async def read_positions(self) -> dict[str, int]:
+        """By party, the offset of the latest notice that was seen unread."""
+        return await self._read(read_positions)
 
     async def page(
         self, selection: Selection[T], after: str | None = None, before: str | None = None, size: int = PAGE_SIZE
@@ -316,6 +341,13 @@ class BillIndex(IndexFile):
 
 
 # Lists of everything else
+
+
+def history_of(bill: str) -> Selection[codec.Fields]:
+    """A bill's decisions as of `timeline_fields`, newest first."""
+    return Selection(
+        "timeline", "value", ("sequence",), timeline_fields, Condition("bill = ?", (bill,)), descending=True
+    )
 
 
 def waiting(text: str = "") -> Selection[codec.Fields]:

@@ -18,7 +18,7 @@ APPLICATION_ID: Final = 0x534E5049
 """`SNPI` in the file's header; a file without it is never written to or deleted."""
 APPLICATION_ID_OFFSET: Final = 68
 """See https://www.sqlite.org/fileformat.html#the_database_header."""
-VERSION: Final = 10
+VERSION: Final = 11
 """The version of the tables below; a file with another one is rebuilt."""
 
 SYNCHRONOUS: Final = "PRAGMA synchronous = NORMAL"
@@ -47,7 +47,9 @@ CREATE TABLE statuses (status TEXT PRIMARY KEY, bills INTEGER) WITHOUT ROWID;
 CREATE TABLE words (word TEXT, kind TEXT, bill TEXT, PRIMARY KEY (word, kind, bill)) WITHOUT ROWID;
 CREATE TABLE flags (bill TEXT, flag TEXT, PRIMARY KEY (bill, flag)) WITHOUT ROWID;
 CREATE INDEX bills_by_flag ON flags (flag);
-CREATE TABLE timeline (bill TEXT, sequence INTEGER, at INTEGER, value BLOB, PRIMARY KEY (bill, sequence)) WITHOUT ROWID;
+CREATE TABLE timeline (
+    bill TEXT, sequence INTEGER, at INTEGER, indexed_at INTEGER, value BLOB,
+    PRIMARY KEY (bill, sequence)) WITHOUT ROWID;
 CREATE INDEX timeline_by_time ON timeline (at);
 CREATE TABLE waiting (bill TEXT PRIMARY KEY, do_not_load INTEGER, since INTEGER, text TEXT, value BLOB) WITHOUT ROWID;
 CREATE TABLE audit (place INTEGER PRIMARY KEY, text TEXT, value BLOB);

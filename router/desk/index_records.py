@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from router import codec, topics
+from router.clock import now_milliseconds
 from router.codec.packed import BILL_STATE
 from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.roster import cut_name
@@ -164,7 +165,8 @@ def unpacked(text: str) -> list[tuple[str, str]]:
 def _write_timeline(connection: sqlite3.Connection, entry: codec.Fields, value: bytes) -> None:
     bill = entry["bill"]
     connection.execute(
-        "INSERT OR REPLACE INTO timeline VALUES (?, ?, ?, ?)", (bill, entry["sequence"], entry["at"], value)
+        "INSERT OR REPLACE INTO timeline VALUES (?, ?, ?, ?, ?)",
+        (bill, entry["sequence"], entry["at"], now_milliseconds(), value),
     )
     connection.execute("DELETE FROM flags WHERE bill = ?", (bill,))
     connection.executemany("INSERT OR IGNORE INTO flags VALUES (?, ?)", [(bill, flag) for flag in entry["flags"]])

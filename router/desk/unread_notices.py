@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -54,6 +54,10 @@ class Stop(NamedTuple):
         return now - self.since if self.since <= now + CLOCKS_DIFFER else DAY
 
 
+NONE_NOTED: Final = 2**62
+"""Beyond every offset."""
+
+
 @dataclass(slots=True)
 class UnreadNotices:
     """Notices that one party has not read."""
@@ -65,6 +69,10 @@ class UnreadNotices:
     """Bills with at least one unread notice."""
     stops: dict[str, Stop] = field(default_factory=dict)
     """By bill."""
+    noted_to: int = NONE_NOTED
+    """The offset up to which unread notices are noted already."""
+    noted: list[tuple[int, str]] = field(default_factory=list)
+    """Offsets and ids of the first unread notice, and of those beyond `noted_to`."""
 
     def count(self, kind: str) -> int:
         return sum(stop.kind == kind for stop in self.stops.values())
@@ -96,6 +104,8 @@ class UnreadNotices:
         if notice["notice_id"].startswith(SAMPLE_PREFIX):
             return
         self.notices += 1
+        if record.offset > self.noted_to or self.notices == 1:
+            self.noted.append((record.offset, notice["notice_id"]))
         bill = record.key.decode()
         self.bills.add(bill)
         stop = stop_after(self.stops.get(bill), bill, kind, notice, record.timestamp)
@@ -127,14 +137,20 @@ def stop_after(before: Stop | None, bill: str, kind: str, notice: codec.Fields, 
     return before._replace(kind=stands)
 
 
-async def read_unread(log: AdministeredLog, registry: Registry) -> list[UnreadNotices]:
+async def read_unread(
+    log: AdministeredLog, registry: Registry, noted: Mapping[str, int] | None = None
+) -> list[UnreadNotices]:
     """Read the unread notices of every live party, the oldest stop first. Raises LogError.
 
     Each topic is read from its party's receipt on, and from the start only if the party never committed anything.
+    `noted` has, by party, the offset beyond which unread notices are noted; without it none are.
     """
     parties = [party for party in registry.parties.values() if party.status == "live"]
     receipts = await read_receipts(log, parties)
     found = {party.topic: UnreadNotices(party, receipts[party.id]) for party in parties}
+    if noted is not None:
+        for one in found.values():
+            one.noted_to = noted.get(one.party.id, -1)
     begin = {(topic, 0): one.receipt.begin for topic, one in found.items() if one.receipt.unknown is None}
     if begin:
         async for batch in log.read(sorted(topic for topic, _ in begin), until_end=True, begin=begin):

@@ -17,6 +17,7 @@ PASSWORD = "correct horse battery staple"
 PAGES = (
     "/",
     f"/bills/{BILL}",
+    f"/bills/{BILL}/history",
     "/bills",
     "/bills?vessel=OCEAN+EXEMPLAR&status=RELEASED,HELD&sort=arrival&order=desc",
     "/search?q=NVXA",

@@ -20,7 +20,7 @@ OWN_SCRIPTS = {
 }
 EXPORTS = (
     "/bills.csv", "/waiting.csv", "/dead-letters.csv", "/audit.csv", "/handover.csv?since=2h", "/sailings.csv",
-    "/sailings/EXEMPLAR-026E/lines.csv", "/parties.csv", "/unread.csv", "/notices.csv",
+    "/sailings/EXEMPLAR-026E/lines.csv", "/parties.csv", "/unread.csv", "/notices.csv", f"/bills/{BILL}/history.csv",
 )  # fmt: skip
 PAGES = (*installation.PAGES, *EXPORTS, "/holds", "/dead-letters/abc", "/outages/1", "/users")
 STREAM = "/live"

@@ -65,7 +65,10 @@ async def fill(log: AdministeredLog) -> None:
     deeds = [audit_output(AuditEntry(number, f"user{number}", "hold clear", "NVXAHBL1")) for number in range(MANY)]
     decisions = [
         Output(topics.TIMELINE, one.key, one.value)
-        for one in (timeline(number, (f"NVXAHBL{number}", 0, [("PAAX", "hold")], False)) for number in range(MANY))
+        for one in (
+            *(timeline(number, (f"NVXAHBL{number}", 0, [("PAAX", "hold")], False)) for number in range(MANY)),
+            *(timeline(number, ("NVXALONG", number, [], False)) for number in range(MANY)),
+        )
     ]
     await log.append([*letters, *deeds, *decisions])
 
@@ -78,6 +81,7 @@ LISTS = (
     ),
     Listed("/notices", "bill", {f"NVXAHBL{number}" for number in range(MANY)}, r'<tr id="n-(NVXAHBL\d+)-'),
     Listed("/notices?party=PAAX&kind=hold", "bill", {f"NVXAHBL{n}" for n in range(MANY)}, r'<tr id="n-(NVXAHBL\d+)-'),
+    Listed("/bills/NVXALONG/history", "remarks", {f"remark {n}" for n in range(MANY)}, r"1H: (remark \d+)<"),
     Listed("/dead-letters", "id", {f"{number:032x}" for number in range(MANY)}, r'href="/dead-letters/(\w+)">'),
     Listed("/audit?text=user", "by", {f"user{number}" for number in range(MANY)}, r"<td>(user\d+)</td>"),
 )

@@ -49,8 +49,8 @@ def timeline(number: int, decision: Decision) -> Record:
     bill, minutes, sent, stops = decision
     notified = tuple(Notified(party, kind, "DISPOSITION", ()) for party, kind in sent)  # type: ignore[arg-type]
     entry = HistoryEntry(
-        bill, number, "DISPOSITION", f"e{number}", "1H", NOW, None, False, None, "HELD", (), (), f"d{number}", notified,
-        (), 0, do_not_load=stops,
+        bill, number, "DISPOSITION", f"e{number}", "1H", NOW, f"remark {number}", False, None, "HELD", (), (),
+        f"d{number}", notified, (), 0, do_not_load=stops,
     )  # fmt: skip
     value = TIMELINE_ENTRY.encode(TimelineEntry(entry, Origin("cbp.dispositions", number, None, NOW + minutes, 0)))
     return Record(topics.TIMELINE, 0, number, bill.encode(), value, (), NOW)
