@@ -33,7 +33,7 @@ HEAD_BYTES: Final = 65536
 """A request with a longer head is refused."""
 KEEP_ALIVE_SECONDS: Final = 30
 REQUEST_SECONDS = 30.0
-"""A connection without a complete request within this time is closed."""
+"""A connection without a complete request within this time is closed, and one that takes nothing of its answer."""
 DRAIN_SECONDS: Final = 1.0
 """Time at a stop for requests under way. Then their connections end, as if their clients had left."""
 CANCEL_SECONDS: Final = 2
@@ -115,14 +115,16 @@ class _Connection(Connection):
 
 
 class _Protocol(H11Protocol):
-    """Closes connections that send no complete request within `REQUEST_SECONDS`, and at a stop all within
-    `DRAIN_SECONDS`: pages with live notices never end by themselves. uvicorn has no such timeouts. Idle connections
-    give way to new ones, so opening many keeps nobody else out. A malformed request is one line in the log and ends its
-    connection, whatever was being answered on it."""
+    """Closes connections that send no complete request within `REQUEST_SECONDS`, or read nothing of an answer, and at a
+    stop all within `DRAIN_SECONDS`: pages with live notices never end by themselves. uvicorn has no such timeouts. Idle
+    connections give way to new ones, so opening many keeps nobody else out. A malformed request is one line in the log
+    and ends its connection, whatever was being answered on it."""
 
     _last_seen: RequestResponseCycle | None = None
     """The latest request at the previous check."""
     _made_at = 0.0
+    _stalled: asyncio.TimerHandle | None = None
+    """Set while more is to be sent than the client takes."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -136,6 +138,31 @@ class _Protocol(H11Protocol):
             if idle:
                 min(idle, key=lambda one: one._made_at).transport.abort()
         self.loop.call_later(REQUEST_SECONDS, self._close_if_idle)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_watching()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_watching()
+        super().connection_lost(exc)
+
+    def _watch_reading(self, left_before: int | None = None) -> None:
+        """Close the connection once nothing more of what is to be sent has been taken since the last look."""
+        left = self.transport.get_write_buffer_size()
+        if left == left_before:
+            self.transport.abort()
+        else:
+            self._stalled = self.loop.call_later(REQUEST_SECONDS, self._watch_reading, left)
+
+    def _stop_watching(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def shutdown(self) -> None:
         super().shutdown()

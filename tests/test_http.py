@@ -27,6 +27,7 @@ from router.observe import Health
 from router.status import status_app
 
 GENEROUS_SECONDS = 10
+LONG_BYTES = 20_000_000
 WHOLE = b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -220,12 +221,16 @@ def app_that_never_ends() -> Starlette:
     async def flood(_: Request) -> Response:
         return StreamingResponse(repeat(b"x" * 1_000_000))
 
+    async def long(_: Request) -> Response:
+        return StreamingResponse(repeat(bytes(LONG_BYTES // 20), 20))
+
     async def hanging(_: Request) -> Response:
         await asyncio.Event().wait()
         return Response()
 
     return web_application(
         routes=[
+            Route("/long", long),
             Route("/body", body, methods=["POST"]),
             Route("/endless", endless),
             Route("/flood", flood),
@@ -248,6 +253,46 @@ async def test_a_stop_waits_for_no_client_and_leaves_no_traceback(
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []
     await _read_to_end(reader)
     writer.close()
+
+
+async def test_an_answer_that_nobody_reads_ends_and_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(http, "MOST_CONNECTIONS", 10)
+    async with serving(app_that_never_ends(), "127.0.0.1:0") as address:
+        host, _, port = address.rpartition(":")
+        deaf = []
+        for _ in range(12):
+            reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+            writer.write(b"GET /flood HTTP/1.1\r\nHost: a\r\n\r\n")
+            deaf.append((reader, writer))
+        async with asyncio.timeout(GENEROUS_SECONDS):
+            while not await _is_served(host, int(port)):
+                await asyncio.sleep(0.05)
+        for reader, writer in deaf:
+            await _read_to_end(reader)
+            writer.close()
+
+
+async def test_an_answer_that_is_read_slowly_comes_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.3)
+    async with serving(app_that_never_ends(), "127.0.0.1:0") as address:
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1)
+        writer.write(b"GET /long HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        came = 0
+        while piece := await asyncio.wait_for(reader.read(1_000_000), GENEROUS_SECONDS):
+            came += len(piece)
+            await asyncio.sleep(0.001)
+        writer.close()
+    assert came > LONG_BYTES
+
+
+async def _is_served(host: str, port: int) -> bool:
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+    line = await asyncio.wait_for(reader.readline(), GENEROUS_SECONDS)
+    writer.close()
+    return b" 200 " in line
 
 
 async def lines_after(sent: bytes, caplog: pytest.LogCaptureFixture, *, cut: bool) -> Sequence[Mapping[str, Any]]:
