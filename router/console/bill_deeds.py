@@ -109,7 +109,7 @@ BY_HAND: Final = {
 
 
 def _by_hand(request: Request, key: str, fields: FormFields, now: int) -> ManualForm:
-    """An event as CBP told it by phone, by e-mail or on paper, with the operator's facts of a new bill."""
+    """An event as CBP relayed it by phone, by e-mail or on paper, with the operator's facts of a new bill."""
     scac, number = split_bill_key(key)
     required(fields, "source")
     ours = {"scac": scac, "bill_of_lading": number, "said_at": now, "by": name_of(request)}

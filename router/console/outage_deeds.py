@@ -227,8 +227,8 @@ async def _preview_match(request: Request, fields: FormFields) -> Preview:
     bills = tuple(sorted((bill for bill, _ in found), key=lambda one: one.refusal is None))
     parties = sorted({party for _, notified in found for party in notified})
     facts = (
-        f"Who was notified of the paper bill gets the status of the filed one, once, marked REISSUE: "
-        f"{', '.join(parties) or 'nobody was'}.",
+        f"Recipients of the paper bill get the status of the filed one, once, marked REISSUE: "
+        f"{', '.join(parties) or 'it has none'}.",
         "What CBP holds under the old number holds the filed bill too, until CBP removes it there.",
         "Until all of the paper bill's history has come over, nothing frees the filed one.",
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 MISSING: Final = {
     "CONTAINER_UNKNOWN": "a hold names a container that can't be recognised: ask CBP, and `hold place` on that",
-    "BILL_UNCERTAIN": "only damaged input names it, so nobody was told: ask CBP, then `bill confirm` or `hold clear`",
+    "BILL_UNCERTAIN": "only damaged input names it, no notice went out: ask CBP, then `bill confirm` or `hold clear`",
     "NO_SAILING": "no sailing matches its IMO number, carrier and voyage number: `snp-router import sailings FILE`",
     "SAILING_ASSUMED": "no sailing fits surely; the operator of a likely one gets stops: `snp-router explain BILL`",
     "VESSEL_AMBIGUOUS": "two IMO numbers have its vessel name: telephone both operators, import a filing with the IMO",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,12 +8,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.console.installation import Client, Installation, Unavailable, chromium, demo_into, in_ci
+from tests.console.installation import Client, Installation, Unavailable, add_outage, chromium, demo_into, in_ci
 
 
 @pytest.fixture(scope="session")
 def demo_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return demo_into(tmp_path_factory.mktemp("demo"))
+    file = demo_into(tmp_path_factory.mktemp("demo"))
+    asyncio.run(add_outage(file))
+    return file
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,24 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
 
+from router.log.url import open_log
+from router.model.eastern import HOUR, to_milliseconds
+from router.model.registry_values import DECLARED, Outage
+from router.task.outputs import registry_output
 from tests.cli.conftest import BILL, COMMAND, WAIT_SECONDS, environment
 
 OPERATOR, VIEWER = "alice", "victor"
+DEMO_DAY = to_milliseconds(datetime(2026, 7, 14, 12, tzinfo=UTC))
+OUTAGE = Outage(
+    "0a1b2c3d", DECLARED, DEMO_DAY, mode="ocean", port="2704", reason="ACE was down", ticket="4711",
+    declared_by="alice", ended_at=DEMO_DAY + HOUR, ended_by="alice",
+)  # fmt: skip
+"""An outage that is over, in the demo's log."""
 PASSWORD = "correct horse battery staple"
 PAGES = (
     "/",
@@ -31,6 +42,7 @@ PAGES = (
     "/unread",
     "/notices?party=SLTC",
     "/feeds",
+    f"/outages/{OUTAGE.id}",
     "/waiting",
     "/waiting?text=NO",
     "/handover",
@@ -139,6 +151,11 @@ def demo_into(folder: Path) -> Path:
         check=True,
     )
     return folder / "snp-demo.db"
+
+
+async def add_outage(file: Path) -> None:
+    async with open_log(f"sqlite:///{file}") as log:
+        await log.append([registry_output(OUTAGE)])
 
 
 def chromium() -> str:

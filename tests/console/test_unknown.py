@@ -28,7 +28,9 @@ from router.http import serving
 from router.log.interface import AdministeredLog
 from router.log.url import open_log
 from router.status import LogProbe
+from router.task.outputs import registry_output
 from router.task.registry_duties import Position
+from tests.console.installation import OUTAGE
 
 EMPTY_PAGES = (
     "/waiting",
@@ -175,6 +177,20 @@ async def test_once_the_log_is_silent_each_page_says_since_when_and_why(
         assert f'Not known since <time datetime="{time.strftime("%Y-%m-%dT%H", time.gmtime(before))}' in text
         assert "the brokers do not answer. What is shown is from before." in text
         assert [words for words in REASSURING if words in text] == []
+
+
+async def test_an_outages_page_shows_nothing_old_while_the_log_is_silent(
+    scene: Scene, log: AdministeredLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await route(log)
+    await log.append([registry_output(OUTAGE)])
+    async with scene.running():
+        await until(lambda: OUTAGE.id in scene.follower.outages)
+        assert "Checklist for port 2704" in (await scene.page(f"/outages/{OUTAGE.id}"))[1]
+        monkeypatch.setattr(log, "end_offsets", refuse)
+        await until(lambda: scene.backend.cut_off)
+        status, text = await scene.page(f"/outages/{OUTAGE.id}")
+        assert (status, "not known: the brokers do not answer" in text, "Checklist" in text) == (503, True, False)
 
 
 async def test_gauges_lose_their_samples_while_the_log_is_silent(
