@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from router import codec
 from router.decide.registry import Registry
+from router.demo.story import FILES
 from router.desk.bill_index import BillIndex
 from router.desk.bill_query import query_of
-from router.desk.bulk_deeds import BulkDeed, do, foresee
+from router.desk.bulk_deeds import BulkDeed, do, foresee, foresee_records
 from router.desk.confirmations import Operator
 from router.desk.index_following import current_index
+from router.desk.operator_deeds import accept
 from router.engine.administration import read_registry
 from router.engine.intake import event_outputs
 from router.engine.worker import Worker
@@ -22,7 +25,9 @@ from router.feeds.formats import read_events
 from router.log.interface import AdministeredLog, Log
 from router.model.inputs import Disposition
 from tests.cli.conftest import event_line
-from tests.desk.installation import QUICK, RULES
+from tests.desk.installation import BILL, QUICK, RULES
+from tests.desk.installation import route as route_file
+from tests.desk.test_operator_deeds import in_doubt, status, wrong_count
 
 NUMBERS = ("HBL1", "HBL2", "HBL3")
 KEYS = [f"NVXA{number}" for number in NUMBERS]
@@ -101,3 +106,24 @@ async def test_holds_that_cbp_sent_are_not_cleared_together(log: AdministeredLog
             await foresee(index, log, await read_registry(log), RULES, deed._replace(kind="BOX", source=None), KEYS)
         with pytest.raises(UsageError, match="1,001 bills: narrow the list to 1,000"):
             await foresee(index, log, await read_registry(log), RULES, CONFIRM, KEYS[:1] * 1001)
+
+
+async def test_an_accepted_message_does_to_its_bills_what_was_foreseen(log: AdministeredLog, tmp_path: Path) -> None:
+    for name in ("1-on-file.x12", "2-do-not-load.camir"):
+        await route_file(log, FILES / name)
+    letter = await in_doubt(log, wrong_count(tmp_path))
+    accepted = await accept(log, RULES, letter, by="J. Doe", reason="CBP meant it so", preview=True)
+    async with indexed(log, tmp_path) as index:
+        (foreseen,) = await foresee_records(index, await read_registry(log), RULES, accepted.read)
+    assert (foreseen.bill, foreseen.before, foreseen.after, foreseen.by) == (BILL, "DO_NOT_LOAD", "ON_FILE", ("6I",))
+    before = {party: await log.end_offsets(f"snp.party.{party}") for party, _ in foreseen.notices}
+    await accept(log, RULES, letter, by="J. Doe", reason="CBP meant it so")
+    await Worker(log, RULES, QUICK, until_idle=True).run()
+    assert await status(log) == foreseen.after
+    assert before, "somebody is notified"
+    for party, kind in foreseen.notices:
+        topic = f"snp.party.{party}"
+        async for batch in log.read([topic], begin={(topic, 0): before[party][0]}, until_end=True):
+            found = [codec.decode(record.value or b"") for record in batch]
+            own = [got for got, fields in found if f"{fields['scac']}{fields['bill_of_lading']}" == BILL]
+            assert own == [kind]
