@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.console.installation import OPERATOR, PAGES, PASSWORD, VIEWER, Installation
 from tests.desk.test_bill_index import BILL
@@ -210,3 +211,27 @@ def test_keys_search_move_and_help_and_can_be_switched_off(page: Page, routed: I
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     expect(links.nth(1)).not_to_be_focused()
+
+
+def test_the_clock_beside_utc_is_the_readers_choice_and_stays(chrome: Browser, installation: Installation) -> None:
+    context = chrome.new_context(base_url=installation.address, timezone_id="Asia/Tokyo", locale="en-US")
+    page = context.new_page()
+    log_in(page)
+    page.goto(f"/bills/{BILL}")
+    time = page.locator("ol.timeline time").first
+    port = time.locator("small")
+    beside = "element => getComputedStyle(element, '::after').content"
+
+    expect(time).to_have_text(re.compile(r"\d\dZ"))
+    expect(port).to_have_text(re.compile("P[DS]T"))
+    assert time.evaluate(beside) == "none"
+    page.get_by_label("Times in").select_option("own")
+    expect(port).to_be_hidden()
+    assert "GMT+9" in time.evaluate(beside)
+    page.goto("/audit")
+    time = page.locator("main time").first
+    expect(time).to_contain_text("Z")
+    assert "GMT+9" in time.evaluate(beside)
+    page.get_by_label("Times in").select_option("utc")
+    assert time.evaluate(beside) == "none"
+    context.close()

@@ -1,4 +1,4 @@
-// Keys to move with, and each time in the reader's own zone. Without it, pages read the same.
+// Keys to move with, and the clock beside UTC in each time. Without it, that is the port's where it is known.
 "use strict";
 
 const OFF = "keys-off";
@@ -41,18 +41,38 @@ if (help) {
   });
 }
 
+// The second clock: `port`, `own`, or none (`utc`), as this browser keeps it. UTC is always there
+
+const CLOCK = "clock";
 const zone = Intl.DateTimeFormat(undefined, {
   month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZoneName: "short",
 });
 
 function tellOwnTime() {
   for (const time of document.querySelectorAll("time[datetime]")) {
-    const at = new Date(time.dateTime);
-    const text = at.getTimezoneOffset() === 0 ? null : `Your time: ${zone.format(at)}`;
-    if (text && time.title !== text) time.title = text;
+    const own = zone.format(new Date(time.dateTime));
+    if (time.dataset.own !== own) time.dataset.own = own;
+    if (time.title !== `Your time: ${own}`) time.title = `Your time: ${own}`;
   }
+}
+
+function chooseClock(clock) {
+  document.documentElement.dataset.clock = clock;
+  clocks.querySelector("select").value = clock;
+}
+
+const clocks = document.getElementById("clocks");
+if (clocks) {
+  clocks.hidden = false;
+  chooseClock(localStorage.getItem(CLOCK) ?? "port");
+  clocks.addEventListener("change", (event) => localStorage.setItem(CLOCK, event.target.value));
+  clocks.addEventListener("change", (event) => chooseClock(event.target.value));
+  addEventListener("storage", (event) => event.key === CLOCK && chooseClock(event.newValue ?? "port"));
 }
 
 tellOwnTime();
 const page = document.getElementById("page");
-if (page) new MutationObserver(tellOwnTime).observe(page, { childList: true, subtree: true, attributeFilter: ["title", "datetime"] });
+if (page) {
+  const attributes = { attributeFilter: ["title", "datetime", "data-own"] };
+  new MutationObserver(tellOwnTime).observe(page, { childList: true, subtree: true, ...attributes });
+}
