@@ -130,7 +130,8 @@ class Follower:
             newest[place] = max(newest.get(place, 0), record.timestamp)
         self._read_at[part] = now
         self._failures.pop(part, None)
-        self._as_of[part] = max(min(now, *newest.values()) if newest else now, self._as_of.get(part, 0))
+        known = min(self._as_of.get(part, 0), now)  # later only by a clock that was set back since
+        self._as_of[part] = max(min(now, *newest.values()) if newest else now, known)
 
     async def _follow_registry(self) -> None:
         """Read the registry, then follow it. The earlier state stays in place until all of it is read anew."""

@@ -45,6 +45,7 @@ class DeliverySchedule:
         self._count = 0
         self._in_flight = 0
         self._not_before = 0
+        self._now = 0
         self._owed = set(state.open)
         """Offsets still to be delivered from before a restart, and not added again yet."""
         self._refused = {refusal.offset: refusal for refusal in state.refused}
@@ -82,6 +83,7 @@ class DeliverySchedule:
 
     def next(self, now: int) -> PendingNotice | None:
         """Return a notice that may be posted now; it is in flight until `record_outcome`."""
+        self._follow_clock(now)
         most = 1 if self._state.failing_since is not None else self._settings.concurrent_posts
         if self.is_stopped or self._in_flight >= most or now < self._not_before:
             return None
@@ -92,6 +94,15 @@ class DeliverySchedule:
                 return head
         return None
 
+    def _follow_clock(self, now: int) -> None:
+        """Move all that waits back with a clock that was set back: pauses would last as much longer."""
+        back = max(0, self._now - now)
+        self._now = now
+        if back:
+            self._not_before -= back
+            for bill in self._bills.values():
+                bill[0].not_before -= back
+
     def wake_at(self) -> int | None:
         """Earliest time at which `next` may return a notice; None if the passing of time does not matter."""
         times = [head.not_before for head in self._heads()]
@@ -101,6 +112,7 @@ class DeliverySchedule:
         return (bill[0] for bill in self._bills.values() if not bill[0].in_flight)
 
     def record_outcome(self, pending: PendingNotice, outcome: Outcome, now: int) -> None:
+        self._follow_clock(now)
         pending.in_flight = False
         self._in_flight -= 1
         if outcome.kind == DELIVERED:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
 from router.desk.receipts import WebhookState
 from router.log.interface import Record
 from router.model.eastern import DAY
@@ -150,6 +152,15 @@ def test_pauses_vary_by_chance() -> None:
     made.add(Record("t", 0, 0, b"A", b"", (), 0), "n0")
     made.record_outcome(started(made)[0], OUT, 0)
     assert made.wake_at() == 500
+
+
+@pytest.mark.parametrize("outcome", [OUT, BAD], ids=["down", "refused"])
+def test_a_clock_that_is_set_back_makes_no_pause_longer(outcome: Outcome) -> None:
+    made = schedule("A")
+    made.record_outcome(started(made, 5 * DAY)[0], outcome, 5 * DAY)
+    assert started(made, 0) == []
+    assert made.wake_at() == 1000
+    assert ids(started(made, 1000)) == ["n0"]
 
 
 def test_paths_are_relative_to_the_settings_file(tmp_path: Path) -> None:
