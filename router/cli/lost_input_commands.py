@@ -70,7 +70,7 @@ def accept_gap(
     Example:  [bold]snp-router lost-input accept cbp.dispositions --task 2 --from 100 --to 153 --by "J. Doe"
     --reason "retention was too short; CBP's status follows"[/bold]
 
-    All parties are told of the time span. Every bill of the task that may lack an event gets the doubt
+    All parties are notified of the time span. Every bill of the task that may lack an event gets the doubt
     HISTORY_INCOMPLETE, until a snapshot or `bill confirm`."""
     judged = write_log(
         context, lambda log: accept(log, topic, task, begin, end, by=by, reason=reason, now=now_milliseconds())

@@ -23,7 +23,7 @@ BEAT_SECONDS = 5.0
 """Between two beats while nothing changes."""
 
 MOST_STOPS: Final = 20
-"""New do-not-loads told in one beat; all of them are on the page."""
+"""New do-not-loads sent in one beat; all of them are on the page."""
 
 
 class NewDoNotLoad(NamedTuple):
@@ -48,7 +48,7 @@ class LiveStream:
         """Counts changes; begins with the time, so that a page from before a restart is never taken for current."""
         self._changed = asyncio.Event()
         self._stops: list[deque[NewDoNotLoad]] = []
-        """One for each browser, with what it has not been told."""
+        """One for each browser, with what it has not been sent."""
         self._closing = asyncio.Event()
 
     @property
@@ -85,9 +85,9 @@ class LiveStream:
 
     async def _beats(self, stops: deque[NewDoNotLoad]) -> AsyncIterator[Beat]:
         while not self._closing.is_set():
-            changed, told = self._changed, tuple(stops)
+            changed, sent = self._changed, tuple(stops)
             stops.clear()
-            yield Beat(self.revision, told)
+            yield Beat(self.revision, sent)
             await _wait(self._closing, PAUSE_SECONDS)
             await _wait(changed, BEAT_SECONDS - PAUSE_SECONDS)
 

@@ -106,7 +106,7 @@ class FeedAge(NamedTuple):
 
 
 def feed_ages(backend: Backend, moment: int) -> list[FeedAge]:
-    """When each feed was last heard, the silent ones first."""
+    """The time of each feed's last message, the silent ones first."""
     down = {(one.feed, one.port) for one in backend.follower.outages.values() if one.ended_at is None and one.feed}
     ages = [
         FeedAge(feed, port, min(at, moment), (feed, port) in down or (feed, None) in down)
