@@ -19,16 +19,19 @@ from router.decide.rules import Rules
 from router.desk.bill_query import (
     LAST,
     NUMBERS,
+    STATUSES,
     BillQuery,
     Condition,
     Cursor,
     beyond_sql,
     condition_of,
     order_sql,
+    scan_sql,
     sorted_value,
 )
 from router.desk.index_file import IndexFile
 from router.desk.index_lists import (
+    EVERY,
     EXPORTED_AT_ONCE,
     PAGE_SIZE,
     Paged,
@@ -192,23 +195,24 @@ class BillIndex(IndexFile):
 
     async def count(self, query: BillQuery, registry: Registry, now: int) -> int:
         condition = condition_of(query, registry, now)
-        rows = await self._rows(f"SELECT count(*) FROM bills WHERE {condition.sql}", *condition.values)
-        return int(rows[0][0])
+        run = self._scan if query.contains else self._read
+        sql = f"SELECT count(*) FROM bills WHERE {condition.sql}"
+        return await run(lambda connection: int(connection.execute(sql, condition.values).fetchone()[0]))
 
     async def every_bill(self, query: BillQuery, registry: Registry, now: int) -> AsyncIterator[IndexedBill]:
         """All bills that fit the query, in its order, without a limit. A bill that changes meanwhile may be left out or
         come twice, if its place in the order changes."""
         condition, after = condition_of(query, registry, now), None
-        is_first = True
+        total, is_first = await self.count(query, registry, now), True
         while is_first or after is not None:
-            rows, after = await self._scan(partial(_some, query, condition, after, EXPORTED_AT_ONCE))
+            rows, after = await self._scan(partial(_some, query, condition, after, EXPORTED_AT_ONCE, total))
             is_first = False
             for row in rows:
                 yield row
 
     async def statuses(self) -> dict[str, int]:
         """The number of bills of each status; kept up to date, since there may be millions of bills to count."""
-        return dict(await self._rows("SELECT status, bills FROM statuses WHERE bills > 0"))
+        return dict(await self._rows(_STATUSES))
 
     async def sailing_statuses(self, sailing_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         """The number of bills of each status by the sailing that they were positively found on."""
@@ -225,17 +229,15 @@ class BillIndex(IndexFile):
         by, cut = "voyage_number" if voyage else "NULL", cut_name(name)
         rows = await self._rows(
             f"SELECT vessel_name, imo_number, {by}, count(*), sum(do_not_load), sum(status = 'HELD') FROM bills"
-            " WHERE (vessel >= ? AND vessel < ? OR imo_number = ?) AND ltrim(voyage_number, '0') BETWEEN ? AND ?"
+            " WHERE (vessel >= ? AND vessel < ? OR imo_number = ?) AND +voyage BETWEEN ? AND ?"
             " GROUP BY vessel, imo_number, 3 ORDER BY vessel, imo_number, 3",
             *(cut, cut + LAST, name, voyage.lstrip("0"), voyage.lstrip("0") + LAST),
         )
         return [IndexedVessel(row[0] or None, row[1] or None, row[2] or None, *row[3:]) for row in rows]
 
-    async def kinds_of_number(self, part: str) -> set[str]:
-        """The kinds of words that contain the text: `bill`, `container`, `entry` or `master`. Reads all words."""
-        sql = f"SELECT DISTINCT kind FROM words WHERE instr(word, ?) > 0 AND kind IN ({','.join('?' * len(NUMBERS))})"
-        rows = await self._scan(lambda connection: connection.execute(sql, (part, *NUMBERS)).fetchall())
-        return {kind for (kind,) in rows}
+    async def containing(self, part: str, size: int) -> dict[str, BillPage]:
+        """By kind of number, the first bills with a number that contains the text. Reads all numbers once."""
+        return await self._scan(partial(_containing, part, size))
 
     # One bill
 
@@ -373,6 +375,8 @@ def audit(text: str = "") -> Selection[AuditEntry]:
 
 # Pages of bills
 
+_STATUSES: Final = "SELECT status, bills FROM statuses WHERE bills > 0"
+
 _ROW: Final = (
     "bill, status, do_not_load, vessel_name, imo_number, voyage_number, port, carrier_scac, arrival_date, sailing_id,"
     " master_bill, since, words, concern, vessel,"
@@ -390,16 +394,20 @@ def _page(
     size: int,
 ) -> BillPage:
     with transaction(connection, "DEFERRED"):
-        statuses = f"SELECT status, count(*) FROM bills WHERE {condition.sql} GROUP BY status"
-        by_status = dict(connection.execute(statuses, condition.values).fetchall())
+        if query.contains:
+            _select(connection, f"SELECT bill FROM bills WHERE {condition.sql}", condition.values)
+            condition = Condition(f"bill IN ({_SELECTED})", ())
+        by_status = _count_by_status(connection, condition)
         total = sum(by_status.values())
-        found = _fetched(connection, query, condition, before or after, size + 1, backwards=before is not None)
+        found = _fetched(
+            connection, query, condition, before or after, size + 1, total, backwards=before is not None
+        )  # fmt: skip
         more, found = len(found) > size, found[:size]
         if before is not None:
             found.reverse()
         earlier = 0
         if found and (after or before) is not None:
-            place = beyond_sql(query, _cursor(query, found[0]), backwards=True)
+            place = beyond_sql(query, _cursor(query, found[0]), backwards=True, is_counted=True)
             sql = f"SELECT count(*) FROM bills WHERE {condition.sql} AND {place.sql}"
             (earlier,) = connection.execute(sql, (*condition.values, *place.values)).fetchone()
     has_next = earlier + len(found) < total if before is not None else more
@@ -413,11 +421,49 @@ def _page(
     )
 
 
+def _containing(part: str, size: int, connection: sqlite3.Connection) -> dict[str, BillPage]:
+    _select(connection, "SELECT DISTINCT kind, bill FROM numbers WHERE instr(word, ?) > 0", (part,))
+    pages = {}
+    for kind in NUMBERS:
+        query, condition = BillQuery(sort="bill"), Condition(f"bill IN ({_SELECTED} WHERE kind = ?)", (kind,))
+        page = _page(connection, query, condition, None, None, size)
+        if page.total:
+            pages[kind] = page
+    return pages
+
+
+_SELECTED: Final = "SELECT bill FROM temp.selected"
+
+
+def _select(connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> None:
+    """Keep the answer of a long query in the table `selected`, for the queries after it."""
+    connection.execute("DROP TABLE IF EXISTS temp.selected")
+    connection.execute(f"CREATE TEMP TABLE selected AS {sql}", values)
+
+
+MANY: Final = 20_000
+"""Bills from which on a page is read in its order until it is full. Fewer are all looked up, then sorted."""
+
+
+def _count_by_status(connection: sqlite3.Connection, condition: Condition) -> dict[str, int]:
+    """The number of bills of each status that fit. Each facet's index has `concern`, so no bill is looked up for it;
+    the plus sign keeps SQLite from the index of `concern`, which has nothing else."""
+    if condition == EVERY:
+        return dict(connection.execute(_STATUSES))
+    sql = f"SELECT concern, count(*) FROM bills WHERE {condition.sql} GROUP BY +concern"
+    return {STATUSES[concern]: count for concern, count in connection.execute(sql, condition.values)}
+
+
 def _some(
-    query: BillQuery, condition: Condition, after: Cursor | None, size: int, connection: sqlite3.Connection
+    query: BillQuery,
+    condition: Condition,
+    after: Cursor | None,
+    size: int,
+    total: int,
+    connection: sqlite3.Connection,
 ) -> tuple[list[IndexedBill], Cursor | None]:
     """The next bills of a query, and the cursor after them if there may be more."""
-    found = _fetched(connection, query, condition, after, size)
+    found = _fetched(connection, query, condition, after, size, total)
     return [*map(_indexed_bill, found)], _cursor(query, found[-1]) if len(found) == size else None
 
 
@@ -427,10 +473,12 @@ def _fetched(
     condition: Condition,
     beside: Cursor | None,
     size: int,
+    total: int,
     *,
     backwards: bool = False,
 ) -> list[sqlite3.Row]:
-    """Rows of the query in its order from a cursor on, or with `backwards` in the opposite order."""
+    """Rows of the query, of so many in all, in its order from a cursor on, or with `backwards` in the opposite
+    order."""
     sql, values = condition
     if beside is not None:
         place = beyond_sql(query, beside, backwards=backwards)
@@ -438,7 +486,10 @@ def _fetched(
     cursor = connection.cursor()
     cursor.row_factory = sqlite3.Row
     order = order_sql(query, backwards=backwards)
-    return cursor.execute(f"SELECT {_ROW} FROM bills WHERE {sql} ORDER BY {order} LIMIT ?", (*values, size)).fetchall()
+    scan = scan_sql(query) if total >= MANY else ""
+    return cursor.execute(
+        f"SELECT {_ROW} FROM bills {scan} WHERE {sql} ORDER BY {order} LIMIT ?", (*values, size)
+    ).fetchall()
 
 
 def _cursor(query: BillQuery, row: sqlite3.Row) -> Cursor:

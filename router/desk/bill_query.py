@@ -108,7 +108,7 @@ class BillQuery(NamedTuple):
 
     @property
     def contains(self) -> bool:
-        """True if a facet is a part of a number: all words are read for it."""
+        """True if a facet is a part of a number: all numbers are read for it."""
         return any((getattr(self, name) or "").startswith("*") for name in NUMBERS)
 
     def facets(self) -> dict[str, str]:
@@ -117,7 +117,9 @@ class BillQuery(NamedTuple):
 
 
 NUMBERS: Final = ("bill", "container", "entry", "master")
-"""Facets that are identifiers, and kinds of words."""
+"""Facets that are identifiers. The index has these kinds of words in the table `numbers`, all others in `words`."""
+SELECTIVE: Final = ("vessel", "sailing", "party", "hold", "flag", "unread", *NUMBERS)
+"""Facets that fewer bills fit than any status."""
 LAST: Final = "\U0010ffff"
 """Sorts after every character of a word."""
 _SEPARATORS: Final = re.compile(r"[\s./\u2010-\u2015-]")
@@ -208,13 +210,14 @@ def condition_of(query: BillQuery, registry: Registry, now: int) -> Condition:
         values.extend(given)
 
     if query.status:
-        add(f"concern IN ({_places(query.status)})", *map(_CONCERN.__getitem__, query.status))
+        plus = "+" if any(getattr(query, name) for name in SELECTIVE) else ""  # keeps SQLite from the status's index
+        add(f"{plus}concern IN ({_places(query.status)})", *map(_CONCERN.__getitem__, query.status))
     if query.do_not_load:
         add("do_not_load")
     if query.vessel:
         add("imo_number = ?" if query.vessel.isdigit() else "vessel = ?", cut_name(query.vessel))
     if query.voyage:
-        add("ltrim(voyage_number, '0') = ?", query.voyage.lstrip("0"))
+        add("voyage = ?", query.voyage.lstrip("0"))
     if query.sailing:
         ids = _record_ids(query.sailing, registry)
         add(f"sailing_id IN ({_places(ids)})", *ids)
@@ -232,7 +235,7 @@ def condition_of(query: BillQuery, registry: Registry, now: int) -> Condition:
     for kind in NUMBERS:
         if text := getattr(query, kind):
             like = _word_condition(kind, text)
-            add(f"bill IN (SELECT bill FROM words WHERE {like.sql} AND kind = ?)", *like.values, kind)
+            add(f"bill IN (SELECT bill FROM numbers WHERE {like.sql} AND kind = ?)", *like.values, kind)
     if query.flag:
         add("bill IN (SELECT bill FROM flags WHERE flag = ?)", query.flag)
     if query.unread:
@@ -356,13 +359,26 @@ def order_sql(query: BillQuery, *, backwards: bool = False) -> str:
     return f"{column} {way}, bill {way}" if column else f"bill {way}"
 
 
-def beyond_sql(query: BillQuery, cursor: Cursor, *, backwards: bool = False) -> Condition:
-    """The condition that bills after the cursor fit, or with `backwards` those before it."""
-    sign = "<" if query.descending != backwards else ">"
+def scan_sql(query: BillQuery) -> str:
+    """The clause after the table's name that has the bills read in the query's order, whatever they are filtered by."""
     column = ORDERS[query.sort]
+    return f"INDEXED BY {_ORDER_INDEXES[column]}" if column else "NOT INDEXED"
+
+
+_ORDER_INDEXES: Final = {
+    "concern": "bills_by_concern", "arrival_date": "bills_by_arrival", "vessel": "bills_by_vessel",
+    "port": "bills_by_port", "since": "bills_by_since",
+}  # fmt: skip
+
+
+def beyond_sql(query: BillQuery, cursor: Cursor, *, backwards: bool = False, is_counted: bool = False) -> Condition:
+    """The condition that bills after the cursor fit, or with `backwards` those before it. With `is_counted` it leaves
+    the choice of an index to the facets, whose indexes have all that a count needs; a plus sign does that."""
+    sign = "<" if query.descending != backwards else ">"
+    column, plus = ORDERS[query.sort], "+" if is_counted and query.facets().keys() - {"status"} else ""
     if column is None:
-        return Condition(f"bill {sign} ?", (cursor.bill,))
-    return Condition(f"({column}, bill) {sign} (?, ?)", tuple(cursor))
+        return Condition(f"{plus}bill {sign} ?", (cursor.bill,))
+    return Condition(f"({plus}{column}, bill) {sign} (?, ?)", tuple(cursor))
 
 
 def sorted_value(query: BillQuery, row: Mapping[str, Any]) -> Any:

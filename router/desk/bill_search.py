@@ -100,20 +100,22 @@ def _container(number: str) -> tuple[str | None, str | None]:
 async def _numbers(index: BillIndex, registry: Registry, number: str, now: int) -> tuple[FoundBills, ...]:
     """Bills with this number; if there are none, those with one that begins so; if there are none, contains it."""
     for pattern in (number, f"{number}*"):
-        if found := await _matching(index, registry, NUMBERS, pattern, now):
+        if found := await _matching(index, registry, pattern, now):
             return found
     if len(number) < SHORTEST_PART:
         return ()
-    kinds = await index.kinds_of_number(number)
-    return await _matching(index, registry, [kind for kind in NUMBERS if kind in kinds], f"*{number}*", now)
+    pages = await index.containing(number, SHOWN_OF_A_GROUP)
+    return tuple(FoundBills(kind, _query(kind, f"*{number}*"), page) for kind, page in pages.items())
 
 
-async def _matching(
-    index: BillIndex, registry: Registry, kinds: tuple[str, ...] | list[str], pattern: str, now: int
-) -> tuple[FoundBills, ...]:
+def _query(kind: str, pattern: str) -> BillQuery:
+    return query_of({kind: pattern, "sort": "bill"})
+
+
+async def _matching(index: BillIndex, registry: Registry, pattern: str, now: int) -> tuple[FoundBills, ...]:
     found = []
-    for kind in kinds:
-        query = query_of({kind: pattern, "sort": "bill"})
+    for kind in NUMBERS:
+        query = _query(kind, pattern)
         page = await index.bills(query, registry, now, size=SHOWN_OF_A_GROUP)
         if page.total:
             found.append(FoundBills(kind, query, page))

@@ -30,14 +30,15 @@ CREATE TABLE progress (
 CREATE TABLE commits (partition INTEGER PRIMARY KEY, at INTEGER, position BLOB);
 CREATE TABLE bills (
     bill TEXT PRIMARY KEY, status TEXT, concern INTEGER, do_not_load INTEGER, carrier_scac TEXT, imo_number TEXT,
-    vessel TEXT, vessel_name TEXT, voyage_number TEXT, port TEXT, arrival_date TEXT, sailing_id TEXT, master_bill TEXT,
-    since INTEGER, touched INTEGER, unconfirmed_until INTEGER, words TEXT) WITHOUT ROWID;
+    vessel TEXT, vessel_name TEXT, voyage TEXT, voyage_number TEXT, port TEXT, arrival_date TEXT, sailing_id TEXT,
+    master_bill TEXT, since INTEGER, touched INTEGER, unconfirmed_until INTEGER, words TEXT) WITHOUT ROWID;
 CREATE INDEX bills_by_concern ON bills (concern);
-CREATE INDEX bills_by_arrival ON bills (arrival_date);
-CREATE INDEX bills_by_vessel ON bills (vessel, voyage_number, imo_number);
-CREATE INDEX bills_by_imo ON bills (imo_number);
-CREATE INDEX bills_by_port ON bills (port);
-CREATE INDEX bills_by_since ON bills (since);
+CREATE INDEX bills_by_arrival ON bills (arrival_date, bill, concern);
+CREATE INDEX bills_by_vessel ON bills (vessel, voyage, bill, concern);
+CREATE INDEX bills_by_imo ON bills (imo_number, voyage, bill, concern);
+CREATE INDEX bills_by_port ON bills (port, bill, concern);
+CREATE INDEX bills_by_since ON bills (since, bill, concern);
+CREATE INDEX bills_by_voyage ON bills (voyage, bill, concern);
 CREATE INDEX bills_by_sailing ON bills (sailing_id, status);
 CREATE INDEX stopped_bills ON bills (bill) WHERE do_not_load;
 CREATE INDEX touched_bills ON bills (touched);
@@ -45,6 +46,7 @@ CREATE INDEX unconfirmed_bills ON bills (unconfirmed_until) WHERE unconfirmed_un
 CREATE TABLE states (bill TEXT PRIMARY KEY, state BLOB) WITHOUT ROWID;
 CREATE TABLE statuses (status TEXT PRIMARY KEY, bills INTEGER) WITHOUT ROWID;
 CREATE TABLE words (word TEXT, kind TEXT, bill TEXT, PRIMARY KEY (word, kind, bill)) WITHOUT ROWID;
+CREATE TABLE numbers (word TEXT, kind TEXT, bill TEXT, PRIMARY KEY (word, kind, bill)) WITHOUT ROWID;
 CREATE TABLE flags (bill TEXT, flag TEXT, PRIMARY KEY (bill, flag)) WITHOUT ROWID;
 CREATE INDEX bills_by_flag ON flags (flag);
 CREATE TABLE timeline (

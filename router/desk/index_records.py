@@ -13,7 +13,7 @@ from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.roster import cut_name
 from router.decide.rules import Rules
 from router.decide.standing_holds import CBP_HOLD
-from router.desk.bill_query import concern_of
+from router.desk.bill_query import NUMBERS, concern_of
 from router.desk.index_lists import searched_text
 from router.desk.index_notices import IndexedEntry, write_notified
 from router.desk.stop_records import began_stop, write_call, write_stop
@@ -27,6 +27,9 @@ from router.task.outputs import timeline_fields
 
 LOGGED_IN: Final = "console log-in"
 """The audit's action of a log-in; its subject is the user's name, its detail the address."""
+
+Word = tuple[str, str]
+"""A kind, and a word of it by which a bill is found."""
 
 STILL: Final = 2**62
 """`unconfirmed_until` of a bill that is unconfirmed now."""
@@ -78,7 +81,7 @@ def _write_bill(connection: sqlite3.Connection, record: Record, rules: Rules) ->
     bill = record.key.decode()
     known = connection.execute("SELECT status, words FROM bills WHERE bill = ?", (bill,)).fetchone()
     old_words = set(unpacked(known[1])) if known is not None else set()
-    words: list[tuple[str, str]] = []
+    words: list[Word] = []
     if known is not None:
         connection.execute("UPDATE statuses SET bills = bills - 1 WHERE status = ?", (known[0],))
     if record.value is None:
@@ -97,21 +100,27 @@ def _write_bill(connection: sqlite3.Connection, record: Record, rules: Rules) ->
             "INSERT INTO statuses VALUES (?, 1) ON CONFLICT (status) DO UPDATE SET bills = bills + 1",
             (assessed.status.status,),
         )
-    gone = [(word, kind, bill) for kind, word in old_words.difference(words)]
-    new = [(word, kind, bill) for kind, word in words if (kind, word) not in old_words]
-    if gone:
-        connection.executemany("DELETE FROM words WHERE word = ? AND kind = ? AND bill = ?", gone)
-    if new:
-        connection.executemany("INSERT OR IGNORE INTO words VALUES (?, ?, ?)", new)
+    _replace_words(connection, bill, old_words, set(words))
 
 
-def _row_of(bill: str, assessed: AssessedBill, words: Iterable[tuple[str, str]]) -> tuple[Any, ...]:
+def _replace_words(connection: sqlite3.Connection, bill: str, old: set[Word], new: set[Word]) -> None:
+    for gone, changed in ((True, old - new), (False, new - old)):
+        for table, are_numbers in (("numbers", True), ("words", False)):
+            rows = [(word, kind, bill) for kind, word in changed if (kind in NUMBERS) == are_numbers]
+            if rows and gone:
+                connection.executemany(f"DELETE FROM {table} WHERE word = ? AND kind = ? AND bill = ?", rows)
+            elif rows:
+                connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES (?, ?, ?)", rows)
+
+
+def _row_of(bill: str, assessed: AssessedBill, words: Iterable[Word]) -> tuple[Any, ...]:
     """The row of the table `bills`; an unknown text is empty, since an order has no place for NULL."""
     status, shipment, period = assessed.status, assessed.cargo.shipment, assessed.state.unconfirmed
     return (
         bill, status.status, concern_of(status.status), status.do_not_load, shipment.carrier_scac or "",
         shipment.imo_number or "", cut_name(shipment.vessel_name or ""), shipment.vessel_name or "",
-        shipment.voyage_number or "", shipment.port_of_unlading or "", shipment.arrival_date or "",
+        (shipment.voyage_number or "").lstrip("0"), shipment.voyage_number or "", shipment.port_of_unlading or "",
+        shipment.arrival_date or "",
         assessed.state.kept_sailing_id or "", shipment.master_bill or "", standing_since(assessed),
         assessed.state.touched, STILL if period.is_now else period.ended, _packed(words),
     )  # fmt: skip
@@ -127,7 +136,7 @@ def standing_since(assessed: AssessedBill) -> int:
     return latest.posted_at if latest is not None else assessed.state.touched
 
 
-def bill_words(assessed: AssessedBill) -> Iterator[tuple[str, str]]:
+def bill_words(assessed: AssessedBill) -> Iterator[Word]:
     """The kinds and words that a bill is found by. Numbers are without blanks; its own is found with and without its
     SCAC."""
     shipment, state = assessed.cargo.shipment, assessed.state
@@ -153,11 +162,11 @@ def bill_words(assessed: AssessedBill) -> Iterator[tuple[str, str]]:
         yield "doubt", doubt
 
 
-def _packed(words: Iterable[tuple[str, str]]) -> str:
+def _packed(words: Iterable[Word]) -> str:
     return "\n".join(f"{kind}\t{word}" for kind, word in words)
 
 
-def unpacked(text: str) -> list[tuple[str, str]]:
+def unpacked(text: str) -> list[Word]:
     """The kinds and words in the column `words`."""
     return [(kind, word) for kind, _, word in (line.partition("\t") for line in text.split("\n")) if kind]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -19,8 +21,19 @@ from router.decide.bill_state import AssessedBill
 from router.decide.registry import Context, Registry
 from router.decide.roster import cut_name
 from router.decide.rules import Rules
-from router.desk.bill_index import BillIndex, IndexedBill
-from router.desk.bill_query import ORDERS, STATUSES, BillQuery, arrival_days, cursor_of, query_of
+from router.desk import bill_index
+from router.desk.bill_index import MANY, BillIndex, IndexedBill
+from router.desk.bill_query import (
+    ORDERS,
+    STATUSES,
+    BillQuery,
+    Cursor,
+    arrival_days,
+    beyond_sql,
+    condition_of,
+    cursor_of,
+    query_of,
+)
 from router.desk.index_records import standing_since
 from router.desk.receipts import Receipt
 from router.desk.unread_notices import DO_NOT_LOAD, Stop, UnreadNotices
@@ -81,6 +94,7 @@ QUERIES = st.fixed_dictionaries(
         "vessel": st.sampled_from(["9074729", "Ocean Exemplar", "A VESSEL WITH A VERY LONG NAME", "OTHER"]),
         "arriving": st.sampled_from(["today", "tomorrow", "week", "past", "unknown", f"{TOMORROW}..{NEXT}"]),
         "port": st.sampled_from(["2704", "1303"]),
+        "voyage": st.sampled_from(["26E", "0026E", "27E"]),
         "party": st.sampled_from(["NVXA", "RIVL", "RIVX", "SLTC", "NONE"]),
         "hold": st.sampled_from(["1H", "6H"]),
         "doubt": st.sampled_from(["HISTORY_INCOMPLETE", "RELEASE_PREDATES_HOLD"]),
@@ -143,6 +157,7 @@ def fits(query: BillQuery, key: str, bill: AssessedBill) -> bool:
         not query.vessel or cut_name(query.vessel) in vessels,
         arrives,
         query.port in (None, shipment.port_of_unlading),
+        query.voyage is None or query.voyage.lstrip("0") == "26E",
         query.party is None or party in parties,
         query.hold is None or query.hold in {hold.code for hold in status.holds},
         query.doubt is None or query.doubt in status.doubts,
@@ -171,10 +186,13 @@ def folder() -> Iterator[Path]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(writes=WRITES, fields=QUERIES, size=st.integers(1, 5), batch=st.integers(1, 7))
+@given(
+    writes=WRITES, fields=QUERIES, size=st.integers(1, 5), batch=st.integers(1, 7), many=st.sampled_from([0, MANY])
+)  # fmt: skip
 def test_a_list_is_a_recount_and_its_pages_cover_each_row_once(
-    folder: Path, writes: list[tuple[str, AssessedBill | None]], fields: dict[str, str], size: int, batch: int
-) -> None:
+    folder: Path, writes: list[tuple[str, AssessedBill | None]], fields: dict[str, str], size: int, batch: int,
+    many: int,
+) -> None:  # fmt: skip
     async def check() -> None:
         (folder / "index.db").unlink(missing_ok=True)
         index = BillIndex(folder / "index.db")
@@ -201,7 +219,35 @@ def test_a_list_is_a_recount_and_its_pages_cover_each_row_once(
             for name in ("index.db", "index.db-wal", "index.db-shm"):
                 (folder / name).unlink(missing_ok=True)
 
-    asyncio.run(check())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bill_index, "MANY", many)
+        asyncio.run(check())
+
+
+ANSWERED_BY_ITS_INDEX = [
+    {"arriving": "past"}, {"port": "2704"}, {"age": "over-7d"}, {"voyage": "026E"}, {"vessel": "9074729"},
+    {"status": "HELD"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", ANSWERED_BY_ITS_INDEX, ids=str)
+async def test_the_bills_that_fit_a_facet_are_counted_in_its_index_alone(
+    tmp_path: Path, fields: dict[str, str]
+) -> None:
+    index = BillIndex(tmp_path / "index.db")
+    await index.open()
+    await index.close()
+    query = query_of(fields)
+    condition = condition_of(query, registry(), NOW)
+    place = beyond_sql(query, Cursor(1, "NVXAHBL1"), is_counted=True)
+    counts = [
+        (f"SELECT concern, count(*) FROM bills WHERE {condition.sql} GROUP BY +concern", condition.values),
+        (f"SELECT count(*) FROM bills WHERE {condition.sql} AND {place.sql}", (*condition.values, *place.values)),
+    ]
+    with closing(sqlite3.connect(tmp_path / "index.db")) as file:
+        for sql, values in counts:
+            plan = [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+            assert "USING COVERING INDEX" in plan[0], plan
 
 
 async def paged(index: BillIndex, query: BillQuery, size: int) -> list[IndexedBill]:
