@@ -52,7 +52,8 @@ async def bill(request: Request) -> Response:
     reads = await list_pages.read_times(backend.index, key, history)
     return page(
         request, "bill.html", key=view.key, history=history, reads=reads, bill=shown, explained=explain(view),
-        read=read, unread_unknown=backend.unread_unknown, bulk=IN_BULK, reasons=sailing_reasons(view),
+        codes=backend.rules.codes, read=read, unread_unknown=backend.unread_unknown, bulk=IN_BULK,
+        reasons=sailing_reasons(view),
         choices=[hold_choice(hold) for hold in view.bill.status.holds], advice=ADVICE,
         letters=await _letters(view, backend), life=lifeline(shown["timeline"], stopping, now_milliseconds()),
         asked=explain_party(view, asked) if asked else None,

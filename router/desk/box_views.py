@@ -68,8 +68,16 @@ class BoxView(NamedTuple):
         return f"released: all {len(answers)} known bills are"
 
     @property
+    def must_not_be_loaded(self) -> bool:
+        return any(bill.allows == "must not be loaded" for bill in self.bills)
+
+    @property
     def is_stopped(self) -> bool:
-        return any(bill.allows in ("must not be loaded", "stopped") for bill in self.bills)
+        return self.must_not_be_loaded or any(bill.allows == "stopped" for bill in self.bills)
+
+    @property
+    def is_released(self) -> bool:
+        return bool(self.bills) and all(bill.allows == "released" for bill in self.bills)
 
 
 ALL_BILLS: Final = 2**31

@@ -1,4 +1,5 @@
-// Keys to move with, and the clock beside UTC in each time. Without it, that is the port's where it is known.
+// Keys to move with, the clock beside UTC in each time, and the names of cells on a phone. Without it, that clock is the
+// port's where it is known.
 "use strict";
 
 const OFF = "keys-off";
@@ -70,9 +71,27 @@ if (clocks) {
   addEventListener("storage", (event) => event.key === CLOCK && chooseClock(event.newValue ?? "port"));
 }
 
-tellOwnTime();
-const page = document.getElementById("page");
-if (page) {
-  const attributes = { attributeFilter: ["title", "datetime", "data-own"] };
-  new MutationObserver(tellOwnTime).observe(page, { childList: true, subtree: true, ...attributes });
+// On a phone a row is a card: each cell then needs the name of its column, and one without a value is left out.
+function nameCells() {
+  for (const table of document.querySelectorAll("main table")) {
+    const names = [...(table.tHead?.rows[table.tHead.rows.length - 1]?.cells ?? [])].map((cell) => cell.textContent.trim());
+    for (const row of table.tBodies[0]?.rows ?? []) {
+      [...row.cells].forEach((cell, column) => {
+        const isEmpty = ["", "–"].includes(cell.textContent.trim()) && cell.querySelector("input, svg") === null;
+        const name = isEmpty ? "" : names[column] || null;
+        if (cell.colSpan > 1 || name === null || cell.tagName === "TH") cell.removeAttribute("data-label");
+        else if (cell.dataset.label !== name) cell.dataset.label = name;
+      });
+    }
+  }
 }
+
+function readable() {
+  tellOwnTime();
+  nameCells();
+}
+
+readable();
+const page = document.getElementById("page");
+const watched = { childList: true, subtree: true, attributeFilter: ["title", "datetime", "data-own", "data-label"] };
+if (page) new MutationObserver(readable).observe(page, watched);
