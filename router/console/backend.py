@@ -197,8 +197,7 @@ class Follower:
                 entries = await self._write(records)
                 if self.progress is not None:
                     self.progress.advance(records)
-                if self.caught_up.is_set():
-                    self._live.publish(entries)
+                self._live.publish(entries if self.caught_up.is_set() else ())
             self._has_read("bills", batch)
 
     async def _write(self, records: Sequence[Record]) -> list[IndexedEntry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,12 +20,13 @@ from router.console.sessions import LoginSessions
 from router.decide.rules import Rules
 from router.demo.story import FILES, set_up
 from router.desk.bill_index import FOLLOWED, BillIndex, LastCommit
+from router.desk.index_records import IndexedEntry
 from router.engine.administration import append_tick, prepare
 from router.engine.intake import ingest_file
 from router.engine.worker import Worker
 from router.errors import TaskRetry
 from router.http import serving
-from router.log.interface import AdministeredLog
+from router.log.interface import AdministeredLog, Record
 from router.log.url import open_log
 from router.status import LogProbe
 from router.task.outputs import registry_output
@@ -156,6 +157,24 @@ async def test_the_first_page_counts_nothing_while_the_index_is_being_built(scen
     assert "<b>0</b>" not in text
     assert text.count("<b>?</b>") == 7
     assert "0 bills wait" not in text
+
+
+async def test_open_pages_are_told_how_far_the_index_is(
+    scene: Scene, log: AdministeredLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages fetch themselves anew when the revision is another one."""
+    await route(log)
+    monkeypatch.setattr(backend, "BATCH", 1)
+    write, revisions = scene.backend.index.write_records, list[int]()
+
+    async def noted(records: Sequence[Record], rules: Rules) -> list[IndexedEntry]:
+        if not scene.follower.caught_up.is_set():
+            revisions.append(scene.backend.live.revision)
+        return await write(records, rules)
+
+    monkeypatch.setattr(scene.backend.index, "write_records", noted)
+    async with scene.running():
+        assert len(set(revisions)) == len(revisions) > 1
 
 
 async def test_gauges_have_no_sample_until_the_log_is_read(scene: Scene) -> None:

@@ -125,7 +125,7 @@ class LivePage {
       ignoreActiveValue: true,
       callbacks: {
         beforeNodeMorphed: (old) => !(isKept(old) || (holds && old.id === "notices") || old.id === "state"),
-        beforeNodeRemoved: (old) => !isKept(old),
+        beforeNodeRemoved: (old) => !holdsInput(old),
         beforeAttributeUpdated: (name, node) =>
           !((name === "open" && node.tagName === "DETAILS") || (name === "hidden" && node.id === "select-page")),
       },
@@ -204,6 +204,11 @@ function isKept(node) {
         ? [...one.options].some((option) => option.selected !== option.defaultSelected) && one.selectedIndex > 0
         : one.value !== one.defaultValue,
   );
+}
+
+// Also a part of the page that is not there any more, such as a bill's while the index is built anew.
+function holdsInput(node) {
+  return node.nodeType === Node.ELEMENT_NODE && [node, ...node.querySelectorAll("form")].some(isKept);
 }
 
 function newRows(fetched) {

@@ -2,8 +2,10 @@
 "use strict";
 
 const PROBE_MILLISECONDS = 3000;
+const SILENCE_MILLISECONDS = 15000; // three beats: a broken route ends no connection
 const ports = new Set();
 let source = null;
+let silence = null;
 let latest = { state: "connecting" };
 
 function tell(message) {
@@ -13,15 +15,25 @@ function tell(message) {
 
 function connect() {
   source = new EventSource("/live");
-  source.onmessage = (event) => tell({ state: "live", beat: JSON.parse(event.data), stops: JSON.parse(event.data).stops });
+  source.onmessage = (event) => {
+    expectMore();
+    tell({ state: "live", beat: JSON.parse(event.data), stops: JSON.parse(event.data).stops });
+  };
   source.onerror = lost;
+  expectMore();
+}
+
+function expectMore() {
+  clearTimeout(silence);
+  silence = setTimeout(lost, SILENCE_MILLISECONDS);
 }
 
 async function lost() {
+  clearTimeout(silence);
   source.close();
   let state = "cut";
   try {
-    const answer = await fetch("/live", { method: "HEAD" });
+    const answer = await fetch("/live", { method: "HEAD", signal: AbortSignal.timeout(PROBE_MILLISECONDS) });
     if (answer.status === 401) state = "out";
     else if (answer.status === 503) state = "full";
   } catch {
