@@ -164,7 +164,7 @@ async def _place(request: Request, fields: FormFields) -> str:
 async def _preview_many(request: Request, fields: FormFields) -> Preview:
     backend, deed = backend_of(request), _many(request, fields)
     keys = await _keys(request, fields)
-    foreseen = await foresee(backend.index, backend.log, backend.registry, backend.rules, deed, keys)
+    foreseen = await foresee(backend.index, backend.registry, backend.rules, deed, keys)
     possible = [one for one in foreseen if one.refusal is None]
     return Preview(
         deed.heading(len(possible)),

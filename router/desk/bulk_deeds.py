@@ -13,9 +13,18 @@ from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
 from router.desk.bill_index import BillIndex
 from router.desk.bill_views import NotFoundError, read_state
-from router.desk.clearances import IN_BULK, clear
-from router.desk.confirmations import Operator, PreviewedBill, confirm_previewed, confirmation_of, fingerprint
-from router.desk.operator_deeds import ForeseenBill, ForeseenNotice
+from router.desk.clearances import IN_BULK, Cleared, clearance_outputs, foresee_clearance
+from router.desk.confirmations import (
+    AT_ONCE,
+    Operator,
+    PreviewedBill,
+    assessed_bills,
+    confirm_previewed,
+    confirmation_of,
+    fingerprint,
+)
+from router.desk.operator_deeds import ForeseenBill, ForeseenNotice, letters_behind
+from router.engine.administration import read_registry
 from router.errors import InputError, UsageError
 from router.feeds.forms import ClearanceForm, checked
 from router.log.interface import Log
@@ -72,7 +81,7 @@ class Done(NamedTuple):
 
 
 async def foresee(
-    index: BillIndex, log: Log, registry: Registry, rules: Rules, deed: BulkDeed, keys: Sequence[str]
+    index: BillIndex, registry: Registry, rules: Rules, deed: BulkDeed, keys: Sequence[str]
 ) -> list[ForeseenBill]:
     """Find out what the deed would do to each bill, and write nothing. In the order asked; raises UsageError for a deed
     that is not complete, and for too many bills."""
@@ -87,17 +96,17 @@ async def foresee(
             continue
         bill = assess_bill(BILL_STATE.decode(value), rules)
         try:
-            found.append(await _foreseen(log, registry, rules, deed, bill))
+            found.append(_foreseen(registry, rules, deed, bill))
         except UsageError as error:
             status = bill.status.status
             found.append(ForeseenBill(key, status, status, seen=fingerprint(bill), refusal=str(error)))
     return found
 
 
-async def _foreseen(log: Log, registry: Registry, rules: Rules, deed: BulkDeed, bill: AssessedBill) -> ForeseenBill:
+def _foreseen(registry: Registry, rules: Rules, deed: BulkDeed, bill: AssessedBill) -> ForeseenBill:
     key, seen, before = bill.state.key, fingerprint(bill), bill.status.status
     if deed.name == "clear":
-        cleared = await clear(log, rules, key, deed.form(), user=deed.operator.user, preview=True)
+        cleared = foresee_clearance(bill, registry, rules, deed.form(), deed.operator.user)
         ended = (f"ends {hold.kind.replace('_', ' ').lower()} {hold.code or ''}".strip() for hold in cleared.holds)
         return ForeseenBill(key, before, cleared.after.status, tuple(ended), cleared.notices, seen)
     confirmation = confirmation_of(bill, rules, deed.operator, (), ())
@@ -152,7 +161,7 @@ async def do(log: Log, rules: Rules, deed: BulkDeed, previewed: Mapping[str, str
     alone, and say so. Raises UsageError for a deed that is not complete."""
     deed.check()
     if deed.name == "clear":
-        return [await _clear(log, rules, deed, key, seen) for key, seen in previewed.items()]
+        return await _clear(log, rules, deed, previewed)
     found: list[PreviewedBill] = []
     refusals: dict[str, str | None] = {}
     for key, seen in previewed.items():
@@ -167,11 +176,22 @@ async def do(log: Log, rules: Rules, deed: BulkDeed, previewed: Mapping[str, str
     return [Done(key, refusals[key]) for key in previewed]
 
 
-async def _clear(log: Log, rules: Rules, deed: BulkDeed, key: str, seen: str) -> Done:
-    try:
-        if fingerprint(assess_bill(await read_state(log, key), rules)) != seen:
-            return Done(key, "changed since the preview")
-        await clear(log, rules, key, deed.form(), user=deed.operator.user)
-    except UsageError as error:
-        return Done(key, str(error))
-    return Done(key, None)
+async def _clear(log: Log, rules: Rules, deed: BulkDeed, previewed: Mapping[str, str]) -> list[Done]:
+    registry, form = await read_registry(log), deed.form()
+    current = {key: bill async for key, bill in assessed_bills(log, rules, previewed.keys())}
+    cleared: dict[str, Cleared] = {}
+    refusals: dict[str, str | None] = {}
+    for key, seen in previewed.items():
+        bill = current.get(key)
+        if bill is None or fingerprint(bill) != seen:
+            refusals[key] = "changed since the preview"
+            continue
+        try:
+            cleared[key] = foresee_clearance(bill, registry, rules, form, deed.operator.user)
+        except UsageError as error:
+            refusals[key] = str(error)
+    letters = await letters_behind(log, {event for one in cleared.values() for event in one.unparsed})
+    outputs = [clearance_outputs(one, key, letters) for key, one in cleared.items()]
+    for start in range(0, len(outputs), AT_ONCE):
+        await log.append([output for one in outputs[start : start + AT_ONCE] for output in one], atomic=True)
+    return [Done(key, refusals.get(key)) for key in previewed]

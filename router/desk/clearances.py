@@ -5,6 +5,7 @@ Written in one append with its entry on `snp.audit`; `snp-router run` applies it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from router import codec, topics
@@ -12,7 +13,7 @@ from router.clock import now_milliseconds
 from router.decide.bill import decide
 from router.decide.bill_state import AssessedBill, assess_bill
 from router.decide.cargo_facts import Cargo
-from router.decide.registry import Context
+from router.decide.registry import Context, Registry
 from router.decide.rules import Rules
 from router.decide.standing_holds import CBP_HOLD, MANUAL_HOLD, UNPARSED_KINDS, StandingHold
 from router.decide.status import CLEARED_BY_HAND, Assessment
@@ -23,7 +24,7 @@ from router.errors import UsageError
 from router.feeds.forms import ClearanceForm
 from router.log.interface import Log, Output
 from router.model.identifiers import container_key, split_bill_key
-from router.model.inputs import Clearance
+from router.model.inputs import Clearance, DeadLetter
 from router.model.links import MORE_EVENTS
 from router.model.vocabulary import HoldKind
 from router.task.outputs import letter_output
@@ -45,6 +46,11 @@ class Cleared(NamedTuple):
     """Ids of the dead letters that it resolves."""
 
     @property
+    def unparsed(self) -> tuple[str, ...]:
+        """Events that could not be read, whose holds it ends."""
+        return self.clearance.events if self.clearance.kind in UNPARSED_KINDS else ()
+
+    @property
     def needs_second_person(self) -> bool:
         return CLEARED_BY_HAND in self.after.doubts
 
@@ -56,22 +62,33 @@ async def clear(log: Log, rules: Rules, key: str, form: ClearanceForm, *, user: 
     can't be cleared together.
     """
     bill = assess_bill(await read_state(log, key), rules)
+    cleared = foresee_clearance(bill, await read_registry(log), rules, form, user)
+    letters = await letters_behind(log, cleared.unparsed)
+    if not preview:
+        await log.append(clearance_outputs(cleared, key, letters), atomic=True)
+    return cleared._replace(letters=tuple(letter.id for letter in letters.values()))
+
+
+def foresee_clearance(bill: AssessedBill, registry: Registry, rules: Rules, form: ClearanceForm, user: str) -> Cleared:
+    """The clearance of that bill, but for the dead letters that it resolves. Raises as `clear`."""
+    key = bill.state.key
     clearance = _clearance(bill, key, form, user, now_milliseconds())
-    registry = await read_registry(log)
     decision = decide(bill, clearance, Context(registry, rules))
     after = decision.bill.status if decision.bill is not None else bill.status
     left = {place_of(hold): hold for hold in after.holds}
     ended = tuple(hold for hold in bill.status.holds if left.get(place_of(hold)) != hold)
     if not ended:
         raise UsageError(f"this ends nothing on {key}: name the latest event of the hold, see `snp-router bill show`")
-    letters = await letters_behind(log, clearance.events) if clearance.kind in UNPARSED_KINDS else []
     notices = tuple(ForeseenNotice(notice.recipient.id, notice.kind) for notice in decision.notices)
-    cleared = Cleared(clearance, bill.cargo, ended, after, notices, tuple(letter.id for letter in letters))
-    if not preview:
-        outputs = [Output(topics.DISPOSITIONS, key.encode(), codec.encode_value(clearance))]
-        outputs += [letter_output(letter._replace(resolution=CONFIRMED)) for letter in letters]
-        await log.append([*outputs, audit_output(_deed(cleared, key))], atomic=True)
-    return cleared
+    return Cleared(clearance, bill.cargo, ended, after, notices, ())
+
+
+def clearance_outputs(cleared: Cleared, key: str, letters: Mapping[str, DeadLetter]) -> list[Output]:
+    """The clearance, the dead letters that it resolves, and its entry of the audit. `letters` are by their event."""
+    behind = [letters[event] for event in cleared.unparsed if event in letters]
+    resolved = [letter_output(letter._replace(resolution=CONFIRMED)) for letter in behind]
+    deed = audit_output(_deed(cleared, key))
+    return [Output(topics.DISPOSITIONS, key.encode(), codec.encode_value(cleared.clearance)), *resolved, deed]
 
 
 def place_of(hold: StandingHold) -> tuple[str, str | None, str | None, str | None]:

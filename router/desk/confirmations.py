@@ -85,7 +85,7 @@ async def confirm(
         raise UsageError(f"{key} has changed since you saw it: look at it again, then confirm it")
     confirmation = confirmation_of(bill, rules, operator, events, doubts)
     covers = set(confirmation.covers)
-    letters = await letters_behind(log, covers) if covers & bill.state.unparsed.keys() else []
+    letters = list((await letters_behind(log, covers & bill.state.unparsed.keys())).values())
     await log.append(_outputs(confirmation, key, letters), atomic=True)
     return Confirmed(key, confirmation.doubts, confirmation.covers, tuple(letter.id for letter in letters))
 
@@ -232,22 +232,27 @@ async def confirm_previewed(
     """Confirm the doubts previewed. Bills that changed since, or that another person has to confirm, are skipped."""
     wanted = {one.bill: one for one in previewed}
     current = {key: bill async for key, bill in assessed_bills(log, rules, wanted.keys())}
-    confirmed: list[Confirmed] = []
+    confirmations: dict[str, Confirmation] = {}
     skipped: list[SkippedBill] = []
-    outputs: list[list[Output]] = []
+    unparsed: set[str] = set()
     for key in wanted:
         bill = current.get(key)
         if bill is None or fingerprint(bill) != wanted[key].seen:
             skipped.append(SkippedBill(key, "changed since the preview"))
             continue
         try:
-            confirmation = confirmation_of(bill, rules, operator, (), wanted[key].doubts)
+            confirmations[key] = confirmation_of(bill, rules, operator, (), wanted[key].doubts)
         except UsageError as error:
             skipped.append(SkippedBill(key, str(error)))
             continue
-        letters = await letters_behind(log, confirmation.covers) if bill.state.unparsed else []
-        outputs.append(_outputs(confirmation, key, letters))
-        ended = tuple(letter.id for letter in letters)
+        unparsed |= bill.state.unparsed.keys() & set(confirmations[key].covers)
+    letters = await letters_behind(log, unparsed)
+    confirmed: list[Confirmed] = []
+    outputs: list[list[Output]] = []
+    for key, confirmation in confirmations.items():
+        behind = [letters[event] for event in confirmation.covers if event in letters]
+        outputs.append(_outputs(confirmation, key, behind))
+        ended = tuple(letter.id for letter in behind)
         confirmed.append(Confirmed(key, confirmation.doubts, confirmation.covers, ended))
     for start in range(0, len(outputs), AT_ONCE):
         await log.append([output for one in outputs[start : start + AT_ONCE] for output in one], atomic=True)

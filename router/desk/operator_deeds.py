@@ -351,8 +351,13 @@ async def dismiss(log: Log, letter: DeadLetter, *, by: str, reason: str, preview
     await log.append([letter_output(letter._replace(resolution=DISMISSED)), audit_output(deed)], atomic=True)
 
 
-async def letters_behind(log: Log, covers: Collection[str]) -> list[DeadLetter]:
-    """The waiting dead letters behind unreadable events; a bill has their ids keyed."""
+async def letters_behind(log: Log, covers: Collection[str]) -> dict[str, DeadLetter]:
+    """The waiting dead letters behind unreadable events, by the event, which is the letter's keyed id."""
+    found: dict[str, DeadLetter] = {}
+    if not covers:
+        return found
     secret = (await read_registry(log)).secret
-    waiting = [letter.id for letter in await read_dead_letters(log) if letter.resolution is None]
-    return [await read_dead_letter(log, one) for one in waiting if keyed_id(secret, one) in covers]
+    async for letter in _letters(log):
+        if (event := keyed_id(secret, letter.id)) in covers:
+            found[event] = letter
+    return {event: letter for event, letter in found.items() if letter.resolution is None}

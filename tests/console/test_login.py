@@ -117,6 +117,28 @@ def test_a_page_of_ticked_bills_waits_for_the_log_in_too(client: Client) -> None
     assert answer.text.count('name="bill:NVXA') == 100
 
 
+def test_an_admin_adds_a_user_who_then_logs_in(installation: Installation, page: Page) -> None:
+    installation.command("console", "user", "add", "adam", "--role", "admin", stdin=f"{PASSWORD}\n")
+    enter(page, "/users", "adam")
+    assert Axe().run(page).response["violations"] == []
+    page.locator("#add-form").get_by_label("Name").fill("nora")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Add or change").click()
+    assert PASSWORD not in page.content()
+    assert Axe().run(page).response["violations"] == []
+    page.get_by_role("button", name="Yes, do it").click()
+    page.get_by_label("Role of nora").select_option("operator")
+    page.get_by_role("button", name="Change: nora").click()
+    page.get_by_role("button", name="Yes, do it").click()
+    expect(page.get_by_role("heading", name="Done: Make nora operator")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    page.get_by_role("button", name="Log out", exact=True).click()
+    enter(page, "/holds", "nora")
+    expect(page.get_by_role("button", name="Place the hold")).to_be_visible()
+    expect(page.get_by_role("link", name="Users")).to_have_count(0)
+
+
 def test_a_link_from_another_site_needs_no_second_log_in(installation: Installation, page: Page) -> None:
     """Browsers keep a strict cookie back from such a request."""
     enter(page, "/", VIEWER)

@@ -64,7 +64,7 @@ async def test_a_confirmation_of_many_does_what_was_foreseen(log: AdministeredLo
     await route(log, *(event for number in NUMBERS[:2] for event in life(number, "55", "1C", "1H", "1I")))
     await route(log, *life("HBL3", "55", "1C"))
     async with indexed(log, tmp_path) as index:
-        foreseen = await foresee(index, log, await read_registry(log), RULES, CONFIRM, KEYS)
+        foreseen = await foresee(index, await read_registry(log), RULES, CONFIRM, KEYS)
         *possible, refused = foreseen
         assert [one.bill for one in possible] == KEYS[:2]
         assert {(one.before, one.after) for one in possible} == {("RELEASE_UNCONFIRMED", "RELEASED")}
@@ -85,7 +85,7 @@ async def test_holds_of_a_kind_are_cleared_on_many_bills(log: AdministeredLog, t
     await route(log, *life("HBL3", "55", "1H"))
     deed = BulkDeed("clear", OPERATOR, "UNKNOWN_CODE", "J. Smith, CBP")
     async with indexed(log, tmp_path) as index:
-        foreseen = await foresee(index, log, await read_registry(log), RULES, deed, KEYS)
+        foreseen = await foresee(index, await read_registry(log), RULES, deed, KEYS)
         *possible, refused = foreseen
         assert [one.by for one in possible] == [("ends unknown code 0X",)] * 2
         assert "has no such hold" in (refused.refusal or "")
@@ -101,11 +101,11 @@ async def test_holds_that_cbp_sent_are_not_cleared_together(log: AdministeredLog
     deed = BulkDeed("clear", OPERATOR, "CBP", "J. Smith, CBP")
     async with indexed(log, tmp_path) as index:
         with pytest.raises(UsageError, match="cleared together by their kind"):
-            await foresee(index, log, await read_registry(log), RULES, deed, KEYS)
+            await foresee(index, await read_registry(log), RULES, deed, KEYS)
         with pytest.raises(UsageError, match="source"):
-            await foresee(index, log, await read_registry(log), RULES, deed._replace(kind="BOX", source=None), KEYS)
+            await foresee(index, await read_registry(log), RULES, deed._replace(kind="BOX", source=None), KEYS)
         with pytest.raises(UsageError, match="1,001 bills: narrow the list to 1,000"):
-            await foresee(index, log, await read_registry(log), RULES, CONFIRM, KEYS[:1] * 1001)
+            await foresee(index, await read_registry(log), RULES, CONFIRM, KEYS[:1] * 1001)
 
 
 async def test_an_accepted_message_does_to_its_bills_what_was_foreseen(log: AdministeredLog, tmp_path: Path) -> None:
