@@ -7,7 +7,7 @@ is as of one moment, and a slow browser delays nobody.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
@@ -40,6 +40,16 @@ class Beat(NamedTuple):
     """Do-not-loads that began since the last beat."""
 
 
+class _Browser:
+    """One browser's stream."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.stops: deque[NewDoNotLoad] = deque(maxlen=MOST_STOPS)
+        """What it has not been sent."""
+        self.is_ended = False
+
+
 class LiveStream:
     """All open browsers' streams."""
 
@@ -47,21 +57,22 @@ class LiveStream:
         self.revision = now_milliseconds()
         """Counts changes; begins with the time, so that a page from before a restart is never taken for current."""
         self._changed = asyncio.Event()
-        self._stops: list[deque[NewDoNotLoad]] = []
-        """One for each browser, with what it has not been sent."""
+        self._browsers: list[_Browser] = []
+        """The oldest first."""
         self._closing = asyncio.Event()
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._stops) >= MOST_SUBSCRIBERS
+    def has_room_for(self, user: str) -> bool:
+        """False if there are as many streams as may be, and nobody would still have more of them than this user."""
+        counts = self._counts()
+        return len(self._browsers) < MOST_SUBSCRIBERS or max(counts.values()) > counts[user] + 1
 
     def publish(self, entries: Iterable[IndexedEntry] = ()) -> None:
         """Have open pages fetched anew, and alert those who asked for it to what begins a do-not-load."""
         self.revision += 1
         for entry in entries:
             if entry.stops_anew:
-                for stops in self._stops:
-                    stops.append(NewDoNotLoad(entry.fields["bill"], entry.vessel_name))
+                for browser in self._browsers:
+                    browser.stops.append(NewDoNotLoad(entry.fields["bill"], entry.vessel_name))
         self._wake()
 
     def close(self) -> None:
@@ -74,19 +85,34 @@ class LiveStream:
         self._changed = asyncio.Event()
 
     @contextmanager
-    def subscribed(self) -> Iterator[AsyncIterator[Beat]]:
-        """Beats for one browser: at once, then at most one a second and at least one every five."""
-        stops: deque[NewDoNotLoad] = deque(maxlen=MOST_STOPS)
-        self._stops.append(stops)
+    def subscribed(self, user: str) -> Iterator[AsyncIterator[Beat]]:
+        """Beats for one browser: at once, then at most one a second and at least one every five. Of too many, the
+        oldest of the user who has most gives way, whether or not it is read."""
+        if len(self._browsers) >= MOST_SUBSCRIBERS:
+            self._end(self._most())
+        browser = _Browser(user)
+        self._browsers.append(browser)
         try:
-            yield self._beats(stops)
+            yield self._beats(browser)
         finally:
-            self._stops[:] = [one for one in self._stops if one is not stops]
+            self._end(browser)
 
-    async def _beats(self, stops: deque[NewDoNotLoad]) -> AsyncIterator[Beat]:
-        while not self._closing.is_set():
-            changed, sent = self._changed, tuple(stops)
-            stops.clear()
+    def _most(self) -> _Browser:
+        """The oldest browser of the user who has most."""
+        counts = self._counts()
+        return max(self._browsers, key=lambda browser: counts[browser.user])
+
+    def _counts(self) -> Counter[str]:
+        return Counter(browser.user for browser in self._browsers)
+
+    def _end(self, browser: _Browser) -> None:
+        browser.is_ended = True
+        self._browsers[:] = [one for one in self._browsers if one is not browser]
+
+    async def _beats(self, browser: _Browser) -> AsyncIterator[Beat]:
+        while not (self._closing.is_set() or browser.is_ended):
+            changed, sent = self._changed, tuple(browser.stops)
+            browser.stops.clear()
             yield Beat(self.revision, sent)
             await _wait(self._closing, PAUSE_SECONDS)
             await _wait(changed, BEAT_SECONDS - PAUSE_SECONDS)

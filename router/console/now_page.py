@@ -126,14 +126,15 @@ async def looked(request: Request) -> Response:
 async def live(request: Request) -> Response:
     """The stream for all tabs of a browser, as server-sent events. `HEAD` tells whether one would be answered."""
     backend = backend_of(request)
-    if backend.live.is_full:
+    user = session_of(request).user.name
+    if not backend.live.has_room_for(user):
         text = "too many browsers are open: close one, or reload this page later"
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, text)
     if request.method == "HEAD":
         return Response()
 
     async def events() -> AsyncIterator[str]:
-        with backend.live.subscribed() as beats:
+        with backend.live.subscribed(user) as beats:
             async for beat in beats:
                 if not _is_logged_in(backend, request):
                     return

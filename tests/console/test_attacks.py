@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import time
+from contextlib import ExitStack
 
 import pytest
 import requests
 
 from router.console import actions, pages
+from router.console.live_stream import MOST_SUBSCRIBERS
+from tests.cli.conftest import WAIT_SECONDS
 from tests.console import installation
 from tests.console.installation import OPERATOR, PASSWORD, VIEWER, Client, Installation
 from tests.desk.test_bill_index import BILL
@@ -283,3 +288,23 @@ def test_every_answer_has_security_headers(client: Client) -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
         assert "server" not in answer.headers
+
+
+def test_streams_that_nobody_reads_keep_no_other_user_out(client: Client) -> None:
+    client.log_in(VIEWER)
+    host, _, port = client.address.removeprefix("http://").rpartition(":")
+    cookies = "; ".join(f"{name}={value}" for name, value in client.session.cookies.items())
+    asked = f"GET {STREAM} HTTP/1.1\r\nHost: {host}:{port}\r\nCookie: {cookies}\r\n\r\n".encode()
+    other = Client(client.address)
+    other.log_in(OPERATOR)
+    with ExitStack() as stack:
+        for _ in range(MOST_SUBSCRIBERS + 50):
+            deaf = stack.enter_context(socket.create_connection((host, int(port)), WAIT_SECONDS))
+            deaf.sendall(asked)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while client.session.head(client.address + STREAM, timeout=WAIT_SECONDS).status_code != 503:
+            assert time.monotonic() < deadline, "one user has all the places there are"
+        with other.get(STREAM, stream=True) as stream:
+            assert stream.status_code == 200
+            assert next(stream.iter_lines()).startswith(b"data: ")
+            assert other.get("/bills").status_code == 200

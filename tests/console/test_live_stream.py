@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
@@ -23,7 +24,7 @@ def entry(bill: str, *, stops_anew: bool = False) -> IndexedEntry:
 
 async def test_a_browser_hears_at_once_and_goes_on_hearing_while_nothing_changes() -> None:
     live = LiveStream()
-    with live.subscribed() as beats:
+    with live.subscribed("alice") as beats:
         first, second = await anext(beats), await anext(beats)
     assert first == second
     assert first.revision == live.revision
@@ -31,7 +32,7 @@ async def test_a_browser_hears_at_once_and_goes_on_hearing_while_nothing_changes
 
 async def test_a_change_has_another_revision_also_after_a_restart() -> None:
     live = LiveStream()
-    with live.subscribed() as beats:
+    with live.subscribed("alice") as beats:
         before = await anext(beats)
         live.publish()
         after = await anext(beats)
@@ -42,7 +43,7 @@ async def test_a_change_has_another_revision_also_after_a_restart() -> None:
 
 async def test_every_browser_is_told_of_a_new_do_not_load_once() -> None:
     live = LiveStream()
-    with live.subscribed() as one, live.subscribed() as other:
+    with live.subscribed("alice") as one, live.subscribed("alice") as other:
         await anext(one)
         live.publish([entry("A"), entry("B", stops_anew=True)])
         assert [stop.bill for stop in (await anext(one)).stops] == ["B"]
@@ -52,7 +53,7 @@ async def test_every_browser_is_told_of_a_new_do_not_load_once() -> None:
 
 async def test_a_slow_browser_is_told_of_the_newest() -> None:
     live = LiveStream()
-    with live.subscribed() as beats:
+    with live.subscribed("alice") as beats:
         live.publish([entry(str(number), stops_anew=True) for number in range(MOST_STOPS + 5)])
         stops = (await anext(beats)).stops
     assert [stop.bill for stop in stops] == [str(number) for number in range(5, MOST_STOPS + 5)]
@@ -60,7 +61,7 @@ async def test_a_slow_browser_is_told_of_the_newest() -> None:
 
 async def test_closing_ends_every_stream() -> None:
     live = LiveStream()
-    with live.subscribed() as beats:
+    with live.subscribed("alice") as beats:
         await anext(beats)
         live.close()
         assert [beat async for beat in beats] == []
@@ -69,14 +70,28 @@ async def test_closing_ends_every_stream() -> None:
 def test_a_browser_that_left_frees_its_place() -> None:
     live = LiveStream()
     for _ in range(2 * MOST_SUBSCRIBERS):
-        with live.subscribed():
-            assert not live.is_full
+        with live.subscribed("alice"):
+            assert live.has_room_for("alice")
     live.publish([entry("A", stops_anew=True)])
 
 
 def test_the_number_of_browsers_is_limited() -> None:
     live = LiveStream()
-    opened = [live.subscribed() for _ in range(MOST_SUBSCRIBERS)]
+    opened = [live.subscribed(f"user {number}") for number in range(MOST_SUBSCRIBERS)]
     for one in opened:
         one.__enter__()
-    assert live.is_full
+    assert not live.has_room_for("alice")
+
+
+async def test_a_user_with_very_many_browsers_makes_room_for_the_others() -> None:
+    """Whether or not they read anything: those that are ended free their places at once."""
+    live = LiveStream()
+    with ExitStack() as stack:
+        deaf = [stack.enter_context(live.subscribed("alice")) for _ in range(MOST_SUBSCRIBERS)]
+        assert not live.has_room_for("alice")
+        for _ in range(20):
+            assert live.has_room_for("bob")
+            beats = stack.enter_context(live.subscribed("bob"))
+            assert (await anext(beats)).revision == live.revision
+        assert [beat async for beat in deaf[0]] == []
+        assert (await anext(deaf[20])).revision == live.revision
