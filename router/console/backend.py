@@ -138,13 +138,13 @@ class Follower:
         registry, outages, offset = Registry(), dict[str, Outage](), 0
 
         def apply(batch: list[Record]) -> bool:
-            """True if a party or a sailing changed."""
+            """True if a party, a sailing or an outage changed."""
             nonlocal offset
             has_changed = False
             for record in batch:
                 value = apply_registry_record(registry, record)
                 offset = record.offset + 1
-                has_changed |= isinstance(value, Party | Sailing)
+                has_changed |= isinstance(value, Party | Sailing | Outage)
                 if isinstance(value, Outage):
                     outages[value.id] = value
                 elif isinstance(value, FeedActivity):
@@ -155,14 +155,14 @@ class Follower:
         async for batch in self._log.read([topics.REGISTRY], until_end=True):
             apply(batch)
         self.registry, self.outages = registry, outages
-        await self._index.write_registry(registry)
+        await self._index.write_registry(registry, outages.values())
         self.rules = registry.rules or self.rules
         self._as_of["registry"] = began
         self.heard_since = began
         self.knows_registry.set()
         async for batch in self._log.read([topics.REGISTRY], begin={(topics.REGISTRY, 0): offset}):
             if apply(batch):
-                await self._index.write_registry(registry)
+                await self._index.write_registry(registry, outages.values())
             self.rules = registry.rules or self.rules
             self._has_read("registry", batch)
             if batch:
@@ -180,7 +180,7 @@ class Follower:
         if not progress.begin:
             self.caught_up.clear()
         if self.knows_registry.is_set():
-            await self._index.write_registry(self.registry)
+            await self._index.write_registry(self.registry, self.outages.values())
         self.progress = progress
         began = now_milliseconds()
         await self._index_batches(self._log.read(FOLLOWED, begin=progress.begin, until_end=True))

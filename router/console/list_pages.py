@@ -26,23 +26,28 @@ from router.desk.index_registry import (
     IndexedParty,
     IndexedSailing,
     lines_of,
+    outages_of,
     parties_of,
     sailings_of,
 )
 from router.desk.remedies import AT_THE_BILL, MISSING
+from router.desk.stop_records import NewStop, stops_since
 from router.engine.administration import AuditEntry
 from router.errors import UsageError
+from router.feeds.typed_times import typed_time
 from router.harmless_text import csv_cell
 from router.model.eastern import eastern_day, iso
 from router.model.inputs import DeadLetter
-from router.model.registry_values import PARTY_STATUSES, Line
+from router.model.registry_values import PARTY_STATUSES, Line, Outage
 from router.presentation import by_cause
 
 Given = dict[str, str]
 """The facets and the order that an address names; those without a value are left out."""
 
 ORDER: Final = ("sort", "order")
-TIMES: Final = frozenset({"at", "action_at", "since", "received_at", "unread_since"})
+LONGEST_NUMBER: Final = 15
+"""Digits of a time in an address."""
+TIMES: Final = frozenset({"at", "action_at", "since", "received_at", "unread_since", "began_at", "until", "ended_at"})
 """Columns in UTC milliseconds, which an export has as ISO 8601."""
 
 
@@ -189,6 +194,10 @@ async def _of_lines(request: Request, given: Given, found: Paged[Any]) -> dict[s
     return {"sailing": sailing_of(request).sailing_id}
 
 
+def _outages(request: Request, given: Given) -> Selection[Outage]:
+    return outages_of(_text(given))
+
+
 # What is not read
 
 
@@ -202,6 +211,25 @@ def _unread(request: Request, given: Given) -> Selection[UnreadStop]:
 
 async def _of_unread(request: Request, given: Given, found: Paged[Any]) -> dict[str, Any]:
     return {"kinds": tuple(UNREAD), "unread_unknown": backend_of(request).unread_unknown}
+
+
+# New do-not-loads
+
+
+def _since(given: Given) -> int:
+    """UTC milliseconds, as a number or typed; by itself an hour ago."""
+    text = given.get("since", "1h")
+    if text.isdecimal() and len(text) <= LONGEST_NUMBER:
+        return int(text)
+    return typed_time("since", text, now_milliseconds())
+
+
+def _new_stops(request: Request, given: Given) -> Selection[NewStop]:
+    return stops_since(_since(given))
+
+
+async def _of_new_stops(request: Request, given: Given, found: Paged[Any]) -> dict[str, Any]:
+    return {"since": _since(given)}
 
 
 # Notices
@@ -325,6 +353,8 @@ LISTS: Final = (
         "/parties", "parties.html", ("text", "status", "reading"), _parties, IndexedParty._fields, tuple(PARTY_ORDERS),
         more=_of_parties,
     ),
+    ListPage("/outages", "outages.html", ("text",), _outages, Outage._fields),
+    ListPage("/new-do-not-loads", "new_stops.html", ("since",), _new_stops, NewStop._fields, more=_of_new_stops),
     ListPage("/unread", "unread.html", ("party", "kind"), _unread, UnreadStop._fields, more=_of_unread),
     ListPage(
         "/bills/{bill}/history", "history.html", (), _history,

@@ -21,7 +21,7 @@ from router.console.sessions import csrf_ok
 from router.desk.bill_query import BillQuery
 from router.desk.index_notices import notices_of
 from router.desk.rules_in_force import release_after_hold_text
-from router.desk.stop_records import Call
+from router.desk.stop_records import Call, stops_since
 from router.desk.unread_notices import Stop, UnreadNotices
 from router.errors import UsageError
 from router.model.eastern import HOUR
@@ -79,7 +79,7 @@ async def now(request: Request) -> Response:
     wanted = notice_filter(request, given)
     index, looked = backend.index, request.session.get(LOOKED, moment - A_SHIFT)
     cards = call_cards(backend.unread, await index.calls())
-    new = await index.stops(looked, MOST_NEW)
+    new = await index.page(stops_since(looked), size=MOST_NEW)
     recent = await index.page(notices_of(wanted), size=RECENT)
     return page(
         request, "now.html", wanted=wanted, cards=cards, most_on_card=MOST_ON_CARD,
@@ -88,8 +88,7 @@ async def now(request: Request) -> Response:
         counts=await index.counts(), statuses=await index.statuses(), codes=backend.rules.codes,
         stopped=await index.bills(BillQuery(do_not_load="yes"), backend.registry, moment),
         in_last_hour=await index.count_stops(moment - HOUR),
-        new=new, new_in_all=await index.count_stops(looked), looked=looked,
-        looked_until=max((one.since for one in new), default=moment) + 1,
+        new=new, looked=looked, looked_until=max((one.since for one in new.rows), default=moment) + 1,
         unread_parties=sum(bool(card.stops) for card in cards),
         oldest=min((card.since for card in cards if card.since is not None), default=None),
         unreadable=[one for one in backend.unread if not one.is_known], unread_unknown=backend.unread_unknown,

@@ -24,6 +24,10 @@ MOST_PAIRS: Final = 100
 """Paper bills matched at once."""
 
 
+MOST_OUTAGES: Final = 20
+"""Latest outages on the page; their own list has all."""
+
+
 async def feeds(request: Request) -> Response:
     """Each feed's last 24 hours against its limit, every outage, the latest first, and the ports' procedures."""
     backend, now = backend_of(request), now_milliseconds()
@@ -32,7 +36,16 @@ async def feeds(request: Request) -> Response:
     strips = feed_strips(follower.heard, backend.limits, follower.outages.values(), follower.heard_since, until)
     history = sorted(follower.outages.values(), key=lambda one: one.began_at, reverse=True)
     procedures = sorted(backend.registry.procedures.values())
-    return page(request, "feeds.html", strips=strips, width=WIDTH, until=until, history=history, procedures=procedures)
+    return page(
+        request,
+        "feeds.html",
+        strips=strips,
+        width=WIDTH,
+        until=until,
+        outages_known=len(history),
+        history=history[:MOST_OUTAGES],
+        procedures=procedures,
+    )
 
 
 FOLLOWED_FOR: Final = MINUTE

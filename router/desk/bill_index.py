@@ -8,7 +8,7 @@ programs may keep one file.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -54,7 +54,7 @@ from router.desk.index_reading import (
 )
 from router.desk.index_records import STILL, read_letter, unpacked, write_records
 from router.desk.index_registry import registry_rows, write_registry
-from router.desk.stop_records import Call, NewStop, count_stops, read_calls, read_stops
+from router.desk.stop_records import Call, count_stops, read_calls
 from router.desk.unconfirmed_releases import UnconfirmedReleases
 from router.desk.unread_notices import UnreadNotices
 from router.engine.administration import AuditEntry
@@ -62,6 +62,7 @@ from router.log.interface import Place, Record
 from router.log.sqlite.connection import transaction
 from router.model.identifiers import split_bill_key
 from router.model.inputs import DeadLetter
+from router.model.registry_values import Outage
 from router.task.outputs import timeline_fields
 from router.task.registry_duties import POSITION, Position
 
@@ -171,9 +172,9 @@ class BillIndex(IndexFile):
         """Note what parties had read at a time, UTC milliseconds, and keep it for a week."""
         await self._write(lambda connection: write_observations(connection, found, at))
 
-    async def write_registry(self, registry: Registry) -> None:
-        """Replace the parties and the sailings."""
-        rows = registry_rows(registry)
+    async def write_registry(self, registry: Registry, outages: Iterable[Outage] = ()) -> None:
+        """Replace the parties, the sailings and the outages, of which the registry keeps only open ones."""
+        rows = registry_rows(registry, outages)
         await self._write(lambda connection: write_registry(connection, rows))
 
     # Lists of bills
@@ -314,10 +315,6 @@ class BillIndex(IndexFile):
     async def count_stops(self, since: int) -> int:
         """The number of do-not-loads that began since then, UTC milliseconds, and stand."""
         return await self._read(lambda connection: count_stops(connection, since))
-
-    async def stops(self, since: int, most: int) -> list[NewStop]:
-        """The do-not-loads that began since then and stand, newest first, at most so many."""
-        return await self._read(lambda connection: read_stops(connection, since, most))
 
     async def counts(self) -> dict[str, int]:
         """The numbers of waiting bills, of those with a do-not-load, and of unresolved dead letters."""

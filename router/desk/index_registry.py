@@ -1,9 +1,9 @@
-"""Parties and sailings of the registry as tables of the desk's index, and the lists that are read of them."""
+"""Parties, sailings and outages of the registry as tables of the desk's index, and the lists that are read of them."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from router.decide.registry import Registry
@@ -11,7 +11,7 @@ from router.desk.bill_query import Condition
 from router.desk.index_lists import EVERY, ListOrder, Selection, both, chosen_order, containing, searched_text
 from router.errors import UsageError
 from router.log.sqlite.connection import transaction
-from router.model.registry_values import PARTY_STATUSES, Line, Party, Sailing
+from router.model.registry_values import PARTY_STATUSES, Line, Outage, Party, Sailing
 
 TABLES: Final = """
 CREATE TABLE parties (
@@ -25,6 +25,9 @@ CREATE TABLE sailing_records (sailing TEXT, record TEXT, PRIMARY KEY (sailing, r
 CREATE TABLE sailing_lines (
     sailing TEXT, line TEXT, role TEXT, voyage_number TEXT, scope TEXT,
     PRIMARY KEY (sailing, line, role, voyage_number, scope)) WITHOUT ROWID;
+CREATE TABLE outages (
+    id TEXT PRIMARY KEY, kind TEXT, began_at INTEGER, mode TEXT, feed TEXT, port TEXT, carrier TEXT, reason TEXT,
+    ticket TEXT, declared_by TEXT, until INTEGER, ended_at INTEGER, ended_by TEXT, text TEXT) WITHOUT ROWID;
 """
 
 SEPARATOR: Final = "\n"
@@ -38,8 +41,8 @@ TableRows = dict[str, list[tuple[Any, ...]]]
 """Rows of each table."""
 
 
-def registry_rows(registry: Registry) -> TableRows:
-    """All parties and sailings as rows."""
+def registry_rows(registry: Registry, outages: Iterable[Outage]) -> TableRows:
+    """All parties, sailings and outages as rows."""
     sailings = registry.roster.sailings().values()
     return {
         "parties": [_party_row(one) for one in registry.parties.values()],
@@ -47,6 +50,7 @@ def registry_rows(registry: Registry) -> TableRows:
         "sailing_days": [(one.sailing_id, day) for one in sailings for day in one.dates],
         "sailing_records": [(one.sailing_id, id) for one in sailings for id in registry.roster.record_ids(one)],
         "sailing_lines": [row for one in sailings for row in _line_rows(one)],
+        "outages": [(*one, _outage_text(one)) for one in outages],
     }
 
 
@@ -78,6 +82,18 @@ def _sailing_row(one: Sailing) -> tuple[Any, ...]:
 
 def _line_rows(one: Sailing) -> Iterator[tuple[Any, ...]]:
     return ((one.sailing_id, line.scac, line.role, line.voyage_number or "", line.scope) for line in one.lines)
+
+
+def _outage_text(one: Outage) -> str:
+    texts = (one.kind, one.mode, one.feed, one.port, one.carrier, one.reason, one.ticket, one.declared_by, one.ended_by)
+    return searched_text(*texts)
+
+
+def outages_of(text: str = "") -> Selection[Outage]:
+    """Outages that contain a text, the latest first."""
+    return Selection(
+        "outages", ", ".join(Outage._fields), ("began_at", "id"), Outage, containing(text), descending=True
+    )
 
 
 def _parts(text: str) -> tuple[str, ...]:

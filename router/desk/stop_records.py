@@ -6,6 +6,8 @@ import sqlite3
 from typing import Final, NamedTuple
 
 from router import codec
+from router.desk.bill_query import Condition
+from router.desk.index_lists import Selection
 from router.engine.administration import AuditEntry
 
 CALLED: Final = "call party"
@@ -70,11 +72,14 @@ def count_stops(connection: sqlite3.Connection, since: int) -> int:
     return int(count)
 
 
-def read_stops(connection: sqlite3.Connection, since: int, most: int) -> list[NewStop]:
-    """The do-not-loads that began since then and stand, newest first, at most so many."""
-    rows = connection.execute(
-        "SELECT bill, stops.since, status, vessel_name, voyage_number, port FROM stops JOIN bills USING (bill)"
-        " WHERE stops.since >= ? ORDER BY stops.since DESC, bill LIMIT ?",
-        (since, most),
+def stops_since(since: int) -> Selection[NewStop]:
+    """The do-not-loads that began since then, UTC milliseconds, and stand, newest first."""
+    begun = "SELECT bill, stops.since, status, vessel_name, voyage_number, port FROM stops JOIN bills USING (bill)"
+    return Selection(
+        f"({begun}) AS s",
+        "bill, since, status, vessel_name, voyage_number, port",
+        ("since", "bill"),
+        NewStop,
+        Condition("since >= ?", (since,)),
+        descending=True,
     )
-    return [NewStop(*row) for row in rows]

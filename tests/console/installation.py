@@ -40,6 +40,8 @@ PAGES = (
     "/parties",
     "/parties/SLTC",
     "/unread",
+    "/new-do-not-loads?since=2026-07-01T00:00",
+    "/outages",
     "/notices?party=SLTC",
     "/feeds",
     f"/outages/{OUTAGE.id}",

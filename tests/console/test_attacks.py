@@ -25,7 +25,8 @@ OWN_SCRIPTS = {
 }
 EXPORTS = (
     "/bills.csv", "/waiting.csv", "/dead-letters.csv", "/audit.csv", "/handover.csv?since=2h", "/sailings.csv",
-    "/sailings/EXEMPLAR-026E/lines.csv", "/parties.csv", "/unread.csv", "/notices.csv", f"/bills/{BILL}/history.csv",
+    "/sailings/EXEMPLAR-026E/lines.csv", "/parties.csv", "/unread.csv", "/notices.csv", "/new-do-not-loads.csv",
+    "/outages.csv", f"/bills/{BILL}/history.csv",
 )  # fmt: skip
 PAGES = (*installation.PAGES, *EXPORTS, "/holds", "/dead-letters/abc", "/outages/1", "/users")
 STREAM = "/live"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
 import re
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -16,9 +17,11 @@ from router import topics
 from router.engine.administration import AuditEntry, audit_output, import_parties, import_sailings
 from router.log.interface import AdministeredLog, Output
 from router.model.inputs import DeadLetter
-from router.model.registry_values import Line, Party, PortCall, Sailing
-from router.task.outputs import letter_output
+from router.model.registry_values import Line, Outage, Party, PortCall, Sailing
+from router.task.outputs import letter_output, registry_output
 from tests.console.desk import Desk, desk
+from tests.desk.installation import route
+from tests.desk.test_bill_query import NOW
 from tests.desk.test_notice_lists import timeline
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -70,17 +73,41 @@ async def fill(log: AdministeredLog) -> None:
             *(timeline(number, ("NVXALONG", number, [], False)) for number in range(MANY)),
         )
     ]
-    await log.append([*letters, *deeds, *decisions])
+    outages = [
+        registry_output(Outage(f"o{number}", "DECLARED", NOW - number, reason=f"reason {number}", ended_at=NOW))
+        for number in range(MANY)
+    ]
+    await import_parties(log, [Party("NVXA", webhook_url="https://nvxa.test/")])
+    await log.append([*letters, *deeds, *decisions, *outages])
 
+
+def stops() -> str:
+    """Do-not-loads on many bills of a party that reads none of them, and of one that is not registered."""
+    fields = {"disposition_code": "6H", "action_at": "2026-07-30T12:00:00Z", "quantity": 1}
+    return "".join(
+        json.dumps({"scac": bill[:4], "bill_of_lading": bill[4:], **fields}) + "\n"
+        for bill in sorted(UNREAD_BILLS | WAITING_BILLS)
+    )
+
+
+NOTIFIED_BILLS = {f"NVXAHBL{number}" for number in range(MANY)}
+UNREAD_BILLS = {f"NVXASTOP{number}" for number in range(MANY)}
+WAITING_BILLS = {f"ZZZASTOP{number}" for number in range(MANY)}
+BILL_OF_A_ROW = r'row"><a class="bill" href="/bills/(\w+)">'
 
 LISTS = (
-    Listed("/parties", "party", {one.id for one in parties()}, r'row"><a href="/parties/(\w+)">'),
+    Listed("/parties", "party", {"NVXA", *(one.id for one in parties())}, r'row"><a href="/parties/(\w+)">'),
     Listed("/sailings", "sailing", {one.sailing_id for one in sailings()}, r'row"><a href="/sailings/(\w+)">'),
     Listed(
         "/sailings/SAIL0/lines", "scac", {one.scac for one in sailings()[0].lines}, r'row"><a href="/parties/(\w+)">'
     ),
-    Listed("/notices", "bill", {f"NVXAHBL{number}" for number in range(MANY)}, r'<tr id="n-(NVXAHBL\d+)-'),
-    Listed("/notices?party=PAAX&kind=hold", "bill", {f"NVXAHBL{n}" for n in range(MANY)}, r'<tr id="n-(NVXAHBL\d+)-'),
+    Listed("/notices", "bill", NOTIFIED_BILLS | UNREAD_BILLS, r'<tr id="n-(\w+)-'),
+    Listed("/outages", "id", {f"o{number}" for number in range(MANY)}, r'<a href="/outages/(o\d+)">'),
+    Listed("/new-do-not-loads?since=0", "bill", UNREAD_BILLS | WAITING_BILLS, BILL_OF_A_ROW),
+    Listed("/unread?party=NVXA&kind=do-not-load", "bill", UNREAD_BILLS, BILL_OF_A_ROW),
+    Listed("/bills?do_not_load=yes&sort=bill", "bill", UNREAD_BILLS | WAITING_BILLS, BILL_OF_A_ROW),
+    Listed("/waiting?text=ZZZA", "bill_of_lading", {f"STOP{n}" for n in range(MANY)}, r'href="/bills/ZZZA(\w+)"'),
+    Listed("/notices?party=PAAX&kind=hold", "bill", NOTIFIED_BILLS, r'<tr id="n-(NVXAHBL\d+)-'),
     Listed("/bills/NVXALONG/history", "remarks", {f"remark {n}" for n in range(MANY)}, r"1H: (remark \d+)<"),
     Listed("/dead-letters", "id", {f"{number:032x}" for number in range(MANY)}, r'href="/dead-letters/(\w+)">'),
     Listed("/audit?text=user", "by", {f"user{number}" for number in range(MANY)}, r"<td>(user\d+)</td>"),
@@ -89,12 +116,17 @@ LISTS = (
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def many(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Desk]:
-    async with desk(tmp_path_factory.mktemp("many")) as (log, anna):
+    folder = tmp_path_factory.mktemp("many")
+    (folder / "stops.jsonl").write_text(stops())
+    async with desk(folder) as (log, anna):
         await fill(log)
+        await route(log, folder / "stops.jsonl")
         await anna.shown(f"of {MANY} sailings", "/sailings")
-        await anna.shown(f"of {MANY} parties", "/parties")
+        await anna.shown(f"of {MANY + 1} parties", "/parties")
         await anna.shown(f"of {MANY} deeds", "/audit?text=user")
-        await anna.shown(f"of {MANY} decisions", "/notices")
+        await anna.shown(f"of {2 * MANY} decisions", "/notices")
+        await anna.shown(f"of {MANY} unread", "/unread?party=NVXA")
+        await anna.shown(f"of {MANY} waiting", "/waiting?text=ZZZA")
         yield anna
 
 
@@ -138,11 +170,11 @@ async def test_a_page_in_the_middle_leads_back_to_the_first(many: Desk) -> None:
     assert second is not None
     assert "sort=name&order=desc" in second, "the order stays"
     page = await many.get(second)
-    assert f"101 to 200 of {MANY} parties" in page
+    assert f"101 to 200 of {MANY + 1} parties" in page
     assert linked(page, "First") == "/parties?sort=name&order=desc"
     previous = linked(page, "Previous")
     assert previous is not None
-    assert f"1 to 100 of {MANY} parties" in await many.get(previous)
+    assert f"1 to 100 of {MANY + 1} parties" in await many.get(previous)
 
 
 async def test_a_list_is_filtered_before_it_is_paged(many: Desk) -> None:

@@ -42,6 +42,8 @@ EMPTY_PAGES = (
     "/sailings",
     "/parties",
     "/unread",
+    "/new-do-not-loads",
+    "/outages",
     "/notices",
     "/feeds",
     "/audit",
