@@ -92,6 +92,16 @@ def read_positions(connection: sqlite3.Connection) -> dict[str, int]:
     return {party: offset for party, offset in rows if offset is not None}
 
 
+_FORGET: Final = """
+DELETE FROM unread_notices WHERE party = ?1 AND position IN (
+    SELECT position FROM unread_notices AS u, (
+        SELECT next_offset, open FROM observations WHERE party = ?1 AND next_offset IS NOT NULL ORDER BY minute LIMIT 1
+    ) AS oldest
+    WHERE u.party = ?1 AND u.position < oldest.next_offset AND NOT instr(oldest.open, ',' || u.position || ','))
+"""
+"""Forgets the offsets of notices that were read before the oldest observation: it says the same of them."""
+
+
 def write_observations(connection: sqlite3.Connection, found: Sequence[UnreadNotices], at: int) -> None:
     """Note what each party has read at a time, and the offsets of the notices that are unread.
 
@@ -111,6 +121,7 @@ def write_observations(connection: sqlite3.Connection, found: Sequence[UnreadNot
             )
             old = (one.party.id, (at - KEPT) // MINUTE)
             connection.execute("DELETE FROM observations WHERE party = ? AND minute < ?", old)
+            connection.execute(_FORGET, (one.party.id,))
 
 
 def _begins_anew(connection: sqlite3.Connection, one: UnreadNotices) -> bool:

@@ -196,3 +196,13 @@ async def test_an_old_notice_is_found_by_its_filter_on_the_first_page(many: Desk
     assert older is not None
     assert f"51 to 150 of {MANY} decisions" in await many.get(older)
     assert "0 decisions with notices</a> that fit." in await many.get("/?party=PAAX&kind=release")
+
+
+async def test_each_group_of_a_search_leads_to_all_it_found(many: Desk) -> None:
+    page = await many.get("/search?q=NVXASTOP")
+    found = re.search(rf'The first 10 of <a href="([^"]*)">all {MANY}</a>; <a href="([^"]*)" download>as CSV', page)
+    assert found is not None
+    assert f"Bills 1 to 100 of {MANY}" in await many.get(html.unescape(found[1]))
+    rows = csv.DictReader(io.StringIO(await many.get(html.unescape(found[2]))))
+    assert {row["bill"] for row in rows} == UNREAD_BILLS
+    assert f"{MANY} found" in await many.get("/search?q=VESSEL+"), "vessels of sailings are not cut"

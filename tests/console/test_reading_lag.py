@@ -69,8 +69,8 @@ async def test_the_pages_show_what_was_observed(tmp_path: Path, monkeypatch: pyt
         assert "Its reading, the last 24 hours" in page
         assert 'class="p-unknown"' in page
         assert 'class="f-on_file" d="M' in page
-        await log.append([state_output(WebhookState("NVXA", taken_to=1))])
-        await anna.shown("read by <time", f"/bills/{BILL}")
-        await anna.shown("read by <time", f"/bills/{BILL}/history")
+        await log.append([state_output(WebhookState("NVXA", taken_to=1))])  # in the same minute, or in the next one
+        await anna.shown("<small>read b", f"/bills/{BILL}")
+        await anna.shown("<small>read b", f"/bills/{BILL}/history")
         page = await anna.get("/parties/HARX")
         assert "Unread notices: unknown; unknown for 1440 of 1440 minutes" in page

@@ -109,6 +109,16 @@ def test_observations_are_one_a_minute_and_kept_for_a_week(connection: sqlite3.C
     assert 7 * DAY == KEPT
 
 
+def test_a_notice_that_was_read_long_ago_is_forgotten_and_still_known_as_read(connection: sqlite3.Connection) -> None:
+    sent = indexed(connection, 0, BEGAN)
+    observe(connection, set(), 1, BEGAN + MINUTE)
+    observe(connection, {0}, 1, BEGAN + 2 * MINUTE)
+    late = BEGAN + KEPT + 5 * MINUTE
+    observe(connection, {0}, 1, late)
+    assert connection.execute("SELECT count(*) FROM unread_notices").fetchone() == (0,)
+    assert read_times(connection, BILL, [sent]) == {sent: ReadTime(None, late)}
+
+
 STEPS = st.lists(
     st.tuples(
         st.integers(1, 90_000),
@@ -124,8 +134,14 @@ or all up to one are."""
 
 
 @settings(max_examples=150, deadline=None)
-@given(steps=STEPS)
-def test_what_is_said_of_a_reading_is_true(steps: list[tuple[int, str | tuple[str, int]]]) -> None:
+@given(steps=STEPS, kept=st.sampled_from([KEPT, 3 * MINUTE]))
+def test_what_is_said_of_a_reading_is_true(steps: list[tuple[int, str | tuple[str, int]]], kept: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("router.desk.index_reading.KEPT", kept)
+        compare_with_the_truth(steps)
+
+
+def compare_with_the_truth(steps: list[tuple[int, str | tuple[str, int]]]) -> None:
     connection, now = opened(), BEGAN
     sent: list[SentNotice] = []
     read_at: dict[int, int] = {}
