@@ -7,7 +7,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-pytest.register_assert_rewrite("tests.log.contract", "tests.stories")
+pytest.register_assert_rewrite("tests.console.five_questions", "tests.log.contract", "tests.stories")
 
 from tests.kafka.fixtures import kafka, secured  # noqa: E402 - what is imported before can't be rewritten
 

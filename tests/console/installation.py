@@ -11,6 +11,8 @@ from pathlib import Path
 
 import requests
 
+from router.console import AccessSettings
+from router.console.sessions import Users
 from router.log.url import open_log
 from router.model.eastern import HOUR, to_milliseconds
 from router.model.registry_values import DECLARED, Outage
@@ -64,12 +66,13 @@ class Installation:
 
     def __init__(self, folder: Path, log: str = "sqlite:///snp.db") -> None:
         self.folder = folder
+        self.log_url = log.replace("sqlite:///", f"sqlite:///{folder}/")
         self.environment = environment() | {"SNP_LOG": log, "SNP_CONSOLE__ACCESS__SECURE_COOKIE": "false"}
         self._processes: list[subprocess.Popen[str]] = []
         self.consoles: list[subprocess.Popen[str]] = []
         self.address = ""
 
-    def command(self, *words: str, stdin: str = "") -> str:
+    def command(self, *words: str, stdin: str = "", seconds: float = WAIT_SECONDS) -> str:
         done = subprocess.run(
             [*COMMAND, *words],
             cwd=self.folder,
@@ -77,15 +80,15 @@ class Installation:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=WAIT_SECONDS,
+            timeout=seconds,
             check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stdin: int | None = None) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*COMMAND, *words], cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, text=True
+            [*COMMAND, *words], cwd=self.folder, env=self.environment, stdin=stdin, stderr=subprocess.PIPE, text=True
         )
         self._processes.append(process)
         return process
@@ -101,8 +104,9 @@ class Installation:
         raise AssertionError("the console did not start")
 
     def add_users(self) -> None:
+        users = Users(self.folder / AccessSettings().users_file)
         for name, role in ((OPERATOR, "operator"), (VIEWER, "viewer")):
-            self.command("console", "user", "add", name, "--role", role, stdin=f"{PASSWORD}\n")
+            users.put(name, role, PASSWORD)
 
     def stop(self) -> None:
         for process in reversed(self._processes):
