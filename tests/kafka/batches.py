@@ -45,12 +45,12 @@ def record(raw: Raw, offset_delta: int) -> bytes:
 
 def batch(
     payload: bytes, count: int, *, base_offset: int = 0, attributes: int = 0, last_delta: int | None = None,
-    timestamp: int = NOW, crc: int | None = None, producer_id: int = -1,
+    timestamp: int = NOW, crc: int | None = None, producer_id: int = -1, sequence: int = -1,
 ) -> bytes:  # fmt: skip
     """A batch around a payload, which may be compressed (`attributes` says so)."""
     last = count - 1 if last_delta is None else last_delta
     body = struct.pack(
-        ">hiqqqhii", attributes, last, timestamp, timestamp, producer_id, 0 if producer_id >= 0 else -1, -1, count
+        ">hiqqqhii", attributes, last, timestamp, timestamp, producer_id, 0 if producer_id >= 0 else -1, sequence, count
     )
     body += payload
     checksum = calc_crc32c(body) if crc is None else crc

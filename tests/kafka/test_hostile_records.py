@@ -25,6 +25,7 @@ from tests.kafka.fixtures import wipe
 pytestmark = pytest.mark.kafka
 
 PARTIES = "id,name,status,contact_phone\nNVXA,NVOCC,live,+1 555 0100\n"
+PRODUCERS = 500
 EVENTS = (topics.DISPOSITIONS, topics.URGENT, topics.FILINGS)
 BOMB = record(Raw(value=bytes(20_000_000)), 0)
 CROWD = b"".join(record(Raw(None, None), number) for number in range(200_000))
@@ -88,6 +89,19 @@ class Installed:
         assert done.returncode in codes, done.stdout + done.stderr
         return done.stdout
 
+    def most_memory(self, *words: str) -> int:
+        """Run a command. Returns its most resident memory, in bytes."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "router.cli", *words],
+            env=self._environment,
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return used.ru_maxrss << 10
+
     def feed(self, name: str) -> None:
         event = {"scac": "NVXA", "bill_of_lading": name, "disposition_code": "1H", "quantity": 1}
         (self.folder / f"{name}.jsonl").write_text(json.dumps(event | {"action_at": "2026-07-14T12:00:00Z"}))
@@ -134,6 +148,19 @@ def test_no_record_stops_the_router_or_hides_its_neighbours(installed: Installed
         ("unread",),
     ):
         installed.run(*words, codes=(0, 1))  # some have problems to report
+
+
+def test_records_of_very_many_producers_cost_the_router_no_memory(installed: Installed) -> None:
+    """Brokers keep each producer's id, whether or not they gave it out; a reader needs none of them."""
+    installed.feed("BEFORE")
+    installed.run("run", "--until-idle")
+    usual = installed.most_memory("run", "--until-idle")
+    for producer in range(PRODUCERS):
+        hostile = batch_of([Raw(b"k", b"x")], producer_id=2**40 + producer, sequence=0)
+        assert produce(installed.bootstrap, topics.DISPOSITIONS, hostile) == 0
+    installed.feed("AFTER")
+    assert installed.most_memory("run", "--until-idle") < usual + (32 << 20)
+    assert installed.notices() == ["BEFORE", "AFTER"]
 
 
 def test_a_stock_producer_may_compress(installed: Installed) -> None:
