@@ -74,10 +74,6 @@ def main() -> None:
     Console().print(table(runs, arguments.notices, arguments.seconds))
 
 
-SHORTEST_PAUSE: Final = 2.0
-"""Seconds between two fetches of a page, as in `console.js`."""
-
-
 class Stream:
     """One browser's: it fetches its page as the console's script does, and counts."""
 
@@ -96,14 +92,15 @@ class Stream:
                 if not line.startswith(b"data: "):
                     continue
                 self.beats += 1
-                revision = json.loads(line[6:])["revision"]
+                beat = json.loads(line[6:])
+                revision = beat["revision"]
                 if revision != shown and time.monotonic() >= earliest:
                     began = time.monotonic()
                     async with session.get("/") as page:
                         assert page.status == HTTPStatus.OK
                         await page.read()
                     self.pages += 1
-                    shown, earliest = revision, max(SHORTEST_PAUSE, 10 * (time.monotonic() - began)) + time.monotonic()
+                    shown, earliest = revision, max(beat["pause"], 10 * (time.monotonic() - began)) + time.monotonic()
 
 
 class Watched:

@@ -22,6 +22,13 @@ PAUSE_SECONDS = 1.0
 BEAT_SECONDS = 5.0
 """Between two beats while nothing changes."""
 
+PAGES_A_SECOND: Final = 5
+"""Pages that all browsers together fetch anew, each 30 to 50 ms of CPU, so that many take no more than a quarter of a
+core."""
+SHORTEST_PAUSE_SECONDS: Final = 2.0
+LONGEST_PAUSE_SECONDS: Final = 15.0
+"""Half of the time after which a page is shown as old."""
+
 MOST_STOPS: Final = 20
 """New do-not-loads sent in one beat; all of them are on the page."""
 
@@ -38,6 +45,8 @@ class Beat(NamedTuple):
     """Differs if any page may have changed."""
     stops: tuple[NewDoNotLoad, ...]
     """Do-not-loads that began since the last beat."""
+    pause: float
+    """Seconds between two fetches of one page; more while many browsers are open."""
 
 
 class _Browser:
@@ -97,6 +106,9 @@ class LiveStream:
         finally:
             self._end(browser)
 
+    def _pause(self) -> float:
+        return min(LONGEST_PAUSE_SECONDS, max(SHORTEST_PAUSE_SECONDS, len(self._browsers) / PAGES_A_SECOND))
+
     def _most(self) -> _Browser:
         """The oldest browser of the user who has most."""
         counts = self._counts()
@@ -113,7 +125,7 @@ class LiveStream:
         while not (self._closing.is_set() or browser.is_ended):
             changed, sent = self._changed, tuple(browser.stops)
             browser.stops.clear()
-            yield Beat(self.revision, sent)
+            yield Beat(self.revision, sent, self._pause())
             await _wait(self._closing, PAUSE_SECONDS)
             await _wait(changed, BEAT_SECONDS - PAUSE_SECONDS)
 

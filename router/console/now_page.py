@@ -139,7 +139,8 @@ async def live(request: Request) -> Response:
                     return
                 state = {"as_of": backend.as_of, "now": now_milliseconds(), "unread": backend.unread_do_not_loads}
                 stops = [stop._asdict() for stop in beat.stops]
-                yield f"data: {json.dumps({'revision': beat.revision, 'stops': stops, **state})}\n\n"
+                told = {"revision": beat.revision, "pause": beat.pause, "stops": stops, **state}
+                yield f"data: {json.dumps(told)}\n\n"
 
     return StreamingResponse(events(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 

@@ -329,7 +329,8 @@ class BillIndex(IndexFile):
         (row,) = await self._rows(
             "SELECT (SELECT count(*) FROM bills WHERE unconfirmed_until = ?1),"
             " (SELECT count(*) FROM bills WHERE unconfirmed_until AND unconfirmed_until >= ?2),"
-            " (SELECT count(*) FROM bills WHERE touched >= ?2 OR unconfirmed_until = ?1)",
+            " (SELECT count(*) FROM bills WHERE touched >= ?2)"
+            " + (SELECT count(*) FROM bills WHERE touched < ?2 AND unconfirmed_until = ?1)",
             STILL,
             since,
         )

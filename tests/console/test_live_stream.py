@@ -51,6 +51,14 @@ async def test_every_browser_is_told_of_a_new_do_not_load_once() -> None:
         assert [stop.bill for stop in (await anext(other)).stops] == ["B"]
 
 
+@pytest.mark.parametrize(("browsers", "pause"), [(1, 2), (10, 2), (50, 10), (MOST_SUBSCRIBERS, 15)])
+async def test_many_browsers_together_fetch_no_more_pages_than_a_few(browsers: int, pause: float) -> None:
+    live = LiveStream()
+    with ExitStack() as stack:
+        streams = [stack.enter_context(live.subscribed("alice")) for _ in range(browsers)]
+        assert (await anext(streams[-1])).pause == pause
+
+
 async def test_a_slow_browser_is_told_of_the_newest() -> None:
     live = LiveStream()
     with live.subscribed("alice") as beats:

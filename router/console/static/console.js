@@ -3,7 +3,6 @@
 
 const AMBER_SECONDS = 30;
 const RED_SECONDS = 120;
-const SHORTEST_PAUSE = 2000;
 const byId = (id) => document.getElementById(id);
 
 class LivePage {
@@ -12,6 +11,7 @@ class LivePage {
     this.isPaused = false;
     this.isFetching = false;
     this.nextFetch = 0;
+    this.pause = 0; // milliseconds between two fetches, as the stream says
     this.revision = null;
     this.unread = null;
     this.title = document.title;
@@ -41,6 +41,7 @@ class LivePage {
     this.connection = state;
     if (beat && state === "live") {
       this.revision = beat.revision;
+      this.pause = 1000 * beat.pause;
       this.unread = beat.unread;
       if (String(beat.revision) === this.shownRevision) this.known(beat.as_of, beat.now);
       if (was !== "live" && was !== "connecting") this.nextFetch = 0;
@@ -112,7 +113,7 @@ class LivePage {
       // the stream tells why
     } finally {
       this.isFetching = false;
-      this.nextFetch = performance.now() + Math.max(SHORTEST_PAUSE, 10 * (performance.now() - began));
+      this.nextFetch = performance.now() + Math.max(this.pause, 10 * (performance.now() - began));
       this.show();
     }
   }
