@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, Metric
@@ -26,9 +26,6 @@ from router.errors import LogError
 from router.log.interface import Log, Position
 from router.model.eastern import MILLISECONDS
 from router.model.vocabulary import Counted
-
-if TYPE_CHECKING:
-    pass
 
 LATENCY_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0, 86400.0)
 """Seconds, from a quiet hour's milliseconds to a day's backlog."""

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from router import codec, topics
 from router.decide.boxes import DERIVED
 from router.decide.codes import CodeTable, Effect
+from router.decide.consequences import HistoryEntry
 from router.decide.identity import notice_id
 from router.decide.notices import HOLD, LINK
 from router.decide.rules import Rules
@@ -26,7 +27,7 @@ from router.model.eastern import LATEST, iso
 from router.model.inputs import DeadLetter
 from router.model.registry_values import Party
 from router.presentation import plain
-from router.task.outputs import timeline_fields
+from router.task.outputs import TIMELINE_ENTRY
 
 RELEASED: Final = "RELEASED"
 STOPPED: Final = (DO_NOT_LOAD, HELD)
@@ -109,7 +110,7 @@ async def read_handover(log: AdministeredLog, rules: Rules, since: int, until: i
     changes = _Changes(rules.codes)
     async for record in _written(log, topics.TIMELINE, since, until):
         try:
-            changes.add(timeline_fields(record.value or b""), record.timestamp)
+            changes.add(TIMELINE_ENTRY.decode(record.value or b"").history, record.timestamp)
         except InputError:
             continue  # `audit verify` finds it
     audit = [AuditEntry(**codec.decode(record.value)[1]) async for record in _written(log, topics.AUDIT, since, until)
@@ -153,44 +154,44 @@ class _Changes:
 
     def __init__(self, codes: CodeTable) -> None:
         self.codes = codes
-        self.do_not_loads: list[tuple[codec.Fields, int]] = []
+        self.do_not_loads: list[tuple[HistoryEntry, int]] = []
         self.placed: list[HoldChange] = []
         self.ended: list[HoldChange] = []
         self.releases: list[Freed] = []
-        self.latest: dict[str, codec.Fields] = {}
+        self.latest: dict[str, HistoryEntry] = {}
         """The latest decision of each bill in the stretch."""
 
-    def add(self, entry: codec.Fields, at: int) -> None:
-        bill = entry["bill"]
+    def add(self, entry: HistoryEntry, at: int) -> None:
+        bill = entry.bill
         if ":" in bill:  # the history of a vessel or an outage
             return
         before = self.latest.get(bill)
         self.placed += [_hold_change(entry, at, hold) for hold in self._placed(entry, before)]
         self.ended += [_hold_change(entry, at, hold) for hold in self._ended(entry, before)]
-        if entry["do_not_load"] and not self._stood(entry, before):
+        if entry.do_not_load and not self._stood(entry, before):
             self.do_not_loads.append((entry, at))
-        was, status = entry["status_before"], entry["status"]
+        was, status = entry.status_before, entry.status
         if RELEASED in (was, status) and was != status:
             self.releases.append(
-                Freed(bill, at, entry["action_at"], entry["disposition_code"], was == RELEASED, status, entry["cause"])
+                Freed(bill, at, entry.action_at, entry.disposition_code, was == RELEASED, status, entry.cause)
             )
         self.latest[bill] = entry
 
-    def _stood(self, entry: codec.Fields, before: codec.Fields | None) -> bool:
+    def _stood(self, entry: HistoryEntry, before: HistoryEntry | None) -> bool:
         """True if a do-not-load stood before the decision. Of the first decision of a stretch the history has only the
         status before it: on a held bill the do-not-load is new if the decision's own code or another bill placed it."""
         if before is not None:
-            return bool(before["do_not_load"])
-        if entry["status_before"] != HELD:
-            return bool(entry["status_before"] == DO_NOT_LOAD)
-        code = self.codes.get(entry["disposition_code"] or "")
+            return bool(before.do_not_load)
+        if entry.status_before != HELD:
+            return bool(entry.status_before == DO_NOT_LOAD)
+        code = self.codes.get(entry.disposition_code or "")
         return not (code.do_not_load if code is not None else _is_stop_of_another_bill(entry))
 
-    def _placed(self, entry: codec.Fields, before: codec.Fields | None) -> list[str]:
-        holds: list[str] = entry["holds"]
+    def _placed(self, entry: HistoryEntry, before: HistoryEntry | None) -> list[str]:
+        holds = entry.holds
         if before is not None:
-            return [hold for hold in holds if hold not in before["holds"]]
-        status = entry["status_before"]
+            return [hold for hold in holds if hold not in before.holds]
+        status = entry.status_before
         if status is not None and status not in STOPPED:
             return list(holds)
         is_new = status is None  # of a bill known by links alone, too, which may have had derived holds
@@ -198,29 +199,29 @@ class _Changes:
             hold
             for hold in holds
             for kind, code, *_ in [hold.split(":")]
-            if (_is_stop_of_another_bill(entry) if kind in DERIVED else is_new or code == entry["disposition_code"])
+            if (_is_stop_of_another_bill(entry) if kind in DERIVED else is_new or code == entry.disposition_code)
         ]
 
-    def _ended(self, entry: codec.Fields, before: codec.Fields | None) -> list[str | None]:
+    def _ended(self, entry: HistoryEntry, before: HistoryEntry | None) -> list[str | None]:
         if before is not None:
-            return [hold for hold in before["holds"] if hold not in entry["holds"]]
-        if entry["status_before"] not in STOPPED:
+            return [hold for hold in before.holds if hold not in entry.holds]
+        if entry.status_before not in STOPPED:
             return []
-        if not entry["holds"]:
+        if not entry.holds:
             return [None]
-        code = self.codes.get(entry["disposition_code"] or "")
-        standing = {hold.split(":")[1] for hold in entry["holds"]}
+        code = self.codes.get(entry.disposition_code or "")
+        standing = {hold.split(":")[1] for hold in entry.holds}
         lifted = code.pair - standing if code is not None and code.effect == Effect.LIFT else frozenset()
         return [f"{CBP_HOLD}:{one}::" for one in lifted] if len(lifted) == 1 else []
 
 
-def _is_stop_of_another_bill(entry: codec.Fields) -> bool:
+def _is_stop_of_another_bill(entry: HistoryEntry) -> bool:
     """True for a decision that another bill caused and of which somebody got a Hold."""
-    return entry["cause"] == LINK and any(one["kind"] == HOLD for one in entry["notified"])
+    return entry.cause == LINK and any(one.kind == HOLD for one in entry.notified)
 
 
-def _hold_change(entry: codec.Fields, at: int, hold: str | None) -> HoldChange:
-    return HoldChange(entry["bill"], at, entry["action_at"], hold, entry["status"], entry["cause"])
+def _hold_change(entry: HistoryEntry, at: int, hold: str | None) -> HoldChange:
+    return HoldChange(entry.bill, at, entry.action_at, hold, entry.status, entry.cause)
 
 
 async def _with_readings(log: AdministeredLog, changes: _Changes, since: int) -> list[Stopped]:
@@ -228,8 +229,8 @@ async def _with_readings(log: AdministeredLog, changes: _Changes, since: int) ->
     registry = await read_registry(log)
     wanted: dict[str, set[str]] = {}
     for entry, _ in changes.do_not_loads:
-        for one in entry["notified"]:
-            wanted.setdefault(one["recipient"], set()).add(entry["bill"])
+        for one in entry.notified:
+            wanted.setdefault(one.recipient, set()).add(entry.bill)
     parties = {id: registry.parties[id] for id in wanted if id in registry.parties}
     receipts = await read_receipts(log, parties.values())
     there = await log.topics()
@@ -238,22 +239,22 @@ async def _with_readings(log: AdministeredLog, changes: _Changes, since: int) ->
         if party.topic in there:
             offsets |= await _offsets(log, party, wanted[id], since)
 
-    def reading(entry: codec.Fields, party: str) -> Reading:
-        receipt, offset = receipts.get(party), offsets.get(notice_id(entry["decision_id"], party))
+    def reading(entry: HistoryEntry, party: str) -> Reading:
+        receipt, offset = receipts.get(party), offsets.get(notice_id(entry.decision_id, party))
         if receipt is None or receipt.unknown is not None:
             return Reading(party, None, receipt.unknown if receipt is not None else "the party is not registered")
         return Reading(party, None, NOT_THERE) if offset is None else Reading(party, receipt.has_read(offset))
 
     stopped = []
     for entry, at in changes.do_not_loads:
-        latest = changes.latest[entry["bill"]]
-        notified = [reading(entry, one["recipient"]) for one in entry["notified"]]
-        named = [one.partition(":") for one in entry["waiting"]]
+        latest = changes.latest[entry.bill]
+        notified = [reading(entry, one.recipient) for one in entry.notified]
+        named = [one.partition(":") for one in entry.waiting]
         waiting = [Reading(party, False, reason) for reason, _, party in named if party]
         stopped.append(
             Stopped(
-                entry["bill"], at, entry["action_at"], entry["disposition_code"], latest["status"],
-                latest["do_not_load"], (*notified, *waiting),
+                entry.bill, at, entry.action_at, entry.disposition_code, latest.status,
+                latest.do_not_load, (*notified, *waiting),
             )
         )  # fmt: skip
     return sorted(stopped, key=_time)
