@@ -60,6 +60,7 @@ OWNED = {
     "http.py:connection_made": "closes an idle connection",
     "http.py:shutdown": "closes a connection at a stop",
     "http.py:_close_if_idle": "closes an idle connection",
+    "http.py:_watch_reading": "closes a connection whose client takes nothing of its answer",
 }
 """Everything else that starts a task, a thread or a timer, with the reason why it can't die unseen."""
 STARTS = {"create_task", "ensure_future", "run_in_executor", "call_later", "call_at", "Thread", "start_background"}
