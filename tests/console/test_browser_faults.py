@@ -160,7 +160,7 @@ def test_banners_come_and_go_on_an_open_page(page: Page, routed: Installation) -
     banner = page.locator(".alarm", has_text="no news is not clearance")
     expect(page.locator("#as-of")).to_have_class("as-of fresh")
     routed.command("outage", "declare", "--mode", "rail", "--reason", "ACE is down")
-    expect(banner).to_contain_text("rail is declared down")
+    expect(banner).to_contain_text("rail: declared down")
     assert violations(page) == []
     (outage,) = re.findall(r"[0-9a-f-]{8,}", routed.command("outage", "list", "--format", "json"))[:1]
     routed.command("outage", "end", outage)

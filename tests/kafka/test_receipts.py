@@ -16,8 +16,9 @@ from router.log.interface import Output
 from router.log.kafka import open_kafka_log
 from router.model.registry_values import Party
 from router.topics import party_topic_specs, topic_specs
+from tests.kafka.commands import SAMPLES, Commands
 from tests.kafka.fixtures import QUICK, wipe
-from tests.kafka.test_commands import BILL, SAMPLES, Commands
+from tests.kafka.test_commands import BILL
 
 pytestmark = pytest.mark.kafka
 
