@@ -1,4 +1,4 @@
-"""How soon the console of a large installation opens, and its pages: `python -m benchmarks.console_opening`.
+"""Measures how soon the console of a large installation opens, and its pages: `python -m benchmarks.console_opening`.
 
 A log with many bills is written, the latest of them with their history and notices. A process makes the console's
 index of it once; the console is then started several times. Shown: bills a second while the index is made, also a
@@ -109,7 +109,7 @@ class Build(NamedTuple):
     seconds: float
     cpu: float
     megabytes: float
-    """Of the file."""
+    """Size of the file."""
     memory: float
     """Megabytes that the process had at most."""
 

@@ -170,11 +170,7 @@ async def test_a_request_with_two_lengths_is_refused_and_ends_its_connection(bef
     """A proxy before the server may believe the other length: what follows would be a request of its own here."""
     sent = before + b"POST /body HTTP/1.1\r\nHost: a\r\n" + framing + SECOND
     async with serving(app_that_reads_and_waits(), "127.0.0.1:0") as address:
-        host, _, port = address.rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(sent)
-        answers = await asyncio.wait_for(reader.read(), GENEROUS_SECONDS)
-        writer.close()
+        answers = await answers_to(sent, address)
     codes = re.findall(rb"HTTP/1.1 (\d+) ", answers)
     assert codes == ([b"200"] if before else []) + [b"400"]
 
@@ -183,11 +179,7 @@ async def test_a_body_that_looks_like_two_lengths_is_none() -> None:
     body = b"\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"
     request = b"POST /body HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     async with serving(app_that_reads_and_waits(), "127.0.0.1:0") as address:
-        host, _, port = address.rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(request)
-        answer = await asyncio.wait_for(reader.read(), GENEROUS_SECONDS)
-        writer.close()
+        answer = await answers_to(request, address)
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(body)
 
@@ -285,6 +277,16 @@ async def test_an_answer_that_is_read_slowly_comes_whole(monkeypatch: pytest.Mon
             await asyncio.sleep(0.001)
         writer.close()
     assert came > LONG_BYTES
+
+
+async def answers_to(sent: bytes, address: str) -> bytes:
+    """All that the server sends until it closes the connection."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    answers = await asyncio.wait_for(reader.read(), GENEROUS_SECONDS)
+    writer.close()
+    return answers
 
 
 async def _is_served(host: str, port: int) -> bool:

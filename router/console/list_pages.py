@@ -265,8 +265,8 @@ def _notice_fields(entry: IndexedEntry) -> dict[str, Any]:
 
 
 async def read_times(index: BillIndex, bill: str, entries: Iterable[Mapping[str, Any]]) -> dict[str, ReadTime]:
-    """When each notice of these decisions was read, by the decision's sequence and the recipient, a blank between them;
-    those of which nothing is known are left out."""
+    """Return the time at which each notice of these decisions was read, by the decision's sequence and the recipient, a
+    blank between them; those of which nothing is known are left out."""
     sent = [
         SentNotice(one["recipient"], notice_id(entry["decision_id"], one["recipient"]), entry["sequence"])
         for entry in entries

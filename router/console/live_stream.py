@@ -55,7 +55,7 @@ class _Browser:
     def __init__(self, user: str) -> None:
         self.user = user
         self.stops: deque[NewDoNotLoad] = deque(maxlen=MOST_STOPS)
-        """What it has not been sent."""
+        """Do-not-loads that it has not been sent."""
         self.is_ended = False
 
 

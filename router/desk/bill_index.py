@@ -256,13 +256,13 @@ class BillIndex(IndexFile):
         return [timeline_fields(value) for (value,) in rows]
 
     async def read_times(self, bill: str, sent: Sequence[SentNotice]) -> dict[SentNotice, ReadTime]:
-        """When the notices of a bill were read, as observed; those of which nothing is known are left out."""
+        """Times at which the notices of a bill were read, as observed; those of which nothing is known are left out."""
         return await self._read(lambda connection: read_times(connection, bill, sent))
 
     # Everything else
 
     async def observations(self, party: str, since: int) -> list[Observation]:
-        """What was seen of a party's reading since then, one a minute, in order. UTC milliseconds."""
+        """Observations of a party's reading since then, one a minute, in order. UTC milliseconds."""
         return await self._read(lambda connection: read_observations(connection, party, since))
 
     async def read_positions(self) -> dict[str, int]:

@@ -95,9 +95,7 @@ def notices_of(given: NoticeFilter) -> Selection[IndexedEntry]:
         _made,
         both(*conditions),
         descending=True,
-        total=Condition("SELECT decisions FROM notified_counts WHERE party = ?", (given.party,))
-        if is_counted
-        else None,
+        total=Condition(COUNTED, (given.party,)) if is_counted else None,
         reads_all=not is_counted,
     )
 

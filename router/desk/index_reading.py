@@ -1,4 +1,4 @@
-"""What parties have read, as the desk's index has it: their unread stops now, and what was observed each minute."""
+"""Parties' reading, as the desk's index has it: their unread stops now, and what was observed each minute."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def unread_of(party: str = "", kind: str = "") -> Selection[UnreadStop]:
 
 
 class Observation(NamedTuple):
-    """What was seen of a party's reading; the last one of its minute."""
+    """A look at a party's reading; the last one of its minute."""
 
     at: int
     """UTC milliseconds."""
@@ -157,7 +157,7 @@ def read_observations(connection: sqlite3.Connection, party: str, since: int) ->
 
 
 class ReadTime(NamedTuple):
-    """When a party's reader passed a notice, as observed. Both times None: unknown."""
+    """The time at which a party's reader passed a notice, as observed. Both parts None: unknown."""
 
     unread_at: int | None = None
     """The last time at which it was seen unread. UTC milliseconds."""
@@ -171,7 +171,7 @@ class SentNotice(NamedTuple):
     party: str
     notice_id: str
     sequence: int
-    """Of its decision."""
+    """The number of its decision."""
 
 
 _IS_OPEN: Final = "instr(open, ',' || ?2 || ',')"
@@ -189,8 +189,8 @@ _FIRST_AFTER: Final = (
 
 
 def read_times(connection: sqlite3.Connection, bill: str, sent: Sequence[SentNotice]) -> dict[SentNotice, ReadTime]:
-    """When each notice of a bill was read. A notice that was never seen unread was read by the first observation that
-    covers it."""
+    """Return the time at which each notice of a bill was read. A notice that was never seen unread was read by the
+    first observation that covers it."""
     indexed = dict(connection.execute("SELECT sequence, indexed_at FROM timeline WHERE bill = ?", (bill,)))
 
     def first(sql: str, *values: object) -> int | None:

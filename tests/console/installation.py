@@ -103,6 +103,15 @@ class Installation:
                 return
         raise AssertionError("the console did not start")
 
+    def end_console(self) -> str:
+        """End the console as its service does, and return what it said."""
+        console = self.consoles[-1]
+        console.terminate()
+        assert console.stderr is not None
+        said = console.stderr.read()
+        assert console.wait(10) in (0, 130), "130: ended by a signal"
+        return said
+
     def add_users(self) -> None:
         users = Users(self.folder / AccessSettings().users_file)
         for name, role in ((OPERATOR, "operator"), (VIEWER, "viewer")):

@@ -33,7 +33,7 @@ BY_DAY: Final = "MADE"
 UNREADABLE: Final = "LIVE"
 """Files the bills of the live feed. Nobody knows what it reads."""
 OPERATOR: Final = "OCNX"
-"""Of every sailing; it has read everything."""
+"""The operator of every sailing; it has read everything."""
 NOT_TOLD: Final = "RIVL"
 """A charterer on `VESSEL` whose agreement shows it no bill but its own."""
 PARTIES: Final = {
@@ -60,7 +60,7 @@ UNREAD_OF_SLTC, UNREAD_OF_HARX = 9, 3
 
 @dataclass
 class Night:
-    """What is true of the installation."""
+    """The truth about the installation."""
 
     tomorrow: str = ""
     unread: dict[str, list[str]] = field(default_factory=dict)

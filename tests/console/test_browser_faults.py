@@ -1,4 +1,4 @@
-"""What went wrong at a desk once: pages that were old, cut off or silent, and said nothing of it."""
+"""Faults that a desk once had: pages that were old, cut off or silent, and said nothing of it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Listed(NamedTuple):
     """The column of its export that names a row."""
     names: set[str]
     row: str
-    """What a row of its page has, with the name as a group."""
+    """Pattern of a row on its page, with the name as a group."""
 
 
 def scac(first: str, number: int) -> str:

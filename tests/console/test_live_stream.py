@@ -92,7 +92,7 @@ def test_the_number_of_browsers_is_limited() -> None:
 
 
 async def test_a_user_with_very_many_browsers_makes_room_for_the_others() -> None:
-    """Whether or not they read anything: those that are ended free their places at once."""
+    """Those that are ended free their places at once, and need not read anything for it."""
     live = LiveStream()
     with ExitStack() as stack:
         deaf = [stack.enter_context(live.subscribed("alice")) for _ in range(MOST_SUBSCRIBERS)]

@@ -34,7 +34,7 @@ MISFITS = """() => {
   }
   return found;
 }"""
-"""What is cut off or has to be scrolled sideways; content of a dead letter may."""
+"""Elements that are cut off or have to be scrolled sideways; content of a dead letter may."""
 
 
 def box(number: int) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from router.demo.story import set_up
+from router.desk.bill_index import BillIndex
 from router.log.interface import AdministeredLog
 from router.log.url import open_log
 from tests.console.installation import demo_into
@@ -23,3 +24,12 @@ async def log(tmp_path: Path) -> AsyncIterator[AdministeredLog]:
 def demo_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a log in which the demo was routed."""
     return demo_into(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture
+async def index(tmp_path: Path) -> AsyncIterator[BillIndex]:
+    """An index without any bill."""
+    made = BillIndex(tmp_path / "index.db")
+    await made.open()
+    yield made
+    await made.close()

@@ -30,14 +30,6 @@ NOW = 1_785_000_000_000
 
 
 @pytest.fixture
-async def index(tmp_path: Path) -> AsyncIterator[BillIndex]:
-    made = BillIndex(tmp_path / "index.db")
-    await made.open()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 async def records(demo_log: Path) -> list[Record]:
     """All records of the demo's log."""
     async with open_log(f"sqlite:///{demo_log}") as log:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,12 +39,9 @@ def written() -> list[Record]:
 
 
 @pytest.fixture
-async def index(tmp_path: Path) -> AsyncIterator[BillIndex]:
-    made = BillIndex(tmp_path / "index.db")
-    await made.open()
-    await made.write_records(written(), Rules())
-    yield made
-    await made.close()
+async def index(index: BillIndex) -> BillIndex:
+    await index.write_records(written(), Rules())
+    return index
 
 
 @pytest.mark.parametrize("size", [1, 4, COUNT, 100])

@@ -1,4 +1,4 @@
-"""When a notice was read, as observed: never a guess, whatever the reader does and whenever nobody looked."""
+"""Times at which notices were read, as observed: never a guess, whatever the reader does and whenever nobody looked."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ repetition in every order."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -55,7 +54,7 @@ def loop() -> Iterable[asyncio.AbstractEventLoop]:
 
 
 @pytest.fixture(scope="module")
-def index(loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFactory) -> Iterable[BillIndex]:
+def shared(loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFactory) -> Iterable[BillIndex]:
     """One file for all examples: the registry replaces what was there."""
     made = BillIndex(tmp_path_factory.mktemp("index") / "index.db")
     loop.run_until_complete(made.open())
@@ -91,7 +90,7 @@ def unread(stops: Iterable[tuple[str, str, str]], registry: Registry) -> list[Un
     reading=st.sampled_from(["", "do-not-load", "any", "unknown"]), size=st.integers(1, 4),
 )  # fmt: skip
 def test_parties_are_a_recount_of_the_registry(
-    index: BillIndex, loop: asyncio.AbstractEventLoop, known: dict[str, Party], stops: set[tuple[str, str, str]],
+    shared: BillIndex, loop: asyncio.AbstractEventLoop, known: dict[str, Party], stops: set[tuple[str, str, str]],
     text: str, sort: str, order: str, status: str, reading: str, size: int,
 ) -> None:  # fmt: skip
     registry = Registry()
@@ -111,10 +110,10 @@ def test_parties_are_a_recount_of_the_registry(
         return text.upper() in searched and status in ("", party.status) and by_reading[reading]
 
     async def check() -> None:
-        await index.write_registry(registry)
-        await index.write_unread(found)
+        await shared.write_registry(registry)
+        await shared.write_unread(found)
         given = {"text": text, "sort": sort, "order": order, "status": status, "reading": reading}
-        shown = await names(index, parties_of({name: value for name, value in given.items() if value}), size)
+        shown = await names(shared, parties_of({name: value for name, value in given.items() if value}), size)
         assert sorted(shown) == sorted(one.id for one in registry.parties.values() if fits(one))
         if sort == "unread" and order != "asc":
             counts = [len([1 for stop in one.stops.values() if stop.kind == DO_NOT_LOAD]) for one in found]
@@ -124,7 +123,7 @@ def test_parties_are_a_recount_of_the_registry(
             )
         for kind, words in (("any", {DO_NOT_LOAD, HELD}), ("do-not-load", {DO_NOT_LOAD})):
             expected = sorted(one.party.id for one in found for stop in one.stops.values() if stop.kind in words)
-            assert sorted(await names(index, unread_of(kind=kind), size)) == expected
+            assert sorted(await names(shared, unread_of(kind=kind), size)) == expected
 
     loop.run_until_complete(check())
 
@@ -135,7 +134,7 @@ def test_parties_are_a_recount_of_the_registry(
     order=st.sampled_from(["", "asc", "desc"]), show=st.sampled_from(SHOWN), size=st.integers(1, 4),
 )  # fmt: skip
 def test_sailings_are_a_recount_of_the_registry(
-    index: BillIndex, loop: asyncio.AbstractEventLoop,
+    shared: BillIndex, loop: asyncio.AbstractEventLoop,
     known: dict[str, tuple[str, str | None, list[PortCall], list[Line]]],
     text: str, sort: str, order: str, show: str, size: int,
 ) -> None:  # fmt: skip
@@ -150,18 +149,18 @@ def test_sailings_are_a_recount_of_the_registry(
         return text.upper() in searched and (show == "all" or is_past == (show == "past"))
 
     async def check() -> None:
-        await index.write_registry(registry)
+        await shared.write_registry(registry)
         given = {"text": text, "sort": sort, "order": order, "show": show}
         selection = sailings_of({name: value for name, value in given.items() if value}, TODAY)
-        shown = await names(index, selection, size)
+        shown = await names(shared, selection, size)
         assert sorted(shown) == sorted(name for name, one in sailings.items() if fits(one))
         if sort == "arrival" and show == "coming" and order != "desc":
             first = [min((day for day in sailings[one].dates if day >= TODAY), default="~") for one in shown]
             assert first == sorted(first), "the next arrival first, those without a date last"
         for name, one in sailings.items():
-            lines = [row async for row in index.every_row(lines_of(name))]
+            lines = [row async for row in shared.every_row(lines_of(name))]
             assert sorted(lines) == sorted(one.lines), "every line aboard"
-            assert await forwards(index, lines_of(name), size) == lines
+            assert await forwards(shared, lines_of(name), size) == lines
 
     loop.run_until_complete(check())
 
@@ -174,18 +173,10 @@ async def test_a_word_that_selects_nothing_is_refused() -> None:
         sailings_of({"show": "x"}, TODAY)
 
 
-@pytest.fixture
-async def empty(tmp_path: Path) -> AsyncIterator[BillIndex]:
-    made = BillIndex(tmp_path / "index.db")
-    await made.open()
-    yield made
-    await made.close()
-
-
-async def test_a_changed_party_replaces_what_was_known_of_it(empty: BillIndex) -> None:
+async def test_a_changed_party_replaces_what_was_known_of_it(index: BillIndex) -> None:
     registry = Registry()
     registry.apply(Party("SLTC", "before"))
-    await empty.write_registry(registry)
+    await index.write_registry(registry)
     registry.apply(Party("SLTC", "after"))
-    await empty.write_registry(registry)
-    assert [one.name for one in (await empty.page(parties_of({}))).rows] == ["after"]
+    await index.write_registry(registry)
+    assert [one.name for one in (await index.page(parties_of({}))).rows] == ["after"]

@@ -11,7 +11,7 @@ from typing import Any
 
 SAMPLES = Path(__file__).parent.parent.parent / "router" / "demo"
 OWN = ("notice_id", "event_id", "covers", "received_at")
-"""What an installation makes by itself."""
+"""Names and times that an installation makes by itself."""
 
 
 class Commands:

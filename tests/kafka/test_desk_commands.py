@@ -42,7 +42,7 @@ class BothLogs:
         list(self._threads.map(_route, self.logs))
 
     def ask(self, *words: str) -> tuple[CompletedProcess[str], CompletedProcess[str]]:
-        """What each log's command printed, without what an installation makes by itself."""
+        """Return the text that each log's command printed, without what an installation makes by itself."""
         here, there = self._threads.map(lambda commands: _plain(commands.done(*words)), self.logs)
         return here, there
 
